@@ -1,0 +1,117 @@
+package sshx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Client is one authenticated connection to one host. Its methods may be used
+// by several goroutines. Close it; it does not end by itself unless the host or
+// the network ends it.
+type Client struct {
+	name    string
+	ssh     *ssh.Client
+	conn    *conn
+	authKey string
+
+	done  chan struct{}  // closed when the connection has ended
+	owned sync.WaitGroup // goroutines of this client; Close waits for them
+
+	mu  sync.Mutex
+	why error // first reason for the end
+}
+
+// newClient takes over c. The target only tells how to keep the connection alive.
+func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
+	cl := &Client{name: t.Name, ssh: client, conn: c, authKey: authKey, done: make(chan struct{})}
+	cl.owned.Go(func() {
+		err := client.Wait()
+		cl.end(fmt.Errorf("%s: %w: %s", cl.name, ErrConnectionLost, lostCause(err)))
+		close(cl.done)
+	})
+	interval, count := aliveSettings(t)
+	cl.owned.Go(func() { cl.keepAlive(interval, count) })
+	return cl
+}
+
+// AuthKey is the SHA256 fingerprint of the key that logged in, as ssh-keygen -l
+// prints it, or "" when no key did.
+func (c *Client) AuthKey() string { return c.authKey }
+
+// Done is closed when the connection has ended, whoever ended it.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err tells why the connection ended: nil while it lasts and after Close,
+// otherwise an error that is ErrConnectionLost.
+func (c *Client) Err() error {
+	select {
+	case <-c.done:
+	default:
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(c.why, errClosed) {
+		return nil
+	}
+	return c.why
+}
+
+// Close ends the connection and everything started on it, and waits until no
+// goroutine of the client is left. A jump host stays connected: it is shared
+// and belongs to the Dialer. Closing twice is harmless.
+func (c *Client) Close() error {
+	c.end(errClosed)
+	// A connection that is already gone is as closed as it should be.
+	_ = c.ssh.Close()
+	c.owned.Wait()
+	return nil
+}
+
+// errClosed marks an end that the caller asked for.
+var errClosed = errors.New("closed")
+
+// end keeps the first reason: what follows is only its consequence.
+func (c *Client) end(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.why == nil {
+		c.why = why
+	}
+}
+
+// openSession opens a channel for one process or subsystem. The session belongs
+// to the caller; when ctx ends first, it is closed as soon as it opens.
+func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) error) (*ssh.Session, error) {
+	type opened struct {
+		sess *ssh.Session
+		err  error
+	}
+	ch := make(chan opened, 1)
+	c.owned.Go(func() {
+		sess, err := c.ssh.NewSession()
+		if err == nil {
+			// The server's answer to prepare can be missing for ever too,
+			// which is why it runs in here.
+			stop := context.AfterFunc(ctx, func() { _ = sess.Close() })
+			if err = prepare(sess); err != nil {
+				_ = sess.Close()
+			}
+			if !stop() && err == nil {
+				err = context.Cause(ctx)
+				_ = sess.Close()
+			}
+		}
+		ch <- opened{sess, err}
+	})
+	select {
+	case o := <-ch:
+		return o.sess, o.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

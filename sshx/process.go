@@ -1,0 +1,102 @@
+package sshx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// plainCommand is the alphabet that bash, dash, zsh, fish, tcsh and busybox ash
+// all read as plain words.
+var plainCommand = regexp.MustCompile(`^[A-Za-z0-9/._=:+ -]+$`)
+
+// Process is a command that runs on a host without a terminal. Read Stdout and
+// Stderr to their ends, each from its own goroutine: a host stops a process
+// whose output nobody takes.
+type Process struct {
+	// Stdin is the process's input; Close it to send end of file.
+	Stdin io.WriteCloser
+	// Stdout and Stderr end when the process and all that inherited its output
+	// have ended, or when the connection has.
+	Stdout, Stderr io.Reader
+
+	client  *Client
+	command string
+	session *ssh.Session
+}
+
+// Start runs command through the login shell of the host. The login shell may
+// be any (sshd runs `$SHELL -c`), so command has to match
+// ^[A-Za-z0-9/._=:+ -]+$; otherwise the error is ErrCommand and nothing is
+// sent. ctx covers the start only: end a running process with Process.Close.
+func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
+	if !plainCommand.MatchString(command) {
+		return nil, fmt.Errorf("%s: start %q: %w: allowed are letters, digits, blanks and / . _ = : + -", c.name, command, ErrCommand)
+	}
+	p := &Process{client: c, command: command}
+	sess, err := c.openSession(ctx, func(s *ssh.Session) (err error) {
+		if p.Stdin, err = s.StdinPipe(); err != nil {
+			return err
+		}
+		if p.Stdout, err = s.StdoutPipe(); err != nil {
+			return err
+		}
+		if p.Stderr, err = s.StderrPipe(); err != nil {
+			return err
+		}
+		return s.Start(command)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: start %q: %w", c.name, command, c.sessionCause(err))
+	}
+	p.session = sess
+	return p, nil
+}
+
+// Wait waits for the end of the process. An *ExitError is what the host said of
+// it, ErrConnectionLost and ErrNoExitStatus mean that its outcome is unknown.
+// Nil is only the host's word: a login shell that exits early reports status 0
+// too, so a caller needs its own proof that the work was done. Call it once.
+func (p *Process) Wait() error {
+	err := p.session.Wait()
+	if err == nil {
+		return nil
+	}
+	var exit *ssh.ExitError
+	var missing *ssh.ExitMissingError
+	switch {
+	case errors.As(err, &exit):
+		return &ExitError{Status: exit.ExitStatus(), Signal: exit.Signal()}
+	case errors.As(err, &missing) && !p.client.conn.broken():
+		return fmt.Errorf("%s: %q: %w", p.client.name, p.command, ErrNoExitStatus)
+	}
+	return fmt.Errorf("%s: %q: %w", p.client.name, p.command, ErrConnectionLost)
+}
+
+// Close closes the process's channel: the process sees end of file on its input
+// and SIGPIPE on its output, and is not killed (RFC 4254 6.9 signals are not
+// delivered by every sshd). It does not wait, and may be called more than once.
+func (p *Process) Close() error {
+	if err := p.session.Close(); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: close %q: %w", p.client.name, p.command, err)
+	}
+	return nil
+}
+
+// sessionCause words the two refusals that users can do something about.
+func (c *Client) sessionCause(err error) error {
+	var open *ssh.OpenChannelError
+	switch {
+	case errors.As(err, &open):
+		return fmt.Errorf("the host opens no more sessions on this connection (%s); see MaxSessions in its sshd_config", printable(open.Message))
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	case c.conn.broken():
+		return fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err))
+	}
+	return err
+}

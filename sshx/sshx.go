@@ -1,0 +1,129 @@
+// Package sshx is an SSH client as OpenSSH users expect it: whoever can
+// `ssh web1` reaches web1 with the same configuration, keys, known hosts and
+// jump host, and is refused where ssh refuses.
+//
+// A Resolver turns a Host (a name and what the caller overrides) into a Target
+// (every setting decided). A Dialer turns a Target into a Client. A Client
+// starts processes and SFTP sessions.
+//
+// It is not a general SSH library. It never forwards an agent, X11 or ports for
+// a host, never allocates a terminal, never accepts a changed host key, and
+// sends only command lines that every login shell reads alike. It knows nothing
+// of inventories, stages or packages.
+package sshx
+
+import "time"
+
+// Host is what a caller knows of a host before ssh_config has been read. Every
+// zero field except Name is left to ssh_config(5).
+type Host struct {
+	// Name is what one would type after `ssh`. It is matched against the Host
+	// and Match lines of ssh_config and names the host in every message.
+	Name string
+	// Address overrides HostName: an address or a name that resolves.
+	Address string
+	// User overrides User.
+	User string
+	// Port overrides Port.
+	Port int
+	// IdentityFile replaces the IdentityFile list. `~` is expanded. It has to
+	// be usable: a missing or unprotected file is an error of Resolve.
+	IdentityFile string
+	// Jump overrides ProxyJump: [user@]host[:port], or "none".
+	Jump string
+	// HostKey pins the host key to a fingerprint, "SHA256:…" as `ssh-keygen -l`
+	// prints it. A pinned host needs no known_hosts line.
+	HostKey string
+}
+
+// Target is one host with every setting decided. Resolver.Resolve makes it;
+// the zero value of a field then means what its comment says, not "ask
+// ssh_config". It is a value: it may be copied and used by many goroutines.
+type Target struct {
+	// Name is Host.Name, for messages.
+	Name string
+	// HostName is the name or address to connect to, in lower case.
+	HostName string
+	// Port is the TCP port, 1 to 65535.
+	Port int
+	// User is the login name.
+	User string
+
+	// IdentityFiles are paths of private keys (or of public keys whose private
+	// half an agent holds), in the order they are offered.
+	IdentityFiles []string
+	// DefaultIdentities says that nobody named IdentityFiles: they are
+	// OpenSSH's default list, so a missing one is not worth a word.
+	DefaultIdentities bool
+	// CertificateFiles are user certificates beyond the -cert.pub neighbors of
+	// the identities.
+	CertificateFiles []string
+	// IdentitiesOnly keeps agent keys back that IdentityFiles does not name.
+	IdentitiesOnly bool
+	// IdentityAgent is the path of the agent's socket; empty: no agent.
+	IdentityAgent string
+	// PreferredAuthentications orders the methods, as RFC 4252 names them;
+	// empty means publickey, keyboard-interactive, password.
+	PreferredAuthentications []string
+	// NoPublicKey, NoPassword and NoKeyboardInteractive switch methods off.
+	NoPublicKey, NoPassword, NoKeyboardInteractive bool
+	// BatchMode asks nobody anything, whatever the Dialer's Prompt is.
+	BatchMode bool
+
+	// UserKnownHostsFiles and GlobalKnownHostsFiles are read, in this order;
+	// missing files are empty files. The first user file takes new keys.
+	UserKnownHostsFiles, GlobalKnownHostsFiles []string
+	// HashKnownHosts writes new names as hashes.
+	HashKnownHosts bool
+	// HostKeyAlias replaces host name and port in known_hosts.
+	HostKeyAlias string
+	// HostKey is the pinned fingerprint, "SHA256:…"; empty: known_hosts decides.
+	HostKey string
+	// StrictHostKeyChecking decides about unknown keys. Changed and revoked
+	// keys are refused whatever it says.
+	StrictHostKeyChecking StrictHostKeyChecking
+
+	// HostKeyAlgorithms, KexAlgorithms, Ciphers and MACs are in order of
+	// preference and hold only what this package implements without SHA-1
+	// signatures.
+	HostKeyAlgorithms, KexAlgorithms, Ciphers, MACs []string
+
+	// ConnectTimeout bounds the TCP connect; zero: the Dialer's.
+	ConnectTimeout time.Duration
+	// ServerAliveInterval and ServerAliveCountMax: a connection that has not
+	// answered for their product is closed. Zero means 15 s and 3.
+	ServerAliveInterval time.Duration
+	ServerAliveCountMax int
+	// AddressFamily is "any", "inet" or "inet6"; empty is "any".
+	AddressFamily string
+
+	// Jump holds the jump host, resolved under its own name; empty: connect
+	// directly.
+	Jump []Target
+
+	// Settings lists the settings in force and where each comes from, in a
+	// stable order, for people to read.
+	Settings []Setting
+}
+
+// Setting is one line of Target.Settings.
+type Setting struct {
+	// Name is the ssh_config(5) keyword in lower case.
+	Name string
+	// Value is the value in force, as ssh_config would spell it.
+	Value string
+	// Source says who decided: "inventory", "ssh -G", a file, or "default".
+	Source string
+}
+
+// StrictHostKeyChecking is ssh_config(5)'s setting of that name.
+type StrictHostKeyChecking string
+
+// The values kis honours. ssh_config's `no` and `off` become StrictAsk with a
+// warning: kis connects to many hosts at once, so a key that nobody has looked
+// at is never taken as known.
+const (
+	StrictAsk       StrictHostKeyChecking = "ask"        // unknown keys are refused; a person may accept them
+	StrictYes       StrictHostKeyChecking = "yes"        // unknown keys are refused
+	StrictAcceptNew StrictHostKeyChecking = "accept-new" // unknown keys are written to known_hosts
+)
