@@ -1,0 +1,216 @@
+package sshtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// Direction is a way through a Proxy.
+type Direction int
+
+// The two ways.
+const (
+	ToHost   Direction = iota // from the client to the host
+	ToClient                  // from the host to the client
+)
+
+// Traffic is what one connection of a Proxy has forwarded, in bytes.
+type Traffic struct {
+	ToHost, ToClient int64
+	Open             bool
+}
+
+// Proxy forwards TCP connections and breaks them on request. It stands in front
+// of any address, so a real sshd can be cut off too. Its methods may be used by
+// several goroutines.
+type Proxy struct {
+	target   string
+	listener net.Listener
+	serving  sync.WaitGroup
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	closed  bool
+	down    bool
+	stalled bool
+	limit   map[Direction]int64 // bytes until a cut, -1 without
+	links   []*link
+}
+
+// link is one forwarded connection.
+type link struct {
+	client, host *net.TCPConn
+	sent         [2]int64
+	open         bool
+}
+
+// NewProxy listens on a free port of 127.0.0.1 and forwards to target. Close it.
+func NewProxy(target string) (*Proxy, error) {
+	listener, err := listenLoopback()
+	if err != nil {
+		return nil, fmt.Errorf("sshtest: proxy: %w", err)
+	}
+	p := &Proxy{target: target, listener: listener, limit: map[Direction]int64{ToHost: -1, ToClient: -1}}
+	p.changed = sync.NewCond(&p.mu)
+	p.serving.Go(p.accept)
+	return p, nil
+}
+
+// Addr is the proxy's host:port.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Port is the port of Addr.
+func (p *Proxy) Port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+
+// Cut resets all open connections now, on both sides. New ones are forwarded.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.links {
+		l.reset()
+	}
+	p.changed.Broadcast()
+}
+
+// CutAfter cuts all connections as soon as n more bytes have passed in the
+// direction d, counted over all connections. Exactly n bytes pass.
+func (p *Proxy) CutAfter(n int64, d Direction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit[d] = n
+}
+
+// Stall stops forwarding and keeps the sockets open, as a cable that was pulled.
+func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
+
+// Down refuses new connections by closing them at once; open ones go on.
+func (p *Proxy) Down() { p.set(func() { p.down = true }) }
+
+// Heal undoes Stall, Down and CutAfter.
+func (p *Proxy) Heal() {
+	p.set(func() {
+		p.stalled, p.down = false, false
+		p.limit = map[Direction]int64{ToHost: -1, ToClient: -1}
+	})
+}
+
+// Connections tells the traffic of every connection so far, oldest first.
+func (p *Proxy) Connections() []Traffic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Traffic, 0, len(p.links))
+	for _, l := range p.links {
+		all = append(all, Traffic{ToHost: l.sent[ToHost], ToClient: l.sent[ToClient], Open: l.open})
+	}
+	return all
+}
+
+// Close cuts everything and waits until nothing of the proxy runs.
+func (p *Proxy) Close() error {
+	err := p.listener.Close()
+	p.set(func() {
+		p.closed = true
+		for _, l := range p.links {
+			l.reset()
+		}
+	})
+	p.serving.Wait()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("sshtest: proxy: %w", err)
+	}
+	return nil
+}
+
+func (p *Proxy) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+	p.changed.Broadcast()
+}
+
+func (p *Proxy) accept() {
+	for {
+		c, err := p.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		p.serving.Go(func() { p.connect(c.(*net.TCPConn)) })
+	}
+}
+
+func (p *Proxy) connect(client *net.TCPConn) {
+	l := &link{client: client}
+	p.mu.Lock()
+	refuse := p.down || p.closed
+	p.mu.Unlock()
+	if !refuse {
+		if host, err := net.Dial("tcp", p.target); err == nil { //nolint:noctx // a loopback connect answers at once
+			l.host = host.(*net.TCPConn)
+		}
+	}
+	p.mu.Lock()
+	if l.host == nil || p.closed {
+		l.reset()
+		p.mu.Unlock()
+		return
+	}
+	l.open = true
+	p.links = append(p.links, l)
+	p.mu.Unlock()
+	p.serving.Go(func() { p.forward(l, ToHost, l.client, l.host) })
+	p.forward(l, ToClient, l.host, l.client)
+}
+
+// forward copies until an end, a cut or an error.
+func (p *Proxy) forward(l *link, d Direction, from, to *net.TCPConn) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		n, cut := p.allow(l, d, n)
+		if n > 0 {
+			if _, werr := to.Write(buf[:n]); werr != nil {
+				err = werr
+			}
+		}
+		switch {
+		case cut:
+			p.Cut()
+			return
+		case err != nil:
+			// The other direction may still have something to say.
+			_ = to.CloseWrite()
+			return
+		}
+	}
+}
+
+// allow waits out a stall and tells how many of n bytes may pass before a cut.
+func (p *Proxy) allow(l *link, d Direction, n int) (allowed int, cut bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.stalled && !p.closed && l.open {
+		p.changed.Wait()
+	}
+	if limit := p.limit[d]; limit >= 0 && int64(n) >= limit {
+		n, cut = int(limit), true
+		p.limit[d] = -1
+	} else if limit >= 0 {
+		p.limit[d] = limit - int64(n)
+	}
+	l.sent[d] += int64(n)
+	return n, cut
+}
+
+// reset ends both sides with RST, so that each notices at once. The caller
+// holds the proxy's lock.
+func (l *link) reset() {
+	l.open = false
+	for _, c := range []*net.TCPConn{l.client, l.host} {
+		if c != nil {
+			_ = c.SetLinger(0)
+			_ = c.Close()
+		}
+	}
+}

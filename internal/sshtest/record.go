@@ -1,0 +1,59 @@
+package sshtest
+
+import (
+	"slices"
+	"sync"
+)
+
+// Auth is one authentication request, RFC 4252 5.
+type Auth struct {
+	User, Method string
+	// Key is the SHA256 fingerprint that publickey offered.
+	Key string
+	// OK says that the key or the answer was right.
+	OK bool
+}
+
+// Opened is the client's answer to a channel the host asked for.
+type Opened struct {
+	Type     string
+	Accepted bool
+}
+
+// Record is what clients have asked of a host, in order.
+type Record struct {
+	Connections int      // TCP connections, dropped ones included
+	Auths       []Auth   // authentication requests, the method none included
+	Channels    []string // types of the channels that clients opened
+	Requests    []string // types of the requests on sessions: exec, subsystem, pty-req, …
+	Globals     []string // types of global requests: keep-alives, forwards
+	Execs       []string // command lines
+	Opened      []Opened // answers to Faults.OpenChannels
+}
+
+type record struct {
+	mu sync.Mutex
+	r  Record
+}
+
+// Record returns a copy of what has been asked so far.
+func (h *Host) Record() Record {
+	h.record.mu.Lock()
+	defer h.record.mu.Unlock()
+	r := h.record.r
+	r.Auths = slices.Clone(r.Auths)
+	r.Channels = slices.Clone(r.Channels)
+	r.Requests = slices.Clone(r.Requests)
+	r.Globals = slices.Clone(r.Globals)
+	r.Execs = slices.Clone(r.Execs)
+	r.Opened = slices.Clone(r.Opened)
+	return r
+}
+
+func (r *record) add(change func(*Record)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.r)
+}
+
+func (r *record) connected() { r.add(func(r *Record) { r.Connections++ }) }
