@@ -1,0 +1,189 @@
+// Package inventory reads inventory.yaml: which hosts exist, how they are grouped, which of them form a stage, and
+// how a package is built and installed there. Its whole job is to turn a file that a person wrote into values that
+// cannot be wrong, or into errors that name the line, the column and the remedy.
+//
+// It opens no connection, resolves no name and reads no ssh_config: a host that only ssh_config knows is a plain name
+// here. It runs no command of the file either. An [Inventory] never changes after it was read, so that any number of
+// goroutines may use it at the same time; what its methods return are copies that belong to the caller.
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// maxSize is far above any inventory that people write, and low enough to read a wrong file (a tarball, a device)
+// without harm.
+const maxSize = 1 << 20
+
+// ErrNotFound is in the chain of what [Find] returns when no folder on the way up holds an inventory.
+var ErrNotFound = errors.New("no inventory found")
+
+// Inventory is a file that was read, checked and expanded. Only [Load] and [Parse] make one; the zero value is of no
+// use.
+type Inventory struct {
+	path    string
+	hosts   []Host // in inventory order, with everything applied
+	index   map[string]int
+	groups  []group // in the order of the file
+	stages  []stage // in the order of the file
+	build   Builder
+	install Install
+	verify  []string // of all stages
+	keep    int
+	shared  Shared
+	dynamic []string
+}
+
+// stage is a Stage and the names of its hosts in inventory order.
+type stage struct {
+	Stage
+	hosts []string
+}
+
+// Find looks for inventory.yaml or inventory.yml in dir and then in every folder above it, as git looks for its
+// repository, and returns the path of the nearest one. Two of them in one folder are an error, because only one would
+// be read. When there is none the error wraps [ErrNotFound], says where it looked and what to do.
+func Find(dir string) (string, error) {
+	start, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find inventory: %w", err)
+	}
+	for at := start; ; at = filepath.Dir(at) {
+		found, err := findIn(at)
+		if err != nil {
+			return "", fmt.Errorf("find inventory: %w", err)
+		}
+		if found != "" {
+			return found, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%w: looked for inventory.yaml and inventory.yml in %s and every folder above it; "+
+				"write one (inventory.example.yaml explains each key) or name it with --inventory", ErrNotFound, start)
+		}
+	}
+}
+
+// findIn returns the one inventory of a folder, or "".
+func findIn(dir string) (string, error) {
+	found := ""
+	for _, name := range []string{"inventory.yaml", "inventory.yml"} {
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue
+		case err != nil:
+			return "", err // a file that exists but cannot be looked at must not make kis use another one
+		case info.IsDir():
+			continue
+		case found != "":
+			return "", fmt.Errorf("both %s and %s exist; remove one of them or choose with --inventory", found, path)
+		}
+		found = path
+	}
+	return found, nil
+}
+
+// Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does. The path is kept as it is given:
+// errors show it, and [Inventory.Dir] is its folder.
+func Load(path string) (*Inventory, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("inventory: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // the file was only read
+	src, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("inventory: %w", err)
+	}
+	return Parse(path, src)
+}
+
+// Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
+// with the text is returned as [Errors], all of it at once; nothing is left half read.
+func Parse(name string, src []byte) (*Inventory, error) {
+	return parse(name, src, options{})
+}
+
+// Path returns the file that was read, as it was given to [Load] or [Parse].
+func (inv *Inventory) Path() string { return inv.path }
+
+// Dir returns the folder of the file. The relative paths of the file (requirements, wheels, identity_file) start there.
+func (inv *Inventory) Dir() string { return filepath.Dir(inv.path) }
+
+// StageNames returns the stages in the order of the file.
+func (inv *Inventory) StageNames() []string {
+	names := make([]string, 0, len(inv.stages))
+	for _, s := range inv.stages {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// HostNames returns every host in inventory order: those under `hosts`, then those that only groups name, then those
+// that only stages name, each in the order of the file.
+func (inv *Inventory) HostNames() []string {
+	names := make([]string, 0, len(inv.hosts))
+	for _, h := range inv.hosts {
+		names = append(names, h.Name)
+	}
+	return names
+}
+
+// GroupNames returns the groups in the order of the file.
+func (inv *Inventory) GroupNames() []string {
+	names := make([]string, 0, len(inv.groups))
+	for _, g := range inv.groups {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// Stage returns the stage of that name. The error for an unknown one lists what exists and suggests the nearest.
+func (inv *Inventory) Stage(name string) (Stage, error) {
+	s, err := inv.stage(name)
+	if err != nil {
+		return Stage{}, err
+	}
+	all := s.clone()
+	all.Verify = slices.Concat(inv.verify, s.Verify)
+	return all, nil
+}
+
+func (inv *Inventory) stage(name string) (stage, error) {
+	i := slices.IndexFunc(inv.stages, func(s stage) bool { return s.Name == name })
+	if i < 0 {
+		return stage{}, fmt.Errorf("%s: %s", inv.path, unknown("stage", name, inv.StageNames()))
+	}
+	return inv.stages[i], nil
+}
+
+// Build returns how the source distribution is made on this machine.
+func (inv *Inventory) Build() Builder { return inv.build }
+
+// Install returns how a package's environment is made on the hosts.
+func (inv *Inventory) Install() Install { return inv.install }
+
+// Keep returns how many packages prune leaves for each stage; never less than 1.
+func (inv *Inventory) Keep() int { return inv.keep }
+
+// Shared returns the files and folders that all packages of a host have in common.
+func (inv *Inventory) Shared() Shared {
+	return Shared{Dirs: slices.Clone(inv.shared.Dirs), Files: slices.Clone(inv.shared.Files)}
+}
+
+// Dynamic returns the commands of this machine that print more hosts, as Ansible's JSON inventory.
+func (inv *Inventory) Dynamic() []string { return slices.Clone(inv.dynamic) }
+
+// String names the file and counts what is in it. It shows no setting, because index URLs may carry passwords.
+func (inv *Inventory) String() string {
+	return fmt.Sprintf("%s: %d stages, %d hosts, %d groups", inv.path, len(inv.stages), len(inv.hosts), len(inv.groups))
+}
+
+// GoString is [Inventory.String], for the same reason.
+func (inv *Inventory) GoString() string { return inv.String() }

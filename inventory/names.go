@@ -1,0 +1,218 @@
+package inventory
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// What names may look like. None of these can begin with a hyphen, hold white space or mean anything to a shell, so
+// that no later step has to be afraid of them.
+var (
+	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`)
+	groupPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	varPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+	pathPattern    = regexp.MustCompile(`^[A-Za-z0-9._/+-]+$`)
+	commandPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
+	posixUser      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
+	loginUser      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,63}$`)
+	hopPattern     = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
+	hostKeyPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+)
+
+// maxRoot leaves room for the package and .venv/bin/python in the 127 bytes that older kernels read of a #! line.
+const maxRoot = 100
+
+// checkHost accepts host names, ssh_config aliases and IP addresses. A colon is part of an IPv6 address or it is a
+// mistake: `web1:2222` must not become a name that nothing can resolve.
+func checkHost(name string) error {
+	switch {
+	case strings.HasPrefix(name, "-"):
+		return fmt.Errorf("%s begins with a hyphen, which programs take for an option", quote(name))
+	case strings.Contains(name, "@"):
+		return fmt.Errorf("%s is not a host name; the user goes into ssh: {user: …}", quote(name))
+	case strings.HasPrefix(name, ":"):
+		return fmt.Errorf("%s begins with a colon; write the address as %s", quote(name), quote("0"+name))
+	case strings.HasPrefix(name, "["):
+		return fmt.Errorf("%s is not a host name; write IPv6 addresses without brackets, the port goes into ssh: {port: …}", quote(name))
+	case len(name) > 253 || !hostPattern.MatchString(name):
+		return fmt.Errorf("%s is not a host name; use up to 253 of A-Z a-z 0-9 . _ -, or an IP address", quote(name))
+	case !strings.ContainsAny(name, ":%"):
+		return nil
+	}
+	if addr, err := netip.ParseAddr(name); err != nil || !addr.Is6() {
+		return fmt.Errorf("%s is neither a host name nor an IPv6 address; a port goes into ssh: {port: …}", quote(name))
+	}
+	return nil
+}
+
+// identity is equal for two names of the same machine: names know no case (RFC 4343) and may end with the dot of the
+// root, and IPv6 addresses have many spellings (RFC 5952).
+func identity(name string) string {
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return addr.String()
+	}
+	return strings.ToLower(strings.TrimSuffix(name, "."))
+}
+
+func checkGroup(name string) error {
+	if !groupPattern.MatchString(name) {
+		return fmt.Errorf("%s is not a group name; use a letter or _, then up to 63 of A-Z a-z 0-9 _ -", quote(name))
+	}
+	return nil
+}
+
+// checkStage keeps stages apart from packages: a stage has no hyphen, a package always has one, and both are entries
+// of the same folder.
+func checkStage(name string) error {
+	if !stagePattern.MatchString(name) {
+		return fmt.Errorf("%s is not a stage name; use a lower-case letter, then up to 31 of a-z 0-9 _", quote(name))
+	}
+	return nil
+}
+
+func checkVar(name string) error {
+	if !varPattern.MatchString(name) {
+		return fmt.Errorf("%s is not a variable name; use a letter or _, then up to 63 of A-Z a-z 0-9 _", quote(name))
+	}
+	return nil
+}
+
+func checkRoot(root string) error {
+	switch {
+	case !strings.HasPrefix(root, "/"):
+		return fmt.Errorf("%s is not an absolute path; write it from the / on, as in %s", quote(root), defaultRoot)
+	case root == "/":
+		return errors.New(`"/" cannot be a package repository; name a folder of its own, as in ` + defaultRoot)
+	case !pathPattern.MatchString(root):
+		return fmt.Errorf("%s has characters that a #! line or a shell may not bear; use A-Z a-z 0-9 . _ / + -", quote(root))
+	case path.Clean(root) != root:
+		return fmt.Errorf("%s is not a clean path; write %q", quote(root), path.Clean(root))
+	case len(root) >= maxRoot:
+		return fmt.Errorf("%d bytes are too long for the #! lines of the environments; use less than %d", len(root), maxRoot)
+	}
+	return nil
+}
+
+func checkPython(python string) error {
+	if !strings.Contains(python, "/") {
+		if !commandPattern.MatchString(python) {
+			return fmt.Errorf("%s is not a command; write a name such as python3.12 or an absolute path", quote(python))
+		}
+		return nil
+	}
+	if !path.IsAbs(python) || !pathPattern.MatchString(python) || path.Clean(python) != python || python == "/" {
+		return fmt.Errorf("%s is neither a command nor a clean absolute path of A-Z a-z 0-9 . _ / + -", quote(python))
+	}
+	return nil
+}
+
+func checkBecome(user string) error {
+	if !posixUser.MatchString(user) {
+		return fmt.Errorf("%s is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -", quote(user))
+	}
+	return nil
+}
+
+func checkLogin(user string) error {
+	if !loginUser.MatchString(user) {
+		return fmt.Errorf("%s is not a user name that ssh can log in with", quote(user))
+	}
+	return nil
+}
+
+// checkJump accepts what ProxyJump of ssh_config(5) does, apart from ssh:// URLs.
+func checkJump(jump string) error {
+	if jump == "none" {
+		return nil
+	}
+	for hop := range strings.SplitSeq(jump, ",") {
+		m := hopPattern.FindStringSubmatch(hop)
+		if m == nil {
+			return fmt.Errorf("%s is not [user@]host[:port]; separate several by commas, put IPv6 addresses in brackets", quote(jump))
+		}
+		if m[1] != "" {
+			if err := checkLogin(m[1]); err != nil {
+				return err
+			}
+		}
+		if err := checkHost(m[2] + m[3]); err != nil {
+			return err
+		}
+		if len(m[4]) == 5 && m[4] > "65535" {
+			return fmt.Errorf("port %s of %s is not between 1 and 65535", m[4], quote(hop))
+		}
+	}
+	return nil
+}
+
+func checkHostKey(key string) error {
+	if !hostKeyPattern.MatchString(key) {
+		return fmt.Errorf("%s is not a fingerprint; write SHA256:… as ssh-keygen -l prints it", quote(key))
+	}
+	return nil
+}
+
+// checkLocal accepts any path of this machine; whether it exists is for those who open it.
+func checkLocal(name string) error {
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("%s is not a path: it has control characters", quote(name))
+	}
+	return nil
+}
+
+// checkShared accepts paths that stay inside of a package and outside of what kis keeps there.
+func checkShared(name string) error {
+	first, _, _ := strings.Cut(name, "/")
+	switch {
+	case !pathPattern.MatchString(name) || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "-"):
+		return fmt.Errorf("%s is not a clean relative path of A-Z a-z 0-9 . _ / + -", quote(name))
+	case first == "." || first == "..":
+		return fmt.Errorf("%s is not inside of the package", quote(name))
+	case first == ".kis" || first == ".venv":
+		return fmt.Errorf("%s belongs to kis", quote(name))
+	}
+	return nil
+}
+
+// checkCommand accepts all that one argument of `sh -c` can carry; that it is not empty was checked before.
+func checkCommand(command string) error {
+	return checkNUL(command)
+}
+
+// checkNUL refuses the one character that no argument and no variable of a program can have.
+func checkNUL(text string) error {
+	if strings.ContainsRune(text, 0) {
+		return errors.New("it has a NUL character, which no program can be given")
+	}
+	return nil
+}
+
+// checkIndexURL never says what it was given: index URLs carry passwords and tokens.
+func checkIndexURL(raw string) error {
+	_, err := webURL(raw)
+	return err
+}
+
+// checkHealthURL refuses credentials, because the URL becomes visible in process lists and logs.
+func checkHealthURL(raw string) error {
+	u, err := webURL(raw)
+	if err == nil && u.User != nil {
+		return errors.New("a health check cannot log in; remove user and password from the URL")
+	}
+	return err
+}
+
+func webURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(raw, unicode.IsSpace) {
+		return nil, errors.New("not an http:// or https:// URL with a host") // err would repeat the URL
+	}
+	return u, nil
+}

@@ -1,0 +1,76 @@
+package inventory
+
+import (
+	"cmp"
+	"maps"
+)
+
+// settings is what the top level, a group and a host may each say; what is zero they do not say.
+type settings struct {
+	root, python, become string
+	ssh                  SSH
+	vars                 map[string]string
+}
+
+// apply overrides the settings by those that are more special. The variables are copied, the map stays its owner's.
+func (s *settings) apply(more settings) {
+	s.root = cmp.Or(more.root, s.root)
+	s.python = cmp.Or(more.python, s.python)
+	s.become = cmp.Or(more.become, s.become)
+	s.ssh = SSH{
+		User:         cmp.Or(more.ssh.User, s.ssh.User),
+		Port:         cmp.Or(more.ssh.Port, s.ssh.Port),
+		IdentityFile: cmp.Or(more.ssh.IdentityFile, s.ssh.IdentityFile),
+		Jump:         cmp.Or(more.ssh.Jump, s.ssh.Jump),
+		HostKey:      cmp.Or(more.ssh.HostKey, s.ssh.HostKey),
+	}
+	if s.vars == nil {
+		s.vars = map[string]string{}
+	}
+	maps.Copy(s.vars, more.vars)
+}
+
+// settings reads the overrides of a section; keys that the section cannot have are absent.
+func (s section) settings() settings {
+	return settings{
+		root:   s.get("root").text(checkRoot),
+		python: s.get("python").text(checkPython),
+		become: s.get("become").text(checkBecome),
+		ssh:    readSSH(s.get("ssh")),
+		vars:   readVars(s.get("vars")),
+	}
+}
+
+func readSSH(f field) SSH {
+	s := f.section("ssh", "a mapping such as {user: deploy}")
+	return SSH{
+		User:         s.get("user").text(checkLogin),
+		Port:         s.get("port").number(1, 65535),
+		IdentityFile: s.get("identity_file").text(checkLocal),
+		Jump:         s.get("jump").text(checkJump),
+		HostKey:      s.get("host_key").text(checkHostKey),
+	}
+}
+
+// readVars keeps values as the file writes them, so that 1.10 stays 1.10. The caller's commands give them a meaning.
+func readVars(f field) map[string]string {
+	vars := map[string]string{}
+	for _, e := range f.names("a mapping of variables", checkVar) {
+		if value, ok := e.scalar(); ok {
+			vars[e.name] = value
+		}
+	}
+	return vars
+}
+
+// scalar reads text, a number, true or false, as it is written. The empty text is a value when it is quoted.
+func (f field) scalar() (string, bool) {
+	if !f.is(scalar, "text, a number, true or false") {
+		return "", false
+	}
+	if err := checkNUL(f.n.value); err != nil {
+		f.fail("%s", err)
+		return "", false
+	}
+	return f.n.value, true
+}

@@ -1,0 +1,65 @@
+package inventory
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxListed is how many names a message lists before it only counts the rest.
+const maxListed = 20
+
+// unknown is the message for a name that does not exist: the nearest one that does, and what there is.
+func unknown(kind, name string, known []string) string {
+	text := fmt.Sprintf("unknown %s %s", kind, quote(name))
+	near := nearest(name, known)
+	switch {
+	case near != "":
+		return fmt.Sprintf("%s; did you mean %q? known: %s", text, near, listed(known))
+	case len(known) == 0:
+		return fmt.Sprintf("%s; there is none", text)
+	}
+	return fmt.Sprintf("%s; known: %s", text, listed(known))
+}
+
+// listed joins names for a message.
+func listed(names []string) string {
+	if len(names) <= maxListed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
+}
+
+// nearest returns the known name that a mistyped one most likely means, or "". Up to a third of the characters may
+// differ, otherwise the advice would be a guess.
+func nearest(name string, known []string) string {
+	if len(name) > 100 {
+		return "" // no slip of the finger, and the distance would cost its square
+	}
+	best, limit := "", max(1, len(name)/3)+1
+	for _, candidate := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < limit {
+			best, limit = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance: how many characters to insert, delete or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

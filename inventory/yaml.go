@@ -1,0 +1,151 @@
+package inventory
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
+)
+
+// maxDepth is more than the deepest key needs (stages, name, health, url) and far below what costs memory.
+const maxDepth = 20
+
+// kind is what a node looks like in the file.
+type kind int
+
+const (
+	scalar kind = iota
+	sequence
+	mapping
+)
+
+// node is a part of the file with its place. This file alone knows the YAML library, so that another one can take its
+// place; the library's own decoding into structs is not used, because it drops empty items, reads 0022 as 18 and knows
+// no columns.
+type node struct {
+	kind      kind
+	value     string  // of a scalar: the text, without quotes
+	tag       string  // of a scalar: what YAML takes it for, such as !!int; of anything with a tag of its own: that
+	tagged    bool    // the file sets the tag
+	plain     bool    // a scalar without quotes
+	line, col int     // from 1; columns in characters
+	items     []*node // of a sequence
+	pairs     []pair  // of a mapping
+}
+
+// pair is one entry of a mapping.
+type pair struct{ key, value *node }
+
+// syntaxError is a complaint of the YAML library, or one about what it would accept, with its place.
+type syntaxError struct {
+	line, col int
+	message   string
+}
+
+func (e *syntaxError) Error() string { return e.message }
+
+// parseYAML returns the only document of the text, or nil when there is none. Aliases become the very node they stand
+// for: the tree stays as small as the text, and its readers count what they visit.
+func parseYAML(src []byte) (*node, *syntaxError) {
+	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
+	if err != nil {
+		return nil, explain(err, src)
+	}
+	var document, second yaml.Node
+	if err := loader.Load(&document); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		return nil, explain(err, src)
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		return nil, &syntaxError{second.Line, second.Column, "a second document begins here; an inventory is one document, remove the ---"}
+	case !errors.Is(err, io.EOF):
+		return nil, explain(err, src)
+	}
+	if len(document.Content) == 0 {
+		return nil, nil
+	}
+	return convert(document.Content[0], map[*yaml.Node]*node{}), nil
+}
+
+// convert copies a node; done holds those that are copied, because aliases can lead back to them.
+func convert(y *yaml.Node, done map[*yaml.Node]*node) *node {
+	if y.Kind == yaml.AliasNode {
+		y = y.Alias
+	}
+	if n, ok := done[y]; ok {
+		return n
+	}
+	n := &node{value: y.Value, tag: y.ShortTag(), line: y.Line, col: y.Column, tagged: y.Style&yaml.TaggedStyle != 0}
+	done[y] = n
+	switch y.Kind {
+	case yaml.SequenceNode:
+		n.kind = sequence
+		for _, item := range y.Content {
+			n.items = append(n.items, convert(item, done))
+		}
+	case yaml.MappingNode:
+		n.kind = mapping
+		for i := 0; i+1 < len(y.Content); i += 2 {
+			n.pairs = append(n.pairs, pair{convert(y.Content[i], done), convert(y.Content[i+1], done)})
+		}
+	default:
+		quoted := yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+		n.plain = y.Style&quoted == 0
+	}
+	return n
+}
+
+// tabIndent is a line that begins with a tab, perhaps after spaces.
+var tabIndent = regexp.MustCompile(`^ *\t`)
+
+// explain translates a complaint of the library for the mistakes that people make, and passes on its words for others.
+func explain(err error, src []byte) *syntaxError {
+	var load *yaml.LoadError
+	if !errors.As(err, &load) {
+		return &syntaxError{1, 1, "not YAML: " + clean(mask(err.Error()))}
+	}
+	e := &syntaxError{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + clean(mask(load.Message))}
+	context := load.ContextMark
+	if load.ContextMsg != "" {
+		e.message += " " + clean(load.ContextMsg)
+	}
+	if context.Line > 0 && (context.Line < e.line || reserved(src, context.Line, context.Column) != "") {
+		e.line, e.col = context.Line, context.Column // an open bracket, quote or tag is where it began
+	}
+	if text := lineAt(src, e.line); tabIndent.MatchString(text) {
+		return &syntaxError{e.line, strings.IndexByte(text, '\t') + 1, "a tab; YAML is indented with spaces"}
+	}
+	if c := reserved(src, e.line, e.col); c != "" {
+		e.message = fmt.Sprintf(`put quotes around what begins with %s, as in "%sweb": YAML reserves the character`, c, c)
+	}
+	return e
+}
+
+// reserved returns the character at a place when it is one that a value can only begin with inside of quotes.
+func reserved(src []byte, line, col int) string {
+	text := []rune(lineAt(src, line))
+	if col > len(text) || !strings.ContainsRune("@`%*!", text[col-1]) {
+		return ""
+	}
+	return string(text[col-1])
+}
+
+// lineAt returns a line of the text, counted from 1, without its end; "" beyond the last.
+func lineAt(src []byte, line int) string {
+	for range line - 1 {
+		_, rest, more := bytes.Cut(src, []byte("\n"))
+		if !more {
+			return ""
+		}
+		src = rest
+	}
+	first, _, _ := bytes.Cut(src, []byte("\n"))
+	return strings.TrimSuffix(string(first), "\r")
+}
