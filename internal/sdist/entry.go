@@ -1,0 +1,241 @@
+package sdist
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// kind is a member's type; its value is the letter in the content digest.
+type kind byte
+
+const (
+	folder  kind = 'd'
+	regular kind = 'f'
+	symlink kind = 'l'
+)
+
+// place is where a member goes and, for a symbolic link, where it points.
+type place struct {
+	path   string // slash-separated, from the top-level folder on, without a slash at its end
+	target string
+}
+
+// entry is one member after everything was checked that one header tells alone.
+type entry struct {
+	place
+	kind kind
+	exec bool // the owner may execute it
+	size int64
+	// plain is where a tar puts the member that ignores pax records (busybox).
+	plain place
+}
+
+func (e entry) needsPax() bool { return e.plain != e.place }
+
+// newEntry turns a header into an entry, or says why it is not acceptable.
+func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
+	k, err := kindOf(raw.typeflag)
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{
+		place: place{path: hdr.Name, target: hdr.Linkname},
+		kind:  k,
+		exec:  raw.mode&0o100 != 0,
+		size:  raw.size,
+		plain: place{path: hdr.Name, target: hdr.Linkname},
+	}
+	if err := checkRecords(hdr.PAXRecords); err != nil {
+		return entry{}, err
+	}
+	if err := checkAgreement(hdr, raw, k); err != nil {
+		return entry{}, err
+	}
+	if err := checkMode(raw.mode, k); err != nil {
+		return entry{}, err
+	}
+	if _, ok := hdr.PAXRecords["path"]; ok {
+		e.plain.path = raw.name
+	}
+	if _, ok := hdr.PAXRecords["linkpath"]; ok {
+		e.plain.target = raw.link
+	}
+	if k == folder {
+		e.path = strings.TrimSuffix(e.path, "/")
+	}
+	// A name that was cut to the field's size may end with a slash by chance.
+	e.plain.path = strings.TrimSuffix(e.plain.path, "/")
+	if err := e.check(k); err != nil {
+		return entry{}, err
+	}
+	if err := e.plain.check(k); err != nil {
+		return entry{}, fmt.Errorf("without its pax header: %w", err)
+	}
+	return e, nil
+}
+
+func kindOf(typeflag byte) (kind, error) {
+	switch typeflag {
+	case tar.TypeReg, 0: // 0 in archives older than POSIX.1-1988
+		return regular, nil
+	case tar.TypeDir:
+		return folder, nil
+	case tar.TypeSymlink:
+		return symlink, nil
+	case tar.TypeLink:
+		return 0, errors.New("is a hard link: only folders, regular files and symbolic links are accepted")
+	case tar.TypeChar, tar.TypeBlock:
+		return 0, errors.New("is a device")
+	case tar.TypeFifo:
+		return 0, errors.New("is a fifo")
+	case tar.TypeGNUSparse:
+		return 0, errors.New("is a sparse file")
+	}
+	return 0, fmt.Errorf("is of the unknown type %q", typeflag)
+}
+
+// checkRecords refuses the pax records that make tars disagree about where a
+// member's content ends or how its name is spelled.
+func checkRecords(records map[string]string) error {
+	for key, value := range records {
+		switch {
+		case key == "size", key == "SCHILY.realsize", key == "hdrcharset", key == "charset",
+			strings.HasPrefix(key, "GNU."):
+			return fmt.Errorf("has the pax record %q, which tar programs read in different ways", key)
+		case (key == "path" || key == "linkpath") && value == "":
+			return fmt.Errorf("has an empty pax record %q", key)
+		}
+	}
+	return nil
+}
+
+// checkGlobal judges a global pax header. archive/tar ignores it, as kis does,
+// but GNU tar applies its records to every later member. `git archive` writes
+// one with a comment only.
+func checkGlobal(records map[string]string) error {
+	for _, key := range []string{"path", "linkpath"} {
+		if _, ok := records[key]; ok {
+			return fmt.Errorf("is a global pax header with the record %q", key)
+		}
+	}
+	return checkRecords(records)
+}
+
+// checkAgreement compares what archive/tar made of the headers with the raw one.
+func checkAgreement(hdr *tar.Header, raw *rawHeader, k kind) error {
+	_, paxPath := hdr.PAXRecords["path"]
+	_, paxLink := hdr.PAXRecords["linkpath"]
+	long := strings.ContainsAny(raw.extensions, "LK")
+	switch {
+	case long && strings.Contains(raw.extensions, "x"):
+		return errors.New("has both a GNU long name and a pax header")
+	case !paxPath && !strings.Contains(raw.extensions, "L") && hdr.Name != raw.name,
+		!paxLink && !strings.Contains(raw.extensions, "K") && hdr.Linkname != raw.link:
+		return errors.New("has a name that tar programs read in different ways")
+	case k != symlink && (hdr.Linkname != "" || raw.link != ""):
+		return errors.New("has a link name but is no symbolic link: some tar programs make it a hard link")
+	case k != regular && raw.size != 0:
+		return errors.New("has content but is no regular file")
+	case k == regular && hdr.Size != raw.size:
+		return errors.New("has a size that tar programs read in different ways")
+	}
+	return nil
+}
+
+func checkMode(mode int64, k kind) error {
+	switch {
+	case k == symlink: // its mode means nothing
+		return nil
+	case mode&0o7000 != 0:
+		return fmt.Errorf("has a set-user-id, set-group-id or sticky bit (mode %04o): remove it with chmod and build again", mode&0o7777)
+	case k == folder && mode&0o700 != 0o700, mode&0o400 == 0:
+		return fmt.Errorf("is closed to its owner (mode %04o): a host could not unpack or read it", mode&0o7777)
+	}
+	return nil
+}
+
+func (p place) check(k kind) error {
+	if err := checkName(p.path); err != nil {
+		return err
+	}
+	if k != symlink {
+		return nil
+	}
+	_, below, _ := strings.Cut(p.path, "/")
+	return checkTarget(below, p.target)
+}
+
+const (
+	longestName      = 1000 // bytes; hosts add the package repository's path to it
+	longestComponent = 255  // bytes, NAME_MAX of all usual file systems
+)
+
+func checkSpelling(s string) error {
+	switch {
+	case s == "":
+		return errors.New("has an empty name")
+	case len(s) > longestName:
+		return fmt.Errorf("has a name longer than %d bytes", longestName)
+	case !utf8.ValidString(s):
+		return errors.New("has a name that is not UTF-8")
+	case strings.IndexFunc(s, unicode.IsControl) >= 0:
+		return errors.New("has a control character in its name")
+	case strings.Contains(s, `\`):
+		return errors.New("has a backslash in its name")
+	case strings.HasPrefix(s, "/"):
+		return errors.New("has an absolute name")
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if err := checkSpelling(name); err != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		switch {
+		case part == "..":
+			return errors.New("has a .. in its name")
+		case part == "." || part == "":
+			return errors.New("has an empty component or a single dot in its name")
+		case len(part) > longestComponent:
+			return fmt.Errorf("has a component longer than %d bytes in its name", longestComponent)
+		}
+	}
+	return nil
+}
+
+// checkTarget allows a symbolic link only if it stays inside the top-level
+// folder. Where ".." stands only at the beginning, it climbs real folders, as
+// no member may lie below a link; the names after it only descend, or pass
+// through other links that obey the same rule. A later ".." could climb from
+// wherever a link led to, which cannot be told from the text.
+func checkTarget(below, target string) error {
+	if err := checkSpelling(target); err != nil {
+		return fmt.Errorf("points to %s: the target %w", plainOrQuoted(target), err)
+	}
+	depth := strings.Count(below, "/")
+	parts := slices.DeleteFunc(strings.Split(target, "/"), func(part string) bool { return part == "" || part == "." })
+	descends := false
+	for _, part := range parts {
+		switch {
+		case part != "..":
+			descends = true
+		case descends:
+			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", plainOrQuoted(target))
+		case depth == 0:
+			return fmt.Errorf("points to %s, outside the package", plainOrQuoted(target))
+		default:
+			depth--
+		}
+		if len(part) > longestComponent {
+			return fmt.Errorf("points to a name with a component longer than %d bytes", longestComponent)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package sdist
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"strings"
+)
+
+// scanner gathers what the archive's members amount to.
+type scanner struct {
+	limits   limits
+	watch    *headerWatch
+	tree     *tree // as the archive is meant
+	plain    *tree // as a tar without pax records unpacks it
+	top      string
+	metadata []byte
+	lines    []contentLine
+	warnings warnings
+	headers  int
+	files    int
+	unpacked int64
+}
+
+// scan reads the archive of size bytes from r to its end. Its errors are
+// *InvalidError without a file name, or come from r.
+func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
+	file := &tally{Hash: sha256.New()}
+	in := bufio.NewReaderSize(io.TeeReader(r, file), 64<<10)
+	if err := checkFormat(in); err != nil {
+		return nil, err
+	}
+	zip, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, explain(err)
+	}
+	// One member only: a second one is a place to hide an archive from some tars.
+	zip.Multistream(false)
+	s := &scanner{
+		limits: lim,
+		watch:  &headerWatch{r: zip, limits: lim, archive: size},
+		tree:   newTree(false, lim),
+		plain:  newTree(true, lim),
+	}
+	if err := s.members(); err != nil {
+		return nil, explain(err)
+	}
+	if err := s.watch.finish(); err != nil {
+		return nil, explain(err)
+	}
+	switch _, err := in.Peek(1); {
+	case err == nil:
+		return nil, refuse("", "has data behind the compressed archive: build it again")
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	a, err := s.archive()
+	if err != nil {
+		return nil, err
+	}
+	a.SHA256, a.Size = hex.EncodeToString(file.Sum(nil)), file.n
+	return a, nil
+}
+
+// tally is a hash that counts.
+type tally struct {
+	hash.Hash
+	n int64
+}
+
+func (t *tally) Write(p []byte) (int, error) {
+	t.n += int64(len(p))
+	return t.Hash.Write(p)
+}
+
+// checkFormat tells the usual mistakes from a damaged file.
+func checkFormat(in *bufio.Reader) error {
+	head, err := in.Peek(blockSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	const remedy = ": make a .tar.gz, for instance with python3 -m build --sdist"
+	switch {
+	case len(head) == 0:
+		return refuse("", "is empty")
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return nil
+	case bytes.HasPrefix(head, []byte("PK")):
+		return refuse("", "is a zip archive or a wheel, not a source distribution"+remedy)
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ")):
+		return refuse("", "is compressed with xz"+remedy)
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return refuse("", "is compressed with bzip2"+remedy)
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		return refuse("", "is compressed with zstd"+remedy)
+	case len(head) > 262 && string(head[257:262]) == "ustar":
+		return refuse("", "is a tar archive that is not compressed"+remedy)
+	}
+	return refuse("", "is not compressed with gzip"+remedy)
+}
+
+// explain puts the errors of the decoders into words.
+func explain(err error) error {
+	if _, ok := errors.AsType[*InvalidError](err); ok {
+		return err
+	}
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	reason := ""
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		reason = "is cut off: build or download it again"
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), corrupt:
+		reason = "is damaged: build or download it again"
+	case errors.Is(err, tar.ErrHeader):
+		reason = "holds no valid tar archive: build it again"
+	default:
+		return err
+	}
+	return &InvalidError{Reason: reason, Err: err}
+}
+
+func (s *scanner) members() error {
+	archive := tar.NewReader(s.watch)
+	for {
+		hdr, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		raw, err := s.watch.take()
+		if err != nil {
+			return err
+		}
+		s.headers++ // global headers count too, as nothing else bounds them
+		if err := s.limits.count(s.headers); err != nil {
+			return err
+		}
+		if hdr.Typeflag == tar.TypeXGlobalHeader {
+			if err := checkGlobal(hdr.PAXRecords); err != nil {
+				return refuse(hdr.Name, "%v", err)
+			}
+			continue
+		}
+		e, err := newEntry(hdr, raw)
+		if err == nil {
+			err = s.place(e)
+		}
+		if err == nil {
+			err = s.read(e, archive)
+		}
+		if err != nil {
+			return atMember(hdr.Name, err)
+		}
+	}
+}
+
+// atMember names the member, unless the error is about the whole archive or
+// came from reading it.
+func atMember(name string, err error) error {
+	_, invalid := errors.AsType[*InvalidError](err)
+	_, read := errors.AsType[*readError](err)
+	if invalid || read {
+		return err
+	}
+	return refuse(name, "%v", err)
+}
+
+// readError marks an error of the stream, which is not about one member.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+// place judges the member among the others.
+func (s *scanner) place(e entry) error {
+	top, below, inside := strings.Cut(e.path, "/")
+	if s.top == "" {
+		s.top = top
+	}
+	plainTop, _, _ := strings.Cut(e.plain.path, "/")
+	switch {
+	case !inside && e.kind != folder:
+		return errors.New("does not lie in a folder: a source distribution has one top-level folder")
+	case top != s.top:
+		return errors.New("lies outside " + plainOrQuoted(s.top) + ": a source distribution has one top-level folder")
+	case plainTop != s.top:
+		return errors.New("lies outside " + plainOrQuoted(s.top) + " for a tar that ignores pax headers")
+	}
+	if first, _, _ := strings.Cut(strings.ToLower(below), "/"); first == ".venv" || first == ".kis" {
+		return errors.New("has a name that kis uses itself in a package: leave it out of the source distribution, for instance with `prune " + first + "` in MANIFEST.in")
+	}
+	if err := s.tree.add(e.path, e.kind); err != nil {
+		return err
+	}
+	if err := s.plain.add(e.plain.path, e.kind); err != nil {
+		return err
+	}
+	if e.needsPax() {
+		s.warnings.needsPax(below)
+	}
+	s.files++
+	return nil
+}
+
+// read takes in the member's content.
+func (s *scanner) read(e entry, r io.Reader) error {
+	_, below, _ := strings.Cut(e.path, "/")
+	line := contentLine{kind: e.kind, exec: e.exec, size: e.size, target: e.target, path: below}
+	keep := min(e.size, sniffed)
+	if below == "PKG-INFO" && e.kind == regular {
+		if keep = e.size; keep > s.limits.metadata {
+			return errors.New("is larger than 1 MiB")
+		}
+	}
+	if e.kind == regular {
+		head := make([]byte, keep)
+		sum := sha256.New()
+		if _, err := io.ReadFull(io.TeeReader(r, sum), head); err != nil {
+			return &readError{err}
+		}
+		if _, err := io.Copy(sum, r); err != nil {
+			return &readError{err}
+		}
+		line.digest = hex.EncodeToString(sum.Sum(nil))
+		s.unpacked += e.size
+		s.warnings.look(below, head)
+		if below == "PKG-INFO" {
+			s.metadata = head
+		}
+	}
+	if e.kind != folder { // folders are known to be empty only at the end
+		s.lines = append(s.lines, line)
+	}
+	return nil
+}
+
+// archive draws the conclusions once all members are read.
+func (s *scanner) archive() (*Archive, error) {
+	info := s.top + "/PKG-INFO"
+	switch {
+	case s.top == "":
+		return nil, refuse("", "is an archive without members")
+	case s.metadata == nil:
+		return nil, refuse(info, "is missing: this is not a source distribution, make one with python3 -m build --sdist")
+	}
+	m, err := parseMetadata(s.metadata)
+	if err != nil {
+		return nil, refuse(info, "%v", err)
+	}
+	if err := m.agrees(s.top); err != nil {
+		return nil, refuse(s.top, "%v", err)
+	}
+	for _, n := range s.tree.nodes {
+		if n.kind == folder && !n.children && n.path != s.top {
+			s.lines = append(s.lines, contentLine{kind: folder, path: strings.TrimPrefix(n.path, s.top+"/")})
+		}
+	}
+	return &Archive{
+		Name:     m.name,
+		Version:  m.version,
+		Package:  m.packageName(),
+		Top:      s.top,
+		Content:  contentDigest(s.lines),
+		Unpacked: s.unpacked,
+		Files:    s.files,
+		Warnings: s.warnings.all(),
+	}, nil
+}

@@ -1,0 +1,95 @@
+package sdist
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// warnings collects what a person should see before an upload. Source
+// distributions take up more of a tree than people expect, and what is on a
+// host once is in its backups for ever.
+type warnings struct {
+	list    []string
+	folders map[string]bool // of version control systems: one warning each
+	pax     int
+	paxName string
+	left    int
+}
+
+// mostWarnings keeps a tree full of test keys from hiding everything else.
+const mostWarnings = 20
+
+// sniffed is how many bytes of a file are looked at.
+const sniffed = 64
+
+// look judges a member by its path below the top-level folder and by its first bytes.
+func (w *warnings) look(below string, head []byte) {
+	parts := strings.Split(below, "/")
+	for i, part := range parts {
+		if part == ".git" || part == ".hg" || part == ".svn" {
+			w.once(strings.Join(parts[:i+1], "/"))
+			return
+		}
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("-----BEGIN ")) && bytes.Contains(head, []byte("PRIVATE KEY")),
+		bytes.HasPrefix(head, []byte("PuTTY-User-Key-File")):
+		w.add("%s: contains a private key", below)
+	case isSecretName(strings.ToLower(path.Base(below))), strings.HasSuffix("/"+below, "/.aws/credentials"):
+		w.add("%s: is a file that usually holds secrets", below)
+	}
+}
+
+func isSecretName(base string) bool {
+	if slices.Contains([]string{
+		".env", ".envrc", ".netrc", "_netrc", ".pgpass", ".pypirc", ".git-credentials", ".htpasswd", ".my.cnf",
+		"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519",
+	}, base) {
+		return true
+	}
+	if variant, ok := strings.CutPrefix(base, ".env."); ok {
+		return !slices.Contains([]string{"example", "sample", "template", "dist", "defaults"}, variant)
+	}
+	return slices.Contains([]string{".key", ".p12", ".pfx", ".jks", ".kdbx", ".keystore"}, path.Ext(base))
+}
+
+func (w *warnings) once(below string) {
+	if w.folders == nil {
+		w.folders = map[string]bool{}
+	}
+	if !w.folders[below] {
+		w.folders[below] = true
+		w.add("%s: is the data of a version control system, with all its history", below)
+	}
+}
+
+func (w *warnings) add(format, below string) {
+	if len(w.list) == mostWarnings {
+		w.left++
+		return
+	}
+	w.list = append(w.list, fmt.Sprintf(format, plainOrQuoted(below)))
+}
+
+// needsPax notes a member whose name is in a pax header.
+func (w *warnings) needsPax(name string) {
+	if w.pax == 0 {
+		w.paxName = name
+	}
+	w.pax++
+}
+
+func (w *warnings) all() []string {
+	list := w.list
+	if w.left > 0 {
+		list = append(list, fmt.Sprintf("%d more files of these kinds", w.left))
+	}
+	if w.pax > 0 {
+		list = append(list, fmt.Sprintf("%s: its name is longer than 100 bytes or not ASCII, so a tar without pax headers (busybox) gives it another (%d such names)",
+			plainOrQuoted(w.paxName), w.pax))
+	}
+	return list
+}

@@ -1,0 +1,100 @@
+package sdist
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// tree is what the members seen so far unpack to. It finds members that would
+// overwrite each other or be written through a symbolic link.
+//
+// Names that differ only by case are refused, as they are one file on some file
+// systems. Simple lower-casing decides that; names that differ only by Unicode
+// normalization are not found.
+type tree struct {
+	// plain makes it a tree for a tar that ignores pax records. Such a tar cuts
+	// long names, so that files may overwrite each other, which damages only that
+	// host's copy; only the rules about symbolic links remain.
+	plain  bool
+	limits limits
+	nodes  map[string]*node
+}
+
+type node struct {
+	path     string
+	kind     kind
+	named    bool // has a member of its own, not only members below it
+	children bool
+}
+
+func newTree(plain bool, lim limits) *tree {
+	return &tree{plain: plain, limits: lim, nodes: map[string]*node{}}
+}
+
+func (t *tree) key(path string) string {
+	if t.plain {
+		return path
+	}
+	return strings.ToLower(path)
+}
+
+// add places a member. Folders above it come into being as tar would make them.
+func (t *tree) add(path string, k kind) error {
+	if err := t.addParents(path); err != nil {
+		return err
+	}
+	n := t.nodes[t.key(path)]
+	if n == nil {
+		return t.insert(&node{path: path, kind: k, named: true})
+	}
+	if n.path != path {
+		return fmt.Errorf("differs from %s only by case", plainOrQuoted(n.path))
+	}
+	if t.plain {
+		if n.kind == symlink || k == symlink {
+			return errors.New("takes the place of another member, and one of them is a symbolic link")
+		}
+		return nil
+	}
+	switch {
+	case n.named && n.kind == k:
+		return errors.New("is in the archive twice")
+	case n.kind != k:
+		return errors.New("is in the archive twice, as different types")
+	}
+	n.named = true // a folder that had only members below it so far
+	return nil
+}
+
+// addParents stops at the nearest folder that is known, as those above it are.
+func (t *tree) addParents(path string) error {
+	for {
+		i := strings.LastIndexByte(path, '/')
+		if i < 0 {
+			return nil
+		}
+		path = path[:i]
+		n := t.nodes[t.key(path)]
+		switch {
+		case n == nil:
+			if err := t.insert(&node{path: path, kind: folder, children: true}); err != nil {
+				return err
+			}
+			continue
+		case n.path != path:
+			return fmt.Errorf("lies in a folder that differs from %s only by case", plainOrQuoted(n.path))
+		case n.kind == symlink:
+			return fmt.Errorf("lies below the symbolic link %s", plainOrQuoted(n.path))
+		case n.kind == regular && !t.plain:
+			return fmt.Errorf("lies below %s, which is a file", plainOrQuoted(n.path))
+		}
+		n.children = true
+		return nil
+	}
+}
+
+func (t *tree) insert(n *node) error {
+	t.nodes[t.key(n.path)] = n
+	return t.limits.count(len(t.nodes))
+}
