@@ -1,0 +1,233 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"time"
+)
+
+// Locked is what taking a stage's lock told.
+type Locked struct {
+	Folder string   `json:"folder"` // the run's own folder on the host, mode 0700: parts of uploads go there
+	HostID string   `json:"host_id"`
+	Linked string   `json:"linked"` // text of the stage's link, "" for none
+	Fenced []string `json:"fenced"` // dead runs whose prepared links were taken away
+}
+
+// Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
+// with it, what dead runs left is put in order. run is a name no other run has: lower-case letters and digits.
+func (a *Agent) Lock(ctx context.Context, s Stage, run string, owner Holder) (Locked, error) {
+	var locked Locked
+	args := map[string]any{"stage": s.String(), "run": run, "owner": map[string]any{"who": owner.Who, "what": owner.What}}
+	err := a.call(ctx, "lock", args, &locked, nil)
+	return locked, err
+}
+
+// Have returns those of digests (sha256, hexadecimal) whose files the host has already, whole.
+func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, error) {
+	var result struct {
+		Have []string `json:"have"`
+	}
+	err := a.call(ctx, "have", map[string]any{"digests": digests}, &result, nil)
+	have := map[string]bool{}
+	for _, digest := range result.Have {
+		have[digest] = true
+	}
+	return have, err
+}
+
+// Receive makes the host take in a file that was put into the run's folder under the name part: it checks size and sha256 and keeps the
+// file under its digest. After *Refused the part is of no use.
+func (a *Agent) Receive(ctx context.Context, part, sha256 string, size int64) error {
+	return a.call(ctx, "receive", map[string]any{"part": part, "sha256": sha256, "size": size}, nil, nil)
+}
+
+// Put sends a file over the conversation itself, into the run's folder under the name part: for hosts without SFTP, and for those where the
+// agent's user is not the login user. Exactly size bytes of r are sent. After an error other than *Refused the conversation is over.
+func (a *Agent) Put(ctx context.Context, part string, r io.Reader, size int64, progress func(done int64)) error {
+	c := &call{answer: make(chan frame, 1)}
+	id, err := a.register(c)
+	if err != nil {
+		return err
+	}
+	defer a.forget(id)
+	if err := a.putBytes(id, part, r, size, progress); err != nil {
+		_ = a.in.Close() // the host cannot tell bytes from commands any more
+		a.end(err)
+		return &Lost{Cause: err}
+	}
+	select {
+	case f := <-c.answer:
+		return read(f, nil)
+	case <-a.ended:
+		return &Lost{Cause: a.reason()}
+	case <-ctx.Done():
+		return &Lost{Cause: context.Cause(ctx)}
+	}
+}
+
+// putBytes holds the writing side until the last byte: nothing may come between.
+func (a *Agent) putBytes(id int, part string, r io.Reader, size int64, progress func(int64)) error {
+	line := fmt.Sprintf("{\"id\":%d,\"op\":\"put\",\"part\":%q,\"size\":%d}\n", id, part, size)
+	a.writes.Lock()
+	defer a.writes.Unlock()
+	if _, err := io.WriteString(a.in, line); err != nil {
+		return err
+	}
+	sent := int64(0)
+	buffer := make([]byte, 32<<10)
+	for sent < size {
+		n, err := r.Read(buffer[:min(int64(len(buffer)), size-sent)])
+		if n > 0 {
+			if _, err := a.in.Write(buffer[:n]); err != nil {
+				return err
+			}
+			sent += int64(n)
+			progress(sent)
+		}
+		if err != nil && sent < size {
+			return fmt.Errorf("%d of %d bytes: %w", sent, size, err)
+		}
+	}
+	return nil
+}
+
+// Mode is how the application gets into its companion environment.
+type Mode string
+
+// The modes.
+const (
+	Editable Mode = "editable" // runs from its package
+	Regular  Mode = "regular"  // is copied into the environment
+)
+
+// Wheel is one file of a wheelhouse.
+type Wheel struct {
+	Name   string `json:"name"` // file name, as pip wants it
+	SHA256 string `json:"sha256"`
+}
+
+// Recipe is how the companion environment of a package is built.
+type Recipe struct {
+	Mode         Mode
+	Requirements string // sha256 of an uploaded requirements file, "" for none
+	Hashed       bool   // every requirement carries hashes
+	Wheels       []Wheel
+	IndexURL     string // "" leaves the index to the host; may carry a password, so it is never printed
+}
+
+// Source is the source distribution a package is made of.
+type Source struct {
+	Package Package
+	Name    string // of the distribution, as its author writes it
+	SHA256  string // of the archive
+	Content string // content digest
+	Recipe  string // digest of the recipe
+}
+
+// Begin takes the package's build lock and says whether the package is there already. *Refused with code other-content or other-recipe
+// means that a package of this name was made of something else; packages are never changed.
+func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
+	var result struct {
+		Sealed  bool     `json:"sealed"`
+		Receipt *Receipt `json:"receipt"`
+	}
+	args := map[string]any{"package": s.Package.String(), "content": s.Content, "recipe": s.Recipe}
+	if err := a.call(ctx, "begin", args, &result, nil); err != nil || !result.Sealed {
+		return nil, err
+	}
+	return result.Receipt, nil
+}
+
+// Unpack unpacks the uploaded archive into the package's folder, which then holds exactly the content digest.
+func (a *Agent) Unpack(ctx context.Context, s Source, within time.Duration, output func(string)) error {
+	args := map[string]any{"sha256": s.SHA256, "content": s.Content, "timeout": within.Seconds()}
+	return a.call(ctx, "unpack", args, nil, output)
+}
+
+// Environment builds the companion environment and returns what is installed in it, sorted, as name==version.
+func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration, output func(string)) ([]string, error) {
+	var result struct {
+		Installed []string `json:"installed"`
+	}
+	wheels := r.Wheels
+	if wheels == nil {
+		wheels = []Wheel{}
+	}
+	args := map[string]any{
+		"mode": r.Mode, "requirements": r.Requirements, "hashed": r.Hashed, "wheels": wheels, "index_url": r.IndexURL,
+		"timeout": within.Seconds(),
+	}
+	err := a.call(ctx, "environment", args, &result, output)
+	return result.Installed, err
+}
+
+// variable is what the environment variables of the inventory's commands are called. Values are never part of shell text.
+var variable = regexp.MustCompile(`^KIS_[A-Z]+$`)
+
+// Commands are commands of the inventory, run in order in the package, with Env in addition to its environment's own variables.
+type Commands struct {
+	Package  Package
+	Commands []string
+	Env      map[string]string // KIS_… only
+	Within   time.Duration     // for each command
+}
+
+func (c Commands) args() (map[string]any, error) {
+	for name := range c.Env {
+		if !variable.MatchString(name) {
+			return nil, fmt.Errorf("variable %q: %w", name, ErrName)
+		}
+	}
+	commands, env := c.Commands, c.Env
+	if commands == nil {
+		commands = []string{}
+	}
+	if env == nil {
+		env = map[string]string{}
+	}
+	return map[string]any{"package": c.Package.String(), "commands": commands, "env": env, "timeout": c.Within.Seconds()}, nil
+}
+
+// Verify checks that the requirements fit together and that the application imports, then runs the commands. It returns the modules that
+// were imported. Begin must have been called for the package.
+func (a *Agent) Verify(ctx context.Context, name string, c Commands, output func(string)) ([]string, error) {
+	args, err := c.args()
+	if err != nil {
+		return nil, err
+	}
+	args["name"] = name
+	var result struct {
+		Imported []string `json:"imported"`
+	}
+	err = a.call(ctx, "verify", args, &result, output)
+	return result.Imported, err
+}
+
+// Seal makes the folder a package: read-only, durable, and with a receipt. facts are added to the receipt.
+func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Receipt, error) {
+	all := map[string]any{"name": s.Name, "content": s.Content, "recipe": s.Recipe, "archive": s.SHA256}
+	maps.Copy(all, facts)
+	var result struct {
+		Receipt Receipt `json:"receipt"`
+	}
+	err := a.call(ctx, "seal", map[string]any{"facts": all}, &result, nil)
+	return result.Receipt, err
+}
+
+// Command runs commands in a package, in order, until one fails. What they start in the background may go on after them.
+func (a *Agent) Command(ctx context.Context, c Commands, output func(string)) error {
+	args, err := c.args()
+	if err != nil {
+		return err
+	}
+	return a.call(ctx, "command", args, nil, output)
+}
+
+// Cancel kills the step in progress; its caller gets *Refused.
+func (a *Agent) Cancel(ctx context.Context) error {
+	return a.call(ctx, "cancel", nil, nil, nil)
+}

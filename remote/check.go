@@ -1,0 +1,113 @@
+package remote
+
+import (
+	"context"
+	"time"
+)
+
+// Problem is one thing that keeps a host from taking a push, and its remedy.
+type Problem struct {
+	Code    string `json:"code"` // stable, for programs
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// PackageState says what a folder with a package's name is.
+type PackageState string
+
+// The states of a package on a host.
+const (
+	Absent   PackageState = "absent"
+	Unsealed PackageState = "unsealed" // no receipt: what an interrupted push left. Never linked, rebuilt by the next push
+	Sealed   PackageState = "sealed"
+)
+
+// Receipt is what makes a folder a package: it is written last. See scripts/kisagent/seal.py.
+type Receipt struct {
+	Package     Package   `json:"package"`
+	Content     string    `json:"content"`     // content digest of the source distribution
+	Recipe      string    `json:"recipe"`      // digest of how the environment was to be built
+	Environment string    `json:"environment"` // digest of what is installed, and for which Python
+	Python      string    `json:"python"`
+	Created     time.Time `json:"created"`
+	By          string    `json:"by"`
+	Git         string    `json:"git"`
+	Name        string    `json:"name"`    // of the distribution, as its author writes it
+	Imports     []string  `json:"imports"` // modules that verification imported
+	Size        int64     `json:"size"`    // bytes of all files
+}
+
+// InstalledPackage is one package folder on a host.
+type InstalledPackage struct {
+	Name    Package      `json:"name"`
+	State   PackageState `json:"state"`
+	Receipt *Receipt     `json:"receipt"` // nil unless sealed
+}
+
+// StageState is one stage on a host as it is now.
+type StageState struct {
+	Stage    string   `json:"stage"`
+	Linked   string   `json:"linked"`   // text of the link, "" for none
+	Managed  bool     `json:"managed"`  // the link's text is a package's name, or there is no link
+	Sealed   bool     `json:"sealed"`   // the linked package has its receipt
+	Dangling bool     `json:"dangling"` // the link leads nowhere
+	Lines    []string `json:"journal"`  // newest lines of the journal, oldest first, unjudged: see ParseJournal
+	Holder   *Holder  `json:"holder"`   // of the lock; nil when it is free
+	Armed    []string `json:"armed"`    // runs that have a prepared link: alive, or dead and not yet cleaned up after
+	Problem  *Problem `json:"problem"`  // why the stage could not be read
+}
+
+// Space is what is free for the agent's user.
+type Space struct {
+	Bytes  int64 `json:"bytes"`
+	Inodes int64 `json:"inodes"` // -1 when the file system does not count them
+}
+
+// CheckRequest says what a check shall look at. The zero value looks at the repository itself.
+type CheckRequest struct {
+	Stage      Stage
+	Package    Package
+	Build      bool  // a package may have to be built: look at tools and space
+	NeedBytes  int64 // with Build
+	NeedInodes int64 // with Build
+}
+
+// Facts is what a check found. Problems is empty when a push could go ahead.
+type Facts struct {
+	Problems []Problem        `json:"problems"`
+	Root     string           `json:"root"`     // with symbolic links resolved
+	HostID   string           `json:"host_id"`  // of the package repository; "" before the first push
+	Identity string           `json:"identity"` // of machine and folder: equal for two names of one repository
+	Space    Space            `json:"space"`
+	Stage    StageState       `json:"stage"`
+	Package  InstalledPackage `json:"package"`
+}
+
+// Open says which package repository the conversation is about: an absolute folder on the host. It must be the first call.
+func (a *Agent) Open(ctx context.Context, root string) error {
+	return a.call(ctx, "open", map[string]any{"root": root}, nil, nil)
+}
+
+// Check looks, and changes nothing on the host.
+func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
+	var facts Facts
+	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes}
+	err := a.call(ctx, "check", args, &facts, nil)
+	return facts, err
+}
+
+// RepositoryState is everything in a package repository.
+type RepositoryState struct {
+	Problems []Problem          `json:"problems"`
+	Root     string             `json:"root"`
+	HostID   string             `json:"host_id"`
+	Stages   []StageState       `json:"stages"`
+	Packages []InstalledPackage `json:"packages"`
+}
+
+// State reads the whole repository, and changes nothing on the host.
+func (a *Agent) State(ctx context.Context) (RepositoryState, error) {
+	var state RepositoryState
+	err := a.call(ctx, "state", nil, &state, nil)
+	return state, err
+}

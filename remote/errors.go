@@ -1,0 +1,56 @@
+package remote
+
+import (
+	"fmt"
+	"time"
+)
+
+// Refused is the host's own word that a step was not done. Nothing that the step promises has happened.
+type Refused struct {
+	Code    string   `json:"code"`    // stable, for programs: locked, no-space, other-content, …
+	Message string   `json:"message"` // lower case, one line
+	Hint    string   `json:"hint"`    // what to do, possibly a command to paste; may be empty
+	Tail    []string `json:"tail"`    // last lines of the step's output, oldest first
+	Output  int64    `json:"output"`  // bytes of output in all
+	Holder  *Holder  `json:"holder"`  // of the lock, with code locked
+	Ours    string   `json:"ours"`    // digest asked for, with codes other-content and other-recipe
+	Theirs  string   `json:"theirs"`  // digest found
+	Command string   `json:"command"` // the inventory's command that failed, with codes verify-failed and command-failed
+	Errno   string   `json:"errno"`   // name of the system's error, such as EROFS, where a system call failed
+}
+
+// Error returns the message.
+func (r *Refused) Error() string { return r.Message }
+
+// Holder tells who holds a lock. What it says was written by the holder and is for people.
+type Holder struct {
+	Who   string    `json:"who"`   // user@machine
+	What  string    `json:"what"`  // the command, such as "push production"
+	Run   string    `json:"run"`   // the run's name
+	PID   int       `json:"pid"`   // the agent's process on the host
+	Since time.Time `json:"since"` // when it took the lock, by the host's clock
+}
+
+// Lost means that the conversation ended before the host had answered: whether the step was done is unknown.
+type Lost struct{ Cause error }
+
+// Error says that the connection was lost, and why where that is known.
+func (l *Lost) Error() string {
+	if l.Cause == nil {
+		return "connection lost"
+	}
+	return fmt.Sprintf("connection lost: %v", l.Cause)
+}
+
+// Unwrap returns the cause.
+func (l *Lost) Unwrap() error { return l.Cause }
+
+// StartError means that no agent came up: nothing has been done on the host.
+type StartError struct {
+	Message string
+	Hint    string
+	Tail    []string // what the login shell and sh said
+}
+
+// Error returns the message.
+func (e *StartError) Error() string { return e.Message }

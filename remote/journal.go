@@ -1,0 +1,130 @@
+package remote
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Entry is one line of a stage's journal.
+type Entry struct {
+	Seq     int       `json:"seq"`
+	Boot    string    `json:"boot"`
+	At      time.Time `json:"at"` // by the host's clock
+	Run     string    `json:"run"`
+	Event   string    `json:"ev"` // armed, linked, confirmed, unconfirmed, reverted or aborted
+	Op      string    `json:"op"` // push, rollback, link, …
+	From    string    `json:"from"`
+	To      string    `json:"to"`
+	Content string    `json:"content"`
+	By      string    `json:"by"`    // user@machine
+	Key     string    `json:"key"`   // fingerprint of the key that logged in
+	Git     string    `json:"git"`   // revision, where there was one
+	Scope   string    `json:"scope"` // all, or subset for a run narrowed by --hosts
+	Hosts   []string  `json:"hosts"` // the run's hosts
+	Reason  string    `json:"reason"`
+	Note    string    `json:"note"`
+	Skew    float64   `json:"skew"` // seconds between the first and the last host's switch
+}
+
+// Journal is what could be read of a stage's journal.
+type Journal struct {
+	Entries []Entry
+	Damaged int // lines in the middle that could not be read. A torn last line is not counted: a power cut leaves one
+}
+
+// ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed.
+func ParseJournal(lines []string) Journal {
+	var j Journal
+	for i, line := range lines {
+		e, err := parseEntry(line)
+		switch {
+		case err == nil:
+			j.Entries = append(j.Entries, e)
+		case i < len(lines)-1:
+			j.Damaged++
+		}
+	}
+	return j
+}
+
+// parseEntry reads one line; its last member is the checksum of everything before it.
+func parseEntry(line string) (Entry, error) {
+	const mark = `,"crc":"`
+	at := strings.LastIndex(line, mark)
+	if at < 0 || !strings.HasSuffix(line, `"}`) {
+		return Entry{}, fmt.Errorf("journal: no checksum")
+	}
+	body := line[:at] + "}"
+	if want := line[at+len(mark) : len(line)-2]; fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) != want {
+		return Entry{}, fmt.Errorf("journal: wrong checksum")
+	}
+	var e Entry
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		return Entry{}, fmt.Errorf("journal: %w", err)
+	}
+	return e, nil
+}
+
+// Previous is the package a roll-back goes to: the one that was linked and confirmed before the current link. A package that was rolled back
+// from, or never confirmed, is not one. The zero Package means that there is none.
+func (j Journal) Previous(current string) Package {
+	stack := j.confirmed()
+	if n := len(stack); n > 0 && stack[n-1] == current {
+		stack = stack[:n-1]
+	}
+	for _, s := range slices.Backward(stack) {
+		if s == current {
+			continue
+		}
+		if p, err := ParsePackage(s); err == nil {
+			return p
+		}
+	}
+	return Package{}
+}
+
+// confirmed replays the journal: what was confirmed, the current one last. A roll-back takes away what it rolled back from.
+func (j Journal) confirmed() []string {
+	var stack []string
+	for _, e := range j.Entries {
+		if e.Event != "confirmed" {
+			continue
+		}
+		if len(stack) == 0 && e.From != "" {
+			stack = append(stack, e.From)
+		}
+		if e.Op == "rollback" {
+			stack = rolledBack(stack, e.To)
+			continue
+		}
+		if n := len(stack); n == 0 || stack[n-1] != e.To {
+			stack = append(stack, e.To)
+		}
+	}
+	return stack
+}
+
+// rolledBack is the stack after a roll-back to a package: up to its last place there, or with it instead of the newest.
+func rolledBack(stack []string, to string) []string {
+	for i, s := range slices.Backward(stack) {
+		if s == to {
+			return stack[:i+1]
+		}
+	}
+	if len(stack) > 0 {
+		stack = stack[:len(stack)-1]
+	}
+	return append(stack, to)
+}
+
+// Last returns the newest entry, false when there is none.
+func (j Journal) Last() (Entry, bool) {
+	if len(j.Entries) == 0 {
+		return Entry{}, false
+	}
+	return j.Entries[len(j.Entries)-1], true
+}

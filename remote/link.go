@@ -1,0 +1,114 @@
+package remote
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Link is one re-link of a stage by one run.
+type Link struct {
+	Stage Stage
+	Run   string // the name the lock was taken with
+	Op    string // push, rollback, link or promote: for the journal
+	From  string // text of the link as it must be now, "" for none
+	To    Package
+	Note  map[string]any // what else the journal shall say
+}
+
+// nullable is how "no link" looks to the agent.
+func nullable(link string) any {
+	if link == "" {
+		return nil
+	}
+	return link
+}
+
+// Arm prepares the link, and does everything that can fail but the rename. Nothing visible changes. The host gives up by itself when no
+// word comes within the given time.
+func (a *Agent) Arm(ctx context.Context, l Link, within time.Duration) error {
+	args := map[string]any{
+		"stage": l.Stage.String(), "run": l.Run, "op": l.Op, "expected": nullable(l.From), "to": l.To.String(), "seconds": within.Seconds(), "note": l.Note,
+	}
+	return a.call(ctx, "arm", args, nil, nil)
+}
+
+// Clock is one reading of a host's clock.
+type Clock struct {
+	Offset time.Duration // host's clock minus ours
+	Error  time.Duration // half of the round trip: how wrong Offset can be
+}
+
+// Ping asks for a sign of life. It is answered even while a step is in progress.
+func (a *Agent) Ping(ctx context.Context) (Clock, error) {
+	var result struct {
+		Wall float64 `json:"wall"`
+	}
+	sent := time.Now()
+	if err := a.call(ctx, "ping", nil, &result, nil); err != nil {
+		return Clock{}, err
+	}
+	trip := time.Since(sent)
+	return Clock{Offset: seconds(result.Wall).Sub(sent.Add(trip / 2)), Error: trip / 2}, nil
+}
+
+func seconds(s float64) time.Time {
+	whole, part := math.Modf(s)
+	return time.Unix(int64(whole), int64(part*1e9))
+}
+
+// Switched tells of a rename that has happened.
+type Switched struct {
+	At      time.Time // by the host's clock
+	Durable bool      // false: a power cut may undo it
+}
+
+type switched struct {
+	At      float64 `json:"at"`
+	Durable bool    `json:"durable"`
+}
+
+// Commit switches the link. *Refused means that nothing has changed; *Lost that it may have.
+func (a *Agent) Commit(ctx context.Context, run string) (Switched, error) {
+	return a.relink(ctx, "commit", run)
+}
+
+// Revert switches back to what was linked before this run.
+func (a *Agent) Revert(ctx context.Context, run string) (Switched, error) {
+	return a.relink(ctx, "revert", run)
+}
+
+func (a *Agent) relink(ctx context.Context, op, run string) (Switched, error) {
+	var s switched
+	if err := a.call(ctx, op, map[string]any{"run": run}, &s, nil); err != nil {
+		return Switched{}, err
+	}
+	return Switched{At: seconds(s.At), Durable: s.Durable}, nil
+}
+
+// Confirm ends a run that has switched, and has the journal say so.
+func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) error {
+	if note == nil {
+		note = map[string]any{}
+	}
+	return a.call(ctx, "confirm", map[string]any{"run": run, "note": note}, nil, nil)
+}
+
+// Abort gives an armed link up. It is no error when nothing is armed.
+func (a *Agent) Abort(ctx context.Context) error {
+	return a.call(ctx, "abort", nil, nil, nil)
+}
+
+// Fenced is what Fence found.
+type Fenced struct {
+	Fenced bool   `json:"fenced"` // the prepared link was still there, and is not any more: the run has not linked
+	Linked string `json:"linked"` // text of the stage's link, "" for none
+}
+
+// Fence takes a run's prepared link away, so that the run cannot link this stage any more, and reads the link. It is for a new conversation
+// about a run whose answer was lost: when Linked is the run's package, the run has linked; otherwise it has not, and never will.
+func (a *Agent) Fence(ctx context.Context, s Stage, run string) (Fenced, error) {
+	var f Fenced
+	err := a.call(ctx, "fence", map[string]any{"stage": s.String(), "run": run}, &f, nil)
+	return f, err
+}

@@ -1,0 +1,251 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keep-it-simple/kis/scripts"
+)
+
+// oldestPython is the oldest interpreter the agent is written for.
+const oldestPython = "3.8"
+
+// helloWithin bounds each half of the greeting: a login script that waits for input answers never.
+const helloWithin = 20 * time.Second
+
+// started is what the reader found on the way to the agent's greeting.
+type started struct {
+	word  string // READY or NOPYTHON or HELLO, "" at the end of the stream
+	rest  string
+	hello frame
+	noise tail
+	err   error
+}
+
+// greet takes the host from its login shell to the agent's greeting. Until the greeting, nothing is sent but the bootstrap, which is the same
+// for every run, and the agent: a login script that eats input must not be able to eat a command.
+func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
+	if err := a.write(ctx, []byte(scripts.Bootstrap())); err != nil {
+		return &Lost{Cause: err}
+	}
+	s, err := awaitStart(ctx, starting)
+	if err != nil {
+		return err
+	}
+	if err := judgeStart(s); err != nil {
+		return err
+	}
+	order, err := a.order()
+	if err != nil {
+		return err
+	}
+	if err := a.write(ctx, order); err != nil {
+		return &Lost{Cause: err}
+	}
+	a.noise = strings.Join(s.noise.lines, " / ")
+	if s, err = awaitStart(ctx, starting); err != nil {
+		return err
+	}
+	if s.word != "HELLO" {
+		return noAgent(s, "python started, but kis's agent did not")
+	}
+	var hello struct {
+		Protocol int  `json:"protocol"`
+		Host     Host `json:"host"`
+	}
+	if err := json.Unmarshal(s.hello.raw, &hello); err != nil || hello.Protocol != Protocol {
+		return &StartError{Message: "the agent's greeting is unreadable"}
+	}
+	a.host = hello.Host
+	return nil
+}
+
+// write sends what does not wait for an answer, without blocking longer than ctx lasts. After an error the streams are of no more use.
+func (a *Agent) write(ctx context.Context, data []byte) error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.in.Write(data)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		_ = a.in.Close() // ends the write
+		return context.Cause(ctx)
+	}
+}
+
+func awaitStart(ctx context.Context, starting <-chan started) (started, error) {
+	timer := time.NewTimer(helloWithin)
+	defer timer.Stop()
+	select {
+	case s := <-starting:
+		if s.err != nil && !errors.Is(s.err, io.EOF) {
+			return s, &Lost{Cause: s.err}
+		}
+		return s, nil
+	case <-ctx.Done():
+		return started{}, &Lost{Cause: context.Cause(ctx)}
+	case <-timer.C:
+		return started{}, &StartError{
+			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", helloWithin),
+			Hint:    "look at ~/.bashrc and ~/.profile of the deploying user: they must be silent, and read nothing, without a terminal",
+		}
+	}
+}
+
+func judgeStart(s started) error {
+	switch s.word {
+	case "READY":
+		if !atLeast(s.rest, oldestPython) {
+			return &StartError{
+				Message: fmt.Sprintf("python is %s, kis needs %s or newer", s.rest, oldestPython),
+				Hint:    "name a newer one in the inventory: python: /usr/bin/python3.11",
+			}
+		}
+		return nil
+	case "NOPYTHON":
+		return &StartError{
+			Message: "python3 is missing",
+			Hint:    "install it (apt install python3 python3-venv), or name it in the inventory: python: /path/to/python3",
+		}
+	}
+	return noAgent(s, "the command was not run, although the login succeeded")
+}
+
+func noAgent(s started, message string) error {
+	hint := "is the account made for other uses (nologin, ForceCommand, sftp only)? see: ssh HOST true"
+	for _, line := range s.noise.lines {
+		if strings.Contains(line, "sudo") {
+			message, hint = "sudo did not let the login user in without a password", "see sudoers(5): it needs a NOPASSWD rule for /bin/sh"
+		}
+	}
+	return &StartError{Message: message, Hint: hint, Tail: s.noise.lines}
+}
+
+// atLeast compares two versions of two numbers.
+func atLeast(version, floor string) bool {
+	number := func(text string) (int, int) {
+		first, second, _ := strings.Cut(text, ".")
+		a, err1 := strconv.Atoi(first)
+		b, err2 := strconv.Atoi(second)
+		if err1 != nil || err2 != nil {
+			return -1, -1
+		}
+		return a, b
+	}
+	a, b := number(version)
+	c, d := number(floor)
+	return a > c || a == c && b >= d
+}
+
+// read is the one reader of the host's standard output, for the whole conversation.
+func (a *Agent) read(lines *lineReader, starting chan<- started) {
+	var noise tail
+	greeted := false
+	for {
+		line, whole, err := lines.next()
+		if err != nil {
+			words := a.lastWords()
+			if !greeted {
+				noise.lines = append(noise.lines, words...)
+				starting <- started{noise: noise, err: err}
+			}
+			if len(words) > 0 {
+				err = fmt.Errorf("%w; last said: %s", err, words[len(words)-1])
+			}
+			a.end(err)
+			return
+		}
+		if !greeted {
+			var s started
+			if s, greeted = a.starting(line, &noise); s.word != "" {
+				starting <- s
+			}
+			continue
+		}
+		if err := a.dispatch(line, whole); err != nil {
+			a.end(err)
+			return
+		}
+	}
+}
+
+// starting looks for the loader's words and the greeting among whatever a login shell prints.
+func (a *Agent) starting(line []byte, noise *tail) (started, bool) {
+	if f, ok, err := parseFrame(line, a.nonce); ok && err == nil && f.Ev == "hello" {
+		return started{word: "HELLO", hello: f}, true
+	}
+	if rest, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
+		word, rest, _ := strings.Cut(string(rest), " ")
+		if word == "READY" || word == "NOPYTHON" {
+			s := started{word: word, rest: rest, noise: *noise}
+			*noise = tail{}
+			return s, false
+		}
+	}
+	noise.add(line)
+	return started{}, false
+}
+
+// dispatch hands one line to whoever waits for it. A line that is not the agent's is nobody's: after the greeting the agent alone has the
+// host's standard output.
+func (a *Agent) dispatch(line []byte, whole bool) error {
+	f, ok, err := parseFrame(line, a.nonce)
+	if !ok {
+		return nil
+	}
+	if err != nil || !whole {
+		return errFrame
+	}
+	a.mu.Lock()
+	c := a.pending[f.ID]
+	a.mu.Unlock()
+	switch {
+	case c == nil:
+	case f.Ev == "output":
+		if c.output != nil {
+			c.output(f.Text)
+		}
+	default:
+		select {
+		case c.answer <- f:
+		default: // a second answer to the same command
+			return errFrame
+		}
+	}
+	return nil
+}
+
+// readErrors takes what is said on the standard error stream: login scripts, sh, sudo, and the agent when it dies.
+func (a *Agent) readErrors(lines *lineReader) {
+	defer close(a.errorsDone)
+	for {
+		line, _, err := lines.next()
+		if err != nil {
+			return
+		}
+		a.mu.Lock()
+		a.said.add(line)
+		a.mu.Unlock()
+	}
+}
+
+// lastWords is the end of the standard error stream once the other stream has ended, so that nothing is missed that was said before it.
+func (a *Agent) lastWords() []string {
+	select {
+	case <-a.errorsDone:
+	case <-time.After(time.Second):
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]string(nil), a.said.lines...)
+}

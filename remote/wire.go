@@ -1,0 +1,95 @@
+package remote
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxFrame bounds one line of the agent: a whole repository's state fits, a host that prints without end does not.
+const maxFrame = 16 << 20
+
+// prefix starts every line of the agent; see scripts/kisagent/wire.py.
+const prefix = "KIS1 "
+
+// errFrame is wrapped by errors about lines that claim to be the agent's and are not.
+var errFrame = errors.New("unreadable answer")
+
+// frame is one line of the agent.
+type frame struct {
+	ID   int    `json:"id"`
+	Ev   string `json:"ev"` // hello, done, refused or output
+	Text string `json:"text"`
+	raw  json.RawMessage
+}
+
+// parseFrame reads one line. ok is false for lines that are not the agent's: text of a login shell, say.
+func parseFrame(line []byte, nonce string) (f frame, ok bool, err error) {
+	rest, found := bytes.CutPrefix(line, []byte(prefix+nonce+" "))
+	if !found {
+		return frame{}, false, nil
+	}
+	if err := json.Unmarshal(rest, &f); err != nil {
+		return frame{}, true, fmt.Errorf("%w: %v", errFrame, err) //nolint:errorlint // the cause is text of a host, of no use to a caller
+	}
+	f.raw = append(json.RawMessage(nil), rest...)
+	return f, true, nil
+}
+
+// lineReader reads lines of bounded length. Of a line that is too long it returns the beginning, and goes on with the next.
+type lineReader struct {
+	r     *bufio.Reader
+	limit int
+}
+
+func newLineReader(r io.Reader, limit int) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), limit: limit}
+}
+
+// next returns the next line without its end. The slice is valid until the next call.
+func (l *lineReader) next() (line []byte, whole bool, err error) {
+	whole = true
+	for {
+		part, err := l.r.ReadSlice('\n')
+		if len(line)+len(part) <= l.limit {
+			line = append(line, part...)
+		} else {
+			whole = false
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err != nil && len(line) == 0 {
+			return nil, whole, err
+		}
+		return bytes.TrimRight(line, "\r\n"), whole, nil
+	}
+}
+
+// tail keeps the last lines of what a host said outside of the protocol, for error messages. Safe for one goroutine.
+type tail struct {
+	lines []string
+	total int64
+}
+
+// Bounds of a tail: more does not help a person, and a host may print for ever.
+const (
+	tailLines = 20
+	tailWidth = 400
+)
+
+func (t *tail) add(line []byte) {
+	t.total += int64(len(line)) + 1
+	text := strings.TrimSpace(string(line[:min(len(line), tailWidth)]))
+	if text == "" {
+		return
+	}
+	t.lines = append(t.lines, text)
+	if len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}

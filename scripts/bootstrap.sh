@@ -1,0 +1,19 @@
+: the first line does nothing, so that a login script which reads one line of our input eats no more than this
+# bootstrap.sh PYTHON — fed to "exec /bin/sh -s -- PYTHON"; becomes the loader of the agent.
+# Says "KIS1 READY MAJOR.MINOR" and then waits for one line of JSON with the agent's modules. Nothing is written to disk.
+# Says "KIS1 NOPYTHON" and exits 1 when there is no such interpreter.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+command -v "$1" >/dev/null 2>&1 || { printf '\nKIS1 NOPYTHON\n'; exit 1; }
+exec "$1" -I -S -c '
+import sys
+sys.stdout.write("\nKIS1 READY %d.%d\n" % sys.version_info[:2])
+sys.stdout.flush()
+import json, types
+order = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
+for name, source in order["modules"]:
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(source, name, "exec"), module.__dict__)
+sys.modules["kisagent.main"].main(order)
+'

@@ -1,0 +1,38 @@
+"""imports.py NAME — import the top-level modules of the installed distribution NAME, and record their names.
+
+Runs in the companion environment, isolated, so that it is the installed application that is imported and not what happens to lie in the
+working folder. Modules that hold no application code by convention are left out: they may need what only developers install.
+"""
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+
+NOT_APPLICATION = {"test", "tests", "testing", "doc", "docs", "example", "examples", "setup", "conftest", "build", "dist", "benchmarks"}
+
+
+def names(distribution):
+    """The top-level modules a distribution brings, by top_level.txt, by its files, or by its own name."""
+    listed = (distribution.read_text("top_level.txt") or "").split()
+    if not listed:
+        files = [str(path) for path in distribution.files or []]
+        listed = {path.split("/")[0] for path in files if path.endswith("/__init__.py")}
+        listed |= {path[: -len(".py")] for path in files if path.endswith(".py") and "/" not in path}
+    found = sorted(name for name in listed if name.isidentifier() and not name.startswith("__editable__") and name not in NOT_APPLICATION)
+    if found:
+        return found
+    own = distribution.metadata["Name"].replace("-", "_").replace(".", "_")
+    candidates = [own, own.lower()]
+    return [name for name in candidates if importlib.util.find_spec(name)][:1]
+
+
+def main():
+    found = names(importlib.metadata.distribution(sys.argv[1]))
+    for name in found:
+        importlib.import_module(name)
+    sys.stdout.flush()
+    os.write(1, ("kis\timported\t%s\n" % " ".join(found)).encode())
+
+
+main()

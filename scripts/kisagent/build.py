@@ -1,0 +1,233 @@
+"""Prepare a package: take in what was uploaded, unpack it, build the companion environment, verify, seal.
+
+Each function that takes long is a generator: it yields the child it waits for and returns what the controller is told.
+"""
+import hashlib
+import json
+import os
+import sys
+import time
+
+from kisagent import child as children
+from kisagent import seal
+from kisagent.locks import Lock
+from kisagent.store import DIGEST, checked, remove_tree, sha256_file, why, write_durably
+from kisagent.wire import Refused
+
+KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
+
+
+class Uploads:
+    """Files the controller sent, kept by the sha256 of their content."""
+
+    def __init__(self, repository):
+        self.repository = repository
+
+    def path(self, digest):
+        return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
+
+    def have(self, digests):
+        """Those of digests that are here, whole. A damaged one is removed and so will be sent again."""
+        found = []
+        for digest in digests:
+            path = self.path(digest)
+            if not os.path.isfile(path) or os.path.islink(path):
+                continue
+            if sha256_file(path) == digest:
+                os.utime(path)
+                found.append(digest)
+            else:
+                os.unlink(path)
+        return found
+
+    def receive(self, part, digest, size):
+        """Take a sent file in: only with the right size and sha256 does it get its final name."""
+        target = self.path(digest)
+        try:
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as err:
+            raise Refused("no-upload", why(err, part))
+        try:
+            there = os.fstat(fd).st_size
+            if there != size:
+                raise Refused("short-upload", "%d of %d bytes arrived" % (there, size))
+            found = hashlib.sha256()
+            with os.fdopen(os.dup(fd), "rb") as f:
+                for block in iter(lambda: f.read(1 << 20), b""):
+                    found.update(block)
+            if found.hexdigest() != digest:
+                os.unlink(part)
+                raise Refused("digest-mismatch", "sha256 of what arrived is %s, not %s" % (found.hexdigest(), digest))
+            os.fsync(fd)
+            os.rename(part, target)
+        finally:
+            os.close(fd)
+        return {"digest": digest}
+
+    def sweep(self):
+        """Remove what has not been used for long."""
+        folder = self.repository.path("incoming")
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            try:
+                if time.time() - os.lstat(path).st_mtime > KEEP_INCOMING:
+                    os.unlink(path)
+            except OSError:
+                continue
+
+
+def pip_wheel():
+    """The pip that comes with this Python (PEP 453), as a wheel that runs without being installed; None when there is none."""
+    import sysconfig
+
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+    try:
+        import ensurepip
+
+        folders.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
+    except ImportError:
+        pass
+    for folder in folders:
+        names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
+        for name in names:
+            if name.startswith("pip-") and name.endswith(".whl"):
+                return os.path.join(folder, name)
+    return None
+
+
+class Build:
+    """One package being prepared by one run."""
+
+    def __init__(self, agent, args):
+        self.agent = agent
+        self.repository = agent.repository
+        self.name = args["package"]
+        self.top = self.repository.package(self.name)
+        self.venv = os.path.join(self.top, ".venv")
+        lock = os.path.join(self.repository.path("locks"), "build." + self.name)
+        self.lock = Lock(lock, "the build of %s" % self.name)
+
+    def begin(self, args, owner):
+        """Take the build lock, then say what is there. A folder without receipt is what a killed run left: it goes."""
+        self.lock.take(owner)
+        receipt = self.repository.receipt(self.name)
+        if receipt is None:
+            yield self.fork(lambda: remove_tree(self.top))
+            return {"sealed": False}
+        same_content = receipt.get("content") == args["content"]
+        if not same_content or receipt.get("recipe") != args["recipe"]:
+            what, ours, theirs = (
+                ("recipe", args["recipe"], receipt.get("recipe")) if same_content else ("content", args["content"], receipt.get("content"))
+            )
+            raise Refused("other-" + what, "%s is installed with other %s" % (self.name, what), ours=ours, theirs=theirs)
+        yield self.fork(lambda: seal.check(self.repository, self.name) and None)
+        return {"sealed": True, "receipt": receipt}
+
+    def fork(self, work, timeout=600):
+        return children.fork(work, timeout, self.agent.private_fds())
+
+    def run(self, argv, timeout, env=None, log=True):
+        """Start a step's program in the package, its output in the build log as well."""
+        full = self.agent.environment()
+        full.update(env or {})
+        full = {name: value for name, value in full.items() if value is not None}
+        file = open(os.path.join(self.top, ".kis", "build.log"), "ab", buffering=0) if log else None
+        return children.spawn(argv, full, self.top, timeout, log=file, keep_fds=(self.lock.fd,))
+
+    def unpack(self, args):
+        """Unpack beside, compare with what the controller read in the archive, then rename into place in one step."""
+        beside = os.path.join(self.agent.run_folder.path, "unpacked")
+        os.mkdir(beside, 0o755)
+        archive = Uploads(self.repository).path(args["sha256"])
+        script = self.agent.step_argv("unpack", [archive, beside])
+        child = yield children.spawn(script, self.agent.environment(), beside, args["timeout"], keep_fds=(self.lock.fd,))
+        self.expect(child, "unpack")
+        work = yield self.fork(lambda: place_unpacked(beside, args["content"], self.top))
+        work.result()
+        return {}
+
+    def expect(self, child, step):
+        """The step's last word must be its own: exit status 0 alone proves nothing."""
+        trouble = child.outcome()
+        if not trouble and child.records.get("finished") != step:
+            trouble = "ended before its last line"
+        if trouble:
+            message = child.records.get("failed") or trouble
+            raise Refused("step-failed", message, child.records.get("hint", ""), tail=list(child.tail), output=child.bytes)
+
+    def environment(self, args):
+        """Build the companion environment at its final path, because a virtual environment cannot be moved."""
+        folder = os.path.join(self.agent.run_folder.path, "wheels")
+        os.mkdir(folder, 0o700)
+        for wheel in args["wheels"]:
+            os.symlink(Uploads(self.repository).path(wheel["sha256"]), os.path.join(folder, os.path.basename(wheel["name"])))
+        requirements = os.path.join(self.agent.run_folder.path, "requirements.txt")
+        if args["requirements"]:
+            os.symlink(Uploads(self.repository).path(args["requirements"]), requirements)
+        wheel = pip_wheel()
+        if wheel is None:
+            raise Refused("no-pip", "this python has no ensurepip", "install it: apt install python3-venv")
+        argv = [self.top, sys.executable, wheel, args["mode"]]
+        argv += [requirements if args["requirements"] else "", "hashed" if args["hashed"] else "", folder if args["wheels"] else ""]
+        env = {}
+        if args["index_url"]:
+            # In a file only we can read: an address may carry a password, and arguments are for everybody to see.
+            config = os.path.join(self.agent.run_folder.path, "pip.conf")
+            write_durably(config, "[global]\nindex-url = %s\n" % args["index_url"])
+            env["PIP_CONFIG_FILE"] = config
+            env["PIP_INDEX_URL"] = None  # it would win over the file
+        child = yield self.run(self.agent.step_argv("environment", argv), args["timeout"], env)
+        self.expect(child, "environment")
+        return {"installed": seal.installed(self.venv)}
+
+    def verify(self, args):
+        """The application imports and `pip check` is content; then the commands of the inventory, in order."""
+        # A sealed package is verified again without a word in its log: nothing in it changes any more.
+        sealed = self.repository.receipt(self.name) is not None
+        argv = self.agent.step_argv("verify", [self.top, pip_wheel() or "", args["name"], self.agent.steps["imports"]])
+        child = yield self.run(argv, args["timeout"], log=not sealed)
+        self.expect(child, "verify")
+        imported = child.records.get("imported", "")
+        for command in args["commands"]:
+            child = yield self.run(self.agent.step_argv("command", [self.top, command]), args["timeout"], args["env"], log=not sealed)
+            if child.outcome():
+                raise Refused("verify-failed", "%s: %s" % (command, child.outcome()), tail=list(child.tail), command=command)
+        return {"imported": imported.split()}
+
+    def seal(self, args):
+        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3])
+        work = yield self.fork(lambda: seal.seal(self.repository, self.name, facts))
+        return work.result()
+
+
+def content_digest(top):
+    """The content digest of an unpacked source distribution; the controller computes the same from the archive's members."""
+    members = seal.walk(top)
+    parents = {os.path.dirname(path) for path, _, _ in members}
+    digest = hashlib.sha256()
+    for path, info, kind in members:
+        if kind == "f":
+            mode = 0o755 if info.st_mode & 0o100 else 0o644
+            line = "f %04o %d %s %s\n" % (mode, info.st_size, sha256_file(os.path.join(top, path)), path)
+        elif kind == "l":
+            line = "l 0777 0 %s %s\n" % (json.dumps(os.readlink(os.path.join(top, path)), ensure_ascii=False), path)
+        elif path not in parents:
+            line = "d 0755 0 - %s\n" % path
+        else:
+            continue
+        digest.update(os.fsencode(line))
+    return "sha256:" + digest.hexdigest()
+
+
+def place_unpacked(beside, content, top):
+    """The one folder in beside becomes top, if it is what the controller read in the archive."""
+    names = os.listdir(beside)
+    if len(names) != 1:
+        raise Refused("odd-archive", "the archive has %d top folders" % len(names))
+    source = os.path.join(beside, names[0])
+    found = content_digest(source)
+    if found != content:
+        raise Refused("content-mismatch", "what was unpacked is %s, not %s" % (found, content), "is the host's tar unusual?")
+    os.mkdir(os.path.join(source, ".kis"), 0o755)
+    os.chmod(os.path.join(source, ".kis"), 0o755)
+    os.rename(source, top)

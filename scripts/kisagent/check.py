@@ -1,0 +1,166 @@
+"""Read-only looks at the host and at its package repository. Nothing here writes."""
+import os
+import platform
+import re
+import shutil
+import stat
+import sys
+
+from kisagent import link, locks
+from kisagent.build import pip_wheel
+from kisagent.journal import Journal, boot_id
+from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name
+from kisagent.wire import Refused
+
+SAFE_ROOT = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
+
+
+def host_facts():
+    return {
+        "hostname": platform.node(),
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "executable": sys.executable,
+        "system": "%s %s" % (platform.system(), platform.machine()),
+        "user": user_name(os.geteuid()),
+        "boot": boot_id(),
+    }
+
+
+def problem(code, message, hint=""):
+    return {"code": code, "message": message, "hint": hint}
+
+
+def root_problems(repository):
+    """What keeps this folder from being a package repository of this user."""
+    root, user = repository.root, user_name(os.geteuid())
+    make = "sudo install -d -m 755 -o %s %s" % (user, root)
+    try:
+        info = os.stat(root)
+    except FileNotFoundError:
+        return [problem("no-root", "there is no folder %s" % root, "make it, owned by %s: %s" % (user, make))]
+    except OSError as err:
+        return [problem("unreadable-root", "%s: %s" % (root, err.strerror.lower()))]
+    if not stat.S_ISDIR(info.st_mode):
+        return [problem("no-root", "%s is not a folder" % root, "set root: in the inventory to a folder")]
+    found = []
+    if info.st_uid != os.geteuid():
+        message = "%s belongs to %s, not to %s" % (root, user_name(info.st_uid), user)
+        found.append(problem("foreign-root", message, "give it to the deploying user: sudo chown %s %s" % (user, root)))
+    if info.st_mode & 0o022:
+        message = "%s can be written by others (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
+        found.append(problem("open-root", message, "close it: chmod go-w %s" % root))
+    flags = os.statvfs(root).f_flag
+    if flags & os.ST_RDONLY:
+        found.append(problem("read-only-root", "%s is on a file system that is mounted read-only" % root, "see: findmnt -T %s" % root))
+    elif not found and not os.access(root, os.W_OK | os.X_OK):
+        found.append(problem("read-only-root", "%s cannot be written by %s" % (root, user), "look at it: ls -ld %s" % root))
+    if flags & getattr(os, "ST_NOEXEC", 0):
+        message = "%s is mounted noexec, so that no environment in it can run" % root
+        found.append(problem("noexec-root", message, "see: findmnt -T %s" % root))
+    return found + kis_problems(repository)
+
+
+def kis_problems(repository):
+    found = []
+    for name in ("", "armed", "incoming", "journal", "locks", "run"):
+        path = repository.path(name) if name else repository.kis
+        if os.path.lexists(path):
+            message = private_folder_problem(path, repository.root)
+            if message:
+                found.append(problem("foreign-folder", message, "look at it, and remove it if it is not yours: ls -la %s" % path))
+    return found
+
+
+def tool_problems():
+    """What is missing on the host for building an environment."""
+    found = []
+    for tool in ("tar", "gzip"):
+        if shutil.which(tool) is None:
+            found.append(problem("no-tool", "%s is missing" % tool, "install it: apt install %s" % tool))
+    try:
+        import venv  # noqa: F401  pylint: disable=unused-import
+    except ImportError:
+        found.append(problem("no-venv", "this python3 has no venv module", "install it: apt install python3-venv"))
+    else:
+        if pip_wheel() is None:
+            message = "this python3 has no ensurepip, so that no environment can be built"
+            found.append(problem("no-venv", message, "install it: apt install python3-venv"))
+    return found
+
+
+def check(repository, args):
+    """Everything a push wants to know beforehand, and every problem at once."""
+    found = root_problems(repository)
+    facts = {"problems": found, "host": host_facts(), "root": repository.root}
+    usable = os.path.isdir(repository.root)
+    if usable:
+        info = os.stat(repository.root)
+        facts["identity"] = "%s %d %d" % (boot_id(), info.st_dev, info.st_ino)
+        facts["host_id"] = repository.host_id()
+        facts["space"] = space(repository.root)
+    if args.get("build"):
+        found += tool_problems()
+        if usable:
+            found += space_problems(facts["space"], args, repository.root)
+    if args.get("stage") and usable:
+        try:
+            facts["stage"] = stage_state(repository, args["stage"])
+        except Refused as refused:
+            found.append(problem(refused.code, refused.message, refused.hint))
+    if args.get("package") and usable:
+        facts["package"] = package_facts(repository, args["package"])
+    return facts
+
+
+def space_problems(free, args, root):
+    found = []
+    if free["bytes"] < args["need_bytes"]:
+        message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (args["need_bytes"] >> 20) + 1)
+        found.append(problem("no-space", message, "see: df -h %s; du -sh %s/*" % (root, root)))
+    if 0 <= free["inodes"] < args["need_inodes"]:
+        message = "%d inodes free at %s, %d needed" % (free["inodes"], root, args["need_inodes"])
+        found.append(problem("no-space", message, "see: df -i %s" % root))
+    return found
+
+
+def package_facts(repository, name):
+    receipt = repository.receipt(name)
+    return {"name": name, "state": repository.package_state(name), "receipt": receipt}
+
+
+def stage_state(repository, stage):
+    """One stage: its link, whether it is ours, the journal, who holds the lock, and what dead or living runs have armed."""
+    linked = repository.linked(stage)
+    state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
+    if linked is not None:
+        state["managed"] = bool(PACKAGE.match(linked))
+        state["sealed"] = bool(state["managed"] and repository.receipt(linked))
+        state["dangling"] = not os.path.exists(repository.stage(stage))
+        if not state["managed"]:
+            message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
+            raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
+    state["journal"] = Journal(repository, stage).lines()[-200:]
+    state["holder"] = locks.holder(repository.path("locks", stage))
+    state["armed"] = link.leftovers(repository, stage)
+    return state
+
+
+def state(repository):
+    """Everything there is: stages and packages. For status, list and log."""
+    found = root_problems(repository)
+    out = {"problems": found, "host": host_facts(), "root": repository.root, "stages": [], "packages": []}
+    try:
+        names = sorted(os.listdir(repository.root))
+    except OSError:
+        return out
+    out["host_id"] = repository.host_id()
+    for name in names:
+        path = os.path.join(repository.root, name)
+        if os.path.islink(path) and STAGE.match(name):
+            try:
+                out["stages"].append(stage_state(repository, name))
+            except Refused as refused:
+                out["stages"].append({"stage": name, "linked": os.readlink(path), "managed": False, "problem": refused.record()})
+        elif PACKAGE.match(name) and os.path.isdir(path) and not os.path.islink(path):
+            out["packages"].append(package_facts(repository, name))
+    return out

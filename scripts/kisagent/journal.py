@@ -1,0 +1,84 @@
+"""The journal of a stage: JSON lines, one durable append each. For audit, recovery and "previous"; the link is always the truth."""
+import json
+import os
+import time
+import zlib
+
+LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
+READ_LIMIT = 1 << 20  # bytes read from the end
+
+
+def boot_id():
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as f:
+            return f.read(64).strip()
+    except OSError:
+        return ""
+
+
+def stamp(line):
+    """The line with its checksum as last member, so that a damaged line is known for one."""
+    return line[:-1] + ',"crc":"%08x"}' % (zlib.crc32(line.encode("ascii")) & 0xFFFFFFFF)
+
+
+def sound(text):
+    """The record of a line, or None when the line is torn or damaged."""
+    body, mark, crc = text.rpartition(',"crc":"')
+    if not mark or not crc.endswith('"}'):
+        return None
+    body += "}"
+    if "%08x" % (zlib.crc32(body.encode("utf-8")) & 0xFFFFFFFF) != crc[:-2]:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+class Journal:
+    """The journal file of one stage. Append only while holding the stage's lock."""
+
+    def __init__(self, repository, stage):
+        self.path = repository.path("journal", stage)
+
+    def append(self, record):
+        last = self.last()
+        full = {"v": 1, "seq": (last["seq"] + 1) if last else 1, "boot": boot_id()}
+        full["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        full.update(record)
+        line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
+        if len(line) >= LINE_LIMIT:
+            full.pop("hosts", None)  # the longest member, and the only one that grows with the fleet
+            line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            size = os.fstat(fd).st_size
+            # A torn last line must not swallow this one.
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            data = (("\n" if torn else "") + line + "\n").encode("ascii")
+            if os.write(fd, data) != len(data):
+                raise OSError(28, "short write", self.path)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lines(self):
+        """The newest lines as text, oldest first, as they are: judging them is the reader's business."""
+        try:
+            with open(self.path, "rb") as f:
+                size = os.fstat(f.fileno()).st_size
+                f.seek(max(0, size - READ_LIMIT))
+                text = f.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return []
+        lines = text.split("\n")
+        if size > READ_LIMIT:
+            lines = lines[1:]
+        return [line for line in lines if line]
+
+    def last(self):
+        for line in reversed(self.lines()):
+            record = sound(line)
+            if record is not None:
+                return record
+        return None

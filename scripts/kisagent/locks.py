@@ -1,0 +1,140 @@
+"""Locks: flock(2) on files in .kis/locks. The kernel frees them on any death; nothing here goes by age."""
+import errno
+import fcntl
+import json
+import os
+import time
+
+from kisagent.store import remove_tree
+from kisagent.wire import Refused
+
+
+# Somebody who only looks (holder, below) has the lock for an instant; it must not be taken for an owner.
+ATTEMPTS = 5
+PAUSE = 0.05  # seconds
+
+
+class Lock:
+    """An exclusive lock on one file. The file stays; what it says is for people."""
+
+    def __init__(self, path, what):
+        self.path = path
+        self.what = what
+        self.fd = -1
+
+    def take(self, owner):
+        """Take the lock now, or refuse and say who holds it."""
+        for attempt in range(ATTEMPTS):
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            taken, owner_now = try_flock(fd, fcntl.LOCK_EX)
+            if taken and self._still_there(fd):
+                break
+            os.close(fd)  # held, or removed between open and lock: then somebody will lock a new file
+            if not taken and attempt == ATTEMPTS - 1:
+                raise Refused("locked", "%s is locked by another run" % self.what, holder=owner_now)
+            time.sleep(PAUSE)
+        else:
+            raise Refused("lock-lost", "the lock file %s is removed again and again" % self.path)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, (json.dumps(owner) + "\n").encode("utf-8"), 0)
+        self.fd = fd
+
+    def _still_there(self, fd):
+        try:
+            there = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        here = os.fstat(fd)
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+    def check(self):
+        """Refuse when the file we hold is no longer the one at its path: then another run may hold that one."""
+        if self.fd < 0 or not self._still_there(self.fd):
+            raise Refused("lock-lost", "the lock file %s was removed or replaced while this run held it" % self.path)
+
+    def release(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def try_flock(fd, kind):
+    """Whether the lock was had, and who wrote into the file otherwise."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        return True, {}
+    except OSError as err:
+        if err.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+    try:
+        owner = json.loads(os.pread(fd, 4096, 0).decode("utf-8", "replace"))
+    except ValueError:
+        owner = {}
+    return False, owner if isinstance(owner, dict) else {}
+
+
+def holder(path):
+    """Who holds the lock at path: a dict (possibly empty), or None when it is free."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        taken, owner = try_flock(fd, fcntl.LOCK_SH)
+        return None if taken else owner
+    finally:
+        os.close(fd)
+
+
+class RunFolder:
+    """.kis/run/<run>: everything temporary of one run. Removed at its end, or by the next run when it died."""
+
+    def __init__(self, repository, run):
+        self.repository = repository
+        self.path = repository.path("run", run)
+        self.fd = -1
+
+    def create(self):
+        guard = self._guard()
+        try:
+            self.sweep()
+            os.mkdir(self.path, 0o700)
+            os.mkdir(os.path.join(self.path, "tmp"), 0o700)
+            self.fd = os.open(os.path.join(self.path, "alive"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+        finally:
+            os.close(guard)
+
+    def _guard(self):
+        """One at a time may create and sweep, so that a folder just made is not taken for a dead one."""
+        fd = os.open(self.repository.path("locks", "runs"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def sweep(self):
+        """Remove the folders of dead runs. A folder that cannot be removed now is left for the next run."""
+        for name in os.listdir(self.repository.path("run")):
+            path = self.repository.path("run", name)
+            try:
+                fd = os.open(os.path.join(path, "alive"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                fd = -1
+            try:
+                if fd >= 0:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(path)
+            except OSError:
+                pass
+            finally:
+                if fd >= 0:
+                    os.close(fd)
+
+    def remove(self):
+        if self.fd < 0:
+            return
+        try:
+            remove_tree(self.path)
+        except OSError:
+            pass
+        os.close(self.fd)
+        self.fd = -1

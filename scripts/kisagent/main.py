@@ -1,0 +1,351 @@
+"""The agent's loop: commands in, one at a time; children and deadlines beside them; and a clean end whatever ends it."""
+import os
+import selectors
+import signal
+import sys
+import time
+import types
+
+from kisagent import build, check, link, surroundings
+from kisagent.child import Work, fork, spawn
+from kisagent.locks import Lock, RunFolder
+from kisagent.store import RUN, STAGE, Repository, checked, remove_file, why
+from kisagent.wire import PROTOCOL, Gone, Refused, Wire
+
+LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
+TICK = 1.0  # seconds between two looks at the deadlines
+
+
+class Agent:
+    """One conversation. Handlers are the methods named do_<op>; a generator among them yields the children it waits for."""
+
+    def __init__(self, order, wire):
+        self.wire = wire
+        self.steps = order["steps"]
+        self.repository = None
+        self.stage_lock = None
+        self.run = ""
+        self.run_folder = None
+        self.owner = {}
+        self.build = None
+        self.transaction = None
+        self.task = None  # the generator in progress, its command id and its child
+        self.task_id = 0
+        self.child = None
+        self.receiving = None  # an upload in progress: [id, file, bytes missing]
+        self.heard = time.monotonic()
+        self.ended = False
+
+    # What handlers use.
+
+    def environment(self):
+        folder = os.path.join(self.run_folder.path, "tmp") if self.run_folder else "/tmp"
+        return surroundings.base(self.run, folder)
+
+    def step_argv(self, step, arguments):
+        """A step as one argument of sh, so that nothing it starts can read its text as input."""
+        return ["/bin/sh", "-c", self.steps[step], "kis-" + step] + arguments
+
+    def private_fds(self):
+        fds = [self.wire.fd_in, self.wire.fd_out]
+        fds += [lock.fd for lock in (self.stage_lock, self.run_folder) if lock and lock.fd >= 0]
+        return fds
+
+    def work(self, function, timeout=600):
+        """Run function in a child; a generator, for `yield from`."""
+        child = yield fork(function, timeout, self.private_fds())
+        return child.result()
+
+    # Handlers.
+
+    def do_ping(self, args):
+        return {"wall": time.time()}
+
+    def do_open(self, args):
+        self.repository = Repository(args["root"])
+        return {"root": self.repository.root}
+
+    def do_check(self, args):
+        return check.check(self.repository, args)
+
+    def do_state(self, args):
+        return check.state(self.repository)
+
+    def do_lock(self, args):
+        """Become the owner of the stage on this host; from here on this run may write."""
+        stage, self.run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        problems = check.root_problems(self.repository)
+        if problems:
+            raise Refused(**problems[0])
+        self.repository.create_folders()
+        self.owner = dict(args["owner"], run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        lock = Lock(self.repository.path("locks", stage), stage)
+        lock.take(self.owner)
+        self.stage_lock = lock
+        fenced = link.recover(self.repository, stage)
+        self.run_folder = RunFolder(self.repository, self.run)
+        self.run_folder.create()
+        build.Uploads(self.repository).sweep()
+        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": self.repository.linked(stage)}
+
+    def do_have(self, args):
+        found = yield from self.work(lambda: build.Uploads(self.repository).have(args["digests"]))
+        return {"have": found}
+
+    def do_receive(self, args):
+        part = os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
+        return (yield from self.work(lambda: build.Uploads(self.repository).receive(part, args["sha256"], args["size"])))
+
+    def do_begin(self, args):
+        self.build = build.Build(self, args)
+        return (yield from self.build.begin(args, self.owner))
+
+    def do_unpack(self, args):
+        return self.build.unpack(args)
+
+    def do_environment(self, args):
+        return self.build.environment(args)
+
+    def do_verify(self, args):
+        return self.build.verify(args)
+
+    def do_seal(self, args):
+        return self.build.seal(args)
+
+    def do_arm(self, args):
+        self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
+        self.transaction.arm(args["seconds"])
+        return {}
+
+    def do_commit(self, args):
+        return self.committed(args).commit()
+
+    def do_revert(self, args):
+        return self.committed(args).revert()
+
+    def do_confirm(self, args):
+        self.committed(args).confirm(args["note"])
+        return {}
+
+    def do_abort(self, args):
+        if self.transaction:
+            self.transaction.abort("aborted")
+        return {}
+
+    def committed(self, args):
+        """The transaction this command means: a command for another run must not move this one."""
+        if self.transaction is None or self.transaction.run != args["run"]:
+            raise Refused("other-run", "no transaction of run %r is here" % args["run"])
+        return self.transaction
+
+    def do_fence(self, args):
+        """Make sure that a run whose answer was lost cannot link any more, and say what is linked."""
+        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        path = self.repository.path("armed", "%s.%s" % (stage, run))
+        fenced = os.path.islink(path)
+        remove_file(path)
+        return {"fenced": fenced, "linked": self.repository.linked(stage)}
+
+    def do_command(self, args):
+        """Run commands in the package, in order; the first that fails ends the step. What they start may go on."""
+        top = self.repository.package(args["package"])
+        for text in args["commands"]:
+            argv = self.step_argv("command", [top, text])
+            env = dict(self.environment(), **args["env"])
+            child = yield spawn(argv, env, top, args["timeout"], keep_daemons=True)
+            if child.outcome():
+                raise Refused("command-failed", "%s: %s" % (text, child.outcome()), tail=list(child.tail), command=text)
+        return {}
+
+    def do_put(self, args):
+        """The next bytes are a file: for hosts without SFTP, and for those where another user owns the repository."""
+        path = os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb", buffering=0)
+        self.receiving = [args["id"], file, args["size"], None]
+        self.receive_raw()
+
+    def do_cancel(self, args):
+        if self.child is not None:
+            self.child.destroy()
+        return {}
+
+    def do_bye(self, args):
+        self.ended = True
+        return {}
+
+    # The loop.
+
+    def answer(self, number, kind, record):
+        self.wire.send(dict(record or {}, id=number, ev=kind))
+
+    def handle(self, command):
+        number, op = command.get("id", 0), str(command.get("op"))
+        handler = getattr(self, "do_" + op, None)
+        if handler is None:
+            self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %s" % op})
+            return
+        if self.task is not None and op not in ("ping", "cancel", "bye"):
+            self.answer(number, "refused", {"code": "busy", "message": "another command is in progress"})
+            return
+        kind, record = self.attempt(lambda: handler(command))
+        if kind == "done" and isinstance(record, types.GeneratorType):
+            self.task, self.task_id = record, number
+            self.advance(None)
+        elif kind != "done" or op != "put":
+            self.answer(number, kind, record)
+
+    def attempt(self, function):
+        """What function comes to, in the controller's terms."""
+        try:
+            return "done", function()
+        except Refused as refused:
+            return "refused", refused.record()
+        except OSError as err:
+            return "refused", {"code": "io", "message": why(err, self.repository.root if self.repository else "")}
+        except (KeyError, TypeError, AttributeError) as err:
+            return "refused", {"code": "bad-request", "message": "%s: %s" % (type(err).__name__, err)}
+
+    def advance(self, ended):
+        """Give the task the child it waited for, and take the next one from it."""
+
+        def resume():
+            try:
+                self.child = self.task.send(ended)
+                return None, False
+            except StopIteration as stop:
+                return stop.value, True
+
+        kind, record = self.attempt(resume)
+        if kind == "done":
+            record, finished = record
+            if not finished:
+                return
+        number, self.task, self.child = self.task_id, None, None
+        self.answer(number, kind, record)
+
+    def on_child(self):
+        """Forward what the child says; when it has ended, go on with the task."""
+        child = self.child
+        self.forward(child, child.lines())
+        if child.overdue():
+            child.timed_out = True
+            child.destroy()
+        if child.status is not None or child.reap():
+            self.forward(child, child.drain() if child.fd >= 0 else [])
+            child.close()
+            self.advance(child)
+
+    def forward(self, child, lines):
+        for line in lines:
+            if isinstance(child, Work) or child.silenced():
+                continue
+            if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
+                child.forwarded += len(line)
+
+    def receive_raw(self):
+        number, file, missing, trouble = self.receiving
+        while missing > 0:
+            data = self.wire.take_raw(missing)
+            if not data:
+                break
+            missing -= len(data)
+            if trouble is None:
+                try:
+                    file.write(data)
+                except OSError as err:
+                    trouble = err  # go on reading: the bytes that follow are no commands
+        self.receiving = [number, file, missing, trouble]
+        if missing == 0:
+            file.close()
+            self.receiving = None
+            if trouble is not None:
+                self.answer(number, "refused", {"code": "io", "message": why(trouble, file.name)})
+            else:
+                self.answer(number, "done", {})
+
+    def on_input(self):
+        if self.receiving is not None:
+            self.receive_raw()
+        else:
+            self.wire.fill()
+        self.heard = time.monotonic()
+        while self.receiving is None:
+            command = self.wire.next()
+            if command is None:
+                break
+            self.handle(command)
+
+    def deadlines(self):
+        now = time.monotonic()
+        if self.transaction is not None and self.transaction.state == link.ARMED and now >= self.transaction.deadline:
+            self.transaction.abort("deadline")
+        if now - self.heard > LEASE:
+            raise Gone("no word for %d seconds" % LEASE)
+
+    def loop(self, wake):
+        selector = selectors.DefaultSelector()
+        selector.register(wake, selectors.EVENT_READ)
+        selector.register(self.wire.fd_in, selectors.EVENT_READ)
+        writing, watched = False, -1
+        while not self.ended or self.wire.wants_write():
+            if self.wire.wants_write() != writing:
+                writing = not writing
+                if writing:
+                    selector.register(self.wire.fd_out, selectors.EVENT_WRITE)
+                else:
+                    selector.unregister(self.wire.fd_out)
+            fd = self.child.fd if self.child is not None and not self.child.ended else -1
+            if fd != watched:
+                if watched >= 0:
+                    selector.unregister(watched)
+                if fd >= 0:
+                    selector.register(fd, selectors.EVENT_READ)
+                watched = fd
+            ready = {key.fd for key, _ in selector.select(TICK)}
+            if wake in ready:
+                os.read(wake, 4096)
+            if self.wire.fd_out in ready:
+                self.wire.flush()
+            if self.wire.fd_in in ready:
+                self.on_input()
+            child = self.child
+            if child is not None:
+                # A closed pipe stays readable for ever: stop watching it before it is closed or the child reaped.
+                self.on_child()
+                if self.child is not child and watched >= 0:
+                    selector.unregister(watched)
+                    watched = -1
+            self.deadlines()
+
+    def end(self):
+        """Leave nothing of this run behind, in whatever state it is."""
+        if self.child is not None:
+            self.child.destroy()
+        if self.transaction is not None:
+            self.transaction.lost()
+        if self.run_folder is not None:
+            self.run_folder.remove()
+
+
+def main(order):
+    out = os.dup(1)
+    os.set_inheritable(out, False)
+    os.dup2(2, 1)  # whatever is printed from here on is no answer
+    os.umask(0o022)
+    os.chdir("/")
+    wake, alarm = os.pipe()
+    for fd in (wake, alarm):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    agent = Agent(order, Wire(order["nonce"], 0, out))
+    agent.wire.send({"ev": "hello", "protocol": PROTOCOL, "host": check.host_facts(), "wall": time.time()})
+    try:
+        agent.loop(wake)
+    except Gone as gone:
+        sys.stderr.write("kis: agent: %s\n" % gone)
+    finally:
+        agent.end()

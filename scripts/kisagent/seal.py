@@ -1,0 +1,156 @@
+"""What makes a folder a package: the manifest of every file, the list of what is installed, and the receipt, written last."""
+import email.parser
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+
+from kisagent.store import fsync_folder, sha256_file, sync_file_system, why, write_durably
+from kisagent.wire import Refused
+
+OWN = (".kis/manifest", ".kis/receipt.json")
+
+
+def walk(top):
+    """Every member below top as (path, stat, kind), sorted; kind is d, f or l. Anything else is refused."""
+    found = []
+    stack = [""]
+    while stack:
+        folder = stack.pop()
+        with os.scandir(os.path.join(top, folder)) as entries:
+            for entry in entries:
+                path = os.path.join(folder, entry.name)
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(info.st_mode):
+                    found.append((path, info, "d"))
+                    stack.append(path)
+                elif stat.S_ISREG(info.st_mode):
+                    found.append((path, info, "f"))
+                elif stat.S_ISLNK(info.st_mode):
+                    found.append((path, info, "l"))
+                else:
+                    raise Refused("odd-file", "%s is neither a file, a folder nor a link" % path)
+    found.sort(key=lambda member: os.fsencode(member[0]))
+    return found
+
+
+def manifest(top):
+    """The text of the manifest: one line per member, `kind mode size sha256-or-target path`, names as JSON strings."""
+    lines = []
+    for path, info, kind in walk(top):
+        if path in OWN:
+            continue
+        if kind == "f":
+            what = sha256_file(os.path.join(top, path))
+        elif kind == "l":
+            what = json.dumps(os.readlink(os.path.join(top, path)))
+        else:
+            what = "-"
+        size = info.st_size if kind == "f" else 0
+        lines.append("%s %04o %d %s %s\n" % (kind, info.st_mode & 0o7777, size, what, json.dumps(path)))
+    return "".join(lines)
+
+
+def fingerprint(top):
+    """A digest of names, kinds, modes, sizes and times: cheap enough to be taken again just before a package is linked."""
+    digest = hashlib.sha256()
+    for path, info, kind in walk(top):
+        if path in OWN or path == ".kis":
+            continue
+        size, mtime = (info.st_size, info.st_mtime_ns) if kind != "d" else (0, 0)
+        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, mtime, json.dumps(path))).encode("ascii"))
+    return digest.hexdigest()
+
+
+def installed(environment):
+    """What is installed in the companion environment, sorted, one `name==version` each, names normalised (PEP 503)."""
+    found = set()
+    for folder in site_folders(environment):
+        for name in os.listdir(folder):
+            if name.endswith(".dist-info"):
+                metadata = os.path.join(folder, name, "METADATA")
+            elif name.endswith(".egg-info"):
+                metadata = os.path.join(folder, name, "PKG-INFO")
+            else:
+                continue
+            try:
+                with open(metadata, encoding="utf-8", errors="replace") as f:
+                    headers = email.parser.HeaderParser().parse(f)
+            except OSError:
+                continue
+            normal = re.sub(r"[-_.]+", "-", headers.get("Name", "?")).lower()
+            found.add("%s==%s" % (normal, headers.get("Version", "?")))
+    return sorted(found)
+
+
+def site_folders(environment):
+    out = []
+    for library in ("lib", "lib64"):
+        base = os.path.join(environment, library)
+        if os.path.isdir(base) and not os.path.islink(base):
+            for name in sorted(os.listdir(base)):
+                folder = os.path.join(base, name, "site-packages")
+                if os.path.isdir(folder):
+                    out.append(folder)
+    return out
+
+
+def make_read_only(top):
+    """Take every write permission away, of folders too, so that a package is not changed by accident."""
+    for path, info, kind in walk(top):
+        if kind != "l" and info.st_mode & 0o222:
+            os.chmod(os.path.join(top, path), info.st_mode & 0o7555)
+    os.chmod(top, os.lstat(top).st_mode & 0o7555)
+
+
+def seal(repository, name, facts):
+    """Seal the folder as package. Runs in a child; what is there before the last rename is no package."""
+    top = repository.package(name)
+    own = os.path.join(top, ".kis")
+    environment = installed(os.path.join(top, ".venv"))
+    write_durably(os.path.join(own, "environment"), "".join(line + "\n" for line in environment), 0o644)
+    make_read_only(top)
+    os.chmod(own, 0o755)
+    text = manifest(top)
+    receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    receipt.update(facts)
+    receipt["environment"] = environment_digest(environment, facts["python"])
+    receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
+    receipt["fingerprint"] = fingerprint(top)
+    receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
+    write_durably(os.path.join(own, "manifest"), text, 0o444)
+    # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
+    sync_file_system(top)
+    write_durably(os.path.join(own, "receipt.json"), json.dumps(receipt, indent=1, sort_keys=True) + "\n", 0o444)
+    os.chmod(own, 0o555)
+    fsync_folder(own)
+    fsync_folder(top)
+    fsync_folder(repository.root)
+    return {"receipt": receipt, "installed": environment}
+
+
+def environment_digest(lines, python):
+    """One digest for what is installed and the Python series it is installed for, comparable between hosts."""
+    series = ".".join(python.split(".")[:2])
+    return "sha256:" + hashlib.sha256(("python %s\n%s\n" % (series, "\n".join(lines))).encode("utf-8")).hexdigest()
+
+
+def check(repository, name, quick=False):
+    """The receipt of a package that may be linked. quick leaves the look at every file out."""
+    top = repository.package(name)
+    receipt = repository.receipt(name)
+    if receipt is None:
+        if not os.path.lexists(top):
+            raise Refused("no-package", "%s is not installed" % name)
+        raise Refused("unsealed", "%s is not complete: its receipt is missing" % name)
+    if quick:
+        return receipt
+    try:
+        same = fingerprint(top) == receipt.get("fingerprint")
+    except OSError as err:
+        raise Refused("unreadable-package", why(err, top))
+    if not same:
+        raise Refused("changed-package", "%s is not as it was sealed: somebody has changed files in %s" % (name, top))
+    return receipt

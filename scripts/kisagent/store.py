@@ -1,0 +1,216 @@
+"""Layout of the package repository on this host, and the small durable-file operations everything else is made of."""
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+
+from kisagent.wire import Refused
+
+STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+PACKAGE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z][0-9A-Za-z.+!_-]{0,99}\Z")
+RUN = re.compile(r"[0-9a-z]{8,64}\Z")
+DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+FOLDERS = ("armed", "incoming", "journal", "locks", "run")
+
+
+def checked(pattern, value, what):
+    """Value if it matches; names arrive validated, but what becomes a path here is looked at here too."""
+    if not isinstance(value, str) or not pattern.match(value):
+        raise Refused("bad-request", "not a %s: %r" % (what, value))
+    return value
+
+
+class Repository:
+    """The folder of packages at root. Creating one touches nothing."""
+
+    def __init__(self, root):
+        if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
+            raise Refused("bad-request", "not an absolute folder: %r" % (root,))
+        # Resolved once and pinned: a root that is a symbolic link cannot be turned elsewhere during a run.
+        self.root = os.path.realpath(root)
+        self.kis = os.path.join(self.root, ".kis")
+
+    def path(self, *names):
+        return os.path.join(self.kis, *names)
+
+    def package(self, name):
+        return os.path.join(self.root, checked(PACKAGE, name, "package"))
+
+    def stage(self, name):
+        return os.path.join(self.root, checked(STAGE, name, "stage"))
+
+    def create_folders(self):
+        """Make .kis and what is below it, mode 0700, and refuse any that somebody else has put there."""
+        for path in [self.kis] + [self.path(name) for name in FOLDERS]:
+            try:
+                os.mkdir(path, 0o700)
+                os.chmod(path, 0o700)  # whatever the umask is
+            except FileExistsError:
+                pass
+            problem = private_folder_problem(path, self.root)
+            if problem:
+                raise Refused("foreign-folder", problem, "look at it, and remove it if it is not yours: ls -la %s" % self.root)
+        if not os.path.exists(self.path("host-id")):
+            write_durably(self.path("host-id"), os.urandom(16).hex() + "\n")
+
+    def host_id(self):
+        try:
+            with open(self.path("host-id")) as f:
+                return f.read(64).strip()
+        except OSError:
+            return ""
+
+    def linked(self, stage):
+        """The text of the stage's link, or None when there is none. Refuses anything that is not a link."""
+        path = self.stage(stage)
+        try:
+            return os.readlink(path)
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            if err.errno != errno.EINVAL:
+                raise Refused("unreadable-stage", "%s: %s" % (path, err.strerror))
+        kind = "a folder" if os.path.isdir(path) else "a file"
+        raise Refused(
+            "stage-not-link",
+            "%s is %s, not a symbolic link; kis replaces links only" % (path, kind),
+            "move it away: mv %s %s.before-kis" % (path, path),
+        )
+
+    def receipt(self, name):
+        """The receipt of a sealed package, or None: without a readable receipt a folder is no package."""
+        try:
+            with open(os.path.join(self.package(name), ".kis", "receipt.json")) as f:
+                receipt = json.load(f)
+        except (OSError, ValueError):
+            return None
+        if not isinstance(receipt, dict) or receipt.get("package") != name or receipt.get("v") != 1:
+            return None
+        return receipt
+
+    def package_state(self, name):
+        """absent, unsealed or sealed."""
+        path = self.package(name)
+        if not os.path.lexists(path):
+            return "absent"
+        return "sealed" if self.receipt(name) else "unsealed"
+
+
+def private_folder_problem(path, root):
+    """Why a folder of ours cannot be trusted, or None."""
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode):
+        return "%s is not a folder" % path
+    if info.st_uid != os.geteuid():
+        return "%s belongs to %s, not to %s" % (path, user_name(info.st_uid), user_name(os.geteuid()))
+    if info.st_mode & 0o077:
+        return "%s is open to other users (mode %04o, not 0700)" % (path, info.st_mode & 0o7777)
+    if info.st_dev != os.lstat(root).st_dev:
+        return "%s is on another file system than %s, so that a rename would not be atomic" % (path, root)
+    return None
+
+
+def user_name(uid):
+    try:
+        import pwd
+
+        return pwd.getpwuid(uid).pw_name
+    except (ImportError, KeyError):
+        return "uid %d" % uid
+
+
+def fsync_folder(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_durably(path, text, mode=0o600):
+    """Write a small file so that after a power cut it is whole or absent."""
+    temporary = "%s.%s" % (path, os.urandom(8).hex())
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(fd, "w") as f:
+            f.write(text)
+            f.flush()
+            os.fchmod(f.fileno(), mode)
+            os.fsync(f.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        remove_file(temporary)
+        raise
+    fsync_folder(os.path.dirname(path))
+
+
+def sync_file_system(path):
+    """Flush the file system that path is on: syncfs(2), or sync(2) where the C library does not have it."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+        if syncfs is None:
+            os.sync()
+        elif syncfs(fd) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), path)
+    finally:
+        os.close(fd)
+
+
+def sha256_file(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def remove_file(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def remove_tree(path):
+    """Remove a folder that may be sealed (read-only). Never follows a symbolic link."""
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        os.unlink(path)
+        return
+    os.chmod(path, 0o700)
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove_tree(entry.path)
+            else:
+                os.unlink(entry.path)
+    os.rmdir(path)
+
+
+def space(path):
+    """Free bytes and inodes for an ordinary user on the file system of path."""
+    info = os.statvfs(path)
+    # Some file systems (btrfs, some network ones) do not count inodes and say 0 of 0.
+    inodes = info.f_favail if info.f_files else -1
+    return {"bytes": info.f_bavail * info.f_frsize, "inodes": inodes}
+
+
+def why(err, path):
+    """An OSError as a person needs it: what is full, read-only or forbidden, and where."""
+    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            free = space(os.path.dirname(path))
+        except OSError:
+            return "disk full at %s" % path
+        return "disk full: %d bytes and %d inodes free at %s" % (free["bytes"], free["inodes"], path)
+    if isinstance(err, OSError) and err.strerror:
+        return "%s: %s" % (err.filename or path, err.strerror.lower())
+    return "%s: %s" % (path, err)

@@ -1,0 +1,116 @@
+"""The conversation with the controller: JSON lines in, framed JSON lines out.
+
+Every line the agent writes is `KIS1 <nonce> <json>` in ASCII, so that text of the login shell, of pip or of a hook can neither be
+mistaken for an answer nor carry a control character to a terminal. Writing never blocks: a controller that does not read must not be
+able to keep the agent from noticing that its lease has ended.
+"""
+import json
+import os
+
+PROTOCOL = 1
+MAX_LINE = 1 << 20  # bytes of one command; a longer one ends the conversation
+MAX_PENDING = 4 << 20  # bytes not yet written; beyond it the peer is considered gone
+OUTPUT_PENDING = 256 << 10  # beyond this much pending, output of steps is counted, not sent
+
+
+class Refused(Exception):
+    """A step that was not done, and why. Nothing that the step promises has happened."""
+
+    def __init__(self, code, message, hint="", **more):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.more = more
+
+    def record(self):
+        out = {"code": self.code, "message": self.message, "hint": self.hint}
+        out.update(self.more)
+        return out
+
+
+class Gone(Exception):
+    """The controller is gone: end of file, a broken pipe, or an endless line."""
+
+
+class Wire:
+    """Both directions of the conversation. Not safe for threads; the agent has none."""
+
+    def __init__(self, nonce, fd_in, fd_out):
+        self.nonce = nonce
+        self.fd_in = fd_in
+        self.fd_out = fd_out
+        self._in = b""
+        self._out = bytearray()
+        os.set_blocking(fd_in, False)
+        os.set_blocking(fd_out, False)
+
+    def wants_write(self):
+        return bool(self._out)
+
+    def send(self, record):
+        text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+        self._out += ("KIS1 %s %s\n" % (self.nonce, text)).encode("ascii")
+        if len(self._out) > MAX_PENDING:
+            raise Gone("the controller does not read")
+        self.flush()
+
+    def send_output(self, record):
+        """Send a line of a step's output unless the controller lags behind; say whether it was sent."""
+        if len(self._out) > OUTPUT_PENDING:
+            return False
+        self.send(record)
+        return True
+
+    def flush(self):
+        while self._out:
+            try:
+                n = os.write(self.fd_out, self._out[: 64 << 10])
+            except BlockingIOError:
+                return
+            except OSError as err:
+                raise Gone(str(err))
+            del self._out[:n]
+
+    def fill(self):
+        """Read what is there; raise Gone at end of file."""
+        try:
+            data = os.read(self.fd_in, 64 << 10)
+        except BlockingIOError:
+            return
+        except OSError as err:
+            raise Gone(str(err))
+        if not data:
+            raise Gone("end of file")
+        self._in += data
+
+    def next(self):
+        """The next complete command that has been read, or None."""
+        line, newline, rest = self._in.partition(b"\n")
+        if not newline:
+            if len(self._in) > MAX_LINE:
+                raise Gone("endless command")
+            return None
+        self._in = rest
+        try:
+            command = json.loads(line.decode("utf-8"))
+        except ValueError:
+            raise Gone("unreadable command")
+        if not isinstance(command, dict):
+            raise Gone("unreadable command")
+        return command
+
+    def take_raw(self, limit):
+        """Raw bytes that follow a put command: what has been read already, or what is there now."""
+        if not self._in:
+            try:
+                data = os.read(self.fd_in, min(limit, 256 << 10))
+            except BlockingIOError:
+                return b""
+            except OSError as err:
+                raise Gone(str(err))
+            if not data:
+                raise Gone("end of file")
+            return data
+        data, self._in = self._in[:limit], self._in[limit:]
+        return data

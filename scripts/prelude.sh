@@ -1,0 +1,15 @@
+# prelude.sh — stands before every step. POSIX sh: no arrays, no pipefail, no echo, no [[ ]], no local.
+# A step is handed to sh as one argument, with nothing as its standard input. Its last record is "finished": without it the agent
+# takes the step for failed, whatever its exit status says.
+set -eu
+umask 022
+
+record() { # record KEY VALUE
+	printf 'kis\t%s\t%s\n' "$1" "$2"
+}
+
+die() { # die REASON [HINT]
+	[ -z "${2-}" ] || record hint "$2"
+	record failed "$1"
+	exit 1
+}

@@ -1,0 +1,50 @@
+// Package scripts holds what runs on a host: the agent, in Python, and the steps, in POSIX sh. They are embedded as they are in the tree and
+// never formatted; whatever a step needs to know reaches it as a positional argument.
+//
+// The package knows nothing of Go types, of SSH or of any host.
+package scripts
+
+import (
+	"embed"
+	"strings"
+)
+
+//go:embed *.sh imports.py kisagent/*.py
+var files embed.FS
+
+// Bootstrap is fed to `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of the agent, which says
+// "KIS1 READY <major>.<minor>" and then takes one line of JSON: the order (see Modules and Steps).
+func Bootstrap() string { return read("bootstrap.sh") }
+
+// Module is one module of the agent.
+type Module struct {
+	Name   string // as Python imports it
+	Source string
+}
+
+// Modules returns the agent in the order in which its modules can be loaded.
+func Modules() []Module {
+	names := []string{"wire", "store", "locks", "journal", "surroundings", "child", "seal", "link", "build", "check", "main"}
+	modules := []Module{{Name: "kisagent", Source: read("kisagent/__init__.py")}}
+	for _, name := range names {
+		modules = append(modules, Module{Name: "kisagent." + name, Source: read("kisagent/" + name + ".py")})
+	}
+	return modules
+}
+
+// Steps returns the steps by name, each ready to be one argument of `sh -c`. "imports" is Python, an argument of the step verify.
+func Steps() map[string]string {
+	steps := map[string]string{"imports": read("imports.py")}
+	for _, name := range []string{"unpack", "environment", "verify", "command"} {
+		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
+	}
+	return steps
+}
+
+func read(name string) string {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // the file is embedded: this cannot happen in a program that was built
+	}
+	return string(text)
+}
