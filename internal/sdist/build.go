@@ -99,6 +99,11 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 	if b.dir, err = filepath.Abs(b.dir); err != nil {
 		return nil, b.failed(err)
 	}
+	if filepath.Base(b.python) != b.python { // a path, which is not meant from the project's folder
+		if b.python, err = filepath.Abs(b.python); err != nil {
+			return nil, b.failed(err)
+		}
+	}
 	has, err := b.inspect()
 	if err != nil {
 		return nil, b.failed(err)

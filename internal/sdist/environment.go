@@ -26,10 +26,13 @@ type interpreter struct {
 
 // probeScript answers everything in one start of the interpreter. Modules are
 // really imported: a folder called build anywhere on the path would be found as
-// a namespace package otherwise. Debian has venv without ensurepip, and then
-// neither venv nor build works.
+// a namespace package otherwise. The current folder is no place to import from,
+// as the project may have a build.py of its own. Debian has venv without
+// ensurepip, and then neither venv nor build works.
 const probeScript = `
-import json, sys
+import sys
+sys.path = [folder for folder in sys.path if folder]
+import json
 
 def has(name):
     try:
@@ -50,15 +53,16 @@ print(json.dumps({
 }))
 `
 
-// probe asks the interpreter what it has. It runs in an empty folder, so that
-// the project's own modules are not taken for the tools.
+// probe asks the interpreter what it has. It runs in the project's folder, as
+// a version manager such as pyenv picks the interpreter by that; what follows
+// uses the interpreter's own path, so the choice is made once.
 func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
 	var out bytes.Buffer
 	quiet := runner{env: b.run.env, log: &out, grace: b.run.grace}
 	err := quiet.run(ctx, command{
 		args: []string{python, "-c", probeScript},
 		name: python,
-		dir:  filepath.Join(b.temp, "work"),
+		dir:  b.dir,
 		hint: "install python3, or name another interpreter",
 	})
 	if err != nil {
@@ -68,6 +72,9 @@ func (b *builder) probe(ctx context.Context, python string) (interpreter, error)
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 	if err := json.Unmarshal(lines[len(lines)-1], &found); err != nil {
 		return interpreter{}, &BuildError{Command: python, Err: fmt.Errorf("its answer is not that of a Python interpreter: %w", err)}
+	}
+	if found.Executable == "" { // an interpreter that cannot tell
+		found.Executable = python
 	}
 	if !found.Supported {
 		return interpreter{}, &BuildError{

@@ -134,6 +134,9 @@ func (w *headerWatch) finish() error {
 }
 
 func parseHeader(block []byte) (*rawHeader, error) {
+	if !sumMatches(block) {
+		return nil, tar.ErrHeader
+	}
 	h := &rawHeader{typeflag: block[156], name: cString(block[0:100]), link: cString(block[157:257])}
 	// Some tars join the prefix whatever the magic says. Where archive/tar does
 	// not, the two names differ and the member is refused.
@@ -148,6 +151,19 @@ func parseHeader(block []byte) (*rawHeader, error) {
 		return nil, refuse(h.name, "has a size that is not an octal number")
 	}
 	return h, nil
+}
+
+// sumMatches compares a header's checksum: the sum of its bytes, with spaces
+// for the checksum's own field. The signed sums of some very old tars are not known.
+func sumMatches(block []byte) bool {
+	want, err := octal(block[148:156])
+	for i, c := range block {
+		if i >= 148 && i < 156 {
+			c = ' '
+		}
+		want -= int64(c)
+	}
+	return err == nil && want == 0
 }
 
 // octal reads a numeric field as all tars do: optional spaces, digits, then only
