@@ -91,22 +91,26 @@ func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) err
 		sess *ssh.Session
 		err  error
 	}
-	ch := make(chan opened, 1)
+	// Unbuffered: either the caller takes the session or it is closed here.
+	ch := make(chan opened)
 	c.owned.Go(func() {
 		sess, err := c.ssh.NewSession()
 		if err == nil {
-			// The server's answer to prepare can be missing for ever too,
-			// which is why it runs in here.
+			// The host's answer to prepare can be missing for ever too, which
+			// is why it runs in here.
 			stop := context.AfterFunc(ctx, func() { _ = sess.Close() })
 			if err = prepare(sess); err != nil {
 				_ = sess.Close()
 			}
-			if !stop() && err == nil {
-				err = context.Cause(ctx)
+			stop()
+		}
+		select {
+		case ch <- opened{sess, err}:
+		case <-ctx.Done():
+			if sess != nil {
 				_ = sess.Close()
 			}
 		}
-		ch <- opened{sess, err}
 	})
 	select {
 	case o := <-ch:

@@ -1,8 +1,16 @@
 package sshx
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,16 +42,160 @@ type Dialer struct {
 	state dialerState
 }
 
-// Dial connects, checks the host key, logs in and starts keep-alives. ctx covers
-// all of it, not the life of the client. Errors are *HostKeyError, *AuthError,
-// *JumpError or *DialError; nothing is left open when there is one. A host that
-// drops the connection before authentication (MaxStartups) is tried three
-// times; nothing after that is ever repeated.
-func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
-	return nil, errors.New("unfinished")
+// dialerState is what the dials of one run share.
+type dialerState struct {
+	keys keyring
+
+	mu     sync.Mutex
+	slots  chan struct{} // one per handshake that may run
+	jumps  map[string]*jump
+	warned map[string]bool
+	closed bool
+	owned  sync.WaitGroup // dials of jump hosts
+
+	prompting sync.Mutex
+	accepting sync.Mutex
 }
 
-// Close ends the shared connections to jump hosts. Clients behind them end too.
-func (d *Dialer) Close() error { return nil }
+// Dial connects, checks the host key, logs in and starts keep-alives. ctx covers
+// all of it, not the life of the client. Errors are *HostKeyError, *AuthError,
+// *JumpError or *DialError, or say that a known_hosts file cannot be read;
+// nothing is left open when there is one. A host that drops the connection
+// before authentication (MaxStartups) is tried three times; nothing after that
+// is ever repeated, because sshd counts failed logins against our address.
+func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
+	var via *Client
+	if len(t.Jump) > 0 {
+		j, err := d.jumpTo(ctx, t.Jump[0])
+		if err != nil {
+			return nil, err
+		}
+		via = j
+	}
+	known, err := readKnownHosts(slices.Concat(t.UserKnownHostsFiles, t.GlobalKnownHostsFiles))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	for _, w := range slices.Concat(t.Warnings, known.warnings) {
+		d.warn(w)
+	}
+	for try := 1; ; try++ {
+		c, err := d.once(ctx, t, via, known)
+		if err == nil || try == dialTries || !retryable(err) {
+			return c, err
+		}
+		// Hosts that were dropped together must not come back together.
+		pause := time.Duration(try) * (200*time.Millisecond + rand.N(400*time.Millisecond)) //nolint:gosec // a pause needs no secret
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
 
-type dialerState struct{}
+// dialTries is how often a host is dialed that drops the connection unseen.
+const dialTries = 3
+
+// retryable holds for a connection that the host dropped before authentication
+// began and without a reason, or with sshd's own word for "too many at once".
+func retryable(err error) bool {
+	var e *DialError
+	if !errors.As(err, &e) || e.Phase != PhaseHandshake || !isDropped(e.Err) {
+		return false
+	}
+	return e.Said == "" || strings.Contains(e.Said, "MaxStartups")
+}
+
+// once makes one attempt. The slot is held until the login is over.
+func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHosts) (*Client, error) {
+	release, err := d.slot(ctx)
+	if err != nil {
+		return nil, d.failure(t, via, PhaseConnect, 0, err)
+	}
+	defer release()
+	nc, err := d.connect(ctx, t, via)
+	if err != nil {
+		return nil, err
+	}
+	return d.handshake(ctx, t, via, nc, known)
+}
+
+// connect opens the TCP connection, or the channel through the jump host
+// (RFC 4254 7.2). Of several addresses each is tried in turn.
+func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
+	limit := cmp.Or(t.ConnectTimeout, d.ConnectTimeout, 10*time.Second)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var nc net.Conn
+	var err error
+	if via != nil {
+		nc, err = via.ssh.DialContext(limited, "tcp", t.addr())
+	} else {
+		var dialer net.Dialer
+		nc, err = dialer.DialContext(limited, t.network(), t.addr())
+	}
+	if err == nil {
+		return nc, nil
+	}
+	if ctx.Err() != nil {
+		return nil, d.failure(t, via, PhaseConnect, 0, context.Cause(ctx))
+	}
+	if limited.Err() != nil {
+		err = context.DeadlineExceeded
+	}
+	return nil, d.failure(t, via, PhaseConnect, limit, err)
+}
+
+func (t Target) addr() string { return net.JoinHostPort(t.HostName, strconv.Itoa(t.Port)) }
+
+func (t Target) network() string {
+	switch t.AddressFamily {
+	case "inet":
+		return "tcp4"
+	case "inet6":
+		return "tcp6"
+	}
+	return "tcp"
+}
+
+func (d *Dialer) failure(t Target, via *Client, phase Phase, limit time.Duration, err error) *DialError {
+	e := &DialError{Name: t.Name, Addr: t.addr(), Phase: phase, Err: err}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.After = limit
+	}
+	if via != nil {
+		e.Via = via.name
+	}
+	return e
+}
+
+// slot waits for the right to start a handshake.
+func (d *Dialer) slot(ctx context.Context) (release func(), err error) {
+	d.state.mu.Lock()
+	if d.state.slots == nil {
+		d.state.slots = make(chan struct{}, cmp.Or(d.Limit, 8))
+	}
+	slots := d.state.slots
+	d.state.mu.Unlock()
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// warn passes a warning on, once per run: 64 hosts share one known_hosts file.
+func (d *Dialer) warn(text string) {
+	d.state.mu.Lock()
+	defer d.state.mu.Unlock()
+	if d.Warn == nil || d.state.warned[text] {
+		return
+	}
+	if d.state.warned == nil {
+		d.state.warned = map[string]bool{}
+	}
+	d.state.warned[text] = true
+	d.Warn(text)
+}

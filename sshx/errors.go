@@ -27,14 +27,14 @@ var ErrNoSFTP = errors.New("no sftp on this host")
 
 // ErrUnresponsive says that the host stopped answering keep-alives. It is a
 // lost connection too: errors.Is holds for ErrConnectionLost.
-var ErrUnresponsive = fmt.Errorf("%w: no answer to keep-alives", ErrConnectionLost) //nolint:gochecknoglobals // a sentinel error
+var ErrUnresponsive = fmt.Errorf("%w: no answer to keep-alives", ErrConnectionLost)
 
 // ErrCommand says that a command holds characters which login shells read
 // differently; nothing was sent.
 var ErrCommand = errors.New("command not fit for every login shell")
 
 // ErrUnsupported says that a setting matters for reaching the host and cannot
-// be honoured. The error that wraps it names the setting and a remedy.
+// be honored. The error that wraps it names the setting and a remedy.
 var ErrUnsupported = errors.New("not supported")
 
 // Phase is a part of Dial, for messages such as "no answer within 10s".

@@ -101,6 +101,9 @@ type Target struct {
 	// directly.
 	Jump []Target
 
+	// Warnings are settings that were read and are not followed, one line each;
+	// Dial passes them to Dialer.Warn.
+	Warnings []string
 	// Settings lists the settings in force and where each comes from, in a
 	// stable order, for people to read.
 	Settings []Setting
@@ -119,7 +122,7 @@ type Setting struct {
 // StrictHostKeyChecking is ssh_config(5)'s setting of that name.
 type StrictHostKeyChecking string
 
-// The values kis honours. ssh_config's `no` and `off` become StrictAsk with a
+// The values kis honors. ssh_config's `no` and `off` become StrictAsk with a
 // warning: kis connects to many hosts at once, so a key that nobody has looked
 // at is never taken as known.
 const (

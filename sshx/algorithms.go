@@ -1,0 +1,99 @@
+package sshx
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// algorithms is what a connection may negotiate, in order of preference.
+type algorithms struct {
+	hostKeys, kex, ciphers, macs []string
+}
+
+// supported is what x/crypto implements without SHA-1 signatures, DSA and
+// broken ciphers. Its own defaults still contain them, so they are never used.
+// Host keys are in OpenSSH's order: with RSA first, as x/crypto has it, a host
+// with two keys would show the one that known_hosts mostly lacks.
+func supported() algorithms {
+	s := ssh.SupportedAlgorithms()
+	order := []string{
+		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	}
+	return algorithms{hostKeys: intersect(order, s.HostKeys), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
+}
+
+// intersect keeps the elements of wanted that are in have, in wanted's order.
+func intersect(wanted, have []string) []string {
+	var both []string
+	for _, w := range wanted {
+		if slices.Contains(have, w) && !slices.Contains(both, w) {
+			both = append(both, w)
+		}
+	}
+	return both
+}
+
+// adjust applies ssh_config(5)'s spellings of an algorithm list to the default:
+// "a,b" replaces it, "+a" appends, "^a" puts in front, "-a*" removes by pattern.
+// The result holds supported names only.
+func adjust(directive, value string, have []string) ([]string, error) {
+	names := strings.Split(strings.TrimLeft(value, "+-^"), ",")
+	var list []string
+	switch {
+	case value == "":
+		return have, nil
+	case value[0] == '+':
+		list = slices.Concat(have, names)
+	case value[0] == '^':
+		list = slices.Concat(names, have)
+	case value[0] == '-':
+		list = slices.DeleteFunc(slices.Clone(have), func(a string) bool {
+			return slices.ContainsFunc(names, func(p string) bool { return matchPattern(p, a) })
+		})
+	default:
+		list = names
+	}
+	list = intersect(list, have)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, printable(value), ErrUnsupported, strings.Join(have, ","))
+	}
+	return list, nil
+}
+
+// orderHostKeys puts the types first for which known_hosts has a key, so that
+// the host shows a key that can be compared: all certificates when a
+// @cert-authority line matches, as ssh does, whatever the authority's own type.
+// The others stay in the list; a host that lost a known key then gets a
+// decision about its new one instead of a failed negotiation.
+func (k knownHosts) orderHostKeys(t Target) []string {
+	lookup := t.hostNames().lookup
+	ca := len(k.matching(lookup, "cert-authority")) > 0
+	plain := k.matching(lookup, "")
+	var first, last []string
+	for _, a := range t.HostKeyAlgorithms {
+		isCert := strings.Contains(a, "-cert-")
+		hit := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
+			return l.key.Type() == keyFormat(a)
+		})
+		if hit {
+			first = append(first, a)
+		} else {
+			last = append(last, a)
+		}
+	}
+	return append(first, last...)
+}
+
+// keyFormat is the key type that a signature algorithm goes with, RFC 8332 3.
+func keyFormat(algorithm string) string {
+	if algorithm == ssh.KeyAlgoRSASHA256 || algorithm == ssh.KeyAlgoRSASHA512 {
+		return ssh.KeyAlgoRSA
+	}
+	return algorithm
+}

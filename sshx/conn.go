@@ -1,0 +1,93 @@
+package sshx
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// conn watches a network connection: it bounds every write, because neither
+// x/crypto nor TCP gives up on a peer that has stopped reading, counts what
+// arrives, because that proves the peer alive, and keeps the first bytes,
+// because a server that refuses us says so in place of its SSH version.
+type conn struct {
+	net.Conn
+
+	writeLimit time.Duration // for one Write; 0: none
+	received   atomic.Int64
+	ended      atomic.Bool // reading has failed: nothing more will arrive
+
+	mu    sync.Mutex
+	first []byte
+}
+
+// firstBytes is the length of the longest version line, RFC 4253 4.2.
+const firstBytes = 255
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		if c.received.Add(int64(n)) <= firstBytes+int64(n) {
+			c.keepFirst(b[:n])
+		}
+	}
+	if err != nil {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	if c.writeLimit > 0 {
+		// Connections through a jump host have no deadlines; the jump host's
+		// own connection has.
+		_ = c.SetWriteDeadline(time.Now().Add(c.writeLimit))
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *conn) keepFirst(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = append(c.first, b[:min(len(b), firstBytes-len(c.first))]...)
+}
+
+// broken tells whether the connection has ended for reading. It is true before
+// any reader on top of the connection learns of the end.
+func (c *conn) broken() bool { return c.ended.Load() }
+
+// said is what the server sent if that was not an SSH version.
+func (c *conn) said() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.first) == 0 || bytes.HasPrefix(c.first, []byte("SSH-")) || bytes.Contains(c.first, []byte("\nSSH-")) {
+		return ""
+	}
+	return printable(string(bytes.TrimSpace(c.first)))
+}
+
+// isDropped tells an end by the peer from an error of our own.
+func isDropped(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// lostCause words the end of an established connection.
+func lostCause(err error) string {
+	var missing *ssh.ExitMissingError
+	switch {
+	case err == nil || errors.Is(err, io.EOF) || errors.As(err, &missing):
+		return "the host closed it"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "reset by the host"
+	case errors.Is(err, net.ErrClosed):
+		return "closed on this side"
+	}
+	return printable(err.Error())
+}

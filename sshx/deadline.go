@@ -1,0 +1,55 @@
+package sshx
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// deadline is a context that ends after a limit of its own time: while a person
+// is being asked it stands still.
+type deadline struct {
+	limit  time.Duration
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	left    time.Duration
+	since   time.Time
+	timer   *time.Timer
+	pauses  int
+	stopped bool
+}
+
+// newDeadline starts the clock. Call stop when the work is done.
+func newDeadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	d := &deadline{limit: limit, cancel: cancel, left: limit, since: time.Now()}
+	d.timer = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
+	return ctx, d
+}
+
+func (d *deadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = true
+	d.timer.Stop()
+	d.cancel(nil)
+}
+
+// pause stops the clock until resume is called.
+func (d *deadline) pause() (resume func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pauses++; d.pauses == 1 {
+		d.timer.Stop()
+		d.left -= time.Since(d.since)
+	}
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.pauses--; d.pauses == 0 && !d.stopped {
+			d.since = time.Now()
+			d.timer.Reset(max(d.left, 0))
+		}
+	})
+}

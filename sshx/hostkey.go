@@ -1,0 +1,222 @@
+package sshx
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// HostKeyKind tells why a host key was refused.
+type HostKeyKind string
+
+// The three refusals. Only an unknown key may become known by a person's yes.
+const (
+	HostKeyUnknown HostKeyKind = "unknown" // no line for this host
+	HostKeyChanged HostKeyKind = "changed" // lines for this host, all with other keys
+	HostKeyRevoked HostKeyKind = "revoked" // a @revoked line forbids the key
+)
+
+// HostKeyError says that the host showed a key that is not known to be its own.
+// No authentication request has been sent to it.
+type HostKeyError struct {
+	Host        string // Target.Name
+	Lookup      string // the name in known_hosts: host, [host]:port or the alias
+	Kind        HostKeyKind
+	Fingerprint string // SHA256:… of the key that was shown
+	KeyType     string // its type, ssh-ed25519, …
+	// Known holds the keys that were expected (changed) or the line that
+	// forbids the key (revoked).
+	Known []KnownKey
+	// Note tells what else spoke against the key, such as an expired
+	// certificate; mostly "".
+	Note string
+	// Line is the known_hosts line that would make the key known; set for
+	// unknown keys only.
+	Line string
+
+	file string // where Accept writes
+	key  ssh.PublicKey
+}
+
+// Error is one line with the fingerprints, the place, and the remedy. For a
+// changed key the remedy is to find out, never to ignore.
+func (e *HostKeyError) Error() string {
+	shown := fmt.Sprintf("%s %s", e.KeyType, e.Fingerprint)
+	note := ""
+	if e.Note != "" {
+		note = " (" + e.Note + ")"
+	}
+	switch e.Kind {
+	case HostKeyChanged:
+		return fmt.Sprintf("%s: host key: changed: the host shows %s, known is %s%s: either the host was installed anew or someone answers in its place; "+
+			"compare with `ssh-keygen -lf` of the key file on the host's own console before touching that line", e.Host, shown, knownList(e.Known), note)
+	case HostKeyRevoked:
+		return fmt.Sprintf("%s: host key: revoked: %s is forbidden by %s%s: the host needs a new key", e.Host, shown, knownPlaces(e.Known), note)
+	default:
+		return fmt.Sprintf("%s: host key: unknown: the host shows %s, and no known_hosts file has a key for %s%s: "+
+			"run `ssh %s` once, compare the fingerprint and answer yes", e.Host, shown, e.Lookup, note, e.Host)
+	}
+}
+
+func knownList(known []KnownKey) string {
+	var all []string
+	for _, k := range known {
+		place := "pinned"
+		if k.File != "" {
+			place = fmt.Sprintf("%s:%d", k.File, k.Line)
+		}
+		all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s (%s)", k.KeyType, k.Fingerprint, place)))
+	}
+	return strings.Join(all, ", ")
+}
+
+func knownPlaces(known []KnownKey) string {
+	var all []string
+	for _, k := range known {
+		all = append(all, fmt.Sprintf("%s:%d", k.File, k.Line))
+	}
+	return strings.Join(all, ", ")
+}
+
+// hostNames are the two names under which ssh looks a target up.
+type hostNames struct {
+	principal string // what a host certificate has to name
+	lookup    string // with the port
+	portless  string // tried when lookup is unknown; "" when it does not apply
+}
+
+func (t Target) hostNames() hostNames {
+	if t.HostKeyAlias != "" {
+		// An alias stands for host and port together (ssh_config(5) HostKeyAlias).
+		alias := strings.ToLower(t.HostKeyAlias)
+		return hostNames{principal: alias, lookup: alias}
+	}
+	host := strings.ToLower(t.HostName)
+	n := hostNames{principal: host, lookup: lookupName(host, t.Port)}
+	if n.lookup != host {
+		n.portless = host
+	}
+	return n
+}
+
+// decide compares key with what is known, in ssh's order: revoked keys, then
+// certificates, then plain keys, each under the name with the port and then
+// without. A certificate that does not hold is judged by the key it certifies.
+// The result is nil when the key is the host's.
+func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyError {
+	n := t.hostNames()
+	e := &HostKeyError{Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(), key: plainKey(key)}
+	names := []string{n.lookup}
+	if n.portless != "" {
+		names = append(names, n.portless)
+	}
+	for _, name := range names {
+		if l, revoked := k.revoked(name, key); revoked {
+			e.Kind, e.Known = HostKeyRevoked, []KnownKey{l}
+			return e
+		}
+	}
+	if t.HostKey != "" {
+		if fingerprint(key) == t.HostKey {
+			return nil
+		}
+		e.Kind, e.Known = HostKeyChanged, []KnownKey{{Fingerprint: t.HostKey}}
+		return e
+	}
+	if cert, ok := key.(*ssh.Certificate); ok {
+		for _, name := range names {
+			err := k.certified(name, n.principal, cert, now)
+			if err == nil {
+				return nil
+			}
+			if e.Note == "" {
+				e.Note = err.Error()
+			}
+		}
+	}
+	var known []knownLine
+	for i, name := range names {
+		lines := k.matching(name, "")
+		if slices.ContainsFunc(lines, func(l knownLine) bool { return sameKey(l.key, plainKey(key)) }) {
+			return nil
+		}
+		// Only the full name makes a key a changed one; under the name without
+		// a port it may be another sshd's.
+		if i == 0 {
+			known = lines
+		}
+		if len(known) > 0 {
+			break
+		}
+	}
+	if len(known) == 0 {
+		e.Kind = HostKeyUnknown
+		return e
+	}
+	e.Kind = HostKeyChanged
+	for _, l := range known {
+		e.Known = append(e.Known, l.known())
+	}
+	return e
+}
+
+// revoked looks for a line that forbids the key, the key a certificate
+// certifies, or the authority that signed it. A line that cannot be parsed
+// forbids every key, because nobody can tell which it meant.
+func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
+	for _, l := range k.matching(name, "revoked") {
+		if l.key == nil {
+			return KnownKey{File: l.file, Line: l.line}, true
+		}
+		cert, isCert := key.(*ssh.Certificate)
+		if sameKey(l.key, plainKey(key)) || isCert && sameKey(l.key, cert.SignatureKey) {
+			return l.known(), true
+		}
+	}
+	return KnownKey{}, false
+}
+
+// certified tells whether an authority that known_hosts trusts for name vouches
+// for the host, and if not, why.
+func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, now time.Time) error {
+	trusted := slices.ContainsFunc(k.matching(name, "cert-authority"), func(l knownLine) bool {
+		return sameKey(l.key, cert.SignatureKey)
+	})
+	switch {
+	case !trusted:
+		return fmt.Errorf("its certificate is signed by %s, which no @cert-authority line names", ssh.FingerprintSHA256(cert.SignatureKey))
+	case cert.CertType != ssh.HostCert:
+		return fmt.Errorf("its certificate is for users")
+	case !slices.Contains(ssh.SupportedAlgorithms().PublicKeyAuths, cert.Signature.Format):
+		return fmt.Errorf("its certificate is signed with %s", printable(cert.Signature.Format))
+	}
+	// ssh allows wildcards in the principals of host certificates; x/crypto
+	// compares them as they are, so it is handed the one that matches.
+	for _, p := range cert.ValidPrincipals {
+		if matchPattern(strings.ToLower(p), principal) {
+			principal = p
+			break
+		}
+	}
+	checker := ssh.CertChecker{Clock: func() time.Time { return now }}
+	if err := checker.CheckCert(principal, cert); err != nil {
+		return fmt.Errorf("its certificate does not hold: %s", printable(strings.TrimPrefix(err.Error(), "ssh: ")))
+	}
+	return nil
+}
+
+// plainKey is the key itself, or the one a certificate certifies.
+func plainKey(k ssh.PublicKey) ssh.PublicKey {
+	if cert, ok := k.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return k
+}
+
+func fingerprint(k ssh.PublicKey) string { return ssh.FingerprintSHA256(plainKey(k)) }
+
+func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

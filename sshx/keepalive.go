@@ -1,0 +1,64 @@
+package sshx
+
+import (
+	"time"
+)
+
+// Defaults of ServerAliveInterval and ServerAliveCountMax. OpenSSH's interval of
+// 0 (never) suits a person who sees that a terminal hangs; a deployment has to
+// notice by itself, and does after 45 s.
+const (
+	defaultAliveInterval = 15 * time.Second
+	defaultAliveCount    = 3
+)
+
+func aliveSettings(t Target) (time.Duration, int) {
+	interval, count := t.ServerAliveInterval, t.ServerAliveCountMax
+	if interval <= 0 {
+		interval = defaultAliveInterval
+	}
+	if count <= 0 {
+		count = defaultAliveCount
+	}
+	return interval, count
+}
+
+// keepAlive asks the host for a sign of life every interval and closes the
+// connection after count intervals without one. Anything that arrives is a sign
+// of life, as in ssh(1), so a reply queued behind a long download is no reason
+// to hang up. It returns when the connection has ended.
+func (c *Client) keepAlive(interval time.Duration, count int) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	answered := make(chan struct{}, 1)
+	asking, silent, seen := false, 0, int64(-1)
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-answered:
+			asking, silent = false, 0
+		case <-ticker.C:
+			if now := c.conn.received.Load(); now != seen {
+				seen, silent = now, 0
+			} else {
+				silent++
+			}
+			if silent >= count {
+				c.end(ErrUnresponsive)
+				_ = c.ssh.Close()
+				return
+			}
+			// A request without an answer blocks every later one, so there is
+			// never more than one on its way.
+			if !asking {
+				asking = true
+				c.owned.Go(func() {
+					if _, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+						answered <- struct{}{}
+					}
+				})
+			}
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package sshx
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // known_hosts(5) hashes host names with HMAC-SHA1; no secret rests on it
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// knownHosts is the content of all known_hosts files of a target.
+//
+// It is read here and not by x/crypto's knownhosts package, nor by wrappers
+// around it, because those refuse a whole file for one line they cannot parse
+// (newer OpenSSH writes such lines), know nothing of names without a port when
+// the port is not 22, call a mismatch with a wildcard a changed key where ssh
+// calls it unknown, and do not say which line revoked a key. The decisions here
+// are compared with ssh's own in the tests.
+type knownHosts struct {
+	lines    []knownLine
+	warnings []string // lines that were left out, and why
+}
+
+// knownLine is one line of known_hosts(5).
+type knownLine struct {
+	file   string
+	line   int
+	marker string // "", "cert-authority" or "revoked"
+	hosts  []string
+	key    ssh.PublicKey // nil on a @revoked line that cannot be parsed
+}
+
+// KnownKey is a key that known_hosts holds for a host.
+type KnownKey struct {
+	Fingerprint string // SHA256:…
+	KeyType     string // ssh-ed25519, …
+	File        string // "" for a key that the inventory pins
+	Line        int    // from 1
+}
+
+// readKnownHosts reads the files in order. A missing file is an empty one. Lines
+// that cannot be parsed are left out, as ssh does; only a @revoked line is kept,
+// because leaving it out could accept what it forbids.
+func readKnownHosts(files []string) (knownHosts, error) {
+	var k knownHosts
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return knownHosts{}, fmt.Errorf("known hosts: %w", err)
+		}
+		number := 0
+		for text := range bytes.Lines(content) {
+			number++
+			k.add(file, number, bytes.TrimSpace(text))
+		}
+	}
+	return k, nil
+}
+
+func (k *knownHosts) add(file string, number int, text []byte) {
+	if len(text) == 0 || text[0] == '#' {
+		return
+	}
+	l := knownLine{file: file, line: number}
+	marker, hosts, key, _, _, err := ssh.ParseKnownHosts(text)
+	if err == nil && marker != "" && marker != "cert-authority" && marker != "revoked" {
+		err = fmt.Errorf("unknown marker @%s", marker)
+	}
+	if err == nil && strings.HasPrefix(hosts[0], "|") && !validHash(hosts[0]) {
+		err = errors.New("malformed hashed name")
+	}
+	if err == nil {
+		l.marker, l.hosts, l.key = marker, hosts, key
+		k.lines = append(k.lines, l)
+		return
+	}
+	if rest, ok := bytes.CutPrefix(text, []byte("@revoked")); ok {
+		l.marker, l.hosts = "revoked", []string{"*"}
+		if f := strings.Fields(string(rest)); len(f) > 0 && (f[0][0] != '|' || validHash(f[0])) {
+			l.hosts = strings.Split(f[0], ",")
+		}
+		k.lines = append(k.lines, l)
+		return
+	}
+	k.warnings = append(k.warnings, fmt.Sprintf("%s:%d: ignored: %s", file, number, printable(strings.TrimPrefix(err.Error(), "ssh: "))))
+}
+
+// lookupName is how known_hosts(5) spells a host: [name]:port unless the port is
+// 22. Names are compared in lower case.
+func lookupName(host string, port int) string {
+	host = strings.ToLower(host)
+	if port == 22 {
+		return host
+	}
+	return "[" + host + "]:" + strconv.Itoa(port)
+}
+
+// matching returns the lines that are about name, with the given marker.
+func (k knownHosts) matching(name, marker string) []knownLine {
+	var found []knownLine
+	for _, l := range k.lines {
+		if l.marker == marker && l.match(name) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// match obeys ssh_config(5) PATTERNS: one negated match outweighs the others.
+func (l knownLine) match(name string) bool {
+	if strings.HasPrefix(l.hosts[0], "|") {
+		return matchHash(l.hosts[0], name)
+	}
+	matched := false
+	for _, p := range l.hosts {
+		p, negated := strings.CutPrefix(strings.ToLower(p), "!")
+		if !matchPattern(p, name) {
+			continue
+		}
+		if negated {
+			return false
+		}
+		matched = true
+	}
+	return matched
+}
+
+// matchPattern matches * and ? only, neither of which minds dots or brackets.
+func matchPattern(pattern, name string) bool {
+	for pattern != "" {
+		switch {
+		case pattern[0] == '*':
+			pattern = strings.TrimLeft(pattern, "*")
+			if pattern == "" {
+				return true
+			}
+			for i := range len(name) {
+				if matchPattern(pattern, name[i:]) {
+					return true
+				}
+			}
+			return false
+		case name == "" || pattern[0] != '?' && pattern[0] != name[0]:
+			return false
+		}
+		pattern, name = pattern[1:], name[1:]
+	}
+	return name == ""
+}
+
+// splitHash takes "|1|salt|hash" apart (HashKnownHosts in ssh_config(5)).
+func splitHash(s string) (salt, hash []byte, ok bool) {
+	parts := strings.Split(s, "|")
+	if len(parts) != 4 || parts[0] != "" || parts[1] != "1" {
+		return nil, nil, false
+	}
+	salt, err1 := base64.StdEncoding.DecodeString(parts[2])
+	hash, err2 := base64.StdEncoding.DecodeString(parts[3])
+	return salt, hash, err1 == nil && err2 == nil && len(hash) == sha1.Size
+}
+
+func validHash(s string) bool {
+	_, _, ok := splitHash(s)
+	return ok
+}
+
+func matchHash(s, name string) bool {
+	salt, hash, ok := splitHash(s)
+	return ok && hmac.Equal(hash, hashName(salt, name))
+}
+
+func hashName(salt []byte, name string) []byte {
+	mac := hmac.New(sha1.New, salt)
+	mac.Write([]byte(name))
+	return mac.Sum(nil)
+}
+
+// known describes the line's key for messages.
+func (l knownLine) known() KnownKey {
+	return KnownKey{Fingerprint: ssh.FingerprintSHA256(l.key), KeyType: l.key.Type(), File: l.file, Line: l.line}
+}

@@ -1,0 +1,57 @@
+package sshx
+
+import (
+	"strconv"
+	"strings"
+)
+
+// report lists the settings in force for people to read: what the Target says,
+// and where ssh_config or the inventory said it.
+func (b *builder) report(t Target) []Setting {
+	yes := map[bool]string{true: "yes", false: "no"}
+	alive, count := aliveSettings(t)
+	list := []Setting{
+		{Name: "hostname", Value: t.HostName},
+		{Name: "port", Value: strconv.Itoa(t.Port)},
+		{Name: "user", Value: t.User},
+		{Name: "proxyjump", Value: b.settings.first("proxyjump")},
+		{Name: "identityfile", Value: strings.Join(t.IdentityFiles, " ")},
+		{Name: "certificatefile", Value: strings.Join(t.CertificateFiles, " ")},
+		{Name: "identitiesonly", Value: yes[t.IdentitiesOnly]},
+		{Name: "identityagent", Value: orElse(t.IdentityAgent, "none")},
+		{Name: "preferredauthentications", Value: strings.Join(t.PreferredAuthentications, ",")},
+		{Name: "pubkeyauthentication", Value: yes[!t.NoPublicKey]},
+		{Name: "passwordauthentication", Value: yes[!t.NoPassword]},
+		{Name: "kbdinteractiveauthentication", Value: yes[!t.NoKeyboardInteractive]},
+		{Name: "batchmode", Value: yes[t.BatchMode]},
+		{Name: "stricthostkeychecking", Value: string(t.StrictHostKeyChecking)},
+		{Name: "hostkey", Value: t.HostKey},
+		{Name: "hostkeyalias", Value: t.HostKeyAlias},
+		{Name: "userknownhostsfile", Value: strings.Join(t.UserKnownHostsFiles, " ")},
+		{Name: "globalknownhostsfile", Value: strings.Join(t.GlobalKnownHostsFiles, " ")},
+		{Name: "hashknownhosts", Value: yes[t.HashKnownHosts]},
+		{Name: "hostkeyalgorithms", Value: strings.Join(t.HostKeyAlgorithms, ",")},
+		{Name: "kexalgorithms", Value: strings.Join(t.KexAlgorithms, ",")},
+		{Name: "ciphers", Value: strings.Join(t.Ciphers, ",")},
+		{Name: "macs", Value: strings.Join(t.MACs, ",")},
+		{Name: "addressfamily", Value: t.AddressFamily},
+		{Name: "connecttimeout", Value: t.ConnectTimeout.String()},
+		{Name: "serveraliveinterval", Value: alive.String()},
+		{Name: "serveralivecountmax", Value: strconv.Itoa(count)},
+	}
+	var shown []Setting
+	for _, s := range list {
+		if s.Value == "" || s.Value == "0s" {
+			continue
+		}
+		s.Source = "default"
+		if v := b.settings[s.Name]; len(v) > 0 {
+			s.Source = v[0].source
+		}
+		if s.Name == "hostkey" {
+			s.Source = inInventory
+		}
+		shown = append(shown, s)
+	}
+	return shown
+}

@@ -1,0 +1,142 @@
+package sshx
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+)
+
+// SFTP opens the SFTP subsystem in a session of its own. Close the result; it
+// then ends at once, even when the host has stopped answering. A host without
+// the subsystem, or whose login shell prints before SFTP can start, gives
+// ErrNoSFTP with the reason and the first bytes.
+func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
+	var in io.WriteCloser
+	var out io.Reader
+	refused := false
+	sess, err := c.openSession(ctx, func(s *ssh.Session) (err error) {
+		if in, err = s.StdinPipe(); err != nil {
+			return err
+		}
+		if out, err = s.StdoutPipe(); err != nil {
+			return err
+		}
+		err = s.RequestSubsystem("sftp")
+		refused = err != nil && !c.conn.broken()
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil && refused {
+			err = fmt.Errorf("%w: its sshd refuses the subsystem; add `Subsystem sftp internal-sftp` to its sshd_config", ErrNoSFTP)
+		} else {
+			err = c.sessionCause(err)
+		}
+		return nil, fmt.Errorf("%s: sftp: %w", c.name, err)
+	}
+	return c.startSFTP(ctx, sess, in, out)
+}
+
+// startSFTP does the handshake of the SFTP protocol over an open subsystem.
+func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCloser, out io.Reader) (*sftp.Client, error) {
+	b := c.bridge(sess, in, out)
+	stop := context.AfterFunc(ctx, func() { _ = b.Close() })
+	client, err := sftp.NewClientPipe(b, b)
+	if !stop() && err == nil {
+		_ = client.Close()
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		return client, nil
+	}
+	_ = b.Close()
+	first := b.seen()
+	switch {
+	case ctx.Err() != nil:
+		err = fmt.Errorf("no answer from the sftp subsystem: %w", context.Cause(ctx))
+	case c.conn.broken():
+		err = ErrConnectionLost
+	case len(first) == 0:
+		err = fmt.Errorf("%w: the subsystem ended without a word; does the sftp-server its sshd_config names exist?", ErrNoSFTP)
+	case !isVersionPacket(first):
+		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: %q); make its start-up files silent when they run without a terminal", ErrNoSFTP, printable(string(first)))
+	default:
+		err = fmt.Errorf("%w: %w", ErrNoSFTP, err)
+	}
+	return nil, fmt.Errorf("%s: sftp: %w", c.name, err)
+}
+
+// isVersionPacket tells the first packet of an SFTP server (type 2 after four
+// bytes of length, draft-ietf-secsh-filexfer-02 4) from anything else.
+func isVersionPacket(b []byte) bool {
+	return len(b) < 5 || b[0] == 0 && b[1] == 0 && b[4] == 2
+}
+
+// bridge stands between the sftp package and the session. That package waits in
+// Close until its reader ends, and its writers wait for the channel's window;
+// on a stalled connection neither would return before the keep-alives give up.
+// Pipes can be closed at once.
+type bridge struct {
+	*io.PipeReader // what the server says
+	toServer       *io.PipeWriter
+
+	mu    sync.Mutex
+	first []byte
+}
+
+func (c *Client) bridge(sess *ssh.Session, in io.WriteCloser, out io.Reader) *bridge {
+	reader, fromServer := io.Pipe()
+	fromClient, writer := io.Pipe()
+	b := &bridge{PipeReader: reader, toServer: writer}
+	c.owned.Go(func() {
+		_, err := io.Copy(in, fromClient)
+		_ = fromClient.CloseWithError(orEOF(err))
+		_ = sess.Close()
+	})
+	c.owned.Go(func() {
+		_, err := io.Copy(fromServer, io.TeeReader(out, (*firstWriter)(b)))
+		_ = fromServer.CloseWithError(orEOF(err))
+		// A server that ended will take nothing more either.
+		_ = fromClient.CloseWithError(orEOF(err))
+	})
+	return b
+}
+
+func orEOF(err error) error {
+	if err == nil || errors.Is(err, io.ErrClosedPipe) {
+		return io.EOF
+	}
+	return err
+}
+
+func (b *bridge) Write(p []byte) (int, error) { return b.toServer.Write(p) }
+
+// Close ends both directions at once; the session follows when it can.
+func (b *bridge) Close() error {
+	_ = b.toServer.Close()
+	return b.PipeReader.Close()
+}
+
+func (b *bridge) seen() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.first)
+}
+
+// firstWriter keeps the first bytes for the error message.
+type firstWriter bridge
+
+func (f *firstWriter) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	const enough = 80
+	if n := enough - len(f.first); n > 0 {
+		f.first = append(f.first, p[:min(n, len(p))]...)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,235 @@
+package sshx
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kevinburke/ssh_config"
+)
+
+// configKeywords are the settings that Target is made of.
+func configKeywords() []string {
+	return []string{
+		"HostName", "Port", "User", "IdentityFile", "CertificateFile", "IdentitiesOnly", "IdentityAgent",
+		"UserKnownHostsFile", "GlobalKnownHostsFile", "HostKeyAlias", "StrictHostKeyChecking", "HashKnownHosts",
+		"HostKeyAlgorithms", "KexAlgorithms", "Ciphers", "MACs", "ProxyJump", "ProxyCommand", "ConnectTimeout",
+		"ServerAliveInterval", "ServerAliveCountMax", "AddressFamily", "BatchMode", "PubkeyAuthentication",
+		"PasswordAuthentication", "KbdInteractiveAuthentication", "ChallengeResponseAuthentication",
+		"PreferredAuthentications", "RevokedHostKeys",
+	}
+}
+
+// readConfig resolves h without ssh. The parser misreads parts of ssh_config
+// without a word, so files that contain such parts are refused by name first
+// (configScan): a wrong guess could deploy to the wrong host.
+func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
+	s := settings{}
+	for _, f := range r.configFiles(local) {
+		cfg, err := f.parse(local.home)
+		if err != nil {
+			return nil, err
+		}
+		if cfg == nil {
+			continue
+		}
+		for _, name := range configKeywords() {
+			keyword := strings.ToLower(name)
+			// The first value wins, across files too; only these accumulate.
+			if len(s[keyword]) > 0 && keyword != "identityfile" && keyword != "certificatefile" {
+				continue
+			}
+			values, err := cfg.GetAll(h.Name, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f.path, err)
+			}
+			for _, v := range values {
+				s.add(keyword, v, f.path)
+			}
+		}
+	}
+	if s.first("proxyjump") != "" && s.first("proxycommand") != "" && h.Jump == "" {
+		return nil, fmt.Errorf("ProxyJump and ProxyCommand are both set for %s: %w without ssh; keep one of them", h.Name, ErrUnsupported)
+	}
+	return s, s.complete(h, local, r.getenv)
+}
+
+// complete does what `ssh -G` does after reading: the overrides, the tokens in
+// HostName and in the paths, and the defaults of known_hosts.
+func (s settings) complete(h Host, local localUser, getenv func(string) string) error {
+	s.override(h)
+	hostName := orElse(s.first("hostname"), h.Name)
+	if len(s["hostname"]) > 0 && s["hostname"][0].source != inInventory {
+		hostName = strings.NewReplacer("%%", "%", "%h", h.Name).Replace(hostName)
+		s["hostname"][0].text = hostName
+	}
+	b := builder{host: h, settings: s}
+	x := expander{
+		target: &Target{
+			Name: h.Name, HostName: hostName, HostKeyAlias: s.first("hostkeyalias"),
+			User: orElse(s.first("user"), local.name), Port: b.number("port", 22, 1, 65535),
+		},
+		local: local, getenv: getenv, jump: s.first("proxyjump"),
+	}
+	if len(s["userknownhostsfile"]) == 0 {
+		s.add("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2", "default")
+	}
+	if len(s["globalknownhostsfile"]) == 0 {
+		s.add("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2", "default")
+	}
+	for _, keyword := range []string{"userknownhostsfile", "globalknownhostsfile"} {
+		v := &s[keyword][0]
+		if strings.Contains(v.text, `"`) {
+			return fmt.Errorf("%s: %s %s: %w without ssh: quotes; write one path without blanks", v.source, keyword, printable(v.text), ErrUnsupported)
+		}
+		var paths []string
+		for word := range strings.FieldsSeq(v.text) {
+			p, err := x.expand(word)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", v.source, keyword, err)
+			}
+			paths = append(paths, p)
+		}
+		v.text = strings.Join(paths, " ")
+	}
+	return nil
+}
+
+// configFile is one ssh_config file that is read on its own; included files
+// belong to the file that includes them.
+type configFile struct {
+	path     string
+	relative string // folder of relative Includes, ssh_config(5) Include
+	required bool
+}
+
+// configFiles lists the user's file before the system's, so that it wins.
+func (r Resolver) configFiles(local localUser) []configFile {
+	dir := filepath.Join(local.home, ".ssh")
+	if r.ConfigFile == "none" {
+		return nil
+	}
+	if r.ConfigFile != "" {
+		return []configFile{{path: r.ConfigFile, relative: dir, required: true}}
+	}
+	return []configFile{
+		{path: filepath.Join(dir, "config"), relative: dir},
+		{path: "/etc/ssh/ssh_config", relative: "/etc/ssh"},
+	}
+}
+
+// parse returns nil for an optional file that does not exist.
+func (f configFile) parse(home string) (*ssh_config.Config, error) {
+	scan := configScan{home: home, relative: f.relative}
+	text, err := scan.file(f.path, 0)
+	if errors.Is(err, fs.ErrNotExist) && !f.required {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := ssh_config.DecodeBytes(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.path, err)
+	}
+	return cfg, nil
+}
+
+// configScan refuses the constructs that the parser gets wrong and makes
+// Includes absolute, because the parser takes all of them as relative to the
+// real home.
+type configScan struct{ home, relative string }
+
+// maxIncludes is the depth at which ssh gives up (readconf.c).
+const maxIncludes = 16
+
+func (c configScan) file(path string, depth int) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if depth > maxIncludes {
+		return nil, fmt.Errorf("%s: Include nests more than %d times", path, maxIncludes)
+	}
+	var out strings.Builder
+	number := 0
+	for line := range strings.Lines(string(content)) {
+		number++
+		fixed, err := c.line(strings.TrimRight(line, "\r\n"), depth)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, number, err)
+		}
+		out.WriteString(fixed + "\n")
+	}
+	return []byte(out.String()), nil
+}
+
+func (c configScan) line(line string, depth int) (string, error) {
+	keyword, value := splitKeyword(line)
+	refuse := func(what, remedy string) error {
+		return fmt.Errorf("%s: %w without ssh; install ssh or %s", what, ErrUnsupported, remedy)
+	}
+	switch keyword {
+	case "match":
+		if !strings.EqualFold(value, "all") {
+			return "", refuse("Match "+printable(value), "use Host lines")
+		}
+	case "host":
+		if strings.ContainsAny(value, "\t\"?") {
+			return "", refuse("Host "+printable(value), "separate the patterns by blanks, without quotes, tabs and question marks")
+		}
+	case "include":
+		if strings.ContainsAny(value, "\t\"") {
+			return "", refuse("Include "+printable(value), "write paths without quotes and tabs")
+		}
+		if depth > 0 && !filepath.IsAbs(c.absolute(value)) {
+			return "", refuse("Include "+printable(value), "use an absolute path")
+		}
+		return c.include(value, depth)
+	}
+	return line, nil
+}
+
+// include scans the included files too, and returns the line with absolute paths.
+func (c configScan) include(value string, depth int) (string, error) {
+	var patterns []string
+	for word := range strings.FieldsSeq(value) {
+		pattern := c.absolute(word)
+		patterns = append(patterns, pattern)
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", fmt.Errorf("include %s: %w", printable(word), err)
+		}
+		for _, path := range found {
+			if _, err := c.file(path, depth+1); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "Include " + strings.Join(patterns, " "), nil
+}
+
+func (c configScan) absolute(path string) string {
+	switch {
+	case strings.HasPrefix(path, "~/"):
+		return filepath.Join(c.home, path[2:])
+	case filepath.IsAbs(path):
+		return path
+	}
+	return filepath.Join(c.relative, path)
+}
+
+// splitKeyword takes "Keyword value" and "Keyword=value" apart.
+func splitKeyword(line string) (keyword, value string) {
+	line = strings.TrimSpace(line)
+	end := strings.IndexAny(line, " \t=")
+	if end < 0 {
+		return strings.ToLower(line), ""
+	}
+	value = strings.TrimLeft(line[end:], " \t")
+	value = strings.TrimLeft(strings.TrimPrefix(value, "="), " \t")
+	return strings.ToLower(line[:end]), value
+}

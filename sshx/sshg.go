@@ -1,0 +1,114 @@
+package sshx
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// settings are values by ssh_config(5) keyword in lower case, in the order in
+// which they apply.
+type settings map[string][]settingValue
+
+type settingValue struct{ text, source string }
+
+func (s settings) first(keyword string) string {
+	if v := s[keyword]; len(v) > 0 {
+		return v[0].text
+	}
+	return ""
+}
+
+func (s settings) all(keyword string) []string {
+	var texts []string
+	for _, v := range s[keyword] {
+		texts = append(texts, v.text)
+	}
+	return texts
+}
+
+func (s settings) add(keyword, text, source string) {
+	s[keyword] = append(s[keyword], settingValue{text, source})
+}
+
+// inInventory is the source of what Host overrides.
+const inInventory = "inventory"
+
+// askSSH lets ssh itself evaluate its configuration, Match blocks, includes and
+// tokens. What the inventory overrides goes in as options, so that Match lines
+// see it. The name comes after --, so that it cannot be an option.
+func (r Resolver) askSSH(ctx context.Context, program string, h Host) (settings, error) {
+	args := []string{"-G"}
+	if r.ConfigFile != "" {
+		args = append(args, "-F", r.ConfigFile)
+	}
+	if h.User != "" {
+		args = append(args, "-l", h.User)
+	}
+	if h.Port != 0 {
+		args = append(args, "-p", strconv.Itoa(h.Port))
+	}
+	if h.Address != "" {
+		// HostName knows tokens, and IPv6 zones have a per cent sign.
+		args = append(args, "-o", "HostName="+strings.ReplaceAll(h.Address, "%", "%%"))
+	}
+	if h.Jump != "" {
+		args = append(args, "-o", "ProxyJump="+h.Jump)
+	}
+	cmd := exec.CommandContext(ctx, program, append(args, "--", h.Name)...)
+	cmd.WaitDelay = 2 * time.Second // a Match exec child may keep the pipes open
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("ssh -G: %w", context.Cause(ctx))
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && stderr.Len() > 0 {
+			return nil, fmt.Errorf("ssh -G: %s; `ssh -G %s` shows the same", printable(strings.Join(lines(stderr.String()), "; ")), h.Name)
+		}
+		return nil, fmt.Errorf("ssh -G: %w", err)
+	}
+	s := settings{}
+	for _, line := range lines(stdout.String()) {
+		keyword, value, _ := strings.Cut(line, " ")
+		s.add(strings.ToLower(keyword), value, "ssh -G")
+	}
+	s.override(h)
+	return s, nil
+}
+
+// override marks what the inventory decided.
+func (s settings) override(h Host) {
+	mark := func(keyword, value string) {
+		if value != "" {
+			s[keyword] = []settingValue{{value, inInventory}}
+		}
+	}
+	mark("hostname", h.Address)
+	mark("user", h.User)
+	mark("identityfile", h.IdentityFile)
+	mark("proxyjump", h.Jump)
+	if h.Port != 0 {
+		mark("port", strconv.Itoa(h.Port))
+	}
+	if h.Jump != "" {
+		delete(s, "proxycommand") // the first of the two wins, and the inventory comes first
+	}
+}
+
+// lines splits text and drops empty lines and line ends.
+func lines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
