@@ -136,7 +136,11 @@ func (w *world) resolve(list field) []string {
 
 // exclude takes out what the items with ! name, wherever they stand in the list.
 func (w *world) exclude(list field, items []item, names []string) []string {
-	before := len(names)
+	all := len(names)
+	if len(items) > 0 && !slices.ContainsFunc(items, func(it item) bool { return !it.exclude }) {
+		list.fail("the list only excludes; say also which hosts are in it")
+		return nil
+	}
 	for _, it := range items {
 		if !it.exclude {
 			continue
@@ -145,16 +149,13 @@ func (w *world) exclude(list field, items []item, names []string) []string {
 		for _, name := range w.hostsOf(it) {
 			out[name] = true
 		}
-		if !slices.ContainsFunc(names, func(name string) bool { return out[name] }) {
-			it.fail("%s excludes nothing: what it names is not in the list", quote(it.n.value))
-		}
+		before := len(names)
 		names = slices.DeleteFunc(names, func(name string) bool { return out[name] })
+		if len(names) == before {
+			it.fail("%s excludes nothing: what it names is not in the list, or another item excludes it", quote(it.n.value))
+		}
 	}
-	switch {
-	case len(names) > 0:
-	case before == 0:
-		list.fail("the list only excludes; say first which hosts are in it")
-	default:
+	if all > 0 && len(names) == 0 {
 		list.fail("the list excludes all of its hosts")
 	}
 	return names

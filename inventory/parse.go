@@ -9,15 +9,15 @@ import (
 
 // parse is Parse with the options of the tests.
 func parse(name string, src []byte, o options) (*Inventory, error) {
-	src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
 	r := newReader(name, src, o)
 	if r.checkSize(); len(r.errs) == 0 {
+		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
 		r.checkText()
 	}
 	if len(r.errs) > 0 {
 		return nil, r.sorted()
 	}
-	root, bad := parseYAML(src)
+	root, bad := parseYAML(r.src)
 	switch {
 	case bad != nil:
 		r.failAt(bad.line, bad.col, "", bad.message)

@@ -29,13 +29,13 @@ func listed(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
 }
 
-// nearest returns the known name that a mistyped one most likely means, or "". Up to a third of the characters may
-// differ, otherwise the advice would be a guess.
+// nearest returns the known name that a mistyped one most likely means, or "". Up to half of the characters may
+// differ, and never more than three: beyond that the advice would be a guess.
 func nearest(name string, known []string) string {
 	if len(name) > 100 {
 		return "" // no slip of the finger, and the distance would cost its square
 	}
-	best, limit := "", max(1, len(name)/3)+1
+	best, limit := "", min(max(1, len(name)/2), 3)+1
 	for _, candidate := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < limit {
 			best, limit = candidate, d

@@ -131,8 +131,8 @@ func explain(err error, src []byte) *syntaxError {
 // reserved returns the character at a place when it is one that a value can only begin with inside of quotes.
 func reserved(src []byte, line, col int) string {
 	text := []rune(lineAt(src, line))
-	if col > len(text) || !strings.ContainsRune("@`%*!", text[col-1]) {
-		return ""
+	if col > len(text) || !strings.ContainsRune("@`%*!", text[col-1]) || (text[col-1] == '%' && col == 1) {
+		return "" // % at the begin of a line is a directive, such as %YAML
 	}
 	return string(text[col-1])
 }

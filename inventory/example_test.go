@@ -1,0 +1,49 @@
+package inventory_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+func Example() {
+	inv, err := inventory.Parse("inventory.yaml", []byte(`
+ssh: {user: deploy}
+hosts:
+  web1: {address: 192.0.2.11}
+stages:
+  production: {hosts: ["web[1:3]"]}
+`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hosts, err := inv.Select("production", "web*,!web3")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, h := range hosts {
+		fmt.Printf("%s %q %s %s\n", h.Name, h.Address, h.SSH.User, h.Root)
+	}
+	// Output:
+	// web1 "192.0.2.11" deploy /var/webcode
+	// web2 "" deploy /var/webcode
+}
+
+func ExampleErrors() {
+	_, err := inventory.Parse("inventory.yaml", []byte("rot: /srv/code\nstages:\n  production: {hosts: [no]}\n"))
+	fmt.Println(err)
+	if first, ok := errors.AsType[*inventory.Error](err); ok {
+		fmt.Println("first in line", first.Line)
+	}
+	// Output:
+	// inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python, build, install, verify, ssh, hosts, groups, stages
+	//   rot: /srv/code
+	//   ^
+	// inventory.yaml:3:24: stages.production.hosts: want text, got true or false; put quotes around it: "no"
+	//     production: {hosts: [no]}
+	//                          ^
+	// first in line 1
+}

@@ -1,0 +1,159 @@
+package inventory
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestFindReturnsTheNearest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	upper := write(t, filepath.Join(dir, "inventory.yaml"), ok)
+	lower := write(t, filepath.Join(dir, "a", "inventory.yml"), ok)
+	deep := filepath.Join(dir, "a", "b", "c")
+	require.NoError(t, os.MkdirAll(deep, 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(deep, "inventory.yaml"), 0o755), "a folder of that name is no inventory")
+
+	found, err := Find(deep)
+	require.NoError(t, err)
+	assert.Equal(t, lower, found)
+	found, err = Find(dir)
+	require.NoError(t, err)
+	assert.Equal(t, upper, found)
+}
+
+func TestFindRefusesTwoInOneFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := write(t, filepath.Join(dir, "inventory.yaml"), ok)
+	second := write(t, filepath.Join(dir, "inventory.yml"), ok)
+	_, err := Find(dir)
+	require.EqualError(t, err, "find inventory: both "+first+" and "+second+" exist; remove one of them or choose with --inventory")
+}
+
+func TestFindSaysWhereItLooked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, err := Find(dir)
+	require.ErrorIs(t, err, ErrNotFound)
+	require.EqualError(t, err, "no inventory found: looked for inventory.yaml and inventory.yml in "+dir+" and every folder above it; "+
+		"write one (inventory.example.yaml explains each key) or name it with --inventory")
+}
+
+func TestFindDoesNotPassOverWhatItCannotSee(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "inventory.yaml"), ok)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+	loop := filepath.Join(dir, "sub", "inventory.yaml")
+	require.NoError(t, os.Symlink(loop, loop))
+	_, err := Find(filepath.Join(dir, "sub"))
+	require.ErrorContains(t, err, "find inventory: stat "+loop)
+}
+
+func TestLoadKeepsThePath(t *testing.T) {
+	t.Parallel()
+	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), ok)
+	inv, err := Load(path)
+	require.NoError(t, err)
+	assert.Equal(t, path, inv.Path())
+	assert.Equal(t, filepath.Dir(path), inv.Dir())
+}
+
+func TestLoadNamesTheFileInErrors(t *testing.T) {
+	t.Parallel()
+	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), "rot: /x\n"+ok)
+	_, err := Load(path)
+	require.ErrorContains(t, err, path+":1:1: unknown key \"rot\"; did you mean \"root\"?")
+	_, err = Load(path + ".gone")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestLoadRefusesLargeFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	comment := "#" + strings.Repeat("x", maxSize-len(ok)-2) + "\n"
+	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok))
+	require.NoError(t, err)
+	for _, start := range []string{"", "\ufeff"} {
+		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"))
+		require.EqualError(t, err, filepath.Join(dir, "large")+":1:1: larger than 1048576 bytes; this is hardly an inventory")
+	}
+}
+
+func TestPasswordsAreNeverShown(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	for name, src := range map[string]string{
+		"good URL, other mistake":      "install: {index_url: 'https://u:hunter2@h/x', mode: bad}\n" + ok,
+		"token as user":                "install: {index_url: 'https://hunter2@h/x', mode: bad}\n" + ok,
+		"token in a query":             "install: {index_url: 'https://h/x?t=hunter2', mode: bad}\n" + ok,
+		"wrong scheme":                 "install: {index_url: 'ftp://u:hunter2@h/x'}\n" + ok,
+		"no scheme":                    "install: {index_url: 'u:hunter2@h/x'}\n" + ok,
+		"space in the password":        "install: {index_url: 'https://u:a hunter2@h/x'}\n" + ok,
+		"block":                        "install:\n  index_url: >-\n    ftp://u:hunter2@h/x\n" + ok,
+		"mistyped key":                 "install: {indexurl: 'https://u:hunter2@h/x'}\n" + ok,
+		"other key":                    "root: 'https://u:hunter2@h/x'\n" + ok,
+		"long password in another key": "root: 'https://u:" + strings.Repeat("x", 90) + "hunter2@h/x'\n" + ok,
+		"escaped slashes":              `install: {indexurl: "https:\/\/u:hunter2@h"}` + "\n" + ok,
+		"no YAML":                      "install: {index_url: 'https://u:hunter2@h/x'\n" + ok,
+		"duplicate":                    "install:\n  index_url: https://u:hunter2@h\n  index_url: https://u:hunter2@h\n" + ok,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse("i", []byte(src))
+			require.Error(t, err)
+			assert.NotContains(t, err.Error(), secret)
+		})
+	}
+}
+
+func TestMaskKeepsTheCaretInPlace(t *testing.T) {
+	t.Parallel()
+	_, err := Parse("i", []byte("hosts: {a: {address: 'ftp://ü:pw@h'}, b: 1}\n"+ok))
+	require.EqualError(t, err, `i:1:22: hosts.a.address: "ftp:******@h" is not a host name; the user goes into ssh: {user: …}`+"\n"+
+		"  hosts: {a: {address: 'ftp:******@h'}, b: 1}\n"+
+		"                       ^\n"+
+		"i:1:42: hosts.b: want a mapping such as {address: 192.0.2.11}, got a number\n"+
+		"  hosts: {a: {address: 'ftp:******@h'}, b: 1}\n"+
+		"                                           ^")
+}
+
+func TestInstallPrintsWithoutCredentials(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ url, want string }{
+		{"https://u:hunter2@h/x", "https://xxxxx@h/x"},
+		{"https://hunter2@h/x", "https://xxxxx@h/x"},
+		{"https://h/x?t=hunter2", "https://h/x?xxxxx"},
+		{"https://h/x", "https://h/x"},
+	} {
+		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+tt.url+"'}\n"+ok)
+		assert.Equal(t, "editable, installer auto, requirements r, wheels w, index "+tt.want, inv.Install().String())
+		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+			printed := sprint(format, inv, inv.Install())
+			assert.NotContains(t, printed, "hunter2", format)
+		}
+	}
+}
+
+// sprint prints values as a careless caller would.
+func sprint(format string, values ...any) string {
+	var b strings.Builder
+	for _, v := range values {
+		fmt.Fprintf(&b, format, v)
+	}
+	return b.String()
+}
