@@ -280,7 +280,7 @@ func TestRefusesWrongValuesOfUnbuiltKeys(t *testing.T) {
 		}},
 		{"confirm", stage("confirm: yes"), []string{`1:52 stages.t.confirm: want true or false, got "yes"`}},
 		{"confirm as text", stage("confirm: 'true'"), []string{`1:52 stages.t.confirm: want true or false, got "true"`}},
-		{"on_partial", stage("on_partial: bcak"), []string{`1:55 stages.t.on_partial: unknown value "bcak"; did you mean "back"? known: back, forward, stop`}},
+		{"on_partial", stage("on_partial: bakk"), []string{`1:55 stages.t.on_partial: unknown value "bakk"; did you mean "back"? known: back, forward, stop`}},
 		{"health without a URL", stage("health: {}"), []string{"1:51 stages.t.health: the key url is missing"}},
 		{"health with a password", stage("health: {url: 'http://u:p@h/'}"), []string{"1:57 stages.t.health.url: a health check cannot log in; remove user and password from the URL"}},
 		{"health elsewhere", stage("health: {url: 'ftp://h'}"), []string{"1:57 stages.t.health.url: not an http:// or https:// URL with a host"}},

@@ -137,7 +137,7 @@ func TestSelectNeverLeavesTheStage(t *testing.T) {
 	hosts := []string{"a1", "a2", "a3", "b1", "b2", "b3", "c"}
 	items := []string{"a*", "*1", "a[1:2]", "b[1:3]", "g", "@h", "c", "?", "*", "a1", "b2", "nobody"}
 	chosen := 0
-	for range 3000 {
+	for range 1500 {
 		inv := accepted(t, fmt.Sprintf("hosts: {%s: {}}\ngroups: {g: {hosts: [%s]}, h: {hosts: [g, %s]}}\nstages: {s: {hosts: [%s]}}",
 			strings.Join(hosts, ": {}, "), strings.Join(pick(hosts, 3), ", "), pick(hosts, 1)[0], strings.Join(pick(append(hosts, "g", "h"), 4), ", ")))
 		all, err := inv.Select("s", "")
@@ -160,5 +160,5 @@ func TestSelectNeverLeavesTheStage(t *testing.T) {
 			rest = rest[i+1:]
 		}
 	}
-	assert.Greater(t, chosen, 500, "enough of the patterns must be good ones")
+	assert.Greater(t, chosen, 300, "enough of the patterns must be good ones")
 }

@@ -41,17 +41,15 @@ type node struct {
 // pair is one entry of a mapping.
 type pair struct{ key, value *node }
 
-// syntaxError is a complaint of the YAML library, or one about what it would accept, with its place.
-type syntaxError struct {
+// complaint is what the YAML library has against a text, or what kis has against one that the library would accept.
+type complaint struct {
 	line, col int
 	message   string
 }
 
-func (e *syntaxError) Error() string { return e.message }
-
 // parseYAML returns the only document of the text, or nil when there is none. Aliases become the very node they stand
 // for: the tree stays as small as the text, and its readers count what they visit.
-func parseYAML(src []byte) (*node, *syntaxError) {
+func parseYAML(src []byte) (*node, *complaint) {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
 	if err != nil {
 		return nil, explain(err, src)
@@ -64,7 +62,7 @@ func parseYAML(src []byte) (*node, *syntaxError) {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		return nil, &syntaxError{second.Line, second.Column, "a second document begins here; an inventory is one document, remove the ---"}
+		return nil, &complaint{second.Line, second.Column, "a second document begins here; an inventory is one document, remove the ---"}
 	case !errors.Is(err, io.EOF):
 		return nil, explain(err, src)
 	}
@@ -106,26 +104,26 @@ func convert(y *yaml.Node, done map[*yaml.Node]*node) *node {
 var tabIndent = regexp.MustCompile(`^ *\t`)
 
 // explain translates a complaint of the library for the mistakes that people make, and passes on its words for others.
-func explain(err error, src []byte) *syntaxError {
+func explain(err error, src []byte) *complaint {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		return &syntaxError{1, 1, "not YAML: " + clean(mask(err.Error()))}
+		return &complaint{1, 1, "not YAML: " + clean(mask(err.Error()))}
 	}
-	e := &syntaxError{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + clean(mask(load.Message))}
+	c := &complaint{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + clean(mask(load.Message))}
 	context := load.ContextMark
 	if load.ContextMsg != "" {
-		e.message += " " + clean(load.ContextMsg)
+		c.message += " " + clean(load.ContextMsg)
 	}
-	if context.Line > 0 && (context.Line < e.line || reserved(src, context.Line, context.Column) != "") {
-		e.line, e.col = context.Line, context.Column // an open bracket, quote or tag is where it began
+	if context.Line > 0 && (context.Line < c.line || reserved(src, context.Line, context.Column) != "") {
+		c.line, c.col = context.Line, context.Column // an open bracket, quote or tag is where it began
 	}
-	if text := lineAt(src, e.line); tabIndent.MatchString(text) {
-		return &syntaxError{e.line, strings.IndexByte(text, '\t') + 1, "a tab; YAML is indented with spaces"}
+	if text := lineAt(src, c.line); tabIndent.MatchString(text) {
+		return &complaint{c.line, strings.IndexByte(text, '\t') + 1, "a tab; YAML is indented with spaces"}
 	}
-	if c := reserved(src, e.line, e.col); c != "" {
-		e.message = fmt.Sprintf(`put quotes around what begins with %s, as in "%sweb": YAML reserves the character`, c, c)
+	if mark := reserved(src, c.line, c.col); mark != "" {
+		c.message = fmt.Sprintf(`put quotes around what begins with %s, as in "%sweb": YAML reserves the character`, mark, mark)
 	}
-	return e
+	return c
 }
 
 // reserved returns the character at a place when it is one that a value can only begin with inside of quotes.
