@@ -129,13 +129,14 @@ type Source struct {
 }
 
 // Begin takes the package's build lock and says whether the package is there already. *Refused with code other-content or other-recipe
-// means that a package of this name was made of something else; packages are never changed.
+// means that a package of this name was made of something else; packages are never changed. A source without content asks for whatever
+// sealed package there is, and is *Refused when there is none.
 func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
 	var result struct {
 		Sealed  bool     `json:"sealed"`
 		Receipt *Receipt `json:"receipt"`
 	}
-	args := map[string]any{"package": s.Package.String(), "content": s.Content, "recipe": s.Recipe}
+	args := map[string]any{"package": s.Package.String(), "content": nullable(s.Content), "recipe": s.Recipe}
 	if err := a.call(ctx, "begin", args, &result, nil); err != nil || !result.Sealed {
 		return nil, err
 	}

@@ -32,9 +32,10 @@ type Receipt struct {
 	Created     time.Time `json:"created"`
 	By          string    `json:"by"`
 	Git         string    `json:"git"`
-	Name        string    `json:"name"`    // of the distribution, as its author writes it
-	Imports     []string  `json:"imports"` // modules that verification imported
-	Size        int64     `json:"size"`    // bytes of all files
+	Name        string    `json:"name"`      // of the distribution, as its author writes it
+	Imports     []string  `json:"imports"`   // modules that verification imported
+	Size        int64     `json:"size"`      // bytes of all files
+	Installed   []string  `json:"installed"` // what is in the environment, as name==version; only of a package that was asked for
 }
 
 // InstalledPackage is one package folder on a host.
@@ -67,6 +68,7 @@ type Space struct {
 type CheckRequest struct {
 	Stage      Stage
 	Package    Package
+	Packages   bool  // list the packages
 	Build      bool  // a package may have to be built: look at tools and space
 	NeedBytes  int64 // with Build
 	NeedInodes int64 // with Build
@@ -74,13 +76,14 @@ type CheckRequest struct {
 
 // Facts is what a check found. Problems is empty when a push could go ahead.
 type Facts struct {
-	Problems []Problem        `json:"problems"`
-	Root     string           `json:"root"`     // with symbolic links resolved
-	HostID   string           `json:"host_id"`  // of the package repository; "" before the first push
-	Identity string           `json:"identity"` // of machine and folder: equal for two names of one repository
-	Space    Space            `json:"space"`
-	Stage    StageState       `json:"stage"`
-	Package  InstalledPackage `json:"package"`
+	Problems []Problem          `json:"problems"`
+	Root     string             `json:"root"`     // with symbolic links resolved
+	HostID   string             `json:"host_id"`  // of the package repository; "" before the first push
+	Identity string             `json:"identity"` // of machine and folder: equal for two names of one repository
+	Space    Space              `json:"space"`
+	Stage    StageState         `json:"stage"`
+	Package  InstalledPackage   `json:"package"`
+	Packages []InstalledPackage `json:"packages"`
 }
 
 // Open says which package repository the conversation is about: an absolute folder on the host. It must be the first call.
@@ -91,7 +94,7 @@ func (a *Agent) Open(ctx context.Context, root string) error {
 // Check looks, and changes nothing on the host.
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 	var facts Facts
-	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes}
+	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "packages": r.Packages, "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes}
 	err := a.call(ctx, "check", args, &facts, nil)
 	return facts, err
 }

@@ -86,6 +86,18 @@ func (a *Agent) relink(ctx context.Context, op, run string) (Switched, error) {
 	return Switched{At: seconds(s.At), Durable: s.Durable}, nil
 }
 
+// Resume takes a switch up that another agent has made: one of this run whose connection was lost, or one of a run that died before it
+// confirmed. It needs the stage's lock, and the stage to be linked to l.To.
+func (a *Agent) Resume(ctx context.Context, l Link) error {
+	args := map[string]any{"stage": l.Stage.String(), "run": l.Run, "op": l.Op, "expected": nullable(l.From), "to": l.To.String(), "note": l.Note}
+	return a.call(ctx, "resume", args, nil, nil)
+}
+
+// Evict ends the agent that holds the stage's lock, if it belongs to the named run; otherwise it does nothing.
+func (a *Agent) Evict(ctx context.Context, s Stage, run string) error {
+	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run}, nil, nil)
+}
+
 // Confirm ends a run that has switched, and has the journal say so.
 func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) error {
 	if note == nil {

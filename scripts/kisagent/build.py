@@ -3,10 +3,10 @@
 Each function that takes long is a generator: it yields the child it waits for and returns what the controller is told.
 """
 import hashlib
-import json
 import os
 import sys
 import time
+from urllib.parse import quote
 
 from kisagent import child as children
 from kisagent import seal
@@ -112,16 +112,21 @@ class Build:
         self.lock.take(owner)
         receipt = self.repository.receipt(self.name)
         if receipt is None:
-            yield self.fork(lambda: remove_tree(self.top))
+            if args["content"] is None:
+                seal.check(self.repository, self.name)  # says what is wrong with it
+            work = yield self.fork(lambda: remove_tree(self.top))
+            work.result()
             return {"sealed": False}
-        same_content = receipt.get("content") == args["content"]
-        if not same_content or receipt.get("recipe") != args["recipe"]:
-            what, ours, theirs = (
-                ("recipe", args["recipe"], receipt.get("recipe")) if same_content else ("content", args["content"], receipt.get("content"))
-            )
-            raise Refused("other-" + what, "%s is installed with other %s" % (self.name, what), ours=ours, theirs=theirs)
-        yield self.fork(lambda: seal.check(self.repository, self.name) and None)
-        return {"sealed": True, "receipt": receipt}
+        if args["content"] is not None:
+            self.compare(receipt, args)
+        work = yield self.fork(lambda: seal.check(self.repository, self.name))
+        return {"sealed": True, "receipt": work.result()}
+
+    def compare(self, receipt, args):
+        for what in ("content", "recipe"):
+            if receipt.get(what) != args[what]:
+                message = "%s is installed with other %s" % (self.name, what)
+                raise Refused("other-" + what, message, ours=args[what], theirs=receipt.get(what))
 
     def fork(self, work, timeout=600):
         return children.fork(work, timeout, self.agent.private_fds())
@@ -201,21 +206,21 @@ class Build:
 
 
 def content_digest(top):
-    """The content digest of an unpacked source distribution; the controller computes the same from the archive's members."""
+    """The content digest of an unpacked source distribution; internal/sdist computes the same from the archive's members."""
     members = seal.walk(top)
     parents = {os.path.dirname(path) for path, _, _ in members}
     digest = hashlib.sha256()
     for path, info, kind in members:
         if kind == "f":
             mode = 0o755 if info.st_mode & 0o100 else 0o644
-            line = "f %04o %d %s %s\n" % (mode, info.st_size, sha256_file(os.path.join(top, path)), path)
+            size, what = info.st_size, sha256_file(os.path.join(top, path))
         elif kind == "l":
-            line = "l 0777 0 %s %s\n" % (json.dumps(os.readlink(os.path.join(top, path)), ensure_ascii=False), path)
+            mode, size, what = 0o777, 0, quote(os.fsencode(os.readlink(os.path.join(top, path))))
         elif path not in parents:
-            line = "d 0755 0 - %s\n" % path
+            mode, size, what = 0o755, 0, "-"
         else:
             continue
-        digest.update(os.fsencode(line))
+        digest.update(("%s %04o %d %s %s\n" % (kind, mode, size, what, quote(os.fsencode(path)))).encode("ascii"))
     return "sha256:" + digest.hexdigest()
 
 

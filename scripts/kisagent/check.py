@@ -109,7 +109,22 @@ def check(repository, args):
             found.append(problem(refused.code, refused.message, refused.hint))
     if args.get("package") and usable:
         facts["package"] = package_facts(repository, args["package"])
+    if args.get("packages") and usable:
+        facts["packages"] = packages(repository)
     return facts
+
+
+def packages(repository):
+    """Every folder with a package's name, sealed or not, without the long list of what is in its environment."""
+    found = []
+    for name in sorted(os.listdir(repository.root)):
+        path = os.path.join(repository.root, name)
+        if PACKAGE.match(name) and os.path.isdir(path) and not os.path.islink(path):
+            facts = package_facts(repository, name)
+            if facts["receipt"]:
+                facts["receipt"].pop("installed", None)
+            found.append(facts)
+    return found
 
 
 def space_problems(free, args, root):
@@ -161,6 +176,5 @@ def state(repository):
                 out["stages"].append(stage_state(repository, name))
             except Refused as refused:
                 out["stages"].append({"stage": name, "linked": os.readlink(path), "managed": False, "problem": refused.record()})
-        elif PACKAGE.match(name) and os.path.isdir(path) and not os.path.islink(path):
-            out["packages"].append(package_facts(repository, name))
+    out["packages"] = packages(repository)
     return out

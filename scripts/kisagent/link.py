@@ -89,6 +89,12 @@ class Transaction:
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
+    def resume(self):
+        """Take up again what another agent of this run, or a dead run, has linked: to confirm it, or to go back."""
+        self.compare(self.new)
+        self.lock.check()
+        self.state = LINKED
+
     def probe(self):
         """Rename a link in the root folder, so that a read-only or immutable one is found before anything depends on it."""
         source = self.repository.path("armed", "probe." + self.run)

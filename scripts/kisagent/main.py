@@ -8,7 +8,7 @@ import types
 
 from kisagent import build, check, link, surroundings
 from kisagent.child import Work, fork, spawn
-from kisagent.locks import Lock, RunFolder
+from kisagent.locks import Lock, RunFolder, holder
 from kisagent.store import RUN, STAGE, Repository, checked, remove_file, why
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
@@ -116,6 +116,20 @@ class Agent:
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         self.transaction.arm(args["seconds"])
         return {}
+
+    def do_resume(self, args):
+        self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
+        self.transaction.resume()
+        return {}
+
+    def do_evict(self, args):
+        """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
+        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        owner = holder(self.repository.path("locks", stage))
+        if owner and owner.get("run") == run and isinstance(owner.get("pid"), int) and owner["pid"] > 1:
+            os.kill(owner["pid"], signal.SIGTERM)
+            return {"evicted": True}
+        return {"evicted": False}
 
     def do_commit(self, args):
         return self.committed(args).commit()

@@ -117,6 +117,7 @@ def seal(repository, name, facts):
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update(facts)
     receipt["environment"] = environment_digest(environment, facts["python"])
+    receipt["installed"] = environment
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top)
     receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
@@ -128,7 +129,7 @@ def seal(repository, name, facts):
     fsync_folder(own)
     fsync_folder(top)
     fsync_folder(repository.root)
-    return {"receipt": receipt, "installed": environment}
+    return {"receipt": receipt}
 
 
 def environment_digest(lines, python):

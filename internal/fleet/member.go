@@ -1,0 +1,138 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// member is one host in one run. Each step of it is done by one goroutine at a time; what it learns is read after each has waited.
+type member struct {
+	run  *run
+	host inventory.Host
+
+	conn    *conversation
+	facts   remote.Facts
+	locked  remote.Locked
+	receipt *remote.Receipt // of the package, once it is sealed on this host
+	plan    string          // what a dry run found
+	already bool            // linked and confirmed before this run
+
+	failures []Failure // in the order in which they happened
+	spent    time.Duration
+}
+
+// conversation is one connection with an agent on its far side.
+type conversation struct {
+	client  *sshx.Client
+	process *sshx.Process
+	agent   *remote.Agent
+}
+
+// converse connects, starts the agent and names the package repository to it.
+func (f *Fleet) converse(ctx context.Context, h inventory.Host) (*conversation, error) {
+	target, err := f.Resolver.Resolve(ctx, sshHost(h))
+	if err != nil {
+		return nil, err
+	}
+	client, err := f.Dialer.Dial(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	c := &conversation{client: client}
+	if err := c.start(ctx, h); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *conversation) start(ctx context.Context, h inventory.Host) error {
+	command, err := remote.Command(h.Python, h.Become)
+	if err != nil {
+		return err
+	}
+	if c.process, err = c.client.Start(ctx, command); err != nil {
+		return err
+	}
+	c.agent, err = remote.Start(ctx, remote.Streams{In: c.process.Stdin, Out: c.process.Stdout, Err: c.process.Stderr})
+	if err != nil {
+		return err
+	}
+	return c.agent.Open(ctx, h.Root)
+}
+
+// close says goodbye, so that locks are free and temporary files gone when it returns, and hangs up.
+func (c *conversation) close() {
+	if c == nil {
+		return
+	}
+	if c.agent != nil {
+		_ = c.agent.Close()
+	}
+	_ = c.client.Close()
+}
+
+func sshHost(h inventory.Host) sshx.Host {
+	return sshx.Host{
+		Name: h.Name, Address: h.Address, User: h.SSH.User, Port: h.SSH.Port,
+		IdentityFile: h.SSH.IdentityFile, Jump: h.SSH.Jump, HostKey: h.SSH.HostKey,
+	}
+}
+
+// step does one step on this host, tells the stream about it, and remembers its failure. It reports whether the step was done.
+func (m *member) step(s Step, work func() error) bool {
+	m.run.emit(Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Started})
+	begin := m.run.fleet.now()
+	err := work()
+	took := m.run.fleet.now().Sub(begin)
+	m.spent += took
+	e := Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Done, Seconds: took.Seconds()}
+	if err != nil {
+		f := failure(m.host.Name, s, err)
+		m.failures = append(m.failures, *f)
+		e.State, e.Failure, e.Message = f.State, f, f.Message
+	}
+	m.run.emit(e)
+	return err == nil
+}
+
+// last returns the newest failure if it is one of step s.
+func (m *member) last(s Step) *Failure {
+	if n := len(m.failures); n > 0 && m.failures[n-1].Step == s {
+		return &m.failures[n-1]
+	}
+	return nil
+}
+
+// forgive takes a failure back that turned out to be none.
+func (m *member) forgive(s Step) {
+	m.failures = slices.DeleteFunc(m.failures, func(f Failure) bool { return f.Step == s })
+}
+
+// output is where the lines of a step's output go.
+func (m *member) output(s Step) func(string) {
+	return func(line string) { m.run.emit(Event{Type: TypeOutput, Host: m.host.Name, Step: s, Message: line}) }
+}
+
+// variables are what the inventory's commands find in their environment.
+func (m *member) variables(p remote.Package) map[string]string {
+	return map[string]string{
+		"KIS_STAGE": m.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
+		"KIS_PREVIOUS": m.facts.Stage.Linked, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name,
+	}
+}
+
+func (m *member) commands(p remote.Package, list []string) remote.Commands {
+	return remote.Commands{Package: p, Commands: list, Env: m.variables(p), Within: m.run.fleet.timeout()}
+}
+
+// within bounds a step that runs on the host: the host's own deadline comes first, ours is for the case that it does not answer.
+func (m *member) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %v", d))
+}

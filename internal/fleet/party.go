@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// newTransaction makes the parties of the run's members. A host that has been linked and confirmed before takes no part.
+func newTransaction(r *run) *transaction {
+	t := &transaction{stage: r.stage, run: r.name, op: string(r.plan.Op), to: r.pkg, now: r.fleet.now, notice: r.notice, armedAt: r.fleet.now()}
+	t.phase = func(name string, took time.Duration) {
+		r.phases = append(r.phases, Phase{Name: name, Seconds: took.Seconds()})
+	}
+	t.note = r.note()
+	for _, m := range r.members {
+		if p := m.party(t); p != nil {
+			t.parties = append(t.parties, p)
+		}
+	}
+	return t
+}
+
+// note is what the journal of every host says about the run beyond the link itself.
+func (r *run) note() map[string]any {
+	scope := "all"
+	if r.plan.Subset {
+		scope = "subset"
+	}
+	names := make([]string, len(r.members))
+	for i, m := range r.members {
+		names[i] = m.host.Name
+	}
+	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": names}
+	if r.plan.Git != "" {
+		note["git"] = r.plan.Git
+	}
+	return note
+}
+
+// party is this host's part in the switch, or nil when it has been linked and confirmed before and there is nothing to do.
+func (m *member) party(t *transaction) *party {
+	p := &party{name: m.host.Name, from: m.facts.Stage.Linked, agent: m.conn.agent, linked: m.facts.Stage.Linked, known: true}
+	if p.from == m.run.pkg.String() {
+		last, some := remote.ParseJournal(m.facts.Stage.Lines).Last()
+		if m.already = !some || last.Event == "confirmed"; m.already {
+			return nil
+		}
+		p.here = true
+	}
+	p.reach = m.reach
+	p.again = m.lockAgain
+	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }
+	p.step = func(s Step, work func() error) error {
+		m.step(s, work)
+		if f := m.last(s); f != nil {
+			return f
+		}
+		if s == StepResolve && p.at == isNew {
+			m.forgive(StepLink) // the answer was lost, the switch was not
+		}
+		return nil
+	}
+	return p
+}
+
+// retryEvery is the pause between two attempts to reach a host, or to get its lock back.
+const retryEvery = 500 * time.Millisecond
+
+// reach starts another conversation, and tries again until ctx ends.
+func (m *member) reach(ctx context.Context) (linker, error) {
+	_ = m.conn.client.Close() // what is left of the old one; the host's agent sees the end of its input
+	for {
+		conn, err := m.run.fleet.converse(ctx, m.host)
+		if err == nil {
+			m.conn = conn
+			return conn.agent, nil
+		}
+		if wait(ctx, retryEvery) != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockAgain takes the stage's lock in a new conversation. The old agent, if it still lives on the far side of a dead connection, is ended.
+func (m *member) lockAgain(ctx context.Context) error {
+	for {
+		locked, err := m.conn.agent.Lock(ctx, m.run.stage, m.run.name, remote.Holder{Who: m.run.fleet.Who, What: string(m.run.plan.Op)})
+		var refused *remote.Refused
+		if !errors.As(err, &refused) || refused.Code != "locked" {
+			m.locked = locked
+			return err
+		}
+		if err := m.conn.agent.Evict(ctx, m.run.stage, m.run.name); err != nil {
+			return err
+		}
+		if wait(ctx, retryEvery) != nil {
+			return err
+		}
+	}
+}
+
+// wait waits, or returns early with the reason why ctx has ended.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,223 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Space a package needs beyond its files: the environment, bytecode, and the archive itself. Measured on ordinary web applications; a host
+// that turns out to be too small all the same fails while it builds, which changes nothing.
+const (
+	spareBytes  = 64 << 20
+	spareInodes = 3000
+)
+
+func (r *run) connect(ctx context.Context, m *member) bool {
+	return m.step(StepConnect, func() error {
+		conn, err := r.fleet.converse(ctx, m.host)
+		m.conn = conn
+		if err == nil && conn.agent.Noise() != "" {
+			r.notice(m.host.Name, "the login shell prints text without a terminal: "+conn.agent.Noise())
+		}
+		return err
+	})
+}
+
+// check looks, and changes nothing.
+func (r *run) check(ctx context.Context, m *member) bool {
+	return m.step(StepCheck, func() error {
+		ctx, cancel := m.within(ctx, quickly)
+		defer cancel()
+		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push}
+		if a := r.plan.Archive; a != nil {
+			request.Build = true
+			request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
+			request.NeedInodes = 2*int64(a.Files) + spareInodes
+		}
+		var err error
+		if m.facts, err = m.conn.agent.Check(ctx, request); err != nil {
+			return err
+		}
+		if err := problems(m.facts.Problems); err != nil {
+			return err
+		}
+		return m.judge()
+	})
+}
+
+func (r Recipe) bytes() int64 {
+	total := int64(0)
+	for _, f := range r.files {
+		total += 4 * f.size // as wheels and unpacked
+	}
+	return total
+}
+
+// problems joins everything that a check found into one refusal.
+func problems(found []remote.Problem) error {
+	if len(found) == 0 {
+		return nil
+	}
+	messages, hints := []string{}, []string{}
+	for _, p := range found {
+		messages = append(messages, p.Message)
+		if p.Hint != "" && !slices.Contains(hints, p.Hint) {
+			hints = append(hints, p.Hint)
+		}
+	}
+	return &Failure{State: Refused, Code: found[0].Code, Message: strings.Join(messages, "; "), Hint: strings.Join(hints, "\n")}
+}
+
+// judge compares what is on the host with what the plan wants to put there.
+func (m *member) judge() error {
+	there := m.facts.Package
+	if holder := m.facts.Stage.Holder; holder != nil && m.run.plan.DryRun {
+		return refuse("locked", m.run.stage.String()+" is locked by another run"+holderText(holder), "")
+	}
+	if m.run.plan.Op != Push {
+		return nil
+	}
+	m.plan = "upload, build, verify, link"
+	if there.State != remote.Sealed {
+		return nil
+	}
+	m.plan = "link; the package is installed already"
+	for _, pair := range [][3]string{
+		{"content", there.Receipt.Content, m.run.plan.Archive.Content},
+		{"recipe", there.Receipt.Recipe, m.run.plan.Recipe.Digest},
+	} {
+		if pair[1] != pair[2] {
+			message := fmt.Sprintf("%s is installed with other %s: %s there, %s here", there.Name, pair[0], pair[1], pair[2])
+			return refuse("other-"+pair[0], message, "packages are never changed: bump the version")
+		}
+	}
+	return nil
+}
+
+func (r *run) lock(ctx context.Context, m *member) bool {
+	return m.step(StepLock, func() error {
+		ctx, cancel := m.within(ctx, quickly)
+		defer cancel()
+		var err error
+		what := fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)
+		m.locked, err = m.conn.agent.Lock(ctx, r.stage, r.name, remote.Holder{Who: r.fleet.Who, What: what})
+		if err != nil {
+			return err
+		}
+		if len(m.locked.Fenced) > 0 {
+			r.notice(m.host.Name, "an earlier run had died just before its switch; what it had armed was taken away")
+		}
+		if m.locked.Linked != m.facts.Stage.Linked {
+			return refuse("changed-meanwhile", fmt.Sprintf("%s was linked to %s a moment ago and is linked to %s now", r.stage, orNone(m.facts.Stage.Linked), orNone(m.locked.Linked)), "")
+		}
+		return nil
+	})
+}
+
+// install makes the package on one host, or looks at it once more where it is there already.
+func (r *run) install(ctx context.Context, m *member) bool {
+	source := remote.Source{Package: r.pkg} // without content: only a sealed package will do
+	if a := r.plan.Archive; a != nil {
+		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
+	}
+	sealed, err := m.conn.agent.Begin(ctx, source)
+	switch {
+	case err != nil:
+		return m.step(StepCheck, func() error { return err })
+	case sealed != nil:
+		return m.reverify(ctx, sealed)
+	}
+	return m.build(ctx, source)
+}
+
+// reverify looks at a sealed package again: that it is as it was sealed (Begin has), and that it still imports.
+func (m *member) reverify(ctx context.Context, receipt *remote.Receipt) bool {
+	return m.step(StepVerify, func() error {
+		_, err := m.conn.agent.Verify(ctx, receipt.Name, m.commands(m.run.pkg, nil), m.output(StepVerify))
+		if err == nil {
+			m.receipt = receipt
+		}
+		return err
+	})
+}
+
+func (m *member) build(ctx context.Context, s remote.Source) bool {
+	agent, timeout, recipe := m.conn.agent, m.run.fleet.timeout(), m.run.plan.Recipe.Recipe
+	var imported []string
+	return m.step(StepUpload, func() error { return m.upload(ctx) }) &&
+		m.step(StepUnpack, func() error { return agent.Unpack(ctx, s, timeout, m.output(StepUnpack)) }) &&
+		m.step(StepEnvironment, func() error {
+			_, err := agent.Environment(ctx, recipe, timeout, m.output(StepEnvironment))
+			return err
+		}) &&
+		m.step(StepVerify, func() (err error) {
+			imported, err = agent.Verify(ctx, s.Name, m.commands(s.Package, m.run.plan.Stage.Verify), m.output(StepVerify))
+			return err
+		}) &&
+		m.step(StepSeal, func() error {
+			facts := map[string]any{"by": m.run.fleet.Who, "git": m.run.plan.Git, "imports": append([]string{}, imported...)}
+			receipt, err := agent.Seal(ctx, s, facts)
+			if err == nil {
+				m.receipt = &receipt
+			}
+			return err
+		})
+}
+
+// alike refuses packages that carry one name and differ between hosts: what was verified on one would not be what runs on the other.
+func (r *run) alike() bool {
+	if r.plan.DryRun || len(r.members) == 0 {
+		return true
+	}
+	first := r.members[0]
+	for _, m := range r.members[1:] {
+		if m.receipt.Content == first.receipt.Content && m.receipt.Environment == first.receipt.Environment {
+			continue
+		}
+		what := "environment"
+		if m.receipt.Content != first.receipt.Content {
+			what = "content"
+		}
+		message := fmt.Sprintf("%s has another %s than on %s%s", r.pkg, what, first.host.Name, differences(m, first))
+		m.fail(StepVerify, refuse("differs", message, "pin the requirements (with hashes), bump the version and push again"))
+	}
+	return len(r.failures()) == 0
+}
+
+// differences says in what two environments differ, here first.
+func differences(here, there *member) string {
+	a, b := here.receipt, there.receipt
+	var parts []string
+	if a.Python != b.Python {
+		parts = append(parts, "python "+a.Python+" against "+b.Python)
+	}
+	for _, name := range a.Installed {
+		if !slices.Contains(b.Installed, name) {
+			parts = append(parts, name+" only here")
+		}
+	}
+	for _, name := range b.Installed {
+		if !slices.Contains(a.Installed, name) {
+			parts = append(parts, name+" only there")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts[:min(len(parts), 6)], ", ")
+}
+
+func orNone(link string) string {
+	if link == "" {
+		return "nothing"
+	}
+	return link
+}
+
+// errNoTarget is wrapped by refusals to choose what a roll-back goes to.
+var errNoTarget = errors.New("nothing to roll back to")

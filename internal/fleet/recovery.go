@@ -1,0 +1,114 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// resolve asks the hosts whose answer was lost. The prepared link is taken away first: after that the answer cannot change any more.
+func (t *transaction) resolve(ctx context.Context) {
+	each(len(t.parties), 0, func(i int) {
+		if p := t.parties[i]; p.at == isUnknown {
+			_ = p.step(StepResolve, func() error {
+				bounded, cancel := context.WithTimeoutCause(ctx, findWithin, fmt.Errorf("not reached again within %v", findWithin))
+				defer cancel()
+				return t.find(bounded, p)
+			})
+		}
+	})
+}
+
+// find reaches a host again and learns what is linked there. Where the run has linked, it takes the lock again, to be able to go on.
+func (t *transaction) find(ctx context.Context, p *party) error {
+	agent, err := p.reach(ctx)
+	if err != nil {
+		return err
+	}
+	fenced, err := agent.Fence(ctx, t.stage, t.run)
+	if err != nil {
+		return err
+	}
+	p.agent, p.linked, p.known = agent, fenced.Linked, true
+	if fenced.Linked != t.to.String() || fenced.Fenced {
+		p.at = isOld
+		return nil
+	}
+	p.at = isNew
+	if err := p.again(ctx); err != nil {
+		return err
+	}
+	return agent.Resume(ctx, t.link(p))
+}
+
+// back takes the switch back wherever it has happened, and reads every link once more before it claims anything.
+func (t *transaction) back(ctx context.Context) Outcome {
+	begin := t.now()
+	each(len(t.parties), 0, func(i int) {
+		if p := t.parties[i]; p.at == isNew && !p.here {
+			t.revert(ctx, p)
+		}
+	})
+	same := make([]bool, len(t.parties))
+	each(len(t.parties), 0, func(i int) { same[i] = t.asBefore(ctx, t.parties[i]) })
+	t.phase("revert", t.now().Sub(begin))
+	for _, ok := range same {
+		if !ok {
+			return Split
+		}
+	}
+	return RolledBack
+}
+
+func (t *transaction) revert(ctx context.Context, p *party) {
+	err := p.step(StepRevert, func() error {
+		bounded, cancel := context.WithTimeoutCause(ctx, findWithin, fmt.Errorf("not reached again within %v", findWithin))
+		defer cancel()
+		_, err := p.agent.Revert(bounded, t.run)
+		var lost *remote.Lost
+		if !errors.As(err, &lost) {
+			return err
+		}
+		p.known = false
+		if err := t.find(bounded, p); err != nil {
+			return err
+		}
+		if p.at == isOld { // the answer was lost, the revert was not
+			return nil
+		}
+		_, err = p.agent.Revert(bounded, t.run)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	p.at = isOld
+	before, err := remote.ParsePackage(p.from)
+	if err != nil {
+		return // nothing was linked before: there is nothing to restart
+	}
+	if t.runAfter(ctx, p, before) != nil {
+		t.notice(p.name, "the link is back, but the after-link command failed: look at the service")
+	}
+}
+
+// asBefore reads the link, and reports whether it is what it was before this run.
+func (t *transaction) asBefore(ctx context.Context, p *party) bool {
+	bounded, cancel := context.WithTimeout(ctx, linkWithin)
+	defer cancel()
+	p.known = false
+	fenced, err := p.agent.Fence(bounded, t.stage, t.run)
+	if err != nil {
+		agent, reached := p.reach(bounded)
+		if reached != nil {
+			return false
+		}
+		if fenced, err = agent.Fence(bounded, t.stage, t.run); err != nil {
+			return false
+		}
+	}
+	p.linked, p.known = fenced.Linked, true
+	return fenced.Linked == p.from
+}

@@ -1,0 +1,180 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// run is one plan being carried out.
+type run struct {
+	fleet   *Fleet
+	plan    Plan
+	stage   remote.Stage
+	pkg     remote.Package // what is to be linked
+	name    string         // of the run, on every host
+	members []*member
+	begun   time.Time
+	phases  []Phase
+	tx      *transaction // nil before the barrier
+
+	mu  sync.Mutex // orders events
+	seq int
+}
+
+func newRun(f *Fleet, p Plan) *run {
+	r := &run{fleet: f, plan: p, begun: f.now()}
+	r.name, _ = randomName() // without random numbers nothing works, beginning with the connection
+	r.stage, _ = remote.ParseStage(p.Stage.Name)
+	r.pkg = p.Target
+	if p.Archive != nil {
+		r.pkg, _ = remote.ParsePackage(p.Archive.Package)
+	}
+	for _, h := range p.Hosts {
+		r.members = append(r.members, &member{run: r, host: h})
+	}
+	return r
+}
+
+// emit sends one event. Events are serial and numbered without a gap, whichever host they are about.
+func (r *run) emit(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	e.Seq, e.Time, e.Run = r.seq, r.fleet.now(), r.name
+	if r.fleet.Emit != nil {
+		r.fleet.Emit(e)
+	}
+}
+
+func (r *run) notice(host, message string) {
+	r.emit(Event{Type: TypeNotice, Host: host, Message: message})
+}
+
+func (r *run) emitStart() {
+	names := make([]string, len(r.members))
+	for i, m := range r.members {
+		names[i] = m.host.Name
+	}
+	r.emit(Event{Type: TypeStart, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Hosts: names})
+}
+
+// phase does one thing on all hosts and waits for all. It reports whether every host did it.
+func (r *run) phase(ctx context.Context, name string, work func(ctx context.Context, m *member) bool) bool {
+	begin := r.fleet.now()
+	each(len(r.members), r.fleet.forks(), func(i int) {
+		if ctx.Err() == nil {
+			work(ctx, r.members[i])
+		}
+	})
+	r.phases = append(r.phases, Phase{Name: name, Seconds: r.fleet.now().Sub(begin).Seconds()})
+	return ctx.Err() == nil && len(r.failures()) == 0
+}
+
+func (r *run) failures() []Failure {
+	var all []Failure
+	for _, m := range r.members {
+		all = append(all, m.failures...)
+	}
+	return all
+}
+
+// carryOut is the life of a run: every line up to the barrier can fail without anything having changed.
+func (r *run) carryOut(ctx context.Context) Report {
+	ready := r.phase(ctx, "connect", r.connect) &&
+		r.phase(ctx, "check", r.check) &&
+		r.apart() &&
+		r.chooseTarget() &&
+		(r.plan.DryRun || r.phase(ctx, "lock", r.lock) && r.phase(ctx, "install", r.install)) &&
+		r.alike()
+	// The barrier. Above it nothing that a visitor could see has changed on any host.
+	r.emitBarrier(ready)
+	switch {
+	case !ready:
+		return r.report(r.abortedAs(ctx))
+	case r.plan.DryRun || r.plan.NoLink:
+		return r.report(Succeeded)
+	}
+	r.tx = newTransaction(r)
+	return r.report(r.tx.carryOut(ctx))
+}
+
+func (r *run) emitBarrier(ready bool) {
+	if r.plan.DryRun {
+		return
+	}
+	state := Refused
+	if ready {
+		state = Done
+	}
+	r.emit(Event{Type: TypeBarrier, State: state})
+}
+
+// abortedAs tells the kinds of abort apart. All of them promise that no link has changed.
+func (r *run) abortedAs(ctx context.Context) Outcome {
+	if errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(context.Cause(ctx), errInterrupted) {
+		return Interrupted
+	}
+	for _, f := range r.failures() {
+		if f.Code != "locked" {
+			return Aborted
+		}
+	}
+	return Locked
+}
+
+// close ends all conversations at once and waits, so that no lock of this run is left when it returns.
+func (r *run) close() {
+	each(len(r.members), 0, func(i int) { r.members[i].conn.close() })
+}
+
+func (r *run) report(o Outcome) Report {
+	report := Report{
+		Outcome: o, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Run: r.name, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Failures: r.failures(), Seconds: r.fleet.now().Sub(r.begun).Seconds(), Phases: r.phases,
+	}
+	report.Already = o == Succeeded && !r.plan.DryRun
+	for _, m := range r.members {
+		report.Already = report.Already && m.already
+		h := HostReport{
+			Host: m.host.Name, Was: m.facts.Stage.Linked, Linked: m.facts.Stage.Linked, Known: m.conn != nil && m.facts.Root != "", Ready: m.receipt != nil,
+			Plan: m.plan, Seconds: m.spent.Seconds(),
+		}
+		report.Hosts = append(report.Hosts, h)
+	}
+	if r.tx != nil {
+		r.tx.addTo(&report)
+	}
+	return report
+}
+
+// apart refuses two names for one package repository: what one host prepared the other would find, and the switch would be counted twice.
+func (r *run) apart() bool {
+	seen := map[string]*member{}
+	for _, m := range r.members {
+		ids := []string{m.facts.Identity}
+		if m.facts.HostID != "" {
+			ids = append(ids, m.facts.HostID)
+		}
+		for _, id := range ids {
+			other := seen[id]
+			if other != nil && other != m {
+				message := fmt.Sprintf("%s and %s are the same package repository (%s on %s)", other.host.Name, m.host.Name, m.facts.Root, m.conn.agent.Host().Hostname)
+				m.fail(StepCheck, refuse("same-repository", message, "take one of them out of the stage, or give each a root: of its own"))
+			}
+			seen[id] = m
+		}
+	}
+	return len(r.failures()) == 0
+}
+
+// fail remembers a failure that is found by looking at several hosts.
+func (m *member) fail(s Step, err error) {
+	f := failure(m.host.Name, s, err)
+	m.failures = append(m.failures, *f)
+	m.run.emit(Event{Type: TypeStep, Host: m.host.Name, Step: s, State: f.State, Failure: f, Message: f.Message})
+}

@@ -1,0 +1,92 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// chooseTarget finds out what is to be linked, where the plan does not say: a roll-back goes to the package that the stage linked before,
+// by the journals, and only where all hosts agree. Then every host must have it.
+func (r *run) chooseTarget() bool {
+	if r.plan.Op == Push {
+		return true
+	}
+	if r.pkg.IsZero() {
+		if err := r.agreeOnPrevious(); err != nil {
+			for _, m := range r.members {
+				m.fail(StepCheck, err)
+			}
+			return false
+		}
+	}
+	for _, m := range r.members {
+		if err := m.has(r.pkg); err != nil {
+			m.fail(StepCheck, err)
+			continue
+		}
+		m.plan = "link"
+	}
+	return len(r.failures()) == 0
+}
+
+func (r *run) agreeOnPrevious() error {
+	chosen := map[remote.Package][]string{}
+	for _, m := range r.members {
+		previous := remote.ParseJournal(m.facts.Stage.Lines).Previous(m.facts.Stage.Linked)
+		chosen[previous] = append(chosen[previous], m.host.Name)
+	}
+	if len(chosen) > 1 {
+		var parts []string
+		for p, hosts := range chosen {
+			parts = append(parts, fmt.Sprintf("%s on %s", orNone(p.String()), strings.Join(hosts, ", ")))
+		}
+		slices.Sort(parts)
+		return refuse("no-target", "the hosts linked different packages before: "+strings.Join(parts, "; "),
+			fmt.Sprintf("say which: kis rollback %s --to PACKAGE", r.stage))
+	}
+	for p := range chosen {
+		r.pkg = p
+	}
+	if r.pkg.IsZero() {
+		return refuse("no-target", fmt.Sprintf("%v: %s has linked no other package that was confirmed", errNoTarget, r.stage),
+			fmt.Sprintf("see what there is: kis list %s", r.stage))
+	}
+	return nil
+}
+
+// has refuses when the package is not installed on this host.
+func (m *member) has(p remote.Package) error {
+	for _, there := range m.facts.Packages {
+		if there.Name == p && there.State == remote.Sealed {
+			return nil
+		}
+	}
+	hint := "see what there is: kis list " + m.run.stage.String()
+	if common := m.run.common(); len(common) > 0 {
+		hint = "installed on all hosts: " + strings.Join(common, ", ")
+	}
+	return refuse("no-package", fmt.Sprintf("%s is not installed", p), hint)
+}
+
+// common lists the packages that all hosts have, sorted by name.
+func (r *run) common() []string {
+	count := map[string]int{}
+	for _, m := range r.members {
+		for _, there := range m.facts.Packages {
+			if there.State == remote.Sealed {
+				count[there.Name.String()]++
+			}
+		}
+	}
+	var names []string
+	for name, n := range count {
+		if n == len(r.members) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

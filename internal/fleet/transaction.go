@@ -1,0 +1,270 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// How long the parts of the switch are waited for. The host's deadline is longer than everything that lies between arming and commit here,
+// so that a commit can only come too late when something was suspended.
+const (
+	armedFor   = 30 * time.Second // on the host, by its own clock
+	armWithin  = 15 * time.Second
+	callWithin = 2 * time.Second // the roll call
+	callsPer   = 3               // pings per host: the shortest tells the clocks' difference best
+	linkWithin = 10 * time.Second
+	findWithin = 30 * time.Second // to reach a host again whose answer was lost
+)
+
+// linker is a host's agent as far as the switch needs it.
+type linker interface {
+	Arm(ctx context.Context, l remote.Link, within time.Duration) error
+	Abort(ctx context.Context) error
+	Ping(ctx context.Context) (remote.Clock, error)
+	Commit(ctx context.Context, run string) (remote.Switched, error)
+	Revert(ctx context.Context, run string) (remote.Switched, error)
+	Resume(ctx context.Context, l remote.Link) error
+	Confirm(ctx context.Context, run string, note map[string]any) error
+	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
+	Command(ctx context.Context, c remote.Commands, output func(string)) error
+}
+
+var _ linker = (*remote.Agent)(nil)
+
+// position is what is known of one host's link during the switch.
+type position string
+
+const (
+	isOld     position = "old"     // as it was before this run, by the host's word or because no commit was sent
+	isNew     position = "new"     // switched, by the host's word
+	isUnknown position = "unknown" // a commit was sent and not answered
+)
+
+// party is one host in the switch.
+type party struct {
+	name  string
+	from  string // text of the link before, "" for none
+	agent linker
+	reach func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
+	again func(ctx context.Context) error           // takes the stage's lock again in the new conversation
+	after func(p remote.Package) remote.Commands    // the after-link commands
+	step  func(s Step, work func() error) error     // tells the stream, remembers the failure
+
+	here     bool // linked to the target before this run, and only to be confirmed
+	at       position
+	linked   string // text of the link as last read
+	known    bool
+	switched remote.Switched
+	clock    remote.Clock
+}
+
+// transaction switches one stage on all parties, or on none, or says which.
+type transaction struct {
+	stage   remote.Stage
+	run     string
+	op      string
+	to      remote.Package
+	note    map[string]any
+	parties []*party
+	now     func() time.Time
+	notice  func(host, message string)
+	phase   func(name string, took time.Duration)
+
+	armedAt time.Time
+	skew    *Skew
+}
+
+// carryOut is the whole switch. Until the commit a cancelled ctx aborts it; from there on it finishes, one way or the other.
+func (t *transaction) carryOut(ctx context.Context) Outcome {
+	if !t.all(ctx, StepArm, "arm", armWithin, t.arm) || !t.all(ctx, StepRollCall, "roll call", callWithin, t.call) || !t.inTime() || ctx.Err() != nil {
+		t.abort(ctx)
+		if ctx.Err() != nil {
+			return Interrupted
+		}
+		return Aborted
+	}
+	hold := context.WithoutCancel(ctx) // from here on nobody can interrupt: a fleet must not be left split
+	t.all(hold, StepLink, "link", linkWithin, t.commit)
+	t.measure()
+	t.resolve(hold)
+	if t.count(isNew) < len(t.parties) || !t.after(hold) {
+		return t.back(hold)
+	}
+	if !t.confirm(hold) {
+		return Split
+	}
+	return Succeeded
+}
+
+// all does one thing for every party at once and waits for all. It reports whether each did it.
+func (t *transaction) all(ctx context.Context, s Step, name string, within time.Duration, work func(ctx context.Context, p *party) error) bool {
+	begin := t.now()
+	errs := make([]error, len(t.parties))
+	each(len(t.parties), 0, func(i int) {
+		p := t.parties[i]
+		errs[i] = p.step(s, func() error {
+			bounded, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
+			defer cancel()
+			return work(bounded, p)
+		})
+	})
+	t.phase(name, t.now().Sub(begin))
+	return errors.Join(errs...) == nil
+}
+
+func (t *transaction) link(p *party) remote.Link {
+	return remote.Link{Stage: t.stage, Run: t.run, Op: t.op, From: p.from, To: t.to, Note: t.note}
+}
+
+func (t *transaction) arm(ctx context.Context, p *party) error {
+	p.at = isOld
+	if p.here {
+		p.at = isNew
+		return p.agent.Resume(ctx, t.link(p))
+	}
+	return p.agent.Arm(ctx, t.link(p), armedFor)
+}
+
+// call is the roll call: every host is alive a moment before the first commit is sent. It also compares the clocks.
+func (t *transaction) call(ctx context.Context, p *party) error {
+	for i := range callsPer {
+		clock, err := p.agent.Ping(ctx)
+		if err != nil {
+			return err
+		}
+		if i == 0 || clock.Error < p.clock.Error {
+			p.clock = clock
+		}
+	}
+	return nil
+}
+
+// inTime refuses to commit when so much time has passed that a host may have given up: this machine was suspended, or hosts were slow. The
+// wall clock is asked too, because the monotonic one stands still while a laptop sleeps.
+func (t *transaction) inTime() bool {
+	limit := armedFor - 5*time.Second
+	now := t.now()
+	if now.Sub(t.armedAt) < limit && now.Round(0).Sub(t.armedAt.Round(0)).Abs() < limit {
+		return true
+	}
+	t.notice("", "too much time has passed since the links were armed (was this machine asleep?)")
+	return false
+}
+
+func (t *transaction) abort(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	each(len(t.parties), 0, func(i int) {
+		bounded, cancel := context.WithTimeout(ctx, linkWithin)
+		defer cancel()
+		// A host that does not hear this gives up by itself: it sees the end of the connection, or its deadline.
+		_ = t.parties[i].agent.Abort(bounded)
+	})
+}
+
+func (t *transaction) commit(ctx context.Context, p *party) error {
+	if p.here {
+		return nil
+	}
+	switched, err := p.agent.Commit(ctx, t.run)
+	var refused *remote.Refused
+	switch {
+	case err == nil:
+		p.at, p.switched, p.linked, p.known = isNew, switched, t.to.String(), true
+		if !switched.Durable {
+			t.notice(p.name, "switched, but the disk did not confirm it: a power cut now may undo the switch")
+		}
+	case errors.As(err, &refused):
+		p.at = isOld
+	default:
+		p.at = isUnknown
+	}
+	return err
+}
+
+func (t *transaction) count(at position) int {
+	n := 0
+	for _, p := range t.parties {
+		if p.at == at {
+			n++
+		}
+	}
+	return n
+}
+
+// after runs the after-link commands on all hosts.
+func (t *transaction) after(ctx context.Context) bool {
+	begin := t.now()
+	errs := make([]error, len(t.parties))
+	each(len(t.parties), 0, func(i int) { errs[i] = t.runAfter(ctx, t.parties[i], t.to) })
+	t.phase("after_link", t.now().Sub(begin))
+	return errors.Join(errs...) == nil
+}
+
+func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Package) error {
+	commands := p.after(linked)
+	if len(commands.Commands) == 0 || linked.IsZero() {
+		return nil
+	}
+	return p.step(StepAfterLink, func() error { return p.agent.Command(ctx, commands, nil) })
+}
+
+// confirm has every host compare its link once more and write down that the run is complete.
+func (t *transaction) confirm(ctx context.Context) bool {
+	note := map[string]any{}
+	if t.skew != nil {
+		note["skew"] = t.skew.Seconds
+	}
+	return t.all(ctx, StepConfirm, "confirm", findWithin, func(ctx context.Context, p *party) error {
+		err := p.agent.Confirm(ctx, t.run, note)
+		var lost *remote.Lost
+		if errors.As(err, &lost) {
+			if err = t.find(ctx, p); err == nil && p.at == isNew {
+				err = p.agent.Confirm(ctx, t.run, note)
+			}
+		}
+		p.known = err == nil
+		if p.known {
+			p.linked = t.to.String()
+		}
+		return err
+	})
+}
+
+// measure computes the skew of the switch on the hosts' clocks, corrected by what the roll call told of them.
+func (t *transaction) measure() {
+	var first, last time.Time
+	var wrong time.Duration
+	n := 0
+	for _, p := range t.parties {
+		if p.switched.At.IsZero() {
+			continue
+		}
+		at := p.switched.At.Add(-p.clock.Offset)
+		if n == 0 || at.Before(first) {
+			first = at
+		}
+		if n == 0 || at.After(last) {
+			last = at
+		}
+		wrong = max(wrong, p.clock.Error)
+		n++
+	}
+	if n > 1 {
+		t.skew = &Skew{Seconds: last.Sub(first).Seconds(), Error: 2 * wrong.Seconds()}
+	}
+}
+
+func (t *transaction) addTo(r *Report) {
+	r.Skew = t.skew
+	for i, p := range t.parties {
+		for j := range r.Hosts {
+			if r.Hosts[j].Host == p.name {
+				r.Hosts[j].Linked, r.Hosts[j].Known = t.parties[i].linked, t.parties[i].known
+			}
+		}
+	}
+}

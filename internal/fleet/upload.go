@@ -1,0 +1,117 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/transfer"
+)
+
+// upload is one file on its way to one host.
+type upload struct {
+	sha256 string
+	size   int64
+	open   func() (io.ReadCloser, error)
+}
+
+// uploads are all files a host needs for a package.
+func uploads(a *sdist.Archive, r Recipe) []upload {
+	all := []upload{{sha256: a.SHA256, size: a.Size, open: func() (io.ReadCloser, error) { return io.NopCloser(a.Reader()), nil }}}
+	for _, f := range r.files {
+		all = append(all, upload{sha256: f.sha256, size: f.size, open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
+	}
+	return all
+}
+
+// upload sends what the host does not have yet. What arrives is compared with its digest there.
+func (m *member) upload(ctx context.Context) error {
+	all := uploads(m.run.plan.Archive, m.run.plan.Recipe)
+	digests := make([]string, len(all))
+	for i, u := range all {
+		digests[i] = u.sha256
+	}
+	have, err := m.conn.agent.Have(ctx, digests)
+	if err != nil {
+		return err
+	}
+	var missing []upload
+	total := int64(0)
+	for _, u := range all {
+		if !have[u.sha256] {
+			missing, total = append(missing, u), total+u.size
+			have[u.sha256] = true
+		}
+	}
+	return m.sendAll(ctx, missing, m.progress(total))
+}
+
+// progress turns the bytes of each file into events, four a second at most.
+func (m *member) progress(total int64) func(before, now int64) {
+	var last time.Time
+	return func(before, now int64) {
+		at := m.run.fleet.now()
+		if at.Sub(last) < time.Second/4 && before+now < total {
+			return
+		}
+		last = at
+		m.run.emit(Event{Type: TypeProgress, Host: m.host.Name, Step: StepUpload, Done: before + now, Total: total})
+	}
+}
+
+func (m *member) sendAll(ctx context.Context, missing []upload, progress func(before, now int64)) error {
+	before := int64(0)
+	for _, u := range missing {
+		part, err := randomName()
+		if err != nil {
+			return err
+		}
+		if err := m.send(ctx, u, part, func(now int64) { progress(before, now) }); err != nil {
+			return err
+		}
+		if err := m.conn.agent.Receive(ctx, part, u.sha256, u.size); err != nil {
+			return err
+		}
+		before += u.size
+	}
+	return nil
+}
+
+// send brings one file into the run's folder: by SFTP, or over the agent where there is none or where the folder is another user's.
+func (m *member) send(ctx context.Context, u upload, part string, progress func(int64)) error {
+	source, err := u.open()
+	if err != nil {
+		return err
+	}
+	defer source.Close() //nolint:errcheck // only read
+	if m.host.Become != "" {
+		return m.conn.agent.Put(ctx, part, source, u.size, progress)
+	}
+	client, err := m.conn.client.SFTP(ctx)
+	if errors.Is(err, sshx.ErrNoSFTP) {
+		m.run.notice(m.host.Name, fmt.Sprintf("no SFTP, uploading over the agent: %v", err))
+		return m.conn.agent.Put(ctx, part, source, u.size, progress)
+	}
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
+	return transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), progress)
+}
+
+// randomName is a name nobody can have laid something under before.
+func randomName() (string, error) {
+	name := make([]byte, 16)
+	if _, err := rand.Read(name); err != nil {
+		return "", fmt.Errorf("random numbers: %w", err)
+	}
+	return hex.EncodeToString(name), nil
+}
