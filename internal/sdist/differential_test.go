@@ -1,0 +1,277 @@
+//go:build unix
+
+package sdist
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What Open accepts must be harmless for every tar that a host may have, and
+// come out as Open saw it. So archives are unpacked for real, into a jail next
+// to a file that hostile archives aim at.
+
+// hostTars are the tars of the hosts, as kis calls them there.
+func hostTars() map[string][]string {
+	return map[string][]string{"gnu": {"tar"}, "busybox": {"busybox", "tar"}}
+}
+
+func unpack(t testing.TB, tar []string, archive, folder string) {
+	t.Helper()
+	args := append(slices.Clone(tar[1:]), "--no-same-owner", "--no-same-permissions", "-xzf", archive, "-C", folder)
+	out, err := exec.CommandContext(t.Context(), tar[0], args...).CombinedOutput()
+	require.NoError(t, err, "%s: %s", tar[0], out)
+}
+
+// jail is a folder to unpack into. Everything beside it is a canary.
+type jail struct {
+	root   string // jail/ and outside/canary are in it
+	before string
+}
+
+const canaryText = "canary"
+
+// newJail has a short path, as it is written into archives that aim at it.
+func newJail(t testing.TB, root string) jail {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "jail"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "outside"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "outside", "canary"), []byte(canaryText), 0o600))
+	j := jail{root: root}
+	j.before = j.outside(t)
+	return j
+}
+
+func (j jail) inner() string { return filepath.Join(j.root, "jail") }
+
+// outside describes all there is around the inner folder.
+func (j jail) outside(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(j.root, func(path string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		if path == j.inner() {
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		require.NoError(t, err)
+		fmt.Fprintln(&b, path, info.Mode(), info.Size(), links(info))
+		return nil
+	})
+	require.NoError(t, err)
+	data, err := os.ReadFile(filepath.Join(j.root, "outside", "canary"))
+	require.NoError(t, err)
+	return b.String() + string(data)
+}
+
+func links(info fs.FileInfo) uint64 { return uint64(info.Sys().(*syscall.Stat_t).Nlink) }
+
+// requireHarmless checks everything that unpacking must not have done.
+func (j jail) requireHarmless(t testing.TB, top string) {
+	t.Helper()
+	require.Equal(t, j.before, j.outside(t), "something outside was touched")
+	entries, err := os.ReadDir(j.inner())
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, top, entries[0].Name())
+	root := filepath.Join(j.inner(), top)
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := d.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky), path)
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
+			if to, err := filepath.EvalSymlinks(path); err == nil { // else it leads nowhere
+				require.True(t, to == root || strings.HasPrefix(to, root+"/"), "%s leads to %s", path, to)
+			}
+		case info.Mode().IsRegular():
+			require.EqualValues(t, 1, links(info), "%s is a hard link", path)
+		default:
+			require.True(t, info.IsDir(), "%s: %v", path, info.Mode())
+		}
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+func TestEveryTarUnpacksWhatOpenSaw(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	random := rand.New(rand.NewPCG(1, 2))
+	var accepted, refused, plain int
+	var work struct {
+		Unpack [][2]string `json:"unpack"`
+		Digest []string    `json:"digest"`
+	}
+	var want, names []string
+	jails := map[string]jail{}
+	expect := func(j jail, a *Archive, name string) {
+		jails[j.root] = j
+		work.Digest = append(work.Digest, filepath.Join(j.inner(), a.Top))
+		want, names = append(want, a.Content), append(names, name)
+	}
+	for i := range 600 {
+		base := filepath.Join(root, fmt.Sprint(i))
+		members := oddMembers(random, filepath.Join(root, fmt.Sprint(i), "gnu", "outside", "canary"))
+		path := write(t, gzipped(t, tarOf(members...)))
+		a, err := Open(path)
+		if err != nil {
+			requireInvalid(t, err, "")
+			refused++
+			continue
+		}
+		accepted++
+		require.NoError(t, a.Close())
+		for name, tar := range hostTars() {
+			j := newJail(t, filepath.Join(base, name))
+			unpack(t, tar, path, j.inner())
+			j.requireHarmless(t, a.Top)
+			if name == "busybox" && len(a.Warnings) > 0 { // it knows no pax headers
+				continue
+			}
+			plain++
+			expect(j, a, fmt.Sprintf("%s, archive %d: %+v", name, i, members))
+		}
+		j := newJail(t, filepath.Join(base, "python"))
+		work.Unpack = append(work.Unpack, [2]string{path, j.inner()})
+		expect(j, a, fmt.Sprintf("python, archive %d: %+v", i, members))
+	}
+	require.Greater(t, accepted, 100, "the generator makes too few good archives")
+	require.Greater(t, refused, 50, "the generator makes too few bad archives")
+	require.Greater(t, plain, accepted, "busybox was compared too rarely")
+
+	input, err := json.Marshal(work)
+	require.NoError(t, err)
+	python := exec.CommandContext(t.Context(), "python3", "testdata/extract.py")
+	python.Stdin = bytes.NewReader(input)
+	python.Env = append(os.Environ(), "PYTHONUTF8=1")
+	python.Stderr = os.Stderr
+	out, err := python.Output()
+	require.NoError(t, err)
+	got := strings.Fields(string(out))
+	require.Len(t, got, len(want))
+	for i := range want {
+		assert.Equal(t, want[i], got[i], names[i])
+	}
+	for _, j := range jails {
+		j.requireHarmless(t, "projecta-0.4")
+	}
+}
+
+// oddMembers makes an archive of members that are strange, and in about every
+// second archive hostile: canary is a file that they may aim at.
+func oddMembers(random *rand.Rand, canary string) []member {
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	members := sample()
+	hostile := random.IntN(2) == 0
+	for n := 2 + random.IntN(6); n > 0; n-- {
+		name := in(pick("a", "b", "a/b", "a/c", "b/a", "-rf", "a b", "'$(id)'", `"q"`, "~", "ü/é", "*", "#x", "a/b/c/d", "c/"+strings.Repeat("n", 120)))
+		m := file(name, strings.Repeat(pick("x", "\x00", "\n"), random.IntN(1500)))
+		switch random.IntN(6) {
+		case 0:
+			m = dir(name + pick("", "/"))
+		case 1:
+			m = link(name, pick("a", "./b", "a/", "nowhere", "b//c", ".", "a/b/c"))
+		case 2:
+			m.mode = 0o751
+		}
+		switch random.IntN(3) {
+		case 0:
+			m.long, m.name = m.name, pick("x", "../x", canary)
+		case 1:
+			m.pax = map[string]string{"path": m.name, "mtime": "1.5"}
+			if len(m.name) > 100 {
+				m.name = m.name[:100]
+			}
+		default:
+			if i := strings.LastIndexByte(strings.TrimSuffix(m.name, "/"), '/'); i > 0 && i < len(m.name)-1 {
+				m.prefix, m.name = m.name[:i], m.name[i+1:]
+			}
+		}
+		if hostile && random.IntN(3) == 0 {
+			m = attack(random, m, canary)
+		}
+		members = append(members, m)
+	}
+	return members
+}
+
+// attack turns a harmless member into one that some tar would be fooled by.
+func attack(random *rand.Rand, m member, canary string) member {
+	climb := "../../../outside/canary"
+	evil := member{name: in("evil"), typeflag: '1', link: canary}.header()
+	switch random.IntN(10) {
+	case 0:
+		m.typeflag, m.data, m.link = '0', "", canary
+	case 1:
+		m.typeflag, m.data, m.longLink = '0', "", canary
+	case 2:
+		m.typeflag, m.data, m.pax = '0', evil, map[string]string{"size": "512"}
+		m.sizeField = "00000000000\x00"
+	case 3:
+		m.pax, m.long, m.name, m.prefix = map[string]string{"path": in("x")}, "", climb, ""
+	case 4:
+		m = link(in("a/b"), pick3(random, climb, canary, "c/../../../.."))
+	case 5:
+		m = link(in("up"), pick3(random, ".", "..", "a/b"))
+	case 6:
+		m = file(in("up/"+climb), "hit")
+	case 7:
+		m = file(in("a/b/"+pick3(random, "x", "../x", "../../../y")), "hit")
+	case 8:
+		m.mode |= 0o6000
+	case 9:
+		m.magic, m.prefix = "ustar  \x00", "00000000000"
+	}
+	return m
+}
+
+func pick3(random *rand.Rand, a, b, c string) string { return []string{a, b, c}[random.IntN(3)] }
+
+// FuzzOpen feeds tar streams. What is accepted is unpacked as hosts would do it.
+func FuzzOpen(f *testing.F) {
+	for _, test := range refusals() {
+		if data := tarOf(test.members...); len(data) < 64<<10 {
+			f.Add(data)
+		}
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 20 {
+		f.Add(tarOf(oddMembers(random, "/nonexistent/canary")...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := write(t, gzipped(t, data))
+		a, err := Open(path)
+		if err != nil {
+			requireInvalid(t, err, "")
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		require.NoError(t, a.Close())
+		for name, tar := range hostTars() {
+			root, err := filepath.EvalSymlinks(t.TempDir())
+			require.NoError(t, err)
+			j := newJail(t, filepath.Join(root, name))
+			// Its exit status does not count here: a time stamp that a tar finds
+			// out of range is no danger.
+			args := append(slices.Clone(tar[1:]), "--no-same-owner", "--no-same-permissions", "-xzf", path, "-C", j.inner())
+			_ = exec.CommandContext(t.Context(), tar[0], args...).Run()
+			j.requireHarmless(t, a.Top)
+		}
+	})
+}
