@@ -28,6 +28,21 @@ func supported() algorithms {
 	return algorithms{hostKeys: intersect(order, s.HostKeys), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
+// restrict leaves t only algorithms that kis implements; an empty list becomes
+// all of them, because x/crypto would take one for its own, weaker defaults.
+func (t Target) restrict() Target {
+	have := supported()
+	for _, l := range []struct {
+		list *[]string
+		have []string
+	}{{&t.HostKeyAlgorithms, have.hostKeys}, {&t.KexAlgorithms, have.kex}, {&t.Ciphers, have.ciphers}, {&t.MACs, have.macs}} {
+		if *l.list = intersect(*l.list, l.have); len(*l.list) == 0 {
+			*l.list = l.have
+		}
+	}
+	return t
+}
+
 // intersect keeps the elements of wanted that are in have, in wanted's order.
 func intersect(wanted, have []string) []string {
 	var both []string

@@ -64,6 +64,7 @@ type dialerState struct {
 // before authentication (MaxStartups) is tried three times; nothing after that
 // is ever repeated, because sshd counts failed logins against our address.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
+	t = t.restrict()
 	var via *Client
 	if len(t.Jump) > 0 {
 		j, err := d.jumpTo(ctx, t.Jump[0])

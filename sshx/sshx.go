@@ -84,8 +84,8 @@ type Target struct {
 	StrictHostKeyChecking StrictHostKeyChecking
 
 	// HostKeyAlgorithms, KexAlgorithms, Ciphers and MACs are in order of
-	// preference and hold only what this package implements without SHA-1
-	// signatures.
+	// preference. Dial ignores what it does not implement or what rests on SHA-1
+	// signatures; an empty list means all it has.
 	HostKeyAlgorithms, KexAlgorithms, Ciphers, MACs []string
 
 	// ConnectTimeout bounds the TCP connect; zero: the Dialer's.

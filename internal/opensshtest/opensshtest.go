@@ -1,0 +1,224 @@
+// Package opensshtest starts a real OpenSSH server for tests: its own host keys,
+// its own authorized key, on 127.0.0.1, as the user who runs the tests. It is
+// the judge of what the in-process host of package sshtest only imitates. It
+// never skips: a machine without sshd fails the test that needs it.
+package opensshtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Options describe a Server. The zero value is a usual host.
+type Options struct {
+	// HostKeyTypes are ssh-keygen -t types; none means ed25519.
+	HostKeyTypes []string
+	// Config is appended to sshd_config, line by line. The first value of a
+	// setting wins in sshd, so Overrides go before the defaults.
+	Config []string
+	// Overrides are put in front of the defaults of this package.
+	Overrides []string
+}
+
+// Server is a running sshd. Its fields are set by Start.
+type Server struct {
+	Dir      string   // folder of everything below, removed with the test
+	Addr     string   // 127.0.0.1:port
+	Port     int      // of Addr
+	User     string   // who may log in: the user who runs the tests
+	UserKey  string   // path of a private key that may log in; .pub next to it
+	HostKeys []string // paths of the private host keys, in the order of HostKeyTypes
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// Start starts an sshd and stops it, with all its sessions, at the end of the test.
+func Start(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	sshd := findSSHD(tb)
+	dir := tb.TempDir()
+	me, err := user.Current()
+	require.NoError(tb, err)
+	s := &Server{Dir: dir, User: me.Username, UserKey: filepath.Join(dir, "user_key")}
+	Keygen(tb, s.UserKey, "ed25519")
+	if len(o.HostKeyTypes) == 0 {
+		o.HostKeyTypes = []string{"ed25519"}
+	}
+	for i, typ := range o.HostKeyTypes {
+		key := filepath.Join(dir, fmt.Sprintf("host_%d_%s", i, typ))
+		Keygen(tb, key, typ)
+		s.HostKeys = append(s.HostKeys, key)
+	}
+	// sshd cannot be given port 0 and tell which it got, so another process may
+	// take the port between the look and the use; then the next one is tried.
+	for range 5 {
+		s.Port = freePort(tb)
+		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+		if s.run(tb, sshd, s.config(tb, o)) {
+			return s
+		}
+	}
+	require.FailNow(tb, "sshd does not start", s.Log())
+	return nil
+}
+
+// findSSHD fails the test where there is no sshd: a layer that silently did not
+// run would look like one that passed.
+func findSSHD(tb testing.TB) string {
+	tb.Helper()
+	for _, path := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"} {
+		if _, err := os.Stat(path); err == nil {
+			if os.Geteuid() == 0 { // sshd's privilege separation folder, made by its service
+				require.NoError(tb, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it readable
+			}
+			return path
+		}
+	}
+	require.FailNow(tb, "sshd is missing", "run: make setup")
+	return ""
+}
+
+func (s *Server) config(tb testing.TB, o Options) string {
+	tb.Helper()
+	lines := append([]string{}, o.Overrides...)
+	lines = append(lines,
+		"ListenAddress 127.0.0.1",
+		"Port "+strconv.Itoa(s.Port),
+		"PidFile none",
+		"UsePAM no",
+		"StrictModes no",
+		"PasswordAuthentication no",
+		"KbdInteractiveAuthentication no",
+		"AuthorizedKeysFile "+s.UserKey+".pub",
+		"PermitRootLogin yes",
+		"LogLevel DEBUG1",
+		"Subsystem sftp internal-sftp",
+	)
+	for _, key := range s.HostKeys {
+		lines = append(lines, "HostKey "+key)
+	}
+	lines = append(lines, o.Config...)
+	path := filepath.Join(s.Dir, fmt.Sprintf("sshd_config_%d", s.Port))
+	require.NoError(tb, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	return path
+}
+
+// run starts sshd and waits until it listens; false means that it ended first.
+func (s *Server) run(tb testing.TB, sshd, config string) bool {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the server lives until the test's clean-up
+	cmd := exec.CommandContext(ctx, sshd, "-D", "-e", "-f", config)
+	cmd.WaitDelay = 5 * time.Second
+	stderr, err := cmd.StderrPipe()
+	require.NoError(tb, err)
+	require.NoError(tb, cmd.Start())
+	listening := make(chan struct{})
+	ended := make(chan struct{})
+	go func() { // ends with sshd; the clean-up waits for it
+		defer close(ended)
+		s.collect(stderr, listening)
+	}()
+	stop := func() {
+		cancel()
+		_ = cmd.Wait() // killed, as wanted; it also ends the reading of the log
+		<-ended
+	}
+	select {
+	case <-listening:
+		tb.Cleanup(stop)
+		return true
+	case <-ended:
+		stop()
+		return false
+	}
+}
+
+// collect keeps the log and tells when the server listens.
+func (s *Server) collect(stderr io.Reader, listening chan<- struct{}) {
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		s.mu.Lock()
+		s.log.WriteString(lines.Text() + "\n")
+		s.mu.Unlock()
+		if listening != nil && strings.Contains(lines.Text(), "Server listening on") {
+			close(listening)
+			listening = nil
+		}
+	}
+}
+
+// Log is what sshd has logged so far, at DEBUG1.
+func (s *Server) Log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// HostKeyLine is the known_hosts(5) line of the i-th host key.
+func (s *Server) HostKeyLine(tb testing.TB, i int) string {
+	tb.Helper()
+	return fmt.Sprintf("[127.0.0.1]:%d %s", s.Port, s.PublicHostKey(tb, i))
+}
+
+// PublicHostKey is "type base64" of the i-th host key.
+func (s *Server) PublicHostKey(tb testing.TB, i int) string {
+	tb.Helper()
+	return PublicKey(tb, s.HostKeys[i])
+}
+
+// PublicKey reads "type base64" of the public half of a private key file.
+func PublicKey(tb testing.TB, path string) string {
+	tb.Helper()
+	text, err := os.ReadFile(path + ".pub")
+	require.NoError(tb, err)
+	fields := strings.Fields(string(text))
+	require.GreaterOrEqual(tb, len(fields), 2)
+	return fields[0] + " " + fields[1]
+}
+
+// Keygen makes a key pair without a passphrase unless more arguments say so.
+func Keygen(tb testing.TB, path, typ string, more ...string) {
+	tb.Helper()
+	args := []string{"-q", "-t", typ, "-f", path, "-C", "test"}
+	if typ == "rsa" {
+		args = append(args, "-b", "2048")
+	}
+	if len(more) == 0 {
+		more = []string{"-N", ""}
+	}
+	Run(tb, "ssh-keygen", append(args, more...)...)
+}
+
+// Run runs a program that has to succeed and returns its output.
+func Run(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	path, err := exec.LookPath(name)
+	require.NoError(tb, err, "run: make setup")
+	out, err := exec.CommandContext(tb.Context(), path, args...).CombinedOutput()
+	require.NoError(tb, err, "%s %v: %s", name, args, out)
+	return string(out)
+}
+
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, l.Close()) }()
+	return l.Addr().(*net.TCPAddr).Port
+}

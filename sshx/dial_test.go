@@ -1,0 +1,185 @@
+package sshx_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+func TestDialLogsIn(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	c := dial(t, newDialer(t), targetOf(t, h, k))
+	assert.Equal(t, k.fingerprint(), c.AuthKey())
+	assert.NoError(t, c.Err())
+}
+
+func TestDialTellsRefusedConnections(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+
+	_, err = newDialer(t).Dial(deadline(t), targetAt(addr))
+
+	var e *sshx.DialError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.Equal(t, "web1: connect: "+addr+": connection refused", e.Error())
+}
+
+func TestDialTellsNamesThatDoNotResolve(t *testing.T) {
+	t.Parallel()
+	target := sshx.Target{Name: "web1", HostName: "no-such-host.invalid", Port: 22, User: "deploy"}
+	_, err := newDialer(t).Dial(deadline(t), target)
+	var dns *net.DNSError
+	require.ErrorAs(t, err, &dns)
+	assert.ErrorContains(t, err, `web1: connect: no-such-host.invalid:22: cannot resolve "no-such-host.invalid"`)
+}
+
+func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
+	d := newDialer(t)
+	d.HandshakeTimeout = 50 * time.Millisecond
+
+	_, err := d.Dial(deadline(t), targetOf(t, h))
+
+	var e *sshx.DialError
+	require.ErrorAs(t, err, &e)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, sshx.PhaseHandshake, e.Phase)
+	assert.Equal(t, "web1: handshake: "+h.Addr()+": no answer within 50ms", e.Error())
+}
+
+func TestDialTellsATimeoutWhileLoggingIn(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 2 * time.Second}}, k)
+	d := newDialer(t)
+	d.HandshakeTimeout = 500 * time.Millisecond
+
+	_, err := d.Dial(deadline(t), targetOf(t, h, k))
+
+	var e *sshx.DialError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, sshx.PhaseAuthenticate, e.Phase)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestDialEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := newDialer(t).Dial(ctx, targetOf(t, h))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.ErrorContains(t, err, "interrupted")
+}
+
+func TestDialComesBackWhenTheHostDropsItUnseen(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 2}}, k)
+	dial(t, newDialer(t), targetOf(t, h, k))
+	assert.Equal(t, 3, h.Record().Connections)
+}
+
+func TestDialGivesUpAfterThreeDrops(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
+	_, err := newDialer(t).Dial(deadline(t), targetOf(t, h))
+	assert.ErrorContains(t, err, "the host closed the connection")
+	assert.Equal(t, 3, h.Record().Connections)
+}
+
+func TestDialShowsWhatTheServerSaysInsteadOfSSH(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, greeting, want string
+		connections          int
+	}{
+		{"a ban is final", "Not allowed at this time\r\n", `the server said "Not allowed at this time"`, 1},
+		{"too many at once is tried again", "Exceeded MaxStartups\r\n", `the server said "Exceeded MaxStartups"`, 3},
+		{"control characters are harmless", "\x1b]0;owned\x07\r\n", `the server said ".]0;owned."`, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Greeting: c.greeting}})
+			_, err := newDialer(t).Dial(deadline(t), targetOf(t, h))
+			assert.ErrorContains(t, err, c.want)
+			assert.Equal(t, c.connections, h.Record().Connections)
+		})
+	}
+}
+
+func TestDialNeverRepeatsARefusedLogin(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{}, newKey(t))
+	_, err := newDialer(t).Dial(deadline(t), targetOf(t, h, newKey(t)))
+	var e *sshx.AuthError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, 1, h.Record().Connections)
+}
+
+func TestDialBoundsParallelHandshakes(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var now, most atomic.Int32
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				// Held for a moment, so that dials without a limit would meet.
+				// The count goes down before the client can know.
+				for n := now.Add(1); n > most.Load(); {
+					most.Store(n)
+				}
+				<-time.After(20 * time.Millisecond)
+				now.Add(-1)
+				_, _ = io.WriteString(c, "Not allowed at this time\r\n")
+				_ = c.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	d := newDialer(t)
+	d.Limit = 2
+
+	var dials sync.WaitGroup
+	for range 8 {
+		dials.Go(func() {
+			_, err := d.Dial(deadline(t), targetAt(l.Addr().String()))
+			assert.Error(t, err)
+		})
+	}
+	dials.Wait()
+	assert.EqualValues(t, 2, most.Load())
+}
+
+func TestDialErrorsUnwrap(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	require.ErrorIs(t, &sshx.DialError{Err: cause}, cause)
+	require.ErrorIs(t, &sshx.JumpError{Err: cause}, cause)
+	require.ErrorIs(t, &sshx.AuthError{Err: cause}, cause)
+}

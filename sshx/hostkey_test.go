@@ -1,0 +1,198 @@
+package sshx_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// refusedHostKey dials h, which has to be refused, and checks that not one
+// authentication request went out, not even the method none.
+func refusedHostKey(t *testing.T, h *sshtest.Host, target sshx.Target) *sshx.HostKeyError {
+	t.Helper()
+	_, err := newDialer(t).Dial(deadline(t), target)
+	var e *sshx.HostKeyError
+	require.ErrorAs(t, err, &e)
+	require.Empty(t, h.Record().Auths)
+	require.Equal(t, 1, h.Record().Connections)
+	return e
+}
+
+func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	for _, mode := range []sshx.StrictHostKeyChecking{"", sshx.StrictAsk, sshx.StrictYes} {
+		h := startHost(t, sshtest.Options{Password: "secret"}, k)
+		target := targetOf(t, h, k)
+		target.UserKnownHostsFiles = []string{filepath.Join(t.TempDir(), "missing")}
+		target.StrictHostKeyChecking = mode
+		p := &person{answers: []string{"yes"}}
+
+		e := refusedHostKey(t, h, target)
+
+		assert.Equal(t, sshx.HostKeyUnknown, e.Kind)
+		assert.Equal(t, ssh.FingerprintSHA256(h.HostKey()), e.Fingerprint)
+		assert.Equal(t, "ssh-ed25519", e.KeyType)
+		assert.Equal(t, h.KnownHostsLine(), e.Line)
+		assert.Contains(t, e.Error(), e.Fingerprint)
+		assert.Contains(t, e.Error(), "run `ssh web1` once")
+		assert.Empty(t, p.questions())
+	}
+}
+
+func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
+	t.Parallel()
+	k, other := newKey(t), newKey(t)
+	for _, mode := range []sshx.StrictHostKeyChecking{sshx.StrictAsk, sshx.StrictYes, sshx.StrictAcceptNew} {
+		h := startHost(t, sshtest.Options{Password: "secret"}, k)
+		target := targetOf(t, h, k)
+		target.StrictHostKeyChecking = mode
+		file := knownHosts(t, "# comment", knownhosts.Line([]string{h.Addr()}, other.signer.PublicKey()))
+		target.UserKnownHostsFiles = []string{file}
+
+		e := refusedHostKey(t, h, target)
+
+		assert.Equal(t, sshx.HostKeyChanged, e.Kind)
+		require.Equal(t, []sshx.KnownKey{{Fingerprint: other.fingerprint(), KeyType: "ssh-ed25519", File: file, Line: 2}}, e.Known)
+		assert.Contains(t, e.Error(), e.Fingerprint)
+		assert.Contains(t, e.Error(), other.fingerprint())
+		assert.Contains(t, e.Error(), file+":2")
+		assert.NotContains(t, e.Error(), "ssh-keygen -R")
+		require.Error(t, e.Accept())
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.NotContains(t, string(text), strings.Fields(h.KnownHostsLine())[2])
+	}
+}
+
+func TestRevokedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * "+string(ssh.MarshalAuthorizedKey(h.HostKey())))}
+	e := refusedHostKey(t, h, target)
+	assert.Equal(t, sshx.HostKeyRevoked, e.Kind)
+	assert.Contains(t, e.Error(), target.UserKnownHostsFiles[0]+":2")
+}
+
+func TestUnreadableRevokedLineFailsClosed(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * ssh-mldsa44-ed25519@openssh.com AAAA")}
+	e := refusedHostKey(t, h, target)
+	assert.Equal(t, sshx.HostKeyRevoked, e.Kind)
+}
+
+func TestPinnedHostKeyNeedsNoKnownHosts(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.UserKnownHostsFiles = nil
+	target.HostKey = ssh.FingerprintSHA256(h.HostKey())
+	dial(t, newDialer(t), target)
+}
+
+func TestPinnedHostKeyOutweighsKnownHosts(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.HostKey = newKey(t).fingerprint()
+	e := refusedHostKey(t, h, target)
+	assert.Equal(t, sshx.HostKeyChanged, e.Kind)
+	assert.Contains(t, e.Error(), target.HostKey+" (pinned)")
+}
+
+func TestAcceptNewWritesTheKeyOnce(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	file := filepath.Join(t.TempDir(), "ssh", "known_hosts")
+	target.UserKnownHostsFiles = []string{file}
+	target.StrictHostKeyChecking = sshx.StrictAcceptNew
+	d := newDialer(t)
+
+	dial(t, d, target)
+	dial(t, d, target)
+
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, h.KnownHostsLine()+"\n", string(text))
+	info, err := os.Stat(filepath.Dir(file))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestAcceptMakesAnUnknownKeyKnown(t *testing.T) {
+	t.Parallel()
+	for _, hashed := range []bool{false, true} {
+		k := newKey(t)
+		h := startHost(t, sshtest.Options{}, k)
+		target := targetOf(t, h, k)
+		file := filepath.Join(t.TempDir(), "known_hosts")
+		require.NoError(t, os.WriteFile(file, []byte("# no line end"), 0o600))
+		target.UserKnownHostsFiles, target.HashKnownHosts = []string{file}, hashed
+
+		require.NoError(t, refusedHostKey(t, h, target).Accept())
+
+		dial(t, newDialer(t), target)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, hashed, strings.Contains(string(text), "\n|1|"))
+		assert.Equal(t, 2, strings.Count(string(text), "\n"))
+	}
+}
+
+func TestBadKnownHostsLinesAreLeftOutWithOneWarning(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	file := knownHosts(t, "web9 ssh-mldsa44-ed25519@openssh.com AAAA", h.KnownHostsLine())
+	target.UserKnownHostsFiles = []string{file}
+	var warnings []string
+	d := newDialer(t)
+	d.Warn = func(w string) { warnings = append(warnings, w) }
+	dial(t, d, target)
+	dial(t, d, target)
+	require.Len(t, warnings, 1)
+	assert.Contains(t, warnings[0], file+":1: ignored")
+}
+
+func TestKnownHostsThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{})
+	target := targetOf(t, h)
+	target.UserKnownHostsFiles = []string{t.TempDir()}
+	_, err := newDialer(t).Dial(deadline(t), target)
+	require.ErrorContains(t, err, "web1: known hosts: ")
+	assert.Zero(t, h.Record().Connections)
+}
+
+// A host with several keys shows the one that known_hosts has, whatever the
+// order of preference; otherwise a good host would look like an attack.
+func TestTheHostIsAskedForTheKeyThatIsKnown(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	ed, ec, rsaKey := newKey(t).signer, newECDSA(t), newRSA(t)
+	h := startHost(t, sshtest.Options{HostKeys: []ssh.Signer{ed, ec, rsaKey}}, k)
+	for _, s := range []ssh.Signer{ed, ec, rsaKey} {
+		target := targetOf(t, h, k)
+		target.UserKnownHostsFiles = []string{knownHosts(t, knownhosts.Line([]string{h.Addr()}, s.PublicKey()))}
+		dial(t, newDialer(t), target)
+	}
+}
