@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Terminal bool // a person can be asked: input and errors are a terminal
+	Color    bool // output is a terminal
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// app is what every command is given: the streams and the global flags.
+type app struct {
+	streams
+	inventoryPath  string
+	hosts          string
+	forks          int
+	output         string
+	yes            bool
+	quiet, verbose bool
+	color          string
+	sshConfig      string
+	timeout        time.Duration
+	connectTimeout time.Duration
+
+	signals *signals
+}
+
+// run is kis: it returns the exit status. exit ends the process at once, for the second signal.
+func run(ctx context.Context, args []string, s streams, exit func(int)) (status int) {
+	a := &app{streams: s}
+	defer func() {
+		if bug := recover(); bug != nil {
+			_, _ = fmt.Fprintf(s.Err, "kis: bug: %v\n%s\nplease report this; nothing is said about the hosts: kis status\n", bug, debug.Stack())
+			status = 1
+		}
+	}()
+	ctx, a.signals = catchSignals(ctx, s.Err, exit)
+	defer a.signals.stop()
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return a.fail(err)
+	}
+	return 0
+}
+
+// outcome is the end of a command that has contacted hosts: everything is said already, the status is left.
+type outcome struct{ status int }
+
+func (o outcome) Error() string { return fmt.Sprintf("exit status %d", o.status) }
+
+// hinted is an error with a line that can be pasted or followed.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// fail says why a command ended before any host was contacted, and returns the exit status for it.
+func (a *app) fail(err error) int {
+	var done outcome
+	if errors.As(err, &done) {
+		return done.status
+	}
+	status := 2
+	if errors.Is(err, context.Canceled) {
+		status, err = fleet.Interrupted.Exit(), errors.New("interrupted; no host was contacted")
+	}
+	var with hinted
+	hint := ""
+	if errors.As(err, &with) {
+		hint = with.hint
+	}
+	if a.output == outputJSON {
+		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint})
+		return status
+	}
+	_, _ = fmt.Fprintf(a.Err, "kis: %s\n", clean(err.Error()))
+	for line := range strings.Lines(hint) {
+		_, _ = fmt.Fprintf(a.Err, "  hint: %s\n", clean(strings.TrimRight(line, "\n")))
+	}
+	return status
+}
+
+// load reads the inventory that the flags, the environment or the folder name.
+func (a *app) load() (*inventory.Inventory, error) {
+	path := a.inventoryPath
+	if path == "" {
+		path = os.Getenv("KIS_INVENTORY")
+	}
+	if path == "" {
+		here, err := os.Getwd()
+		if err != nil {
+			return nil, err
+		}
+		if path, err = inventory.Find(here); err != nil {
+			return nil, err
+		}
+	}
+	return inventory.Load(path)
+}
+
+// stage reads one stage and the hosts of it that --hosts leaves.
+func (a *app) stage(inv *inventory.Inventory, name string) (inventory.Stage, []inventory.Host, bool, error) {
+	stage, err := inv.Stage(name)
+	if err != nil {
+		return inventory.Stage{}, nil, false, err
+	}
+	all, err := inv.Select(name, "")
+	if err != nil {
+		return inventory.Stage{}, nil, false, err
+	}
+	hosts, err := inv.Select(name, a.hosts)
+	return stage, hosts, len(hosts) < len(all), err
+}
+
+// fleet is how hosts are reached, by the flags. Close the dialer after use.
+func (a *app) fleet(inv *inventory.Inventory, emit func(fleet.Event)) *fleet.Fleet {
+	dialer := &sshx.Dialer{ConnectTimeout: a.connectTimeout, Prompt: a.prompt(), Warn: func(text string) {
+		emit(fleet.Event{Type: fleet.TypeNotice, Time: time.Now(), Message: text})
+	}}
+	return &fleet.Fleet{
+		Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(),
+		Forks: a.forks, Timeout: a.timeout, Emit: emit, Who: who(),
+	}
+}
+
+// who names the person at this machine, for locks and journals.
+func who() string {
+	name, machine := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		machine = h
+	}
+	return name + "@" + machine
+}
+
+// noArguments, one and two are cobra's checks with words that name what is missing.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return usageError(cmd, fmt.Errorf("%s is missing", names[len(args)]))
+		}
+		if len(args) > len(names) {
+			return usageError(cmd, fmt.Errorf("unexpected argument %q", args[len(names)]))
+		}
+		return nil
+	}
+}
+
+// atMost is arguments with the last names optional.
+func atMost(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return usageError(cmd, fmt.Errorf("unexpected argument %q", args[len(names)]))
+		}
+		return nil
+	}
+}
+
+func usageError(cmd *cobra.Command, err error) error {
+	return hinted{error: err, hint: "usage: " + cmd.UseLine() + "\nsee: " + cmd.CommandPath() + " --help"}
+}
+
+// relative is path as seen from the current folder, when that is shorter.
+func relative(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if short, err := filepath.Rel(here, path); err == nil && len(short) < len(path) {
+		return short
+	}
+	return path
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func newList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "list [stage]",
+		Short:             "Show the packages, how old and how large they are, what links them and where they are missing",
+		Long:              `List asks every host for its packages. It changes nothing. It exits with 5 when a host cannot be asked.`,
+		GroupID:           "look",
+		Args:              atMost("stage"),
+		ValidArgsFunction: a.completeStage,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.list(cmd.Context(), args) },
+	}
+}
+
+// listed is one package over all hosts.
+type listed struct {
+	Package  string    `json:"package"`
+	Created  time.Time `json:"created,omitzero"` // on the first host
+	Size     int64     `json:"size"`             // bytes, on the first host
+	By       string    `json:"by,omitempty"`
+	Git      string    `json:"git,omitempty"`
+	LinkedBy []string  `json:"linked_by,omitempty"` // stages
+	Hosts    []string  `json:"hosts"`               // where it is sealed
+	Missing  []string  `json:"missing,omitempty"`
+	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
+}
+
+func (a *app) list(ctx context.Context, args []string) error {
+	stages, looks, err := a.look(ctx, args)
+	if err != nil {
+		return err
+	}
+	hosts := hostNames(stages)
+	packages := collect(hosts, looks)
+	if a.output == outputJSON {
+		for _, p := range packages {
+			writeJSON(a.Out, map[string]any{"type": "package", "schema": fleet.Schema, "package": p})
+		}
+	} else {
+		a.printPackages(packages)
+	}
+	return a.unreached(hosts, looks)
+}
+
+func hostNames(stages []asked) []string {
+	var names []string
+	for _, s := range stages {
+		for _, h := range s.hosts {
+			if !slices.Contains(names, h.Name) {
+				names = append(names, h.Name)
+			}
+		}
+	}
+	return names
+}
+
+// collect turns hosts with packages into packages with hosts, newest first.
+func collect(hosts []string, looks map[string]fleet.Look) []*listed {
+	found := map[string]*listed{}
+	var all []*listed
+	for _, h := range hosts {
+		for _, there := range looks[h].State.Packages {
+			name := there.Name.String()
+			p := found[name]
+			if p == nil {
+				p = &listed{Package: name}
+				found[name], all = p, append(all, p)
+			}
+			p.add(h, there)
+		}
+		for _, s := range looks[h].State.Stages {
+			if p := found[s.Linked]; p != nil && !slices.Contains(p.LinkedBy, s.Stage) {
+				p.LinkedBy = append(p.LinkedBy, s.Stage)
+			}
+		}
+	}
+	for _, p := range all {
+		for _, h := range hosts {
+			if looks[h].Failure == nil && !slices.Contains(p.Hosts, h) && !slices.Contains(p.Unsealed, h) {
+				p.Missing = append(p.Missing, h)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(x, y *listed) int { return y.Created.Compare(x.Created) })
+	return all
+}
+
+func (p *listed) add(host string, there remote.InstalledPackage) {
+	if there.State != remote.Sealed {
+		p.Unsealed = append(p.Unsealed, host)
+		return
+	}
+	p.Hosts = append(p.Hosts, host)
+	if p.Created.IsZero() {
+		p.Created, p.Size, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.By, there.Receipt.Git
+	}
+}
+
+func (a *app) printPackages(packages []*listed) {
+	if len(packages) == 0 {
+		_, _ = fmt.Fprintln(a.Out, "no packages")
+		return
+	}
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	for _, p := range packages {
+		created := "unsealed"
+		if !p.Created.IsZero() {
+			created = p.Created.Local().Format(time.DateTime)
+		}
+		var notes []string
+		if len(p.LinkedBy) > 0 {
+			notes = append(notes, "linked by "+strings.Join(p.LinkedBy, ", "))
+		}
+		if len(p.Missing) > 0 {
+			notes = append(notes, "missing on "+list(p.Missing, 4))
+		}
+		if len(p.Unsealed) > 0 {
+			notes = append(notes, "incomplete on "+list(p.Unsealed, 4))
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clean(p.Package), created, size(p.Size), clean(strings.Join(notes, "; ")))
+	}
+	_ = w.Flush()
+}
+
+// unreached says which hosts could not be asked; the answer is incomplete then, and the exit status says so.
+func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
+	var failures []fleet.Failure
+	for _, h := range hosts {
+		if f := looks[h].Failure; f != nil {
+			failures = append(failures, *f)
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	if a.output == outputJSON {
+		writeJSON(a.Out, map[string]any{"type": "error", "exit": fleet.Split.Exit(), "failures": failures})
+	} else {
+		v := newTextView(a)
+		for _, b := range fold(failures) {
+			v.failure(b)
+		}
+		_, _ = fmt.Fprintf(a.Err, "kis: %d of %d hosts could not be asked\n", len(failures), len(hosts))
+	}
+	return outcome{status: fleet.Split.Exit()}
+}

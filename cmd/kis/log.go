@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func newLog(a *app) *cobra.Command {
+	most := 20
+	cmd := &cobra.Command{
+		Use:   "log <stage>",
+		Short: "Show who linked what, when, and how it ended",
+		Long: `Log reads the stage's journal on every host and shows the newest runs, newest first, with the hosts where each ended in the same way.
+It changes nothing. It exits with 5 when a host cannot be asked.`,
+		GroupID:           "look",
+		Args:              arguments("the stage"),
+		ValidArgsFunction: a.completeStage,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.log(cmd.Context(), args, most) },
+	}
+	cmd.Flags().IntVarP(&most, "number", "n", most, "show so many runs")
+	return cmd
+}
+
+// logged is one run as the journals tell it.
+type logged struct {
+	Run    string              `json:"run"`
+	At     time.Time           `json:"at"`
+	Op     string              `json:"op"`
+	From   string              `json:"from,omitempty"`
+	To     string              `json:"to"`
+	By     string              `json:"by"`
+	Git    string              `json:"git,omitempty"`
+	Scope  string              `json:"scope"`
+	Skew   float64             `json:"skew,omitempty"`
+	Result map[string][]string `json:"result"` // how it ended → hosts
+}
+
+func (a *app) log(ctx context.Context, args []string, most int) error {
+	stages, looks, err := a.look(ctx, args)
+	if err != nil {
+		return err
+	}
+	hosts := hostNames(stages)
+	runs := a.runs(stages[0].name, hosts, looks)
+	if len(runs) > most {
+		runs = runs[:most]
+	}
+	if a.output == outputJSON {
+		for _, r := range runs {
+			writeJSON(a.Out, map[string]any{"type": "run", "schema": fleet.Schema, "run": r})
+		}
+	} else {
+		a.printRuns(runs, len(hosts))
+	}
+	return a.unreached(hosts, looks)
+}
+
+// runs gathers the journals' lines by run, newest run first.
+func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []*logged {
+	found := map[string]*logged{}
+	var all []*logged
+	for _, h := range hosts {
+		last := map[string]string{}
+		var order []string
+		for _, e := range entries(stage, looks[h]) {
+			r := found[e.Run]
+			if r == nil {
+				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Git: e.Git, Scope: e.Scope, Result: map[string][]string{}}
+				found[e.Run], all = r, append(all, r)
+			}
+			r.Skew = max(r.Skew, e.Skew)
+			if last[e.Run] == "" {
+				order = append(order, e.Run)
+			}
+			last[e.Run] = e.Event
+		}
+		for _, run := range order {
+			result := found[run].Result
+			result[last[run]] = append(result[last[run]], h)
+		}
+	}
+	slices.SortStableFunc(all, func(x, y *logged) int { return y.At.Compare(x.At) })
+	return all
+}
+
+func entries(stage string, look fleet.Look) []remote.Entry {
+	for _, s := range look.State.Stages {
+		if s.Stage == stage {
+			return remote.ParseJournal(s.Lines).Entries
+		}
+	}
+	return nil
+}
+
+func (a *app) printRuns(runs []*logged, hosts int) {
+	if len(runs) == 0 {
+		_, _ = fmt.Fprintln(a.Out, "nothing was ever linked")
+		return
+	}
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	for _, r := range runs {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(time.DateTime), clean(r.Op), orNone(r.From), orNone(r.To), clean(r.By), resultText(r, hosts))
+	}
+	_ = w.Flush()
+}
+
+func resultText(r *logged, hosts int) string {
+	var parts []string
+	for _, event := range []string{"confirmed", "linked", "unconfirmed", "reverted", "aborted", "armed"} {
+		if on := r.Result[event]; len(on) == hosts {
+			parts = append(parts, event)
+		} else if len(on) > 0 {
+			parts = append(parts, event+" on "+list(on, 4))
+		}
+	}
+	if r.Git != "" {
+		parts = append(parts, "git "+clean(r.Git))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// pushOptions are the flags of push.
+type pushOptions struct {
+	sdist  string
+	noLink bool
+	dryRun bool
+}
+
+func newPush(a *app) *cobra.Command {
+	var o pushOptions
+	cmd := &cobra.Command{
+		Use:   "push <stage>",
+		Short: "Build, upload, install and verify on every host; then link on all at once",
+		Long: `Push builds the source distribution of the project beside the inventory, installs it as a package on every host of the stage, verifies
+it, and links the stage to it on all hosts at the same moment, only if every host is ready.
+
+A package that is installed with the same content is not built again: pushing to a second stage, or again after a failure, takes a
+moment. The same version with other content is refused, because packages are never changed.
+
+Examples:
+  kis push staging
+  kis push production --hosts web1,web2
+  kis push staging --sdist dist/projecta-0.4.tar.gz
+  kis push production --no-link       # prepare now, link later: kis push production
+  kis push production --dry-run`,
+		GroupID:           "change",
+		Args:              arguments("the stage"),
+		ValidArgsFunction: a.completeStage,
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), a, args[0]) },
+	}
+	cmd.Flags().StringVar(&o.sdist, "sdist", "", "push this source distribution `file` instead of building one")
+	cmd.Flags().BoolVar(&o.noLink, "no-link", false, "stop at the barrier, with everything prepared")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check laptop and hosts for real, print the plan, change nothing")
+	return cmd
+}
+
+func (o pushOptions) run(ctx context.Context, a *app, name string) error {
+	inv, err := a.load()
+	if err != nil {
+		return err
+	}
+	stage, hosts, subset, err := a.stage(inv, name)
+	if err != nil {
+		return err
+	}
+	recipe, err := fleet.NewRecipe(inv.Install(), inv.Dir())
+	if err != nil {
+		return fmt.Errorf("%s: %w", relative(inv.Path()), err)
+	}
+	v := a.view()
+	archive, err := o.archive(ctx, inv, v)
+	if err != nil {
+		return err
+	}
+	defer archive.Close() //nolint:errcheck // only read
+	v.archive(archive)
+	plan := fleet.Plan{
+		Op: fleet.Push, Stage: stage, Hosts: hosts, Subset: subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
+	}
+	if o.sdist == "" {
+		plan.Git = gitRevision(ctx, inv.Dir())
+	}
+	return a.carryOut(ctx, inv, plan, v)
+}
+
+// archive builds the source distribution, or opens the one that was named.
+func (o pushOptions) archive(ctx context.Context, inv *inventory.Inventory, v view) (*sdist.Archive, error) {
+	if o.sdist != "" {
+		return sdist.Open(o.sdist)
+	}
+	return sdist.Build(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
+}
+
+// carryOut runs a plan with its log and its view.
+func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet.Plan, v view) error {
+	log, err := openRunLog(time.Now(), string(plan.Op)+"-"+plan.Stage.Name)
+	if err != nil {
+		return hinted{error: fmt.Errorf("the log of the run: %w", err), hint: "kis keeps a log of every run; set XDG_STATE_HOME to a folder it can write"}
+	}
+	defer log.Close() //nolint:errcheck // the log must not change the outcome
+	f := a.fleet(inv, func(e fleet.Event) {
+		a.signals.follow(e)
+		log.event(e)
+		v.event(e)
+	})
+	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	report := f.Run(ctx, plan)
+	v.report(report, relativeToHome(log.path))
+	if report.Exit != 0 {
+		return outcome{status: report.Exit}
+	}
+	return nil
+}
+
+// follow notes when the links are being switched.
+func (s *signals) follow(e fleet.Event) {
+	switch {
+	case e.Type == fleet.TypeStep && e.Step == fleet.StepLink && e.State == fleet.Started:
+		s.switching.Store(true)
+	case e.Type == fleet.TypeReport:
+		s.switching.Store(false)
+	}
+}
+
+func relativeToHome(path string) string {
+	home, err := os.UserHomeDir()
+	if err == nil && len(path) > len(home) && path[:len(home)] == home {
+		return "~" + path[len(home):]
+	}
+	return path
+}

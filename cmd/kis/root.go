@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+const outputText, outputJSON = "text", "json"
+
+const rootLong = `kis deploys Python applications by push over SSH.
+
+It builds the source distribution here, uploads it to every host of the stage, builds a package with its own environment there, and
+verifies it. Only when every host is ready are the stage's links switched, on all hosts at the same moment. Old packages stay, so that
+a roll-back is one command and takes a moment.
+
+Nothing has to be installed on a host: sshd, a POSIX sh, tar and python3 (3.8 or newer, with venv) are enough.
+Try it without any host:  kis demo`
+
+// exitStatus stands in the help of every command: these are promises.
+const exitStatus = `
+Exit status:
+    0  every targeted host is verified on what was asked (or was already)
+    1  a bug in kis; nothing is asserted
+    2  usage, inventory or local build error: no host was contacted
+    3  aborted before link: every stage link is as it was
+    4  failed at or after link and rolled back: every host is verified on its previous package
+    5  hosts differ or are unknown: the table says which; see kis status
+    6  another run holds the lock: nothing changed
+  130  interrupted before link, as 3
+`
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kis",
+		Short:         "Deploy Python applications by push over SSH",
+		Long:          rootLong,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.inventoryPath, "inventory", "i", "", "the inventory `file` (default: inventory.yaml or .yml, searched upwards; or $KIS_INVENTORY)")
+	flags.StringVarP(&a.hosts, "hosts", "l", "", "narrow the hosts: `pattern` such as web1,web2  web*  web[01:04]  @group  !web9")
+	flags.IntVarP(&a.forks, "forks", "f", 0, "hosts that prepare at the same time (default 64)")
+	flags.StringVarP(&a.output, "output", "o", outputText, "output format: text or json (one event per line)")
+	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to every question")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print the result only")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print the output of every step as it comes")
+	flags.StringVar(&a.color, "color", "auto", "color the output: auto, always or never")
+	flags.StringVar(&a.sshConfig, "ssh-config", "", "the ssh_config `file` (default: yours and the system's)")
+	flags.DurationVar(&a.timeout, "timeout", 0, "longest time for one step on a host (default 15m)")
+	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "longest time for a TCP connection (default 10s, or ConnectTimeout of ssh_config)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
+	root.SetFlagErrorFunc(usageError)
+	root.SetHelpCommandGroupID("other")
+	root.SetCompletionCommandGroupID("other")
+	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "look", Title: "Look, and change nothing:"},
+		&cobra.Group{ID: "other", Title: "Other:"})
+	root.AddCommand(newPush(a), newRollback(a), newLink(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a), newDemo(a), newVersion(a))
+	root.SuggestionsMinimumDistance = 2
+	for _, c := range root.Commands() {
+		c.Long += "\n" + exitStatus
+	}
+	root.Long += "\n" + exitStatus
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("there is no command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return hinted{error: err, hint: "did you mean: kis " + near[0]}
+	}
+	return hinted{error: err, hint: "see: kis help"}
+}
+
+// checkFlags looks at the global flags once, before any command runs.
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	switch {
+	case a.output != outputText && a.output != outputJSON:
+		given := a.output
+		a.output = outputText
+		return usageError(cmd, fmt.Errorf("--output is text or json, not %q", given))
+	case a.color != "auto" && a.color != "always" && a.color != "never":
+		return usageError(cmd, fmt.Errorf("--color is auto, always or never, not %q", a.color))
+	case a.forks < 0 || a.timeout < 0 || a.connectTimeout < 0:
+		return usageError(cmd, fmt.Errorf("--forks, --timeout and --connect-timeout are not negative"))
+	case cmd.Flags().Changed("hosts") && a.hosts == "":
+		return usageError(cmd, fmt.Errorf("--hosts is empty"))
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+func newStatus(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [stage]",
+		Short: "Show what is linked where, since when and by whom",
+		Long: `Status asks every host what its stages are linked to, and says whether the hosts agree, whether a run was interrupted, and whether
+something was changed by other hands. It changes nothing. It exits with 5 when hosts differ or cannot be asked.`,
+		GroupID:           "look",
+		Args:              atMost("stage"),
+		ValidArgsFunction: a.completeStage,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.status(cmd.Context(), args)
+		},
+	}
+}
+
+// asked is a stage with its hosts.
+type asked struct {
+	name  string
+	hosts []inventory.Host
+}
+
+// stages are the stages a command is about: the one that was named, or all. union are their hosts, each once.
+func (a *app) stages(inv *inventory.Inventory, args []string) (stages []asked, union []inventory.Host, err error) {
+	names := args
+	if len(names) == 0 {
+		names = inv.StageNames()
+	}
+	seen := map[string]bool{}
+	for _, name := range names {
+		_, hosts, _, err := a.stage(inv, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		stages = append(stages, asked{name, hosts})
+		for _, h := range hosts {
+			if !seen[h.Name] {
+				seen[h.Name], union = true, append(union, h)
+			}
+		}
+	}
+	return stages, union, nil
+}
+
+// look asks all hosts of the stages.
+func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]fleet.Look, error) {
+	inv, err := a.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	stages, union, err := a.stages(inv, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := a.fleet(inv, a.view().event)
+	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	looks := map[string]fleet.Look{}
+	for _, l := range f.Look(ctx, union) {
+		looks[l.Host] = l
+	}
+	return stages, looks, ctx.Err()
+}
+
+func (a *app) status(ctx context.Context, args []string) error {
+	stages, looks, err := a.look(ctx, args)
+	if err != nil {
+		return err
+	}
+	code := 0
+	for i, s := range stages {
+		judged := fleet.Judge(s.name, s.hosts, looks)
+		if judged.Verdict != fleet.Uniform && judged.Verdict != fleet.Subset && judged.Verdict != fleet.Unconfirmed {
+			code = fleet.Split.Exit()
+		}
+		if a.output == outputJSON {
+			writeJSON(a.Out, map[string]any{"type": "status", "schema": fleet.Schema, "status": judged})
+			continue
+		}
+		if i > 0 {
+			_, _ = fmt.Fprintln(a.Out)
+		}
+		a.printStage(judged)
+	}
+	if code != 0 {
+		return outcome{status: code}
+	}
+	return nil
+}
+
+// verdictText explains a verdict, and how to mend it.
+func verdictText(s fleet.StageLook) (text, hint string) {
+	switch s.Verdict {
+	case fleet.Uniform:
+		return "the same on all hosts", ""
+	case fleet.Subset:
+		return "hosts differ, because a run was narrowed by --hosts", "make them the same: kis push " + s.Stage
+	case fleet.Unconfirmed:
+		return "the same on all hosts, but the last run did not come to its end", "finish it: run the same command again"
+	case fleet.Torn:
+		return "hosts differ, because a run did not come to its end", "forward: kis push " + s.Stage + "; or back: kis rollback " + s.Stage + " --to PACKAGE"
+	case fleet.Drift:
+		return "something is not as kis left it", "put it right: kis push " + s.Stage
+	case fleet.Unreachable:
+		return "not known on all hosts", ""
+	}
+	return string(s.Verdict), ""
+}
+
+func (a *app) printStage(s fleet.StageLook) {
+	text, hint := verdictText(s)
+	paint := a.painter()
+	color := paint.good
+	if s.Verdict != fleet.Uniform {
+		color = paint.warn
+	}
+	_, _ = fmt.Fprintf(a.Out, "%s: %s\n", paint.strong(s.Stage), color(text))
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	for _, h := range s.Hosts {
+		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(h.Host), linkedText(h), strings.Join(remarks(h), "; "))
+	}
+	_ = w.Flush()
+	if hint != "" {
+		_, _ = fmt.Fprintf(a.Out, "  hint: %s\n", hint)
+	}
+}
+
+func linkedText(h fleet.Standing) string {
+	if !h.Known {
+		return "unknown"
+	}
+	return orNone(h.Linked)
+}
+
+// remarks are what is worth knowing about one host, beside the package.
+func remarks(h fleet.Standing) []string {
+	var out []string
+	if h.Failure != nil {
+		return []string{clean(string(h.Failure.Step) + ": " + h.Failure.Message)}
+	}
+	if !h.Since.IsZero() {
+		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(time.DateTime), clean(h.By)))
+	}
+	if h.Drift != "" {
+		out = append(out, "drift: "+clean(h.Drift))
+	}
+	if e := h.Interrupted; e != nil {
+		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.At.Local().Format(time.DateTime)))
+	}
+	if h.Holder != nil {
+		out = append(out, fmt.Sprintf("%s is at work (%s)", clean(h.Holder.Who), clean(h.Holder.What)))
+	}
+	return out
+}

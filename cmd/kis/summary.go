@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// block is one failure that several hosts have in common.
+type block struct {
+	hosts   []string
+	failure fleet.Failure
+}
+
+// fold puts failures that read the same into one block, in the order of their first host.
+func fold(failures []fleet.Failure) []block {
+	var blocks []block
+	for _, f := range failures {
+		at := slices.IndexFunc(blocks, func(b block) bool {
+			return b.failure.Step == f.Step && b.failure.State == f.State && b.failure.Message == f.Message && slices.Equal(b.failure.Tail, f.Tail)
+		})
+		if at < 0 {
+			blocks = append(blocks, block{failure: f})
+			at = len(blocks) - 1
+		}
+		if !slices.Contains(blocks[at].hosts, f.Host) {
+			blocks[at].hosts = append(blocks[at].hosts, f.Host)
+		}
+	}
+	return blocks
+}
+
+// summary is the one sentence at the end: what is true now.
+func summary(r fleet.Report) string {
+	hosts := fmt.Sprintf("%d hosts", len(r.Hosts))
+	if len(r.Hosts) == 1 {
+		hosts = "1 host"
+	}
+	took := seconds(r.Seconds)
+	switch r.Outcome {
+	case fleet.Succeeded:
+		return succeeded(r, hosts, took)
+	case fleet.Aborted:
+		return fmt.Sprintf("aborted before link: no stage link was changed (%s of %s ready)", ready(r), hosts)
+	case fleet.RolledBack:
+		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before", r.Stage, hosts)
+	case fleet.Split:
+		return fmt.Sprintf("%s is not the same on all hosts, or not known:", r.Stage)
+	case fleet.Locked:
+		return "locked by another run: nothing was changed"
+	case fleet.Interrupted:
+		return "interrupted before link: no stage link was changed"
+	}
+	return string(r.Outcome)
+}
+
+func succeeded(r fleet.Report, hosts, took string) string {
+	switch {
+	case r.Op == fleet.Check:
+		return fmt.Sprintf("%s is ready for a push on %s", r.Stage, hosts)
+	case r.DryRun:
+		return fmt.Sprintf("dry run: %s of %s to %s on %s would do this; nothing was changed", r.Op, r.Package, r.Stage, hosts)
+	case r.NoLink:
+		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, r.Package)
+	case r.Already:
+		return fmt.Sprintf("%s is linked to %s on %s already: nothing to do (%s)", r.Stage, r.Package, hosts, took)
+	}
+	skew := ""
+	if r.Skew != nil {
+		skew = fmt.Sprintf(", all within %.1f ms ± %.1f", r.Skew.Seconds*1000, r.Skew.Error*1000)
+	}
+	return fmt.Sprintf("%s is linked to %s on %s (%s%s)", r.Stage, r.Package, hosts, took, skew)
+}
+
+func ready(r fleet.Report) string {
+	n := 0
+	for _, h := range r.Hosts {
+		if h.Ready {
+			n++
+		}
+	}
+	return fmt.Sprint(n)
+}
+
+// nextCommands are what a person would run next.
+func nextCommands(r fleet.Report) []string {
+	if r.Outcome != fleet.Split {
+		return nil
+	}
+	next := []string{"kis status " + r.Stage, fmt.Sprintf("kis link %s %s    # forward, everywhere", r.Stage, r.Package)}
+	var before []string
+	for _, h := range r.Hosts {
+		if h.Was != "" && !slices.Contains(before, h.Was) {
+			before = append(before, h.Was)
+		}
+	}
+	if len(before) == 1 {
+		next = append(next, fmt.Sprintf("kis rollback %s --to %s    # back, everywhere", r.Stage, strings.TrimSpace(before[0])))
+	}
+	return next
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sdist"
+)
+
+// view shows a run. The text view may use only what the JSON view prints.
+type view interface {
+	say(sentence string)              // something about this machine's own work
+	buildLog() io.Writer              // where the output of the build goes
+	archive(a *sdist.Archive)         // the source distribution is there
+	event(e fleet.Event)              // one at a time, in order
+	report(r fleet.Report, log string) // the end; log is where the run's log is
+}
+
+var (
+	_ view = (*jsonView)(nil)
+	_ view = (*textView)(nil)
+)
+
+func (a *app) view() view {
+	if a.output == outputJSON {
+		return &jsonView{out: a.Out}
+	}
+	return newTextView(a)
+}
+
+// jsonView prints every event as one line of JSON, and nothing else.
+type jsonView struct{ out io.Writer }
+
+func (v *jsonView) say(sentence string) {
+	writeJSON(v.out, map[string]any{"type": "notice", "message": sentence})
+}
+
+func (v *jsonView) buildLog() io.Writer { return io.Discard }
+
+func (v *jsonView) archive(a *sdist.Archive) {
+	writeJSON(v.out, map[string]any{
+		"type": "sdist", "schema": fleet.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
+		"bytes": a.Size, "files": a.Files, "warnings": append([]string{}, a.Warnings...),
+	})
+}
+
+func (v *jsonView) event(e fleet.Event) { writeJSON(v.out, e) }
+
+func (v *jsonView) report(fleet.Report, string) {} // the report is the last event
+
+// writeJSON writes one line. An output that is closed or full must not change what happens on the hosts, so errors end here.
+func writeJSON(w io.Writer, value any) {
+	line, err := json.Marshal(value)
+	if err != nil {
+		return
+	}
+	_, _ = w.Write(append(line, '\n'))
+}
