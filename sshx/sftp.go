@@ -1,12 +1,9 @@
 package sshx
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -75,68 +72,4 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 // bytes of length, draft-ietf-secsh-filexfer-02 4) from anything else.
 func isVersionPacket(b []byte) bool {
 	return len(b) < 5 || b[0] == 0 && b[1] == 0 && b[4] == 2
-}
-
-// bridge stands between the sftp package and the session. That package waits in
-// Close until its reader ends, and its writers wait for the channel's window;
-// on a stalled connection neither would return before the keep-alives give up.
-// Pipes can be closed at once.
-type bridge struct {
-	*io.PipeReader // what the server says
-	toServer       *io.PipeWriter
-
-	mu    sync.Mutex
-	first []byte
-}
-
-func (c *Client) bridge(sess *ssh.Session, in io.WriteCloser, out io.Reader) *bridge {
-	reader, fromServer := io.Pipe()
-	fromClient, writer := io.Pipe()
-	b := &bridge{PipeReader: reader, toServer: writer}
-	c.owned.Go(func() {
-		_, err := io.Copy(in, fromClient)
-		_ = fromClient.CloseWithError(orEOF(err))
-		_ = sess.Close()
-	})
-	c.owned.Go(func() {
-		_, err := io.Copy(fromServer, io.TeeReader(out, (*firstWriter)(b)))
-		_ = fromServer.CloseWithError(orEOF(err))
-		// A server that ended will take nothing more either.
-		_ = fromClient.CloseWithError(orEOF(err))
-	})
-	return b
-}
-
-func orEOF(err error) error {
-	if err == nil || errors.Is(err, io.ErrClosedPipe) {
-		return io.EOF
-	}
-	return err
-}
-
-func (b *bridge) Write(p []byte) (int, error) { return b.toServer.Write(p) }
-
-// Close ends both directions at once; the session follows when it can.
-func (b *bridge) Close() error {
-	_ = b.toServer.Close()
-	return b.PipeReader.Close()
-}
-
-func (b *bridge) seen() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.first)
-}
-
-// firstWriter keeps the first bytes for the error message.
-type firstWriter bridge
-
-func (f *firstWriter) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	const enough = 80
-	if n := enough - len(f.first); n > 0 {
-		f.first = append(f.first, p[:min(n, len(p))]...)
-	}
-	return len(p), nil
 }

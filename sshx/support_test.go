@@ -201,3 +201,8 @@ func (p *person) slowly(t testing.TB, wait time.Duration) sshx.Prompt {
 		return p.prompt(ctx, question, echo)
 	}
 }
+
+// tick is a second; tests wait for ten of them at most.
+const tick = time.Second
+
+func fingerprintOf(h *sshtest.Host) string { return ssh.FingerprintSHA256(h.HostKey()) }

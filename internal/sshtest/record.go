@@ -28,6 +28,7 @@ type Record struct {
 	Requests    []string // types of the requests on sessions: exec, subsystem, pty-req, …
 	Globals     []string // types of global requests: keep-alives, forwards
 	Execs       []string // command lines
+	Closed      int      // channels that have ended
 	Opened      []Opened // answers to Faults.OpenChannels
 }
 

@@ -36,7 +36,10 @@ func (h *Host) serve(c net.Conn) {
 	}
 	for ch := range channels {
 		h.record.add(func(r *Record) { r.Channels = append(r.Channels, ch.ChannelType()) })
-		owned.Go(func() { h.channel(ch) })
+		owned.Go(func() {
+			h.channel(ch)
+			h.record.add(func(r *Record) { r.Closed++ })
+		})
 	}
 }
 

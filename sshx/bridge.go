@@ -1,0 +1,115 @@
+package sshx
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// bridge stands between the sftp package and the session, so that closing takes
+// effect at once. The sftp package holds a lock while it writes, which Close
+// needs too, and Close waits until the reader ends; on a stalled host neither
+// would come to an end before the keep-alives give up.
+//
+// Writes therefore never wait: they go to a queue. It stays small by itself,
+// because the sftp package sends no more than 64 requests of 32 KiB ahead of
+// their answers.
+type bridge struct {
+	*io.PipeReader // what the server says
+
+	mu     sync.Mutex
+	filled *sync.Cond
+	queue  []byte
+	closed bool
+	first  []byte // of what the server said, for messages
+}
+
+func (c *Client) bridge(sess *ssh.Session, in io.Writer, out io.Reader) *bridge {
+	reader, fromServer := io.Pipe()
+	b := &bridge{PipeReader: reader}
+	b.filled = sync.NewCond(&b.mu)
+	c.owned.Go(func() {
+		b.pump(in)
+		_ = sess.Close()
+	})
+	c.owned.Go(func() {
+		_, err := io.Copy(fromServer, io.TeeReader(out, (*firstWriter)(b)))
+		if err == nil || errors.Is(err, io.ErrClosedPipe) {
+			err = io.EOF
+		}
+		_ = fromServer.CloseWithError(err)
+		b.stop() // a server that has ended takes nothing more either
+	})
+	return b
+}
+
+// Write queues p for the server.
+func (b *bridge) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, io.ErrClosedPipe
+	}
+	b.queue = append(b.queue, p...)
+	b.filled.Signal()
+	return len(p), nil
+}
+
+// pump sends what is queued until the bridge is closed or the channel ends.
+func (b *bridge) pump(in io.Writer) {
+	defer b.stop()
+	var sending []byte
+	for {
+		b.mu.Lock()
+		for len(b.queue) == 0 && !b.closed {
+			b.filled.Wait()
+		}
+		if b.closed {
+			b.mu.Unlock()
+			return
+		}
+		sending, b.queue = b.queue, sending[:0]
+		b.mu.Unlock()
+		if _, err := in.Write(sending); err != nil {
+			return
+		}
+	}
+}
+
+// Close ends both directions at once; the session follows when it can. What is
+// queued and not sent is dropped: nobody waits for its answer any more.
+func (b *bridge) Close() error {
+	b.stop()
+	return b.PipeReader.Close()
+}
+
+func (b *bridge) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.queue = nil
+	b.filled.Signal()
+}
+
+func (b *bridge) seen() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.first)
+}
+
+// firstWriter keeps the first bytes for messages.
+type firstWriter bridge
+
+// Write never fails.
+func (f *firstWriter) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	const enough = 80
+	if n := enough - len(f.first); n > 0 {
+		f.first = append(f.first, p[:min(n, len(p))]...)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,234 @@
+package sshx_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// connect gives a client of a host with the options.
+func connect(t *testing.T, o sshtest.Options) (*sshtest.Host, *sshx.Client) {
+	t.Helper()
+	k := newKey(t)
+	h := startHost(t, o, k)
+	return h, dial(t, newDialer(t), targetOf(t, h, k))
+}
+
+// connectThrough gives a client of a host behind a proxy.
+func connectThrough(t *testing.T, o sshtest.Options, change func(*sshx.Target)) (*sshtest.Proxy, *sshx.Client) {
+	t.Helper()
+	k := newKey(t)
+	h := startHost(t, o, k)
+	p, err := sshtest.NewProxy(h.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	target := targetOf(t, h, k)
+	target.Port = p.Port()
+	target.HostKeyAlias = "alias"
+	target.UserKnownHostsFiles = []string{knownHosts(t, "alias "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
+	if change != nil {
+		change(&target)
+	}
+	return p, dial(t, newDialer(t), target)
+}
+
+// sh runs the commands on a shell's standard input, so that the command line
+// stays plain.
+func sh(t *testing.T, c *sshx.Client, script string) (stdout, stderr string, err error) {
+	t.Helper()
+	p, err := c.Start(deadline(t), "exec /bin/sh -s")
+	require.NoError(t, err)
+	_, err = io.WriteString(p.Stdin, script)
+	require.NoError(t, err)
+	require.NoError(t, p.Stdin.Close())
+	out, err := io.ReadAll(p.Stdout)
+	require.NoError(t, err)
+	errs, err := io.ReadAll(p.Stderr)
+	require.NoError(t, err)
+	return string(out), string(errs), p.Wait()
+}
+
+func TestStartRunsACommandWithItsStreams(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	h, c := connect(t, sshtest.Options{Home: home, Env: []string{"PATH=/usr/bin:/bin", "COLOR=red"}})
+	out, errs, err := sh(t, c, `echo $COLOR; pwd; echo oops >&2`)
+	require.NoError(t, err)
+	real, err := filepath.EvalSymlinks(home)
+	require.NoError(t, err)
+	assert.Equal(t, "red\n"+real+"\n", out)
+	assert.Equal(t, "oops\n", errs)
+	assert.Equal(t, []string{"exec /bin/sh -s"}, h.Record().Execs)
+	assert.Equal(t, []string{"exec"}, h.Record().Requests)
+}
+
+func TestWaitTellsHowAProcessEnded(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{})
+	for script, want := range map[string]*sshx.ExitError{
+		"exit 3":                     {Status: 3},
+		"/no/such/program":           {Status: 127},
+		"kill -TERM $$; :":           {Status: 143, Signal: "TERM"},
+		"exec /bin/sh -c 'exit 255'": {Status: 255},
+	} {
+		_, _, err := sh(t, c, script)
+		var exit *sshx.ExitError
+		require.ErrorAs(t, err, &exit, script)
+		assert.Equal(t, want, exit, script)
+	}
+}
+
+func TestStartRefusesCommandsThatShellsReadDifferently(t *testing.T) {
+	t.Parallel()
+	h, c := connect(t, sshtest.Options{})
+	for _, command := range []string{
+		"", "echo 'x'", "a;b", "a|b", "a&b", "a>b", "$HOME", "`id`", "a\nb", "~/x", "a*", "a?", "{a,b}", "!x", "a\\b", "é", "a\x00b", "[a]", "(a)", "#x", "%1", "^a",
+	} {
+		_, err := c.Start(deadline(t), command)
+		require.ErrorIs(t, err, sshx.ErrCommand, "%q", command)
+	}
+	assert.Empty(t, h.Record().Channels)
+}
+
+func TestAProcessWithoutExitStatusHasNoOutcome(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{NoExitStatus: true}})
+	_, _, err := sh(t, c, "exit 0")
+	require.ErrorIs(t, err, sshx.ErrNoExitStatus)
+	require.NotErrorIs(t, err, sshx.ErrConnectionLost)
+}
+
+func TestACutConnectionIsNoExitStatus(t *testing.T) {
+	t.Parallel()
+	proxy, c := connectThrough(t, sshtest.Options{}, nil)
+	p, err := c.Start(deadline(t), "cat")
+	require.NoError(t, err)
+	proxy.Cut()
+	err = p.Wait()
+	require.ErrorIs(t, err, sshx.ErrConnectionLost)
+	require.NotErrorIs(t, err, sshx.ErrNoExitStatus)
+	<-c.Done()
+	require.ErrorIs(t, c.Err(), sshx.ErrConnectionLost)
+	_, err = c.Start(deadline(t), "true")
+	require.ErrorIs(t, err, sshx.ErrConnectionLost)
+	_, err = c.SFTP(deadline(t))
+	require.ErrorIs(t, err, sshx.ErrConnectionLost)
+}
+
+func TestCloseIsNotALoss(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{})
+	require.NoError(t, c.Close())
+	<-c.Done()
+	require.NoError(t, c.Err())
+	require.NoError(t, c.Close())
+}
+
+// A process that ignores the end of its input sees a closed pipe instead of
+// being killed, which is what sshd does and what remote steps have to expect.
+func TestClosingAProcessClosesItsPipes(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	_, c := connect(t, sshtest.Options{Home: home})
+	p, err := c.Start(deadline(t), "exec /bin/sh -s")
+	require.NoError(t, err)
+	_, err = io.WriteString(p.Stdin, "echo ready\nread line || echo end-of-file > seen\nread line || exit 0\n")
+	require.NoError(t, err)
+	ready := make([]byte, 6)
+	_, err = io.ReadFull(p.Stdout, ready)
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+	require.NoError(t, p.Close())
+	require.Eventually(t, func() bool {
+		found, err := filepath.Glob(filepath.Join(home, "seen"))
+		return err == nil && len(found) == 1
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+func TestStartEndsWithItsContextWhenTheHostDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{SilentExec: true}})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.Start(ctx, "true")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestRefusedSessionsNameMaxSessions(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{RefuseSessions: true}})
+	_, err := c.Start(deadline(t), "true")
+	require.ErrorContains(t, err, "MaxSessions")
+	_, err = c.SFTP(deadline(t))
+	require.ErrorContains(t, err, "MaxSessions")
+}
+
+func TestAHostThatStopsAnsweringIsNoticed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		faults sshtest.Faults
+		stall  bool
+	}{
+		{"a cable is pulled", sshtest.Faults{}, true},
+		{"keep-alives are ignored", sshtest.Faults{IgnoreKeepAlive: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			proxy, client := connectThrough(t, sshtest.Options{Faults: c.faults}, func(target *sshx.Target) {
+				target.ServerAliveInterval, target.ServerAliveCountMax = 50*time.Millisecond, 3
+			})
+			p, err := client.Start(deadline(t), "cat")
+			require.NoError(t, err)
+			if c.stall {
+				proxy.Stall()
+			}
+			require.ErrorIs(t, p.Wait(), sshx.ErrConnectionLost)
+			<-client.Done()
+			require.ErrorIs(t, client.Err(), sshx.ErrUnresponsive)
+		})
+	}
+}
+
+func TestAnAnsweringHostIsKept(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.ServerAliveInterval, target.ServerAliveCountMax = 200*time.Millisecond, 3
+	c := dial(t, newDialer(t), target)
+	require.Eventually(t, func() bool { return len(h.Record().Globals) >= 5 }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, c.Err())
+	assert.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
+}
+
+func TestChannelsThatTheHostOpensAreRejected(t *testing.T) {
+	t.Parallel()
+	types := []string{"auth-agent@openssh.com", "x11", "forwarded-tcpip", "forwarded-streamlocal@openssh.com", "direct-tcpip", "session"}
+	h, c := connect(t, sshtest.Options{Faults: sshtest.Faults{OpenChannels: types}})
+	require.Eventually(t, func() bool { return len(h.Record().Opened) == len(types) }, 10*time.Second, 5*time.Millisecond)
+	for _, o := range h.Record().Opened {
+		assert.False(t, o.Accepted, o.Type)
+	}
+	_, _, err := sh(t, c, "exit 0")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"session"}, h.Record().Channels)
+	assert.Equal(t, []string{"exec"}, h.Record().Requests)
+	assert.Empty(t, h.Record().Globals)
+}
+
+func TestExitErrorsAreReadable(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "exit status 3", (&sshx.ExitError{Status: 3}).Error())
+	assert.Equal(t, "killed by signal KILL", fmt.Sprint(&sshx.ExitError{Status: 137, Signal: "KILL"}))
+}

@@ -1,0 +1,144 @@
+package sshx_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+func TestHostsShareOneConnectionToTheirJumpHost(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	jump := targetOf(t, bastion, k)
+	jump.Name = "bastion"
+	d := newDialer(t)
+	var dials sync.WaitGroup
+	for range 6 {
+		h := startHost(t, sshtest.Options{}, k)
+		target := targetOf(t, h, k)
+		target.Jump = []sshx.Target{jump}
+		dials.Go(func() {
+			c, err := d.Dial(deadline(t), target)
+			if assert.NoError(t, err) {
+				assert.Equal(t, 1, h.Record().Connections)
+				assert.NoError(t, c.Close())
+			}
+		})
+	}
+	dials.Wait()
+	r := bastion.Record()
+	assert.Equal(t, 1, r.Connections)
+	assert.Len(t, r.Channels, 6)
+	assert.Subset(t, []string{"direct-tcpip"}, r.Channels)
+}
+
+func TestAJumpHostIsCheckedUnderItsOwnName(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	h := startHost(t, sshtest.Options{}, k)
+	jump := targetOf(t, bastion, k)
+	jump.Name = "bastion"
+	jump.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine())} // knows the target only
+	target := targetOf(t, h, k)
+	target.Jump = []sshx.Target{jump}
+
+	_, err := newDialer(t).Dial(deadline(t), target)
+
+	var via *sshx.JumpError
+	require.ErrorAs(t, err, &via)
+	assert.Equal(t, "bastion", via.Name)
+	var e *sshx.HostKeyError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, "bastion", e.Host)
+	assert.Zero(t, h.Record().Connections)
+}
+
+func TestTheTargetsHostKeyIsCheckedThroughTheJumpHost(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.UserKnownHostsFiles = nil
+	target.Jump = []sshx.Target{targetOf(t, bastion, k)}
+	e := refusedHostKey(t, h, target)
+	assert.Equal(t, sshx.HostKeyUnknown, e.Kind)
+}
+
+func TestAllHostsBehindADeadJumpHostGetOneError(t *testing.T) {
+	t.Parallel()
+	bastion := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
+	jump := targetOf(t, bastion)
+	jump.Name = "bastion"
+	d := newDialer(t)
+	errs := make([]error, 4)
+	var dials sync.WaitGroup
+	for i := range errs {
+		target := targetAt("127.0.0.1:1")
+		target.Jump = []sshx.Target{jump}
+		dials.Go(func() { _, errs[i] = d.Dial(deadline(t), target) })
+	}
+	dials.Wait()
+	assert.Equal(t, 3, bastion.Record().Connections)
+	for _, err := range errs {
+		assert.Same(t, errs[0], err)
+	}
+	assert.ErrorContains(t, errs[0], "jump host bastion: handshake")
+}
+
+func TestAHostThatTheJumpHostCannotReachIsNamed(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	jump := targetOf(t, bastion, k)
+	jump.Name = "bastion"
+	target := targetAt("127.0.0.1:1")
+	target.Jump = []sshx.Target{jump}
+	_, err := newDialer(t).Dial(deadline(t), target)
+	var e *sshx.DialError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, sshx.PhaseConnect, e.Phase)
+	assert.ErrorContains(t, err, "web1: connect: 127.0.0.1:1 through bastion: the jump host could not connect: ")
+}
+
+func TestALostJumpHostIsDialedAgain(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	proxy, err := sshtest.NewProxy(bastion.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	jump := targetOf(t, bastion, k)
+	jump.Port = proxy.Port()
+	jump.HostKey = fingerprintOf(bastion)
+	h := startHost(t, sshtest.Options{}, k)
+	target := targetOf(t, h, k)
+	target.Jump = []sshx.Target{jump}
+	d := newDialer(t)
+	c := dial(t, d, target)
+
+	proxy.Cut()
+
+	<-c.Done()
+	require.ErrorIs(t, c.Err(), sshx.ErrConnectionLost)
+	require.Eventually(t, func() bool {
+		c, err := d.Dial(deadline(t), target)
+		return err == nil && c.Close() == nil
+	}, 10*tick, tick/100)
+	assert.Equal(t, 2, bastion.Record().Connections)
+}
+
+func TestMoreThanOneJumpHostIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	target := targetAt("127.0.0.1:1")
+	target.Jump = []sshx.Target{{Name: "b", Jump: []sshx.Target{{Name: "c"}}}}
+	_, err := newDialer(t).Dial(deadline(t), target)
+	require.ErrorIs(t, err, sshx.ErrUnsupported)
+}
