@@ -125,7 +125,7 @@ func TestEveryTarUnpacksWhatOpenSaw(t *testing.T) {
 		work.Digest = append(work.Digest, filepath.Join(j.inner(), a.Top))
 		want, names = append(want, a.Content), append(names, name)
 	}
-	for i := range 600 {
+	for i := range 400 {
 		base := filepath.Join(root, fmt.Sprint(i))
 		members := oddMembers(random, filepath.Join(root, fmt.Sprint(i), "gnu", "outside", "canary"))
 		path := write(t, gzipped(t, tarOf(members...)))
@@ -180,7 +180,7 @@ func oddMembers(random *rand.Rand, canary string) []member {
 	members := sample()
 	hostile := random.IntN(2) == 0
 	for n := 2 + random.IntN(6); n > 0; n-- {
-		name := in(pick("a", "b", "a/b", "a/c", "b/a", "-rf", "a b", "'$(id)'", `"q"`, "~", "ü/é", "*", "#x", "a/b/c/d", "c/"+strings.Repeat("n", 120)))
+		name := in(pick("a", "b", "a/b", "a/c", "b/a", "-rf", "a b", "'$(id)'", `"q"`, "~", "ü/é", "d", "e/f", "g/h/i", "j", "k l/m", "o;p", "q/r", "s", "t&u", "v/w", "-x/-y", "*", "#x", "a/b/c/d", "c/"+strings.Repeat("n", 120)))
 		m := file(name, strings.Repeat(pick("x", "\x00", "\n"), random.IntN(1500)))
 		switch random.IntN(6) {
 		case 0:
@@ -255,7 +255,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(tarOf(oddMembers(random, "/nonexistent/canary")...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := write(t, gzipped(t, data))
+		path := write(t, gzipped(t, repaired(data)))
 		a, err := Open(path)
 		if err != nil {
 			requireInvalid(t, err, "")
@@ -274,4 +274,27 @@ func FuzzOpen(f *testing.F) {
 			j.requireHarmless(t, a.Top)
 		}
 	})
+}
+
+// repaired corrects the checksums and the end of a tar stream, without which
+// next to nothing that the fuzzer thinks of would be looked at.
+func repaired(data []byte) []byte {
+	data = slices.Clone(data)
+	for at := int64(0); at+blockSize <= int64(len(data)); {
+		block := data[at : at+blockSize]
+		at += blockSize
+		if [blockSize]byte(block) == [blockSize]byte{} {
+			break
+		}
+		copy(block[148:156], "        ")
+		sum := 0
+		for _, c := range block {
+			sum += int(c)
+		}
+		copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
+		if size, err := octal(block[124:136]); err == nil && size < 1<<30 {
+			at += (size + blockSize - 1) / blockSize * blockSize
+		}
+	}
+	return append(data, make([]byte, 2*blockSize+(blockSize-len(data)%blockSize)%blockSize)...)
 }

@@ -1,11 +1,8 @@
 package sdist
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,26 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// bomb writes an archive that ends with so many zero bytes.
-func bomb(t *testing.T, zeros int64) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "projecta-0.4.tar.gz")
-	file, err := os.Create(path)
-	require.NoError(t, err)
-	zip, err := gzip.NewWriterLevel(file, gzip.BestSpeed)
-	require.NoError(t, err)
-	_, err = zip.Write(tarOf(sample()...))
-	require.NoError(t, err)
-	block := make([]byte, 1<<20)
-	for range zeros / int64(len(block)) {
-		_, err = zip.Write(block)
-		require.NoError(t, err)
-	}
-	require.NoError(t, zip.Close())
-	require.NoError(t, file.Close())
-	return path
-}
 
 func TestContentDigestIsTheDocumentedOne(t *testing.T) {
 	t.Parallel()

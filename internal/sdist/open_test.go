@@ -6,10 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -178,21 +176,6 @@ func TestOpenAcceptsPaddingAtTheEnd(t *testing.T) {
 	t.Parallel()
 	_, err := Open(write(t, gzipped(t, append(tarOf(sample()...), make([]byte, 10240)...))))
 	require.NoError(t, err)
-}
-
-func TestOpenRefusesWhatIsNoFile(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	fifo := filepath.Join(folder, "fifo")
-	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
-
-	_, err := Open(filepath.Join(folder, "missing"))
-	requireInvalid(t, err, filepath.Join(folder, "missing")+": stat: no such file or directory")
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	_, err = Open(folder)
-	requireInvalid(t, err, "is a folder: name the .tar.gz")
-	_, err = Open(fifo) // must not wait for a writer
-	requireInvalid(t, err, "fifo: is not a regular file")
 }
 
 func TestErrorsQuoteStrangeNames(t *testing.T) {

@@ -66,8 +66,8 @@ type runner struct {
 }
 
 // run runs the command to its end, with its output going to the log. It returns
-// a *BuildError with Command, Tail, Hint and Err when that fails or ctx ends; in
-// either case no process of the command's group is left when it returns.
+// a *BuildError with Command, Tail, Hint and Err when that fails or ctx ends. In
+// any case what is left of the command's process group is killed then.
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	out := &tail{log: r.log}
@@ -75,9 +75,7 @@ func (r runner) run(ctx context.Context, c command) error {
 	cmd.WaitDelay = r.grace
 	ownGroup(cmd)
 	err := cmd.Run()
-	if ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay) {
-		killGroup(cmd) // what ignored TERM, or was left in the background with our pipe
-	}
+	killGroup(cmd) // what ignored TERM, or was left in the background
 	switch {
 	case ctx.Err() != nil && err != nil:
 		err = context.Cause(ctx)
