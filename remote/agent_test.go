@@ -70,7 +70,7 @@ func TestAgentChecksAnEmptyRepository(t *testing.T) {
 	facts, err := agent.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Build: true, NeedBytes: 1})
 	require.NoError(t, err)
 	require.Empty(t, facts.Problems)
-	require.Equal(t, "", facts.Stage.Linked)
+	require.Empty(t, facts.Stage.Linked)
 	require.Positive(t, facts.Space.Bytes)
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)

@@ -28,7 +28,7 @@ func nullable(link string) any {
 // word comes within the given time.
 func (a *Agent) Arm(ctx context.Context, l Link, within time.Duration) error {
 	args := map[string]any{
-		"stage": l.Stage.String(), "run": l.Run, "op": l.Op, "expected": nullable(l.From), "to": l.To.String(), "seconds": within.Seconds(), "note": l.Note,
+		"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "seconds": within.Seconds(), "note": l.Note,
 	}
 	return a.call(ctx, "arm", args, nil, nil)
 }
@@ -89,7 +89,7 @@ func (a *Agent) relink(ctx context.Context, op, run string) (Switched, error) {
 // Resume takes a switch up that another agent has made: one of this run whose connection was lost, or one of a run that died before it
 // confirmed. It needs the stage's lock, and the stage to be linked to l.To.
 func (a *Agent) Resume(ctx context.Context, l Link) error {
-	args := map[string]any{"stage": l.Stage.String(), "run": l.Run, "op": l.Op, "expected": nullable(l.From), "to": l.To.String(), "note": l.Note}
+	args := map[string]any{"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "note": l.Note}
 	return a.call(ctx, "resume", args, nil, nil)
 }
 

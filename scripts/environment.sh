@@ -1,14 +1,14 @@
 # environment.sh PACKAGE PYTHON PIP MODE REQUIREMENTS HASHED WHEELS — build the companion environment PACKAGE/.venv.
-# PYTHON is the interpreter, PIP the wheel of the pip that comes with it, MODE editable or regular. REQUIREMENTS is a file or empty,
+# PYTHON is the interpreter, PIP the folder of the pip that comes with it, MODE editable or regular. REQUIREMENTS is a file or empty,
 # HASHED is "hashed" when every requirement in it carries hashes, WHEELS a folder of wheels or empty: with it no index is asked.
 # The environment has no pip of its own: it is not changed after this, and without pip it is made in a fiftieth of the time.
 # Killed at any line it leaves a folder without receipt, which the next run removes.
 pip() {
-	"$python" "$pip_wheel/pip" --no-color "$@"
+	"$python" "$pip_folder/pip" --no-color "$@"
 }
 
 main() {
-	package=$1 base=$2 pip_wheel=$3 mode=$4 requirements=$5 hashed=$6 wheels=$7
+	package=$1 base=$2 pip_folder=$3 mode=$4 requirements=$5 hashed=$6 wheels=$7
 	python=$package/.venv/bin/python
 	"$base" -I -m venv --without-pip "$package/.venv" ||
 		die "python could not make a virtual environment" "on Debian and Ubuntu: apt install python3-venv"

@@ -1,12 +1,12 @@
 # verify.sh PACKAGE PIP NAME IMPORTS — the checks every package must pass: its requirements fit together, and it imports.
-# PIP is the wheel of pip, or empty: then only the import is checked. NAME is the distribution's name, IMPORTS the text of imports.py.
+# PIP is the folder of pip, or empty: then only the import is checked. NAME is the distribution's name, IMPORTS the text of imports.py.
 # Writes nothing, so that a sealed package can be verified again.
 main() {
-	package=$1 pip_wheel=$2 name=$3 imports=$4
+	package=$1 pip_folder=$2 name=$3 imports=$4
 	python=$package/.venv/bin/python
 	"$python" -I -B -c 0 || die "the environment's python does not run" "was python on this host upgraded? push a new version"
-	if [ -n "$pip_wheel" ]; then
-		"$python" -B "$pip_wheel/pip" --no-color check || die "the environment lacks something, or holds what does not fit together"
+	if [ -n "$pip_folder" ]; then
+		"$python" -B "$pip_folder/pip" --no-color check || die "the environment lacks something, or holds what does not fit together"
 	fi
 	"$python" -I -B -c "$imports" "$name" || die "the application does not import"
 	record finished verify

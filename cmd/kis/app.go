@@ -44,7 +44,8 @@ type app struct {
 	timeout        time.Duration
 	connectTimeout time.Duration
 
-	signals *signals
+	stateFolder string // "" is the user's; the demo has its own
+	signals     *signals
 }
 
 // run is kis: it returns the exit status. exit ends the process at once, for the second signal.
@@ -58,11 +59,16 @@ func run(ctx context.Context, args []string, s streams, exit func(int)) (status 
 	}()
 	ctx, a.signals = catchSignals(ctx, s.Err, exit)
 	defer a.signals.stop()
+	return execute(ctx, a, args)
+}
+
+// execute runs one command line.
+func execute(ctx context.Context, a *app, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetIn(s.In)
-	root.SetOut(s.Out)
-	root.SetErr(s.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return a.fail(err)
 	}

@@ -87,7 +87,7 @@ func (o pushOptions) archive(ctx context.Context, inv *inventory.Inventory, v vi
 
 // carryOut runs a plan with its log and its view.
 func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet.Plan, v view) error {
-	log, err := openRunLog(time.Now(), string(plan.Op)+"-"+plan.Stage.Name)
+	log, err := a.openRunLog(time.Now(), string(plan.Op)+"-"+plan.Stage.Name)
 	if err != nil {
 		return hinted{error: fmt.Errorf("the log of the run: %w", err), hint: "kis keeps a log of every run; set XDG_STATE_HOME to a folder it can write"}
 	}

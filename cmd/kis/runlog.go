@@ -21,8 +21,11 @@ type runLog struct {
 	file *os.File
 }
 
-// stateFolder is $XDG_STATE_HOME/kis, or what stands for it.
-func stateFolder() (string, error) {
+// state is the folder for what kis remembers on this machine: $XDG_STATE_HOME/kis, or what stands for it.
+func (a *app) state() (string, error) {
+	if a.stateFolder != "" {
+		return a.stateFolder, nil
+	}
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
 		return filepath.Join(state, "kis"), nil
 	}
@@ -34,8 +37,8 @@ func stateFolder() (string, error) {
 }
 
 // openRunLog starts a log. It is opened before any host is contacted, because a run without a record could not be explained later.
-func openRunLog(now time.Time, name string) (*runLog, error) {
-	state, err := stateFolder()
+func (a *app) openRunLog(now time.Time, name string) (*runLog, error) {
+	state, err := a.state()
 	if err != nil {
 		return nil, err
 	}

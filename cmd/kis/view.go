@@ -10,10 +10,10 @@ import (
 
 // view shows a run. The text view may use only what the JSON view prints.
 type view interface {
-	say(sentence string)              // something about this machine's own work
-	buildLog() io.Writer              // where the output of the build goes
-	archive(a *sdist.Archive)         // the source distribution is there
-	event(e fleet.Event)              // one at a time, in order
+	say(sentence string)               // something about this machine's own work
+	buildLog() io.Writer               // where the output of the build goes
+	archive(a *sdist.Archive)          // the source distribution is there
+	event(e fleet.Event)               // one at a time, in order
 	report(r fleet.Report, log string) // the end; log is where the run's log is
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// errInterrupted is the cause of a context that the user has cancelled.
+// errInterrupted is the cause of a context that the user has ended.
 var errInterrupted = errors.New("interrupted")
 
 // failure makes of an error what is reported. An error that is not known for a refusal is unknown: nothing is guessed.

@@ -35,6 +35,7 @@ const (
 	Push     Op = "push"
 	Rollback Op = "rollback"
 	Relink   Op = "link"
+	Check    Op = "check" // look only, as a push would first
 )
 
 // Plan is what a run shall do. It is a value; nothing in it changes while it is carried out.
@@ -81,7 +82,7 @@ func (f *Fleet) now() time.Time {
 	return time.Now()
 }
 
-// Run carries a plan out and reports. Cancelling ctx before the links are switched aborts the run with nothing changed; after that it has no
+// Run carries a plan out and reports. When ctx ends before the links are switched, the run aborts with nothing changed; after that it has no
 // effect, because a fleet must not be left split: the run finishes or takes the switch back. Every conversation is closed at the end.
 func (f *Fleet) Run(ctx context.Context, p Plan) Report {
 	r := newRun(f, p)

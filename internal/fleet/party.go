@@ -16,7 +16,7 @@ func newTransaction(r *run) *transaction {
 	}
 	t.note = r.note()
 	for _, m := range r.members {
-		if p := m.party(t); p != nil {
+		if p := m.party(); p != nil {
 			t.parties = append(t.parties, p)
 		}
 	}
@@ -41,7 +41,7 @@ func (r *run) note() map[string]any {
 }
 
 // party is this host's part in the switch, or nil when it has been linked and confirmed before and there is nothing to do.
-func (m *member) party(t *transaction) *party {
+func (m *member) party() *party {
 	p := &party{name: m.host.Name, from: m.facts.Stage.Linked, agent: m.conn.agent, linked: m.facts.Stage.Linked, known: true}
 	if p.from == m.run.pkg.String() {
 		last, some := remote.ParseJournal(m.facts.Stage.Lines).Last()

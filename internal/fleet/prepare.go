@@ -33,7 +33,7 @@ func (r *run) check(ctx context.Context, m *member) bool {
 	return m.step(StepCheck, func() error {
 		ctx, cancel := m.within(ctx, quickly)
 		defer cancel()
-		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push}
+		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push, Build: r.plan.Op == Check}
 		if a := r.plan.Archive; a != nil {
 			request.Build = true
 			request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()

@@ -67,8 +67,7 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 		bounded, cancel := context.WithTimeoutCause(ctx, findWithin, fmt.Errorf("not reached again within %v", findWithin))
 		defer cancel()
 		_, err := p.agent.Revert(bounded, t.run)
-		var lost *remote.Lost
-		if !errors.As(err, &lost) {
+		if _, ok := errors.AsType[*remote.Lost](err); !ok {
 			return err
 		}
 		p.known = false

@@ -13,9 +13,29 @@ const (
 	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is as it was
 )
 
+// Exit is the exit status that promises the outcome. It is decided here and nowhere else.
+func (o Outcome) Exit() int {
+	switch o {
+	case Succeeded:
+		return 0
+	case Aborted:
+		return 3
+	case RolledBack:
+		return 4
+	case Split:
+		return 5
+	case Locked:
+		return 6
+	case Interrupted:
+		return 130
+	}
+	return 1
+}
+
 // Report is what is true at the end of a run.
 type Report struct {
 	Outcome  Outcome      `json:"outcome"`
+	Exit     int          `json:"exit"` // exit status of kis
 	Op       Op           `json:"op"`
 	Stage    string       `json:"stage"`
 	Package  string       `json:"package,omitempty"`

@@ -11,7 +11,7 @@ import (
 // chooseTarget finds out what is to be linked, where the plan does not say: a roll-back goes to the package that the stage linked before,
 // by the journals, and only where all hosts agree. Then every host must have it.
 func (r *run) chooseTarget() bool {
-	if r.plan.Op == Push {
+	if r.plan.Op == Push || r.plan.Op == Check {
 		return true
 	}
 	if r.pkg.IsZero() {

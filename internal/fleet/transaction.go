@@ -78,7 +78,7 @@ type transaction struct {
 	skew    *Skew
 }
 
-// carryOut is the whole switch. Until the commit a cancelled ctx aborts it; from there on it finishes, one way or the other.
+// carryOut is the whole switch. Until the commit the end of ctx aborts it; from there on it finishes, one way or the other.
 func (t *transaction) carryOut(ctx context.Context) Outcome {
 	if !t.all(ctx, StepArm, "arm", armWithin, t.arm) || !t.all(ctx, StepRollCall, "roll call", callWithin, t.call) || !t.inTime() || ctx.Err() != nil {
 		t.abort(ctx)
@@ -220,8 +220,7 @@ func (t *transaction) confirm(ctx context.Context) bool {
 	}
 	return t.all(ctx, StepConfirm, "confirm", findWithin, func(ctx context.Context, p *party) error {
 		err := p.agent.Confirm(ctx, t.run, note)
-		var lost *remote.Lost
-		if errors.As(err, &lost) {
+		if _, ok := errors.AsType[*remote.Lost](err); ok {
 			if err = t.find(ctx, p); err == nil && p.at == isNew {
 				err = p.agent.Confirm(ctx, t.run, note)
 			}

@@ -104,7 +104,7 @@ func (m *member) send(ctx context.Context, u upload, part string, progress func(
 		return err
 	}
 	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
-	return transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), progress)
+	return transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})
 }
 
 // randomName is a name nobody can have laid something under before.

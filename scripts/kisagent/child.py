@@ -1,7 +1,7 @@
 """Child processes of the agent: each in a session of its own, without our standard input, with a deadline.
 
 A step ends when its main process ends, even if something it left behind still holds its output open. What it left behind in its process
-group is killed. What left the group as well is found by its KIS_RUN in /proc and killed too, except for after-link commands, which may
+group is killed. What left the group as well is found by its KIS_AGENT in /proc and killed too, except for after-link commands, which may
 start daemons on purpose.
 """
 import collections
@@ -18,13 +18,14 @@ from kisagent.wire import Refused
 TAIL_LINES = 20
 LINE_LIMIT = 2000  # bytes of one line; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
+MARK = "KIS_AGENT"  # variable with the mark of the agent that started a process; no two agents have the same, on one machine or on many
 LOG_LIMIT = 16 << 20  # bytes of output kept in the build log per step
 
 
 class Child:
     """A running child. The owner selects on .fd, calls on_readable, and .finished() once reaped."""
 
-    def __init__(self, pid, fd, timeout, log=None, keep_daemons=False, run=""):
+    def __init__(self, pid, fd, timeout, log=None, keep_daemons=False, mark=""):
         self.pid = pid
         self.fd = fd
         self.deadline = time.monotonic() + timeout
@@ -35,7 +36,7 @@ class Child:
         self.tail = collections.deque(maxlen=TAIL_LINES)
         self.log = log
         self.keep_daemons = keep_daemons
-        self.run = run
+        self.mark = mark
         self.forwarded = 0  # bytes the controller was sent
         self.records = {}  # what the step's own script said: lines of kis<TAB>key<TAB>value
         self._partial = b""
@@ -95,7 +96,7 @@ class Child:
             self.status = status
             if not self.keep_daemons:
                 self.kill(signal.SIGKILL)
-                kill_marked(self.run)
+                kill_marked(self.mark)
         return True
 
     def drain(self):
@@ -129,7 +130,7 @@ class Child:
                 self._wait(10.0)
         self.kill(signal.SIGKILL)
         if not self.keep_daemons:
-            kill_marked(self.run)
+            kill_marked(self.mark)
         self.close()
 
     def _wait(self, seconds):
@@ -217,7 +218,7 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False, st
     finally:
         os.close(write_end)
     process.returncode = 0  # reaped by Child, not by subprocess
-    return Child(process.pid, read_end, timeout, log, keep_daemons, env.get("KIS_RUN", ""))
+    return Child(process.pid, read_end, timeout, log, keep_daemons, env.get(MARK, ""))
 
 
 def fork(work, timeout, private_fds=()):
@@ -259,18 +260,17 @@ def _outcome(work):
         return {"refused": {"code": "io", "message": why(err, "")}}
 
 
-def kill_marked(run):
-    """Kill processes that escaped their group but still carry this run's mark."""
-    if not run:
+def kill_marked(mark):
+    """Kill processes that escaped their group but still carry this agent's mark."""
+    if not mark or not os.path.isdir("/proc"):
         return
-    mark = ("KIS_RUN=" + run).encode()
-    me = os.getpid()
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not name.isdigit() or int(name) == me:
+    text = ("%s=%s" % (MARK, mark)).encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
             with open("/proc/%s/environ" % name, "rb") as f:
-                marked = mark in f.read().split(b"\0")
+                marked = text in f.read().split(b"\0")
             if marked:
                 os.kill(int(name), signal.SIGKILL)
         except OSError:

@@ -67,7 +67,7 @@ class Transaction:
         self.new = args["to"]
         self.old = args["expected"]
         self.deadline = 0.0
-        self.note = {"run": self.run, "op": args["op"], "from": self.old, "to": self.new}
+        self.note = {"run": self.run, "op": args["operation"], "from": self.old, "to": self.new}
         self.note.update(args.get("note") or {})
         self.journal = Journal(repository, self.stage)
 

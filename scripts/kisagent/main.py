@@ -25,6 +25,7 @@ class Agent:
         self.repository = None
         self.stage_lock = None
         self.run = ""
+        self.mark = os.urandom(16).hex()
         self.run_folder = None
         self.owner = {}
         self.build = None
@@ -40,7 +41,7 @@ class Agent:
 
     def environment(self):
         folder = os.path.join(self.run_folder.path, "tmp") if self.run_folder else "/tmp"
-        return surroundings.base(self.run, folder)
+        return surroundings.base(self.run, self.mark, folder)
 
     def step_argv(self, step, arguments):
         """A step as one argument of sh, so that nothing it starts can read its text as input."""

@@ -10,8 +10,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED = ("TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
-def base(run, temporary):
-    """The variables of a step. temporary is the run's own folder: /tmp may be full or noexec."""
+def base(run, mark, temporary):
+    """The variables of a step. mark tells this agent's processes; temporary is the run's own folder: /tmp may be full or noexec."""
     out = {}
     for name, value in os.environ.items():
         if name in PASSED or name.startswith("PIP_") or name.lower() in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
@@ -27,6 +27,7 @@ def base(run, temporary):
         LANG="C.UTF-8",
         TMPDIR=temporary,
         KIS_RUN=run,
+        KIS_AGENT=mark,
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",
         PIP_DISABLE_PIP_VERSION_CHECK="1",

@@ -1,0 +1,184 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Look is what one host's package repository holds now, or why that is not known.
+type Look struct {
+	Host    string                 `json:"host"`
+	State   remote.RepositoryState `json:"state"`
+	System  remote.Host            `json:"system"`
+	Failure *Failure               `json:"failure,omitempty"`
+	Seconds float64                `json:"seconds"`
+}
+
+// Look reads the package repositories of hosts, all at once, in their order. Nothing changes on any host.
+func (f *Fleet) Look(ctx context.Context, hosts []inventory.Host) []Look {
+	looks := make([]Look, len(hosts))
+	each(len(hosts), f.forks(), func(i int) {
+		begin := f.now()
+		looks[i] = f.look(ctx, hosts[i])
+		looks[i].Seconds = f.now().Sub(begin).Seconds()
+	})
+	return looks
+}
+
+func (f *Fleet) look(ctx context.Context, h inventory.Host) Look {
+	look := Look{Host: h.Name}
+	conn, err := f.converse(ctx, h)
+	if err != nil {
+		look.Failure = failure(h.Name, StepConnect, err)
+		return look
+	}
+	defer conn.close()
+	look.System = conn.agent.Host()
+	bounded, cancel := context.WithTimeout(ctx, quickly)
+	defer cancel()
+	if look.State, err = conn.agent.State(bounded); err != nil {
+		look.Failure = failure(h.Name, StepCheck, err)
+		return look
+	}
+	if err := problems(look.State.Problems); err != nil && len(look.State.Stages)+len(look.State.Packages) == 0 {
+		look.Failure = failure(h.Name, StepCheck, err)
+	}
+	return look
+}
+
+// Standing is what is true of one stage on one host.
+type Standing struct {
+	Host        string         `json:"host"`
+	Linked      string         `json:"linked"` // text of the link, "" for none
+	Known       bool           `json:"known"`  // false: the host could not be asked
+	Confirmed   bool           `json:"confirmed"`
+	Drift       string         `json:"drift,omitempty"` // what is there that kis did not do
+	Since       time.Time      `json:"since,omitzero"`
+	By          string         `json:"by,omitempty"`
+	Op          string         `json:"op,omitempty"`
+	Run         string         `json:"run,omitempty"`
+	Scope       string         `json:"scope,omitempty"`
+	Interrupted *remote.Entry  `json:"interrupted,omitempty"` // the newest run, when it did not come to its end
+	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
+	Failure     *Failure       `json:"failure,omitempty"`
+}
+
+// StageLook is one stage over its hosts.
+type StageLook struct {
+	Stage   string     `json:"stage"`
+	Verdict Verdict    `json:"verdict"`
+	Hosts   []Standing `json:"hosts"`
+}
+
+// Verdict is what a stage is, over all its hosts.
+type Verdict string
+
+// The verdicts, from good to bad; the worst that applies is given.
+const (
+	Uniform     Verdict = "uniform"     // all hosts are linked to the same package, confirmed; or none is linked
+	Subset      Verdict = "subset"      // hosts differ because a run was narrowed by --hosts
+	Unconfirmed Verdict = "unconfirmed" // the same everywhere, but a run did not come to its end
+	Torn        Verdict = "interrupted" // hosts differ because a run did not come to its end
+	Drift       Verdict = "drift"       // a link that kis did not make, or that does not lead to a sealed package
+	Unreachable Verdict = "unknown"     // some hosts could not be asked
+)
+
+// Judge makes the standing of one stage out of what was seen on its hosts.
+func Judge(stage string, hosts []inventory.Host, looks map[string]Look) StageLook {
+	out := StageLook{Stage: stage}
+	for _, h := range hosts {
+		out.Hosts = append(out.Hosts, standing(stage, looks[h.Name], h.Name))
+	}
+	out.Verdict = verdict(out.Hosts)
+	return out
+}
+
+func standing(stage string, look Look, host string) Standing {
+	s := Standing{Host: host, Failure: look.Failure, Known: look.Failure == nil}
+	for _, there := range look.State.Stages {
+		if there.Stage == stage {
+			s.read(there)
+		}
+	}
+	if s.Linked == "" && s.Interrupted == nil {
+		s.Confirmed = s.Known
+	}
+	return s
+}
+
+// read takes over one stage's state. The link is the truth; the journal explains it.
+func (s *Standing) read(there remote.StageState) {
+	s.Linked, s.Holder = there.Linked, there.Holder
+	journal := remote.ParseJournal(there.Lines)
+	switch {
+	case there.Problem != nil:
+		s.Drift = there.Problem.Message
+	case there.Linked != "" && !there.Sealed:
+		s.Drift = there.Linked + " is not a sealed package"
+	}
+	for _, e := range journal.Entries {
+		switch e.Event {
+		case "linked", "confirmed", "unconfirmed":
+			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.At, e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
+		case "reverted":
+			s.Since, s.By, s.Run, s.Confirmed = e.At, e.By, e.Run, true
+		}
+	}
+	last, some := journal.Last()
+	switch {
+	case !some:
+		if there.Linked != "" && s.Drift == "" {
+			s.Drift = "linked, but not by kis: the journal is empty"
+		}
+		return
+	case last.Event == "armed" || last.Event == "linked" || last.Event == "unconfirmed":
+		if there.Holder == nil {
+			s.Interrupted = &last
+		}
+		s.Confirmed = false
+	}
+	if want := expected(last); s.Drift == "" && last.Event != "armed" && want != there.Linked {
+		s.Drift = "linked to " + orNone(there.Linked) + ", but kis linked it to " + orNone(want)
+	}
+}
+
+// expected is what the stage is linked to if nobody but kis has touched it since this entry.
+func expected(e remote.Entry) string {
+	switch e.Event {
+	case "linked", "confirmed", "unconfirmed":
+		return e.To
+	}
+	return e.From
+}
+
+func verdict(hosts []Standing) Verdict {
+	same := true
+	for _, s := range hosts {
+		same = same && s.Linked == hosts[0].Linked
+	}
+	interrupted, drift, unknown, subset := false, false, false, false
+	for _, s := range hosts {
+		interrupted = interrupted || s.Interrupted != nil
+		drift = drift || s.Drift != ""
+		unknown = unknown || !s.Known
+		subset = subset || s.Scope == "subset"
+	}
+	switch {
+	case unknown:
+		return Unreachable
+	case drift:
+		return Drift
+	case interrupted && !same:
+		return Torn
+	case interrupted:
+		return Unconfirmed
+	case !same && subset:
+		return Subset
+	case !same:
+		return Torn
+	}
+	return Uniform
+}
