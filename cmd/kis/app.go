@@ -90,17 +90,15 @@ func (h hinted) Unwrap() error { return h.error }
 
 // fail says why a command ended before any host was contacted, and returns the exit status for it.
 func (a *app) fail(err error) int {
-	var done outcome
-	if errors.As(err, &done) {
+	if done, ok := errors.AsType[outcome](err); ok {
 		return done.status
 	}
 	status := 2
 	if errors.Is(err, context.Canceled) {
 		status, err = fleet.Interrupted.Exit(), errors.New("interrupted; no host was contacted")
 	}
-	var with hinted
 	hint := ""
-	if errors.As(err, &with) {
+	if with, ok := errors.AsType[hinted](err); ok {
 		hint = with.hint
 	}
 	if a.output == outputJSON {

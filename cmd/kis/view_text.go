@@ -25,7 +25,6 @@ type textView struct {
 	width    int // of the longest host name
 	op       fleet.Op
 	stage    string
-	linking  bool
 }
 
 func newTextView(a *app) *textView {

@@ -1,0 +1,20 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint build
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+demo: build ## a push, a refused push and a roll-back on three throw-away hosts
+	@bin/kis demo
+
+build: ## compile bin/kis
+	go build -trimpath -o bin/kis ./cmd/kis
+
+test: setup ## every test, with the race detector
+	go test -race -timeout 14m ./...
+
+setup: ## install what tests and linters need (root or sudo)
+	@.ci/setup
+
+lint: setup ## every linter
+	@.ci/lint
