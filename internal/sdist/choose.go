@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -79,7 +80,11 @@ func (b *builder) out() string { return filepath.Join(b.temp, "out") }
 // lockProject waits until no other build runs in the project's folder. The lock
 // is on the folder itself, so that nothing is left in it and a killed kis frees it.
 func (b *builder) lockProject(ctx context.Context) (unlock func(), err error) {
-	unlock, err = lock(ctx, b.dir, func() { b.say("waiting for another build in " + b.dir) })
+	folder, err := os.Open(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err = lock(ctx, folder, func() { b.say("waiting for another build in " + b.dir) })
 	if errors.Is(err, errNoLocks) { // some network file systems; the build itself works there
 		b.say("builds in " + b.dir + " cannot be kept apart: " + err.Error())
 		return func() {}, nil

@@ -141,7 +141,7 @@ func TestEveryTarUnpacksWhatOpenSaw(t *testing.T) {
 			j := newJail(t, filepath.Join(base, name))
 			unpack(t, tar, path, j.inner())
 			j.requireHarmless(t, a.Top)
-			if name == "busybox" && len(a.Warnings) > 0 { // it knows no pax headers
+			if name == "busybox" && a.NeedsPax > 0 { // it knows no pax headers
 				continue
 			}
 			plain++

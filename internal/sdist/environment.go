@@ -104,12 +104,13 @@ func (b *builder) environment(ctx context.Context, base interpreter) (string, er
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", &BuildError{Err: fmt.Errorf("cache folder: %w", err)}
 	}
+	// Open for writing, as NFS wants that for an exclusive lock. It is never removed:
+	// whoever waits for it would lock a file that is no longer there.
 	mutex, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", &BuildError{Err: fmt.Errorf("cache folder: %w", err)}
 	}
-	_ = mutex.Close() // it only had to exist
-	unlock, err := lock(ctx, mutex.Name(), func() { b.say("waiting for another kis that makes the build environment " + dir) })
+	unlock, err := lock(ctx, mutex, func() { b.say("waiting for another kis that makes the build environment " + dir) })
 	if err != nil {
 		return "", &BuildError{Err: fmt.Errorf("lock %s: %w", mutex.Name(), err)}
 	}

@@ -5,6 +5,7 @@ package sdist
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 )
 
@@ -17,6 +18,7 @@ func killGroup(*exec.Cmd) {}
 
 var errNoLocks = errors.New("this system has no file locks: install `build` or uv")
 
-func lock(context.Context, string, func()) (unlock func(), err error) {
+func lock(_ context.Context, file *os.File, _ func()) (unlock func(), err error) {
+	_ = file.Close() // nothing was written
 	return nil, errNoLocks
 }

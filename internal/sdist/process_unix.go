@@ -36,14 +36,11 @@ func killGroup(cmd *exec.Cmd) {
 // errNoLocks means that the file system has no locks.
 var errNoLocks = errors.New("the file system has no locks")
 
-// lock takes the exclusive flock(2) of the file or folder at path, calls waiting
-// once if somebody else has it, and waits until it is free or ctx ends. The lock
-// ends with unlock or with the process, and is not inherited by the tools.
-func lock(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
+// lock takes the exclusive flock(2) of an open file or folder, calls waiting once
+// if somebody else has it, and waits until it is free or ctx ends. The lock ends
+// with unlock or with the process, and is not inherited by the tools. The file is
+// closed by unlock, or at once if there is an error.
+func lock(ctx context.Context, file *os.File, waiting func()) (unlock func(), err error) {
 	defer func() {
 		if err != nil {
 			_ = file.Close() // nothing was written

@@ -215,6 +215,35 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+func TestOpenAcceptsOddMembers(t *testing.T) {
+	t.Parallel()
+	tests := map[string][]member{
+		"old type flag":       {{name: in("x"), mode: 0o644, data: "y"}},
+		"GNU magic":           {{name: in("x"), typeflag: '0', mode: 0o644, magic: "ustar  \x00", data: "y"}},
+		"no magic":            {{name: in("x"), typeflag: '0', mode: 0o644, magic: strings.Repeat("\x00", 8), data: "y"}},
+		"prefix":              {{name: "y", prefix: in("a/b"), typeflag: '0', mode: 0o644}},
+		"padded numbers":      {{name: in("x"), typeflag: '0', modeText: "   644 \x00", sizeField: "          1 ", data: "y"}},
+		"file type in mode":   {file(in("x"), "y"), {name: in("z"), typeflag: '0', mode: 0o100644}},
+		"long names":          {{name: "x", typeflag: '2', long: in(strings.Repeat("n", 255)), longLink: strings.Repeat("t", 255)}},
+		"comment for all":     {{name: "g", typeflag: 'g', mode: 0o644, data: paxData(map[string]string{"comment": "0123abcd"})}, file(in("x"), "y")},
+		"link to the top":     {link(in("a/b/top"), "../..")},
+		"link to nowhere":     {link(in("x"), "nothing/here")},
+		"link to itself":      {link(in("x"), "x")},
+		"link with dots":      {link(in("a/x"), "./.././b//c/")},
+		"link to a link":      {link(in("a/up"), ".."), link(in("x"), "a/up/x")},
+		"dots in names":       {file(in("..."), ""), file(in("..x"), ""), file(in(".venv.bak"), ""), file(in("src/.venv/x"), ""), file(in("src/.kis"), "")},
+		"names of all shells": {file(in("$(id)"), ""), file(in("`id`"), ""), file(in("a;b|c&d>e"), ""), file(in("-rf"), ""), file(in("a'b\"c"), ""), file(in(" "), "")},
+		"folder named late":   {file(in("a/b/c"), ""), dir(in("a/b/")), dir(in("a/"))},
+	}
+	for name, members := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := openMembers(t, sample(members...)...)
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestOpenEnforcesLimits(t *testing.T) {
 	t.Parallel()
 	zeros := sample(file(in("zeros"), strings.Repeat("\x00", 1<<20)))

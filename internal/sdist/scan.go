@@ -26,6 +26,7 @@ type scanner struct {
 	warnings warnings
 	headers  int
 	files    int
+	needsPax int
 	unpacked int64
 }
 
@@ -205,7 +206,7 @@ func (s *scanner) place(e entry) error {
 		return err
 	}
 	if e.needsPax() {
-		s.warnings.needsPax(below)
+		s.needsPax++
 	}
 	s.files++
 	return nil
@@ -272,6 +273,7 @@ func (s *scanner) archive() (*Archive, error) {
 		Content:  contentDigest(s.lines),
 		Unpacked: s.unpacked,
 		Files:    s.files,
+		NeedsPax: s.needsPax,
 		Warnings: s.warnings.all(),
 	}, nil
 }

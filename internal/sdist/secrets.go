@@ -14,8 +14,6 @@ import (
 type warnings struct {
 	list    []string
 	folders map[string]bool // of version control systems: one warning each
-	pax     int
-	paxName string
 	left    int
 }
 
@@ -74,22 +72,10 @@ func (w *warnings) add(format, below string) {
 	w.list = append(w.list, fmt.Sprintf(format, plainOrQuoted(below)))
 }
 
-// needsPax notes a member whose name is in a pax header.
-func (w *warnings) needsPax(name string) {
-	if w.pax == 0 {
-		w.paxName = name
-	}
-	w.pax++
-}
-
 func (w *warnings) all() []string {
 	list := w.list
 	if w.left > 0 {
 		list = append(list, fmt.Sprintf("%d more files of these kinds", w.left))
-	}
-	if w.pax > 0 {
-		list = append(list, fmt.Sprintf("%s: its name is longer than 100 bytes or not ASCII, so a tar without pax headers (busybox) gives it another (%d such names)",
-			plainOrQuoted(w.paxName), w.pax))
 	}
 	return list
 }
