@@ -25,6 +25,8 @@ type Fleet struct {
 	Emit     func(Event)      // gets every event, one at a time, in order; must not call back into the fleet
 	Who      string           // user@machine, for locks and journals
 	Now      func() time.Time // default time.Now
+
+	patience patience // zero: the ordinary one
 }
 
 // Op is what a run does; it is also the word in the journal.

@@ -11,6 +11,10 @@ import (
 // newTransaction makes the parties of the run's members. A host that has been linked and confirmed before takes no part.
 func newTransaction(r *run) *transaction {
 	t := &transaction{stage: r.stage, run: r.name, op: string(r.plan.Op), to: r.pkg, now: r.fleet.now, notice: r.notice, armedAt: r.fleet.now()}
+	t.patience = r.fleet.patience
+	if t.patience == (patience{}) {
+		t.patience = ordinaryPatience()
+	}
 	t.phase = func(name string, took time.Duration) {
 		r.phases = append(r.phases, Phase{Name: name, Seconds: took.Seconds()})
 	}

@@ -13,7 +13,7 @@ func (t *transaction) resolve(ctx context.Context) {
 	each(len(t.parties), 0, func(i int) {
 		if p := t.parties[i]; p.at == isUnknown {
 			_ = p.step(StepResolve, func() error {
-				bounded, cancel := context.WithTimeoutCause(ctx, findWithin, fmt.Errorf("not reached again within %v", findWithin))
+				bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("not reached again within %v", t.patience.find))
 				defer cancel()
 				return t.find(bounded, p)
 			})
@@ -64,7 +64,7 @@ func (t *transaction) back(ctx context.Context) Outcome {
 
 func (t *transaction) revert(ctx context.Context, p *party) {
 	err := p.step(StepRevert, func() error {
-		bounded, cancel := context.WithTimeoutCause(ctx, findWithin, fmt.Errorf("not reached again within %v", findWithin))
+		bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("not reached again within %v", t.patience.find))
 		defer cancel()
 		_, err := p.agent.Revert(bounded, t.run)
 		if _, ok := errors.AsType[*remote.Lost](err); !ok {
@@ -95,7 +95,7 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 
 // asBefore reads the link, and reports whether it is what it was before this run.
 func (t *transaction) asBefore(ctx context.Context, p *party) bool {
-	bounded, cancel := context.WithTimeout(ctx, linkWithin)
+	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
 	defer cancel()
 	p.known = false
 	fenced, err := p.agent.Fence(bounded, t.stage, t.run)

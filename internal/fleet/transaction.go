@@ -9,16 +9,22 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// How long the parts of the switch are waited for. The host's deadline is longer than everything that lies between arming and commit here,
-// so that a commit can only come too late when something was suspended.
-const (
-	armedFor   = 30 * time.Second // on the host, by its own clock
-	armWithin  = 15 * time.Second
-	callWithin = 2 * time.Second // the roll call
-	callsPer   = 3               // pings per host: the shortest tells the clocks' difference best
-	linkWithin = 10 * time.Second
-	findWithin = 30 * time.Second // to reach a host again whose answer was lost
-)
+// patience is how long the parts of the switch are waited for. The host's deadline is longer than everything that lies between arming and
+// commit here, so that a commit can only come too late when something was suspended.
+type patience struct {
+	armed time.Duration // on the host, by its own clock
+	arm   time.Duration
+	call  time.Duration // the roll call
+	link  time.Duration
+	find  time.Duration // to reach a host again whose answer was lost
+}
+
+func ordinaryPatience() patience {
+	return patience{armed: 30 * time.Second, arm: 15 * time.Second, call: 2 * time.Second, link: 10 * time.Second, find: 30 * time.Second}
+}
+
+// callsPer is the number of pings per host: the shortest tells the clocks' difference best.
+const callsPer = 3
 
 // linker is a host's agent as far as the switch needs it.
 type linker interface {
@@ -64,15 +70,16 @@ type party struct {
 
 // transaction switches one stage on all parties, or on none, or says which.
 type transaction struct {
-	stage   remote.Stage
-	run     string
-	op      string
-	to      remote.Package
-	note    map[string]any
-	parties []*party
-	now     func() time.Time
-	notice  func(host, message string)
-	phase   func(name string, took time.Duration)
+	stage    remote.Stage
+	run      string
+	op       string
+	to       remote.Package
+	note     map[string]any
+	parties  []*party
+	now      func() time.Time
+	notice   func(host, message string)
+	phase    func(name string, took time.Duration)
+	patience patience
 
 	armedAt time.Time
 	skew    *Skew
@@ -80,7 +87,7 @@ type transaction struct {
 
 // carryOut is the whole switch. Until the commit the end of ctx aborts it; from there on it finishes, one way or the other.
 func (t *transaction) carryOut(ctx context.Context) Outcome {
-	if !t.all(ctx, StepArm, "arm", armWithin, t.arm) || !t.all(ctx, StepRollCall, "roll call", callWithin, t.call) || !t.inTime() || ctx.Err() != nil {
+	if !t.all(ctx, StepArm, "arm", t.patience.arm, t.arm) || !t.all(ctx, StepRollCall, "roll call", t.patience.call, t.call) || !t.inTime() || ctx.Err() != nil {
 		t.abort(ctx)
 		if ctx.Err() != nil {
 			return Interrupted
@@ -88,7 +95,7 @@ func (t *transaction) carryOut(ctx context.Context) Outcome {
 		return Aborted
 	}
 	hold := context.WithoutCancel(ctx) // from here on nobody can interrupt: a fleet must not be left split
-	t.all(hold, StepLink, "link", linkWithin, t.commit)
+	t.all(hold, StepLink, "link", t.patience.link, t.commit)
 	t.measure()
 	t.resolve(hold)
 	if t.count(isNew) < len(t.parties) || !t.after(hold) {
@@ -126,7 +133,7 @@ func (t *transaction) arm(ctx context.Context, p *party) error {
 		p.at = isNew
 		return p.agent.Resume(ctx, t.link(p))
 	}
-	return p.agent.Arm(ctx, t.link(p), armedFor)
+	return p.agent.Arm(ctx, t.link(p), t.patience.armed)
 }
 
 // call is the roll call: every host is alive a moment before the first commit is sent. It also compares the clocks.
@@ -146,7 +153,7 @@ func (t *transaction) call(ctx context.Context, p *party) error {
 // inTime refuses to commit when so much time has passed that a host may have given up: this machine was suspended, or hosts were slow. The
 // wall clock is asked too, because the monotonic one stands still while a laptop sleeps.
 func (t *transaction) inTime() bool {
-	limit := armedFor - 5*time.Second
+	limit := t.patience.armed - 5*time.Second
 	now := t.now()
 	if now.Sub(t.armedAt) < limit && now.Round(0).Sub(t.armedAt.Round(0)).Abs() < limit {
 		return true
@@ -158,7 +165,7 @@ func (t *transaction) inTime() bool {
 func (t *transaction) abort(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	each(len(t.parties), 0, func(i int) {
-		bounded, cancel := context.WithTimeout(ctx, linkWithin)
+		bounded, cancel := context.WithTimeout(ctx, t.patience.link)
 		defer cancel()
 		// A host that does not hear this gives up by itself: it sees the end of the connection, or its deadline.
 		_ = t.parties[i].agent.Abort(bounded)
@@ -218,7 +225,7 @@ func (t *transaction) confirm(ctx context.Context) bool {
 	if t.skew != nil {
 		note["skew"] = t.skew.Seconds
 	}
-	return t.all(ctx, StepConfirm, "confirm", findWithin, func(ctx context.Context, p *party) error {
+	return t.all(ctx, StepConfirm, "confirm", t.patience.find, func(ctx context.Context, p *party) error {
 		err := p.agent.Confirm(ctx, t.run, note)
 		if _, ok := errors.AsType[*remote.Lost](err); ok {
 			if err = t.find(ctx, p); err == nil && p.at == isNew {
