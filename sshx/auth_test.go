@@ -95,7 +95,7 @@ func TestNoMoreThanSixKeysAreOffered(t *testing.T) {
 
 	e := authError(t, newDialer(t), target)
 	assert.Len(t, offered(h), 6)
-	assert.ErrorContains(t, e, "14 more keys held back")
+	require.ErrorContains(t, e, "14 more keys held back")
 
 	target.IdentityFiles = []string{named.file}
 	dial(t, newDialer(t), target)
@@ -317,7 +317,7 @@ func TestMethodsThatAreSwitchedOffAreNotTried(t *testing.T) {
 	target.NoPublicKey, target.NoPassword, target.NoKeyboardInteractive = true, true, true
 	d := newDialer(t)
 	d.Prompt = (&person{answers: []string{"secret"}}).prompt
-	authError(t, d, target)
+	require.Error(t, authError(t, d, target))
 	for _, a := range h.Record().Auths {
 		assert.Equal(t, "none", a.Method)
 	}

@@ -38,6 +38,11 @@ func (b *builder) build() (Target, error) {
 	t.HashKnownHosts = b.flag("hashknownhosts", false)
 	t.ConnectTimeout = b.seconds("connecttimeout")
 	t.ServerAliveInterval = b.seconds("serveraliveinterval")
+	if t.BatchMode && t.ServerAliveInterval == 300*time.Second {
+		// Debian's ssh says 300 in batch mode when nobody has said anything
+		// (its ssh_config(5)); a quarter of an hour is no answer.
+		t.ServerAliveInterval = 0
+	}
 	t.ServerAliveCountMax = b.number("serveralivecountmax", defaultAliveCount, 0, 1<<20)
 	t.AddressFamily = orElse(s.first("addressfamily"), "any")
 	t.UserKnownHostsFiles = splitPaths(s.first("userknownhostsfile"))

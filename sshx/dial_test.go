@@ -121,7 +121,7 @@ func TestDialShowsWhatTheServerSaysInsteadOfSSH(t *testing.T) {
 			t.Parallel()
 			h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Greeting: c.greeting}})
 			_, err := newDialer(t).Dial(deadline(t), targetOf(t, h))
-			assert.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, c.want)
 			assert.Equal(t, c.connections, h.Record().Connections)
 		})
 	}

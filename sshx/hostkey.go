@@ -38,8 +38,9 @@ type HostKeyError struct {
 	// unknown keys only.
 	Line string
 
-	file string // where Accept writes
-	key  ssh.PublicKey
+	command string // reaches the same host with ssh
+	file    string // where Accept writes
+	key     ssh.PublicKey
 }
 
 // Error is one line with the fingerprints, the place, and the remedy. For a
@@ -58,7 +59,7 @@ func (e *HostKeyError) Error() string {
 		return fmt.Sprintf("%s: host key: revoked: %s is forbidden by %s%s: the host needs a new key", e.Host, shown, knownPlaces(e.Known), note)
 	default:
 		return fmt.Sprintf("%s: host key: unknown: the host shows %s, and no known_hosts file has a key for %s%s: "+
-			"run `ssh %s` once, compare the fingerprint and answer yes", e.Host, shown, e.Lookup, note, e.Host)
+			"run `%s` once, compare the fingerprint and answer yes", e.Host, shown, e.Lookup, note, e.command)
 	}
 }
 
@@ -109,7 +110,7 @@ func (t Target) hostNames() hostNames {
 // The result is nil when the key is the host's.
 func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyError {
 	n := t.hostNames()
-	e := &HostKeyError{Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(), key: plainKey(key)}
+	e := &HostKeyError{Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(), key: plainKey(key), command: t.sshCommand()}
 	names := []string{n.lookup}
 	if n.portless != "" {
 		names = append(names, n.portless)
@@ -194,19 +195,30 @@ func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, now
 	case !slices.Contains(ssh.SupportedAlgorithms().PublicKeyAuths, cert.Signature.Format):
 		return fmt.Errorf("its certificate is signed with %s", printable(cert.Signature.Format))
 	}
-	// ssh allows wildcards in the principals of host certificates; x/crypto
-	// compares them as they are, so it is handed the one that matches.
-	for _, p := range cert.ValidPrincipals {
-		if matchPattern(strings.ToLower(p), principal) {
-			principal = p
-			break
-		}
-	}
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}
 	if err := checker.CheckCert(principal, cert); err != nil {
 		return fmt.Errorf("its certificate does not hold: %s", printable(strings.TrimPrefix(err.Error(), "ssh: ")))
 	}
 	return nil
+}
+
+// sshCommand is what a person types to meet the same host key: `ssh web1`, and
+// as options what the inventory knows and ssh_config does not.
+func (t Target) sshCommand() string {
+	words := []string{"ssh"}
+	name := t.Name
+	for _, s := range t.Settings {
+		switch {
+		case s.Source != inInventory:
+		case s.Name == "hostname":
+			name = t.HostName
+		case s.Name == "port":
+			words = append(words, "-p", s.Value)
+		case s.Name == "proxyjump":
+			words = append(words, "-J", s.Value)
+		}
+	}
+	return strings.Join(append(words, name), " ")
 }
 
 // plainKey is the key itself, or the one a certificate certifies.

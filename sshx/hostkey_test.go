@@ -1,6 +1,7 @@
 package sshx_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,19 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 		assert.Contains(t, e.Error(), "run `ssh web1` once")
 		assert.Empty(t, p.questions())
 	}
+}
+
+// What only the inventory knows has to be in the command, or it would make
+// another name known.
+func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{})
+	r, _ := resolvers(t, "")
+	target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: "127.0.0.1", Port: h.Port()})
+	require.NoError(t, err)
+	target.UserKnownHostsFiles, target.IdentityFiles = nil, nil
+	e := refusedHostKey(t, h, target)
+	assert.Contains(t, e.Error(), fmt.Sprintf("run `ssh -p %d 127.0.0.1` once", h.Port()))
 }
 
 func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {

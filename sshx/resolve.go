@@ -59,6 +59,12 @@ func (h Host) check() error {
 // kis cannot honor. It contacts nobody, but `Match exec` commands of ssh_config
 // run, as they would for ssh.
 func (r Resolver) Resolve(ctx context.Context, h Host) (Target, error) {
+	return r.resolve(ctx, h, false)
+}
+
+// resolve refuses the jump host of a jump host before it looks that one up: the
+// two may name each other.
+func (r Resolver) resolve(ctx context.Context, h Host, isJump bool) (Target, error) {
 	if err := h.check(); err != nil {
 		return Target{}, err
 	}
@@ -76,6 +82,9 @@ func (r Resolver) Resolve(ctx context.Context, h Host) (Target, error) {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
 	if jump := s.first("proxyjump"); jump != "" && jump != "none" {
+		if isJump {
+			return Target{}, fmt.Errorf("%s has ProxyJump %s itself: %w: kis follows one jump host; name one that is reached directly, or exclude it as in `Host * !%s`", h.Name, printable(jump), ErrUnsupported, h.Name)
+		}
 		j, err := r.resolveJump(ctx, jump)
 		if err != nil {
 			return Target{}, fmt.Errorf("%s: %w", h.Name, err)
@@ -112,12 +121,9 @@ func (r Resolver) resolveJump(ctx context.Context, value string) (Target, error)
 	if err != nil {
 		return Target{}, err
 	}
-	t, err := r.Resolve(ctx, h)
+	t, err := r.resolve(ctx, h, true)
 	if err != nil {
 		return Target{}, fmt.Errorf("ProxyJump: %w", err)
-	}
-	if len(t.Jump) > 0 {
-		return Target{}, fmt.Errorf("ProxyJump %s: %w: that host has a ProxyJump itself, and kis follows one; name a host that is reached directly, or write `Host *,!%s`", printable(value), ErrUnsupported, h.Name)
 	}
 	return t, nil
 }

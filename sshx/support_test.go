@@ -140,7 +140,7 @@ func startAgent(t testing.TB, keys ...agent.AddedKey) string {
 
 func serveAgent(t testing.TB, ring agent.Agent) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kis") // t.TempDir can be too long for a socket
+	dir, err := os.MkdirTemp("", "kis") //nolint:usetesting // t.TempDir can be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	path := filepath.Join(dir, "agent")

@@ -7,6 +7,7 @@ package opensshtest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -33,6 +34,9 @@ type Options struct {
 	Config []string
 	// Overrides are put in front of the defaults of this package.
 	Overrides []string
+	// SFTP is the command of the sftp subsystem: "" is internal-sftp, "none"
+	// leaves the subsystem out.
+	SFTP string
 }
 
 // Server is a running sshd. Its fields are set by Start.
@@ -107,9 +111,11 @@ func (s *Server) config(tb testing.TB, o Options) string {
 		"KbdInteractiveAuthentication no",
 		"AuthorizedKeysFile "+s.UserKey+".pub",
 		"PermitRootLogin yes",
-		"LogLevel DEBUG1",
-		"Subsystem sftp internal-sftp",
+		"LogLevel VERBOSE", // with -e, DEBUG would write to the sessions' standard error
 	)
+	if o.SFTP != "none" {
+		lines = append(lines, "Subsystem sftp "+cmp.Or(o.SFTP, "internal-sftp"))
+	}
 	for _, key := range s.HostKeys {
 		lines = append(lines, "HostKey "+key)
 	}
@@ -163,7 +169,7 @@ func (s *Server) collect(stderr io.Reader, listening chan<- struct{}) {
 	}
 }
 
-// Log is what sshd has logged so far, at DEBUG1.
+// Log is what sshd has logged so far, at VERBOSE.
 func (s *Server) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
