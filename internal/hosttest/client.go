@@ -1,0 +1,59 @@
+package hosttest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Client is what a person's machine has to know to reach hosts: files for `kis --ssh-config` and `ssh -F`.
+type Client struct {
+	Config     string // path of an ssh_config(5) that names every host and the deploying user
+	KnownHosts string // path of the known_hosts(5) that it uses
+	Key        string // path of the private key that it uses
+
+	ports map[string]int
+	order []string
+	user  string
+}
+
+// NewClient writes the files for hosts.
+func NewClient(tb testing.TB, hosts []*Host) *Client {
+	tb.Helper()
+	dir := tb.TempDir()
+	c := &Client{Config: filepath.Join(dir, "ssh_config"), KnownHosts: filepath.Join(dir, "known_hosts"), ports: map[string]int{}}
+	var known strings.Builder
+	for _, h := range hosts {
+		c.Key, c.user = h.UserKey, h.User
+		c.order, c.ports[h.Name] = append(c.order, h.Name), h.Port
+		known.WriteString(h.KnownHostsLine(tb) + "\n")
+	}
+	require.NoError(tb, os.WriteFile(c.KnownHosts, []byte(known.String()), 0o600))
+	c.write(tb)
+	return c
+}
+
+// SetPort leads a host's name to another port of 127.0.0.1: that of a proxy, or of nothing. The host's key stays known under its name.
+func (c *Client) SetPort(tb testing.TB, name string, port int) {
+	tb.Helper()
+	if _, known := c.ports[name]; !known {
+		c.order = append(c.order, name)
+	}
+	c.ports[name] = port
+	c.write(tb)
+}
+
+func (c *Client) write(tb testing.TB) {
+	tb.Helper()
+	var text strings.Builder
+	for _, name := range c.order {
+		fmt.Fprintf(&text, "Host %s\n  HostName 127.0.0.1\n  Port %d\n  HostKeyAlias %s\n", name, c.ports[name], name)
+	}
+	fmt.Fprintf(&text, "Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
+		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n", c.user, c.Key, c.KnownHosts)
+	require.NoError(tb, os.WriteFile(c.Config, []byte(text.String()), 0o600))
+}

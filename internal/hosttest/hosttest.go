@@ -1,0 +1,174 @@
+// Package hosttest starts hosts for tests that are as real as one machine allows: each is an sshd with the machine's own sshd_config, a host
+// key, a port of 127.0.0.1, and mount, process and host-name namespaces of its own, with its own /var/webcode and its own home of the
+// deploying user. A host can be killed as by a power cut, started again, and changed from inside without any other host noticing.
+//
+// It needs root, because namespaces and sshd do, and it needs an account for the deploying user: one is made, and removed again with the last
+// test that uses it. It never skips: where it cannot work the test fails and says why. Hosts share kernel, clock, loopback interface and
+// everything outside the two folders, /proc and the host's name. They are no sandbox: what is deployed runs on this machine.
+package hosttest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sshtest"
+)
+
+// Repository is the package repository inside of every host: the default of an inventory.
+const Repository = "/var/webcode"
+
+// Options describe hosts. The zero value is a usual host.
+type Options struct {
+	// Config are more settings for sshd, as "Keyword value". They win over sshd_config.
+	Config []string
+	// Env are variables ("NAME=value", without quotes) that sshd sets for every session, as a site sets proxies or certificates.
+	Env []string
+}
+
+// Host is one host. Its fields do not change; its methods are for one goroutine at a time.
+type Host struct {
+	Name    string // web1, web2, …; also what hostname(1) says inside
+	Addr    string // 127.0.0.1:port
+	Port    int
+	User    string // who may log in and owns Repository
+	UserKey string // path of the private key that may
+	Repo    string // the folder that Repository is inside, as this machine sees it, unless a test mounts something over it
+	Home    string // likewise the home folder of User
+
+	account *account
+	hostKey string // path of the private key
+	options Options
+	running *running // nil while the host is dead
+}
+
+// New starts n hosts, web1 to webN. They and all that ran on them are gone when the test ends.
+func New(tb testing.TB, n int, o Options) []*Host {
+	tb.Helper()
+	a := useAccount(tb)
+	dir := tb.TempDir()
+	key := filepath.Join(dir, "key")
+	Run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kis tests", "-f", key)
+	hosts := make([]*Host, n)
+	for i := range hosts {
+		name := fmt.Sprintf("web%d", i+1)
+		own := filepath.Join(dir, name)
+		h := &Host{Name: name, User: a.name, UserKey: key, Repo: filepath.Join(own, "webcode"), Home: filepath.Join(own, "home"), account: a, options: o}
+		h.makeFolders(tb)
+		h.NewHostKey(tb)
+		tb.Cleanup(h.Kill)
+		h.start(tb)
+		hosts[i] = h
+	}
+	return hosts
+}
+
+// makeFolders makes the two folders that the host has for itself, and lets the key in.
+func (h *Host) makeFolders(tb testing.TB) {
+	tb.Helper()
+	public, err := os.ReadFile(h.UserKey + ".pub")
+	require.NoError(tb, err)
+	for _, folder := range []string{h.Repo, h.Home, filepath.Join(h.Home, ".ssh")} {
+		require.NoError(tb, os.MkdirAll(folder, 0o755)) //nolint:gosec // as on a host
+		require.NoError(tb, os.Chmod(folder, 0o755))    //nolint:gosec // whatever the umask is
+		h.account.give(tb, folder)
+	}
+	keys := filepath.Join(h.Home, ".ssh", "authorized_keys")
+	require.NoError(tb, os.WriteFile(keys, public, 0o600))
+	h.account.give(tb, keys)
+}
+
+// NewHostKey gives the host another key. A running host uses it after Restart.
+func (h *Host) NewHostKey(tb testing.TB) {
+	tb.Helper()
+	h.hostKey = filepath.Join(tb.TempDir(), "host_key")
+	Run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", h.Name, "-f", h.hostKey)
+}
+
+// KnownHostsLine is the known_hosts(5) line of the host's key, under the host's name, without a line end.
+func (h *Host) KnownHostsLine(tb testing.TB) string {
+	tb.Helper()
+	text, err := os.ReadFile(h.hostKey + ".pub")
+	require.NoError(tb, err)
+	fields := strings.Fields(string(text))
+	require.GreaterOrEqual(tb, len(fields), 2)
+	return h.Name + " " + fields[0] + " " + fields[1]
+}
+
+// Restart starts the host again, on the same port and with the same folders, after killing it if it runs. Mounts that a test has made inside
+// are gone, as after a boot.
+func (h *Host) Restart(tb testing.TB) {
+	tb.Helper()
+	h.Kill()
+	h.start(tb)
+}
+
+// PID is the host's first process as this machine counts. With it a test can look into /proc/PID/root.
+func (h *Host) PID() int { return h.running.pid }
+
+// Inside is a path of the host as this machine sees it, mounts that were made later included.
+func (h *Host) Inside(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(h.PID()), "root", path)
+}
+
+// Shell runs shell text inside of the host, as root, and fails the test unless it succeeds. It returns what was printed.
+func (h *Host) Shell(tb testing.TB, text string) string {
+	tb.Helper()
+	out, err := h.Command(tb.Context(), "/bin/sh", "-ec", text).CombinedOutput()
+	require.NoError(tb, err, "%s: %s: %s", h.Name, text, out)
+	return string(out)
+}
+
+// Command is a program that will run inside of the host, as root.
+func (h *Host) Command(ctx context.Context, args ...string) *exec.Cmd {
+	enter := []string{"--target", strconv.Itoa(h.PID()), "--mount", "--pid", "--uts", "--"}
+	cmd := exec.CommandContext(ctx, "nsenter", append(enter, args...)...)
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// Processes are the command lines of what runs for the deploying user on the host, the sessions of sshd left out.
+func (h *Host) Processes(tb testing.TB) []string {
+	tb.Helper()
+	// pgrep and ps leave it to the exit status whether there were any, so this asks for the list and takes an empty one.
+	out, err := h.Command(tb.Context(), "ps", "-o", "args=", "-u", h.User).Output()
+	if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == 1 { //nolint:errorlint // as os/exec returns it
+		err = nil
+	}
+	require.NoError(tb, err)
+	var found []string
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "sshd:") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// Proxy puts a proxy in front of the host. It is closed with the test.
+func (h *Host) Proxy(tb testing.TB) *sshtest.Proxy {
+	tb.Helper()
+	p, err := sshtest.NewProxy(h.Addr)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// Run runs a program of this machine that has to succeed, and returns what it printed.
+func Run(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	path, err := exec.LookPath(name)
+	require.NoError(tb, err, "run: make setup")
+	out, err := exec.CommandContext(tb.Context(), path, args...).CombinedOutput()
+	require.NoError(tb, err, "%s %v: %s", name, args, out)
+	return string(out)
+}

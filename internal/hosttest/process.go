@@ -1,0 +1,173 @@
+package hosttest
+
+import (
+	"bufio"
+	"context"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// boot is the host's first program: it gives the host its own folders and its name, and becomes sshd. It is the first process of its own
+// process namespace, so that whatever runs on the host dies with it.
+const boot = `set -eu
+mount --make-rprivate /
+mount -t proc proc /proc
+mount --bind "$1" "$2"
+mount --bind "$3" "$4"
+hostname "$5"
+shift 5
+exec "$@"
+`
+
+// running is a host that is up.
+type running struct {
+	pid   int
+	kill  context.CancelFunc
+	ended chan struct{} // closed once sshd has ended and its log is complete
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// start boots the host. Its port is chosen at the first start: sshd cannot choose one and tell.
+func (h *Host) start(tb testing.TB) {
+	tb.Helper()
+	tries := 5
+	if h.Port != 0 {
+		tries = 1
+	}
+	for range tries {
+		port := h.Port
+		if port == 0 {
+			port = freePort(tb)
+		}
+		r := h.boot(tb, port)
+		if r != nil {
+			h.running, h.Port, h.Addr = r, port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+			return
+		}
+	}
+	require.FailNow(tb, "the host does not start", "%s: see the log above", h.Name)
+}
+
+// boot returns nil when sshd ended instead of listening.
+func (h *Host) boot(tb testing.TB, port int) *running {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the host lives until Kill, beyond the test's context
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", boot, "boot", h.Repo, Repository, h.Home, h.account.home, h.Name}, h.sshd(port)...)...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
+		Pdeathsig:  syscall.SIGKILL, // a test binary that is killed takes its hosts along
+	}
+	r := &running{kill: cancel, ended: make(chan struct{})}
+	stderr, err := cmd.StderrPipe()
+	require.NoError(tb, err)
+	started, listening := make(chan error), make(chan struct{})
+	go func() { // ends with the host; Kill waits for it
+		defer close(r.ended)
+		runtime.LockOSThread() // Pdeathsig goes by the thread that started the process
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		r.collect(bufio.NewScanner(stderr), listening)
+		_ = cmd.Wait() // killed, as wanted
+	}()
+	require.NoError(tb, <-started, "hosts need namespaces of their own")
+	r.pid = cmd.Process.Pid
+	select {
+	case <-listening:
+		return r
+	case <-r.ended:
+		cancel()
+		tb.Logf("%s: %s", h.Name, r.log.String())
+		return nil
+	}
+}
+
+// sshd is the server's command line: the machine's own configuration, but for what two servers cannot share.
+func (h *Host) sshd(port int) []string {
+	args := []string{"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"}
+	settings := append([]string{}, h.options.Config...)
+	settings = append(settings, "Port "+strconv.Itoa(port), "ListenAddress 127.0.0.1", "HostKey "+h.hostKey, "PidFile none")
+	if len(h.options.Env) > 0 {
+		settings = append(settings, "SetEnv "+strings.Join(h.options.Env, " "))
+	}
+	for _, s := range settings {
+		args = append(args, "-o", s)
+	}
+	return args
+}
+
+// collect keeps the log and tells when sshd listens.
+func (r *running) collect(lines *bufio.Scanner, listening chan<- struct{}) {
+	for lines.Scan() {
+		r.mu.Lock()
+		r.log.WriteString(lines.Text() + "\n")
+		r.mu.Unlock()
+		if listening != nil && strings.Contains(lines.Text(), "Server listening on") {
+			close(listening)
+			listening = nil
+		}
+	}
+}
+
+// Log is what sshd has logged since the host was started.
+func (h *Host) Log() string {
+	h.running.mu.Lock()
+	defer h.running.mu.Unlock()
+	return h.running.log.String()
+}
+
+// Kill ends the host and everything that runs on it at once, as a power cut does; what is on its disk stays. It does nothing to a dead host.
+func (h *Host) Kill() {
+	if h.running == nil {
+		return
+	}
+	h.running.kill()
+	<-h.running.ended
+	h.running = nil
+}
+
+// freePort is a port that nothing listens on, below those that the kernel gives to outgoing connections.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(22000) //nolint:gosec // any free port will do
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err == nil {
+			require.NoError(tb, l.Close())
+			return port
+		}
+	}
+	require.FailNow(tb, "no free port")
+	return 0
+}
+
+// needs fails the test with a clear text where hosts cannot be made: a layer that silently did not run would look like one that passed.
+func needs(tb testing.TB) {
+	tb.Helper()
+	if os.Geteuid() != 0 {
+		require.FailNow(tb, "these tests need root", "they make hosts with namespaces, mounts and an account of their own; run: sudo make test")
+	}
+	for _, tool := range []string{"/usr/sbin/sshd", "/usr/sbin/useradd", "/usr/sbin/userdel"} {
+		if _, err := os.Stat(tool); err != nil {
+			require.FailNow(tb, tool+" is missing", "run: make setup")
+		}
+	}
+	// sshd's privilege separation folder, which its service would make.
+	require.NoError(tb, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it readable
+}
