@@ -73,6 +73,8 @@ func Start(tb testing.TB, stage string, hosts ...Host) *Watch {
 		}
 		w.before = append(w.before, s)
 		w.seen[i] = map[string]bool{s.linked: true}
+	}
+	for i := range hosts {
 		w.polls.Go(func() { w.poll(ctx, i) })
 	}
 	tb.Cleanup(w.end)

@@ -1,0 +1,165 @@
+package fleet_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// cut is one row of the matrix: the connection to one host is lost at one moment, and this is promised.
+type cut struct {
+	step    fleet.Step
+	after   bool // cut when the step is done, instead of when it starts
+	answer  bool // let the step's request through and lose the answer
+	down    bool // the host cannot be reached again
+	outcome fleet.Outcome
+}
+
+// buildCuts are the moments of a push before everything is prepared. Nothing can have changed, whether the host is reachable again or not.
+func buildCuts() []cut {
+	return []cut{
+		{step: fleet.StepConnect, after: true, outcome: fleet.Aborted},
+		{step: fleet.StepCheck, outcome: fleet.Aborted},
+		{step: fleet.StepLock, outcome: fleet.Aborted},
+		{step: fleet.StepUpload, outcome: fleet.Aborted},
+		{step: fleet.StepUnpack, outcome: fleet.Aborted},
+		{step: fleet.StepEnvironment, outcome: fleet.Aborted},
+		{step: fleet.StepVerify, outcome: fleet.Aborted},
+		{step: fleet.StepSeal, outcome: fleet.Aborted},
+		{step: fleet.StepSeal, answer: true, outcome: fleet.Aborted},
+	}
+}
+
+// linkCuts are the moments of the switch.
+func linkCuts() []cut {
+	return []cut{
+		{step: fleet.StepArm, outcome: fleet.Aborted},
+		{step: fleet.StepArm, answer: true, outcome: fleet.Aborted},
+		{step: fleet.StepRollCall, outcome: fleet.Aborted},
+		{step: fleet.StepLink, outcome: fleet.RolledBack},
+		{step: fleet.StepLink, answer: true, outcome: fleet.Succeeded},
+		{step: fleet.StepLink, down: true, outcome: fleet.Split},
+		{step: fleet.StepLink, answer: true, down: true, outcome: fleet.Split},
+		{step: fleet.StepAfterLink, outcome: fleet.RolledBack},
+		{step: fleet.StepAfterLink, down: true, outcome: fleet.Split},
+		{step: fleet.StepConfirm, outcome: fleet.Succeeded},
+		{step: fleet.StepConfirm, answer: true, outcome: fleet.Succeeded},
+		{step: fleet.StepConfirm, down: true, outcome: fleet.Split},
+	}
+}
+
+func (c cut) String() string {
+	text := string(c.step)
+	for _, part := range []struct {
+		on   bool
+		text string
+	}{{c.after, " done"}, {c.answer, " answer lost"}, {c.down, " and down"}} {
+		if part.on {
+			text += part.text
+		}
+	}
+	return text
+}
+
+// on breaks the connection to the host at the row's moment.
+func (c cut) on(w *world, host string) func(fleet.Event) {
+	return func(e fleet.Event) {
+		moment := fleet.Started
+		if c.after {
+			moment = fleet.Done
+		}
+		if e.Type != fleet.TypeStep || e.Host != host || e.Step != c.step || e.State != moment {
+			return
+		}
+		proxy := w.proxy[host]
+		if c.down {
+			proxy.Down()
+		}
+		if c.answer {
+			proxy.CutAfter(0, sshtest.ToClient)
+			return
+		}
+		proxy.Cut()
+	}
+}
+
+func TestCutWhileBuilding(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]backend{"embedded": embedded, "openssh": openssh} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, start, 3)
+			require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+			for i, c := range buildCuts() {
+				plan := push(t, fmt.Sprintf("1.%d", i+1))
+				for j, h := range w.hosts {
+					// The other hosts have sealed the package meanwhile; this one is to build it, so that there is something to cut.
+					remove(t, w.roots[j], plan.Archive.Package)
+					report := w.run(t.Context(), t, plan, c.on(w, h.Name))
+					require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, h.Name, report.Failures)
+					require.Equalf(t, h.Name, report.Failures[0].Host, "%v", c)
+				}
+				require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "push again after %v", c)
+			}
+		})
+	}
+}
+
+// remove takes a package away from a host by hand.
+func remove(t *testing.T, h oracle.Host, name string) {
+	t.Helper()
+	path := filepath.Join(h.Root, name)
+	makeRemovable(path)
+	require.NoError(t, os.RemoveAll(path))
+}
+
+func TestCutWhileLinking(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]backend{"embedded": embedded, "openssh": openssh} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, start, 3)
+			for _, version := range []string{"1.0", "1.1"} {
+				require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+			}
+			linked := "hello-1.1"
+			for _, c := range linkCuts() {
+				for _, h := range w.hosts {
+					next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
+					plan := fleet.Plan{Op: fleet.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+					report := w.run(t.Context(), t, plan, c.on(w, h.Name))
+					require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, h.Name, report.Failures)
+					requireTable(t, c, h.Name, report)
+					require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "again after %v on %s", c, h.Name)
+					linked = next
+				}
+			}
+		})
+	}
+}
+
+// requireTable checks that the report claims to know what it knows, and no more.
+func requireTable(t *testing.T, c cut, host string, r fleet.Report) {
+	t.Helper()
+	unknown := []string{}
+	for _, h := range r.Hosts {
+		if !h.Known {
+			unknown = append(unknown, h.Host)
+		}
+	}
+	if r.Outcome == fleet.Split {
+		require.Equalf(t, []string{host}, unknown, "%v", c)
+		return
+	}
+	require.Emptyf(t, unknown, "%v", c)
+	require.Truef(t, slices.ContainsFunc(r.Hosts, func(h fleet.HostReport) bool { return h.Host == host }), "%v", c)
+}
