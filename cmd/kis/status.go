@@ -83,7 +83,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 	code := 0
 	for i, s := range stages {
 		judged := fleet.Judge(s.name, s.hosts, looks)
-		if judged.Verdict != fleet.Uniform && judged.Verdict != fleet.Subset && judged.Verdict != fleet.Unconfirmed {
+		if judged.Verdict != fleet.Uniform && judged.Verdict != fleet.Unconfirmed {
 			code = fleet.Split.Exit()
 		}
 		if a.output == outputJSON {
