@@ -40,6 +40,10 @@ func failure(host string, step Step, err error) *Failure {
 	}
 	if step == StepConnect {
 		f.State = Refused // nothing has been asked of the host yet
+		f.Message = strings.TrimPrefix(f.Message, string(StepConnect)+": ")
+		if f.Hint == "" {
+			f.Hint = reachHint(err)
+		}
 	}
 	if errors.As(err, &hinted) && f.Hint == "" {
 		f.Hint = hinted.Hint()

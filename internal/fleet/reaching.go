@@ -1,0 +1,37 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// reachHint is what to look at when a host could not be reached or logged in to, or "". Errors about host keys carry their remedy themselves.
+func reachHint(err error) string {
+	var login *sshx.AuthError
+	if errors.As(err, &login) {
+		return fmt.Sprintf("is the key in ~/.ssh/authorized_keys of %s there? see what is in force: kis hosts %s -v", login.User, login.Name)
+	}
+	var dial *sshx.DialError
+	if !errors.As(err, &dial) {
+		return ""
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("check the name, or say where it is: `address:` in the inventory or HostName in ssh_config; see: kis hosts %s -v", dial.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("does sshd run there, on this port? see what is in force: kis hosts %s -v", dial.Name)
+	case !errors.Is(err, context.DeadlineExceeded):
+		return ""
+	case dial.Phase == sshx.PhaseConnect:
+		return fmt.Sprintf("is the host up, and does every firewall between let this machine in? see what is in force: kis hosts %s -v", dial.Name)
+	case dial.Phase == sshx.PhaseHandshake:
+		return fmt.Sprintf("something takes connections there and does not speak SSH, or is overloaded; see what is in force: kis hosts %s -v", dial.Name)
+	}
+	return ""
+}
