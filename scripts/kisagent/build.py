@@ -84,7 +84,9 @@ def pip_wheel():
     try:
         import ensurepip
 
-        folders.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
+        # A folder that a removed system package has left behind imports too, but has no file.
+        if ensurepip.__file__:
+            folders.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
     except ImportError:
         pass
     for folder in folders:
