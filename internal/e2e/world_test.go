@@ -53,7 +53,12 @@ func siteEnvironment() []string {
 // newWorld starts n hosts and writes the sample application and an inventory with them as stage "staging".
 func newWorld(t *testing.T, n int, o hosttest.Options) *world {
 	t.Helper()
-	hosts := hosttest.New(t, n, o)
+	return newSite(t, hosttest.New(t, n, o))
+}
+
+// newSite is newWorld for hosts that run, or for none.
+func newSite(t *testing.T, hosts []*hosttest.Host) *world {
+	t.Helper()
 	w := &world{t: t, hosts: hosts, client: hosttest.NewClient(t, hosts), home: t.TempDir(), dir: t.TempDir(), stage: "staging"}
 	require.NoError(t, os.CopyFS(w.dir, os.DirFS("../../cmd/kis/sample")))
 	w.version("0.3")

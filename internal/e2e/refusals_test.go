@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+)
+
+// refusal is something that keeps a push from going ahead, and what the person before the screen is told.
+type refusal struct {
+	name  string
+	fault func(w *world) // arranges it
+	args  []string       // after "push"; default: staging
+	exit  int
+	says  []string // parts of the screen, the remedy among them
+	takes time.Duration
+}
+
+// check pushes and looks at the screen.
+func (r refusal) check(w *world, archive string) {
+	w.t.Helper()
+	args := r.args
+	if args == nil {
+		args = []string{"staging"}
+	}
+	if r.fault != nil {
+		r.fault(w)
+	}
+	before := w.trees()
+	got := w.kis(append([]string{"push", "--sdist", archive}, args...)...)
+	assert.Equal(w.t, r.exit, got.exit, "exit status")
+	assert.Equal(w.t, before, w.trees(), "nothing is changed on any host")
+	for _, part := range r.says {
+		assert.Contains(w.t, got.screen(), part)
+	}
+	assert.LessOrEqual(w.t, strings.Count(got.screen(), "\n"), 25, "one screen")
+	if r.exit == 3 {
+		assert.Contains(w.t, got.err, "aborted before link: no stage link was changed")
+	}
+	if r.takes > 0 {
+		assert.Less(w.t, got.took, r.takes)
+	}
+}
+
+func TestRefusalsWithoutHosts(t *testing.T) {
+	t.Parallel()
+	archive := newSite(t, nil).archive()
+	for _, r := range []refusal{
+		{
+			name: "no inventory", fault: func(w *world) { require.NoError(w.t, os.Remove(filepath.Join(w.dir, "inventory.yaml"))) },
+			exit: 2, says: []string{"no inventory found", "inventory.yaml", "--inventory"},
+		},
+		{name: "unknown stage", args: []string{"stagin"}, exit: 2, says: []string{`"stagin"`, "staging", "did you mean"}},
+		{name: "no host matches", args: []string{"staging", "--hosts", "db*"}, exit: 2, says: []string{"db*", "web1"}},
+		{name: "unknown host", args: []string{"staging", "--hosts", "web9"}, exit: 2, says: []string{"web9", "web1"}},
+		{name: "unknown flag", args: []string{"staging", "--host", "web1"}, exit: 2, says: []string{"--host", "usage: kis push"}},
+		{name: "no such archive", args: []string{"staging", "--sdist", "dist/hello-9.tar.gz"}, exit: 2, says: []string{"dist/hello-9.tar.gz"}},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			w := newSite(t, nil)
+			w.inventory("stages: {staging: {hosts: [web1, web2]}}\n")
+			r.check(w, archive)
+		})
+	}
+}
+
+// TestRefusalsOfOneHost: web1 is well and web2 is not, so that nothing may happen on either.
+func TestRefusalsOfOneHost(t *testing.T) {
+	t.Parallel()
+	archive := newSite(t, nil).archive()
+	for _, r := range []refusal{
+		{
+			name: "host is down", fault: func(w *world) { w.hosts[1].Kill() }, exit: 3,
+			says: []string{"web2: connect: 127.0.0.1:", "connection refused", "kis hosts web2 -v"}, takes: 10 * time.Second,
+		},
+		{
+			name: "unknown host key", fault: func(w *world) { w.known(w.hosts[0].KnownHostsLine(w.t)) }, exit: 3,
+			says: []string{"web2: connect: host key: unknown", "SHA256:", "no known_hosts file", "ssh web2"},
+		},
+		{name: "changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
+		{
+			name: "stage is a folder", fault: onHost("mkdir /var/webcode/staging"), exit: 3,
+			says: []string{"web2: check: ", "/var/webcode/staging is a folder, not a symbolic link", "mv /var/webcode/staging"},
+		},
+		{
+			name: "stage leads elsewhere", fault: onHost("ln -s /srv/other /var/webcode/staging"), exit: 3,
+			says: []string{"web2: check: ", "/srv/other", "not a package of this repository"},
+		},
+		{
+			name: "repository is mounted read-only", fault: onHost("mount -o remount,bind,ro /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "read-only", "findmnt -T /var/webcode"},
+		},
+		{
+			name: "repository is mounted noexec", fault: onHost("mount -o remount,bind,noexec /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "noexec", "findmnt -T /var/webcode"},
+		},
+		{
+			name: "python without venv", exit: 3, says: []string{"web2: check: ", "ensurepip", "apt install python3-venv"},
+			fault: onHost("for d in /usr/lib/python3*/ensurepip /usr/share/python-wheels; do ! [ -d $d ] || mount -t tmpfs none $d; done"),
+		},
+		{name: "no python", fault: onHost("mount --bind /dev/null /usr/bin/python3"), exit: 3, says: []string{"web2: connect: ", "python3 is missing", "apt install python3"}},
+		{
+			name: "no repository", fault: func(w *world) { w.inventory(inventoryText(w.hosts, "") + "hosts: {web2: {root: /srv/nowhere}}\n") },
+			exit: 3, says: []string{"web2: check: ", "there is no folder /srv/nowhere", "sudo install -d -m 755 -o kistest /srv/nowhere"},
+		},
+		{
+			name: "repository of somebody else", fault: onHost("chown root /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "/var/webcode belongs to root, not to kistest", "sudo chown kistest /var/webcode"},
+		},
+		{
+			name: "repository that a group may write", fault: onHost("chmod g+w /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "mode 0775", "chmod go-w /var/webcode"},
+		},
+		{
+			name: "disk too small", fault: onHost("mount -t tmpfs -o size=8m,mode=755,uid=$(id -u kistest) none /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "disk nearly full", "df -h /var/webcode"},
+		},
+		{
+			name: "too few inodes", fault: onHost("mount -t tmpfs -o nr_inodes=500,mode=755,uid=$(id -u kistest) none /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "inodes free", "df -i /var/webcode"},
+		},
+		{name: "two names for one host", fault: sameHost, exit: 3, says: []string{"web1 and web2 are the same package repository"}},
+		{name: "login script exits silently", fault: bashrc("exit 0"), exit: 3, says: []string{"web2: connect: ", "the command was not run"}},
+		{name: "account without a shell", fault: nologin, exit: 3, says: []string{"web2: connect: ", "not available", "nologin"}},
+		{name: "key not accepted", fault: onHost("rm /home/kistest/.ssh/authorized_keys"), exit: 3, says: []string{"web2: connect: authentication", "authorized_keys of kistest"}},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 2, hosttest.Options{})
+			r.check(w, archive)
+		})
+	}
+}
+
+// TestHostsThatNeverAnswer waits for the deadlines of two hosts at once, because they are long.
+func TestHostsThatNeverAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, hosttest.Options{})
+	bashrc("read x; read x; read y; cat >/dev/null")(w) // web2 has a login script that waits for input, and swallows it
+	refusal{
+		exit: 3, takes: 40 * time.Second, fault: blackHole,
+		says: []string{"web2: connect: ", "login script", ".bashrc", "web3: connect: handshake: ", "no answer within", "kis hosts web3 -v"},
+	}.check(w, w.archive())
+}
+
+// onHost runs shell text on web2.
+func onHost(text string) func(w *world) {
+	return func(w *world) { w.hosts[1].Shell(w.t, text) }
+}
+
+// bashrc puts text, on web2, into the script that bash runs for every command that comes over SSH.
+func bashrc(text string) func(w *world) {
+	return func(w *world) {
+		require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[1].Home, ".bashrc"), []byte(text+"\n"), 0o644))
+	}
+}
+
+// known replaces what is known of hosts' keys.
+func (w *world) known(lines ...string) {
+	w.t.Helper()
+	require.NoError(w.t, os.WriteFile(w.client.KnownHosts, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+}
+
+// changedKey: somebody else answers at web2's address, or it was installed anew.
+func changedKey(w *world) {
+	w.hosts[1].NewHostKey(w.t)
+	w.hosts[1].Restart(w.t)
+}
+
+// blackHole leads web3 to a port where connections are accepted, by the kernel, and nobody ever says a word.
+func blackHole(w *world) {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = l.Close() })
+	w.client.SetPort(w.t, "web3", l.Addr().(*net.TCPAddr).Port)
+}
+
+// sameHost leads both names to web1.
+func sameHost(w *world) {
+	w.client.SetPort(w.t, "web2", w.hosts[0].Port)
+	line := w.hosts[0].KnownHostsLine(w.t)
+	w.known(line, "web2"+strings.TrimPrefix(line, "web1"))
+}
+
+// nologin gives the deploying user, on web2 only, a shell that lets nobody in.
+func nologin(w *world) {
+	w.hosts[1].Shell(w.t, fmt.Sprintf("sed 's|^\\(%s:.*\\):[^:]*$|\\1:/usr/sbin/nologin|' /etc/passwd >/var/webcode/passwd; mount --bind /var/webcode/passwd /etc/passwd", w.hosts[1].User))
+}
