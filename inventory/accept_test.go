@@ -80,6 +80,13 @@ func TestVariablesKeepTheirText(t *testing.T) {
 		hostNamed(t, inv, "h").Vars)
 }
 
+func TestVariablesOfDifferentHostsMayDifferByCase(t *testing.T) {
+	t.Parallel()
+	inv := accepted(t, "hosts: {a: {vars: {rack: 1}}, b: {vars: {Rack: 2}}}\nstages: {s: {hosts: [a, b]}}")
+	assert.Equal(t, map[string]string{"rack": "1"}, hostNamed(t, inv, "a").Vars)
+	assert.Equal(t, map[string]string{"Rack": "2"}, hostNamed(t, inv, "b").Vars)
+}
+
 func TestHostsComeInInventoryOrder(t *testing.T) {
 	t.Parallel()
 	inv := accepted(t, `

@@ -123,6 +123,8 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"variable without a value", ok + "hosts: {a: {vars: {x: }}}\n", []string{"2:23 hosts.a.vars.x: is empty; want text, a number, true or false, or remove it"}},
 		{"variable as a list", ok + "hosts: {a: {vars: {x: [1]}}}\n", []string{"2:23 hosts.a.vars.x: want text, a number, true or false, got a list"}},
 		{"variable with a hyphen", ok + "hosts: {a: {vars: {x-y: 1}}}\n", []string{`2:20 hosts.a.vars: "x-y" is not a variable name; use a letter or _, then up to 63 of A-Z a-z 0-9 _`}},
+		{"variables that differ only by case", ok + "hosts:\n  a:\n    vars: {rack: 1, Rack: 2}\n", []string{`4:21 hosts.a.vars: "Rack" and "rack" on line 4 differ only by case, and "a" has both; for its commands they are one variable, so write it the same way everywhere`}},
+		{"variables of host and group that differ only by case", "groups: {g: {hosts: [\"h[1:9]\"], vars: {rack: 1}}}\nhosts: {\"h[2:3]\": {vars: {RACK: 2}}}\n" + ok, []string{`2:27 hosts.h[2:3].vars: "RACK" and "rack" on line 1 differ only by case, and "h2" has both; for its commands they are one variable, so write it the same way everywhere`}},
 		{"path with a control character", ok + `install: {wheels: "a\tb"}` + "\n", []string{`2:19 install.wheels: "a\tb" is not a path: it has control characters`}},
 	}, options{})
 }

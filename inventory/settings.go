@@ -3,13 +3,21 @@ package inventory
 import (
 	"cmp"
 	"maps"
+	"slices"
+	"strings"
 )
 
 // settings is what the top level, a group and a host may each say; what is zero they do not say.
 type settings struct {
 	root, python, become string
 	ssh                  SSH
-	vars                 map[string]string
+	vars                 map[string]variable
+}
+
+// variable is one of `vars`, with its name's place for what is seen only when a host is put together.
+type variable struct {
+	value string
+	key   field
 }
 
 // apply overrides the settings by those that are more special. The variables are copied, the map stays its owner's.
@@ -25,7 +33,7 @@ func (s *settings) apply(more settings) {
 		HostKey:      cmp.Or(more.ssh.HostKey, s.ssh.HostKey),
 	}
 	if s.vars == nil {
-		s.vars = map[string]string{}
+		s.vars = map[string]variable{}
 	}
 	maps.Copy(s.vars, more.vars)
 }
@@ -53,14 +61,39 @@ func readSSH(f field) SSH {
 }
 
 // readVars keeps values as the file writes them, so that 1.10 stays 1.10. The caller's commands give them a meaning.
-func readVars(f field) map[string]string {
-	vars := map[string]string{}
+func readVars(f field) map[string]variable {
+	vars := map[string]variable{}
 	for _, e := range f.names("a mapping of variables", checkVar) {
 		if value, ok := e.scalar(); ok {
-			vars[e.name] = value
+			e.key.path = f.path
+			vars[e.name] = variable{value, e.key}
 		}
 	}
 	return vars
+}
+
+// variables returns a host's variables. Two names that differ only by case would be one environment variable, of which
+// nobody could say whose value it has. What a group does wrong is said once, not for each of its hosts.
+func (w *world) variables(host string, vars map[string]variable) map[string]string {
+	all := make(map[string]string, len(vars))
+	spelled := map[string]variable{}
+	for _, name := range slices.SortedFunc(maps.Keys(vars), func(a, b string) int { return comparePlaces(vars[a].key, vars[b].key) }) {
+		v := vars[name]
+		all[name] = v.value
+		upper := strings.ToUpper(name)
+		if other, ok := spelled[upper]; ok && !w.clashed[v.key.n] {
+			w.clashed[v.key.n] = true
+			v.key.fail("%s and %s on line %d differ only by case, and %s has both; for its commands they are one variable, so write it the same way everywhere",
+				quote(name), quote(other.key.n.value), other.key.n.line, quote(host))
+		}
+		spelled[upper] = v
+	}
+	return all
+}
+
+// comparePlaces orders two places of a file, for slices.SortFunc.
+func comparePlaces(a, b field) int {
+	return cmp.Or(cmp.Compare(a.n.line, b.n.line), cmp.Compare(a.n.col, b.n.col))
 }
 
 // scalar reads text, a number, true or false, as it is written. The empty text is a value when it is quoted.

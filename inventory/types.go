@@ -27,7 +27,7 @@ type Host struct {
 	Python  string            // a bare command name or an absolute path
 	Become  string            // user that the agent runs as through sudo; "" = the user that logs in
 	SSH     SSH               // what the inventory overrides of ssh_config
-	Vars    map[string]string // values of scalars as the file writes them; never nil
+	Vars    map[string]string // values of scalars as the file writes them, any text without NUL; no two names differ only by case; never nil
 	Groups  []string          // every group the host is in, also through other groups, in the order of the file
 }
 

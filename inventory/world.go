@@ -12,7 +12,8 @@ type world struct {
 	own        map[string]ownHost // what stands under `hosts`
 	groups     map[string]*group
 	groupOrder []string
-	trail      []string // the groups that are being resolved, outermost first
+	trail      []string       // the groups that are being resolved, outermost first
+	clashed    map[*node]bool // variables whose name was refused already
 }
 
 // ownHost is what a host says itself.
@@ -25,7 +26,7 @@ type ownHost struct {
 func newWorld(r *reader) *world {
 	return &world{
 		r: r, known: map[string]bool{}, spelled: map[string]string{}, own: map[string]ownHost{},
-		groups: map[string]*group{},
+		groups: map[string]*group{}, clashed: map[*node]bool{},
 	}
 }
 
@@ -136,7 +137,7 @@ func (w *world) hosts(top settings) []Host {
 		s.apply(own.settings)
 		all = append(all, Host{
 			Name: name, Address: own.address, Root: s.root, Python: s.python, Become: s.become,
-			SSH: s.ssh, Vars: s.vars, Groups: groups[name],
+			SSH: s.ssh, Vars: w.variables(name, s.vars), Groups: groups[name],
 		})
 	}
 	return all

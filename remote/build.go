@@ -167,7 +167,7 @@ func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration,
 }
 
 // variable is what the environment variables of the inventory's commands are called. Values are never part of shell text.
-var variable = regexp.MustCompile(`^KIS_[A-Z]+$`)
+var variable = regexp.MustCompile(`^KIS_[A-Z0-9_]+$`)
 
 // Commands are commands of the inventory, run in order in the package, with Env in addition to its environment's own variables.
 type Commands struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/inventory"
@@ -120,12 +121,16 @@ func (m *member) output(s Step) func(string) {
 	return func(line string) { m.run.emit(Event{Type: TypeOutput, Host: m.host.Name, Step: s, Message: line}) }
 }
 
-// variables are what the inventory's commands find in their environment.
+// variables are what the inventory's commands find in their environment. The prefix keeps the inventory's own variables apart from ours.
 func (m *member) variables(p remote.Package) map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"KIS_STAGE": m.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
 		"KIS_PREVIOUS": m.facts.Stage.Linked, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name,
 	}
+	for name, value := range m.host.Vars {
+		all["KIS_VAR_"+strings.ToUpper(name)] = value
+	}
+	return all
 }
 
 func (m *member) commands(p remote.Package, list []string) remote.Commands {
