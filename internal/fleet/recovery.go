@@ -21,8 +21,19 @@ func (t *transaction) resolve(ctx context.Context) {
 	})
 }
 
-// find reaches a host again and learns what is linked there. Where the run has linked, it takes the lock again, to be able to go on.
+// find reaches a host again and learns what is linked there. Where the run has linked, it takes the lock again, to be able to go on. A
+// host whose answers are lost once more is asked once more.
 func (t *transaction) find(ctx context.Context, p *party) error {
+	var err error
+	for range attempts {
+		if err = t.findOnce(ctx, p); !isLost(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
+func (t *transaction) findOnce(ctx context.Context, p *party) error {
 	agent, err := p.reach(ctx)
 	if err != nil {
 		return err
@@ -32,7 +43,7 @@ func (t *transaction) find(ctx context.Context, p *party) error {
 		return err
 	}
 	p.agent, p.linked, p.known = agent, fenced.Linked, true
-	if fenced.Linked != t.to.String() || fenced.Fenced {
+	if fenced.Linked != t.to.String() {
 		p.at = isOld
 		return nil
 	}
@@ -66,19 +77,13 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 	err := p.step(StepRevert, func() error {
 		bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("not reached again within %v", t.patience.find))
 		defer cancel()
-		_, err := p.agent.Revert(bounded, t.run)
-		if _, ok := errors.AsType[*remote.Lost](err); !ok {
+		return t.insist(bounded, p, func() error {
+			if p.at == isOld { // an earlier answer was lost, the revert was not
+				return nil
+			}
+			_, err := p.agent.Revert(bounded, t.run)
 			return err
-		}
-		p.known = false
-		if err := t.find(bounded, p); err != nil {
-			return err
-		}
-		if p.at == isOld { // the answer was lost, the revert was not
-			return nil
-		}
-		_, err = p.agent.Revert(bounded, t.run)
-		return err
+		})
 	})
 	if err != nil {
 		return
@@ -93,20 +98,48 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 	}
 }
 
+// attempts is how often a host is asked again whose answers are lost, while it can be reached.
+const attempts = 3
+
+// insist does something on a host that has switched. When the answer is lost it reaches the host again, learns where it stands (p.at), and
+// does it once more.
+func (t *transaction) insist(ctx context.Context, p *party, work func() error) error {
+	err := work()
+	for range attempts {
+		if !isLost(err) || ctx.Err() != nil {
+			return err
+		}
+		if err = t.find(ctx, p); err == nil {
+			err = work()
+		}
+	}
+	return err
+}
+
+func isLost(err error) bool {
+	_, lost := errors.AsType[*remote.Lost](err)
+	return lost
+}
+
 // asBefore reads the link, and reports whether it is what it was before this run.
 func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
 	defer cancel()
 	p.known = false
 	fenced, err := p.agent.Fence(bounded, t.stage, t.run)
+	for range attempts {
+		if !isLost(err) || bounded.Err() != nil {
+			break
+		}
+		agent, unreached := p.reach(bounded)
+		if unreached != nil {
+			return false
+		}
+		p.agent = agent
+		fenced, err = agent.Fence(bounded, t.stage, t.run)
+	}
 	if err != nil {
-		agent, reached := p.reach(bounded)
-		if reached != nil {
-			return false
-		}
-		if fenced, err = agent.Fence(bounded, t.stage, t.run); err != nil {
-			return false
-		}
+		return false
 	}
 	p.linked, p.known = fenced.Linked, true
 	return fenced.Linked == p.from

@@ -226,12 +226,7 @@ func (t *transaction) confirm(ctx context.Context) bool {
 		note["skew"] = t.skew.Seconds
 	}
 	return t.all(ctx, StepConfirm, "confirm", t.patience.find, func(ctx context.Context, p *party) error {
-		err := p.agent.Confirm(ctx, t.run, note)
-		if _, ok := errors.AsType[*remote.Lost](err); ok {
-			if err = t.find(ctx, p); err == nil && p.at == isNew {
-				err = p.agent.Confirm(ctx, t.run, note)
-			}
-		}
+		err := t.insist(ctx, p, func() error { return p.agent.Confirm(ctx, t.run, note) })
 		p.known = err == nil
 		if p.known {
 			p.linked = t.to.String()
