@@ -83,7 +83,7 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"unknown key in a section", ok + "ssh: {prot: 22}\n", []string{`2:7 ssh: unknown key "prot"; did you mean "port"? known: user, port, identity_file, jump`}},
 		{"unknown key far from all", ok + "hosts: {a: {shape: red}}\n", []string{`2:13 hosts.a: unknown key "shape"; known: root, python, ssh, address, vars`}},
 		{"key of another section", ok + "address: a\n", []string{`2:1 : unknown key "address"; known: root, python, build, install, verify, ssh, hosts, groups, stages`}},
-		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, after_link, on_partial`}},
+		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, confirm, after_link, on_partial`}},
 		{"duplicate key", ok + "root: /a\nroot: /b\n", []string{`3:1 : the key "root" is already on line 2; remove one of them`}},
 		{"duplicate key in other quotes", ok + "hosts:\n  a: {}\n  'a': {}\n", []string{`4:3 hosts: the key "a" is already on line 3; remove one of them`}},
 		{"no stages", "root: /x\n", []string{"1:1 : the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`"}},

@@ -49,7 +49,7 @@ func schema() []key {
 		{"inventory", "groups", built},
 		{"inventory", "stages", built},
 		{"stage", "from", later},
-		{"stage", "confirm", later},
+		{"stage", "confirm", built},
 		{"stage", "after_link", built},
 		{"stage", "health", later},
 		{"health", "url", built},

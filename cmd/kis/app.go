@@ -151,7 +151,7 @@ func (a *app) fleet(inv *inventory.Inventory, emit func(fleet.Event)) *fleet.Fle
 	}}
 	return &fleet.Fleet{
 		Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(),
-		Forks: a.forks, Timeout: a.timeout, Emit: emit, Who: who(),
+		Forks: a.forks, Timeout: a.timeout, Emit: emit, Who: who(), Ask: a.ask(),
 	}
 }
 

@@ -43,9 +43,7 @@ func (a *app) printHosts(ctx context.Context, pattern string) error {
 	resolver := sshx.Resolver{ConfigFile: a.sshConfig}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, h := range hosts {
-		t, err := resolver.Resolve(ctx, sshx.Host{
-			Name: h.Name, Address: h.Address, User: h.SSH.User, Port: h.SSH.Port, IdentityFile: h.SSH.IdentityFile, Jump: h.SSH.Jump, HostKey: h.SSH.HostKey,
-		})
+		t, err := resolver.Resolve(ctx, fleet.SSHHost(h, inv.Dir()))
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,18 @@ func (a *app) prompt() sshx.Prompt {
 	}
 }
 
+// ask puts a yes-or-no question to the person at the terminal. It is nil when there is none, or with --yes.
+func (a *app) ask() func(context.Context, string) bool {
+	prompt := a.prompt()
+	if prompt == nil || a.yes {
+		return nil
+	}
+	return func(ctx context.Context, question string) bool {
+		answer, err := prompt(ctx, question+" [y/N]", true)
+		return err == nil && (answer == "y" || answer == "yes")
+	}
+}
+
 func readLine(tty *os.File) (string, error) {
 	line := make([]byte, 0, 80)
 	one := make([]byte, 1)

@@ -25,6 +25,8 @@ type Fleet struct {
 	Emit     func(Event)      // gets every event, one at a time, in order; must not call back into the fleet
 	Who      string           // user@machine, for locks and journals
 	Now      func() time.Time // default time.Now
+	// Ask puts a yes-or-no question to a person before a stage with confirm: is linked. Nil: there is nobody, and the answer is yes.
+	Ask func(ctx context.Context, question string) bool
 
 	patience patience // zero: the ordinary one
 }

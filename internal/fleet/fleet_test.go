@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,4 +33,21 @@ func TestPushLinksEveryHost(t *testing.T) {
 	nowhere := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
 	require.Equal(t, fleet.Aborted, nowhere.Outcome)
 	require.Equal(t, "no-target", nowhere.Failures[0].Code)
+}
+
+func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 1)
+	plan := push(t, "1.0")
+	plan.Stage.Confirm = true
+	var asked []string
+	answer := false
+	w.ask = func(_ context.Context, question string) bool {
+		asked = append(asked, question)
+		return answer
+	}
+	require.Equal(t, fleet.Aborted, w.run(t.Context(), t, plan, nil).Outcome)
+	answer = true
+	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
+	require.Equal(t, []string{"link staging to hello-1.0 on 1 hosts?", "link staging to hello-1.0 on 1 hosts?"}, asked)
 }

@@ -37,7 +37,7 @@ type conversation struct {
 
 // converse connects, starts the agent and names the package repository to it.
 func (f *Fleet) converse(ctx context.Context, h inventory.Host) (*conversation, error) {
-	target, err := f.Resolver.Resolve(ctx, sshHost(h))
+	target, err := f.Resolver.Resolve(ctx, SSHHost(h, f.Dir))
 	if err != nil {
 		return nil, err
 	}
@@ -79,10 +79,14 @@ func (c *conversation) close() {
 	_ = c.client.Close()
 }
 
-func sshHost(h inventory.Host) sshx.Host {
+// SSHHost is what the inventory says of reaching a host, for sshx. Relative paths start at dir.
+func SSHHost(h inventory.Host, dir string) sshx.Host {
+	key := h.SSH.IdentityFile
+	if key != "" && !strings.HasPrefix(key, "~") {
+		key = absolute(dir, key)
+	}
 	return sshx.Host{
-		Name: h.Name, Address: h.Address, User: h.SSH.User, Port: h.SSH.Port,
-		IdentityFile: h.SSH.IdentityFile, Jump: h.SSH.Jump, HostKey: h.SSH.HostKey,
+		Name: h.Name, Address: h.Address, User: h.SSH.User, Port: h.SSH.Port, IdentityFile: key, Jump: h.SSH.Jump, HostKey: h.SSH.HostKey,
 	}
 }
 

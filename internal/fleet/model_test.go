@@ -360,7 +360,7 @@ func TestSwitchUnderRandomFaults(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("go test ./internal/fleet -run TestSwitchUnderRandomFaults -args -seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's dice
+	random := rand.New(rand.NewPCG(seed, 0))
 	outcomes := map[Outcome]int{}
 	for range *manyFlag {
 		tapes := make([][]byte, 1+random.IntN(4))

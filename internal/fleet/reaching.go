@@ -12,8 +12,7 @@ import (
 
 // reachHint is what to look at when a host could not be reached or logged in to, or "". Errors about host keys carry their remedy themselves.
 func reachHint(err error) string {
-	var login *sshx.AuthError
-	if errors.As(err, &login) {
+	if login, ok := errors.AsType[*sshx.AuthError](err); ok {
 		return fmt.Sprintf("is the key in ~/.ssh/authorized_keys of %s there? see what is in force: kis hosts %s -v", login.User, login.Name)
 	}
 	var dial *sshx.DialError

@@ -98,9 +98,23 @@ func (r *run) carryOut(ctx context.Context) Report {
 		return r.report(r.abortedAs(ctx))
 	case r.plan.DryRun || r.plan.NoLink:
 		return r.report(Succeeded)
+	case !r.agreed(ctx):
+		return r.report(r.abortedAs(ctx))
 	}
 	r.tx = newTransaction(r)
 	return r.report(r.tx.carryOut(ctx))
+}
+
+// agreed asks the person at the terminal, where the stage wants it. Everything is ready, and the locks are held meanwhile.
+func (r *run) agreed(ctx context.Context) bool {
+	if !r.plan.Stage.Confirm || r.fleet.Ask == nil {
+		return true
+	}
+	if r.fleet.Ask(ctx, fmt.Sprintf("link %s to %s on %d hosts?", r.stage, r.pkg, len(r.members))) {
+		return ctx.Err() == nil
+	}
+	r.notice("", "not linked: the answer was no")
+	return false
 }
 
 func (r *run) emitBarrier(ready bool) {
@@ -119,10 +133,14 @@ func (r *run) abortedAs(ctx context.Context) Outcome {
 	if errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(context.Cause(ctx), errInterrupted) {
 		return Interrupted
 	}
-	for _, f := range r.failures() {
+	failures := r.failures()
+	for _, f := range failures {
 		if f.Code != "locked" {
 			return Aborted
 		}
+	}
+	if len(failures) == 0 {
+		return Aborted
 	}
 	return Locked
 }

@@ -32,6 +32,7 @@ type world struct {
 	roots  []oracle.Host
 	proxy  map[string]*sshtest.Proxy
 	config string // path of the ssh_config
+	ask    func(context.Context, string) bool
 }
 
 // backend starts the far side of one host and says how to log in there.
@@ -112,6 +113,7 @@ func (w *world) run(ctx context.Context, t *testing.T, p fleet.Plan, at func(fle
 			at(e)
 		}
 	}}
+	f.Ask = w.ask
 	f.Impatient()
 	p.Hosts = w.hosts
 	if p.Stage.Name == "" {
