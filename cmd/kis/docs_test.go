@@ -61,6 +61,7 @@ func forMan(t *testing.T, c *cobra.Command) {
 	// A list of what is indented must stay one; what is in angle brackets is no HTML.
 	c.Long = escapeMarkdown(strings.TrimSpace(text)) + "\n\n# EXIT STATUS\n```\n" + strings.Trim(strings.TrimPrefix(exitStatus, "\nExit status:"), "\n") + "\n```\n"
 	c.Use = escapeMarkdown(c.Use)
+	c.InitDefaultHelpFlag()
 	for _, set := range []*pflag.FlagSet{c.LocalNonPersistentFlags(), c.PersistentFlags()} {
 		set.VisitAll(flagForMan)
 	}
