@@ -49,5 +49,5 @@ func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	require.Equal(t, fleet.Aborted, w.run(t.Context(), t, plan, nil).Outcome)
 	answer = true
 	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
-	require.Equal(t, []string{"link staging to hello-1.0 on 1 hosts?", "link staging to hello-1.0 on 1 hosts?"}, asked)
+	require.Equal(t, []string{"link staging to hello-1.0 on web1?", "link staging to hello-1.0 on web1?"}, asked)
 }

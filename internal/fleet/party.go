@@ -33,11 +33,7 @@ func (r *run) note() map[string]any {
 	if r.plan.Subset {
 		scope = "subset"
 	}
-	names := make([]string, len(r.members))
-	for i, m := range r.members {
-		names[i] = m.host.Name
-	}
-	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": names}
+	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": r.names()}
 	if r.plan.Git != "" {
 		note["git"] = r.plan.Git
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,11 +57,16 @@ func (r *run) notice(host, message string) {
 }
 
 func (r *run) emitStart() {
+	r.emit(Event{Type: TypeStart, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Hosts: r.names()})
+}
+
+// names are the run's hosts.
+func (r *run) names() []string {
 	names := make([]string, len(r.members))
 	for i, m := range r.members {
 		names[i] = m.host.Name
 	}
-	r.emit(Event{Type: TypeStart, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Hosts: names})
+	return names
 }
 
 // phase does one thing on all hosts and waits for all. It reports whether every host did it.
@@ -110,7 +116,7 @@ func (r *run) agreed(ctx context.Context) bool {
 	if !r.plan.Stage.Confirm || r.fleet.Ask == nil {
 		return true
 	}
-	if r.fleet.Ask(ctx, fmt.Sprintf("link %s to %s on %d hosts?", r.stage, r.pkg, len(r.members))) {
+	if r.fleet.Ask(ctx, fmt.Sprintf("link %s to %s on %s?", r.stage, r.pkg, strings.Join(r.names(), ", "))) {
 		return ctx.Err() == nil
 	}
 	r.notice("", "not linked: the answer was no")
