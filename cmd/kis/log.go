@@ -38,6 +38,7 @@ type logged struct {
 	From   string              `json:"from,omitempty"`
 	To     string              `json:"to"`
 	By     string              `json:"by"`
+	Key    string              `json:"key,omitempty"` // fingerprint of the key that logged in
 	Git    string              `json:"git,omitempty"`
 	Scope  string              `json:"scope"`
 	Skew   float64             `json:"skew,omitempty"`
@@ -74,7 +75,7 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 		for _, e := range entries(stage, looks[h]) {
 			r := found[e.Run]
 			if r == nil {
-				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Git: e.Git, Scope: e.Scope, Result: map[string][]string{}}
+				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Key: e.Key, Git: e.Git, Scope: e.Scope, Result: map[string][]string{}}
 				found[e.Run], all = r, append(all, r)
 			}
 			r.Skew = max(r.Skew, e.Skew)

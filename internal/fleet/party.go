@@ -50,6 +50,7 @@ func (m *member) party() *party {
 		}
 		p.here = true
 	}
+	p.key = m.conn.client.AuthKey()
 	p.reach = m.reach
 	p.again = m.lockAgain
 	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/keep-it-simple/kis/remote"
@@ -54,6 +55,7 @@ const (
 type party struct {
 	name  string
 	from  string // text of the link before, "" for none
+	key   string // fingerprint of the key that logged in, for the journal
 	agent linker
 	reach func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
 	again func(ctx context.Context) error           // takes the stage's lock again in the new conversation
@@ -124,7 +126,11 @@ func (t *transaction) all(ctx context.Context, s Step, name string, within time.
 }
 
 func (t *transaction) link(p *party) remote.Link {
-	return remote.Link{Stage: t.stage, Run: t.run, Op: t.op, From: p.from, To: t.to, Note: t.note}
+	note := maps.Clone(t.note)
+	if p.key != "" {
+		note["key"] = p.key
+	}
+	return remote.Link{Stage: t.stage, Run: t.run, Op: t.op, From: p.from, To: t.to, Note: note}
 }
 
 func (t *transaction) arm(ctx context.Context, p *party) error {
