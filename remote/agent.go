@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"sync"
 	"time"
@@ -48,9 +49,9 @@ type Agent struct {
 	host  Host
 	noise string
 
-	in     io.WriteCloser
-	writes sync.Mutex
-	nonce  string
+	in    io.WriteCloser
+	turn  chan struct{} // holds one token: who has put it there may write to in
+	nonce string
 
 	mu      sync.Mutex
 	last    int
@@ -61,7 +62,7 @@ type Agent struct {
 	errorsDone chan struct{} // closed when that stream has ended
 
 	ended   chan struct{} // closed with err set
-	readers sync.WaitGroup
+	workers sync.WaitGroup
 	stop    context.CancelFunc
 }
 
@@ -85,19 +86,19 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, fmt.Errorf("random numbers: %w", err)
 	}
-	a := &Agent{in: s.In, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}}
+	a := &Agent{in: s.In, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
-	starting := make(chan started, 1)
-	a.readers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) })
-	a.readers.Go(func() { a.read(newLineReader(s.Out, maxFrame), starting) })
+	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
+	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) })
+	a.workers.Go(func() { a.read(newLineReader(s.Out, maxFrame), starting) })
 	if err := a.greet(ctx, starting); err != nil {
 		_ = s.In.Close() // the host sees end of file and leaves
 		return nil, err
 	}
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop = stop
-	a.readers.Go(func() { a.keepLease(alive) })
+	a.workers.Go(func() { a.keepLease(alive) })
 	return a, nil
 }
 
@@ -122,7 +123,7 @@ func (a *Agent) Close() error {
 	case <-a.ended:
 	case <-ctx.Done():
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("close: %w", err)
 	}
 	return nil
@@ -130,27 +131,43 @@ func (a *Agent) Close() error {
 
 // call sends one command and waits for its answer. result may be nil. output gets lines of the step's output, in order, from one goroutine.
 func (a *Agent) call(ctx context.Context, op string, args map[string]any, result any, output func(string)) error {
-	c := &call{answer: make(chan frame, 1), output: output}
-	id, err := a.register(c)
-	if err != nil {
-		return err
-	}
-	defer a.forget(id)
-	if err := a.send(id, op, args); err != nil {
+	if err := a.takeTurn(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
+	return a.ask(ctx, op, args, result, output)
+}
+
+// ask is call for who has the turn to write; it gives the turn back once the command is sent.
+func (a *Agent) ask(ctx context.Context, op string, args map[string]any, result any, output func(string)) error {
+	c := &call{answer: make(chan frame, 1), output: output}
+	id, err := a.register(c)
+	if err == nil {
+		defer a.forget(id)
+		err = a.send(ctx, id, op, args)
+	}
+	a.endTurn()
+	if err != nil {
+		return &Lost{Cause: err}
+	}
+	return a.await(ctx, c, result)
+}
+
+// await waits for the answer to c. One that is here counts, even if the conversation or ctx has ended since.
+func (a *Agent) await(ctx context.Context, c *call, result any) error {
+	var lost error
 	select {
 	case f := <-c.answer:
 		return read(f, result)
 	case <-a.ended:
-		select {
-		case f := <-c.answer: // it came just before the end
-			return read(f, result)
-		default:
-			return &Lost{Cause: a.reason()}
-		}
+		lost = &Lost{Cause: a.reason()}
 	case <-ctx.Done():
-		return &Lost{Cause: context.Cause(ctx)}
+		lost = &Lost{Cause: context.Cause(ctx)}
+	}
+	select {
+	case f := <-c.answer:
+		return read(f, result)
+	default:
+		return lost
 	}
 }
 
@@ -171,17 +188,49 @@ func read(f frame, result any) error {
 	return nil
 }
 
-func (a *Agent) send(id int, op string, args map[string]any) error {
+func (a *Agent) send(ctx context.Context, id int, op string, args map[string]any) error {
 	command := map[string]any{"id": id, "op": op}
 	maps.Copy(command, args)
 	line, err := json.Marshal(command)
 	if err != nil {
 		return err
 	}
-	a.writes.Lock()
-	defer a.writes.Unlock()
-	_, err = a.in.Write(append(line, '\n'))
-	return err
+	return a.write(ctx, append(line, '\n'))
+}
+
+// takeTurn waits until nobody else writes. Nothing is sent for a ctx that has ended.
+func (a *Agent) takeTurn(ctx context.Context) error {
+	select {
+	case a.turn <- struct{}{}:
+	case <-a.ended:
+		return a.reason()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if ctx.Err() != nil {
+		a.endTurn()
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (a *Agent) endTurn() { <-a.turn }
+
+// write sends data without blocking longer than ctx lasts. After an error nobody knows how much has been sent: the conversation is over.
+func (a *Agent) write(ctx context.Context, data []byte) error {
+	done := make(chan error, 1)
+	a.workers.Go(func() {
+		_, err := a.in.Write(data)
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		a.end(context.Cause(ctx))
+		a.workers.Go(func() { _ = a.in.Close() }) // ends the write, at the latest when the connection ends
+		return context.Cause(ctx)
+	}
 }
 
 func (a *Agent) register(c *call) (int, error) {
@@ -229,8 +278,12 @@ func (a *Agent) keepLease(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		// While an upload has the turn its bytes keep the lease; only then does the time for the answer begin.
+		if a.takeTurn(ctx) != nil {
+			return
+		}
 		within, cancel := context.WithTimeout(ctx, pingWithin)
-		err := a.call(within, "ping", nil, nil, nil)
+		err := a.ask(within, "ping", nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			a.end(fmt.Errorf("the agent has not answered for %v", pingWithin))

@@ -1,54 +1,16 @@
 package remote_test
 
 import (
-	"context"
-	stderrors "errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// startLocal runs the agent as a child of the test: the same program over the same kind of streams, without SSH.
-func startLocal(t *testing.T, env ...string) *remote.Agent {
-	t.Helper()
-	agent, err := tryLocal(t, exec.Command("/bin/sh", "-s", "--", "python3"), env...)
-	require.NoError(t, err)
-	return agent
-}
-
-func tryLocal(t *testing.T, command *exec.Cmd, env ...string) (*remote.Agent, error) {
-	t.Helper()
-	command.Env = append(os.Environ(), env...)
-	in, err := command.StdinPipe()
-	require.NoError(t, err)
-	out, err := command.StdoutPipe()
-	require.NoError(t, err)
-	errors, err := command.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	agent, err := remote.Start(ctx, remote.Streams{In: in, Out: out, Err: errors})
-	if start := new(remote.StartError); stderrors.As(err, &start) {
-		t.Log(start.Tail)
-	}
-	t.Cleanup(func() {
-		if agent != nil {
-			_ = agent.Close()
-		}
-		_ = in.Close()
-		_ = command.Wait()
-	})
-	return agent, err
-}
-
-// repository is a package repository on this machine.
+// repository is an empty package repository on this machine.
 func repository(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "webcode")
@@ -63,10 +25,10 @@ func stage(t *testing.T, name string) remote.Stage {
 	return s
 }
 
-func TestAgentChecksAnEmptyRepository(t *testing.T) {
+func TestAgentChecksAnEmptyRepositoryAndWritesNothing(t *testing.T) {
 	t.Parallel()
-	agent, root := startLocal(t), repository(t)
-	require.NoError(t, agent.Open(t.Context(), root))
+	root := repository(t)
+	agent := opened(t, root)
 	facts, err := agent.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Build: true, NeedBytes: 1})
 	require.NoError(t, err)
 	require.Empty(t, facts.Problems)
@@ -74,25 +36,64 @@ func TestAgentChecksAnEmptyRepository(t *testing.T) {
 	require.Positive(t, facts.Space.Bytes)
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
-	require.Empty(t, entries, "a check writes nothing")
+	require.Empty(t, entries)
 }
 
 func TestLockIsHeldByOneRunOnly(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
-	first, second := startLocal(t), startLocal(t)
-	require.NoError(t, first.Open(t.Context(), root))
-	require.NoError(t, second.Open(t.Context(), root))
-	_, err := first.Lock(t.Context(), stage(t, "staging"), "run00001", remote.Holder{Who: "ann@laptop", What: "push staging"})
-	require.NoError(t, err)
-	_, err = second.Lock(t.Context(), stage(t, "staging"), "run00002", remote.Holder{Who: "bob@laptop"})
-	var refused *remote.Refused
-	require.ErrorAs(t, err, &refused)
-	require.Equal(t, "locked", refused.Code)
+	first, second := owner(t, root), opened(t, root)
+	_, err := second.Lock(t.Context(), first.stage, newRun(), remote.Holder{Who: "bob@laptop"})
+	requireRefused(t, err, "locked")
+	refused := refusal(t, err)
 	require.Equal(t, "ann@laptop", refused.Holder.Who)
+	require.Equal(t, "push staging", refused.Holder.What)
+	require.Equal(t, first.command.Process.Pid, refused.Holder.PID)
 	require.NoError(t, first.Close())
-	_, err = second.Lock(t.Context(), stage(t, "staging"), "run00002", remote.Holder{Who: "bob@laptop"})
+	_, err = second.Lock(t.Context(), first.stage, newRun(), remote.Holder{Who: "bob@laptop"})
 	require.NoError(t, err)
-	_, err = second.State(t.Context())
+}
+
+func TestOneLifeOfAPackage(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "0.3", "0.4")
+	l.link(t, "", "app-0.3")
+	l.link(t, "app-0.3", "app-0.4")
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "confirmed")
+	require.Equal(t, "app-0.4", l.linked(t))
+
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-0.4", "app-0.3"), soon))
+	switched, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
+	require.True(t, switched.Durable)
+	require.Equal(t, "app-0.3", l.linked(t))
+	_, err = l.Revert(t.Context(), l.run)
+	require.NoError(t, err)
+	require.Equal(t, "app-0.4", l.linked(t))
+
+	state, err := l.State(t.Context())
+	require.NoError(t, err)
+	require.Len(t, state.Packages, 2)
+	require.Equal(t, remote.Sealed, state.Packages[0].State)
+	require.Len(t, state.Stages, 1)
+	require.Equal(t, "app-0.4", state.Stages[0].Linked)
+	require.True(t, state.Stages[0].Managed && state.Stages[0].Sealed)
+	require.Equal(t, "ann@laptop", state.Stages[0].Holder.Who)
+	require.Equal(t, pkg(t, "app-0.3"), remote.ParseJournal(state.Stages[0].Lines).Previous("app-0.4"))
+
+	require.NoError(t, l.Close())
+	l.requireEnd(t)
+	for _, folder := range []string{"run", "armed"} {
+		left, err := os.ReadDir(filepath.Join(l.root, ".kis", folder))
+		require.NoError(t, err)
+		require.Empty(t, left, "a run leaves nothing in .kis/%s", folder)
+	}
+}
+
+func TestCloseMayBeCalledTwice(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	require.NoError(t, l.Close())
+	require.NoError(t, l.Close())
+	requireLost(t, l.Open(t.Context(), "/"))
 }

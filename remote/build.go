@@ -46,47 +46,43 @@ func (a *Agent) Receive(ctx context.Context, part, sha256 string, size int64) er
 }
 
 // Put sends a file over the conversation itself, into the run's folder under the name part: for hosts without SFTP, and for those where the
-// agent's user is not the login user. Exactly size bytes of r are sent. After an error other than *Refused the conversation is over.
+// agent's user is not the login user. Exactly size bytes of r are sent, and no other command while they are. progress may be nil. After an
+// error other than *Refused the conversation is over.
 func (a *Agent) Put(ctx context.Context, part string, r io.Reader, size int64, progress func(done int64)) error {
-	c := &call{answer: make(chan frame, 1)}
-	id, err := a.register(c)
-	if err != nil {
-		return err
-	}
-	defer a.forget(id)
-	if err := a.putBytes(id, part, r, size, progress); err != nil {
-		_ = a.in.Close() // the host cannot tell bytes from commands any more
-		a.end(err)
+	if err := a.takeTurn(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
-	select {
-	case f := <-c.answer:
-		return read(f, nil)
-	case <-a.ended:
-		return &Lost{Cause: a.reason()}
-	case <-ctx.Done():
-		return &Lost{Cause: context.Cause(ctx)}
+	c := &call{answer: make(chan frame, 1)}
+	id, err := a.register(c)
+	if err == nil {
+		defer a.forget(id)
+		if err = a.send(ctx, id, "put", map[string]any{"part": part, "size": size}); err == nil {
+			err = a.putBytes(ctx, r, size, progress)
+		}
 	}
+	if err != nil {
+		a.end(err)
+		_ = a.in.Close() // the host cannot tell bytes from commands any more
+	}
+	a.endTurn()
+	if err != nil {
+		return &Lost{Cause: err}
+	}
+	return a.await(ctx, c, nil)
 }
 
-// putBytes holds the writing side until the last byte: nothing may come between.
-func (a *Agent) putBytes(id int, part string, r io.Reader, size int64, progress func(int64)) error {
-	line := fmt.Sprintf("{\"id\":%d,\"op\":\"put\",\"part\":%q,\"size\":%d}\n", id, part, size)
-	a.writes.Lock()
-	defer a.writes.Unlock()
-	if _, err := io.WriteString(a.in, line); err != nil {
-		return err
-	}
-	sent := int64(0)
+func (a *Agent) putBytes(ctx context.Context, r io.Reader, size int64, progress func(int64)) error {
 	buffer := make([]byte, 32<<10)
-	for sent < size {
+	for sent := int64(0); sent < size; {
 		n, err := r.Read(buffer[:min(int64(len(buffer)), size-sent)])
 		if n > 0 {
-			if _, err := a.in.Write(buffer[:n]); err != nil {
+			if err := a.write(ctx, buffer[:n]); err != nil {
 				return err
 			}
 			sent += int64(n)
-			progress(sent)
+			if progress != nil {
+				progress(sent)
+			}
 		}
 		if err != nil && sent < size {
 			return fmt.Errorf("%d of %d bytes: %w", sent, size, err)

@@ -29,28 +29,25 @@ type started struct {
 	err   error
 }
 
+// errSilent is why a greeting was not waited for any longer.
+var errSilent = errors.New("silent")
+
 // greet takes the host from its login shell to the agent's greeting. Until the greeting, nothing is sent but the bootstrap, which is the same
 // for every run, and the agent: a login script that eats input must not be able to eat a command.
 func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
-	if err := a.write(ctx, []byte(scripts.Bootstrap())); err != nil {
-		return &Lost{Cause: err}
-	}
-	s, err := awaitStart(ctx, starting)
+	s, err := a.half(ctx, []byte(scripts.Bootstrap()), starting)
 	if err != nil {
 		return err
 	}
 	if err := judgeStart(s); err != nil {
 		return err
 	}
+	a.noise = strings.Join(s.noise.lines, " / ")
 	order, err := a.order()
 	if err != nil {
 		return err
 	}
-	if err := a.write(ctx, order); err != nil {
-		return &Lost{Cause: err}
-	}
-	a.noise = strings.Join(s.noise.lines, " / ")
-	if s, err = awaitStart(ctx, starting); err != nil {
+	if s, err = a.half(ctx, order, starting); err != nil {
 		return err
 	}
 	if s.word != "HELLO" {
@@ -67,39 +64,29 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 	return nil
 }
 
-// write sends what does not wait for an answer, without blocking longer than ctx lasts. After an error the streams are of no more use.
-func (a *Agent) write(ctx context.Context, data []byte) error {
-	done := make(chan error, 1)
-	go func() {
-		_, err := a.in.Write(data)
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		_ = a.in.Close() // ends the write
-		return context.Cause(ctx)
-	}
-}
-
-func awaitStart(ctx context.Context, starting <-chan started) (started, error) {
-	timer := time.NewTimer(helloWithin)
-	defer timer.Stop()
+// half is one half of the greeting: it sends something and waits for the host's next word, both together no longer than helloWithin.
+func (a *Agent) half(ctx context.Context, data []byte, starting <-chan started) (started, error) {
+	bounded, cancel := context.WithTimeoutCause(ctx, helloWithin, errSilent)
+	defer cancel()
+	// A write fails when the shell is gone: then its last words tell more than the broken pipe.
+	_ = a.write(bounded, data)
+	var err error
 	select {
 	case s := <-starting:
-		if s.err != nil && !errors.Is(s.err, io.EOF) {
-			return s, &Lost{Cause: s.err}
+		if s.err == nil || errors.Is(s.err, io.EOF) {
+			return s, nil
 		}
-		return s, nil
-	case <-ctx.Done():
-		return started{}, &Lost{Cause: context.Cause(ctx)}
-	case <-timer.C:
+		err = s.err
+	case <-bounded.Done():
+		err = context.Cause(bounded)
+	}
+	if errors.Is(err, errSilent) {
 		return started{}, &StartError{
 			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", helloWithin),
 			Hint:    "look at ~/.bashrc and ~/.profile of the deploying user: they must be silent, and read nothing, without a terminal",
 		}
 	}
+	return started{}, &Lost{Cause: err}
 }
 
 func judgeStart(s started) error {
@@ -157,7 +144,7 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 			words := a.lastWords()
 			if !greeted {
 				noise.lines = append(noise.lines, words...)
-				starting <- started{noise: noise, err: err}
+				tell(starting, started{noise: noise, err: err})
 			}
 			if len(words) > 0 {
 				err = fmt.Errorf("%w; last said: %s", err, words[len(words)-1])
@@ -168,7 +155,7 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 		if !greeted {
 			var s started
 			if s, greeted = a.starting(line, &noise); s.word != "" {
-				starting <- s
+				tell(starting, s)
 			}
 			continue
 		}
@@ -176,6 +163,14 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 			a.end(err)
 			return
 		}
+	}
+}
+
+// tell does not wait: what nobody takes, because the start is over or a host repeats itself, is of no interest.
+func tell(starting chan<- started, s started) {
+	select {
+	case starting <- s:
+	default:
 	}
 }
 
@@ -215,6 +210,8 @@ func (a *Agent) dispatch(line []byte, whole bool) error {
 		if c.output != nil {
 			c.output(f.Text)
 		}
+	case f.Ev != "done" && f.Ev != "refused": // a word this program does not know must not pass for "done"
+		return errFrame
 	default:
 		select {
 		case c.answer <- f:

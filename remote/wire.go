@@ -55,11 +55,9 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 	whole = true
 	for {
 		part, err := l.r.ReadSlice('\n')
-		if len(line)+len(part) <= l.limit {
-			line = append(line, part...)
-		} else {
-			whole = false
-		}
+		kept := min(len(part), l.limit-len(line))
+		line = append(line, part[:kept]...)
+		whole = whole && (kept == len(part) || kept == len(part)-1 && part[kept] == '\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}

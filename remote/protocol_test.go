@@ -1,0 +1,194 @@
+package remote_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func TestFramesOfAnotherNonceAreNobodys(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		id := p.next()["id"]
+		p.say("KIS1 0123456789abcdef {\"id\":1,\"ev\":\"done\"}\n")
+		p.say("KIS1 {\"id\":1,\"ev\":\"done\"}\nKIS1 READY 3.11\n\x1b]0;title\x07\n")
+		p.frame(`"id":%v,"ev":"refused","code":"true"`, id)
+		p.swallow()
+	})
+	requireRefused(t, agent.Open(t.Context(), "/"), "true")
+}
+
+func TestAnswersToNobodyAreIgnored(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		id := p.next()["id"]
+		p.frame(`"id":4711,"ev":"done"`)
+		p.frame(`"id":%v,"ev":"refused","code":"true"`, id)
+		p.swallow()
+	})
+	requireRefused(t, agent.Open(t.Context(), "/"), "true")
+}
+
+func TestTheFirstAnswerCounts(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		id := p.next()["id"]
+		p.frame(`"id":%v,"ev":"refused","code":"first"`, id)
+		p.frame(`"id":%v,"ev":"done"`, id)
+		p.swallow()
+	})
+	requireRefused(t, agent.Open(t.Context(), "/"), "first")
+}
+
+func TestWhatIsNoAnswerIsNeverTakenForDone(t *testing.T) {
+	t.Parallel()
+	for name, said := range map[string]string{
+		"an unknown word": `{"id":1,"ev":"well"}` + "\n",
+		"no word":         `{"id":1}` + "\n",
+		"half a frame":    `{"id":1,"ev":"do` + "\n",
+		"another type":    `{"id":1,"ev":["done"]}` + "\n",
+		"another shape":   `["id",1,"ev","done"]` + "\n",
+		"an odd refusal":  `{"id":1,"ev":"refused","code":[]}` + "\n",
+		"too long a line": `{"id":1,"ev":"done","x":"` + strings.Repeat("x", 16<<20) + `"}` + "\n",
+		"the end":         "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agent := pretend(t, func(p *pipes) {
+				p.next()
+				if said != "" {
+					p.say("KIS1 " + p.nonce + " " + said)
+					p.swallow()
+				}
+			})
+			requireLost(t, agent.Open(t.Context(), "/"))
+		})
+	}
+}
+
+func TestOutputComesInOrderBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		id := p.next()["id"]
+		for _, line := range []string{"a", "b", "c"} {
+			p.frame(`"id":%v,"ev":"output","text":%q`, id, line)
+		}
+		p.frame(`"id":%v,"ev":"done"`, id)
+		p.swallow()
+	})
+	var lines []string
+	require.NoError(t, agent.Unpack(t.Context(), remote.Source{}, soon, func(line string) { lines = append(lines, line) }))
+	require.Equal(t, []string{"a", "b", "c"}, lines)
+}
+
+func TestLastWordsOfAHostAreInTheError(t *testing.T) {
+	t.Parallel()
+	long := "MemoryError: " + strings.Repeat("x", 4000)
+	agent := pretend(t, func(p *pipes) {
+		p.next()
+		_, _ = io.WriteString(p.said, long+"\n")
+	})
+	err := agent.Open(t.Context(), "/")
+	requireLost(t, err)
+	require.ErrorContains(t, err, "MemoryError: xxxx", "the beginning of a line that is too long")
+	require.Less(t, len(err.Error()), 500)
+}
+
+func TestSilentAgentIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		agent := pretend(t, func(p *pipes) { p.swallow() })
+		begin := time.Now()
+		<-agent.Done()
+		assert.Equal(t, 40*time.Second, time.Since(begin))
+		requireLost(t, agent.Open(t.Context(), "/"))
+	})
+}
+
+func TestAnsweringAgentIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		agent := pretend(t, func(p *pipes) {
+			for command := p.next(); command != nil; command = p.next() {
+				p.frame(`"id":%v,"ev":"done","wall":1`, command["id"])
+			}
+		})
+		select {
+		case <-agent.Done():
+			t.Error("ended")
+		case <-time.After(time.Hour):
+		}
+	})
+}
+
+func TestNothingIsSentForAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		p.frame(`"id":%v,"ev":"refused","code":%q`, 1, p.next()["op"])
+		p.swallow()
+	})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	requireLost(t, agent.Abort(over))
+	requireRefused(t, agent.Open(t.Context(), "/"), "open")
+}
+
+func TestHostThatDoesNotReadIsNotWaitedForLongerThanAsked(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(context.Context, *remote.Agent) error{
+		"command": func(ctx context.Context, a *remote.Agent) error { return a.Open(ctx, "/") },
+		"upload": func(ctx context.Context, a *remote.Agent) error {
+			return a.Put(ctx, "part0000", strings.NewReader("x"), 1, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				agent := pretend(t, func(*pipes) { <-time.After(time.Minute) })
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				begin := time.Now()
+				requireLost(t, call(ctx, agent))
+				assert.Equal(t, 3*time.Second, time.Since(begin))
+			})
+		})
+	}
+}
+
+// slow gives one byte a minute.
+type slow struct{ left int }
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	s.left--
+	<-time.After(time.Minute)
+	p[0] = 'x'
+	return 1, nil
+}
+
+func TestLongUploadIsNotTakenForSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		agent := pretend(t, func(p *pipes) {
+			for command := p.next(); command != nil; command = p.next() {
+				if command["op"] == "put" {
+					_, _ = io.CopyN(io.Discard, p.in, 5)
+				}
+				p.frame(`"id":%v,"ev":"done"`, command["id"])
+			}
+		})
+		require.NoError(t, agent.Put(t.Context(), "part0000", &slow{left: 5}, 5, nil))
+		<-time.After(time.Hour)
+		require.NoError(t, agent.Open(t.Context(), "/"))
+	})
+}

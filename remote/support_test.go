@@ -1,0 +1,302 @@
+package remote_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// soon bounds every wait of these tests for something that ought to happen at once.
+const soon = 20 * time.Second
+
+// local is an agent that runs as a child of the test: the same program over the same kind of streams as on a host, without SSH.
+type local struct {
+	*remote.Agent
+	root   string // of the package repository
+	stage  remote.Stage
+	run    string
+	locked remote.Locked
+
+	command *exec.Cmd
+	stop    func() // ends the conversation as a lost connection does
+	waited  chan struct{}
+}
+
+// command is how an agent is started where there is no SSH.
+func command() *exec.Cmd { return exec.Command("/bin/sh", "-s", "--", "python3") }
+
+// launch starts an agent with command; its process is the agent's, because everything before it is replaced by exec.
+func launch(t *testing.T, command *exec.Cmd) (*local, error) {
+	t.Helper()
+	if command.Env == nil {
+		command.Env = os.Environ()
+	}
+	in, err := command.StdinPipe()
+	require.NoError(t, err)
+	out, outHere, err := os.Pipe()
+	require.NoError(t, err)
+	said, saidHere, err := os.Pipe()
+	require.NoError(t, err)
+	command.Stdout, command.Stderr = outHere, saidHere
+	require.NoError(t, command.Start())
+	require.NoError(t, errors.Join(outHere.Close(), saidHere.Close()))
+	l := &local{command: command, stop: func() { _ = in.Close() }, waited: make(chan struct{})}
+	go func() {
+		defer close(l.waited)
+		_ = command.Wait()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: out, Err: said})
+	t.Cleanup(func() {
+		if l.Agent != nil {
+			_ = l.Close()
+		}
+		_ = in.Close()
+		l.requireEnd(t)
+		_ = errors.Join(out.Close(), said.Close())
+	})
+	return l, err
+}
+
+// requireEnd waits until the agent's process is gone.
+func (l *local) requireEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case <-l.waited:
+	case <-time.After(soon):
+		_ = l.command.Process.Kill()
+		t.Errorf("the agent is still there after %v", soon)
+	}
+}
+
+// kill ends the agent as the kernel does when memory is short: it cannot tidy up.
+func (l *local) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, l.command.Process.Signal(syscall.SIGKILL))
+	l.requireEnd(t)
+}
+
+// startLocal is an agent that knows no package repository yet.
+func startLocal(t *testing.T) *remote.Agent {
+	t.Helper()
+	l, err := launch(t, command())
+	require.NoError(t, err)
+	return l.Agent
+}
+
+// opened is an agent that knows its package repository.
+func opened(t *testing.T, root string) *local {
+	t.Helper()
+	l, err := launch(t, command())
+	require.NoError(t, err)
+	require.NoError(t, l.Open(t.Context(), root))
+	l.root = root
+	return l
+}
+
+// newRun is a name no other run has.
+func newRun() string { return strings.ToLower(rand.Text()) }
+
+// owner is an agent that holds the lock of the stage "staging" of a repository.
+func owner(t *testing.T, root string) *local {
+	t.Helper()
+	l := opened(t, root)
+	l.lock(t, "staging")
+	return l
+}
+
+func (l *local) lock(t *testing.T, name string) {
+	t.Helper()
+	var err error
+	l.stage, l.run = stage(t, name), newRun()
+	l.locked, err = l.Lock(t.Context(), l.stage, l.run, remote.Holder{Who: "ann@laptop", What: "push " + name})
+	require.NoError(t, err)
+}
+
+// member is one member of an archive, named below its top folder.
+type member struct {
+	name, text, target string
+	mode               int64
+	folder             bool
+}
+
+func file(name, text string) member      { return member{name: name, text: text, mode: 0o644} }
+func symlink(name, target string) member { return member{name: name, target: target, mode: 0o777} }
+
+// archive is a source distribution with what the agent has to know of it.
+type archive struct {
+	remote.Source
+	data []byte
+}
+
+// source makes a source distribution of a project without code, which needs no environment to be sealed.
+func source(t *testing.T, name, version string, members ...member) archive {
+	t.Helper()
+	top := name + "-" + version
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	tarred := tar.NewWriter(zipped)
+	metadata := fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)
+	for _, m := range append([]member{file("PKG-INFO", metadata)}, members...) {
+		h := &tar.Header{Name: top + "/" + m.name, Mode: m.mode, Typeflag: tar.TypeReg, Size: int64(len(m.text))}
+		switch {
+		case m.folder:
+			h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+		case m.target != "":
+			h.Typeflag, h.Linkname = tar.TypeSymlink, m.target
+		}
+		require.NoError(t, tarred.WriteHeader(h))
+		_, err := tarred.Write([]byte(m.text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, errors.Join(tarred.Close(), zipped.Close()))
+	path := filepath.Join(t.TempDir(), top+".tar.gz")
+	require.NoError(t, os.WriteFile(path, out.Bytes(), 0o600))
+	opened, err := sdist.Open(path)
+	require.NoError(t, err)
+	require.NoError(t, opened.Close())
+	return archive{data: out.Bytes(), Source: remote.Source{
+		Package: pkg(t, opened.Package), Name: opened.Name, SHA256: opened.SHA256, Content: opened.Content, Recipe: "recipe",
+	}}
+}
+
+func pkg(t *testing.T, name string) remote.Package {
+	t.Helper()
+	p, err := remote.ParsePackage(name)
+	require.NoError(t, err)
+	return p
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// place puts a part where an SFTP upload would put it, and has the agent take it in.
+func (l *local) place(t *testing.T, data []byte) {
+	t.Helper()
+	part := newRun()
+	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
+	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
+}
+
+// unpack takes a source distribution as far as the package's folder.
+func (l *local) unpack(t *testing.T, a archive) {
+	t.Helper()
+	receipt, err := l.Begin(t.Context(), a.Source)
+	require.NoError(t, err)
+	require.Nil(t, receipt)
+	l.place(t, a.data)
+	require.NoError(t, l.Unpack(t.Context(), a.Source, soon, nil))
+}
+
+// install makes a sealed package, without an environment: sealing does not ask for one.
+func (l *local) install(t *testing.T, a archive) remote.Receipt {
+	t.Helper()
+	l.unpack(t, a)
+	receipt, err := l.Seal(t.Context(), a.Source, map[string]any{"by": "ann@laptop"})
+	require.NoError(t, err)
+	return receipt
+}
+
+// installed makes a repository with sealed packages app-<version> and returns an owner of the stage.
+func installed(t *testing.T, versions ...string) *local {
+	t.Helper()
+	l := owner(t, repository(t))
+	for _, version := range versions {
+		l.install(t, source(t, "app", version, file("version", version)))
+	}
+	return l
+}
+
+// change is the re-link of the owner's stage from one package to another.
+func (l *local) change(t *testing.T, from, to string) remote.Link {
+	t.Helper()
+	return remote.Link{Stage: l.stage, Run: l.run, Op: "push", From: from, To: pkg(t, to), Note: map[string]any{"by": "ann@laptop"}}
+}
+
+// link links and confirms, as an undisturbed push does.
+func (l *local) link(t *testing.T, from, to string) {
+	t.Helper()
+	require.NoError(t, l.Arm(t.Context(), l.change(t, from, to), soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
+}
+
+// linked is the text of the stage's link, "" for none.
+func (l *local) linked(t *testing.T) string {
+	t.Helper()
+	target, err := os.Readlink(filepath.Join(l.root, l.stage.String()))
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	require.NoError(t, err)
+	return target
+}
+
+// events are the events of the stage's journal, as it is on the disk, "damaged" for a line that cannot be read.
+func events(t *testing.T, root string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, ".kis/journal/staging"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	require.NoError(t, err)
+	var found []string
+	for line := range strings.Lines(string(text)) {
+		one := remote.ParseJournal([]string{strings.TrimSuffix(line, "\n"), ""})
+		if len(one.Entries) == 0 {
+			found = append(found, "damaged")
+			continue
+		}
+		found = append(found, one.Entries[0].Event)
+	}
+	return found
+}
+
+// requireEvents waits for the journal to say exactly this.
+func requireEvents(t *testing.T, root string, want ...string) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Equal(c, want, events(t, root)) }, soon, 5*time.Millisecond)
+}
+
+// requireRefused requires a refusal with this code.
+func requireRefused(t *testing.T, err error, code string) {
+	t.Helper()
+	require.Equal(t, code, refusal(t, err).Code, "%v", err)
+}
+
+// refusal requires a refusal, for a look at the rest of it.
+func refusal(t *testing.T, err error) remote.Refused {
+	t.Helper()
+	var refused *remote.Refused
+	require.ErrorAs(t, err, &refused)
+	return *refused
+}
+
+func requireLost(t *testing.T, err error) {
+	t.Helper()
+	var lost *remote.Lost
+	require.ErrorAs(t, err, &lost)
+}
