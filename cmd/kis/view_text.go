@@ -80,7 +80,11 @@ func (v *textView) start(e fleet.Event) {
 	if e.Package != "" {
 		what = " " + e.Package
 	}
-	v.printf("%s%s to %s on %s\n", v.op, what, v.stage, list(e.Hosts, 6))
+	to := " to "
+	if v.op == fleet.Check || v.op == fleet.Rollback && what == "" {
+		to = " "
+	}
+	v.printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
 }
 
 func (v *textView) step(e fleet.Event) {
@@ -156,6 +160,8 @@ func (v *textView) printfOut(format string, args ...any) { v.printf(format, args
 func (v *textView) table(print func(string, ...any), r fleet.Report) {
 	for _, h := range r.Hosts {
 		switch {
+		case r.Op == fleet.Check:
+			print("  %-*s  %s is linked\n", v.width, clean(h.Host), orNone(h.Linked))
 		case r.DryRun:
 			print("  %-*s  %s: %s\n", v.width, clean(h.Host), orNone(h.Linked), h.Plan)
 		case r.NoLink:

@@ -87,6 +87,9 @@ func (m *member) judge() error {
 		return nil
 	}
 	m.plan = "link; the package is installed already"
+	if m.facts.Stage.Linked == there.Name.String() {
+		m.plan = "nothing; it is linked already"
+	}
 	for _, pair := range [][3]string{
 		{"content", there.Receipt.Content, m.run.plan.Archive.Content},
 		{"recipe", there.Receipt.Recipe, m.run.plan.Recipe.Digest},
