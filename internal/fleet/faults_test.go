@@ -1,7 +1,7 @@
 package fleet_test
 
 import (
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,6 +92,12 @@ func (c cut) on(w *world, host string) func(fleet.Event) {
 	}
 }
 
+// everything runs every row on every host over every backend, as `make faults` does. Without it, the rows before the barrier, whose builds
+// take most of the time, run on every host in process, and over the real sshd on one host each, in turn.
+//
+//nolint:gochecknoglobals // a flag of the test binary
+var everything = flag.Bool("everything", false, "run the whole fault matrix")
+
 func TestCutWhileBuilding(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]backend{"embedded": embedded, "openssh": openssh} {
@@ -99,17 +105,24 @@ func TestCutWhileBuilding(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, start, 3)
 			require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+			plan := push(t, "1.1")
+			plan.NoLink = true // a package that is linked cannot be taken away to be built once more
+			require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
 			for i, c := range buildCuts() {
-				plan := push(t, fmt.Sprintf("1.%d", i+1))
 				for j, h := range w.hosts {
-					// The other hosts have sealed the package meanwhile; this one is to build it, so that there is something to cut.
-					remove(t, w.roots[j], plan.Archive.Package)
+					if name == "openssh" && !*everything && i%len(w.hosts) != j {
+						continue
+					}
+					remove(t, w.roots[j], plan.Archive.Package) // this host is to build it again, so that there is something to cut
 					report := w.run(t.Context(), t, plan, c.on(w, h.Name))
 					require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, h.Name, report.Failures)
 					require.Equalf(t, h.Name, report.Failures[0].Host, "%v", c)
+					t.Logf("%-24v %s: %s", c, h.Name, report.Outcome)
 				}
 				require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "push again after %v", c)
 			}
+			plan.NoLink = false
+			require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
 		})
 	}
 }
@@ -133,15 +146,24 @@ func TestCutWhileLinking(t *testing.T) {
 			}
 			linked := "hello-1.1"
 			for _, c := range linkCuts() {
+				var plan fleet.Plan
 				for _, h := range w.hosts {
 					next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
-					plan := fleet.Plan{Op: fleet.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+					plan = fleet.Plan{Op: fleet.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
 					report := w.run(t.Context(), t, plan, c.on(w, h.Name))
 					require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, h.Name, report.Failures)
 					requireTable(t, c, h.Name, report)
-					require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "again after %v on %s", c, h.Name)
-					linked = next
+					t.Logf("%-24v %s: %s", c, h.Name, report.Outcome)
+					if report.Outcome == fleet.Succeeded {
+						linked = next
+					}
+					if report.Outcome == fleet.Split { // hosts differ: the next row begins with hosts that are alike
+						require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "again after %v on %s", c, h.Name)
+						linked = next
+					}
 				}
+				require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "again after %v", c)
+				linked = plan.Target.String()
 			}
 		})
 	}
