@@ -204,3 +204,69 @@ func letters(text string) string {
 		return r
 	}, text)
 }
+
+// documents are the texts for people, by their paths from here.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range found {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			texts[path] = string(text)
+		}
+	}
+	require.Contains(t, texts, "../../docs/faults.md")
+	return texts
+}
+
+// TestDocumentsNameTestsThatExist: a promise that names the test which shows it must not outlive that test.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	require.NoError(t, filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, found := range function.FindAllSubmatch(text, -1) {
+			there[string(found[1])] = true
+		}
+		return err
+	}))
+	for path, text := range documents(t) {
+		for _, found := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`").FindAllStringSubmatch(text, -1) {
+			assert.True(t, there[found[1]], "%s names %s, which does not exist", path, found[1])
+		}
+	}
+}
+
+func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for path, text := range documents(t) {
+		for _, found := range regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+			_, err := os.Stat(filepath.Join(filepath.Dir(path), found[1]))
+			assert.NoError(t, err, "%s: %s", path, found[0])
+		}
+	}
+}
+
+// TestDocumentsNameVariablesThatExist: the table of docs/inventory.md and the one place that sets the variables say the same.
+func TestDocumentsNameVariablesThatExist(t *testing.T) {
+	t.Parallel()
+	code, err := os.ReadFile("../../internal/fleet/member.go")
+	require.NoError(t, err)
+	variables := func(text string) []string {
+		found := regexp.MustCompile(`KIS_[A-Z]+\b`).FindAllString(text, -1)
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
+	_, table, _ := strings.Cut(documents(t)["../../docs/inventory.md"], "| variable |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	want := variables(string(code))
+	require.NotEmpty(t, want)
+	assert.Equal(t, want, variables(table))
+}
