@@ -34,6 +34,7 @@ type Receipt struct {
 	Git         string    `json:"git"`
 	Name        string    `json:"name"`      // of the distribution, as its author writes it
 	Imports     []string  `json:"imports"`   // modules that verification imported
+	Verified    []string  `json:"verified"`  // commands of the inventory that were content with it before it was sealed
 	Size        int64     `json:"size"`      // bytes of all files
 	Installed   []string  `json:"installed"` // what is in the environment, as name==version; only of a package that was asked for
 }

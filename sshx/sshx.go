@@ -112,11 +112,11 @@ type Target struct {
 // Setting is one line of Target.Settings.
 type Setting struct {
 	// Name is the ssh_config(5) keyword in lower case.
-	Name string
+	Name string `json:"name"`
 	// Value is the value in force, as ssh_config would spell it.
-	Value string
+	Value string `json:"value"`
 	// Source says who decided: "inventory", "ssh -G", a file, or "default".
-	Source string
+	Source string `json:"source"`
 }
 
 // StrictHostKeyChecking is ssh_config(5)'s setting of that name.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -97,19 +98,30 @@ func (a *app) fail(err error) int {
 	if errors.Is(err, context.Canceled) {
 		status, err = fleet.Interrupted.Exit(), errors.New("interrupted; no host was contacted")
 	}
-	hint := ""
-	if with, ok := errors.AsType[hinted](err); ok {
-		hint = with.hint
-	}
+	hint, tail := advice(err)
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint})
+		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint, "tail": append([]string{}, tail...)})
 		return status
 	}
 	_, _ = fmt.Fprintf(a.Err, "kis: %s\n", clean(err.Error()))
+	for _, line := range tail {
+		_, _ = fmt.Fprintf(a.Err, "    %s\n", clean(line))
+	}
 	for line := range strings.Lines(hint) {
 		_, _ = fmt.Fprintf(a.Err, "  hint: %s\n", clean(strings.TrimRight(line, "\n")))
 	}
 	return status
+}
+
+// advice is what belongs below an error: what to do, and the end of what a tool said.
+func advice(err error) (hint string, tail []string) {
+	if with, ok := errors.AsType[hinted](err); ok {
+		return with.hint, nil
+	}
+	if build, ok := errors.AsType[*sdist.BuildError](err); ok {
+		return build.Hint, build.Tail
+	}
+	return "", nil
 }
 
 // load reads the inventory that the flags, the environment or the folder name.

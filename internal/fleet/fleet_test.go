@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
 )
 
 func TestPushLinksEveryHost(t *testing.T) {
@@ -50,4 +51,58 @@ func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	answer = true
 	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
 	require.Equal(t, []string{"link staging to hello-1.0 on web1?", "link staging to hello-1.0 on web1?"}, asked)
+}
+
+func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 1)
+	ran := func(events []fleet.Event) int {
+		n := 0
+		for _, e := range events {
+			if e.Type == fleet.TypeOutput && e.Message == "looking" {
+				n++
+			}
+		}
+		return n
+	}
+	push := push(t, "1.0")
+	look := func(stage string, verify ...string) (fleet.Report, int) {
+		var events []fleet.Event
+		push.Stage = inventory.Stage{Name: stage, Verify: verify}
+		report := w.run(t.Context(), t, push, func(e fleet.Event) { events = append(events, e) })
+		return report, ran(events)
+	}
+	report, n := look("staging", "echo looking")
+	require.Equal(t, fleet.Succeeded, report.Outcome)
+	require.Equal(t, 1, n)
+	report, n = look("production", "echo looking")
+	require.Equal(t, fleet.Succeeded, report.Outcome)
+	require.Equal(t, 0, n, "a verification is final")
+	report, n = look("special", "echo looking", "exit 1")
+	require.Equal(t, fleet.Aborted, report.Outcome, "what only this stage asks for is asked")
+	require.Equal(t, 0, n)
+}
+
+func TestAfterLinkFailureTakesEveryHostBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+	plan := push(t, "1.1")
+	plan.Stage.AfterLink = []string{`echo "$KIS_PACKAGE after $KIS_PREVIOUS"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}
+	var said, notices []string
+	report := w.run(t.Context(), t, plan, func(e fleet.Event) {
+		switch e.Type {
+		case fleet.TypeOutput:
+			if e.Step == fleet.StepAfterLink {
+				said = append(said, e.Host+": "+e.Message)
+			}
+		case fleet.TypeNotice:
+			notices = append(notices, e.Message)
+		}
+	})
+	require.Equal(t, fleet.RolledBack, report.Outcome)
+	require.ElementsMatch(t, []string{
+		"web1: hello-1.1 after hello-1.0", "web2: hello-1.1 after hello-1.0", "web1: hello-1.0 after hello-1.1", "web2: hello-1.0 after hello-1.1",
+	}, said)
+	require.Empty(t, notices, "the command was content with the package that is back")
 }

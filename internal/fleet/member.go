@@ -107,13 +107,8 @@ func (m *member) step(s Step, work func() error) bool {
 	return err == nil
 }
 
-// last returns the newest failure if it is one of step s.
-func (m *member) last(s Step) *Failure {
-	if n := len(m.failures); n > 0 && m.failures[n-1].Step == s {
-		return &m.failures[n-1]
-	}
-	return nil
-}
+// last returns the newest failure. There must be one.
+func (m *member) last() *Failure { return &m.failures[len(m.failures)-1] }
 
 // forgive takes a failure back that turned out to be none.
 func (m *member) forgive(s Step) {
@@ -127,9 +122,13 @@ func (m *member) output(s Step) func(string) {
 
 // variables are what the inventory's commands find in their environment. The prefix keeps the inventory's own variables apart from ours.
 func (m *member) variables(p remote.Package) map[string]string {
+	previous := m.facts.Stage.Linked
+	if previous == p.String() { // taken back: what was there before is what is taken back from
+		previous = m.run.pkg.String()
+	}
 	all := map[string]string{
 		"KIS_STAGE": m.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
-		"KIS_PREVIOUS": m.facts.Stage.Linked, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name,
+		"KIS_PREVIOUS": previous, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name,
 	}
 	for name, value := range m.host.Vars {
 		all["KIS_VAR_"+strings.ToUpper(name)] = value

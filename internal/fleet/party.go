@@ -54,10 +54,10 @@ func (m *member) party() *party {
 	p.reach = m.reach
 	p.again = m.lockAgain
 	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }
+	p.output = m.output(StepAfterLink)
 	p.step = func(s Step, work func() error) error {
-		m.step(s, work)
-		if f := m.last(s); f != nil {
-			return f
+		if !m.step(s, work) {
+			return m.last()
 		}
 		if s == StepResolve && p.at == isNew {
 			m.forgive(StepLink) // the answer was lost, the switch was not

@@ -138,15 +138,24 @@ func (r *run) install(ctx context.Context, m *member) bool {
 	return m.build(ctx, source)
 }
 
-// reverify looks at a sealed package again: that it is as it was sealed (Begin has), and that it still imports.
+// reverify looks at a sealed package again: that it is as it was sealed (Begin has), that it still imports, and, for a push, what this
+// stage asks for and no push before has verified. What was verified once is not verified again.
 func (m *member) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return m.step(StepVerify, func() error {
-		_, err := m.conn.agent.Verify(ctx, receipt.Name, m.commands(m.run.pkg, nil), m.output(StepVerify))
+		var commands []string
+		if m.run.plan.Op == Push {
+			commands = without(m.run.plan.Stage.Verify, receipt.Verified)
+		}
+		_, err := m.conn.agent.Verify(ctx, receipt.Name, m.commands(m.run.pkg, commands), m.output(StepVerify))
 		if err == nil {
 			m.receipt = receipt
 		}
 		return err
 	})
+}
+
+func without(list, known []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(known, s) })
 }
 
 func (m *member) build(ctx context.Context, s remote.Source) bool {
@@ -163,7 +172,7 @@ func (m *member) build(ctx context.Context, s remote.Source) bool {
 			return err
 		}) &&
 		m.step(StepSeal, func() error {
-			facts := map[string]any{"by": m.run.fleet.Who, "git": m.run.plan.Git, "imports": append([]string{}, imported...)}
+			facts := map[string]any{"by": m.run.fleet.Who, "git": m.run.plan.Git, "imports": append([]string{}, imported...), "verified": append([]string{}, m.run.plan.Stage.Verify...)}
 			receipt, err := agent.Seal(ctx, s, facts)
 			if err == nil {
 				m.receipt = &receipt

@@ -53,14 +53,15 @@ const (
 
 // party is one host in the switch.
 type party struct {
-	name  string
-	from  string // text of the link before, "" for none
-	key   string // fingerprint of the key that logged in, for the journal
-	agent linker
-	reach func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
-	again func(ctx context.Context) error           // takes the stage's lock again in the new conversation
-	after func(p remote.Package) remote.Commands    // the after-link commands
-	step  func(s Step, work func() error) error     // tells the stream, remembers the failure
+	name   string
+	from   string // text of the link before, "" for none
+	key    string // fingerprint of the key that logged in, for the journal
+	agent  linker
+	reach  func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
+	again  func(ctx context.Context) error           // takes the stage's lock again in the new conversation
+	after  func(p remote.Package) remote.Commands    // the after-link commands
+	step   func(s Step, work func() error) error     // tells the stream, remembers the failure
+	output func(line string)                         // gets the after-link commands\' output
 
 	here     bool // linked to the target before this run, and only to be confirmed
 	at       position
@@ -222,7 +223,7 @@ func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Pack
 	if len(commands.Commands) == 0 || linked.IsZero() {
 		return nil
 	}
-	return p.step(StepAfterLink, func() error { return p.agent.Command(ctx, commands, nil) })
+	return p.step(StepAfterLink, func() error { return p.agent.Command(ctx, commands, p.output) })
 }
 
 // confirm has every host compare its link once more and write down that the run is complete.
