@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+)
+
+// TestAFlaskApplicationAnswersFromTheLinkedPackage is the job kis is made for: an ordinary application with dependencies from the index, served
+// on every host from the package that the stage is linked to, restarted by the after-link command.
+func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, hosttest.Options{Env: siteEnvironment()})
+	w.project("greeter", "1.0")
+	more := "python: " + systemPython + "\n"
+	w.inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2, web3], after_link: [sh ~/restart.sh]}}\n%s", more))
+	script, err := os.ReadFile("testdata/restart.sh")
+	require.NoError(t, err)
+	var ports []int
+	for _, h := range w.hosts {
+		ports = append(ports, freePort(t))
+		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "port"), []byte(strconv.Itoa(ports[len(ports)-1])+"\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "restart.sh"), script, 0o644))
+	}
+	answers := func(w *world, version string) {
+		for i := range w.hosts {
+			want := fmt.Sprintf("greeter %s in /var/webcode/greeter-%s/greeter\n", version, version)
+			assert.Equal(w.t, want, get(w.t, ports[i]))
+		}
+	}
+	w.tell([]chapter{
+		{"after the first push", func(w *world) {
+			w.run(0, "greeter-1.0", "push", "staging")
+			answers(w, "1.0")
+		}},
+		{"after the second push", func(w *world) {
+			w.version("1.1")
+			w.run(0, "greeter-1.1", "push", "staging")
+			answers(w, "1.1")
+		}},
+		{"after the roll-back", func(w *world) {
+			w.run(0, "greeter-1.0", "rollback", "staging")
+			answers(w, "1.0")
+		}},
+		{"after a push that fails behind the barrier", func(w *world) {
+			require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[2].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
+				"sh ~/real.sh\n"), 0o644))
+			require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[2].Home, "real.sh"), script, 0o644))
+			r := w.run(4, "greeter-1.1", "link", "staging", "greeter-1.1")
+			assert.Contains(w.t, r.err, "web3: after_link: ")
+			assert.Contains(w.t, r.err, "no such service")
+			answers(w, "1.0")
+		}},
+	})
+}
+
+// get asks an application that may have been started just now.
+func get(t *testing.T, port int) string {
+	t.Helper()
+	var body []byte
+	require.Eventually(t, func() bool {
+		r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port)) //nolint:noctx // the application is on this machine
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close() //nolint:errcheck // only read
+		body, err = io.ReadAll(r.Body)
+		return err == nil && r.StatusCode == http.StatusOK
+	}, 30*time.Second, 50*time.Millisecond, "nothing answers on port %d", port)
+	return string(body)
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer l.Close() //nolint:errcheck // only to find the port
+	return l.Addr().(*net.TCPAddr).Port
+}
