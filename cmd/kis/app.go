@@ -25,11 +25,23 @@ import (
 type streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	Terminal bool // a person can be asked: input and errors are a terminal
-	Color    bool // output is a terminal
+	Terminal bool       // a person can be asked: input and errors are a terminal
+	Color    bool       // output is a terminal
+	Columns  func() int // width of that terminal; nil when output is none
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// columns is the width of a terminal now; 80 when it does not say.
+func columns(f *os.File) func() int {
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
+}
 
 // app is what every command is given: the streams and the global flags.
 type app struct {

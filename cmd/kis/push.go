@@ -98,6 +98,7 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 		v.event(e)
 	})
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	v.begin(a)
 	report := f.Run(ctx, plan)
 	v.report(report, relativeToHome(log.path))
 	if report.Exit != 0 {

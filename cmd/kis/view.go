@@ -13,6 +13,7 @@ type view interface {
 	say(sentence string)               // something about this machine's own work
 	buildLog() io.Writer               // where the output of the build goes
 	archive(a *sdist.Archive)          // the source distribution is there
+	begin(a *app)                      // a run is about to begin; report ends what it starts
 	event(e fleet.Event)               // one at a time, in order
 	report(r fleet.Report, log string) // the end; log is where the run's log is
 }
@@ -44,6 +45,8 @@ func (v *jsonView) archive(a *sdist.Archive) {
 		"bytes": a.Size, "files": a.Files, "warnings": append([]string{}, a.Warnings...),
 	})
 }
+
+func (v *jsonView) begin(*app) {}
 
 func (v *jsonView) event(e fleet.Event) { writeJSON(v.out, e) }
 

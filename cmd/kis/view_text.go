@@ -13,7 +13,7 @@ import (
 
 // The rules of the text view:
 //   - What happens goes to standard output, one line per event that matters; what went wrong goes to standard error, at the end, in one block.
-//   - Every line about a host begins with the host. No line is ever rewritten.
+//   - Every line about a host begins with the host. No line is ever rewritten, but for one at the bottom of a terminal (see liveLine).
 //   - No capitals at the beginning and no full stops at the end. Text from hosts is made harmless before it is printed.
 
 // textView is for people, at a terminal or in a log of CI.
@@ -25,10 +25,18 @@ type textView struct {
 	width    int // of the longest host name
 	op       fleet.Op
 	stage    string
+	live     *liveLine // nil but at a terminal
 }
 
 func newTextView(a *app) *textView {
 	return &textView{out: a.Out, err: a.Err, paint: a.painter(), quiet: a.quiet, verbose: a.verbose}
+}
+
+// begin starts the line at the bottom, where there is a terminal for it. The report ends it.
+func (v *textView) begin(a *app) {
+	if a.Color && a.Terminal && a.Columns != nil && !v.quiet && os.Getenv("TERM") != "dumb" {
+		v.live = newLiveLine(v.out, a.Columns)
+	}
 }
 
 func (v *textView) printf(format string, args ...any) {
@@ -54,6 +62,11 @@ func (v *textView) archive(a *sdist.Archive) {
 }
 
 func (v *textView) event(e fleet.Event) {
+	v.live.follow(e)
+	v.live.around(func() { v.print(e) })
+}
+
+func (v *textView) print(e fleet.Event) {
 	switch e.Type {
 	case fleet.TypeStart:
 		v.start(e)
@@ -133,6 +146,7 @@ func (v *textView) barrier(e fleet.Event) {
 }
 
 func (v *textView) report(r fleet.Report, log string) {
+	v.live.stop()
 	for _, block := range fold(r.Failures) {
 		v.failure(block)
 	}

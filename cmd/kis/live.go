@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// liveLine is the one line of a terminal that is rewritten: what is being waited for. It is the last line while it is shown, and is taken away
+// before anything else is printed. A nil liveLine shows nothing, which is right for a pipe or a log.
+type liveLine struct {
+	out   io.Writer
+	width func() int // of the terminal, in columns
+
+	mu     sync.Mutex
+	active []activeStep // in the order in which they began
+	shown  bool
+	ended  chan struct{}
+	owned  sync.WaitGroup
+}
+
+// activeStep is a step on a host that has begun and not ended.
+type activeStep struct {
+	host  string
+	step  fleet.Step
+	since time.Time
+	done  int64 // of total bytes, while uploading
+	total int64
+}
+
+// redrawEvery keeps the seconds going; worthShowing keeps quick steps from flickering.
+const (
+	redrawEvery  = time.Second
+	worthShowing = time.Second
+)
+
+// newLiveLine starts the line. Call stop.
+func newLiveLine(out io.Writer, width func() int) *liveLine {
+	l := &liveLine{out: out, width: width, ended: make(chan struct{})}
+	l.owned.Go(func() {
+		ticker := time.NewTicker(redrawEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				l.around(func() {})
+			case <-l.ended:
+				return
+			}
+		}
+	})
+	return l
+}
+
+// around takes the line away, prints, and puts the line back.
+func (l *liveLine) around(print func()) {
+	if l == nil {
+		print()
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+	print()
+	if text := l.text(time.Now()); text != "" {
+		_, _ = io.WriteString(l.out, text)
+		l.shown = true
+	}
+}
+
+func (l *liveLine) clear() {
+	if l.shown {
+		_, _ = io.WriteString(l.out, "\r\x1b[K")
+		l.shown = false
+	}
+}
+
+// follow notes what has begun and what has ended.
+func (l *liveLine) follow(e fleet.Event) {
+	if l == nil || e.Type != fleet.TypeStep && e.Type != fleet.TypeProgress {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := slices.IndexFunc(l.active, func(a activeStep) bool { return a.host == e.Host && a.step == e.Step })
+	switch {
+	case e.Type == fleet.TypeProgress && at >= 0:
+		l.active[at].done, l.active[at].total = e.Done, e.Total
+	case e.State == fleet.Started:
+		l.active = append(l.active, activeStep{host: e.Host, step: e.Step, since: e.Time})
+	case at >= 0:
+		l.active = slices.Delete(l.active, at, at+1)
+	}
+}
+
+// text is the line: each step that is worth showing, with its hosts and the time of the slowest.
+func (l *liveLine) text(now time.Time) string {
+	var parts []string
+	for len(parts) < 3 {
+		var hosts []string
+		var first activeStep
+		for _, a := range l.active {
+			if now.Sub(a.since) < worthShowing || slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, string(a.step)+" ") }) {
+				continue
+			}
+			if len(hosts) == 0 {
+				first = a
+			}
+			if a.step == first.step {
+				hosts = append(hosts, a.host)
+			}
+		}
+		if len(hosts) == 0 {
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s on %s (%s)", first.step, list(hosts, 3), first.progress(now)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return cut("… "+clean(strings.Join(parts, ", ")), l.width()-1)
+}
+
+func (a activeStep) progress(now time.Time) string {
+	text := fmt.Sprintf("%d s", int(now.Sub(a.since).Seconds()))
+	if a.total > 0 {
+		text = fmt.Sprintf("%d %%, ", 100*a.done/a.total) + text
+	}
+	return text
+}
+
+// cut shortens a text to so many columns, one a character.
+func cut(text string, columns int) string {
+	if columns <= 0 || utf8.RuneCountInString(text) <= columns {
+		return text
+	}
+	return string([]rune(text)[:columns-1]) + "…"
+}
+
+// stop takes the line away for good.
+func (l *liveLine) stop() {
+	if l == nil {
+		return
+	}
+	close(l.ended)
+	l.owned.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+}

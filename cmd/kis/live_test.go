@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	var out bytes.Buffer
+	l := newLiveLine(&out, func() int { return 64 })
+	defer l.stop()
+	step := func(host string, s fleet.Step, state fleet.State, at time.Duration) {
+		l.follow(fleet.Event{Type: fleet.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
+	}
+	step("web1", fleet.StepEnvironment, fleet.Started, 0)
+	step("web2", fleet.StepEnvironment, fleet.Started, 2*time.Second)
+	step("web3", fleet.StepUpload, fleet.Started, 3*time.Second)
+	l.follow(fleet.Event{Type: fleet.TypeProgress, Host: "web3", Step: fleet.StepUpload, Done: 30, Total: 120})
+	require.Empty(t, l.text(begin), "a step that has just begun would flicker")
+	require.Equal(t, "… environment on web1, web2 (9 s), upload on web3 (25 %, 6 s)", l.text(begin.Add(9*time.Second)))
+	step("web1", fleet.StepEnvironment, fleet.Done, 9*time.Second)
+	step("web3", fleet.StepUpload, fleet.Refused, 9*time.Second)
+	require.Equal(t, "… environment on web2 (8 s)", l.text(begin.Add(10*time.Second)))
+	step("a-host-with-quite-a-long-name.somewhere.example.org", fleet.StepVerify, fleet.Started, 0)
+	require.Len(t, []rune(l.text(begin.Add(10*time.Second))), 63, "one column stays free, or some terminals wrap")
+}
+
+func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := newLiveLine(&out, func() int { return 80 })
+	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	l.around(func() { out.WriteString("first\n") })
+	l.around(func() { out.WriteString("second\n") })
+	l.stop()
+	require.Equal(t, "first\n… verify on web1 (60 s)\r\x1b[Ksecond\n… verify on web1 (60 s)\r\x1b[K", out.String())
+}
