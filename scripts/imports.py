@@ -32,7 +32,7 @@ def main():
     for name in found:
         importlib.import_module(name)
     sys.stdout.flush()
-    os.write(1, ("kis\timported\t%s\n" % " ".join(found)).encode())
+    os.write(1, ("\nkis\timported\t%s\n" % " ".join(found)).encode())
 
 
 main()

@@ -4,8 +4,8 @@
 set -eu
 umask 022
 
-record() { # record KEY VALUE
-	printf 'kis\t%s\t%s\n' "$1" "$2"
+record() { # record KEY VALUE; on a line of its own, even if what ran before has not ended its last line
+	printf '\nkis\t%s\t%s\n' "$1" "$2"
 }
 
 die() { # die REASON [HINT]

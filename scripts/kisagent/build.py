@@ -4,6 +4,7 @@ Each function that takes long is a generator: it yields the child it waits for a
 """
 import hashlib
 import os
+import stat
 import sys
 import time
 from urllib.parse import quote
@@ -11,10 +12,31 @@ from urllib.parse import quote
 from kisagent import child as children
 from kisagent import seal
 from kisagent.locks import Lock
-from kisagent.store import DIGEST, checked, remove_tree, sha256_file, sync_file_system, why, write_durably
+from kisagent.store import DIGEST, checked, remove_file, remove_tree, sha256_file, sync_file_system, why, write_durably
 from kisagent.wire import Refused
 
 KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
+
+
+class Incoming:
+    """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
+
+    def __init__(self, number, size):
+        self.number = number
+        self.missing = size
+        self.refusal = None  # what the controller will be told, once the last byte is here
+        self.fd = -1
+
+    def open(self, path):
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def write(self, data):
+        while data:
+            data = data[os.write(self.fd, data) :]
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 class Uploads:
@@ -44,7 +66,7 @@ class Uploads:
         """Take a sent file in: only with the right size and sha256 does it get its final name."""
         target = self.path(digest)
         try:
-            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
         except OSError as err:
             raise Refused("no-upload", why(err, part))
         try:
@@ -144,6 +166,7 @@ class Build:
         if receipt is None:
             if args["content"] is None:
                 seal.check(self.repository, self.name)  # says what is wrong with it
+            self.must_be_rubbish()
             work = yield self.fork(lambda: remove_tree(self.top))
             work.result()
             return {"sealed": False}
@@ -152,11 +175,31 @@ class Build:
         work = yield self.fork(lambda: seal.check(self.repository, self.name))
         return {"sealed": True, "receipt": work.result()}
 
+    def must_be_rubbish(self):
+        """Refuse to remove what no killed run leaves: a package whose receipt cannot be read, or one that a stage is linked to."""
+        try:
+            os.lstat(os.path.join(self.top, ".kis", "receipt.json"))
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # a receipt is written whole or not at all, so one that is there was not left by a killed run
+        else:
+            hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % self.top
+            raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % self.name, hint)
+        for name in sorted(os.listdir(self.repository.root)):
+            path = os.path.join(self.repository.root, name)
+            if os.path.islink(path) and os.path.basename(os.readlink(path).rstrip("/")) == self.name:
+                message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (self.name, name)
+                raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
+
     def compare(self, receipt, args):
         for what in ("content", "recipe"):
             if receipt.get(what) != args[what]:
-                message = "%s is installed with other %s" % (self.name, what)
-                raise Refused("other-" + what, message, ours=args[what], theirs=receipt.get(what))
+                message, hint = "%s is installed with other %s" % (self.name, what), "packages are never changed: bump the version"
+                raise Refused("other-" + what, message, hint, ours=args[what], theirs=receipt.get(what))
+
+    def must_be_open(self):
+        """A sealed package is not built again: it is never changed."""
+        if self.repository.receipt(self.name) is not None:
+            raise Refused("sealed", "%s is sealed" % self.name)
 
     def fork(self, work, timeout=600):
         return children.fork(work, timeout, self.agent.private_fds())
@@ -171,7 +214,9 @@ class Build:
 
     def unpack(self, args):
         """Unpack beside, compare with what the controller read in the archive, then rename into place in one step."""
+        self.must_be_open()
         beside = os.path.join(self.agent.run_folder.path, "unpacked")
+        remove_tree(beside)
         os.mkdir(beside, 0o755)
         archive = Uploads(self.repository).path(args["sha256"])
         script = self.agent.step_argv("unpack", [archive, beside])
@@ -196,11 +241,14 @@ class Build:
 
     def environment(self, args):
         """Build the companion environment at its final path, because a virtual environment cannot be moved."""
+        self.must_be_open()
         folder = os.path.join(self.agent.run_folder.path, "wheels")
+        remove_tree(folder)
         os.mkdir(folder, 0o700)
         for wheel in args["wheels"]:
             os.symlink(Uploads(self.repository).path(wheel["sha256"]), os.path.join(folder, os.path.basename(wheel["name"])))
         requirements = os.path.join(self.agent.run_folder.path, "requirements.txt")
+        remove_file(requirements)
         if args["requirements"]:
             os.symlink(Uploads(self.repository).path(args["requirements"]), requirements)
         pip = yield from self.pip()
@@ -226,14 +274,18 @@ class Build:
         argv = self.agent.step_argv("verify", [self.top, pip, args["name"], self.agent.steps["imports"]])
         child = yield self.run(argv, args["timeout"], log=not sealed)
         self.expect(child, "verify")
-        imported = child.records.get("imported", "")
+        if "imported" not in child.records:
+            message = "the interpreter ended while the application was imported, without an error"
+            raise Refused("step-failed", message, "does a module call exit when it is imported?", tail=list(child.tail), output=child.bytes)
+        imported = child.records["imported"].split()
         for command in args["commands"]:
             child = yield self.run(self.agent.step_argv("command", [self.top, command]), args["timeout"], args["env"], log=not sealed)
             if child.outcome():
                 raise Refused("verify-failed", "%s: %s" % (command, child.outcome()), tail=list(child.tail), command=command)
-        return {"imported": imported.split()}
+        return {"imported": imported}
 
     def seal(self, args):
+        self.must_be_open()
         facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3])
         work = yield self.fork(lambda: seal.seal(self.repository, self.name, facts))
         return work.result()
@@ -258,12 +310,33 @@ def content_digest(top):
     return "sha256:" + digest.hexdigest()
 
 
+def set_modes(top):
+    """0755 and 0644, as the content digest has it: a web server reads the package as another user, and an archive made under a strict
+    umask would lock it out. A folder is opened before it is read, as the archive may have closed it."""
+    stack = [top]
+    while stack:
+        folder = stack.pop()
+        os.chmod(folder, 0o755)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(info.st_mode):
+                    stack.append(entry.path)
+                elif stat.S_ISREG(info.st_mode):
+                    if info.st_nlink != 1:  # its other name may be anywhere on this file system
+                        raise Refused("odd-archive", "%s is a hard link" % os.path.relpath(entry.path, top))
+                    os.chmod(entry.path, 0o755 if info.st_mode & 0o100 else 0o644)
+
+
 def place_unpacked(beside, content, top):
     """The one folder in beside becomes top, if it is what the controller read in the archive."""
     names = os.listdir(beside)
     if len(names) != 1:
         raise Refused("odd-archive", "the archive has %d top folders" % len(names))
     source = os.path.join(beside, names[0])
+    if not stat.S_ISDIR(os.lstat(source).st_mode):
+        raise Refused("odd-archive", "the archive has no top folder")
+    set_modes(source)
     found = content_digest(source)
     if found != content:
         raise Refused("content-mismatch", "what was unpacked is %s, not %s" % (found, content), "is the host's tar unusual?")

@@ -1,7 +1,6 @@
 """Read-only looks at the host and at its package repository. Nothing here writes."""
 import os
 import platform
-import re
 import shutil
 import stat
 import sys
@@ -11,8 +10,6 @@ from kisagent.build import pip_wheel
 from kisagent.journal import Journal, boot_id
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name
 from kisagent.wire import Refused
-
-SAFE_ROOT = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 
 
 def host_facts():

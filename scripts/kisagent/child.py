@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 
-from kisagent.store import why
 from kisagent.wire import Refused
 
 TAIL_LINES = 20
 LINE_LIMIT = 2000  # bytes of one line; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
 MARK = "KIS_AGENT"  # variable with the mark of the agent that started a process; no two agents have the same, on one machine or on many
+RECORDS = ("finished", "failed", "hint", "imported")  # what steps say; nothing else is kept, whatever a program prints
 LOG_LIMIT = 16 << 20  # bytes of output kept in the build log per step
 
 
@@ -30,6 +30,7 @@ class Child:
         self.fd = fd
         self.deadline = time.monotonic() + timeout
         self.timed_out = False
+        self.canceled = False
         self.status = None
         self.ended = False  # nobody holds the other end of its output any more; it may still run
         self.bytes = 0
@@ -53,19 +54,28 @@ class Child:
             return []
         self.ended = not data
         self.bytes += len(data)
-        if self.log is not None and self.bytes <= LOG_LIMIT:
-            self.log.write(data)
+        self._write_log(data)
         return self._split(data)
 
+    def _write_log(self, data):
+        if self.log is None or self.bytes > LOG_LIMIT:
+            return
+        try:
+            self.log.write(data)
+        except OSError:  # a full disk, say: the step itself will say so better
+            self.log.close()
+            self.log = None
+
     def _split(self, data):
-        out = []
-        pieces = (self._partial + data).replace(b"\r", b"\n").split(b"\n")
+        text = (self._partial + data).replace(b"\r", b"\n")
+        pieces = text.split(b"\n")
         self._partial = pieces.pop()
-        for piece in pieces:
-            if self._cutting:
-                self._cutting = False
-                continue
-            out.append(self._keep(piece))
+        if self._cutting and pieces:
+            self._cutting = False
+            del pieces[0]  # the rest of a line that was too long
+        if self.silenced() and b"kis\t" not in text:
+            del pieces[:-TAIL_LINES]  # nobody is going to see the others, and there may be millions of them
+        out = [self._keep(piece) for piece in pieces]
         if len(self._partial) > LINE_LIMIT:
             if not self._cutting:
                 out.append(self._keep(self._partial))
@@ -77,7 +87,8 @@ class Child:
         line = piece[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
         if line.startswith("kis\t"):
             key, _, value = line[4:].partition("\t")
-            self.records[key] = value
+            if key in RECORDS:
+                self.records[key] = value
             return ""
         if line:
             self.tail.append(line)
@@ -152,7 +163,9 @@ class Child:
             self.log = None
 
     def outcome(self):
-        """In words: how the main process ended; "" when well."""
+        """In words: how the main process ended; "" when well. What was killed may have caught the signal and called it a success."""
+        if self.canceled:
+            return "canceled"
         if self.timed_out:
             return "still running at its deadline, killed"
         if os.WIFSIGNALED(self.status):
@@ -185,7 +198,7 @@ class Work(Child):
         return []
 
     def result(self):
-        """What work() returned; raises Refused where it did, or where it ended without a result."""
+        """What work() returned; raises Refused or OSError where it did, and Refused where it ended without a result."""
         if self.outcome():
             raise Refused("interrupted", self.outcome())
         try:
@@ -194,6 +207,8 @@ class Work(Child):
             raise Refused("no-result", "ended without a result")
         if "refused" in record:
             raise Refused(**record["refused"])
+        if "error" in record:
+            raise OSError(*record["error"])
         return record["ok"]
 
 
@@ -222,7 +237,7 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False, st
 
 
 def fork(work, timeout, private_fds=()):
-    """Run work() in a child and have its result as one line of JSON: {"ok": …} or {"refused": …}.
+    """Run work() in a child and have its result as one line of JSON: {"ok": …}, {"refused": …} or {"error": …}.
 
     For everything that may take long, so that the agent goes on listening and the work dies with the connection. private_fds are the
     agent's own (its locks, its side of the conversation): a copy in the child would outlive the agent.
@@ -257,7 +272,7 @@ def _outcome(work):
     except Refused as refused:
         return {"refused": refused.record()}
     except OSError as err:
-        return {"refused": {"code": "io", "message": why(err, "")}}
+        return {"error": [err.errno, err.strerror, err.filename]}
 
 
 def kill_marked(mark):

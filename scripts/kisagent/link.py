@@ -13,16 +13,17 @@ from kisagent.journal import Journal
 from kisagent.store import RUN, STAGE, checked, fsync_folder, remove_file, why
 from kisagent.wire import Refused
 
+PROBE = ".kis-probe."
+BACK = ".back"
+
 IDLE, ARMED, LINKED, ENDED = "idle", "armed", "linked", "ended"
 
 
-def place(repository, stage, package, run):
-    """Put a new prepared link of this run down, durably."""
-    path = repository.path("armed", "%s.%s" % (stage, run))
+def place(repository, path, package):
+    """Put a new prepared link down, durably."""
     remove_file(path)
     os.symlink(package, path)
     fsync_folder(repository.path("armed"))
-    return path
 
 
 def leftovers(repository, stage):
@@ -37,18 +38,30 @@ def leftovers(repository, stage):
 
 def recover(repository, stage):
     """Fence what dead runs left and settle the journal. Only while holding the stage's lock: then no run but ours is alive."""
-    fenced = leftovers(repository, stage)
-    for run in fenced:
+    found = leftovers(repository, stage)
+    for run in found:
         remove_file(repository.path("armed", "%s.%s" % (stage, run)))
-    if fenced:
+    if found:
         fsync_folder(repository.path("armed"))
+    fenced = [run for run in found if not run.endswith(BACK)]
+    for name in os.listdir(repository.root):
+        if name.startswith(PROBE):
+            remove_file(os.path.join(repository.root, name))
     journal = Journal(repository, stage)
     last = journal.last()
-    if last and last.get("ev") == "armed":
-        # Killed between arming and the next line: the link tells which of both happened.
-        happened = repository.linked(stage) == last.get("to") and last.get("run") not in fenced
-        journal.append(dict(_echo(last), ev="linked" if happened else "aborted", note="found at the next contact"))
+    event = last and _happened(last, repository.linked(stage), fenced)
+    if event:
+        journal.append(dict(_echo(last), ev=event, note="found at the next contact"))
     return fenced
+
+
+def _happened(last, linked, fenced):
+    """What the link tells of a run that died before it wrote its next line; None when its last line says all there is."""
+    if last.get("ev") == "armed":
+        return "linked" if linked == last.get("to") and last.get("run") not in fenced else "aborted"
+    if last.get("ev") in ("linked", "unconfirmed") and linked == last.get("from"):
+        return "reverted"
+    return None
 
 
 def _echo(record):
@@ -63,6 +76,9 @@ class Transaction:
         self.stage = checked(STAGE, stage, "stage")
         self.lock = lock
         self.run = checked(RUN, args["run"], "run")
+        self.prepared = repository.path("armed", "%s.%s" % (self.stage, self.run))
+        # Another name for the way back: whoever fences this run must not take it for a commit that did not happen.
+        self.prepared_back = self.prepared + BACK
         self.state = IDLE
         self.new = args["to"]
         self.old = args["expected"]
@@ -81,11 +97,11 @@ class Transaction:
         self.lock.check()
         try:
             self.probe()
-            place(repository, self.stage, self.new, self.run)
+            place(repository, self.prepared, self.new)
             self.journal.append(dict(self.note, ev="armed", content=receipt["content"]))
         except OSError as err:
-            self.fence()
-            raise Refused("cannot-arm", why(err, repository.root))
+            self.give_up("cannot arm")
+            raise Refused("cannot-arm", why(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
@@ -97,8 +113,10 @@ class Transaction:
 
     def probe(self):
         """Rename a link in the root folder, so that a read-only or immutable one is found before anything depends on it."""
-        source = self.repository.path("armed", "probe." + self.run)
-        target = os.path.join(self.repository.root, ".kis-probe." + self.run)
+        # In the run's folder, which goes with the run; what is left of the target goes with the next run, see recover.
+        source = self.repository.path("run", self.run, "probe")
+        target = os.path.join(self.repository.root, PROBE + self.run)
+        remove_file(source)
         os.symlink("nowhere", source)
         try:
             os.rename(source, target)
@@ -117,7 +135,7 @@ class Transaction:
     def fence(self):
         """Take the prepared link away; after that the commit cannot happen. True when it was still there."""
         try:
-            os.unlink(self.repository.path("armed", "%s.%s" % (self.stage, self.run)))
+            os.unlink(self.prepared)
         except FileNotFoundError:
             return False
         fsync_folder(self.repository.path("armed"))
@@ -125,10 +143,13 @@ class Transaction:
 
     def abort(self, reason):
         """Give up an armed link. Nothing visible has changed."""
-        if self.state != ARMED:
-            return
+        if self.state == ARMED:
+            self.give_up(reason)
+
+    def give_up(self, reason):
+        """From here on this object cannot commit; where the prepared link cannot be removed now, the next run does it."""
         self.state = ENDED
-        self.fence()
+        quietly(self.fence)
         self.remember("aborted", reason=reason)
 
     def commit(self):
@@ -142,7 +163,7 @@ class Transaction:
             self.lock.check()
             self.compare(self.old)
             seal.check(self.repository, self.new, quick=True)
-            record = self.replace(self.new)
+            record = self.replace(self.prepared, self.new)
         except (Refused, OSError) as err:
             self.abort("refused")
             if isinstance(err, Refused):
@@ -152,10 +173,10 @@ class Transaction:
         self.remember("linked", durable=record["durable"])
         return record
 
-    def replace(self, package):
+    def replace(self, prepared, package):
         """The rename, and its durability. Raises OSError only while nothing has changed."""
         root = self.repository.root
-        os.rename(self.repository.path("armed", "%s.%s" % (self.stage, self.run)), os.path.join(root, self.stage))
+        os.rename(prepared, os.path.join(root, self.stage))
         at = time.time()
         durable = True
         try:
@@ -180,11 +201,11 @@ class Transaction:
                     record["durable"] = False
             else:
                 seal.check(self.repository, self.old, quick=True)
-                place(self.repository, self.stage, self.old, self.run)
-                record = self.replace(self.old)
+                place(self.repository, self.prepared_back, self.old)
+                record = self.replace(self.prepared_back, self.old)
         except OSError as err:
-            self.fence()
-            raise Refused("cannot-rename", why(err, self.repository.root))
+            quietly(remove_file, self.prepared_back)
+            raise Refused("cannot-rename", why(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = ENDED
         self.remember("reverted", durable=record["durable"])
         return record
@@ -192,6 +213,7 @@ class Transaction:
     def confirm(self, note):
         if self.state != LINKED:
             raise Refused("not-linked", "this run has not linked %s" % self.stage)
+        self.compare(self.new)
         self.state = ENDED
         self.remember("confirmed", **note)
 
@@ -205,7 +227,12 @@ class Transaction:
 
     def remember(self, event, **more):
         """Journal what has happened. A journal that cannot be written does not undo it."""
-        try:
-            self.journal.append(dict(self.note, ev=event, **more))
-        except OSError:
-            pass
+        quietly(self.journal.append, dict(self.note, ev=event, **more))
+
+
+def quietly(function, *arguments):
+    """Do what cannot be helped when it fails, because what counts has happened already."""
+    try:
+        function(*arguments)
+    except OSError:
+        pass

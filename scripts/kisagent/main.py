@@ -7,9 +7,9 @@ import time
 import types
 
 from kisagent import build, check, link, surroundings
-from kisagent.child import Work, fork, spawn
+from kisagent.child import MARK, Work, fork, spawn
 from kisagent.locks import Lock, RunFolder, holder
-from kisagent.store import RUN, STAGE, Repository, checked, remove_file, why
+from kisagent.store import RUN, STAGE, Repository, checked, why
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
@@ -33,9 +33,10 @@ class Agent:
         self.task = None  # the generator in progress, its command id and its child
         self.task_id = 0
         self.child = None
-        self.receiving = None  # an upload in progress: [id, file, bytes missing]
+        self.receiving = None  # an upload in progress, see build.Incoming
         self.heard = time.monotonic()
         self.ended = False
+        self.terminated = False
 
     # What handlers use.
 
@@ -82,12 +83,17 @@ class Agent:
         self.owner = dict(args["owner"], run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         lock = Lock(self.repository.path("locks", stage), stage)
         lock.take(self.owner)
+        try:
+            linked = self.repository.linked(stage)
+            fenced = link.recover(self.repository, stage)
+            self.run_folder = RunFolder(self.repository, self.run)
+            self.run_folder.create()
+        except BaseException:
+            lock.release()  # what is refused has not happened
+            raise
         self.stage_lock = lock
-        fenced = link.recover(self.repository, stage)
-        self.run_folder = RunFolder(self.repository, self.run)
-        self.run_folder.create()
         build.Uploads(self.repository).sweep()
-        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": self.repository.linked(stage)}
+        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked}
 
     def do_have(self, args):
         found = yield from self.work(lambda: build.Uploads(self.repository).have(args["digests"]))
@@ -98,6 +104,8 @@ class Agent:
         return (yield from self.work(lambda: build.Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_begin(self, args):
+        if self.build is not None:
+            self.build.lock.release()  # or we would refuse ourselves
         self.build = build.Build(self, args)
         return (yield from self.build.begin(args, self.owner))
 
@@ -114,14 +122,23 @@ class Agent:
         return self.build.seal(args)
 
     def do_arm(self, args):
+        self.may_link(args)
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         self.transaction.arm(args["seconds"])
         return {}
 
     def do_resume(self, args):
+        self.may_link(args)
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         self.transaction.resume()
         return {}
+
+    def may_link(self, args):
+        """A link is changed by the owner of its stage only, and one change at a time: a forgotten one could not be given up any more."""
+        if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
+            raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
+        if self.transaction is not None and self.transaction.state in (link.ARMED, link.LINKED):
+            raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % args["stage"])
 
     def do_evict(self, args):
         """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
@@ -156,9 +173,12 @@ class Agent:
     def do_fence(self, args):
         """Make sure that a run whose answer was lost cannot link any more, and say what is linked."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        path = self.repository.path("armed", "%s.%s" % (stage, run))
-        fenced = os.path.islink(path)
-        remove_file(path)
+        # The outcome of the unlink is the answer: had we looked first, the agent could have renamed between look and unlink.
+        try:
+            os.unlink(self.repository.path("armed", "%s.%s" % (stage, run)))
+            fenced = True
+        except FileNotFoundError:
+            fenced = False
         return {"fenced": fenced, "linked": self.repository.linked(stage)}
 
     def do_command(self, args):
@@ -167,6 +187,7 @@ class Agent:
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])
             env = dict(self.environment(), **args["env"])
+            del env[MARK]  # by it a later step would find the daemons that this one may leave, and kill them
             child = yield spawn(argv, env, top, args["timeout"], keep_daemons=True)
             if child.outcome():
                 raise Refused("command-failed", "%s: %s" % (text, child.outcome()), tail=list(child.tail), command=text)
@@ -174,13 +195,21 @@ class Agent:
 
     def do_put(self, args):
         """The next bytes are a file: for hosts without SFTP, and for those where another user owns the repository."""
-        path = os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb", buffering=0)
-        self.receiving = [args["id"], file, args["size"], None]
+        size = args.get("size")
+        if not isinstance(size, int) or size < 0:
+            raise Gone("unreadable command")  # nobody knows where the next command begins
+        self.receiving = build.Incoming(args.get("id", 0), size)
+        self.receive(lambda: self.receiving.open(self.part(args)))
         self.receive_raw()
+
+    def part(self, args):
+        if self.task is not None:
+            raise Refused("busy", "another command is in progress")
+        return os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
 
     def do_cancel(self, args):
         if self.child is not None:
+            self.child.canceled = True
             self.child.destroy()
         return {}
 
@@ -199,7 +228,7 @@ class Agent:
         if handler is None:
             self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %s" % op})
             return
-        if self.task is not None and op not in ("ping", "cancel", "bye"):
+        if self.task is not None and op not in ("ping", "cancel", "bye", "put"):
             self.answer(number, "refused", {"code": "busy", "message": "another command is in progress"})
             return
         kind, record = self.attempt(lambda: handler(command))
@@ -217,7 +246,7 @@ class Agent:
             return "refused", refused.record()
         except OSError as err:
             return "refused", {"code": "io", "message": why(err, self.repository.root if self.repository else "")}
-        except (KeyError, TypeError, AttributeError) as err:
+        except (KeyError, ValueError, TypeError, AttributeError) as err:
             return "refused", {"code": "bad-request", "message": "%s: %s" % (type(err).__name__, err)}
 
     def advance(self, ended):
@@ -255,28 +284,26 @@ class Agent:
             if isinstance(child, Work) or child.silenced():
                 continue
             if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
-                child.forwarded += len(line)
+                child.forwarded += len(line) + 50  # about what its frame takes
+
+    def receive(self, function):
+        """One step of an upload. Whatever fails, its bytes are taken to the last one: they are no commands."""
+        kind, record = self.attempt(function)
+        if kind == "refused" and self.receiving.refusal is None:
+            self.receiving.refusal = record
 
     def receive_raw(self):
-        number, file, missing, trouble = self.receiving
-        while missing > 0:
-            data = self.wire.take_raw(missing)
+        upload = self.receiving
+        while upload.missing > 0:
+            data = self.wire.take_raw(upload.missing)
             if not data:
-                break
-            missing -= len(data)
-            if trouble is None:
-                try:
-                    file.write(data)
-                except OSError as err:
-                    trouble = err  # go on reading: the bytes that follow are no commands
-        self.receiving = [number, file, missing, trouble]
-        if missing == 0:
-            file.close()
-            self.receiving = None
-            if trouble is not None:
-                self.answer(number, "refused", {"code": "io", "message": why(trouble, file.name)})
-            else:
-                self.answer(number, "done", {})
+                return
+            upload.missing -= len(data)
+            if upload.refusal is None:
+                self.receive(lambda: upload.write(data))
+        self.receive(upload.close)
+        self.receiving = None
+        self.answer(upload.number, "done" if upload.refusal is None else "refused", upload.refusal)
 
     def on_input(self):
         if self.receiving is not None:
@@ -319,6 +346,8 @@ class Agent:
             ready = {key.fd for key, _ in selector.select(TICK)}
             if wake in ready:
                 os.read(wake, 4096)
+            if self.terminated:
+                raise Gone("ended by a signal")
             if self.wire.fd_out in ready:
                 self.wire.flush()
             if self.wire.fd_in in ready:
@@ -332,12 +361,16 @@ class Agent:
                     watched = -1
             self.deadlines()
 
+    def terminate(self, *_):
+        """Asked to end (SIGTERM). The loop does it: an exception here could part a rename from the knowledge that it has happened."""
+        self.terminated = True
+
     def end(self):
-        """Leave nothing of this run behind, in whatever state it is."""
-        if self.child is not None:
-            self.child.destroy()
+        """Leave nothing of this run behind, in whatever state it is. The link first: a child may take seconds to die."""
         if self.transaction is not None:
             self.transaction.lost()
+        if self.child is not None:
+            self.child.destroy()
         if self.run_folder is not None:
             self.run_folder.remove()
 
@@ -355,8 +388,8 @@ def main(order):
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     agent = Agent(order, Wire(order["nonce"], 0, out))
+    signal.signal(signal.SIGTERM, agent.terminate)
     agent.wire.send({"ev": "hello", "protocol": PROTOCOL, "host": check.host_facts(), "wall": time.time()})
     try:
         agent.loop(wake)

@@ -153,5 +153,6 @@ def check(repository, name, quick=False):
     except OSError as err:
         raise Refused("unreadable-package", why(err, top))
     if not same:
-        raise Refused("changed-package", "%s is not as it was sealed: somebody has changed files in %s" % (name, top))
+        message = "%s is not as it was sealed: somebody has changed files in %s" % (name, top)
+        raise Refused("changed-package", message, "bump the version and push again")
     return receipt

@@ -207,7 +207,7 @@ def why(err, path):
     """An OSError as a person needs it: what is full, read-only or forbidden, and where."""
     if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
         try:
-            free = space(os.path.dirname(path))
+            free = space(path if os.path.isdir(path) else os.path.dirname(path))
         except OSError:
             return "disk full at %s" % path
         return "disk full: %d bytes and %d inodes free at %s" % (free["bytes"], free["inodes"], path)

@@ -49,10 +49,11 @@ class Wire:
         return bool(self._out)
 
     def send(self, record):
-        text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
-        self._out += ("KIS1 %s %s\n" % (self.nonce, text)).encode("ascii")
+        # One record may be larger than the bound (the state of a big repository): what counts is what the peer has left unread before it.
         if len(self._out) > MAX_PENDING:
             raise Gone("the controller does not read")
+        text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+        self._out += ("KIS1 %s %s\n" % (self.nonce, text)).encode("ascii")
         self.flush()
 
     def send_output(self, record):

@@ -1,0 +1,257 @@
+package remote_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// The host computes the content digest from what its tar made, this side from the archive: Unpack is refused where they differ.
+func TestHostFindsTheContentThatTheArchivePromises(t *testing.T) {
+	t.Parallel()
+	for name, members := range map[string][]member{
+		"nothing more":      nil,
+		"unicode":           {file("straße/naïve ☃.txt", "x"), file("a/中", "y"), file("combining/e\u0301", "z")},
+		"percent and plus":  {file("100%/a%20b", "x"), file("a+b~c", "y"), file("a%2Fb", "z")},
+		"spaces and quotes": {file(" a b ", "x"), file("it's \"so\"", "y"), file("$(id) `id` ;&|<>*?[]", "")},
+		"leading dash":      {file("-rf", "x"), file("--checkpoint=1", "y")},
+		"empty folders":     {{name: "empty", mode: 0o755, folder: true}, {name: "a/b/c", mode: 0o700, folder: true}},
+		"links":             {file("to", "x"), symlink("link", "to"), symlink("dir/up", "../to"), symlink("dangling", "not there"), symlink("odd", "100% ☃")},
+		"executable":        {{name: "run.sh", text: "#!/bin/sh\n", mode: 0o755}, {name: "mine", text: "x", mode: 0o700}, {name: "theirs", text: "x", mode: 0o655}},
+		"closed to others":  {{name: "secret", text: "x", mode: 0o600}, {name: "read only", text: "x", mode: 0o400}, {name: "dir", mode: 0o700, folder: true}, file("dir/x", "x")},
+		"sorted by bytes":   {file("a/b", "1"), file("a.b", "2"), file("a-b", "3"), file("ab", "4"), file("Z", "5")},
+		"empty file":        {file("empty", "")},
+		"deep and long":     {file(strings.Repeat("deep/", 40)+"x", "x"), file(strings.Repeat("n", 200), "y")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := owner(t, repository(t))
+			l.unpack(t, source(t, "app", "1", members...))
+		})
+	}
+}
+
+func TestModesOfAnArchiveDoNotCount(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	l.unpack(t, source(t, "app", "1",
+		member{name: "closed", mode: 0o700, folder: true}, member{name: "closed/x", text: "x", mode: 0o600}, member{name: "run", text: "x", mode: 0o700},
+		member{name: "open", text: "x", mode: 0o666}))
+	want := map[string]fs.FileMode{".": 0o755, "closed": 0o755, "closed/x": 0o644, "run": 0o755, "open": 0o644, "PKG-INFO": 0o644}
+	for name, mode := range want {
+		info, err := os.Stat(filepath.Join(l.root, "app-1", name))
+		require.NoError(t, err)
+		assert.Equal(t, mode, info.Mode().Perm(), "%s: the web server reads it as another user", name)
+	}
+}
+
+func TestUnpackRefusesOtherContent(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	good, evil := source(t, "app", "1", file("x", "good")), source(t, "app", "1", file("x", "evil"))
+	evil.Content = good.Content
+	_, err := l.Begin(t.Context(), evil.Source)
+	require.NoError(t, err)
+	l.place(t, evil.data)
+	requireRefused(t, l.Unpack(t.Context(), evil.Source, soon, nil), "content-mismatch")
+	require.NoDirExists(t, filepath.Join(l.root, "app-1"))
+	l.place(t, []byte("no archive"))
+	broken := good
+	broken.SHA256 = digest([]byte("no archive"))
+	err = l.Unpack(t.Context(), broken.Source, soon, nil)
+	requireRefused(t, err, "step-failed")
+	require.ErrorContains(t, err, "tar could not unpack")
+	require.NotEmpty(t, refusal(t, err).Tail, "what tar said")
+	l.unpack(t, good)
+}
+
+func TestSealedPackageIsReadOnly(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	require.NoError(t, filepath.WalkDir(filepath.Join(l.root, "app-1"), func(path string, entry fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := entry.Info()
+		require.NoError(t, err)
+		assert.Zero(t, info.Mode().Perm()&0o222, "%s: %v", path, info.Mode())
+		assert.Equal(t, fs.FileMode(0o444), info.Mode().Perm()&0o444, "%s: %v", path, info.Mode())
+		return nil
+	}))
+}
+
+func TestSealedPackageIsNotBuiltAgain(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	a := source(t, "app", "1", file("x", "x"))
+	first := l.install(t, a)
+	require.Equal(t, a.Content, first.Content)
+	require.Equal(t, "ann@laptop", first.By)
+	again, err := l.Begin(t.Context(), a.Source)
+	require.NoError(t, err)
+	require.Equal(t, &first, again)
+	any1, err := l.Begin(t.Context(), remote.Source{Package: a.Package})
+	require.NoError(t, err)
+	require.Equal(t, &first, any1)
+
+	requireRefused(t, l.Unpack(t.Context(), a.Source, soon, nil), "sealed")
+	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable}, soon, nil)
+	requireRefused(t, err, "sealed")
+	_, err = l.Seal(t.Context(), a.Source, nil)
+	requireRefused(t, err, "sealed")
+}
+
+func TestPackageOfOtherOriginIsRefusedWithBothDigests(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	a := source(t, "app", "1", file("x", "good"))
+	l.install(t, a)
+	other := source(t, "app", "1", file("x", "evil"))
+	_, err := l.Begin(t.Context(), other.Source)
+	requireRefused(t, err, "other-content")
+	assert.Equal(t, other.Content, refusal(t, err).Ours)
+	assert.Equal(t, a.Content, refusal(t, err).Theirs)
+	assert.Contains(t, refusal(t, err).Hint, "bump the version")
+	recipe := a
+	recipe.Recipe = "another"
+	_, err = l.Begin(t.Context(), recipe.Source)
+	requireRefused(t, err, "other-recipe")
+	assert.Equal(t, "another", refusal(t, err).Ours)
+	assert.Equal(t, "recipe", refusal(t, err).Theirs)
+	text, err := os.ReadFile(filepath.Join(l.root, "app-1/x"))
+	require.NoError(t, err)
+	require.Equal(t, "good", string(text))
+}
+
+func TestWhatAKilledRunLeftIsBuiltAgain(t *testing.T) {
+	t.Parallel()
+	a := source(t, "app", "1", file("x", "x"))
+	dead := owner(t, repository(t))
+	dead.unpack(t, a)
+	dead.kill(t)
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	require.NoFileExists(t, dead.locked.Folder)
+	_, err := l.Begin(t.Context(), remote.Source{Package: a.Package})
+	requireRefused(t, err, "unsealed")
+	require.NoError(t, os.WriteFile(filepath.Join(l.root, "app-1/half"), nil, 0o600))
+	l.install(t, a)
+	require.NoFileExists(t, filepath.Join(l.root, "app-1/half"))
+}
+
+func TestMissingPackageIsRefused(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	_, err := l.Begin(t.Context(), remote.Source{Package: pkg(t, "app-1")})
+	requireRefused(t, err, "no-package")
+}
+
+// A folder is removed to be built again only where it can be nothing but a killed run's: not a package of a newer kis, nor one in use.
+func TestWhatNoKilledRunLeavesIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	a := source(t, "app", "1")
+	receipt := "app-1/.kis/receipt.json"
+	for name, test := range map[string]struct{ command, code string }{
+		"receipt of a newer kis":  {`sed -i 's/"v": 1/"v": 2/' ` + receipt, "unreadable-receipt"},
+		"damaged receipt":         {": > " + receipt, "unreadable-receipt"},
+		"receipt gone, linked":    {"rm " + receipt + "; ln -s app-1 production", "linked-unsealed"},
+		"receipt gone, linked to": {"rm " + receipt + "; ln -s $PWD/app-1/ current", "linked-unsealed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := owner(t, repository(t))
+			l.install(t, a)
+			sh(t, l.root, test.command)
+			_, err := l.Begin(t.Context(), a.Source)
+			requireRefused(t, err, test.code)
+			require.FileExists(t, filepath.Join(l.root, "app-1/PKG-INFO"))
+			requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-1"), soon), "unsealed")
+		})
+	}
+}
+
+// sh changes something in a repository by hand, as a person on the host does.
+func sh(t *testing.T, folder, text string) {
+	t.Helper()
+	c := exec.Command("/bin/sh", "-euc", text)
+	c.Dir = folder
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]string{
+		"bytes":      "chmod u+w version && printf 2 >>version && chmod u-w version",
+		"same size":  "chmod u+w version && printf 2 >version && chmod u-w version",
+		"mode":       "chmod u+x version",
+		"new file":   "touch new",
+		"file gone":  "rm -f version",
+		"other kind": "rm -f version && ln -s PKG-INFO version",
+		"renamed":    "mv version noisrev",
+		"a log line": "echo x >>.kis/build.log",
+		"a pipe":     "mkfifo pipe",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := owner(t, repository(t))
+			a := source(t, "app", "1", file("version", "1"))
+			l.install(t, a)
+			sh(t, filepath.Join(l.root, "app-1"), "chmod u+w . .kis; "+change+"; chmod a-w . .kis")
+			want := "changed-package"
+			if name == "a pipe" {
+				want = "odd-file"
+			}
+			_, err := l.Begin(t.Context(), a.Source)
+			requireRefused(t, err, want)
+			requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-1"), soon), want)
+			require.Empty(t, l.linked(t))
+		})
+	}
+}
+
+func TestTwoRunsDoNotBuildOnePackage(t *testing.T) {
+	t.Parallel()
+	first := owner(t, repository(t))
+	second := opened(t, first.root)
+	second.lock(t, "production")
+	a := source(t, "app", "1")
+	first.unpack(t, a)
+	_, err := second.Begin(t.Context(), a.Source)
+	requireRefused(t, err, "locked")
+	require.Equal(t, "ann@laptop", refusal(t, err).Holder.Who)
+	require.NoError(t, first.Close())
+	second.install(t, a)
+}
+
+func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
+	t.Parallel()
+	dead, _ := unsealed(t)
+	mark := marker(t)
+	begun, c := make(chan struct{}), commands(t, "echo begun; sleep "+mark)
+	go func() {
+		_, _ = dead.Verify(t.Context(), "app", c, func(line string) {
+			if line == "begun" {
+				close(begun)
+			}
+		})
+	}()
+	<-begun
+	dead.kill(t)
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	_, err := l.Begin(t.Context(), source(t, "app", "1").Source)
+	requireRefused(t, err, "locked")
+	end(t, mark)
+	require.Eventually(t, func() bool {
+		_, err := l.Begin(t.Context(), source(t, "app", "1").Source)
+		return err == nil
+	}, soon, 10*time.Millisecond)
+}

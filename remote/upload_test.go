@@ -1,0 +1,156 @@
+package remote_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUploadOverTheConversationArrivesWhole(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	for _, size := range []int{0, 1, 64 << 10, 3<<20 + 1} {
+		data := bytes.Repeat([]byte("\n{\"id\":1,\"op\":\"bye\"}\n"), size/20+1)[:size]
+		part, done := newRun(), int64(0)
+		require.NoError(t, l.Put(t.Context(), part, bytes.NewReader(data), int64(size), func(now int64) { done = now }))
+		require.Equal(t, int64(size), done)
+		require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(size)))
+		have, err := l.Have(t.Context(), []string{digest(data), digest([]byte("other"))})
+		require.NoError(t, err)
+		require.Equal(t, map[string]bool{digest(data): true}, have)
+	}
+}
+
+func TestCommandsMayFollowAnUploadAtOnce(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	data := bytes.Repeat([]byte("x"), 1<<20)
+	var others sync.WaitGroup
+	defer others.Wait()
+	for range 8 {
+		others.Go(func() {
+			_, err := l.Ping(t.Context())
+			assert.NoError(t, err)
+		})
+		part := newRun()
+		require.NoError(t, l.Put(t.Context(), part, bytes.NewReader(data), int64(len(data)), nil))
+		require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
+	}
+}
+
+// What follows a refused upload is still a file. Read as commands, a file could speak for the controller.
+func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
+	t.Parallel()
+	evil := strings.Repeat("{\"id\":1,\"op\":\"bye\"}\n", 10000)
+	size := int64(len(evil))
+	t.Run("bad name", func(t *testing.T) {
+		t.Parallel()
+		l := owner(t, repository(t))
+		requireRefused(t, l.Put(t.Context(), "../escape", strings.NewReader(evil), size, nil), "bad-request")
+		_, err := l.Ping(t.Context())
+		require.NoError(t, err)
+	})
+	t.Run("no lock", func(t *testing.T) {
+		t.Parallel()
+		l := opened(t, repository(t))
+		requireRefused(t, l.Put(t.Context(), newRun(), strings.NewReader(evil), size, nil), "bad-request")
+		_, err := l.Ping(t.Context())
+		require.NoError(t, err)
+	})
+	t.Run("something is there", func(t *testing.T) {
+		t.Parallel()
+		l := owner(t, repository(t))
+		part, outside := newRun(), filepath.Join(t.TempDir(), "victim")
+		require.NoError(t, os.Symlink(outside, filepath.Join(l.locked.Folder, part)))
+		requireRefused(t, l.Put(t.Context(), part, strings.NewReader(evil), size, nil), "io")
+		require.NoFileExists(t, outside)
+		_, err := l.Ping(t.Context())
+		require.NoError(t, err)
+	})
+	t.Run("another step is in progress", func(t *testing.T) {
+		t.Parallel()
+		l := installed(t, "1")
+		step := l.sleep(t)
+		requireRefused(t, l.Put(t.Context(), newRun(), strings.NewReader(evil), size, nil), "busy")
+		require.NoError(t, l.Cancel(t.Context()))
+		requireRefused(t, <-step, "command-failed")
+	})
+}
+
+func TestUploadThatDoesNotFitIsRefusedAndTheConversationGoesOn(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	l.limitFiles(t, 100_000)
+	err := l.Put(t.Context(), newRun(), bytes.NewReader(make([]byte, 300_000)), 300_000, nil)
+	requireRefused(t, err, "io")
+	require.ErrorContains(t, err, "file too large")
+	require.ErrorContains(t, err, l.root, "the place is named")
+	l.place(t, []byte("small"))
+}
+
+func TestUploadWhoseSourceEndsEarlyEndsTheConversation(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	err := l.Put(t.Context(), newRun(), strings.NewReader("short"), 100, nil)
+	requireLost(t, err)
+	require.ErrorContains(t, err, "5 of 100 bytes")
+	l.requireEnd(t)
+}
+
+func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	good := []byte("good")
+	put := func(t *testing.T, make func(path string) error) string {
+		t.Helper()
+		part := newRun()
+		require.NoError(t, make(filepath.Join(l.locked.Folder, part)))
+		return part
+	}
+	write := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, good, 0o600))
+	for _, test := range []struct {
+		name string
+		make func(path string) error
+		code string
+	}{
+		{"nothing", func(string) error { return nil }, "no-upload"},
+		{"too short", write("goo"), "short-upload"},
+		{"too long", write("goods"), "short-upload"},
+		{"other bytes", write("evil"), "digest-mismatch"},
+		{"a link to the right bytes", func(path string) error { return os.Symlink(secret, path) }, "no-upload"},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, "short-upload"},
+		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "short-upload"},
+	} {
+		requireRefused(t, l.Receive(t.Context(), put(t, test.make), digest(good), 4), test.code)
+		have, err := l.Have(t.Context(), []string{digest(good)})
+		require.NoError(t, err)
+		require.Empty(t, have, test.name)
+	}
+	requireRefused(t, l.Receive(t.Context(), "../../incoming/x", digest(good), 4), "bad-request")
+	requireRefused(t, l.Receive(t.Context(), put(t, write("good")), "../"+digest(good), 4), "bad-request")
+	require.NoError(t, l.Receive(t.Context(), put(t, write("good")), digest(good), 4))
+	require.FileExists(t, secret)
+}
+
+func TestDamagedUploadIsSentAgain(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	l.place(t, []byte("good"))
+	path := filepath.Join(l.root, ".kis/incoming", digest([]byte("good")))
+	require.NoError(t, os.WriteFile(path, []byte("evil"), 0o600))
+	have, err := l.Have(t.Context(), []string{digest([]byte("good"))})
+	require.NoError(t, err)
+	require.Empty(t, have)
+	require.NoFileExists(t, path)
+}
