@@ -70,7 +70,7 @@ func get(t *testing.T, port int) string {
 	t.Helper()
 	var body []byte
 	require.Eventually(t, func() bool {
-		r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port)) //nolint:noctx // the application is on this machine
+		r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
 		if err != nil {
 			return false
 		}

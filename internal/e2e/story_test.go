@@ -53,6 +53,7 @@ func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 		{"status after the roll-back", func(w *world) { w.uniform("hello-0.3") }},
 		{"a push narrowed by --hosts is told by status", subset},
 		{"a roll-back to a named package makes hosts alike", rollbackTo},
+		{"with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
 	})
 }
 
@@ -195,4 +196,26 @@ func rollbackTo(w *world) {
 	assert.Equal(w.t, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.links())
 	w.run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
 	w.uniform("hello-0.3")
+}
+
+func oneHostDead(w *world) {
+	w.hosts[2].Kill()
+	r := w.run(3, "", "link", "staging", "hello-0.4")
+	assert.Contains(w.t, r.err, "web3: connect: ")
+	assert.Equal(w.t, w.all("hello-0.3"), w.links())
+
+	w.on("web1", "web2").run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "!web3")
+	r = w.kis("status", "staging")
+	assert.Equal(w.t, 5, r.exit)
+	assert.Contains(w.t, r.out, "staging: not known on all hosts")
+	assert.Regexp(w.t, `web3 +unknown +connect: `, r.out)
+
+	w.hosts[2].Restart(w.t)
+	r = w.run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
+	for _, e := range r.events(w.t) {
+		if e.Step == "link" {
+			assert.Equal(w.t, "web3", e.Host, "the others are there already")
+		}
+	}
+	w.uniform("hello-0.4")
 }

@@ -29,7 +29,7 @@ func wheelhouse(t *testing.T, requirements ...string) string {
 		return folder
 	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(folder), 0o755))
-	beside, err := os.MkdirTemp(filepath.Dir(folder), "filling-")
+	beside, err := os.MkdirTemp(filepath.Dir(folder), "filling-") //nolint:usetesting // renamed into place, which needs the same file system
 	require.NoError(t, err)
 	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the cache
 	args := append([]string{"-m", "pip", "download", "-q", "--only-binary", ":all:", "-d", beside}, requirements...)

@@ -27,6 +27,8 @@ type world struct {
 	home   string // the person's home folder
 	dir    string // the project's folder, where kis is run
 	stage  string // the one that oracle and helpers look at
+
+	roots map[string]string // host → its repository as seen from here, where that is not the host's Repo
 }
 
 // inventoryText is the inventory of most tests; hosts that a site does not have are not named in it.
@@ -110,9 +112,17 @@ func (w *world) on(names ...string) *world {
 func (w *world) oracleHosts() []oracle.Host {
 	var all []oracle.Host
 	for _, h := range w.hosts {
-		all = append(all, oracle.Host{Name: h.Name, Root: h.Repo})
+		all = append(all, oracle.Host{Name: h.Name, Root: w.root(h)})
 	}
 	return all
+}
+
+// root is a host's repository as seen from here.
+func (w *world) root(h *hosttest.Host) string {
+	if root := w.roots[h.Name]; root != "" {
+		return root
+	}
+	return h.Repo
 }
 
 // result is what a run of kis has come to.
@@ -188,7 +198,7 @@ func (w *world) links() []string {
 	w.t.Helper()
 	var all []string
 	for _, h := range w.hosts {
-		target, err := os.Readlink(filepath.Join(h.Repo, w.stage))
+		target, err := os.Readlink(filepath.Join(w.root(h), w.stage))
 		if err != nil {
 			require.ErrorIs(w.t, err, fs.ErrNotExist)
 		}
@@ -202,7 +212,7 @@ func (w *world) trees() string {
 	w.t.Helper()
 	var all strings.Builder
 	for _, h := range w.hosts {
-		root := h.Repo
+		root := w.root(h)
 		require.NoError(w.t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 			if err != nil {
 				return err

@@ -82,7 +82,7 @@ func (h *Host) makeFolders(tb testing.TB) {
 		h.account.give(tb, folder)
 	}
 	keys := filepath.Join(h.Home, ".ssh", "authorized_keys")
-	require.NoError(tb, os.WriteFile(keys, public, 0o600))
+	require.NoError(tb, os.WriteFile(keys, public, 0o600)) //nolint:gosec // in the test's own folder
 	h.account.give(tb, keys)
 }
 

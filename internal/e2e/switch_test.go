@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// visitedRun is the name of the run that switches while the visitor looks.
+const visitedRun = "visited0"
+
+// visitor reads files through a stage's link, again and again without any pause, as the processes of a web server do.
+type visitor struct {
+	link   string
+	reads  int
+	seen   map[string]int // version → how often
+	faults []string
+}
+
+func (v *visitor) visit(ctx context.Context) {
+	v.seen = map[string]int{}
+	for ctx.Err() == nil {
+		if err := v.once(); err != nil && len(v.faults) < 10 {
+			v.faults = append(v.faults, err.Error())
+		}
+		v.reads++
+	}
+}
+
+// once opens the folder behind the link and reads two files in it, which must be of one version; then it reads one along the path.
+func (v *visitor) once() error {
+	folder, err := os.OpenRoot(v.link)
+	if err != nil {
+		return err
+	}
+	defer folder.Close() //nolint:errcheck // only read
+	text, err := folder.ReadFile("VERSION")
+	if err != nil {
+		return err
+	}
+	info, err := folder.ReadFile("PKG-INFO")
+	if err != nil {
+		return err
+	}
+	version := strings.TrimSpace(string(text))
+	if !strings.Contains(string(info), "\nVersion: "+version+"\n") {
+		return fmt.Errorf("a mixture: VERSION is %s, PKG-INFO is %s", version, info)
+	}
+	v.seen[version]++
+	text, err = os.ReadFile(filepath.Join(v.link, "VERSION"))
+	if err == nil && string(text) != "0.3\n" && string(text) != "0.4\n" {
+		err = fmt.Errorf("VERSION reads %q", text)
+	}
+	return err
+}
+
+// TestAVisitorSeesNoGapDuring200Switches: every switch is a whole transaction of the agent over real SSH, one conversation for all of them.
+func TestAVisitorSeesNoGapDuring200Switches(t *testing.T) {
+	t.Parallel()
+	const switches = 200
+	w := newWorld(t, 1, hosttest.Options{})
+	w.run(0, "hello-0.3", "push", "staging", "--sdist", w.archive())
+	w.version("0.4")
+	w.run(0, "", "push", "staging", "--sdist", w.archive(), "--no-link")
+	agent := w.converse("web1")
+
+	v := &visitor{link: filepath.Join(w.hosts[0].Repo, "staging")}
+	ctx, stop := context.WithCancel(t.Context())
+	var visiting sync.WaitGroup
+	visiting.Go(func() { v.visit(ctx) })
+	begin := time.Now()
+	for i := range switches {
+		w.relink(agent, "hello-"+[]string{"0.3", "0.4"}[i%2], "hello-"+[]string{"0.4", "0.3"}[i%2])
+	}
+	stop()
+	visiting.Wait()
+
+	t.Logf("%d switches in %v, %d visits: %v", switches, time.Since(begin).Round(time.Millisecond), v.reads, v.seen)
+	assert.Empty(t, v.faults)
+	assert.Greater(t, v.reads, switches, "the visitor was there all the time")
+	assert.Len(t, v.seen, 2, "the visitor saw both packages")
+	assert.Equal(t, []string{"hello-0.3"}, w.links())
+}
+
+// converse starts an agent on a host, by the packages that kis does it with, and takes the stage's lock.
+func (w *world) converse(host string) *remote.Agent {
+	w.t.Helper()
+	ctx := w.t.Context()
+	target, err := sshx.Resolver{ConfigFile: w.client.Config}.Resolve(ctx, sshx.Host{Name: host})
+	require.NoError(w.t, err)
+	dialer := &sshx.Dialer{}
+	w.t.Cleanup(func() { _ = dialer.Close() })
+	client, err := dialer.Dial(ctx, target)
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = client.Close() })
+	command, err := remote.Command("python3", "")
+	require.NoError(w.t, err)
+	process, err := client.Start(ctx, command)
+	require.NoError(w.t, err)
+	agent, err := remote.Start(ctx, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr})
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = agent.Close() })
+	require.NoError(w.t, agent.Open(ctx, hosttest.Repository))
+	stage, err := remote.ParseStage(w.stage)
+	require.NoError(w.t, err)
+	_, err = agent.Lock(ctx, stage, visitedRun, remote.Holder{Who: "test"})
+	require.NoError(w.t, err)
+	return agent
+}
+
+// relink switches once, from arming to confirmation.
+func (w *world) relink(agent *remote.Agent, from, to string) {
+	w.t.Helper()
+	stage, err := remote.ParseStage(w.stage)
+	require.NoError(w.t, err)
+	pkg, err := remote.ParsePackage(to)
+	require.NoError(w.t, err)
+	require.NoError(w.t, agent.Arm(w.t.Context(), remote.Link{Stage: stage, Run: visitedRun, Op: "link", From: from, To: pkg}, 30*time.Second))
+	switched, err := agent.Commit(w.t.Context(), visitedRun)
+	require.NoError(w.t, err)
+	assert.True(w.t, switched.Durable)
+	require.NoError(w.t, agent.Confirm(w.t.Context(), visitedRun, nil))
+}
