@@ -1,0 +1,259 @@
+package remote_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// calls are the names of a system call, which differ between architectures.
+func calls(group string) string {
+	switch group {
+	case "rename":
+		return "?rename,?renameat,?renameat2"
+	case "unlink", "symlink":
+		return "?" + group + ",?" + group + "at"
+	}
+	return group
+}
+
+// injection is strace(1) at work on an agent: it fails one system call of it.
+type injection struct {
+	stop func()
+	log  string
+}
+
+// inject makes the n-th call of a group, counted from now, fail with fault: the name of an error or signal.
+func (l *local) inject(t *testing.T, group, fault string, n int) injection {
+	t.Helper()
+	what := "error=" + fault
+	if strings.HasPrefix(fault, "SIG") {
+		what = "signal=" + fault
+	}
+	log := filepath.Join(t.TempDir(), "strace")
+	c := exec.Command("strace", "-f", "-o", log, "-e", "trace="+calls(group), "-e", fmt.Sprintf("inject=%s:%s:when=%d", calls(group), what, n),
+		"-p", fmt.Sprint(l.command.Process.Pid))
+	said, err := c.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "attached", "strace must be able to trace its own children")
+	over := false
+	stop := func() {
+		if !over {
+			over = true
+			_ = c.Process.Signal(os.Interrupt) // detaches
+			_ = c.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	return injection{stop: stop, log: log}
+}
+
+// happened ends the injection and tells whether there was an n-th call.
+func (i injection) happened(t *testing.T) bool {
+	t.Helper()
+	i.stop()
+	text, err := os.ReadFile(i.log)
+	require.NoError(t, err)
+	return strings.Contains(string(text), "(INJECTED)") || strings.Contains(string(text), "--- SIGTERM") || strings.Contains(string(text), "killed by SIGKILL")
+}
+
+// sweep calls one for the first call of each group, the second, and so on, until there is no such call any more.
+func sweep(t *testing.T, groups, faults []string, one func(t *testing.T, group, fault string, n int) bool) {
+	t.Helper()
+	for _, group := range groups {
+		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			for _, fault := range faults {
+				n := 1
+				for one(t, group, fault, n) {
+					n++
+				}
+				require.Greater(t, n, 1, "no %s at all: the sweep tests nothing", group)
+			}
+		})
+	}
+}
+
+// said puts what a call came to into one word.
+func said(err error) string {
+	var refused *remote.Refused
+	switch {
+	case err == nil:
+		return "done"
+	case errors.As(err, &refused):
+		return "refused"
+	}
+	return "lost"
+}
+
+// Whatever call fails and wherever the agent is killed: the link is the old or the new one, what the agent said is true, and the next run
+// finds a journal that says the same, and links.
+func TestLinkSurvivesEveryFailingCall(t *testing.T) {
+	t.Parallel()
+	base := installed(t, "1", "2")
+	require.NoError(t, base.Close())
+	sweep(t, []string{"rename", "unlink", "symlink", "fsync"}, []string{"EIO", "ENOSPC", "EROFS", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
+		root := clone(t, base.root)
+		first := opened(t, root)
+		first.lock(t, "staging")
+		first.link(t, "", "app-1")
+		broken := first.inject(t, group, fault, n)
+		armed := first.Arm(t.Context(), first.change(t, "app-1", "app-2"), soon)
+		word := said(armed)
+		if armed == nil {
+			_, err := first.Commit(t.Context(), first.run)
+			word = said(err)
+		}
+		reached := broken.happened(t)
+		place := fmt.Sprintf("%s %s %d: %s", group, fault, n, word)
+		linked := first.linked(t)
+		switch word {
+		case "done":
+			require.Equal(t, "app-2", linked, place)
+		case "refused":
+			require.Equal(t, "app-1", linked, place)
+		default:
+			require.Equal(t, "SIGKILL", fault, place)
+			require.Contains(t, []string{"app-1", "app-2"}, linked, place)
+		}
+		first.stop()
+		first.requireEnd(t)
+		next := successor(t, first)
+		found := events(t, root)
+		want := map[string][]string{"app-1": {"aborted", "confirmed"}, "app-2": {"linked", "unconfirmed"}}[linked]
+		require.Contains(t, want, found[len(found)-1], "%s: %v", place, found)
+		requireNothingArmed(t, root)
+		if linked == "app-2" {
+			next.link(t, "app-2", "app-1")
+		}
+		next.link(t, "app-1", "app-2")
+		requireNoProbe(t, root)
+		return reached || word == "lost"
+	})
+}
+
+func TestRevertSurvivesEveryFailingCall(t *testing.T) {
+	t.Parallel()
+	base := installed(t, "1", "2")
+	require.NoError(t, base.Close())
+	sweep(t, []string{"rename", "symlink", "fsync"}, []string{"EIO", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
+		root := clone(t, base.root)
+		first := opened(t, root)
+		first.lock(t, "staging")
+		first.link(t, "", "app-1")
+		require.NoError(t, first.Arm(t.Context(), first.change(t, "app-1", "app-2"), soon))
+		_, err := first.Commit(t.Context(), first.run)
+		require.NoError(t, err)
+		broken := first.inject(t, group, fault, n)
+		_, err = first.Revert(t.Context(), first.run)
+		reached := broken.happened(t)
+		place, linked, lost := fmt.Sprintf("%s %s %d: %s", group, fault, n, said(err)), first.linked(t), said(err) == "lost"
+		switch said(err) {
+		case "done":
+			require.Equal(t, "app-1", linked, place)
+		case "refused":
+			require.Equal(t, "app-2", linked, place)
+		default:
+			require.Contains(t, []string{"app-1", "app-2"}, linked, place)
+		}
+		first.stop()
+		first.requireEnd(t)
+		// Somebody who asks after this run must not be told that it has not linked, because a link lies prepared for the way back.
+		asking := opened(t, root)
+		fenced, err := asking.Fence(t.Context(), first.stage, first.run)
+		require.NoError(t, err)
+		require.Equal(t, remote.Fenced{Linked: linked}, fenced, place)
+		next := successor(t, first)
+		found := events(t, root)
+		want := map[string][]string{"app-1": {"reverted"}, "app-2": {"linked", "unconfirmed"}}[linked]
+		require.Contains(t, want, found[len(found)-1], "%s: %v", place, found)
+		requireNothingArmed(t, root)
+		if linked == "app-2" {
+			require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+			_, err = next.Revert(t.Context(), next.run)
+			require.NoError(t, err)
+		}
+		require.Equal(t, "app-1", next.linked(t))
+		return reached || lost
+	})
+}
+
+// A seal that fails anywhere leaves a folder that is no package and is built again, or a package that holds what its receipt says.
+func TestSealSurvivesEveryFailingCall(t *testing.T) {
+	t.Parallel()
+	a := source(t, "app", "1", file("version", "1"))
+	base := owner(t, repository(t))
+	base.unpack(t, a)
+	base.kill(t)
+	sweep(t, []string{"rename", "fsync", "syncfs"}, []string{"ENOSPC", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
+		first := opened(t, clone(t, base.root))
+		first.lock(t, "staging")
+		first.unpack(t, a)
+		broken := first.inject(t, group, fault, n)
+		_, err := first.Seal(t.Context(), a.Source, nil)
+		reached := broken.happened(t)
+		place := fmt.Sprintf("%s %s %d: %v", group, fault, n, err)
+		require.NotEqual(t, "lost", said(err), place)
+		require.Equal(t, reached, err != nil, place)
+		require.NoError(t, first.Close())
+		next := successor(t, first)
+		receipt, err := next.Begin(t.Context(), a.Source)
+		require.NoError(t, err, place)
+		if receipt == nil {
+			next.place(t, a.data)
+			require.NoError(t, next.Unpack(t.Context(), a.Source, soon, nil), place)
+			_, err = next.Seal(t.Context(), a.Source, nil)
+			require.NoError(t, err, place)
+		}
+		next.link(t, "", "app-1")
+		text, err := os.ReadFile(filepath.Join(next.root, "staging/version"))
+		require.NoError(t, err)
+		require.Equal(t, "1", string(text))
+		return reached
+	})
+}
+
+// SIGTERM comes from a run that could not reach its own agent any more. It must not part a rename from the agent's knowledge of it.
+func TestSignalDuringTheRenameDoesNotMakeTheJournalLie(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	broken := l.inject(t, "rename", "SIGTERM", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	_, err := l.Commit(ctx, l.run)
+	assert.NotEqual(t, "refused", said(err))
+	l.requireEnd(t)
+	require.True(t, broken.happened(t))
+	require.Equal(t, "app-2", l.linked(t))
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed")
+}
+
+// clone copies a repository with packages to a place of its own. Times count: they are part of what a receipt vouches for.
+func clone(t *testing.T, root string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "webcode")
+	out, err := exec.Command("cp", "-a", root, to).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return to
+}
+
+func requireNoProbe(t *testing.T, root string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(root, ".kis-probe.*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

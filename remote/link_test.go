@@ -1,0 +1,255 @@
+package remote_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// armed is an owner with app-1 linked and app-2 armed.
+func armed(t *testing.T) *local {
+	t.Helper()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon))
+	return l
+}
+
+// successor is the next run on a repository whose last owner is gone. It proves that nothing is left in its way by linking app-2.
+func successor(t *testing.T, dead *local) *local {
+	t.Helper()
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	require.Equal(t, l.linked(t), l.locked.Linked)
+	return l
+}
+
+func TestArmComparesBeforeItPrepares(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "changed-meanwhile")
+	l.link(t, "", "app-1")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-2"), soon), "changed-meanwhile")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-1"), soon), "already-linked")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-3"), soon), "no-package")
+	require.Equal(t, "app-1", l.linked(t))
+	requireEvents(t, l.root, "armed", "linked", "confirmed")
+}
+
+func TestOnlyTheOwnerOfAStageLinksIt(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	other := l.change(t, "", "app-1")
+	other.Stage = stage(t, "production")
+	requireRefused(t, l.Arm(t.Context(), other, soon), "not-locked")
+	foreign := l.change(t, "", "app-1")
+	foreign.Run = newRun()
+	requireRefused(t, l.Arm(t.Context(), foreign, soon), "not-locked")
+	second := opened(t, l.root)
+	requireRefused(t, second.Arm(t.Context(), l.change(t, "", "app-1"), soon), "not-locked")
+	requireRefused(t, second.Resume(t.Context(), l.change(t, "", "app-1")), "not-locked")
+}
+
+func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "not-ended")
+	_, err := l.Commit(t.Context(), newRun())
+	requireRefused(t, err, "other-run")
+	_, err = l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-2", "app-1"), soon), "not-ended")
+	require.NoError(t, l.Confirm(t.Context(), l.run, map[string]any{"skew": 0.25}))
+	_, err = l.Revert(t.Context(), l.run)
+	requireRefused(t, err, "not-linked")
+	state, err := l.State(t.Context())
+	require.NoError(t, err)
+	last, _ := remote.ParseJournal(state.Stages[0].Lines).Last()
+	require.InDelta(t, 0.25, last.Skew, 0)
+}
+
+func TestAbortGivesTheArmedLinkUp(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	require.NoError(t, l.Abort(t.Context()))
+	require.NoError(t, l.Abort(t.Context()))
+	_, err := l.Commit(t.Context(), l.run)
+	requireRefused(t, err, "not-armed")
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	requireNothingArmed(t, l.root)
+	l.link(t, "app-1", "app-2")
+}
+
+func requireNothingArmed(t *testing.T, root string) {
+	t.Helper()
+	left, err := os.ReadDir(filepath.Join(root, ".kis/armed"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestHostGivesUpByItselfAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), 200*time.Millisecond))
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	requireNothingArmed(t, l.root)
+	_, err := l.Commit(t.Context(), l.run)
+	requireRefused(t, err, "not-armed")
+	require.Equal(t, "app-1", l.linked(t))
+}
+
+func TestCommitAfterTheDeadlineIsRefusedEvenIfNobodyHasLookedYet(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), 0))
+	_, err := l.Commit(t.Context(), l.run)
+	require.Contains(t, []string{"deadline", "not-armed"}, refusal(t, err).Code)
+	require.Empty(t, l.linked(t))
+	requireEvents(t, l.root, "armed", "aborted")
+}
+
+func TestLostConnectionWhileArmedLeavesTheOldLink(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	l.stop()
+	l.requireEnd(t)
+	requireNothingArmed(t, l.root)
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	next := successor(t, l)
+	require.Empty(t, next.locked.Fenced)
+	next.link(t, "app-1", "app-2")
+}
+
+func TestLostConnectionWhileLinkedIsUnconfirmed(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	l.stop()
+	l.requireEnd(t)
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed")
+	next := successor(t, l)
+	require.Equal(t, "app-2", next.locked.Linked)
+	require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+	require.NoError(t, next.Confirm(t.Context(), next.run, nil))
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed", "confirmed")
+}
+
+func TestAgentKilledWhileArmedIsFencedByTheNextRun(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	l.kill(t)
+	next := successor(t, l)
+	require.Equal(t, []string{l.run}, next.locked.Fenced)
+	requireNothingArmed(t, l.root)
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	next.link(t, "app-1", "app-2")
+}
+
+func TestResumedSwitchCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	l.kill(t)
+	next := successor(t, l)
+	wrong := next.change(t, "app-2", "app-1")
+	requireRefused(t, next.Resume(t.Context(), wrong), "changed-meanwhile")
+	require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+	_, err = next.Revert(t.Context(), next.run)
+	require.NoError(t, err)
+	require.Equal(t, "app-1", next.linked(t))
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "reverted")
+}
+
+func TestRevertOfTheFirstLinkRemovesIt(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	_, err = l.Revert(t.Context(), l.run)
+	require.NoError(t, err)
+	require.Empty(t, l.linked(t))
+	requireEvents(t, l.root, "armed", "linked", "reverted")
+}
+
+func TestFenceDecidesWhetherARunHasLinked(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	asking := opened(t, l.root)
+	fenced, err := asking.Fence(t.Context(), l.stage, l.run)
+	require.NoError(t, err)
+	require.Equal(t, remote.Fenced{Fenced: true, Linked: "app-1"}, fenced)
+	_, err = l.Commit(t.Context(), l.run)
+	requireRefused(t, err, "cannot-rename")
+	assert.Equal(t, "ENOENT", refusal(t, err).Errno)
+	require.Equal(t, "app-1", l.linked(t))
+
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon))
+	_, err = l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	fenced, err = asking.Fence(t.Context(), l.stage, l.run)
+	require.NoError(t, err)
+	require.Equal(t, remote.Fenced{Linked: "app-2"}, fenced)
+}
+
+func TestEvictEndsTheAgentOfThisRunOnly(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	other := opened(t, l.root)
+	require.NoError(t, other.Evict(t.Context(), l.stage, newRun()))
+	_, err := l.Ping(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, other.Evict(t.Context(), l.stage, l.run))
+	l.requireEnd(t)
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	_, err = other.Lock(t.Context(), l.stage, l.run, remote.Holder{})
+	require.NoError(t, err, "the same run may go on over another connection")
+}
+
+// Between arming and the next word somebody changes something by hand. What the agent then says has to be true.
+func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ by, code, linked string }{
+		"another link":    {"ln -sfn app-3 staging", "changed-meanwhile", "app-3"},
+		"link gone":       {"rm staging", "changed-meanwhile", ""},
+		"a folder":        {"rm staging; mkdir staging", "stage-not-link", "folder"},
+		"a file":          {"rm staging; touch staging", "stage-not-link", "folder"},
+		"package gone":    {"chmod -R u+w app-2; rm -r app-2", "no-package", "app-1"},
+		"receipt gone":    {"chmod u+w app-2/.kis; rm app-2/.kis/receipt.json", "unsealed", "app-1"},
+		"lock file gone":  {"rm .kis/locks/staging", "lock-lost", "app-1"},
+		"lock file other": {"rm .kis/locks/staging; touch .kis/locks/staging", "lock-lost", "app-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := armed(t)
+			sh(t, l.root, test.by)
+			_, err := l.Commit(t.Context(), l.run)
+			requireRefused(t, err, test.code)
+			if test.linked != "folder" {
+				require.Equal(t, test.linked, l.linked(t))
+			}
+			requireNothingArmed(t, l.root)
+			requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+		})
+	}
+}
+
+func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	sh(t, l.root, "ln -sfn app-1 staging")
+	requireRefused(t, l.Confirm(t.Context(), l.run, nil), "changed-meanwhile")
+	_, err = l.Revert(t.Context(), l.run)
+	requireRefused(t, err, "changed-meanwhile")
+}
