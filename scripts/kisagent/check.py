@@ -151,10 +151,18 @@ def stage_state(repository, stage):
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state["journal"] = Journal(repository, stage).lines()[-200:]
+    state["journal"] = journal_lines(repository, stage)
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.leftovers(repository, stage)
     return state
+
+
+def journal_lines(repository, stage):
+    """The newest lines. What keeps them from being read is a problem of .kis, which kis_problems tells; a look does not fail by it."""
+    try:
+        return Journal(repository, stage).lines()[-200:]
+    except OSError:
+        return []
 
 
 def state(repository):

@@ -1,0 +1,265 @@
+package remote_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// requireSuperuser fails instead of skipping: what these tests show is shown nowhere else.
+func requireSuperuser(t *testing.T) {
+	t.Helper()
+	require.Zero(t, os.Geteuid(), "this test mounts and changes owners: run it as root")
+}
+
+// confined is an agent in a mount namespace of its own, which setup changes first; the repository's folder is its $1.
+func confined(t *testing.T, root, setup string) *local {
+	t.Helper()
+	requireSuperuser(t)
+	l, err := launch(t, exec.Command("unshare", "-m", "--propagation", "private", "/bin/sh", "-euc", setup+"\nexec /bin/sh -s -- python3", "sh", root))
+	require.NoError(t, err)
+	require.NoError(t, l.Open(t.Context(), root))
+	l.root = root
+	return l
+}
+
+func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ by, code, hint string }{
+		"missing":                       {"rmdir $PWD", "no-root", "install -d"},
+		"a file":                        {"rmdir $PWD; touch $PWD", "no-root", "root:"},
+		"open to the group":             {"chmod 775 .", "open-root", "chmod go-w"},
+		"open to all":                   {"chmod 1777 .", "open-root", "chmod go-w"},
+		"of somebody else":              {"chown nobody .", "foreign-root", "chown"},
+		"own folder open to all":        {"mkdir .kis; chmod 777 .kis", "foreign-folder", "ls -la"},
+		"own folder of somebody else":   {"mkdir -m 700 .kis; chown nobody .kis", "foreign-folder", "ls -la"},
+		"own folder is a link":          {"mkdir -m 700 $PWD.evil; ln -s $PWD.evil .kis", "foreign-folder", "ls -la"},
+		"own folder is a file":          {"touch .kis", "foreign-folder", "ls -la"},
+		"planted armed folder":          {"mkdir -m 700 .kis; mkdir -m 777 .kis/armed", "foreign-folder", "ls -la"},
+		"planted link in the locks":     {"mkdir -m 700 .kis $PWD.evil; ln -s $PWD.evil .kis/locks", "foreign-folder", "ls -la"},
+		"planted folder of another one": {"mkdir -m 700 .kis .kis/journal; chown nobody .kis/journal", "foreign-folder", "ls -la"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireSuperuser(t)
+			root := repository(t)
+			sh(t, root, test.by)
+			l := opened(t, root)
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+			require.NoError(t, err)
+			require.NotEmpty(t, facts.Problems)
+			assert.Equal(t, test.code, facts.Problems[0].Code)
+			assert.Contains(t, facts.Problems[0].Hint, test.hint)
+			_, err = l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+			requireRefused(t, err, test.code)
+			_, err = l.State(t.Context())
+			require.NoError(t, err, "a look is possible all the same")
+		})
+	}
+}
+
+// Root may look everywhere, and so would not notice that somebody else may not.
+func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
+	t.Parallel()
+	requireSuperuser(t)
+	root := repository(t)
+	sh(t, root, "chmod 755 ../..; mkdir -m 700 .kis .kis/journal; touch .kis/journal/staging; ln -s app-1 staging; chown nobody .")
+	l, err := launch(t, exec.Command("setpriv", "--reuid=nobody", "--clear-groups", "/bin/sh", "-s", "--", "python3"))
+	require.NoError(t, err)
+	require.NoError(t, l.Open(t.Context(), root))
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Package: pkg(t, "app-1"), Packages: true, Build: true})
+	require.NoError(t, err)
+	require.Equal(t, "foreign-folder", facts.Problems[0].Code)
+	state, err := l.State(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "foreign-folder", state.Problems[0].Code)
+}
+
+func TestUnfitFileSystemsAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ setup, code string }{
+		"read-only":                   {`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"`, "read-only-root"},
+		"noexec":                      {`mount --bind "$1" "$1"; mount -o remount,bind,noexec "$1"`, "noexec-root"},
+		"own folder on another one":   {`mkdir -m 700 "$1/.kis"; mount -t tmpfs -o mode=700 none "$1/.kis"`, "foreign-folder"},
+		"armed folder on another one": {`mkdir -m 700 "$1/.kis" "$1/.kis/armed"; mount -t tmpfs -o mode=700 none "$1/.kis/armed"`, "foreign-folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := confined(t, repository(t), test.setup)
+			_, err := l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+			requireRefused(t, err, test.code)
+		})
+	}
+}
+
+func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ options, text string }{
+		"bytes":  {"size=1m,mode=755", "disk full"},
+		"inodes": {"nr_inodes=40,mode=755", "disk full"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := confined(t, repository(t), `mount -t tmpfs -o `+test.options+` none "$1"`)
+			l.lock(t, "staging")
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Build: true, NeedBytes: 1 << 30, NeedInodes: 1 << 30})
+			require.NoError(t, err)
+			require.Equal(t, "no-space", facts.Problems[0].Code)
+			many := []member{}
+			for i := range 60 {
+				many = append(many, file(strings.Repeat("x", i+1), strings.Repeat("some text ", 3000)))
+			}
+			a := source(t, "app", "1", many...)
+			_, err = l.Begin(t.Context(), a.Source)
+			require.NoError(t, err)
+			part := newRun()
+			require.NoError(t, l.Put(t.Context(), part, bytes.NewReader(a.data), int64(len(a.data)), nil))
+			require.NoError(t, l.Receive(t.Context(), part, a.SHA256, int64(len(a.data))))
+			err = l.Unpack(t.Context(), a.Source, soon, nil)
+			requireRefused(t, err, "step-failed")
+			assert.Contains(t, strings.Join(refusal(t, err).Tail, "\n"), "No space left on device")
+			part = newRun()
+			err = l.Put(t.Context(), part, bytes.NewReader(make([]byte, 2<<20)), 2<<20, nil)
+			requireRefused(t, err, "io")
+			require.ErrorContains(t, err, test.text)
+			require.ErrorContains(t, err, l.root)
+			require.NoError(t, l.Close())
+		})
+	}
+}
+
+func TestFolderThatTurnsImmutable(t *testing.T) {
+	t.Parallel()
+	requireSuperuser(t)
+	l := armed(t)
+	immutable := func(on string) { sh(t, l.root, "chattr "+on+"i .") }
+	t.Cleanup(func() { immutable("-") })
+	immutable("+")
+	_, err := l.Commit(t.Context(), l.run)
+	requireRefused(t, err, "cannot-rename")
+	require.Equal(t, "EPERM", refusal(t, err).Errno)
+	err = l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon)
+	requireRefused(t, err, "cannot-arm")
+	require.Equal(t, "EPERM", refusal(t, err).Errno)
+	require.Equal(t, "app-1", l.linked(t))
+	requireNothingArmed(t, l.root)
+	immutable("-")
+	l.link(t, "app-1", "app-2")
+}
+
+func TestStagesThatAreNotOursAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ by, code string }{
+		"a folder":           {"mkdir staging", "stage-not-link"},
+		"a full folder":      {"mkdir staging; touch staging/index.html", "stage-not-link"},
+		"a file":             {"touch staging", "stage-not-link"},
+		"leads outside":      {"ln -s /etc staging", "stage-not-managed"},
+		"leads up":           {"ln -s ../app-1 staging", "stage-not-managed"},
+		"absolute":           {"ln -s $PWD/app-1 staging", "stage-not-managed"},
+		"another stage":      {"ln -s production staging", "stage-not-managed"},
+		"with a slash":       {"ln -s app-1/ staging", "stage-not-managed"},
+		"deeper than a name": {"ln -s app-1/docs staging", "stage-not-managed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := repository(t)
+			sh(t, root, test.by)
+			l := opened(t, root)
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+			require.NoError(t, err)
+			require.Len(t, facts.Problems, 1)
+			assert.Equal(t, test.code, facts.Problems[0].Code)
+			assert.Contains(t, facts.Problems[0].Hint, "mv ")
+			if test.code == "stage-not-link" {
+				_, err = l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+				requireRefused(t, err, test.code)
+				sh(t, root, "rm -r staging")
+				l.lock(t, "staging") // the refusal has left no lock behind
+			}
+		})
+	}
+}
+
+func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	sh(t, l.root, "ln -s gone-1 staging")
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: l.stage})
+	require.NoError(t, err)
+	require.Empty(t, facts.Problems)
+	require.True(t, facts.Stage.Dangling && facts.Stage.Managed && !facts.Stage.Sealed)
+	l.link(t, "gone-1", "app-1")
+}
+
+func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
+	t.Parallel()
+	root, other := repository(t), repository(t)
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(root, link))
+	l := opened(t, link)
+	facts, err := l.Check(t.Context(), remote.CheckRequest{})
+	require.NoError(t, err)
+	require.Equal(t, root, facts.Root)
+	require.NoError(t, os.Remove(link))
+	require.NoError(t, os.Symlink(other, link))
+	l.lock(t, "staging")
+	require.DirExists(t, filepath.Join(root, ".kis"))
+	require.NoDirExists(t, filepath.Join(other, ".kis"))
+}
+
+func TestTwoNamesOfOneRepositoryAreKnownForOne(t *testing.T) {
+	t.Parallel()
+	look := func(root string) remote.Facts {
+		facts, err := opened(t, root).Check(t.Context(), remote.CheckRequest{})
+		require.NoError(t, err)
+		return facts
+	}
+	first := owner(t, repository(t))
+	second := owner(t, repository(t))
+	require.NotEmpty(t, first.locked.HostID)
+	require.NotEqual(t, first.locked.HostID, second.locked.HostID)
+	require.Equal(t, look(first.root).Identity, look(first.root).Identity)
+	require.Equal(t, first.locked.HostID, look(first.root).HostID)
+	require.NotEqual(t, look(first.root).Identity, look(second.root).Identity)
+}
+
+func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
+	t.Parallel()
+	for _, mask := range []string{"000", "077", "777"} {
+		l, err := launch(t, login("umask "+mask))
+		require.NoError(t, err)
+		l.root = repository(t)
+		require.NoError(t, l.Open(t.Context(), l.root))
+		l.lock(t, "staging")
+		for _, folder := range []string{"", "armed", "incoming", "journal", "locks", "run"} {
+			info, err := os.Stat(filepath.Join(l.root, ".kis", folder))
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+		}
+	}
+}
+
+// The state of a repository with many stages and long journals is larger than what may wait unread; that is no reason to hang up.
+func TestLargeStateArrives(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	for i := range 12 {
+		name := "s" + strings.Repeat("x", i)
+		sh(t, l.root, "ln -s app-1 "+name)
+		lines := strings.Repeat(strings.Repeat("x", 3999)+"\n", 200)
+		require.NoError(t, os.WriteFile(filepath.Join(l.root, ".kis/journal", name), []byte(lines), 0o600))
+	}
+	state, err := l.State(t.Context())
+	require.NoError(t, err)
+	require.Len(t, state.Stages, 12)
+	_, err = l.State(t.Context())
+	require.NoError(t, err)
+}
