@@ -73,8 +73,11 @@ func parseEntry(line string) (Entry, error) {
 // from, or never confirmed, is not one. The zero Package means that there is none.
 func (j Journal) Previous(current string) Package {
 	stack := j.confirmed()
-	if n := len(stack); n > 0 && stack[n-1] == current {
-		stack = stack[:n-1]
+	for i, s := range slices.Backward(stack) {
+		if s == current { // what came after it is not "before", however the link got back here
+			stack = stack[:i]
+			break
+		}
 	}
 	for _, s := range slices.Backward(stack) {
 		if s == current {
@@ -90,11 +93,14 @@ func (j Journal) Previous(current string) Package {
 // confirmed replays the journal: what was confirmed, the current one last. A roll-back takes away what it rolled back from.
 func (j Journal) confirmed() []string {
 	var stack []string
+	tried := map[string]bool{} // what kis has linked, confirmed or not
 	for _, e := range j.Entries {
 		if e.Event != "confirmed" {
+			tried[e.To] = tried[e.To] || e.Event == "linked"
 			continue
 		}
-		if len(stack) == 0 && e.From != "" {
+		// What was there before kis, or before the lines that were read, counts; what kis linked and never confirmed does not.
+		if len(stack) == 0 && e.From != "" && !tried[e.From] {
 			stack = append(stack, e.From)
 		}
 		if e.Op == "rollback" {
