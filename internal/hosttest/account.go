@@ -34,15 +34,15 @@ func useAccount(tb testing.TB) *account {
 	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "kis-hosttest.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { release(tb, lock) })
-	var a *account
-	// Turning an exclusive lock into a shared one is not atomic: somebody may have removed all in between.
-	for a == nil {
+	for {
+		// The exclusive lock is for making what is missing only: it waits for every test that uses what is there.
+		require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH))
+		if a := find(tb); a != nil {
+			return a
+		}
 		require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
 		create(tb)
-		require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH))
-		a = find(tb)
 	}
-	return a
 }
 
 func create(tb testing.TB) {

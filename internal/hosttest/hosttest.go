@@ -147,7 +147,7 @@ func (h *Host) Processes(tb testing.TB) []string {
 	var found []string
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "sshd:") {
+		if line != "" && !strings.HasPrefix(line, "sshd:") && !strings.HasPrefix(line, "[") { // in brackets: it has ended
 			found = append(found, line)
 		}
 	}
