@@ -4,9 +4,10 @@
 # Says "KIS1 NOPYTHON" and exits 1 when there is no such interpreter.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-command -v "$1" >/dev/null 2>&1 || { printf '\nKIS1 NOPYTHON\n'; exit 1; }
+python=$(command -v "$1") || python=""
+[ -x "$python" ] || { printf '\nKIS1 NOPYTHON\n'; exit 1; }
 # UTF-8 whatever the locale: the names in a package must read alike for everybody who seals or checks it.
-exec "$1" -X utf8 -I -S -c '
+exec "$python" -X utf8 -I -S -c '
 import sys
 sys.stdout.write("\nKIS1 READY %d.%d\n" % sys.version_info[:2])
 sys.stdout.flush()

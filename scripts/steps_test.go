@@ -1,189 +1,130 @@
 package scripts_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// shells are the readers that the steps are written for. One that is missing fails the test: what it would do is not known then.
-func shells() map[string][]string {
-	return map[string][]string{"dash": {"dash"}, "bash": {"bash", "--posix"}, "busybox": {"busybox", "sh"}}
-}
+// nasty is a name that every unquoted expansion would make something else of.
+const nasty = "a  b;$(touch pwned)`touch pwned`'\"*?[x]\\ &|<>#~!{1,2}\n-é"
 
-// inEveryShell runs a test once per shell.
-func inEveryShell(t *testing.T, test func(t *testing.T, shell []string)) {
+// tarball is an archive of members owned by somebody else and writable by all, as tar would make it.
+func tarball(t *testing.T, members map[string]string) []byte {
 	t.Helper()
-	for name, shell := range shells() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := exec.LookPath(shell[0])
-			require.NoError(t, err, "run: make setup")
-			test(t, shell)
-		})
-	}
-}
-
-// run runs a text as the agent does: as one argument of the shell, with nothing as its input.
-func run(t *testing.T, shell []string, text string, env []string, args ...string) (output string, status int) {
-	t.Helper()
-	full := append(append(append([]string{}, shell[1:]...), "-c", text, "kis-step"), args...)
-	command := exec.Command(shell[0], full...)
-	command.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + t.TempDir(), "LC_ALL=C.UTF-8"}, env...)
-	command.Dir = t.TempDir()
 	var out bytes.Buffer
-	command.Stdout, command.Stderr = &out, &out
-	if err := command.Run(); err != nil {
-		var exit *exec.ExitError
-		require.ErrorAs(t, err, &exit)
+	zipped := gzip.NewWriter(&out)
+	tarred := tar.NewWriter(zipped)
+	for name, text := range members {
+		require.NoError(t, tarred.WriteHeader(&tar.Header{Name: name, Mode: 0o6777, Uid: 12345, Gid: 12345, Uname: "x", Gname: "y", Size: int64(len(text))}))
+		_, err := tarred.Write([]byte(text))
+		require.NoError(t, err)
 	}
-	return out.String(), command.ProcessState.ExitCode()
+	require.NoError(t, errors.Join(tarred.Close(), zipped.Close()))
+	return out.Bytes()
 }
 
-// makeArchive packs the sample application, which brings its own build backend, so that no index is needed.
-func makeArchive(t *testing.T) string {
-	t.Helper()
-	top := filepath.Join(t.TempDir(), "hello-1.0")
-	require.NoError(t, os.CopyFS(top, os.DirFS("../cmd/kis/sample")))
-	archive := filepath.Join(t.TempDir(), "archive")
-	out, err := exec.Command("tar", "-czf", archive, "-C", filepath.Dir(top), "hello-1.0").CombinedOutput()
-	require.NoError(t, err, string(out))
-	return archive
-}
-
-// unpackPip puts the pip that comes with the interpreter where the agent would.
-func unpackPip(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	const text = `
-import ensurepip, glob, os, sys, sysconfig, zipfile
-folders = [sysconfig.get_config_var("WHEEL_PKG_DIR") or "", os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")]
-wheel = [w for f in folders for w in glob.glob(os.path.join(f, "pip-*.whl"))][0]
-zipfile.ZipFile(wheel).extractall(sys.argv[1])
-`
-	out, err := exec.Command("/usr/bin/python3", "-I", "-c", text, folder).CombinedOutput()
-	require.NoError(t, err, string(out))
-	return folder
-}
-
-func TestStepsMakeAPackage(t *testing.T) {
+func TestUnpackPutsTheArchiveIntoTheFolder(t *testing.T) {
 	t.Parallel()
-	steps, archive, pip := scripts.Steps(), makeArchive(t), unpackPip(t)
-	inEveryShell(t, func(t *testing.T, shell []string) {
+	eachShell(t, func(t *testing.T, s shell) {
+		folder := filepath.Join(t.TempDir(), nasty)
+		require.NoError(t, os.Mkdir(folder, 0o755))
+		archive := filepath.Join(folder, "x y.tar.gz")
+		require.NoError(t, os.WriteFile(archive, tarball(t, map[string]string{"app-1/PKG-INFO": "x", "app-1/a b/c": "y"}), 0o600))
+		requireFinished(t, s.step(t, "unpack", archive, folder), "unpack")
+		text, err := os.ReadFile(filepath.Join(folder, "app-1/a b/c"))
+		require.NoError(t, err)
+		assert.Equal(t, "y", string(text))
+		info, err := os.Stat(filepath.Join(folder, "app-1/PKG-INFO"))
+		require.NoError(t, err)
+		assert.Zero(t, info.Mode().Perm()&0o022, "%v: not writable by others", info.Mode())
+		assert.Equal(t, uint32(os.Geteuid()), info.Sys().(*syscall.Stat_t).Uid, "the archive's owner does not count")
+	})
+}
+
+func TestUnpackFailsWhereTarDoes(t *testing.T) {
+	t.Parallel()
+	good := tarball(t, map[string]string{"app-1/PKG-INFO": strings.Repeat("x", 100_000)})
+	eachShell(t, func(t *testing.T, s shell) {
 		folder := t.TempDir()
-		out, status := run(t, shell, steps["unpack"], nil, archive, folder)
-		require.Zero(t, status, out)
-		require.True(t, strings.HasSuffix(out, "kis\tfinished\tunpack\n"), out)
-		top := filepath.Join(folder, "hello-1.0")
-
-		out, status = run(t, shell, steps["environment"], nil, top, "/usr/bin/python3", pip, "editable", "", "", "")
-		require.Zero(t, status, out)
-		require.True(t, strings.HasSuffix(out, "kis\tfinished\tenvironment\n"), out)
-		require.NoFileExists(t, filepath.Join(top, ".venv", "bin", "pip"))
-
-		out, status = run(t, shell, steps["verify"], nil, top, pip, "hello", steps["imports"])
-		require.Zero(t, status, out)
-		require.Contains(t, out, "kis\timported\thello\n")
-		require.True(t, strings.HasSuffix(out, "kis\tfinished\tverify\n"), out)
-
-		out, status = run(t, shell, steps["command"], []string{"KIS_STAGE=staging"}, top, `command -v python; echo "$VIRTUAL_ENV $KIS_STAGE"; pwd; exit 7`)
-		require.Equal(t, 7, status)
-		require.Equal(t, top+"/.venv/bin/python\n"+top+"/.venv staging\n"+top+"\n", out)
-
-		require.NoError(t, os.WriteFile(filepath.Join(top, "hello", "__init__.py"), []byte("import no_such_module\n"), 0o644))
-		require.NoError(t, os.RemoveAll(filepath.Join(top, "hello", "__pycache__")))
-		out, status = run(t, shell, steps["verify"], nil, top, pip, "hello", steps["imports"])
-		require.Equal(t, 1, status)
-		require.Contains(t, out, "no_such_module")
-		require.Contains(t, out, "kis\tfailed\tthe application does not import\n")
-		require.NotContains(t, out, "kis\tfinished")
-	})
-}
-
-func TestStepsRefuseWhatTheyDoNotUnderstand(t *testing.T) {
-	t.Parallel()
-	steps := scripts.Steps()
-	inEveryShell(t, func(t *testing.T, shell []string) {
-		broken := filepath.Join(t.TempDir(), "archive")
-		require.NoError(t, os.WriteFile(broken, []byte("no archive"), 0o600))
-		out, status := run(t, shell, steps["unpack"], nil, broken, t.TempDir())
-		require.Equal(t, 1, status)
-		require.Contains(t, out, "kis\tfailed\ttar could not unpack the archive\n")
-
-		out, status = run(t, shell, steps["environment"], nil, t.TempDir(), "/nowhere/python3", "/nowhere", "editable", "", "", "")
-		require.Equal(t, 1, status)
-		require.Contains(t, out, "kis\tfailed\t")
-
-		for _, step := range []string{"unpack", "environment", "verify"} {
-			out, status := run(t, shell, steps[step], nil) // arguments are missing
-			require.NotZero(t, status, step)
-			require.NotContains(t, out, "kis\tfinished", step)
+		for name, data := range map[string][]byte{"no archive": []byte("hello"), "empty": nil, "cut short": good[:len(good)-30]} {
+			archive := filepath.Join(t.TempDir(), "x.tar.gz")
+			require.NoError(t, os.WriteFile(archive, data, 0o600))
+			requireFailed(t, s.step(t, "unpack", archive, folder), "tar could not unpack")
+			_ = name
 		}
+		requireFailed(t, s.step(t, "unpack", "/nowhere.tar.gz", folder), "tar could not unpack")
 	})
 }
 
-// A step that was cut off on its way must never look finished.
-func TestStepsCutOffAfterAnyLineAreNotFinished(t *testing.T) {
+func TestCommandRunsInThePackageWithItsEnvironment(t *testing.T) {
 	t.Parallel()
-	steps := scripts.Steps()
-	inEveryShell(t, func(t *testing.T, shell []string) {
-		archive := makeArchive(t)
-		for _, step := range []string{"unpack", "environment", "verify"} {
-			lines := strings.SplitAfter(steps[step], "\n")
-			for n := range len(lines) - 1 {
-				text := strings.Join(lines[:n], "")
-				if strings.HasSuffix(text, "main \"$@\"\n") {
-					continue // nothing but blank lines is missing
-				}
-				out, _ := run(t, shell, text, nil, archive, t.TempDir())
-				require.NotContainsf(t, out, "kis\tfinished", "%s, cut after line %d", step, n)
+	eachShell(t, func(t *testing.T, s shell) {
+		top := filepath.Join(t.TempDir(), nasty)
+		bin := filepath.Join(top, ".venv/bin")
+		require.NoError(t, os.MkdirAll(bin, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "mine"), []byte("#!/bin/sh\necho \"mine $*\"\n"), 0o755))
+		r := s.step(t, "command", top, `mine "a  b" '$HOME'; pwd; printf '%s\n' "$VIRTUAL_ENV" "$KIS_STAGE"; umask; cat; exit 7`)
+		assert.Equal(t, 7, r.status)
+		assert.Equal(t, "mine a  b $HOME\n"+top+"\n"+top+"/.venv\nstaging\n0022\n", r.out)
+		require.NoFileExists(t, filepath.Join(top, "pwned"))
+	})
+}
+
+func TestCommandPassesTheExitStatusOn(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, s shell) {
+		top := t.TempDir()
+		for text, status := range map[string]int{"true": 0, "false": 1, "exit 3": 3, "no-such-command": 127, "kill -9 $$": -1, "false; true": 0, "true | false": 1} {
+			assert.Equal(t, status, s.step(t, "command", top, text).status, text)
+		}
+		assert.NotZero(t, s.step(t, "command", filepath.Join(top, "nowhere"), "true").status)
+	})
+}
+
+// A step's text may arrive cut short. Whatever is left of it does nothing and does not claim to have finished.
+func TestTruncatedStepsDoNothing(t *testing.T) {
+	t.Parallel()
+	archive := tarball(t, map[string]string{"app-1/PKG-INFO": "x"})
+	eachShell(t, func(t *testing.T, s shell) {
+		folder, source := t.TempDir(), filepath.Join(t.TempDir(), "x.tar.gz")
+		require.NoError(t, os.WriteFile(source, archive, 0o600))
+		for name, text := range scripts.Steps() {
+			if name == "imports" {
+				continue // Python, an argument of verify
+			}
+			arguments := []string{folder, "touch " + folder + "/pwned", folder, "", "", "", ""}
+			if name == "unpack" {
+				arguments = []string{source, folder}
+			}
+			lines := strings.SplitAfter(text, "\n")
+			for i := range len(lines) - 1 {
+				cut := strings.Join(lines[:i], "")
+				r := s.text(t, cut, arguments...)
+				require.NotContains(t, r.records, "finished", "%s, %d lines", name, i)
+			}
+			last := strings.TrimSuffix(text, "main \"$@\"\n")
+			require.NotEqual(t, text, last, "%s ends with the call of main", name)
+			for i := range len("main \"$@\"") {
+				r := s.text(t, last+"main \"$@\""[:i], arguments...)
+				require.NotContains(t, r.records, "finished", "%s, %d bytes of the last line", name, i)
 			}
 		}
-	})
-}
-
-// Arguments are data: whatever they hold, they arrive whole and start nothing.
-func TestStepsTakeArgumentsAsTheyAre(t *testing.T) {
-	t.Parallel()
-	steps := scripts.Steps()
-	inEveryShell(t, func(t *testing.T, shell []string) {
-		folder := filepath.Join(t.TempDir(), "a b;$(touch evil)`touch evil`'\"*")
-		require.NoError(t, os.MkdirAll(folder, 0o755))
-		out, status := run(t, shell, steps["unpack"], nil, makeArchive(t), folder)
-		require.Zero(t, status, out)
-		require.FileExists(t, filepath.Join(folder, "hello-1.0", "pyproject.toml"))
-		require.NoFileExists(t, "evil")
-	})
-}
-
-func TestBootstrapBecomesTheLoader(t *testing.T) {
-	t.Parallel()
-	cases := map[string]struct{ before, python, want string }{
-		"ready":                      {"", "/usr/bin/python3", "KIS1 READY 3."},
-		"a login script eats a line": {"read -r eaten\n", "/usr/bin/python3", "KIS1 READY 3."},
-		"a login script prints":      {"printf 'welcome'\n", "/usr/bin/python3", "KIS1 READY 3."},
-		"no such interpreter":        {"", "/nowhere/python3", "KIS1 NOPYTHON"},
-		"no such command":            {"", "python3.99", "KIS1 NOPYTHON"},
-	}
-	inEveryShell(t, func(t *testing.T, shell []string) {
-		for name, c := range cases {
-			// The login script runs in the shell that then becomes ours, on the same input.
-			login := c.before + "exec " + strings.Join(shell, " ") + " -s -- " + c.python
-			command := exec.Command("/bin/sh", "-c", login)
-			command.Stdin = strings.NewReader(scripts.Bootstrap())
-			out, _ := command.Output() // the loader ends with an error, as no order follows
-			found := false
-			for line := range strings.Lines(string(out)) {
-				found = found || strings.HasPrefix(line, c.want)
-			}
-			require.Truef(t, found, "%s: %q", name, out)
+		left, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		for _, entry := range left {
+			require.Equal(t, "nothing", entry.Name())
 		}
 	})
 }

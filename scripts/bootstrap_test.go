@@ -1,0 +1,150 @@
+package scripts_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/scripts"
+)
+
+// boot feeds input to a login shell that does something and then becomes s, which reads the bootstrap, with python as its first argument.
+// It returns all output.
+func (s shell) boot(t *testing.T, before, python, input string) (out string, status int) {
+	t.Helper()
+	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", python)...)...)
+	c.Dir = t.TempDir()
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.Dir, "LC_ALL=C.UTF-8"}
+	c.Stdin = strings.NewReader(input)
+	text, err := c.CombinedOutput()
+	if _, exited := errors.AsType[*exec.ExitError](err); !exited {
+		require.NoError(t, err)
+	}
+	left, err := os.ReadDir(c.Dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "nothing is written to the disk")
+	return string(text), c.ProcessState.ExitCode()
+}
+
+// order is an order to the loader with a main of its own.
+func order(t *testing.T, code string) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"modules": [][2]string{{"kisagent.main", code}}, "word": "whole"})
+	require.NoError(t, err)
+	return string(text) + "\n"
+}
+
+const tell = `
+import sys
+def main(order):
+    sys.stdout.write("main has %s, utf8=%d\n" % (order["word"], sys.flags.utf8_mode))
+`
+
+// conversation starts the loader under a shell and sends the order only when the loader is ready, as the controller does.
+func (s shell) conversation(t *testing.T, before, order string) string {
+	t.Helper()
+	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", "python3")...)...)
+	in, err := c.StdinPipe()
+	require.NoError(t, err)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	c.Stderr = io.Discard
+	require.NoError(t, c.Start())
+	timer := time.AfterFunc(20*time.Second, func() { _ = c.Process.Kill() })
+	defer timer.Stop()
+	_, err = io.WriteString(in, scripts.Bootstrap())
+	require.NoError(t, err)
+	var text bytes.Buffer
+	one := make([]byte, 1)
+	for !strings.Contains(text.String(), "KIS1 READY 3.") || one[0] != '\n' {
+		_, err := out.Read(one)
+		require.NoError(t, err, "%s", text.String())
+		text.Write(one)
+	}
+	_, err = io.WriteString(in, order)
+	require.NoError(t, err)
+	rest, err := io.ReadAll(out)
+	require.NoError(t, err)
+	require.NoError(t, c.Wait())
+	return text.String() + string(rest)
+}
+
+func TestBootstrapBecomesTheLoader(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{
+		"silent":                  "",
+		"prints":                  "echo welcome; printf 'to web1'",
+		"reads a line":            "read -r line",
+		"has an empty PATH":       "PATH=/nowhere; set -- $(/usr/bin/env PATH=/bin:/usr/bin sh -c 'command -v '$1) \"${@:2}\"",
+		"has a python of its own": "export PYTHONSTARTUP=/nowhere PYTHONPATH=/nowhere PYTHONUTF8=0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachShell(t, func(t *testing.T, s shell) {
+				text := s.conversation(t, before, order(t, tell))
+				assert.Regexp(t, `(?m)^KIS1 READY 3\.\d+$`, text)
+				assert.Contains(t, text, "main has whole, utf8=1\n")
+			})
+		})
+	}
+}
+
+func TestBootstrapSaysThatThereIsNoPython(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, s shell) {
+		for _, name := range []string{"no-such-python", "/nowhere/python3", "/etc/passwd"} {
+			text, status := s.boot(t, "printf noise", name, scripts.Bootstrap())
+			assert.Equal(t, "noise\nKIS1 NOPYTHON\n", text)
+			assert.Equal(t, 1, status)
+		}
+	})
+}
+
+func TestTruncatedBootstrapIsNeverReady(t *testing.T) {
+	t.Parallel()
+	lines := strings.SplitAfter(strings.TrimSuffix(scripts.Bootstrap(), "\n"), "\n")
+	eachShell(t, func(t *testing.T, s shell) {
+		for i := range lines {
+			text, _ := s.boot(t, "", "python3", strings.Join(lines[:i], ""))
+			require.NotContains(t, text, "READY", "%d lines", i)
+		}
+	})
+}
+
+// The first line is there to be eaten: without it the rest works as well.
+func TestBootstrapWorksWithoutItsFirstLine(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(scripts.Bootstrap(), "\n")
+	eachShell(t, func(t *testing.T, s shell) {
+		text, _ := s.boot(t, "", "python3", rest)
+		require.Contains(t, text, "KIS1 READY 3.")
+	})
+}
+
+func TestModulesLoadInTheirOrder(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, m := range scripts.Modules() {
+		for line := range strings.Lines(m.Source) {
+			var name string
+			if n, _ := fmt.Sscanf(line, "from kisagent.%s import", &name); n == 1 {
+				assert.True(t, seen["kisagent."+name], "%s needs kisagent.%s before it", m.Name, name)
+			}
+		}
+		seen[m.Name] = true
+	}
+	files, err := filepath.Glob("kisagent/*.py")
+	require.NoError(t, err)
+	require.Len(t, scripts.Modules(), len(files), "a module that nobody sends")
+}

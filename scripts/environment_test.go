@@ -1,0 +1,209 @@
+package scripts_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/scripts"
+)
+
+// wheelhouse is a folder with one wheel, of the distribution dep 1.0, and a requirements file that pins it, by this digest or its own.
+func wheelhouse(t *testing.T, digest string) (folder, requirements string) {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := zip.NewWriter(&out)
+	for name, text := range map[string]string{
+		"dep.py":                     "",
+		"dep-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n",
+		"dep-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		"dep-1.0.dist-info/RECORD":   "dep.py,,\ndep-1.0.dist-info/METADATA,,\ndep-1.0.dist-info/WHEEL,,\ndep-1.0.dist-info/RECORD,,\n",
+	} {
+		w, err := zipped.Create(name)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, zipped.Close())
+	folder = t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dep-1.0-py3-none-any.whl"), out.Bytes(), 0o600))
+	if digest == "" {
+		sum := sha256.Sum256(out.Bytes())
+		digest = hex.EncodeToString(sum[:])
+	}
+	requirements = filepath.Join(t.TempDir(), "requirements.txt")
+	require.NoError(t, os.WriteFile(requirements, []byte("dep==1.0 --hash=sha256:"+digest+"\n"), 0o600))
+	return folder, requirements
+}
+
+// runs is what a program of the environment says.
+func runs(t *testing.T, name string, arguments ...string) string {
+	t.Helper()
+	c := exec.Command(name, arguments...)
+	c.Dir = "/"
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
+	t.Parallel()
+	pip := pip(t)
+	eachShell(t, func(t *testing.T, s shell) {
+		if s.name == "busybox" {
+			return // the same shell as "only busybox", and this takes seconds
+		}
+		top := project(t, map[string]string{"REQUIRES": "dep"})
+		wheels, requirements := wheelhouse(t, "")
+		requireFinished(t, s.step(t, "environment", top, python, pip, "editable", requirements, "hashed", wheels), "environment")
+		require.Equal(t, "tiny 1.0\n", runs(t, filepath.Join(top, ".venv/bin/tiny")))
+		where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny, dep; print(tiny.__file__)")
+		require.Equal(t, filepath.Join(top, "tiny/__init__.py")+"\n", where, "runs from its package")
+		compiled, err := filepath.Glob(filepath.Join(top, "tiny/__pycache__/*.pyc"))
+		require.NoError(t, err)
+		require.NotEmpty(t, compiled, "a sealed package could not be compiled at its start")
+
+		before := runs(t, "find", top, "-printf", "%p %m %s %T@\n")
+		r := s.step(t, "verify", top, pip, "tiny", scripts.Steps()["imports"])
+		requireFinished(t, r, "verify")
+		require.Equal(t, "tiny", r.records["imported"])
+		require.Equal(t, before, runs(t, "find", top, "-printf", "%p %m %s %T@\n"), "a verification writes nothing")
+
+		tell := map[string]string{
+			"prints without newline": `import sys, atexit; sys.stdout.write("hello"); atexit.register(sys.stderr.write, "bye")`,
+			"prints records":         `print("kis\tfinished\tnonsense")`,
+		}
+		for name, text := range tell {
+			code(t, top, text)
+			r := s.step(t, "verify", top, "", "tiny", scripts.Steps()["imports"])
+			requireFinished(t, r, "verify")
+			require.Equal(t, "tiny", r.records["imported"], name)
+		}
+	})
+}
+
+func TestRegularModeCopiesTheApplication(t *testing.T) {
+	t.Parallel()
+	s := shells(t)[0]
+	top, pip := project(t, nil), pip(t)
+	requireFinished(t, s.step(t, "environment", top, python, pip, "regular", "", "", ""), "environment")
+	where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny; print(tiny.__file__)")
+	require.Contains(t, where, filepath.Join(top, ".venv/lib"))
+}
+
+func TestEnvironmentFailsWithAReason(t *testing.T) {
+	t.Parallel()
+	top, pip := project(t, nil), pip(t)
+	wheels, wrong := wheelhouse(t, "00000000000000000000000000000000000000000000000000000000000000aa")
+	unknown := filepath.Join(t.TempDir(), "requirements.txt")
+	require.NoError(t, os.WriteFile(unknown, []byte("no-such-distribution\n"), 0o600))
+	broken := project(t, map[string]string{"backend/tiny_backend.py": "raise SystemExit('no compiler here')"})
+	eachShell(t, func(t *testing.T, s shell) {
+		// One of them builds where the others do: each makes a new environment over the last, as a run does after a killed one.
+		for name, test := range map[string]struct {
+			arguments []string
+			reason    string
+			hint, out string
+		}{
+			"no venv":             {[]string{top, "/bin/false", pip, "editable", "", "", ""}, "could not make a virtual environment", "apt install python3-venv", ""},
+			"unknown mode":        {[]string{top, python, pip, "develop", "", "", ""}, "unknown mode develop", "", ""},
+			"wrong hash":          {[]string{top, python, pip, "editable", wrong, "hashed", wheels}, "could not install the requirements", "", "DO NOT MATCH"},
+			"not in the wheels":   {[]string{top, python, pip, "editable", unknown, "", wheels}, "could not install the requirements", "", "no-such-distribution"},
+			"build fails":         {[]string{broken, python, pip, "regular", "", "", ""}, "could not install the application", "", "no compiler here"},
+			"package is not here": {[]string{top + "/nowhere", python, pip, "regular", "", "", ""}, "could not install the application", "", ""},
+		} {
+			if s.name != "dash" && name != "unknown mode" && name != "no venv" {
+				continue // what pip makes of it does not depend on the shell
+			}
+			private := test.arguments
+			if private[0] == top {
+				private = append([]string{project(t, nil)}, private[1:]...)
+			}
+			r := s.step(t, "environment", private...)
+			requireFailed(t, r, test.reason)
+			assert.Equal(t, test.hint != "", r.records["hint"] != "", name)
+			assert.Contains(t, r.records["hint"], test.hint, name)
+			assert.Contains(t, r.out, test.out, name)
+		}
+	})
+}
+
+func TestVerifyFailsWithAReason(t *testing.T) {
+	t.Parallel()
+	pip := pip(t)
+	lacking := project(t, map[string]string{"REQUIRES": "dep"})
+	wheels, requirements := wheelhouse(t, "")
+	requireFinished(t, shells(t)[0].step(t, "environment", lacking, python, pip, "editable", requirements, "hashed", wheels), "environment")
+	gone, err := filepath.Glob(filepath.Join(lacking, ".venv/lib/*/site-packages/dep*"))
+	require.NoError(t, err)
+	for _, path := range gone {
+		require.NoError(t, os.RemoveAll(path))
+	}
+	imports := scripts.Steps()["imports"]
+	eachShell(t, func(t *testing.T, s shell) {
+		requireFailed(t, s.step(t, "verify", lacking, pip, "tiny", imports), "the environment lacks something")
+		requireFinished(t, s.step(t, "verify", lacking, "", "tiny", imports), "verify")
+		requireFailed(t, s.step(t, "verify", lacking, "", "no-such-name", imports), "does not import")
+		requireFailed(t, s.step(t, "verify", lacking, "", nasty, imports), "does not import")
+		r := s.step(t, "verify", t.TempDir(), "", "tiny", imports)
+		requireFailed(t, r, "python does not run")
+		require.Contains(t, r.records["hint"], "upgraded")
+	})
+}
+
+func TestVerifyImportsTheApplication(t *testing.T) {
+	t.Parallel()
+	s, top, pip := shells(t)[0], project(t, nil), pip(t)
+	requireFinished(t, s.step(t, "environment", top, python, pip, "editable", "", "", ""), "environment")
+	for text, said := range map[string]string{
+		"import no_such_module": "No module named 'no_such_module'",
+		"def":                   "SyntaxError",
+		"raise SystemExit(3)":   "",
+		"1/0":                   "ZeroDivisionError",
+	} {
+		code(t, top, text)
+		r := s.step(t, "verify", top, "", "tiny", scripts.Steps()["imports"])
+		requireFailed(t, r, "does not import")
+		require.Contains(t, r.out, said)
+	}
+	// Who ends the interpreter with status 0 has not been imported. The record is what counts, see build.py.
+	code(t, top, "raise SystemExit(0)")
+	require.NotContains(t, s.step(t, "verify", top, "", "tiny", scripts.Steps()["imports"]).records, "imported")
+}
+
+func TestImportsAreTheModulesOfTheDistribution(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		files map[string]string // in site-packages
+		want  string
+	}{
+		"listed":          {map[string]string{"a.py": "", "b.py": "", "my_app-1.dist-info/top_level.txt": "a\nb\n"}, "a b"},
+		"tests left out":  {map[string]string{"a.py": "", "tests.py": "1/0", "my_app-1.dist-info/top_level.txt": "a\ntests\n"}, "a"},
+		"by its files":    {map[string]string{"x.py": "", "y/__init__.py": "", "y/z.py": "1/0", "my_app-1.dist-info/RECORD": "x.py,,\ny/__init__.py,,\ny/z.py,,\n"}, "x y"},
+		"by its own name": {map[string]string{"my_app.py": ""}, "my_app"},
+		"none":            {map[string]string{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := t.TempDir()
+			test.files["my_app-1.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: My.App\nVersion: 1\n"
+			for path, text := range test.files {
+				require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(site, path)), 0o755))
+				require.NoError(t, os.WriteFile(filepath.Join(site, path), []byte(text), 0o600))
+			}
+			c := exec.Command(python, "-B", "-c", scripts.Steps()["imports"], "my-app")
+			c.Env, c.Dir = append(os.Environ(), "PYTHONPATH="+site), "/"
+			out, err := c.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.Equal(t, "\nkis\timported\t"+test.want+"\n", string(out))
+		})
+	}
+}

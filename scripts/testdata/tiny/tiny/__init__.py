@@ -1,0 +1,2 @@
+def main():
+    print("tiny 1.0")
