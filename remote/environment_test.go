@@ -1,0 +1,136 @@
+package remote_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// tiny is the project that the tests of package scripts install, with its module's code.
+func tiny(t *testing.T, code string) archive {
+	t.Helper()
+	var members []member
+	project := os.DirFS("../scripts/testdata/tiny")
+	require.NoError(t, fs.WalkDir(project, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(project, path)
+		if path == "tiny/__init__.py" && code != "" {
+			text = []byte(code)
+		}
+		members = append(members, file(path, string(text)))
+		return err
+	}))
+	return source(t, "tiny", "1.0", append(members, file("REQUIRES", "dep"))...)
+}
+
+// dep is a wheel of the distribution dep 1.0, which tiny requires.
+func dep(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := zip.NewWriter(&out)
+	for name, text := range map[string]string{
+		"dep.py":                     "",
+		"dep-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n",
+		"dep-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		"dep-1.0.dist-info/RECORD":   "dep.py,,\ndep-1.0.dist-info/METADATA,,\ndep-1.0.dist-info/WHEEL,,\ndep-1.0.dist-info/RECORD,,\n",
+	} {
+		w, err := zipped.Create(name)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, zipped.Close())
+	return out.Bytes()
+}
+
+// One application in a real environment, from the archive to the sealed package.
+func TestPackageWithARealEnvironment(t *testing.T) {
+	t.Parallel()
+	const canary = "hunter2canary"
+	l, a, wheel := owner(t, repository(t)), tiny(t, ""), dep(t)
+	l.unpack(t, a)
+	l.place(t, wheel)
+	pinned := []byte("dep==1.0 --hash=sha256:" + digest(wheel) + "\n")
+	l.place(t, pinned)
+	recipe := remote.Recipe{
+		Mode: remote.Editable, Requirements: digest(pinned), Hashed: true, IndexURL: "http://ann:" + canary + "@127.0.0.1:9/simple",
+		Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}},
+	}
+	c := remote.Commands{
+		Package: a.Package, Within: soon, Env: map[string]string{"KIS_STAGE": "staging"},
+		Commands: []string{"tiny", `test "$KIS_STAGE" = staging && test -z "$PYTHONPATH" && test -d "$TMPDIR"`, `python -c "import dep"`},
+	}
+	var said []string
+	listen := func(line string) { said = append(said, line) }
+	installed, err := l.Environment(t.Context(), recipe, soon, listen)
+	require.NoError(t, err, "%v", said)
+	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
+	imported, err := l.Verify(t.Context(), a.Name, c, listen)
+	require.NoError(t, err, "%v", said)
+	require.Equal(t, []string{"tiny"}, imported)
+	require.Contains(t, said, "tiny 1.0")
+	require.NotContains(t, strings.Join(said, "\n"), canary)
+	receipt, err := l.Seal(t.Context(), a.Source, nil)
+	require.NoError(t, err)
+	require.Equal(t, installed, receipt.Installed)
+
+	// The package can be verified again, runs, and is as it was sealed after that.
+	_, err = l.Verify(t.Context(), a.Name, c, listen)
+	require.NoError(t, err, "%v", said)
+	l.link(t, "", "tiny-1.0")
+	again, err := l.Begin(t.Context(), a.Source)
+	require.NoError(t, err)
+	require.Equal(t, receipt.Environment, again.Environment)
+	require.NoError(t, l.Close())
+	require.NoError(t, filepath.WalkDir(l.root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		assert.NotContains(t, string(text), canary, path)
+		return err
+	}))
+}
+
+func TestVerifyRefusesAnApplicationThatEndsTheInterpreter(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	a := tiny(t, "import os; os._exit(0)")
+	l.unpack(t, a)
+	wheel := dep(t)
+	l.place(t, wheel)
+	recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
+	_, err := l.Environment(t.Context(), recipe, soon, nil)
+	require.NoError(t, err)
+	_, err = l.Verify(t.Context(), a.Name, remote.Commands{Package: a.Package, Within: soon}, nil)
+	requireRefused(t, err, "step-failed")
+	require.ErrorContains(t, err, "ended while the application was imported")
+	require.NotEmpty(t, refusal(t, err).Hint)
+}
+
+func TestEnvironmentThatLacksSomethingIsRefused(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	l.unpack(t, tiny(t, ""))
+	wheel := dep(t)
+	l.place(t, wheel)
+	other := []remote.Wheel{{Name: "other-1.0-py3-none-any.whl", SHA256: digest(wheel)}}
+	_, err := l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, Wheels: other}, soon, nil)
+	requireRefused(t, err, "step-failed")
+	require.ErrorContains(t, err, "pip could not install the application")
+	require.NotEmpty(t, refusal(t, err).Tail)
+	_, err = l.Environment(t.Context(), remote.Recipe{Mode: "develop"}, soon, nil)
+	requireRefused(t, err, "step-failed")
+	require.ErrorContains(t, err, "unknown mode develop")
+}
