@@ -9,12 +9,16 @@ import (
 	"io"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/transfer"
 )
+
+// sftpWithin bounds the start of SFTP on a connection that works.
+const sftpWithin = 10 * time.Second
 
 // upload is one file on its way to one host.
 type upload struct {
@@ -95,13 +99,16 @@ func (m *member) send(ctx context.Context, u upload, part string, progress func(
 	if m.host.Become != "" {
 		return m.conn.agent.Put(ctx, part, source, u.size, progress)
 	}
-	client, err := m.conn.client.SFTP(ctx)
-	if errors.Is(err, sshx.ErrNoSFTP) {
-		m.run.notice(m.host.Name, fmt.Sprintf("no SFTP, uploading over the agent: %v", err))
-		return m.conn.agent.Put(ctx, part, source, u.size, progress)
-	}
+	// A login script that reads what it is sent keeps SFTP from starting, and is no reason to wait: the agent is there already.
+	opening, cancel := m.within(ctx, sftpWithin)
+	client, err := m.conn.client.SFTP(opening)
+	cancel()
 	if err != nil {
-		return err
+		if ctx.Err() != nil || errors.Is(err, sshx.ErrConnectionLost) {
+			return err
+		}
+		m.run.notice(m.host.Name, "no SFTP, uploading over the agent: "+strings.TrimPrefix(err.Error(), m.host.Name+": "))
+		return m.conn.agent.Put(ctx, part, source, u.size, progress)
 	}
 	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
 	return transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})

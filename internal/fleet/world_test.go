@@ -43,6 +43,19 @@ type login struct{ addr, user, key, hostKey string }
 // embedded is the host of package sshtest.
 func embedded(t *testing.T, home string) login {
 	t.Helper()
+	return embeddedWith(sshtest.Faults{})(t, home)
+}
+
+// embeddedWith is the host of package sshtest that misbehaves.
+func embeddedWith(faults sshtest.Faults) backend {
+	return func(t *testing.T, home string) login {
+		t.Helper()
+		return startEmbedded(t, home, faults)
+	}
+}
+
+func startEmbedded(t *testing.T, home string, faults sshtest.Faults) login {
+	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	block, err := ssh.MarshalPrivateKey(private, "")
@@ -51,7 +64,7 @@ func embedded(t *testing.T, home string) login {
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(block), 0o600))
 	authorized, err := ssh.NewPublicKey(public)
 	require.NoError(t, err)
-	h, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{authorized}})
+	h, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{authorized}, Faults: faults})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return login{addr: h.Addr(), user: "deploy", key: key, hostKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(h.HostKey())))}
