@@ -170,16 +170,28 @@ def state(repository):
     found = root_problems(repository)
     out = {"problems": found, "host": host_facts(), "root": repository.root, "stages": [], "packages": []}
     try:
-        names = sorted(os.listdir(repository.root))
+        links = [name for name in os.listdir(repository.root) if os.path.islink(os.path.join(repository.root, name))]
     except OSError:
         return out
     out["host_id"] = repository.host_id()
-    for name in names:
-        path = os.path.join(repository.root, name)
-        if os.path.islink(path) and STAGE.match(name):
-            try:
-                out["stages"].append(stage_state(repository, name))
-            except Refused as refused:
-                out["stages"].append({"stage": name, "linked": os.readlink(path), "managed": False, "problem": refused.record()})
+    # A stage that has lost its link is known by its journal.
+    for name in sorted(set(links) | set(journaled(repository))):
+        if not STAGE.match(name):
+            continue
+        try:
+            out["stages"].append(stage_state(repository, name))
+        except Refused as refused:
+            path = repository.stage(name)
+            linked = os.readlink(path) if os.path.islink(path) else None
+            broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
+            broken["journal"] = Journal(repository, name).lines()[-200:]
+            out["stages"].append(broken)
     out["packages"] = packages(repository)
     return out
+
+
+def journaled(repository):
+    try:
+        return os.listdir(repository.path("journal"))
+    except OSError:
+        return []
