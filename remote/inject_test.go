@@ -227,6 +227,34 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 	})
 }
 
+func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	broken := l.inject(t, "fsync", "EIO", 1)
+	switched, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	require.True(t, broken.happened(t))
+	require.False(t, switched.Durable)
+	require.Equal(t, "app-2", l.linked(t))
+	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
+}
+
+// The link that is prepared may stay for the next run to remove; what counts is that this run cannot commit any more, and says so.
+func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	broken := l.inject(t, "unlink", "EIO", 1)
+	require.NoError(t, l.Abort(t.Context()))
+	require.True(t, broken.happened(t))
+	_, err := l.Commit(t.Context(), l.run)
+	requireRefused(t, err, "not-armed")
+	require.NoError(t, l.Close())
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+	next := successor(t, l)
+	require.Equal(t, []string{l.run}, next.locked.Fenced)
+	requireNothingArmed(t, l.root)
+}
+
 // SIGTERM comes from a run that could not reach its own agent any more. It must not part a rename from the agent's knowledge of it.
 func TestSignalDuringTheRenameDoesNotMakeTheJournalLie(t *testing.T) {
 	t.Parallel()

@@ -103,14 +103,20 @@ func unsealed(t *testing.T) (*local, archive) {
 	return l, a
 }
 
+// A process leaves its group with setsid(1); a step that ended before that would show nothing.
+const (
+	escape  = `setsid sh -c 'touch "$TMPDIR/up"; exec sleep MARK' `
+	escaped = `until test -e "$TMPDIR/up"; do :; done`
+)
+
 func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]string{
 		"in the background":       "sleep MARK & :",
-		"in a session of its own": "setsid sleep MARK & :",
-		"with output closed":      "setsid sleep MARK >/dev/null 2>&1 </dev/null & :",
+		"in a session of its own": escape + "& " + escaped,
+		"with output closed":      escape + ">/dev/null 2>&1 </dev/null & " + escaped,
 		"ignoring signals":        "trap '' HUP TERM INT; sleep MARK & :",
-		"after a failure":         "setsid sleep MARK & exit 3",
+		"after a failure":         escape + "& " + escaped + "; exit 3",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +137,7 @@ func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
-	require.NoError(t, l.Command(t.Context(), commands(t, "setsid sleep "+mark+" >/dev/null 2>&1 & :"), nil))
+	require.NoError(t, l.Command(t.Context(), commands(t, strings.ReplaceAll(escape+">/dev/null 2>&1 & "+escaped, "MARK", mark)), nil))
 	// Not even the steps that follow end it, although they end what they leave themselves.
 	_, err := l.Verify(t.Context(), "app", commands(t, ":"), nil)
 	require.NoError(t, err)
