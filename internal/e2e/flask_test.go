@@ -15,51 +15,52 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // TestAFlaskApplicationAnswersFromTheLinkedPackage is the job kis is made for: an ordinary application with dependencies from the index, served
 // on every host from the package that the stage is linked to, restarted by the after-link command.
 func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, hosttest.Options{Env: siteEnvironment()})
-	w.project("greeter", "1.0")
-	more := "python: " + systemPython + "\n"
-	w.inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2, web3], after_link: [sh ~/restart.sh]}}\n%s", more))
+	w := site.New(t, 3, hosttest.Options{Env: site.Environment()})
+	project(w, "greeter", "1.0")
+	more := "python: " + site.Python + "\n"
+	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2, web3], after_link: [sh ~/restart.sh]}}\n%s", more))
 	script, err := os.ReadFile("testdata/restart.sh")
 	require.NoError(t, err)
 	var ports []int
-	for _, h := range w.hosts {
+	for _, h := range w.Hosts {
 		ports = append(ports, freePort(t))
 		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "port"), []byte(strconv.Itoa(ports[len(ports)-1])+"\n"), 0o644))
 		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "restart.sh"), script, 0o644))
 	}
-	answers := func(w *world, version string) {
-		for i := range w.hosts {
+	answers := func(w *site.World, version string) {
+		for i := range w.Hosts {
 			want := fmt.Sprintf("greeter %s in /var/webcode/greeter-%s/greeter\n", version, version)
-			assert.Equal(w.t, want, get(w.t, ports[i]))
+			assert.Equal(w.T, want, get(w.T, ports[i]))
 		}
 	}
-	w.tell([]chapter{
-		{"after the first push", func(w *world) {
-			w.run(0, "greeter-1.0", "push", "staging")
+	tell(w, []chapter{
+		{"after the first push", func(w *site.World) {
+			w.Run(0, "greeter-1.0", "push", "staging")
 			answers(w, "1.0")
 		}},
-		{"after the second push", func(w *world) {
-			w.version("1.1")
-			w.run(0, "greeter-1.1", "push", "staging")
+		{"after the second push", func(w *site.World) {
+			w.Version("1.1")
+			w.Run(0, "greeter-1.1", "push", "staging")
 			answers(w, "1.1")
 		}},
-		{"after the roll-back", func(w *world) {
-			w.run(0, "greeter-1.0", "rollback", "staging")
+		{"after the roll-back", func(w *site.World) {
+			w.Run(0, "greeter-1.0", "rollback", "staging")
 			answers(w, "1.0")
 		}},
-		{"after a push that fails behind the barrier", func(w *world) {
-			require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[2].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
+		{"after a push that fails behind the barrier", func(w *site.World) {
+			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[2].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
 				"sh ~/real.sh\n"), 0o644))
-			require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[2].Home, "real.sh"), script, 0o644))
-			r := w.run(4, "greeter-1.1", "link", "staging", "greeter-1.1")
-			assert.Contains(w.t, r.err, "web3: after_link: ")
-			assert.Contains(w.t, r.err, "no such service")
+			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[2].Home, "real.sh"), script, 0o644))
+			r := w.Run(4, "greeter-1.1", "link", "staging", "greeter-1.1")
+			assert.Contains(w.T, r.Err, "web3: after_link: ")
+			assert.Contains(w.T, r.Err, "no such service")
 			answers(w, "1.0")
 		}},
 	})

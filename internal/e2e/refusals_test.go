@@ -13,21 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // refusal is something that keeps a push from going ahead, and what the person before the screen is told.
 type refusal struct {
 	name  string
-	fault func(w *world) // arranges it
-	args  []string       // after "push"; default: staging
+	fault func(w *site.World) // arranges it
+	args  []string            // after "push"; default: staging
 	exit  int
 	says  []string // parts of the screen, the remedy among them
 	takes time.Duration
 }
 
 // check pushes and looks at the screen.
-func (r refusal) check(w *world, archive string) {
-	w.t.Helper()
+func (r refusal) check(w *site.World, archive string) {
+	w.T.Helper()
 	args := r.args
 	if args == nil {
 		args = []string{"staging"}
@@ -35,28 +36,28 @@ func (r refusal) check(w *world, archive string) {
 	if r.fault != nil {
 		r.fault(w)
 	}
-	before := w.trees()
-	got := w.kis(append([]string{"push", "--sdist", archive}, args...)...)
-	assert.Equal(w.t, r.exit, got.exit, "exit status")
-	assert.Equal(w.t, before, w.trees(), "nothing is changed on any host")
+	before := w.Trees()
+	got := w.Kis(append([]string{"push", "--sdist", archive}, args...)...)
+	assert.Equal(w.T, r.exit, got.Exit, "exit status")
+	assert.Equal(w.T, before, w.Trees(), "nothing is changed on any host")
 	for _, part := range r.says {
-		assert.Contains(w.t, got.screen(), part)
+		assert.Contains(w.T, got.Screen(), part)
 	}
-	assert.LessOrEqual(w.t, strings.Count(got.screen(), "\n"), 25, "one screen")
+	assert.LessOrEqual(w.T, strings.Count(got.Screen(), "\n"), 25, "one screen")
 	if r.exit == 3 {
-		assert.Contains(w.t, got.err, "aborted before link: no stage link was changed")
+		assert.Contains(w.T, got.Err, "aborted before link: no stage link was changed")
 	}
 	if r.takes > 0 {
-		assert.Less(w.t, got.took, r.takes)
+		assert.Less(w.T, got.Took, r.takes)
 	}
 }
 
 func TestRefusalsWithoutHosts(t *testing.T) {
 	t.Parallel()
-	archive := newSite(t, nil).archive()
+	archive := site.Around(t, nil).Archive()
 	for _, r := range []refusal{
 		{
-			name: "no inventory", fault: func(w *world) { require.NoError(w.t, os.Remove(filepath.Join(w.dir, "inventory.yaml"))) },
+			name: "no inventory", fault: func(w *site.World) { require.NoError(w.T, os.Remove(filepath.Join(w.Dir, "inventory.yaml"))) },
 			exit: 2, says: []string{"no inventory found", "inventory.yaml", "--inventory"},
 		},
 		{name: "unknown stage", args: []string{"stagin"}, exit: 2, says: []string{`"stagin"`, "staging", "did you mean"}},
@@ -67,8 +68,8 @@ func TestRefusalsWithoutHosts(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			w := newSite(t, nil)
-			w.inventory("stages: {staging: {hosts: [web1, web2]}}\n")
+			w := site.Around(t, nil)
+			w.Inventory("stages: {staging: {hosts: [web1, web2]}}\n")
 			r.check(w, archive)
 		})
 	}
@@ -77,14 +78,14 @@ func TestRefusalsWithoutHosts(t *testing.T) {
 // TestRefusalsOfOneHost: web1 is well and web2 is not, so that nothing may happen on either.
 func TestRefusalsOfOneHost(t *testing.T) {
 	t.Parallel()
-	archive := newSite(t, nil).archive()
+	archive := site.Around(t, nil).Archive()
 	for _, r := range []refusal{
 		{
-			name: "host is down", fault: func(w *world) { w.hosts[1].Kill() }, exit: 3,
+			name: "host is down", fault: func(w *site.World) { w.Hosts[1].Kill() }, exit: 3,
 			says: []string{"web2: connect: 127.0.0.1:", "connection refused", "kis hosts web2 -v"}, takes: 10 * time.Second,
 		},
 		{
-			name: "unknown host key", fault: func(w *world) { w.known(w.hosts[0].KnownHostsLine(w.t)) }, exit: 3,
+			name: "unknown host key", fault: func(w *site.World) { known(w, w.Hosts[0].KnownHostsLine(w.T)) }, exit: 3,
 			says: []string{"web2: connect: host key: unknown", "SHA256:", "no known_hosts file", "ssh web2"},
 		},
 		{name: "changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
@@ -110,7 +111,9 @@ func TestRefusalsOfOneHost(t *testing.T) {
 		},
 		{name: "no python", fault: onHost("mount --bind /dev/null /usr/bin/python3"), exit: 3, says: []string{"web2: connect: ", "python3 is missing", "apt install python3"}},
 		{
-			name: "no repository", fault: func(w *world) { w.inventory(inventoryText(w.hosts, "") + "hosts: {web2: {root: /srv/nowhere}}\n") },
+			name: "no repository", fault: func(w *site.World) {
+				w.Inventory(site.InventoryText(w.Hosts, "") + "hosts: {web2: {root: /srv/nowhere}}\n")
+			},
 			exit: 3, says: []string{"web2: check: ", "there is no folder /srv/nowhere", "sudo install -d -m 755 -o kistest /srv/nowhere"},
 		},
 		{
@@ -136,7 +139,7 @@ func TestRefusalsOfOneHost(t *testing.T) {
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, 2, hosttest.Options{})
+			w := site.New(t, 2, hosttest.Options{})
 			r.check(w, archive)
 		})
 	}
@@ -145,54 +148,54 @@ func TestRefusalsOfOneHost(t *testing.T) {
 // TestHostsThatNeverAnswer waits for the deadlines of two hosts at once, because they are long.
 func TestHostsThatNeverAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, hosttest.Options{})
+	w := site.New(t, 3, hosttest.Options{})
 	bashrc("read x; read x; read y; cat >/dev/null")(w) // web2 has a login script that waits for input, and swallows it
 	refusal{
 		exit: 3, takes: 40 * time.Second, fault: blackHole,
 		says: []string{"web2: connect: ", "login script", ".bashrc", "web3: connect: handshake: ", "no answer within", "kis hosts web3 -v"},
-	}.check(w, w.archive())
+	}.check(w, w.Archive())
 }
 
 // onHost runs shell text on web2.
-func onHost(text string) func(w *world) {
-	return func(w *world) { w.hosts[1].Shell(w.t, text) }
+func onHost(text string) func(w *site.World) {
+	return func(w *site.World) { w.Hosts[1].Shell(w.T, text) }
 }
 
 // bashrc puts text, on web2, into the script that bash runs for every command that comes over SSH.
-func bashrc(text string) func(w *world) {
-	return func(w *world) {
-		require.NoError(w.t, os.WriteFile(filepath.Join(w.hosts[1].Home, ".bashrc"), []byte(text+"\n"), 0o644))
+func bashrc(text string) func(w *site.World) {
+	return func(w *site.World) {
+		require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[1].Home, ".bashrc"), []byte(text+"\n"), 0o644))
 	}
 }
 
 // known replaces what is known of hosts' keys.
-func (w *world) known(lines ...string) {
-	w.t.Helper()
-	require.NoError(w.t, os.WriteFile(w.client.KnownHosts, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+func known(w *site.World, lines ...string) {
+	w.T.Helper()
+	require.NoError(w.T, os.WriteFile(w.Client.KnownHosts, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
 // changedKey: somebody else answers at web2's address, or it was installed anew.
-func changedKey(w *world) {
-	w.hosts[1].NewHostKey(w.t)
-	w.hosts[1].Restart(w.t)
+func changedKey(w *site.World) {
+	w.Hosts[1].NewHostKey(w.T)
+	w.Hosts[1].Restart(w.T)
 }
 
 // blackHole leads web3 to a port where connections are accepted, by the kernel, and nobody ever says a word.
-func blackHole(w *world) {
+func blackHole(w *site.World) {
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = l.Close() })
-	w.client.SetPort(w.t, "web3", l.Addr().(*net.TCPAddr).Port)
+	require.NoError(w.T, err)
+	w.T.Cleanup(func() { _ = l.Close() })
+	w.Client.SetPort(w.T, "web3", l.Addr().(*net.TCPAddr).Port)
 }
 
 // sameHost leads both names to web1.
-func sameHost(w *world) {
-	w.client.SetPort(w.t, "web2", w.hosts[0].Port)
-	line := w.hosts[0].KnownHostsLine(w.t)
-	w.known(line, "web2"+strings.TrimPrefix(line, "web1"))
+func sameHost(w *site.World) {
+	w.Client.SetPort(w.T, "web2", w.Hosts[0].Port)
+	line := w.Hosts[0].KnownHostsLine(w.T)
+	known(w, line, "web2"+strings.TrimPrefix(line, "web1"))
 }
 
 // nologin gives the deploying user, on web2 only, a shell that lets nobody in.
-func nologin(w *world) {
-	w.hosts[1].Shell(w.t, fmt.Sprintf("sed 's|^\\(%s:.*\\):[^:]*$|\\1:/usr/sbin/nologin|' /etc/passwd >/var/webcode/passwd; mount --bind /var/webcode/passwd /etc/passwd", w.hosts[1].User))
+func nologin(w *site.World) {
+	w.Hosts[1].Shell(w.T, fmt.Sprintf("sed 's|^\\(%s:.*\\):[^:]*$|\\1:/usr/sbin/nologin|' /etc/passwd >/var/webcode/passwd; mount --bind /var/webcode/passwd /etc/passwd", w.Hosts[1].User))
 }

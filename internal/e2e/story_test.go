@@ -8,38 +8,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // chapter is one step of a story: it finds what those before it have left.
 type chapter struct {
 	name string
-	tell func(w *world)
+	tell func(w *site.World)
 }
 
 // tell tells the chapters in order and ends with the first that fails.
-func (w *world) tell(story []chapter) {
-	w.t.Helper()
+func tell(w *site.World, story []chapter) {
+	w.T.Helper()
 	for _, c := range story {
-		if !w.t.Run(c.name, func(t *testing.T) { c.tell(w.in(t)) }) {
+		if !w.T.Run(c.name, func(t *testing.T) { c.tell(w.In(t)) }) {
 			return
 		}
 	}
 }
 
-// all is the same text for every host of the world.
-func (w *world) all(text string) []string {
-	var texts []string
-	for range w.hosts {
-		texts = append(texts, text)
-	}
-	return texts
-}
-
 func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 3, hosttest.Options{})
-	w.inventory(inventoryText(w.hosts, "  production: {hosts: [web1, web2, web3]}\n"))
-	w.tell([]chapter{
+	w := site.New(t, 3, hosttest.Options{})
+	w.Inventory(site.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
+	tell(w, []chapter{
 		{"a dry run tells the plan and changes nothing", dryRun},
 		{"the first push links every host", firstPush},
 		{"a dry run of what is linked changes nothing", dryRunAgain},
@@ -50,172 +42,172 @@ func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 		{"status, list, log, check and hosts tell what is", look},
 		{"a push to another stage builds nothing", otherStage},
 		{"a roll-back links the package before and builds nothing", rollback},
-		{"status after the roll-back", func(w *world) { w.uniform("hello-0.3") }},
+		{"status after the roll-back", func(w *site.World) { uniform(w, "hello-0.3") }},
 		{"a push narrowed by --hosts is told by status", subset},
 		{"a roll-back to a named package makes hosts alike", rollbackTo},
 		{"with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
 	})
 }
 
-func dryRun(w *world) {
-	before := w.trees()
-	r := w.run(0, "", "push", "staging", "--sdist", w.archive(), "--dry-run", "-o", "json")
-	assert.Equal(w.t, before, w.trees())
-	report := r.report(w.t)
-	require.Len(w.t, report.Hosts, 3)
+func dryRun(w *site.World) {
+	before := w.Trees()
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--dry-run", "-o", "json")
+	assert.Equal(w.T, before, w.Trees())
+	report := r.Report(w.T)
+	require.Len(w.T, report.Hosts, 3)
 	for _, h := range report.Hosts {
-		assert.Contains(w.t, h.Plan, "upload")
+		assert.Contains(w.T, h.Plan, "upload")
 	}
-	assert.Equal(w.t, []string{"connect", "check"}, r.steps(w.t))
+	assert.Equal(w.T, []string{"connect", "check"}, r.Steps(w.T))
 }
 
-func firstPush(w *world) {
-	r := w.run(0, "hello-0.3", "push", "staging", "-o", "json") // the only one that has kis build the source distribution
-	assert.Equal(w.t, []string{"connect", "check", "lock", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm"}, r.steps(w.t))
-	report := r.report(w.t)
-	require.NotNil(w.t, report.Skew)
-	assert.Less(w.t, report.Skew.Seconds, 1.0)
-	assert.Equal(w.t, w.all("hello-0.3"), w.links())
-	for _, h := range w.hosts {
-		w.t.Log(h.Shell(w.t, "cd /var/webcode/staging && .venv/bin/python -m hello"))
+func firstPush(w *site.World) {
+	r := w.Run(0, "hello-0.3", "push", "staging", "-o", "json") // the only one that has kis build the source distribution
+	assert.Equal(w.T, []string{"connect", "check", "lock", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm"}, r.Steps(w.T))
+	report := r.Report(w.T)
+	require.NotNil(w.T, report.Skew)
+	assert.Less(w.T, report.Skew.Seconds, 1.0)
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+	for _, h := range w.Hosts {
+		w.T.Log(h.Shell(w.T, "cd /var/webcode/staging && .venv/bin/python -m hello"))
 	}
 }
 
-func dryRunAgain(w *world) {
-	before := w.trees()
-	r := w.run(0, "", "push", "staging", "--sdist", w.archive(), "--dry-run")
-	assert.Equal(w.t, before, w.trees())
-	assert.Contains(w.t, r.out, "nothing was changed")
+func dryRunAgain(w *site.World) {
+	before := w.Trees()
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--dry-run")
+	assert.Equal(w.T, before, w.Trees())
+	assert.Contains(w.T, r.Out, "nothing was changed")
 }
 
-func secondPush(w *world) {
-	before := w.links()
-	r := w.run(0, "hello-0.3", "push", "staging", "--sdist", w.archive(), "-o", "json")
+func secondPush(w *site.World) {
+	before := w.Links()
+	r := w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive(), "-o", "json")
 	for _, step := range []string{"upload", "unpack", "environment", "seal", "link"} {
-		assert.NotContains(w.t, r.steps(w.t), step)
+		assert.NotContains(w.T, r.Steps(w.T), step)
 	}
-	assert.True(w.t, r.report(w.t).Already)
-	assert.Equal(w.t, before, w.links())
+	assert.True(w.T, r.Report(w.T).Already)
+	assert.Equal(w.T, before, w.Links())
 }
 
-func otherContent(w *world) {
-	w.write("README.md", "other words\n")
-	r := w.run(3, "", "push", "staging", "--sdist", w.archive())
-	assert.Contains(w.t, r.err, "bump the version")
-	assert.Len(w.t, regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindAllString(r.err, -1), 2, "both digests are shown")
-	assert.Contains(w.t, r.err, "web1, web2, web3: check: hello-0.3")
+func otherContent(w *site.World) {
+	w.Write("README.md", "other words\n")
+	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
+	assert.Contains(w.T, r.Err, "bump the version")
+	assert.Len(w.T, regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindAllString(r.Err, -1), 2, "both digests are shown")
+	assert.Contains(w.T, r.Err, "web1, web2, web3: check: hello-0.3")
 }
 
-func noLink(w *world) {
-	w.version("0.4")
-	r := w.run(0, "", "push", "staging", "--sdist", w.archive(), "--no-link")
-	assert.Equal(w.t, w.all("hello-0.3"), w.links())
-	assert.Contains(w.t, r.out, "kis link staging hello-0.4")
-	for _, h := range w.hosts {
-		assert.FileExists(w.t, h.Repo+"/hello-0.4/.kis/receipt.json")
+func noLink(w *site.World) {
+	w.Version("0.4")
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+	assert.Contains(w.T, r.Out, "kis link staging hello-0.4")
+	for _, h := range w.Hosts {
+		assert.FileExists(w.T, h.Repo+"/hello-0.4/.kis/receipt.json")
 	}
 }
 
-func link(w *world) {
-	r := w.run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
-	assert.NotContains(w.t, r.steps(w.t), "upload")
-	assert.NotContains(w.t, r.steps(w.t), "environment")
-	w.uniform("hello-0.4")
+func link(w *site.World) {
+	r := w.Run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
+	assert.NotContains(w.T, r.Steps(w.T), "upload")
+	assert.NotContains(w.T, r.Steps(w.T), "environment")
+	uniform(w, "hello-0.4")
 }
 
 // uniform: status says that all hosts are linked to the package, and is right.
-func (w *world) uniform(pkg string) {
-	w.t.Helper()
-	r := w.run(0, "", "status", "staging", "-o", "json")
-	events := r.events(w.t)
-	require.Len(w.t, events, 1)
+func uniform(w *site.World, pkg string) {
+	w.T.Helper()
+	r := w.Run(0, "", "status", "staging", "-o", "json")
+	events := r.Events(w.T)
+	require.Len(w.T, events, 1)
 	s := events[0].Status
-	assert.Equal(w.t, "uniform", s.Verdict)
+	assert.Equal(w.T, "uniform", s.Verdict)
 	for _, h := range s.Hosts {
-		assert.Equal(w.t, pkg, h.Linked)
-		assert.True(w.t, h.Confirmed)
+		assert.Equal(w.T, pkg, h.Linked)
+		assert.True(w.T, h.Confirmed)
 	}
-	assert.Equal(w.t, w.all(pkg), w.links())
+	assert.Equal(w.T, w.All(pkg), w.Links())
 }
 
-func look(w *world) {
-	before := w.trees()
-	r := w.run(0, "", "status")
-	assert.Contains(w.t, r.out, "staging: the same on all hosts")
-	assert.Contains(w.t, r.out, "production: the same on all hosts")
-	assert.Regexp(w.t, `web2 +hello-0\.4 +since .* by `, r.out)
+func look(w *site.World) {
+	before := w.Trees()
+	r := w.Run(0, "", "status")
+	assert.Contains(w.T, r.Out, "staging: the same on all hosts")
+	assert.Contains(w.T, r.Out, "production: the same on all hosts")
+	assert.Regexp(w.T, `web2 +hello-0\.4 +since .* by `, r.Out)
 
-	r = w.run(0, "", "list")
-	assert.Regexp(w.t, `(?m)^hello-0\.4 .* linked by staging$`, r.out)
-	assert.Regexp(w.t, `(?m)^hello-0\.3 `, r.out)
+	r = w.Run(0, "", "list")
+	assert.Regexp(w.T, `(?m)^hello-0\.4 .* linked by staging$`, r.Out)
+	assert.Regexp(w.T, `(?m)^hello-0\.3 `, r.Out)
 
-	r = w.run(0, "", "log", "staging")
-	assert.Regexp(w.t, `(?m)link +hello-0\.3 → hello-0\.4 .*confirmed`, r.out)
-	assert.Regexp(w.t, `(?m)push +nothing → hello-0\.3 .*confirmed`, r.out)
+	r = w.Run(0, "", "log", "staging")
+	assert.Regexp(w.T, `(?m)link +hello-0\.3 → hello-0\.4 .*confirmed`, r.Out)
+	assert.Regexp(w.T, `(?m)push +nothing → hello-0\.3 .*confirmed`, r.Out)
 
-	r = w.run(0, "", "check")
-	assert.Contains(w.t, r.out, "staging is ready for a push on 3 hosts")
+	r = w.Run(0, "", "check")
+	assert.Contains(w.T, r.Out, "staging is ready for a push on 3 hosts")
 
-	r = w.run(0, "", "hosts")
-	assert.Regexp(w.t, `(?m)^web1 +kistest@127\.0\.0\.1:\d+ +/var/webcode +python3`, r.out)
-	assert.Equal(w.t, before, w.trees())
+	r = w.Run(0, "", "hosts")
+	assert.Regexp(w.T, `(?m)^web1 +kistest@127\.0\.0\.1:\d+ +/var/webcode +python3`, r.Out)
+	assert.Equal(w.T, before, w.Trees())
 }
 
-func otherStage(w *world) {
+func otherStage(w *site.World) {
 	other := *w
-	other.stage = "production"
-	r := other.run(0, "hello-0.4", "push", "production", "--sdist", w.archive(), "-o", "json")
+	other.Stage = "production"
+	r := other.Run(0, "hello-0.4", "push", "production", "--sdist", w.Archive(), "-o", "json")
 	for _, step := range []string{"upload", "unpack", "environment", "seal"} {
-		assert.NotContains(w.t, r.steps(w.t), step)
+		assert.NotContains(w.T, r.Steps(w.T), step)
 	}
-	assert.Equal(w.t, w.all("hello-0.4"), other.links())
-	assert.Equal(w.t, w.all("hello-0.4"), w.links())
+	assert.Equal(w.T, w.All("hello-0.4"), other.Links())
+	assert.Equal(w.T, w.All("hello-0.4"), w.Links())
 }
 
-func rollback(w *world) {
-	r := w.run(0, "hello-0.3", "rollback", "staging", "-o", "json")
+func rollback(w *site.World) {
+	r := w.Run(0, "hello-0.3", "rollback", "staging", "-o", "json")
 	for _, step := range []string{"upload", "unpack", "environment", "seal"} {
-		assert.NotContains(w.t, r.steps(w.t), step)
+		assert.NotContains(w.T, r.Steps(w.T), step)
 	}
-	assert.Contains(w.t, r.steps(w.t), "verify")
-	assert.Equal(w.t, w.all("hello-0.3"), w.links())
+	assert.Contains(w.T, r.Steps(w.T), "verify")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
 }
 
-func subset(w *world) {
-	w.on("web2").run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web2")
-	assert.Equal(w.t, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.links())
-	r := w.kis("status", "staging")
-	assert.Equal(w.t, 5, r.exit)
-	assert.Contains(w.t, r.out, "hosts differ, because a run was narrowed by --hosts")
+func subset(w *site.World) {
+	w.On("web2").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web2")
+	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
+	r := w.Kis("status", "staging")
+	assert.Equal(w.T, 5, r.Exit)
+	assert.Contains(w.T, r.Out, "hosts differ, because a run was narrowed by --hosts")
 }
 
-func rollbackTo(w *world) {
-	r := w.kis("rollback", "staging")
-	assert.Equal(w.t, 3, r.exit, "the hosts have different packages before this one, so that a roll-back has to be told which")
-	assert.Contains(w.t, r.err, "--to")
-	assert.Equal(w.t, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.links())
-	w.run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
-	w.uniform("hello-0.3")
+func rollbackTo(w *site.World) {
+	r := w.Kis("rollback", "staging")
+	assert.Equal(w.T, 3, r.Exit, "the hosts have different packages before this one, so that a roll-back has to be told which")
+	assert.Contains(w.T, r.Err, "--to")
+	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
+	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
+	uniform(w, "hello-0.3")
 }
 
-func oneHostDead(w *world) {
-	w.hosts[2].Kill()
-	r := w.run(3, "", "link", "staging", "hello-0.4")
-	assert.Contains(w.t, r.err, "web3: connect: ")
-	assert.Equal(w.t, w.all("hello-0.3"), w.links())
+func oneHostDead(w *site.World) {
+	w.Hosts[2].Kill()
+	r := w.Run(3, "", "link", "staging", "hello-0.4")
+	assert.Contains(w.T, r.Err, "web3: connect: ")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
 
-	w.on("web1", "web2").run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "!web3")
-	r = w.kis("status", "staging")
-	assert.Equal(w.t, 5, r.exit)
-	assert.Contains(w.t, r.out, "staging: not known on all hosts")
-	assert.Regexp(w.t, `web3 +unknown +connect: `, r.out)
+	w.On("web1", "web2").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "!web3")
+	r = w.Kis("status", "staging")
+	assert.Equal(w.T, 5, r.Exit)
+	assert.Contains(w.T, r.Out, "staging: not known on all hosts")
+	assert.Regexp(w.T, `web3 +unknown +connect: `, r.Out)
 
-	w.hosts[2].Restart(w.t)
-	r = w.run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
-	for _, e := range r.events(w.t) {
+	w.Hosts[2].Restart(w.T)
+	r = w.Run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
+	for _, e := range r.Events(w.T) {
 		if e.Step == "link" {
-			assert.Equal(w.t, "web3", e.Host, "the others are there already")
+			assert.Equal(w.T, "web3", e.Host, "the others are there already")
 		}
 	}
-	w.uniform("hello-0.4")
+	uniform(w, "hello-0.4")
 }

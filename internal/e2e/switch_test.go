@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -70,19 +71,19 @@ func (v *visitor) once() error {
 func TestAVisitorSeesNoGapDuring200Switches(t *testing.T) {
 	t.Parallel()
 	const switches = 200
-	w := newWorld(t, 1, hosttest.Options{})
-	w.run(0, "hello-0.3", "push", "staging", "--sdist", w.archive())
-	w.version("0.4")
-	w.run(0, "", "push", "staging", "--sdist", w.archive(), "--no-link")
-	agent := w.converse("web1")
+	w := site.New(t, 1, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Version("0.4")
+	w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+	agent := converse(w, "web1")
 
-	v := &visitor{link: filepath.Join(w.hosts[0].Repo, "staging")}
+	v := &visitor{link: filepath.Join(w.Hosts[0].Repo, "staging")}
 	ctx, stop := context.WithCancel(t.Context())
 	var visiting sync.WaitGroup
 	visiting.Go(func() { v.visit(ctx) })
 	begin := time.Now()
 	for i := range switches {
-		w.relink(agent, "hello-"+[]string{"0.3", "0.4"}[i%2], "hello-"+[]string{"0.4", "0.3"}[i%2])
+		relink(w, agent, "hello-"+[]string{"0.3", "0.4"}[i%2], "hello-"+[]string{"0.4", "0.3"}[i%2])
 	}
 	stop()
 	visiting.Wait()
@@ -91,45 +92,45 @@ func TestAVisitorSeesNoGapDuring200Switches(t *testing.T) {
 	assert.Empty(t, v.faults)
 	assert.Greater(t, v.reads, switches, "the visitor was there all the time")
 	assert.Len(t, v.seen, 2, "the visitor saw both packages")
-	assert.Equal(t, []string{"hello-0.3"}, w.links())
+	assert.Equal(t, []string{"hello-0.3"}, w.Links())
 }
 
 // converse starts an agent on a host, by the packages that kis does it with, and takes the stage's lock.
-func (w *world) converse(host string) *remote.Agent {
-	w.t.Helper()
-	ctx := w.t.Context()
-	target, err := sshx.Resolver{ConfigFile: w.client.Config}.Resolve(ctx, sshx.Host{Name: host})
-	require.NoError(w.t, err)
+func converse(w *site.World, host string) *remote.Agent {
+	w.T.Helper()
+	ctx := w.T.Context()
+	target, err := sshx.Resolver{ConfigFile: w.Client.Config}.Resolve(ctx, sshx.Host{Name: host})
+	require.NoError(w.T, err)
 	dialer := &sshx.Dialer{}
-	w.t.Cleanup(func() { _ = dialer.Close() })
+	w.T.Cleanup(func() { _ = dialer.Close() })
 	client, err := dialer.Dial(ctx, target)
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = client.Close() })
+	require.NoError(w.T, err)
+	w.T.Cleanup(func() { _ = client.Close() })
 	command, err := remote.Command("python3", "")
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 	process, err := client.Start(ctx, command)
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 	agent, err := remote.Start(ctx, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr})
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = agent.Close() })
-	require.NoError(w.t, agent.Open(ctx, hosttest.Repository))
-	stage, err := remote.ParseStage(w.stage)
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
+	w.T.Cleanup(func() { _ = agent.Close() })
+	require.NoError(w.T, agent.Open(ctx, hosttest.Repository))
+	stage, err := remote.ParseStage(w.Stage)
+	require.NoError(w.T, err)
 	_, err = agent.Lock(ctx, stage, visitedRun, remote.Holder{Who: "test"})
-	require.NoError(w.t, err)
+	require.NoError(w.T, err)
 	return agent
 }
 
 // relink switches once, from arming to confirmation.
-func (w *world) relink(agent *remote.Agent, from, to string) {
-	w.t.Helper()
-	stage, err := remote.ParseStage(w.stage)
-	require.NoError(w.t, err)
+func relink(w *site.World, agent *remote.Agent, from, to string) {
+	w.T.Helper()
+	stage, err := remote.ParseStage(w.Stage)
+	require.NoError(w.T, err)
 	pkg, err := remote.ParsePackage(to)
-	require.NoError(w.t, err)
-	require.NoError(w.t, agent.Arm(w.t.Context(), remote.Link{Stage: stage, Run: visitedRun, Op: "link", From: from, To: pkg}, 30*time.Second))
-	switched, err := agent.Commit(w.t.Context(), visitedRun)
-	require.NoError(w.t, err)
-	assert.True(w.t, switched.Durable)
-	require.NoError(w.t, agent.Confirm(w.t.Context(), visitedRun, nil))
+	require.NoError(w.T, err)
+	require.NoError(w.T, agent.Arm(w.T.Context(), remote.Link{Stage: stage, Run: visitedRun, Op: "link", From: from, To: pkg}, 30*time.Second))
+	switched, err := agent.Commit(w.T.Context(), visitedRun)
+	require.NoError(w.T, err)
+	assert.True(w.T, switched.Durable)
+	require.NoError(w.T, agent.Confirm(w.T.Context(), visitedRun, nil))
 }

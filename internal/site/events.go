@@ -1,4 +1,4 @@
-package e2e
+package site
 
 import (
 	"encoding/json"
@@ -8,25 +8,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// event is one line of `kis -o json`, with the members that tests look at, named as programs of users would name them.
-type event struct {
+// Event is one line of `kis -o json`, with the members that tests look at, named as programs of users would name them.
+type Event struct {
 	Type     string    `json:"type"`
 	Seq      int       `json:"seq"`
 	Host     string    `json:"host"`
 	Step     string    `json:"step"`
 	State    string    `json:"state"`
 	Message  string    `json:"message"`
-	Failure  *failure  `json:"failure"`
-	Report   *report   `json:"report"`
-	Status   *status   `json:"status"`
+	Failure  *Failure  `json:"failure"`
+	Report   *Report   `json:"report"`
+	Status   *Status   `json:"status"`
 	Package  any       `json:"package"`
 	Address  string    `json:"address"`
 	Exit     int       `json:"exit"`
 	Hint     string    `json:"hint"`
-	Failures []failure `json:"failures"`
+	Failures []Failure `json:"failures"`
 }
 
-type failure struct {
+// Failure is what went wrong on one host.
+type Failure struct {
 	Host    string   `json:"host"`
 	Step    string   `json:"step"`
 	State   string   `json:"state"`
@@ -36,20 +37,22 @@ type failure struct {
 	Tail    []string `json:"tail"`
 }
 
-type report struct {
+// Report is what a run has come to.
+type Report struct {
 	Outcome  string       `json:"outcome"`
 	Exit     int          `json:"exit"`
 	Package  string       `json:"package"`
 	Already  bool         `json:"already"`
-	Hosts    []hostReport `json:"hosts"`
-	Failures []failure    `json:"failures"`
+	Hosts    []HostReport `json:"hosts"`
+	Failures []Failure    `json:"failures"`
 	Skew     *struct {
 		Seconds float64 `json:"seconds"`
 		Error   float64 `json:"error"`
 	} `json:"skew"`
 }
 
-type hostReport struct {
+// HostReport is what a run has come to on one host.
+type HostReport struct {
 	Host   string `json:"host"`
 	Was    string `json:"was"`
 	Linked string `json:"linked"`
@@ -58,7 +61,8 @@ type hostReport struct {
 	Plan   string `json:"plan"`
 }
 
-type status struct {
+// Status is what `kis status` tells of a stage.
+type Status struct {
 	Stage   string `json:"stage"`
 	Verdict string `json:"verdict"`
 	Hosts   []struct {
@@ -71,13 +75,13 @@ type status struct {
 	} `json:"hosts"`
 }
 
-// events reads the output of `kis -o json`: one object per line and nothing else, numbered without a gap.
-func (r result) events(t *testing.T) []event {
+// Events reads the output of `kis -o json`: one object per line and nothing else, numbered without a gap.
+func (r Result) Events(t *testing.T) []Event {
 	t.Helper()
-	var all []event
+	var all []Event
 	last := 0
-	for line := range strings.Lines(r.out) {
-		var e event
+	for line := range strings.Lines(r.Out) {
+		var e Event
 		require.NoError(t, json.Unmarshal([]byte(line), &e), "not a line of JSON: %s", line)
 		if e.Seq != 0 {
 			require.Equal(t, last+1, e.Seq, "events are numbered without a gap")
@@ -88,23 +92,23 @@ func (r result) events(t *testing.T) []event {
 	return all
 }
 
-// report is the last event of a run.
-func (r result) report(t *testing.T) report {
+// Report is the last event of a run.
+func (r Result) Report(t *testing.T) Report {
 	t.Helper()
-	all := r.events(t)
+	all := r.Events(t)
 	require.NotEmpty(t, all)
 	last := all[len(all)-1]
 	require.Equal(t, "report", last.Type, "the last event is the report")
-	require.Equal(t, r.exit, last.Report.Exit, "the report tells the exit status")
+	require.Equal(t, r.Exit, last.Report.Exit, "the report tells the exit status")
 	return *last.Report
 }
 
-// steps are the names of the steps that were begun on any host, each once, in order.
-func (r result) steps(t *testing.T) []string {
+// Steps are the names of the steps that were begun on any host, each once, in order.
+func (r Result) Steps(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	seen := map[string]bool{}
-	for _, e := range r.events(t) {
+	for _, e := range r.Events(t) {
 		if e.Type == "step" && !seen[e.Step] {
 			seen[e.Step] = true
 			names = append(names, e.Step)

@@ -1,0 +1,38 @@
+package site
+
+import (
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaryVariable tells the tests of a package where Main has put the program.
+const binaryVariable = "KIS_TEST_BINARY"
+
+// Main builds kis once, with the race detector, runs the tests of a package and returns their exit status. A package whose tests run kis has
+//
+//	func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "kis-site-")
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	binary := filepath.Join(dir, "kis")
+	build := exec.Command("go", "build", "-race", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Printf("build kis: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv(binaryVariable, binary); err != nil {
+		log.Print(err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Binary is the path of the kis that Main has built.
+func Binary() string { return os.Getenv(binaryVariable) }
