@@ -53,22 +53,23 @@ func TestOverridesApplyFromTheTopToTheHost(t *testing.T) {
 	inv := accepted(t, `
 root: /top
 python: top
+become: top
 ssh: {user: top, port: 1, identity_file: top, jump: top}
 hosts:
   h: {address: 192.0.2.1, ssh: {user: host}, vars: {a: host}}
 groups:
   second: {hosts: [first], root: /second, ssh: {port: 3}, vars: {a: second, b: second}}
-  first: {hosts: [h], root: /first, python: first, ssh: {port: 2, jump: none}, vars: {c: first}}
+  first: {hosts: [h], root: /first, python: first, become: first, ssh: {port: 2, jump: none}, vars: {c: first}}
 stages: {s: {hosts: [h, other]}}
 `)
 	assert.Equal(t, Host{
-		Name: "h", Address: "192.0.2.1", Root: "/first", Python: "first",
+		Name: "h", Address: "192.0.2.1", Root: "/first", Python: "first", Become: "first",
 		SSH:    SSH{User: "host", Port: 2, IdentityFile: "top", Jump: "none"},
 		Vars:   map[string]string{"a": "host", "b": "second", "c": "first"},
 		Groups: []string{"second", "first"},
 	}, hostNamed(t, inv, "h"), "the later group in the file wins, the host wins over both")
 	assert.Equal(t, Host{
-		Name: "other", Root: "/top", Python: "top", Vars: map[string]string{},
+		Name: "other", Root: "/top", Python: "top", Become: "top", Vars: map[string]string{},
 		SSH: SSH{User: "top", Port: 1, IdentityFile: "top", Jump: "top"},
 	}, hostNamed(t, inv, "other"))
 }

@@ -79,10 +79,10 @@ func TestRefusesWhatIsNoYAML(t *testing.T) {
 func TestRefusesWrongShapes(t *testing.T) {
 	t.Parallel()
 	runRefusals(t, []refusal{
-		{"unknown key with a near one", ok + "verfy: [x]\n", []string{`2:1 : unknown key "verfy"; did you mean "verify"? known: root, python, build, install, verify, ssh, hosts, groups, stages`}},
+		{"unknown key with a near one", ok + "verfy: [x]\n", []string{`2:1 : unknown key "verfy"; did you mean "verify"? known: root, python, become, build, install, verify, ssh, hosts, groups, stages`}},
 		{"unknown key in a section", ok + "ssh: {prot: 22}\n", []string{`2:7 ssh: unknown key "prot"; did you mean "port"? known: user, port, identity_file, jump`}},
-		{"unknown key far from all", ok + "hosts: {a: {shape: red}}\n", []string{`2:13 hosts.a: unknown key "shape"; known: root, python, ssh, address, vars`}},
-		{"key of another section", ok + "address: a\n", []string{`2:1 : unknown key "address"; known: root, python, build, install, verify, ssh, hosts, groups, stages`}},
+		{"unknown key far from all", ok + "hosts: {a: {shape: red}}\n", []string{`2:13 hosts.a: unknown key "shape"; known: root, python, become, ssh, address, vars`}},
+		{"key of another section", ok + "address: a\n", []string{`2:1 : unknown key "address"; known: root, python, become, build, install, verify, ssh, hosts, groups, stages`}},
 		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, confirm, after_link, on_partial`}},
 		{"duplicate key", ok + "root: /a\nroot: /b\n", []string{`3:1 : the key "root" is already on line 2; remove one of them`}},
 		{"duplicate key in other quotes", ok + "hosts:\n  a: {}\n  'a': {}\n", []string{`4:3 hosts: the key "a" is already on line 3; remove one of them`}},
@@ -187,6 +187,9 @@ func TestRefusesWrongNames(t *testing.T) {
 		root("/"+strings.Repeat("a", 99), "100 bytes are too long for the #! lines of the environments; use less than 100"),
 		{"python with arguments", ok + "python: python3 -S\n", []string{`2:9 python: "python3 -S" is not a command; write a name such as python3.12 or an absolute path`}},
 		{"python as an option", ok + "python: -c\n", []string{`2:9 python: "-c" is not a command; write a name such as python3.12 or an absolute path`}},
+		{"become nobody there can be", "become: 'a b'\n" + ok, []string{`1:9 become: "a b" is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -`}},
+		{"become an option", "become: -i\n" + ok, []string{`1:9 become: "-i" is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -`}},
+		{"become a number", "become: 1000\n" + ok, []string{`1:9 become: want text, got a number; put quotes around it: "1000"`}},
 		{"relative python", ok + "python: bin/python\n", []string{`2:9 python: "bin/python" is neither a command nor a clean absolute path of A-Z a-z 0-9 . _ / + -`}},
 		{"ssh user", ok + "ssh: {user: -x}\n", []string{`2:13 ssh.user: "-x" is not a user name that ssh can log in with`}},
 		{"jump", ok + "ssh: {jump: 'a b'}\n", []string{`2:13 ssh.jump: "a b"` + hostHint}},

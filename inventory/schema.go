@@ -24,7 +24,7 @@ func schema() []key {
 		{"inventory host group", "root", built},
 		{"inventory host group", "python", built},
 		{"inventory", "keep", later},
-		{"inventory host group", "become", later},
+		{"inventory host group", "become", built},
 		{"inventory", "build", built},
 		{"inventory", "install", built},
 		{"install", "mode", built},

@@ -13,9 +13,6 @@ func TestUnbuiltKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ src, want string }{
 		{"keep: 5\n" + ok, "1:1 keep: is not supported yet; remove the key"},
-		{"become: app\n" + ok, "1:1 become: is not supported yet; remove the key"},
-		{"hosts: {a: {become: app}}\n" + ok, "1:13 hosts.a.become: is not supported yet; remove the key"},
-		{"groups: {g: {hosts: [a], become: app}}\n" + ok, "1:26 groups.g.become: is not supported yet; remove the key"},
 		{"shared: {dirs: [a]}\n" + ok, "1:1 shared: is not supported yet; remove the key"},
 		{"dynamic: [x]\n" + ok, "1:1 dynamic: is not supported yet; remove the key"},
 		{"install: {installer: uv}\n" + ok, `1:22 install.installer: the value "uv" is not supported yet; known: auto, pip`},
@@ -36,12 +33,10 @@ func TestUnbuiltKeysAreRead(t *testing.T) {
 	t.Parallel()
 	inv, err := parse("i", []byte(`
 keep: 7
-become: app
 install: {installer: uv}
 shared: {dirs: [media, a/b], files: [local.ini]}
 dynamic: ["./hosts.py --list"]
 ssh: {host_key: "SHA256:`+strings.Repeat("A", 43)+`"}
-hosts: {a: {become: www}}
 stages:
   staging: {hosts: [b]}
   production:
@@ -56,8 +51,6 @@ stages:
 	assert.Equal(t, InstallerUV, inv.Install().Installer)
 	assert.Equal(t, Shared{Dirs: []string{"media", "a/b"}, Files: []string{"local.ini"}}, inv.Shared())
 	assert.Equal(t, []string{"./hosts.py --list"}, inv.Dynamic())
-	assert.Equal(t, "www", hostNamed(t, inv, "a").Become)
-	assert.Equal(t, "app", hostNamed(t, inv, "b").Become)
 	assert.Equal(t, "SHA256:"+strings.Repeat("A", 43), hostNamed(t, inv, "b").SSH.HostKey)
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
@@ -72,7 +65,6 @@ func TestRefusesWrongValuesOfUnbuiltKeys(t *testing.T) {
 	stage := func(more string) string { return "stages: {s: {hosts: [a]}, t: {hosts: [a], " + more + "}}\n" }
 	runRefusals(t, []refusal{
 		{"keep none", "keep: 0\n" + ok, []string{`1:7 keep: "0" is not between 1 and 1000`}},
-		{"become", "become: 'a b'\n" + ok, []string{`1:9 become: "a b" is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -`}},
 		{"host key", "ssh: {host_key: MD5:x}\n" + ok, []string{`1:17 ssh.host_key: "MD5:x" is not a fingerprint; write SHA256:… as ssh-keygen -l prints it`}},
 		{"shared outside", "shared: {dirs: [../x]}\n" + ok, []string{`1:17 shared.dirs: "../x" is not inside of the package`}},
 		{"shared is all", "shared: {dirs: [.]}\n" + ok, []string{`1:17 shared.dirs: "." is not inside of the package`}},

@@ -30,6 +30,7 @@ const (
 type Streams struct {
 	In       io.WriteCloser
 	Out, Err io.Reader
+	Login    Login // for the hints of errors; may be zero
 }
 
 // Host is what the agent says of the machine and the user it runs as.
@@ -47,6 +48,7 @@ type Host struct {
 // own word) or *Lost (unknown). Close it when done.
 type Agent struct {
 	host  Host
+	login Login
 	noise string
 
 	in    io.WriteCloser
@@ -86,7 +88,7 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, fmt.Errorf("random numbers: %w", err)
 	}
-	a := &Agent{in: s.In, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, login: s.Login, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait

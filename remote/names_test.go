@@ -74,6 +74,7 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 		{"python3", "", "exec /bin/sh -s -- python3"},
 		{"/opt/python3.12/bin/python3", "", "exec /bin/sh -s -- /opt/python3.12/bin/python3"},
 		{"python3", "app", "exec sudo -n -H -u app -- /bin/sh -s -- python3"},
+		{"python3", "Ann.Smith-2", "exec sudo -n -H -u Ann.Smith-2 -- /bin/sh -s -- python3"},
 	} {
 		got, err := remote.Command(test.python, test.become)
 		require.NoError(t, err)
@@ -86,7 +87,7 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 		_, err := remote.Command(text, "")
 		require.ErrorIs(t, err, remote.ErrName, "%q", text)
 	}
-	for _, text := range append(odd(), "Root", "app$", "app;id", "#0", "1000") {
+	for _, text := range append(odd(), ".app", "-u", "app$", "app;id", "#0", "1000") {
 		if text == "" {
 			continue // nobody else
 		}

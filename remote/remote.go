@@ -75,8 +75,9 @@ func (s Stage) String() string { return s.name }
 // Python is the name or path of an interpreter on a host.
 var pythonPattern = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)*/?[A-Za-z0-9._+-]+$`)
 
-// userPattern is what useradd(8) accepts, without the trailing dollar sign.
-var userPattern = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+// userPattern is what directories have for users of POSIX systems, capitals and dots included; never a number, which sudo would take for a uid
+// behind a "#" only, and nothing that a shell reads in another way.
+var userPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
 
 // ErrName is wrapped by errors about an interpreter or a user whose name cannot be put on a command line.
 var ErrName = errors.New("not a plain name")

@@ -22,7 +22,7 @@ const helloWithin = 20 * time.Second
 
 // started is what the reader found on the way to the agent's greeting.
 type started struct {
-	word  string // READY or NOPYTHON or HELLO, "" at the end of the stream
+	word  string // READY, NOPYTHON, EATEN or HELLO, "" at the end of the stream
 	rest  string
 	hello frame
 	noise tail
@@ -39,7 +39,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 	if err != nil {
 		return err
 	}
-	if err := judgeStart(s); err != nil {
+	if err := a.judgeStart(s); err != nil {
 		return err
 	}
 	a.noise = strings.Join(s.noise.lines, " / ")
@@ -51,7 +51,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 		return err
 	}
 	if s.word != "HELLO" {
-		return noAgent(s, "python started, but kis's agent did not")
+		return &StartError{Message: "python started, but kis's agent did not", Tail: s.noise.lines}
 	}
 	var hello struct {
 		Protocol int  `json:"protocol"`
@@ -83,13 +83,13 @@ func (a *Agent) half(ctx context.Context, data []byte, starting <-chan started) 
 	if errors.Is(err, errSilent) {
 		return started{}, &StartError{
 			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", helloWithin),
-			Hint:    "look at ~/.bashrc and ~/.profile of the deploying user: they must be silent, and read nothing, without a terminal",
+			Hint:    a.login.waiting(),
 		}
 	}
 	return started{}, &Lost{Cause: err}
 }
 
-func judgeStart(s started) error {
+func (a *Agent) judgeStart(s started) error {
 	switch s.word {
 	case "READY":
 		if !atLeast(s.rest, oldestPython) {
@@ -104,18 +104,13 @@ func judgeStart(s started) error {
 			Message: "python3 is missing",
 			Hint:    "install it (apt install python3 python3-venv), or name it in the inventory: python: /path/to/python3",
 		}
+	case "EATEN":
+		return &StartError{Message: "a login script has read a part of what was sent to the shell", Hint: a.login.waiting(), Tail: s.noise.lines}
 	}
-	return noAgent(s, "the command was not run, although the login succeeded")
-}
-
-func noAgent(s started, message string) error {
-	hint := "is the account made for other uses (nologin, ForceCommand, sftp only)? see: ssh HOST true"
-	for _, line := range s.noise.lines {
-		if strings.Contains(line, "sudo") {
-			message, hint = "sudo did not let the login user in without a password", "see sudoers(5): it needs a NOPASSWD rule for /bin/sh"
-		}
+	if r, known := a.login.explain(s.noise.lines); known {
+		return &StartError{Message: r.message, Hint: r.hint, Tail: s.noise.lines}
 	}
-	return &StartError{Message: message, Hint: hint, Tail: s.noise.lines}
+	return &StartError{Message: "the command was not run, although the login succeeded", Hint: a.login.silent(), Tail: s.noise.lines}
 }
 
 // atLeast compares two versions of two numbers.
@@ -181,15 +176,38 @@ func (a *Agent) starting(line []byte, noise *tail) (started, bool) {
 	}
 	if rest, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
 		word, rest, _ := strings.Cut(string(rest), " ")
-		if word == "READY" || word == "NOPYTHON" {
+		if word == "READY" || word == "NOPYTHON" || word == "EATEN" {
 			s := started{word: word, rest: rest, noise: *noise}
 			*noise = tail{}
 			return s, false
 		}
 	}
-	noise.add(line)
+	noise.add(withoutOurs(line))
 	return started{}, false
 }
+
+// withoutOurs is a line of noise, unless it is our own text: a login script that reads its input may print what it has read, and a person
+// who sees pieces of a shell program in a notice learns nothing from them.
+func withoutOurs(line []byte) []byte {
+	const telling = 12 // bytes that do not occur in both by chance
+	text := bytes.TrimSpace(line)
+	if len(text) < telling {
+		return line
+	}
+	sent := []byte(scripts.Bootstrap())
+	if bytes.Contains(sent, text) {
+		return []byte(eaten)
+	}
+	for ours := range bytes.Lines(sent) {
+		if len(ours) > telling && bytes.Contains(text, ours[:telling]) {
+			return []byte(eaten)
+		}
+	}
+	return line
+}
+
+// eaten stands in a notice for what a login script has read of the bootstrap, and printed.
+const eaten = "(what kis sent to the shell: a login script reads its input)"
 
 // dispatch hands one line to whoever waits for it. A line that is not the agent's is nobody's: after the greeting the agent alone has the
 // host's standard output.

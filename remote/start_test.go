@@ -32,6 +32,9 @@ func interpreter(t *testing.T, script string) *exec.Cmd {
 	return exec.Command("/bin/sh", "-s", "--", path)
 }
 
+// eaten stands for what a login script has read and printed: it is our own text, of no use to anybody.
+const eaten = "(what kis sent to the shell: a login script reads its input)"
+
 func TestAgentStartsBehindOddLoginShells(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ rc, noise string }{
@@ -40,6 +43,7 @@ func TestAgentStartsBehindOddLoginShells(t *testing.T) {
 		"prints no whole line":   {"printf welcome", "welcome"},
 		"prints a frame":         {`echo 'KIS1 0123 {"ev":"hello","protocol":1}'`, `KIS1 0123 {"ev":"hello","protocol":1}`},
 		"reads a line":           {"read -r line", ""},
+		"prints what it reads":   {`read -r a; read -r b; echo "$a"; echo "<$b>"`, eaten + " / " + eaten},
 		"has a strict umask":     {"umask 077", ""},
 		"has an odd environment": {"export PYTHONPATH=/nowhere PYTHONHOME=/nowhere LC_ALL=tr_TR PATH=/nowhere CDPATH=/ IFS=/ ENV=/nowhere", ""},
 	} {
@@ -62,8 +66,8 @@ func TestNoAgentIsAStartErrorThatSaysWhy(t *testing.T) {
 		message, hint, tail string
 	}{
 		"the login shell exits well":    {login("exit 0"), "the command was not run", "nologin", ""},
-		"the login shell says no":       {login("echo This account is not available; exit 1"), "the command was not run", "nologin", "not available"},
-		"sudo wants a password":         {login("echo 'sudo: a password is required' >&2; exit 1"), "sudo did not let", "NOPASSWD", "password is required"},
+		"the login shell says no":       {login("echo No entry today; exit 1"), "the command was not run", "nologin", "No entry today"},
+		"the login shell eats much":     {login("for i in 1 2 3 4 5 6; do read -r x; done"), "has read a part", "~/.bashrc", ""},
 		"no python":                     {exec.Command("/bin/sh", "-s", "--", "/nowhere/python3"), "python3 is missing", "apt install", ""},
 		"an old python":                 {interpreter(t, `printf '\nKIS1 READY 3.6\n'; exec cat >/dev/null`), "python is 3.6, kis needs 3.8", "inventory", ""},
 		"python of no version":          {interpreter(t, `printf '\nKIS1 READY three\n'; exec cat >/dev/null`), "python is three", "inventory", ""},

@@ -49,12 +49,12 @@ func (a *app) printHosts(ctx context.Context, pattern string) error {
 		}
 		if a.output == outputJSON {
 			writeJSON(a.Out, map[string]any{
-				"type": "host", "schema": fleet.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python,
+				"type": "host", "schema": fleet.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python, "become": h.Become,
 				"groups": h.Groups, "settings": t.Settings,
 			})
 			continue
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s@%s:%d%s\t%s\t%s\t%s\n", h.Name, t.User, t.HostName, t.Port, jumpText(t), h.Root, h.Python, groupText(h))
+		_, _ = fmt.Fprintf(w, "%s\t%s@%s:%d%s\t%s\t%s\t%s\n", h.Name, t.User, t.HostName, t.Port, jumpText(t), h.Root, h.Python+becomeText(h), groupText(h))
 		if a.verbose {
 			for _, s := range t.Settings {
 				_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, clean(s.Value), clean(s.Source))
@@ -69,6 +69,13 @@ func jumpText(t sshx.Target) string {
 		return ""
 	}
 	return " through " + t.Jump[0].Name
+}
+
+func becomeText(h inventory.Host) string {
+	if h.Become == "" {
+		return ""
+	}
+	return " as " + h.Become
 }
 
 func groupText(h inventory.Host) string {

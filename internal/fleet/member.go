@@ -46,14 +46,14 @@ func (f *Fleet) converse(ctx context.Context, h inventory.Host) (*conversation, 
 		return nil, err
 	}
 	c := &conversation{client: client}
-	if err := c.start(ctx, h); err != nil {
+	if err := c.start(ctx, h, target.User); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *conversation) start(ctx context.Context, h inventory.Host) error {
+func (c *conversation) start(ctx context.Context, h inventory.Host, user string) error {
 	command, err := remote.Command(h.Python, h.Become)
 	if err != nil {
 		return err
@@ -61,7 +61,8 @@ func (c *conversation) start(ctx context.Context, h inventory.Host) error {
 	if c.process, err = c.client.Start(ctx, command); err != nil {
 		return err
 	}
-	c.agent, err = remote.Start(ctx, remote.Streams{In: c.process.Stdin, Out: c.process.Stdout, Err: c.process.Stderr})
+	login := remote.Login{Host: h.Name, User: user, Become: h.Become}
+	c.agent, err = remote.Start(ctx, remote.Streams{In: c.process.Stdin, Out: c.process.Stdout, Err: c.process.Stderr, Login: login})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,133 @@
+package remote
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Login is whose shell the streams lead to. It only makes the hints of a *StartError ones that can be pasted; each part may be "".
+type Login struct {
+	Host   string // as a person would call it: `ssh HOST` gets there
+	User   string // who logs in
+	Become string // whom the agent shall run as, "" for the one who logs in
+}
+
+// on names the account, as in "deploy on web1".
+func (l Login) on() string {
+	who := l.User
+	if who == "" {
+		who = "the deploying user"
+	}
+	if l.Host != "" {
+		who += " on " + l.Host
+	}
+	return who
+}
+
+// ssh is how a person tries the same login.
+func (l Login) ssh() string {
+	if l.Host == "" {
+		return "ssh, with the command true"
+	}
+	return "ssh " + l.Host + " true"
+}
+
+// rule is the line of sudoers(5) that lets the agent be started, and how to put it there. /bin/sh with any arguments gives nothing away that
+// the one command line with -s would not: its input is a program.
+func (l Login) rule(line string) string {
+	return fmt.Sprintf("add this line on %s, with: sudo visudo -f /etc/sudoers.d/kis\n%s", orElse(l.Host, "the host"), line)
+}
+
+func (l Login) allow() string { return l.rule(l.line()) }
+
+func (l Login) line() string {
+	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", orElse(l.User, "USER"), l.Become)
+}
+
+// startUp are the scripts that shells read even for a single command without a terminal; others, such as ~/.profile, are not read then.
+const startUp = "bash reads ~/.bashrc, zsh ~/.zshenv, fish ~/.config/fish/config.fish, tcsh ~/.cshrc or ~/.tcshrc"
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// silent is what most often keeps a login shell from running a command without saying why. Which script it is depends on the shell, and the
+// shell is what does not answer.
+func (l Login) silent() string {
+	return fmt.Sprintf("is there an exit or exec in a start-up script of %s? %s\n"+
+		"or is the account made for other uses (nologin, ForceCommand, command= in authorized_keys)? try: %s", l.on(), startUp, l.ssh())
+}
+
+// waiting is what to do about a shell that does not get to its command.
+func (l Login) waiting() string {
+	return fmt.Sprintf("start-up scripts of %s must be silent, and read nothing, without a terminal: %s; try: %s", l.on(), startUp, l.ssh())
+}
+
+// reason is why no agent came up, as far as the host's own words tell.
+type reason struct {
+	said          string // part of a line
+	message, hint string
+}
+
+// reasons are what login shells, sshd and account tools say, in English.
+func (l Login) reasons() []reason {
+	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
+	return []reason{
+		{"account is currently not available", "the account has no shell (nologin)", fmt.Sprintf("give it one on %s: sudo usermod -s /bin/sh %s", host, user)},
+		{"account has expired", "the account has expired", fmt.Sprintf("renew it on %s: sudo chage -E -1 %s", host, user)},
+		{
+			"allows sftp connections only", "the account may use SFTP only, and kis needs a shell",
+			fmt.Sprintf("take ForceCommand internal-sftp away from %s in sshd_config of %s", user, host),
+		},
+		{": restricted", "the login shell is a restricted one", fmt.Sprintf("give the account an ordinary one on %s: sudo usermod -s /bin/sh %s", host, user)},
+		{"/bin/sh: No such file", "there is no /bin/sh", ""},
+	}
+}
+
+// sudoReasons are what sudo says, and what shells say when there is none. sudo speaks the host's language: what is in another one is found by
+// its name alone.
+func (l Login) sudoReasons() []reason {
+	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
+	as := func(text string) string { return fmt.Sprintf(text, user, l.Become) }
+	missing := fmt.Sprintf("install it on %s (apt install sudo), or log in as %s and leave `become` out", host, l.Become)
+	return []reason{
+		{"unknown user", fmt.Sprintf("there is no user %s", l.Become), fmt.Sprintf("make it on %s: sudo useradd --system %s", host, l.Become)},
+		{"must have a tty", as("sudo wants a terminal of %s"), l.rule(fmt.Sprintf("Defaults:%s !requiretty", user))},
+		{"is not allowed to", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
+		{"may not run sudo", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
+		{"syntax error", "sudo cannot read its rules", fmt.Sprintf("see on %s: sudo visudo -c; kis needs the line %s", host, l.line())},
+		{"parse error", "sudo cannot read its rules", fmt.Sprintf("see on %s: sudo visudo -c; kis needs the line %s", host, l.line())},
+		{"a password is required", as("sudo does not let %s run /bin/sh as %s without a password"), l.allow()},
+		{"no new privileges", "sudo gets no rights there", "the login runs with no_new_privs: see NoNewPrivileges of the service that runs sshd"},
+		{"effective uid is not 0", "sudo gets no rights there", "it is not setuid root, or its file system is mounted nosuid: see findmnt -T /usr/bin/sudo"},
+		{"sudo: not found", "sudo is missing", missing},
+		{"command not found: sudo", "sudo is missing", missing},
+		{"sudo: command not found", "sudo is missing", missing},
+		{"Unknown command: sudo", "sudo is missing", missing},
+		{"sudo: Command not found", "sudo is missing", missing},
+		{"expired", "sudo finds an account expired", fmt.Sprintf("see on %s: sudo chage -l %s; sudo chage -l %s", host, user, l.Become)},
+		{"sudo: Permission denied", as("sudo cannot be run by %s, to become %s"), fmt.Sprintf("look at it on %s: ls -l /usr/bin/sudo", host)},
+		{"/bin/sh: ", "sudo lets /bin/sh run, but nothing that it starts", l.rule("Defaults!/bin/sh !noexec")},
+		{"sudo: ", as("sudo did not let %s run /bin/sh as %s"), l.allow()},
+	}
+}
+
+// explain finds the reason in what was said. Reasons come in the order of how much they tell; a warning that sudo prints on its way to success
+// (a host name that does not resolve) tells nothing.
+func (l Login) explain(lines []string) (reason, bool) {
+	all := l.reasons()
+	if l.Become != "" {
+		all = append(l.sudoReasons(), all...)
+	}
+	for _, r := range all {
+		for _, line := range lines {
+			if strings.Contains(line, r.said) && !strings.Contains(line, "unable to resolve host") {
+				return r, true
+			}
+		}
+	}
+	return reason{}, false
+}

@@ -1,0 +1,55 @@
+package remote_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// What login shells, sshd, sudo and account tools really say is tried on real ones in internal/odd; this is which remedy belongs to which words.
+func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
+	t.Parallel()
+	allow := "add this line on web1, with: sudo visudo -f /etc/sudoers.d/kis\ndeploy ALL=(app) NOPASSWD: /bin/sh"
+	for _, test := range []struct{ become, said, message, hint string }{
+		{"", "This account is currently not available.", "the account has no shell", "give it one on web1: sudo usermod -s /bin/sh deploy"},
+		{"", "Your account has expired; please contact your system administrator.", "the account has expired", "on web1: sudo chage -E -1 deploy"},
+		{"", "This service allows sftp connections only.", "SFTP only", "take ForceCommand internal-sftp away from deploy in sshd_config of web1"},
+		{"", "rbash: line 1: exec: restricted", "restricted", "on web1: sudo usermod -s /bin/sh deploy"},
+		{"", "", "the command was not run", "start-up script of deploy on web1? bash reads ~/.bashrc"},
+		{"", "sudo: a password is required", "the command was not run", "try: ssh web1 true"}, // what a login script does is no become
+		{"app", "sudo: a password is required", "sudo does not let deploy run /bin/sh as app without a password", allow},
+		{"app", "sudo: Ein Passwort ist notwendig", "sudo did not let deploy run /bin/sh as app", allow},
+		{"app", "sudo: unable to resolve host web1\nsudo: sorry, you must have a tty to run sudo", "sudo wants a terminal of deploy", "Defaults:deploy !requiretty"},
+		{"app", "Sorry, user deploy is not allowed to execute '/bin/sh -s -- python3' as app on web1.", "sudo does not let deploy run", allow},
+		{"app", "sudo: unknown user app", "there is no user app", "on web1: sudo useradd --system app"},
+		{"app", "fish: Unknown command: sudo", "sudo is missing", "install it on web1"},
+		{"app", "bash: line 1: exec: sudo: not found", "sudo is missing", "leave `become` out"},
+		{"app", "sudo: unable to resolve host web1: Name or service not known", "the command was not run", "bash reads ~/.bashrc"},
+		{"app", "/bin/sh: 12: exec: /usr/bin/python3: Permission denied", "nothing that it starts", "Defaults!/bin/sh !noexec"},
+	} {
+		t.Run(test.become+" "+test.said, func(t *testing.T) {
+			t.Parallel()
+			in, host := newPipes()
+			go host.swallow()
+			go func() {
+				_, _ = io.WriteString(host.said, test.said+"\n")
+				host.hangUp()
+			}()
+			streams := host.streams(in)
+			streams.Login = remote.Login{Host: "web1", User: "deploy", Become: test.become}
+			_, err := remote.Start(t.Context(), streams)
+			var start *remote.StartError
+			require.ErrorAs(t, err, &start)
+			assert.Contains(t, start.Message, test.message)
+			assert.Contains(t, start.Hint, test.hint)
+			if test.said != "" {
+				assert.Equal(t, strings.Split(test.said, "\n"), start.Tail, "the host's own words are shown too")
+			}
+		})
+	}
+}
