@@ -12,20 +12,27 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// Acceptable tells whether a person's yes may make the key known: it is an
+// unknown one, StrictHostKeyChecking is not yes, BatchMode is off, and there is a
+// file to write to.
+func (e *HostKeyError) Acceptable() bool { return e.Kind == HostKeyUnknown && e.refusal == "" }
+
 // Accept writes the key of a HostKeyUnknown error to the first user known_hosts
 // file, as ssh does after "yes" and with the same HashKnownHosts setting. Call
-// it only when a person has compared the fingerprint. Any other kind is an
-// error: changed and revoked keys cannot be accepted.
+// it only when a person has compared the fingerprint. The next Dial reads the
+// file again. A key that is not Acceptable is an error; changed and revoked keys
+// never are.
 func (e *HostKeyError) Accept() error {
-	if e.Kind != HostKeyUnknown {
+	switch {
+	case e.Kind != HostKeyUnknown:
 		return fmt.Errorf("%s: host key: a %s key cannot be accepted", e.Host, e.Kind)
-	}
-	if e.file == "" {
-		return fmt.Errorf("%s: host key: UserKnownHostsFile is none: there is no file to write to", e.Host)
+	case e.refusal != "":
+		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
 	}
 	if err := appendLine(e.file, e.Line); err != nil {
 		return fmt.Errorf("%s: host key: %w", e.Host, err)
 	}
+	e.accepted.Store(true)
 	return nil
 }
 
@@ -34,6 +41,17 @@ func (e *HostKeyError) forAccept(t Target) {
 	if len(t.UserKnownHostsFiles) > 0 {
 		e.file = t.UserKnownHostsFiles[0]
 	}
+	info, err := os.Stat(e.file)
+	switch {
+	case t.StrictHostKeyChecking == StrictYes:
+		e.refusal = "StrictHostKeyChecking is yes"
+	case t.BatchMode:
+		e.refusal = "BatchMode is yes"
+	case e.file == "":
+		e.refusal = "UserKnownHostsFile is none, so there is no file to write to"
+	case err == nil && !info.Mode().IsRegular():
+		e.refusal = e.file + " is not a regular file, so the key would be forgotten"
+	}
 	name := e.Lookup
 	if t.HashKnownHosts {
 		salt := make([]byte, 20) // the length of its hash, as ssh does
@@ -41,6 +59,25 @@ func (e *HostKeyError) forAccept(t Target) {
 		name = "|1|" + base64.StdEncoding.EncodeToString(salt) + "|" + base64.StdEncoding.EncodeToString(hashName(salt, name))
 	}
 	e.Line = name + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(e.key)))
+}
+
+// Hint is what a person does about the key, one command or setting a line; ""
+// where the error itself says all there is.
+func (e *HostKeyError) Hint() string {
+	if e.Kind != HostKeyUnknown {
+		return ""
+	}
+	remedies := []string{
+		fmt.Sprintf("look at the fingerprint on the host's own console, then run: %s", e.command),
+		fmt.Sprintf("or pin the key in the inventory: ssh: {host_key: %q}", e.Fingerprint),
+	}
+	if e.scan != "" && e.file != "" {
+		remedies = append(remedies, fmt.Sprintf("or, if it prints this key: %s >> %s", e.scan, e.file))
+	}
+	if e.refusal != "" {
+		remedies = append(remedies, "kis does not ask about it: "+e.refusal)
+	}
+	return strings.Join(remedies, "\n")
 }
 
 // appendLine adds one line with one write, so that two processes never mix

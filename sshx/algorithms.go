@@ -28,6 +28,10 @@ func supported() algorithms {
 	return algorithms{hostKeys: intersect(order, s.HostKeys), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
+// authoritySignatures are the algorithms with which an authority may have signed
+// a host certificate: those without SHA-1, as ssh has them by default.
+func authoritySignatures() []string { return ssh.SupportedAlgorithms().PublicKeyAuths }
+
 // restrict leaves t only algorithms that kis implements; an empty list becomes
 // all of them, because x/crypto would take one for its own, weaker defaults.
 func (t Target) restrict() Target {
@@ -35,7 +39,13 @@ func (t Target) restrict() Target {
 	for _, l := range []struct {
 		list *[]string
 		have []string
-	}{{&t.HostKeyAlgorithms, have.hostKeys}, {&t.KexAlgorithms, have.kex}, {&t.Ciphers, have.ciphers}, {&t.MACs, have.macs}} {
+	}{
+		{&t.HostKeyAlgorithms, have.hostKeys},
+		{&t.KexAlgorithms, have.kex},
+		{&t.Ciphers, have.ciphers},
+		{&t.MACs, have.macs},
+		{&t.CASignatureAlgorithms, authoritySignatures()},
+	} {
 		if *l.list = intersect(*l.list, l.have); len(*l.list) == 0 {
 			*l.list = l.have
 		}
@@ -87,6 +97,9 @@ func adjust(directive, value string, have []string) ([]string, error) {
 // The others stay in the list; a host that lost a known key then gets a
 // decision about its new one instead of a failed negotiation.
 func (k knownHosts) orderHostKeys(t Target) []string {
+	if t.HostKey != "" {
+		return t.pinnedAlgorithms()
+	}
 	lookup := t.hostNames().lookup
 	ca := len(k.matching(lookup, "cert-authority")) > 0
 	plain := k.matching(lookup, "")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -24,8 +23,15 @@ func (b *builder) build() (Target, error) {
 	if err := b.unsupported(); err != nil {
 		return Target{}, err
 	}
-	t := Target{Name: h.Name, HostKey: h.HostKey}
+	t := Target{Name: h.Name}
+	var err error
+	if t.HostKey, t.HostKeyType, err = parsePin(h.HostKey); err != nil {
+		return Target{}, err
+	}
 	t.HostName = strings.ToLower(orElse(s.first("hostname"), h.Name))
+	if !hostNamePattern.MatchString(t.HostName) {
+		b.fail("hostname", t.HostName, "not the name or the address of a host")
+	}
 	t.User = orElse(s.first("user"), b.local.name)
 	t.Port = b.number("port", 22, 1, 65535)
 	t.HostKeyAlias = noneIsEmpty(s.first("hostkeyalias"))
@@ -44,12 +50,16 @@ func (b *builder) build() (Target, error) {
 		t.ServerAliveInterval = 0
 	}
 	t.ServerAliveCountMax = b.number("serveralivecountmax", defaultAliveCount, 0, 1<<20)
-	t.AddressFamily = orElse(s.first("addressfamily"), "any")
+	t.AddressFamily = strings.ToLower(orElse(s.first("addressfamily"), "any"))
+	t.BindAddress = s.first("bindaddress")
+	t.RequiredRSASize = b.number("requiredrsasize", defaultRSASize, 0, 1<<16)
 	t.UserKnownHostsFiles = splitPaths(s.first("userknownhostsfile"))
 	t.GlobalKnownHostsFiles = splitPaths(s.first("globalknownhostsfile"))
 	b.strict(&t)
 	b.algorithms(&t)
 	b.identities(&t)
+	b.proxy(&t)
+	b.notFollowed(&t)
 	t.Settings = b.report(t)
 	if len(b.errs) > 0 {
 		return Target{}, b.errs[0]
@@ -61,68 +71,51 @@ func (b *builder) build() (Target, error) {
 // or not as safely as with ssh.
 func (b *builder) unsupported() error {
 	for _, u := range []struct{ keyword, name, remedy string }{
-		{"proxycommand", "ProxyCommand", "use ProxyJump if the command is `ssh -W`, or set jump for the host in the inventory"},
 		{"revokedhostkeys", "RevokedHostKeys", "write the keys as @revoked lines into known_hosts"},
+		{"proxyusefdpass", "ProxyUseFdpass", "take a ProxyCommand that passes the data on, or ProxyJump"},
 	} {
-		if v := b.settings.first(u.keyword); v != "" && v != "none" {
+		if v := b.settings.first(u.keyword); v != "" && v != "none" && v != "no" && v != "false" {
 			return fmt.Errorf("%s %s (%s): %w; %s", u.name, printable(v), b.settings[u.keyword][0].source, ErrUnsupported, u.remedy)
 		}
 	}
 	return nil
 }
 
-func (b *builder) fail(keyword, value, want string) {
-	b.errs = append(b.errs, fmt.Errorf("%s %s (%s): %s", keyword, printable(value), b.settings[keyword][0].source, want))
-}
-
-// flag reads yes and no in all of ssh_config's spellings; values of settings
-// that have more than two, such as PubkeyAuthentication, count as yes.
-func (b *builder) flag(keyword string, otherwise bool) bool {
-	switch strings.ToLower(b.settings.first(keyword)) {
-	case "":
-		return otherwise
-	case "no", "false":
-		return false
-	}
-	return true
-}
-
-func (b *builder) number(keyword string, otherwise, low, high int) int {
-	v := b.settings.first(keyword)
-	if v == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < low || n > high {
-		b.fail(keyword, v, fmt.Sprintf("want a number from %d to %d", low, high))
-	}
-	return n
-}
-
-// seconds reads the time formats of sshd_config(5): 90, 90s, 1m30s, 2h, 1d, 1w.
-func (b *builder) seconds(keyword string) time.Duration {
-	v := strings.ToLower(b.settings.first(keyword))
-	if v == "" || v == "none" {
-		return 0
-	}
-	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
-	var total time.Duration
-	for rest := v; rest != ""; {
-		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
-		n, err := strconv.Atoi(rest[:digits])
-		unit := time.Second
-		if digits < len(rest) {
-			unit = units[rest[digits]]
-			digits++
+// notFollowed warns of settings that change how a host is reached or whom it is
+// taken for, and that kis does without; everything else is only stricter then.
+func (b *builder) notFollowed(t *Target) {
+	for _, n := range []struct{ keyword, name, instead string }{
+		{"bindinterface", "BindInterface", "the system chooses the interface; BindAddress is followed"},
+		{"knownhostscommand", "KnownHostsCommand", "host keys have to be in known_hosts, or pinned in the inventory"},
+		{"verifyhostkeydns", "VerifyHostKeyDNS", "host keys have to be in known_hosts, or pinned in the inventory"},
+	} {
+		if v := b.settings.first(n.keyword); v != "" && v != "none" && v != "no" && v != "false" {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("%s %s is not followed: %s", n.name, printable(v), n.instead))
 		}
-		if err != nil || unit == 0 || n > 1<<20 {
-			b.fail(keyword, v, "want a time such as 30, 30s or 2m")
-			return 0
-		}
-		total += time.Duration(n) * unit
-		rest = rest[digits:]
 	}
-	return total
+}
+
+// proxy makes the argument vector of ProxyCommand. The command is text of the
+// user's own for a shell, and ssh puts names into it; a name that the shell
+// could read as anything but a name is refused, wherever it comes from.
+func (b *builder) proxy(t *Target) {
+	command := b.settings.first("proxycommand")
+	if jump := b.settings.first("proxyjump"); command == "" || command == "none" || jump != "" {
+		return
+	}
+	for what, value := range map[string]string{"User": t.User, "HostName": t.HostName, "host name": t.Name} {
+		if strings.HasPrefix(value, "-") || strings.ContainsFunc(value, forShells) {
+			b.fail("proxycommand", command, fmt.Sprintf("%s %q has characters that the shell of the command would not take for a name", what, value))
+			return
+		}
+	}
+	text, err := expander{target: t, allowed: proxyTokens}.tokens(command)
+	if err != nil {
+		b.fail("proxycommand", command, err.Error())
+		return
+	}
+	// As ssh does: the shell is the user's, and makes way for the command.
+	t.ProxyCommand = []string{orElse(b.getenv("SHELL"), "/bin/sh"), "-c", "exec " + text}
 }
 
 func (b *builder) strict(t *Target) {
@@ -135,7 +128,7 @@ func (b *builder) strict(t *Target) {
 		t.StrictHostKeyChecking = StrictAcceptNew
 	case "no", "off", "false":
 		t.StrictHostKeyChecking = StrictAsk
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: StrictHostKeyChecking %s is not followed: kis refuses host keys that nobody has looked at; accept-new takes new hosts without asking", t.Name, v))
+		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is not followed: kis refuses host keys that nobody has looked at; accept-new takes new hosts without asking")
 	default:
 		b.fail("stricthostkeychecking", v, "want yes, no, ask, off or accept-new")
 	}
@@ -152,6 +145,7 @@ func (b *builder) algorithms(t *Target) {
 		{"kexalgorithms", have.kex, &t.KexAlgorithms},
 		{"ciphers", have.ciphers, &t.Ciphers},
 		{"macs", have.macs, &t.MACs},
+		{"casignaturealgorithms", authoritySignatures(), &t.CASignatureAlgorithms},
 	} {
 		list, err := adjust(a.keyword, b.settings.first(a.keyword), a.have)
 		if err != nil {
@@ -223,43 +217,4 @@ func (b *builder) agent(x expander) string {
 		b.fail("identityagent", v, err.Error())
 	}
 	return p
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func noneIsEmpty(s string) string {
-	if s == "none" {
-		return ""
-	}
-	return s
-}
-
-func splitList(s string) []string {
-	if s == "" || s == "any" {
-		return nil
-	}
-	return strings.Split(s, ",")
-}
-
-// splitPaths splits a list of paths. `ssh -G` prints paths with blanks without
-// their quotes; as all it prints are absolute, a word that is not belongs to the
-// path before it.
-func splitPaths(s string) []string {
-	if s == "none" {
-		return nil
-	}
-	var paths []string
-	for word := range strings.FieldsSeq(s) {
-		if len(paths) > 0 && !strings.HasPrefix(word, "/") {
-			paths[len(paths)-1] += " " + word
-			continue
-		}
-		paths = append(paths, word)
-	}
-	return paths
 }

@@ -49,9 +49,12 @@ type dialerState struct {
 	mu     sync.Mutex
 	slots  chan struct{} // one per handshake that may run
 	jumps  map[string]*jump
+	gates  map[string]*gate
 	warned map[string]bool
 	closed bool
-	owned  sync.WaitGroup // dials of jump hosts
+
+	resolver *net.Resolver  // nil: the system's
+	owned    sync.WaitGroup // dials of jump hosts
 
 	prompting sync.Mutex
 	accepting sync.Mutex
@@ -61,21 +64,27 @@ type dialerState struct {
 // all of it, not the life of the client. Errors are *HostKeyError, *AuthError,
 // *JumpError or *DialError, or say that a known_hosts file cannot be read;
 // nothing is left open when there is one. A host that drops the connection
-// before authentication (MaxStartups) is tried three times; nothing after that
-// is ever repeated, because sshd counts failed logins against our address.
+// before authentication (MaxStartups) is tried three times, and from then on
+// only one dial at a time goes to it; nothing after the first authentication
+// request is ever repeated, because sshd counts failed logins against our
+// address. A ProxyCommand that fails is not repeated either: it may have logged
+// in to something.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	t = t.restrict()
 	var via *Client
 	if len(t.Jump) > 0 {
-		j, err := d.jumpTo(ctx, t.Jump[0])
+		j, err := d.jumpTo(ctx, t.Jump)
 		if err != nil {
 			return nil, err
 		}
 		via = j
 	}
-	known, err := readKnownHosts(slices.Concat(t.UserKnownHostsFiles, t.GlobalKnownHostsFiles))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	var known knownHosts
+	if t.HostKey == "" { // a pin alone decides
+		var err error
+		if known, err = readKnownHosts(slices.Concat(t.UserKnownHostsFiles, t.GlobalKnownHostsFiles)); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Name, err)
+		}
 	}
 	for _, w := range slices.Concat(t.Warnings, known.warnings) {
 		d.warn(w)
@@ -102,7 +111,7 @@ const dialTries = 3
 // began and without a reason, or with sshd's own word for "too many at once".
 func retryable(err error) bool {
 	var e *DialError
-	if !errors.As(err, &e) || e.Phase != PhaseHandshake || !isDropped(e.Err) {
+	if !errors.As(err, &e) || e.Phase != PhaseHandshake || !isDropped(e.Err) || e.Command != "" {
 		return false
 	}
 	return e.Said == "" || strings.Contains(e.Said, "MaxStartups")
@@ -110,31 +119,45 @@ func retryable(err error) bool {
 
 // once makes one attempt. The slot is held until the login is over.
 func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHosts) (*Client, error) {
+	done, err := d.pass(ctx, t)
+	if err != nil {
+		return nil, d.failure(t, via, PhaseConnect, 0, err)
+	}
 	release, err := d.slot(ctx)
 	if err != nil {
+		done(false)
 		return nil, d.failure(t, via, PhaseConnect, 0, err)
 	}
 	defer release()
 	nc, err := d.connect(ctx, t, via)
 	if err != nil {
+		done(false)
 		return nil, err
 	}
-	return d.handshake(ctx, t, via, nc, known)
+	c, err := d.handshake(ctx, t, via, nc, known)
+	if command, ok := nc.(*commandConn); ok && err != nil {
+		err = command.explain(err)
+	}
+	done(err != nil && retryable(err))
+	return c, err
 }
 
 // connect opens the TCP connection, or the channel through the jump host
-// (RFC 4254 7.2). Of several addresses each is tried in turn.
+// (RFC 4254 7.2), or starts the ProxyCommand. Of several addresses each is tried
+// in turn.
 func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
 	limit := cmp.Or(t.ConnectTimeout, d.ConnectTimeout, 10*time.Second)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var nc net.Conn
 	var err error
-	if via != nil {
+	switch {
+	case via != nil:
 		nc, err = via.ssh.DialContext(limited, "tcp", t.addr())
-	} else {
-		var dialer net.Dialer
-		nc, err = dialer.DialContext(limited, t.network(), t.addr())
+	case len(t.ProxyCommand) > 0:
+		nc, err = startCommand(ctx, t.ProxyCommand)
+	default:
+		nc, err = d.dialTCP(limited, t)
 	}
 	if err == nil {
 		return nc, nil
@@ -146,6 +169,19 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 		err = context.DeadlineExceeded
 	}
 	return nil, d.failure(t, via, PhaseConnect, limit, err)
+}
+
+// dialTCP connects from BindAddress, if there is one (ssh_config(5)).
+func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
+	dialer := net.Dialer{Resolver: d.state.resolver}
+	if t.BindAddress != "" {
+		local, err := net.ResolveTCPAddr(t.network(), net.JoinHostPort(t.BindAddress, "0"))
+		if err != nil {
+			return nil, fmt.Errorf("BindAddress %s: %w", printable(t.BindAddress), err)
+		}
+		dialer.LocalAddr = local
+	}
+	return dialer.DialContext(ctx, t.network(), t.addr())
 }
 
 func (t Target) addr() string { return net.JoinHostPort(t.HostName, strconv.Itoa(t.Port)) }
@@ -165,8 +201,11 @@ func (d *Dialer) failure(t Target, via *Client, phase Phase, limit time.Duration
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.After = limit
 	}
-	if via != nil {
+	switch {
+	case via != nil:
 		e.Via = via.name
+	case len(t.ProxyCommand) > 0:
+		e.Via = "ProxyCommand"
 	}
 	return e
 }

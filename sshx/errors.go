@@ -53,11 +53,13 @@ const (
 type DialError struct {
 	Name  string        // Target.Name
 	Addr  string        // host:port that was tried
-	Via   string        // name of the jump host, or ""
+	Via   string        // name of the jump host, "ProxyCommand", or ""
 	Phase Phase         // where it ended
 	After time.Duration // the limit that ran out, or 0
 	Said  string        // what the server sent instead of an SSH version, or ""
-	Err   error
+	// Command tells how a ProxyCommand ended and what it printed, or is "".
+	Command string
+	Err     error
 }
 
 // Error is one line: who, which phase, why.
@@ -67,6 +69,9 @@ func (e *DialError) Error() string {
 		where += " through " + e.Via
 	}
 	cause := dialCause(e)
+	if e.Command != "" {
+		cause = e.Command
+	}
 	if e.Said != "" {
 		cause += fmt.Sprintf("; the server said %q", e.Said)
 	}
@@ -104,8 +109,9 @@ func dialCause(e *DialError) string {
 	return printable(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
 }
 
-// JumpError says that a jump host could not be used. All hosts behind one jump
-// host get the same *JumpError value, so that callers can report it once.
+// JumpError says that a jump host could not be used; of a chain, the first that
+// could not. All hosts behind it get the same text, so that callers can report
+// it once.
 type JumpError struct {
 	Name string // the jump host
 	Err  error  // the Dial error of the jump host

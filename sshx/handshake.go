@@ -104,6 +104,9 @@ type hostKeyCheck struct {
 }
 
 func (h *hostKeyCheck) callback(_ string, _ net.Addr, key ssh.PublicKey) error {
+	if reason := h.target.weak(key); reason != "" {
+		return errors.New("host key: " + reason)
+	}
 	e := h.known.decide(h.target, key, time.Now())
 	if e != nil && e.Kind == HostKeyUnknown {
 		e.forAccept(h.target)

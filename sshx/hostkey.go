@@ -2,9 +2,13 @@ package sshx
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/rsa"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -38,9 +42,12 @@ type HostKeyError struct {
 	// unknown keys only.
 	Line string
 
-	command string // reaches the same host with ssh
-	file    string // where Accept writes
-	key     ssh.PublicKey
+	command  string // reaches the same host with ssh
+	scan     string // prints the same key without logging in, where that is possible
+	file     string // where Accept writes
+	refusal  string // why nobody may be asked about the key
+	key      ssh.PublicKey
+	accepted atomic.Bool
 }
 
 // Error is one line with the fingerprints, the place, and the remedy. For a
@@ -110,7 +117,13 @@ func (t Target) hostNames() hostNames {
 // The result is nil when the key is the host's.
 func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyError {
 	n := t.hostNames()
-	e := &HostKeyError{Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(), key: plainKey(key), command: t.sshCommand()}
+	e := &HostKeyError{
+		Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(),
+		key: plainKey(key), command: t.sshCommand(), scan: t.scanCommand(),
+	}
+	if t.HostKey != "" {
+		return t.decidePin(e)
+	}
 	names := []string{n.lookup}
 	if n.portless != "" {
 		names = append(names, n.portless)
@@ -121,16 +134,9 @@ func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyE
 			return e
 		}
 	}
-	if t.HostKey != "" {
-		if fingerprint(key) == t.HostKey {
-			return nil
-		}
-		e.Kind, e.Known = HostKeyChanged, []KnownKey{{Fingerprint: t.HostKey}}
-		return e
-	}
 	if cert, ok := key.(*ssh.Certificate); ok {
 		for _, name := range names {
-			err := k.certified(name, n.principal, cert, now)
+			err := k.certified(name, n.principal, cert, t.CASignatureAlgorithms, now)
 			if err == nil {
 				return nil
 			}
@@ -183,7 +189,7 @@ func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
 
 // certified tells whether an authority that known_hosts trusts for name vouches
 // for the host, and if not, why.
-func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, now time.Time) error {
+func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, signatures []string, now time.Time) error {
 	trusted := slices.ContainsFunc(k.matching(name, "cert-authority"), func(l knownLine) bool {
 		return sameKey(l.key, cert.SignatureKey)
 	})
@@ -192,8 +198,8 @@ func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, now
 		return fmt.Errorf("its certificate is signed by %s, which no @cert-authority line names", ssh.FingerprintSHA256(cert.SignatureKey))
 	case cert.CertType != ssh.HostCert:
 		return fmt.Errorf("its certificate is for users")
-	case !slices.Contains(ssh.SupportedAlgorithms().PublicKeyAuths, cert.Signature.Format):
-		return fmt.Errorf("its certificate is signed with %s", printable(cert.Signature.Format))
+	case !slices.Contains(signatures, cert.Signature.Format):
+		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms leaves out", printable(cert.Signature.Format))
 	}
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}
 	if err := checker.CheckCert(principal, cert); err != nil {
@@ -209,7 +215,7 @@ func (t Target) sshCommand() string {
 	name := t.Name
 	for _, s := range t.Settings {
 		switch {
-		case s.Source != inInventory:
+		case s.Source != inInventory && s.Source != byProxyJump:
 		case s.Name == "hostname":
 			name = t.HostName
 		case s.Name == "port":
@@ -220,6 +226,37 @@ func (t Target) sshCommand() string {
 	}
 	return strings.Join(append(words, name), " ")
 }
+
+// scanCommand prints the host key without logging in, or is "" where only
+// ssh can get there.
+func (t Target) scanCommand() string {
+	if len(t.Jump) > 0 || len(t.ProxyCommand) > 0 {
+		return ""
+	}
+	words := []string{"ssh-keyscan"}
+	if t.Port != 22 {
+		words = append(words, "-p", strconv.Itoa(t.Port))
+	}
+	return strings.Join(append(words, t.HostName), " ")
+}
+
+// weak says what is wrong with an RSA key that is too short, or is "".
+func (t Target) weak(key ssh.PublicKey) string {
+	holder, ok := plainKey(key).(ssh.CryptoPublicKey)
+	if !ok {
+		return ""
+	}
+	public, ok := holder.CryptoPublicKey().(*rsa.PublicKey)
+	if !ok || public.N.BitLen() >= t.requiredRSASize() {
+		return ""
+	}
+	return fmt.Sprintf("its RSA key has %d bits, and RequiredRSASize is %d: the host needs a new key", public.N.BitLen(), t.requiredRSASize())
+}
+
+// defaultRSASize is OpenSSH's default of RequiredRSASize.
+const defaultRSASize = 1024
+
+func (t Target) requiredRSASize() int { return cmp.Or(t.RequiredRSASize, defaultRSASize) }
 
 // plainKey is the key itself, or the one a certificate certifies.
 func plainKey(k ssh.PublicKey) ssh.PublicKey {

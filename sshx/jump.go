@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 )
 
 // jump is the shared connection to one jump host, or the attempt to get it.
@@ -12,20 +15,25 @@ type jump struct {
 	cancel context.CancelFunc
 	client *Client
 	err    error
+	failed time.Time // when err was set
 }
 
 // errDialerClosed says that a Dialer was used after Close.
 var errDialerClosed = errors.New("the dialer is closed")
 
-// jumpTo returns the connection to a jump host. All hosts behind it share one:
-// channels through it count neither against its MaxSessions nor against its
-// MaxStartups, and it asks for one login instead of one per host. A connection
-// that has ended is replaced.
-func (d *Dialer) jumpTo(ctx context.Context, t Target) (*Client, error) {
-	if len(t.Jump) > 0 {
-		return nil, &JumpError{Name: t.Name, Err: fmt.Errorf("%s: ProxyJump: %w: more than one jump host; name one host that reaches the target directly", t.Name, ErrUnsupported)}
-	}
-	j, err := d.sharedJump(ctx, t)
+// coolDown is how long the failure of a jump host answers for the hosts behind
+// it that come later: 64 hosts must not knock at a dead bastion one by one.
+const coolDown = 5 * time.Second
+
+// jumpTo returns the connection to the last host of a chain, which is reached
+// through those before it. All hosts behind the same chain share one: channels
+// through it count neither against its MaxSessions nor against its MaxStartups,
+// and it asks for one login instead of one per host. A connection that has ended
+// is replaced.
+func (d *Dialer) jumpTo(ctx context.Context, chain []Target) (*Client, error) {
+	last := chain[len(chain)-1]
+	last.Jump = chain[:len(chain)-1]
+	j, err := d.sharedJump(ctx, last)
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +41,14 @@ func (d *Dialer) jumpTo(ctx context.Context, t Target) (*Client, error) {
 	case <-j.ready:
 		return j.client, j.err
 	case <-ctx.Done():
-		return nil, d.failure(t, nil, PhaseConnect, 0, context.Cause(ctx))
+		return nil, d.failure(last, nil, PhaseConnect, 0, context.Cause(ctx))
 	}
 }
 
-// sharedJump finds the attempt that is under way or has succeeded, or starts one.
+// sharedJump finds the attempt that is under way, has succeeded or has just
+// failed, or starts one.
 func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
-	key := fmt.Sprintf("%q %q %q", t.Name, t.User, t.addr())
+	key := chainKey(append(slices.Clip(t.Jump), t))
 	d.state.mu.Lock()
 	defer d.state.mu.Unlock()
 	if d.state.closed {
@@ -59,16 +68,31 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 	d.state.owned.Go(func() {
 		defer close(j.ready)
 		client, err := d.Dial(ctx, t)
-		if err != nil {
-			j.err = &JumpError{Name: t.Name, Err: err}
+		if err == nil {
+			j.client = client
 			return
 		}
-		j.client = client
+		j.failed = time.Now()
+		j.err = err // of a jump host before this one, which is the one to name
+		if _, named := errors.AsType[*JumpError](err); !named {
+			j.err = &JumpError{Name: t.Name, Err: err}
+		}
 	})
 	return j, nil
 }
 
-// usable holds for an attempt under way and for a connection that lasts.
+// chainKey is equal for two chains that lead the same way under the same names.
+func chainKey(chain []Target) string {
+	var key strings.Builder
+	for _, hop := range chain {
+		fmt.Fprintf(&key, "%q %q %q %q\n", hop.Name, hop.User, hop.addr(), hop.ProxyCommand)
+	}
+	return key.String()
+}
+
+// usable holds for an attempt under way, for a connection that lasts, and for a
+// failure that is still news. A host key that a person has accepted meanwhile
+// makes its failure old at once.
 func (j *jump) usable() bool {
 	select {
 	case <-j.ready:
@@ -76,7 +100,8 @@ func (j *jump) usable() bool {
 		return true
 	}
 	if j.err != nil {
-		return false
+		key, isKey := errors.AsType[*HostKeyError](j.err)
+		return time.Since(j.failed) < coolDown && (!isKey || !key.accepted.Load())
 	}
 	select {
 	case <-j.client.Done():

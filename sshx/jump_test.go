@@ -134,11 +134,3 @@ func TestALostJumpHostIsDialedAgain(t *testing.T) {
 	}, 10*tick, tick/100)
 	assert.Equal(t, 2, bastion.Record().Connections)
 }
-
-func TestMoreThanOneJumpHostIsRefusedByName(t *testing.T) {
-	t.Parallel()
-	target := targetAt("127.0.0.1:1")
-	target.Jump = []sshx.Target{{Name: "b", Jump: []sshx.Target{{Name: "c"}}}}
-	_, err := newDialer(t).Dial(deadline(t), target)
-	require.ErrorIs(t, err, sshx.ErrUnsupported)
-}

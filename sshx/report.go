@@ -15,6 +15,7 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "port", Value: strconv.Itoa(t.Port)},
 		{Name: "user", Value: t.User},
 		{Name: "proxyjump", Value: b.settings.first("proxyjump")},
+		{Name: "proxycommand", Value: b.settings.first("proxycommand")},
 		{Name: "identityfile", Value: strings.Join(t.IdentityFiles, " ")},
 		{Name: "certificatefile", Value: strings.Join(t.CertificateFiles, " ")},
 		{Name: "identitiesonly", Value: yes[t.IdentitiesOnly]},
@@ -25,7 +26,7 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "kbdinteractiveauthentication", Value: yes[!t.NoKeyboardInteractive]},
 		{Name: "batchmode", Value: yes[t.BatchMode]},
 		{Name: "stricthostkeychecking", Value: string(t.StrictHostKeyChecking)},
-		{Name: "hostkey", Value: t.HostKey},
+		{Name: "hostkey", Value: strings.TrimSpace(t.HostKeyType + " " + t.HostKey)},
 		{Name: "hostkeyalias", Value: t.HostKeyAlias},
 		{Name: "userknownhostsfile", Value: strings.Join(t.UserKnownHostsFiles, " ")},
 		{Name: "globalknownhostsfile", Value: strings.Join(t.GlobalKnownHostsFiles, " ")},
@@ -34,24 +35,54 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "kexalgorithms", Value: strings.Join(t.KexAlgorithms, ",")},
 		{Name: "ciphers", Value: strings.Join(t.Ciphers, ",")},
 		{Name: "macs", Value: strings.Join(t.MACs, ",")},
+		{Name: "casignaturealgorithms", Value: strings.Join(t.CASignatureAlgorithms, ",")},
+		{Name: "requiredrsasize", Value: strconv.Itoa(t.requiredRSASize())},
 		{Name: "addressfamily", Value: t.AddressFamily},
+		{Name: "bindaddress", Value: t.BindAddress},
 		{Name: "connecttimeout", Value: t.ConnectTimeout.String()},
 		{Name: "serveraliveinterval", Value: alive.String()},
 		{Name: "serveralivecountmax", Value: strconv.Itoa(count)},
 	}
 	var shown []Setting
 	for _, s := range list {
-		if s.Value == "" || s.Value == "0s" {
+		if s.Value == "" || s.Value == "none" || s.Value == "0s" {
 			continue
 		}
-		s.Source = "default"
+		s.Source = byDefault
 		if v := b.settings[s.Name]; len(v) > 0 {
 			s.Source = v[0].source
 		}
-		if s.Name == "hostkey" {
-			s.Source = inInventory
+		if own := b.ownSource(t, s.Name); own != "" {
+			s.Source = own
 		}
 		shown = append(shown, s)
 	}
 	return shown
+}
+
+// ownSource is the source of values that ssh_config has not decided, or that kis
+// does not take as they stand there.
+func (b *builder) ownSource(t Target, name string) string {
+	said := b.settings.first(name)
+	switch name {
+	case "hostkey":
+		return inInventory
+	case "stricthostkeychecking":
+		if v := strings.ToLower(said); v == "no" || v == "off" || v == "false" {
+			return byKis
+		}
+	case "serveraliveinterval":
+		if t.ServerAliveInterval <= 0 {
+			return byKis
+		}
+	case "serveralivecountmax":
+		if t.ServerAliveCountMax <= 0 {
+			return byKis
+		}
+	case "identityagent":
+		if said == "" {
+			return "SSH_AUTH_SOCK"
+		}
+	}
+	return ""
 }

@@ -25,14 +25,14 @@ type Resolver struct {
 	SSH string
 	// Home stands for ~; "": the home of the user who runs kis.
 	Home string
-	// Getenv reads SSH_AUTH_SOCK and what ssh_config names; nil: os.Getenv.
+	// Getenv reads SHELL, SSH_AUTH_SOCK and what ssh_config names; nil: os.Getenv.
 	Getenv func(string) string
+	// Explain finds out for Target.Settings which file says what, as far as ssh
+	// lets one see: it is asked twice more for each host.
+	Explain bool
 }
 
-var (
-	hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`)
-	pinPattern      = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
-)
+var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`)
 
 // check refuses values that ssh or a shell could take for something else. A
 // name that begins with a dash would be an option of ssh.
@@ -42,16 +42,17 @@ func (h Host) check() error {
 		return fmt.Errorf("host name %q: only letters, digits and . _ : %% - are possible, and no dash at the start", h.Name)
 	case h.Address != "" && !hostNamePattern.MatchString(h.Address):
 		return fmt.Errorf("%s: address %q: only letters, digits and . _ : %% - are possible, and no dash at the start", h.Name, h.Address)
-	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"`$;&|<>(){}@", r)
-	}):
+	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, forShells) || strings.Contains(h.User, "@"):
 		return fmt.Errorf("%s: user %q: not a login name", h.Name, h.User)
 	case h.Port < 0 || h.Port > 65535:
 		return fmt.Errorf("%s: port %d: a port is between 1 and 65535", h.Name, h.Port)
-	case h.HostKey != "" && !pinPattern.MatchString(h.HostKey):
-		return fmt.Errorf("%s: host key %q: a fingerprint looks like SHA256: and 43 characters; see ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the host", h.Name, h.HostKey)
 	}
 	return nil
+}
+
+// forShells holds for characters that a shell gives a meaning of its own.
+func forShells(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"`$;&|<>(){}", r)
 }
 
 // Resolve decides every setting of h. Errors name the setting, the place where
@@ -59,12 +60,11 @@ func (h Host) check() error {
 // kis cannot honor. It contacts nobody, but `Match exec` commands of ssh_config
 // run, as they would for ssh.
 func (r Resolver) Resolve(ctx context.Context, h Host) (Target, error) {
-	return r.resolve(ctx, h, false)
+	return r.resolve(ctx, h, nil)
 }
 
-// resolve refuses the jump host of a jump host before it looks that one up: the
-// two may name each other.
-func (r Resolver) resolve(ctx context.Context, h Host, isJump bool) (Target, error) {
+// resolve decides about h, which is a jump host when hosts lie behind it.
+func (r Resolver) resolve(ctx context.Context, h Host, behind []string) (Target, error) {
 	if err := h.check(); err != nil {
 		return Target{}, err
 	}
@@ -72,26 +72,35 @@ func (r Resolver) resolve(ctx context.Context, h Host, isJump bool) (Target, err
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
+	by := inInventory
+	if len(behind) > 0 {
+		by = byProxyJump
+	}
 	s, err := r.settings(ctx, h, local)
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
+	s.override(h, by)
 	b := builder{host: h, settings: s, local: local, getenv: r.getenv}
 	t, err := b.build()
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
-	if jump := s.first("proxyjump"); jump != "" && jump != "none" {
-		if isJump {
-			return Target{}, fmt.Errorf("%s has ProxyJump %s itself: %w: kis follows one jump host; name one that is reached directly, or exclude it as in `Host * !%s`", h.Name, printable(jump), ErrUnsupported, h.Name)
-		}
-		j, err := r.resolveJump(ctx, jump)
-		if err != nil {
-			return Target{}, fmt.Errorf("%s: %w", h.Name, err)
-		}
-		t.Jump = []Target{j}
+	if err := checkLoop(t, behind); err != nil {
+		return Target{}, err
 	}
-	return t, nil
+	jump := s.first("proxyjump")
+	if jump == "" || jump == "none" {
+		return t, nil
+	}
+	t.Jump, err = r.resolveJump(ctx, jump, t, behind)
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(err, errLoop) && len(behind) > 0:
+		return Target{}, err // the host at the beginning is the one to name
+	}
+	return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 }
 
 // settings asks ssh where there is one. A configuration that only ssh
@@ -110,51 +119,6 @@ func (r Resolver) settings(ctx context.Context, h Host, local localUser) (settin
 		return r.readConfig(h, local)
 	}
 	return r.askSSH(ctx, program, h)
-}
-
-// resolveJump resolves the value of ProxyJump under the jump host's own name.
-func (r Resolver) resolveJump(ctx context.Context, value string) (Target, error) {
-	if strings.Contains(value, ",") {
-		return Target{}, fmt.Errorf("ProxyJump %s: %w: more than one jump host; name one host that reaches the target directly", printable(value), ErrUnsupported)
-	}
-	h, err := parseJump(value)
-	if err != nil {
-		return Target{}, err
-	}
-	t, err := r.resolve(ctx, h, true)
-	if err != nil {
-		return Target{}, fmt.Errorf("ProxyJump: %w", err)
-	}
-	return t, nil
-}
-
-// parseJump reads [user@]host[:port] or ssh://[user@]host[:port].
-func parseJump(value string) (Host, error) {
-	rest := strings.TrimPrefix(value, "ssh://")
-	var h Host
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		h.User, rest = rest[:i], rest[i+1:]
-	}
-	host, port := rest, ""
-	switch {
-	case strings.HasPrefix(rest, "["):
-		inner, after, ok := strings.Cut(rest[1:], "]")
-		if !ok {
-			return Host{}, fmt.Errorf("ProxyJump %s: the bracket is not closed", printable(value))
-		}
-		host, port = inner, strings.TrimPrefix(after, ":")
-	case strings.Count(rest, ":") == 1:
-		host, port, _ = strings.Cut(rest, ":")
-	}
-	h.Name = host
-	if port != "" {
-		n, err := strconv.Atoi(port)
-		if err != nil || n < 1 || n > 65535 {
-			return Host{}, fmt.Errorf("ProxyJump %s: %q is not a port", printable(value), port)
-		}
-		h.Port = n
-	}
-	return h, nil
 }
 
 // localUser is who runs kis.

@@ -19,7 +19,8 @@ func configKeywords() []string {
 		"HostKeyAlgorithms", "KexAlgorithms", "Ciphers", "MACs", "ProxyJump", "ProxyCommand", "ConnectTimeout",
 		"ServerAliveInterval", "ServerAliveCountMax", "AddressFamily", "BatchMode", "PubkeyAuthentication",
 		"PasswordAuthentication", "KbdInteractiveAuthentication", "ChallengeResponseAuthentication",
-		"PreferredAuthentications", "RevokedHostKeys",
+		"PreferredAuthentications", "RevokedHostKeys", "BindAddress", "BindInterface", "CASignatureAlgorithms",
+		"RequiredRSASize", "KnownHostsCommand", "VerifyHostKeyDNS", "ProxyUseFdpass", "CanonicalizeHostname",
 	}
 }
 
@@ -54,13 +55,16 @@ func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
 	if s.first("proxyjump") != "" && s.first("proxycommand") != "" && h.Jump == "" {
 		return nil, fmt.Errorf("ProxyJump and ProxyCommand are both set for %s: %w without ssh; keep one of them", h.Name, ErrUnsupported)
 	}
+	if v := s.first("canonicalizehostname"); v == "yes" || v == "always" {
+		return nil, fmt.Errorf("%s: CanonicalizeHostname %s: %w without ssh; install ssh, or write HostName lines", s["canonicalizehostname"][0].source, v, ErrUnsupported)
+	}
 	return s, s.complete(h, local, r.getenv)
 }
 
 // complete does what `ssh -G` does after reading: the overrides, the tokens in
 // HostName and in the paths, and the defaults of known_hosts.
 func (s settings) complete(h Host, local localUser, getenv func(string) string) error {
-	s.override(h)
+	s.override(h, inInventory) // its values are needed in the tokens below
 	hostName := orElse(s.first("hostname"), h.Name)
 	if len(s["hostname"]) > 0 && s["hostname"][0].source != inInventory {
 		hostName = strings.NewReplacer("%%", "%", "%h", h.Name).Replace(hostName)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,16 +38,32 @@ func (s settings) add(keyword, text, source string) {
 	s[keyword] = append(s[keyword], settingValue{text, source})
 }
 
-// inInventory is the source of what Host overrides.
-const inInventory = "inventory"
+// The sources of settings, beside paths of files.
+const (
+	inInventory = "inventory"  // what Host overrides
+	byProxyJump = "ProxyJump"  // what the ProxyJump of the host behind says of a jump host
+	inSSHConfig = "ssh_config" // by `ssh -G`, which does not say in which file
+	byDefault   = "default"
+	byKis       = "kis" // a default of our own, or in place of what is not followed
+)
 
 // askSSH lets ssh itself evaluate its configuration, Match blocks, includes and
 // tokens. What the inventory overrides goes in as options, so that Match lines
 // see it. The name comes after --, so that it cannot be an option.
 func (r Resolver) askSSH(ctx context.Context, program string, h Host) (settings, error) {
+	s, err := askSSHOf(ctx, program, r.ConfigFile, h)
+	if err == nil && r.Explain {
+		r.explain(ctx, program, h, s)
+	}
+	return s, err
+}
+
+// askSSHOf is askSSH for one configuration file; "" stands for the user's and
+// the system's together.
+func askSSHOf(ctx context.Context, program, config string, h Host) (settings, error) {
 	args := []string{"-G"}
-	if r.ConfigFile != "" {
-		args = append(args, "-F", r.ConfigFile)
+	if config != "" {
+		args = append(args, "-F", config)
 	}
 	if h.User != "" {
 		args = append(args, "-l", h.User)
@@ -77,17 +95,49 @@ func (r Resolver) askSSH(ctx context.Context, program string, h Host) (settings,
 	s := settings{}
 	for _, line := range lines(stdout.String()) {
 		keyword, value, _ := strings.Cut(line, " ")
-		s.add(strings.ToLower(keyword), value, "ssh -G")
+		s.add(strings.ToLower(keyword), value, inSSHConfig)
 	}
-	s.override(h)
 	return s, nil
 }
 
-// override marks what the inventory decided.
-func (s settings) override(h Host) {
+// explain finds out where settings come from by asking ssh again with less: what
+// it says without any file is a default, what it says with the user's file is
+// from there (or from a file that it includes), and the rest is the system's.
+func (r Resolver) explain(ctx context.Context, program string, h Host, s settings) {
+	local, err := r.localUser()
+	if err != nil {
+		return
+	}
+	defaults, err := askSSHOf(ctx, program, "none", h)
+	if err != nil {
+		return // s keeps what is certain
+	}
+	user, rest := filepath.Join(local.home, ".ssh", "config"), "/etc/ssh/ssh_config"
+	fromUser := defaults
+	if r.ConfigFile != "" {
+		rest = r.ConfigFile
+	} else if with, err := askSSHOf(ctx, program, user, h); err == nil {
+		fromUser = with
+	}
+	for keyword, values := range s {
+		source := rest
+		switch {
+		case slices.Equal(s.all(keyword), defaults.all(keyword)):
+			source = byDefault
+		case !slices.Equal(fromUser.all(keyword), defaults.all(keyword)):
+			source = user
+		}
+		for i := range values {
+			values[i].source = source
+		}
+	}
+}
+
+// override marks what the inventory, or the ProxyJump of the host behind, decided.
+func (s settings) override(h Host, by string) {
 	mark := func(keyword, value string) {
 		if value != "" {
-			s[keyword] = []settingValue{{value, inInventory}}
+			s[keyword] = []settingValue{{value, by}}
 		}
 	}
 	mark("hostname", h.Address)

@@ -29,10 +29,12 @@ type Host struct {
 	// IdentityFile replaces the IdentityFile list. `~` is expanded. It has to
 	// be usable: a missing or unprotected file is an error of Resolve.
 	IdentityFile string
-	// Jump overrides ProxyJump: [user@]host[:port], or "none".
+	// Jump overrides ProxyJump and ProxyCommand: [user@]host[:port], several
+	// with commas in the order in which they are passed, or "none".
 	Jump string
-	// HostKey pins the host key to a fingerprint, "SHA256:…" as `ssh-keygen -l`
-	// prints it. A pinned host needs no known_hosts line.
+	// HostKey pins the host key: its fingerprint, "SHA256:…" as `ssh-keygen -l`
+	// prints it, or the whole public key, "ssh-ed25519 AAAA…" as it stands in
+	// known_hosts. known_hosts is not asked then.
 	HostKey string
 }
 
@@ -79,6 +81,9 @@ type Target struct {
 	HostKeyAlias string
 	// HostKey is the pinned fingerprint, "SHA256:…"; empty: known_hosts decides.
 	HostKey string
+	// HostKeyType is the type of the pinned key, ssh-ed25519 and so on; empty:
+	// not known, and the host shows the one it prefers.
+	HostKeyType string
 	// StrictHostKeyChecking decides about unknown keys. Changed and revoked
 	// keys are refused whatever it says.
 	StrictHostKeyChecking StrictHostKeyChecking
@@ -87,6 +92,11 @@ type Target struct {
 	// preference. Dial ignores what it does not implement or what rests on SHA-1
 	// signatures; an empty list means all it has.
 	HostKeyAlgorithms, KexAlgorithms, Ciphers, MACs []string
+	// CASignatureAlgorithms are those with which an authority may have signed a
+	// host certificate; empty: all that rest on no SHA-1.
+	CASignatureAlgorithms []string
+	// RequiredRSASize is the least size of RSA host keys in bits; zero: 1024.
+	RequiredRSASize int
 
 	// ConnectTimeout bounds the TCP connect; zero: the Dialer's.
 	ConnectTimeout time.Duration
@@ -96,10 +106,16 @@ type Target struct {
 	ServerAliveCountMax int
 	// AddressFamily is "any", "inet" or "inet6"; empty is "any".
 	AddressFamily string
+	// BindAddress is the local address to connect from; empty: any.
+	BindAddress string
 
-	// Jump holds the jump host, resolved under its own name; empty: connect
-	// directly.
+	// Jump holds the jump hosts in the order in which they are passed, each
+	// resolved under its own name; empty: connect directly. Their own Jump
+	// fields are ignored.
 	Jump []Target
+	// ProxyCommand is a program and its arguments whose standard input and
+	// output lead to the host; empty: TCP. Jump goes first.
+	ProxyCommand []string
 
 	// Warnings are settings that were read and are not followed, one line each;
 	// Dial passes them to Dialer.Warn.
@@ -115,7 +131,9 @@ type Setting struct {
 	Name string `json:"name"`
 	// Value is the value in force, as ssh_config would spell it.
 	Value string `json:"value"`
-	// Source says who decided: "inventory", "ssh -G", a file, or "default".
+	// Source says who decided: "inventory", "ProxyJump" (of the host behind),
+	// "ssh_config" (by `ssh -G`, which does not say in which file), a file,
+	// "default", or "kis" where kis does not follow what was said.
 	Source string `json:"source"`
 }
 

@@ -17,7 +17,12 @@ type expander struct {
 	local  localUser
 	getenv func(string) string
 	jump   string // value of ProxyJump
+	// allowed are the tokens that the setting knows; "": those of IdentityFile.
+	allowed string
 }
+
+// proxyTokens are the tokens of ProxyCommand and ProxyJump, ssh_config(5) TOKENS.
+const proxyTokens = "%hnpr"
 
 // expand makes a path absolute or leaves it relative to the working folder, as
 // ssh does. A token or a variable that does not exist is an error.
@@ -27,25 +32,39 @@ func (x expander) expand(s string) (string, error) {
 		return "", err
 	}
 	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "${")
+		part, err := x.tokens(before)
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(part)
+		if !found {
+			return out.String(), nil
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		if !closed {
+			return "", fmt.Errorf("${ is not closed")
+		}
+		value := x.getenv(name)
+		if value == "" {
+			return "", fmt.Errorf("the environment has no %s", name)
+		}
+		out.WriteString(value)
+		s = rest
+	}
+}
+
+// tokens replaces the % tokens alone.
+func (x expander) tokens(s string) (string, error) {
+	var out strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch {
-		case s[i] == '$' && strings.HasPrefix(s[i:], "${"):
-			end := strings.IndexByte(s[i:], '}')
-			if end < 0 {
-				return "", fmt.Errorf("${ is not closed")
-			}
-			name := s[i+2 : i+end]
-			value := x.getenv(name)
-			if value == "" {
-				return "", fmt.Errorf("the environment has no %s", name)
-			}
-			out.WriteString(value)
-			i += end
 		case s[i] == '%' && i+1 < len(s):
 			i++
 			value, ok := x.token(s[i])
-			if !ok {
-				return "", fmt.Errorf("%%%c is not a token of ssh_config", s[i])
+			if !ok || x.allowed != "" && !strings.Contains(x.allowed, s[i:i+1]) {
+				return "", fmt.Errorf("%%%c is not a token of this setting", s[i])
 			}
 			out.WriteString(value)
 		case s[i] == '%':
