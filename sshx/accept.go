@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -18,10 +19,10 @@ import (
 func (e *HostKeyError) Acceptable() bool { return e.Kind == HostKeyUnknown && e.refusal == "" }
 
 // Accept writes the key of a HostKeyUnknown error to the first user known_hosts
-// file, as ssh does after "yes" and with the same HashKnownHosts setting. Call
-// it only when a person has compared the fingerprint. The next Dial reads the
-// file again. A key that is not Acceptable is an error; changed and revoked keys
-// never are.
+// file, as ssh does after "yes" and with the same HashKnownHosts setting. A key
+// that is in there already is not written again. Call it only when a person has
+// compared the fingerprint. The next Dial reads the file again. A key that is
+// not Acceptable is an error; changed and revoked keys never are.
 func (e *HostKeyError) Accept() error {
 	switch {
 	case e.Kind != HostKeyUnknown:
@@ -29,7 +30,12 @@ func (e *HostKeyError) Accept() error {
 	case e.refusal != "":
 		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
 	}
-	if err := appendLine(e.file, e.Line); err != nil {
+	there, err := readKnownHosts([]string{e.file})
+	known := slices.ContainsFunc(there.matching(e.Lookup, ""), func(l knownLine) bool { return sameKey(l.key, e.key) })
+	if err == nil && !known {
+		err = appendLine(e.file, e.Line)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: host key: %w", e.Host, err)
 	}
 	e.accepted.Store(true)

@@ -27,6 +27,9 @@ type Fleet struct {
 	Now      func() time.Time // default time.Now
 	// Ask puts a yes-or-no question to a person before a stage with confirm: is linked. Nil: there is nobody, and the answer is yes.
 	Ask func(ctx context.Context, question string) bool
+	// AskKeys asks a person, once, whether these unknown keys are those of these hosts; yes makes them known. Nil: there is nobody, and the
+	// hosts are refused.
+	AskKeys func(ctx context.Context, keys []*sshx.HostKeyError) bool
 
 	patience patience // zero: the ordinary one
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/sshx"
 )
 
 // Look is what one host's package repository holds now, or why that is not known.
@@ -19,18 +20,21 @@ type Look struct {
 
 // Look reads the package repositories of hosts, all at once, in their order. Nothing changes on any host.
 func (f *Fleet) Look(ctx context.Context, hosts []inventory.Host) []Look {
-	looks := make([]Look, len(hosts))
-	each(len(hosts), f.forks(), func(i int) {
-		begin := f.now()
-		looks[i] = f.look(ctx, hosts[i])
-		looks[i].Seconds = f.now().Sub(begin).Seconds()
+	looks, begins := make([]Look, len(hosts)), make([]time.Time, len(hosts))
+	f.reachAll(ctx, hosts, reaching{
+		begin:    func(i int) bool { begins[i] = f.now(); return true },
+		accepted: func(*sshx.HostKeyError) {},
+		end: func(i int, conn *conversation, err error) {
+			looks[i] = look(ctx, hosts[i], conn, err)
+			looks[i].Seconds = f.now().Sub(begins[i]).Seconds()
+		},
 	})
 	return looks
 }
 
-func (f *Fleet) look(ctx context.Context, h inventory.Host) Look {
+// look reads one host's package repository and ends the conversation, or says why there is none.
+func look(ctx context.Context, h inventory.Host, conn *conversation, err error) Look {
 	look := Look{Host: h.Name}
-	conn, err := f.converse(ctx, h)
 	if err != nil {
 		look.Failure = failure(h.Name, StepConnect, err)
 		return look

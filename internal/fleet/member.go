@@ -93,19 +93,25 @@ func SSHHost(h inventory.Host, dir string) sshx.Host {
 
 // step does one step on this host, tells the stream about it, and remembers its failure. It reports whether the step was done.
 func (m *member) step(s Step, work func() error) bool {
+	return m.begin(s)(work())
+}
+
+// begin tells the stream that a step has begun, and returns what takes its result.
+func (m *member) begin(s Step) (end func(error) bool) {
 	m.run.emit(Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Started})
 	begin := m.run.fleet.now()
-	err := work()
-	took := m.run.fleet.now().Sub(begin)
-	m.spent += took
-	e := Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Done, Seconds: took.Seconds()}
-	if err != nil {
-		f := failure(m.host.Name, s, err)
-		m.failures = append(m.failures, *f)
-		e.State, e.Failure, e.Message = f.State, f, f.Message
+	return func(err error) bool {
+		took := m.run.fleet.now().Sub(begin)
+		m.spent += took
+		e := Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Done, Seconds: took.Seconds()}
+		if err != nil {
+			f := failure(m.host.Name, s, err)
+			m.failures = append(m.failures, *f)
+			e.State, e.Failure, e.Message = f.State, f, f.Message
+		}
+		m.run.emit(e)
+		return err == nil
 	}
-	m.run.emit(e)
-	return err == nil
 }
 
 // last returns the newest failure. There must be one.

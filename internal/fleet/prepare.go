@@ -17,17 +17,6 @@ const (
 	spareInodes = 3000
 )
 
-func (r *run) connect(ctx context.Context, m *member) bool {
-	return m.step(StepConnect, func() error {
-		conn, err := r.fleet.converse(ctx, m.host)
-		m.conn = conn
-		if err == nil && conn.agent.Noise() != "" {
-			r.notice(m.host.Name, "the login shell prints text without a terminal: "+conn.agent.Noise())
-		}
-		return err
-	})
-}
-
 // check looks, and changes nothing.
 func (r *run) check(ctx context.Context, m *member) bool {
 	return m.step(StepCheck, func() error {

@@ -71,12 +71,19 @@ func (r *run) names() []string {
 
 // phase does one thing on all hosts and waits for all. It reports whether every host did it.
 func (r *run) phase(ctx context.Context, name string, work func(ctx context.Context, m *member) bool) bool {
-	begin := r.fleet.now()
-	each(len(r.members), r.fleet.forks(), func(i int) {
-		if ctx.Err() == nil {
-			work(ctx, r.members[i])
-		}
+	return r.timed(ctx, name, func() {
+		each(len(r.members), r.fleet.forks(), func(i int) {
+			if ctx.Err() == nil {
+				work(ctx, r.members[i])
+			}
+		})
 	})
+}
+
+// timed notes how long a phase took, and reports whether nothing has failed so far.
+func (r *run) timed(ctx context.Context, name string, work func()) bool {
+	begin := r.fleet.now()
+	work()
 	r.phases = append(r.phases, Phase{Name: name, Seconds: r.fleet.now().Sub(begin).Seconds()})
 	return ctx.Err() == nil && len(r.failures()) == 0
 }
@@ -91,7 +98,7 @@ func (r *run) failures() []Failure {
 
 // carryOut is the life of a run: every line up to the barrier can fail without anything having changed.
 func (r *run) carryOut(ctx context.Context) Report {
-	ready := r.phase(ctx, "connect", r.connect) &&
+	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.apart() &&
 		r.chooseTarget() &&
