@@ -57,8 +57,6 @@ func schema() []key {
 		{"health", "within", built},
 		{"health", "consecutive", built},
 		{"stage", "on_partial", built},
-		{"stage", "on_partial=forward", later},
-		{"stage", "on_partial=stop", later},
 		{"inventory", "dynamic", later},
 	}
 }

@@ -19,8 +19,6 @@ func TestUnbuiltKeysAreRefused(t *testing.T) {
 		{"ssh: {host_key: x}\n" + ok, "1:7 ssh.host_key: is not supported yet; remove the key"},
 		{"stages: {s: {hosts: [a], from: b}}", "1:26 stages.s.from: is not supported yet; remove the key"},
 		{"stages: {s: {hosts: [a], health: {}}}", "1:26 stages.s.health: is not supported yet; remove the key"},
-		{"stages: {s: {hosts: [a], on_partial: stop}}", `1:38 stages.s.on_partial: the value "stop" is not supported yet; known: back`},
-		{"stages: {s: {hosts: [a], on_partial: forward}}", `1:38 stages.s.on_partial: the value "forward" is not supported yet; known: back`},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			t.Parallel()

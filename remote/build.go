@@ -26,6 +26,21 @@ func (a *Agent) Lock(ctx context.Context, s Stage, run string, owner Holder) (Lo
 	return locked, err
 }
 
+// Unlock gives the lock back before anything was done under it, so that another run can go on while this one waits.
+func (a *Agent) Unlock(ctx context.Context) error {
+	return a.call(ctx, "unlock", nil, nil, nil)
+}
+
+// Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
+// ten seconds. It returns who it was, nil when the lock was free.
+func (a *Agent) Break(ctx context.Context, s Stage) (*Holder, error) {
+	var result struct {
+		Holder *Holder `json:"holder"`
+	}
+	err := a.call(ctx, "break", map[string]any{"stage": s.String()}, &result, nil)
+	return result.Holder, err
+}
+
 // Have returns those of digests (sha256, hexadecimal) whose files the host has already, whole.
 func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, error) {
 	var result struct {

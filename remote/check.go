@@ -55,6 +55,7 @@ type StageState struct {
 	Dangling bool     `json:"dangling"` // the link leads nowhere
 	Lines    []string `json:"journal"`  // newest lines of the journal, oldest first, unjudged: see ParseJournal
 	Holder   *Holder  `json:"holder"`   // of the lock; nil when it is free
+	Changed  *Problem `json:"changed"`  // how the linked package is not as it was sealed; nil when it is
 	Armed    []string `json:"armed"`    // runs that have a prepared link: alive, or dead and not yet cleaned up after
 	Problem  *Problem `json:"problem"`  // why the stage could not be read
 }

@@ -136,6 +136,35 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 	}
 }
 
+// A build that has filled the disk must not keep the next one from being tried: it goes first.
+func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
+	t.Parallel()
+	fill := `mount -t tmpfs -o size=100m,mode=755 none "$1"; mkdir -m 700 "$1/.kis" "$1/.kis/locks" "$1/.kis/run" "$1/.kis/run/dead"
+mkdir -p "$1/app-1/.kis" "$1/notes-2"; `
+	ask := remote.CheckRequest{Build: true, Package: pkg(t, "app-2"), NeedBytes: 90 << 20}
+	for name, test := range map[string]struct {
+		path string
+		free bool
+	}{
+		"half a package":    {"app-1/x", true},
+		"a dead run's file": {".kis/run/dead/x", true},
+		"anything else":     {"notes-2/x", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := confined(t, repository(t), fill+`head -c 60m /dev/zero >"$1/`+test.path+`"`)
+			facts, err := l.Check(t.Context(), ask)
+			require.NoError(t, err)
+			if test.free {
+				assert.Empty(t, facts.Problems)
+				return
+			}
+			require.Len(t, facts.Problems, 1)
+			assert.Equal(t, "no-space", facts.Problems[0].Code)
+		})
+	}
+}
+
 func TestFolderThatTurnsImmutable(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)

@@ -20,11 +20,12 @@ type Entry struct {
 	From    string    `json:"from"`
 	To      string    `json:"to"`
 	Content string    `json:"content"`
-	By      string    `json:"by"`    // user@machine
-	Key     string    `json:"key"`   // fingerprint of the key that logged in
-	Git     string    `json:"git"`   // revision, where there was one
-	Scope   string    `json:"scope"` // all, or subset for a run narrowed by --hosts
-	Hosts   []string  `json:"hosts"` // the run's hosts
+	By      string    `json:"by"`      // user@machine
+	Address string    `json:"address"` // where the connection came from, as the host saw it; "" where become hides it
+	Key     string    `json:"key"`     // fingerprint of the key that logged in
+	Git     string    `json:"git"`     // revision, where there was one
+	Scope   string    `json:"scope"`   // all, or subset for a run narrowed by --hosts
+	Hosts   []string  `json:"hosts"`   // the run's hosts
 	Reason  string    `json:"reason"`
 	Note    string    `json:"note"`
 	Skew    float64   `json:"skew"` // seconds between the first and the last host's switch

@@ -106,6 +106,11 @@ func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) er
 	return a.call(ctx, "confirm", map[string]any{"run": run, "note": note}, nil, nil)
 }
 
+// Unwell writes down that the after-link commands have failed once more after Revert: the link is back, and the service may not be.
+func (a *Agent) Unwell(ctx context.Context, run string) error {
+	return a.call(ctx, "unwell", map[string]any{"run": run}, nil, nil)
+}
+
 // Abort gives an armed link up. It is no error when nothing is armed.
 func (a *Agent) Abort(ctx context.Context) error {
 	return a.call(ctx, "abort", nil, nil, nil)

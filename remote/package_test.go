@@ -130,20 +130,28 @@ func TestPackageOfOtherOriginIsRefusedWithBothDigests(t *testing.T) {
 	require.Equal(t, "good", string(text))
 }
 
-func TestWhatAKilledRunLeftIsBuiltAgain(t *testing.T) {
+func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	dead := owner(t, repository(t))
 	dead.unpack(t, a)
 	dead.kill(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(dead.root, "notes-2"), 0o700)) // has a package's name, and is not of kis
 	l := opened(t, dead.root)
 	l.lock(t, "staging")
 	require.NoFileExists(t, dead.locked.Folder)
-	_, err := l.Begin(t.Context(), remote.Source{Package: a.Package})
-	requireRefused(t, err, "unsealed")
-	require.NoError(t, os.WriteFile(filepath.Join(l.root, "app-1/half"), nil, 0o600))
+	require.NoFileExists(t, filepath.Join(l.root, "app-1"))
+	require.DirExists(t, filepath.Join(l.root, "notes-2"))
 	l.install(t, a)
-	require.NoFileExists(t, filepath.Join(l.root, "app-1/half"))
+}
+
+func TestWhatAnotherRunIsBuildingStays(t *testing.T) {
+	t.Parallel()
+	other := owner(t, repository(t))
+	other.unpack(t, source(t, "app", "1", file("x", "x")))
+	l := opened(t, other.root)
+	l.lock(t, "production")
+	require.FileExists(t, filepath.Join(l.root, "app-1/x"))
 }
 
 func TestMissingPackageIsRefused(t *testing.T) {

@@ -56,6 +56,7 @@ type app struct {
 	sshConfig      string
 	timeout        time.Duration
 	connectTimeout time.Duration
+	lockWait       time.Duration
 
 	stateFolder string // "" is the user's; the demo has its own
 	signals     *signals
@@ -83,9 +84,27 @@ func execute(ctx context.Context, a *app, args []string) int {
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if wantsJSON(args) {
+			a.output = outputJSON // a flag before it was wrong, and it was not read
+		}
 		return a.fail(err)
 	}
 	return 0
+}
+
+// wantsJSON reports whether the command line asks for JSON, whatever else is wrong with it.
+func wantsJSON(args []string) bool {
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return false
+		case arg == "-ojson" || arg == "-o=json" || arg == "--output=json":
+			return true
+		case (arg == "-o" || arg == "--output") && i+1 < len(args) && args[i+1] == outputJSON:
+			return true
+		}
+	}
+	return false
 }
 
 // outcome is the end of a command that has contacted hosts: everything is said already, the status is left.
@@ -108,7 +127,7 @@ func (a *app) fail(err error) int {
 	}
 	status := 2
 	if errors.Is(err, context.Canceled) {
-		status, err = fleet.Interrupted.Exit(), errors.New("interrupted; no host was contacted")
+		status, err = fleet.Interrupted.Exit(), errors.New("interrupted")
 	}
 	hint, tail := advice(err)
 	if a.output == outputJSON {
@@ -175,7 +194,7 @@ func (a *app) fleet(inv *inventory.Inventory, emit func(fleet.Event)) *fleet.Fle
 	}}
 	return &fleet.Fleet{
 		Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(),
-		Forks: a.forks, Timeout: a.timeout, Emit: emit, Who: who(), Ask: a.ask(),
+		Forks: a.forks, Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ask(), Interrupts: a.signals.interrupts,
 	}
 }
 
@@ -215,7 +234,7 @@ func atMost(names ...string) cobra.PositionalArgs {
 }
 
 func usageError(cmd *cobra.Command, err error) error {
-	return hinted{error: err, hint: "usage: " + cmd.UseLine() + "\nsee: " + cmd.CommandPath() + " --help"}
+	return hinted{error: err, hint: "usage: " + cmd.UseLine() + "; see: " + cmd.CommandPath() + " --help"}
 }
 
 // relative is path as seen from the current folder, when that is shorter.

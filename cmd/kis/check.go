@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 func newCheck(a *app) *cobra.Command {
@@ -13,8 +14,9 @@ func newCheck(a *app) *cobra.Command {
 		Use:     "check [stage]",
 		Aliases: []string{"doctor"},
 		Short:   "Check this machine and every host, with the remedy for what is missing",
-		Long: `Check does what a push does before it changes anything: it reads the inventory, connects to every host, and looks at Python, tools,
-space, rights and links. It changes nothing. It exits with 3 when a push would be refused.`,
+		Long: `Check does what a push does before it changes anything: it reads the inventory, looks for what builds the project here, connects to
+every host, and looks at Python, tools, space, rights and links. It changes nothing, and builds nothing: kis push --dry-run does. It
+exits with 2 when nothing could be built here, and with 3 when a host would refuse a push.`,
 		GroupID:           "look",
 		Args:              atMost("stage"),
 		ValidArgsFunction: a.completeStage,
@@ -30,6 +32,12 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if _, err := fleet.NewRecipe(inv.Install(), inv.Dir()); err != nil {
 		return err
 	}
+	v := a.view()
+	how, err := sdist.Look(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build())})
+	if err != nil {
+		return err
+	}
+	v.say("this machine: " + how)
 	names := args
 	if len(names) == 0 {
 		names = inv.StageNames()

@@ -46,7 +46,7 @@ func (a *app) demo(ctx context.Context) (err error) {
 	defer func() {
 		d.close()
 		if err == nil {
-			d.tell("The hosts are stopped and everything is removed again. Your turn: see the README.")
+			d.tell("The hosts are stopped and everything is removed again. Your turn: see the\nREADME.")
 		}
 	}()
 	if err := d.prepare(ctx); err != nil {
@@ -64,12 +64,14 @@ const demoInventory = `stages:
 
 // play is the story.
 func (d *demo) play(ctx context.Context) error {
-	d.tell(`kis deploys Python applications by push over SSH. Three hosts, web1, web2 and web3, live in this process for a
-moment; a small application, "hello", is going to be pushed to them. This inventory is all that kis needs:
+	d.tell(`kis deploys Python applications by push over SSH. Three hosts, web1, web2 and
+web3, live in this process for a moment; a small application, "hello", is going
+to be pushed to them. This inventory is all that kis needs:
 
 ` + indent(demoInventory) + `
-A push builds the source distribution here, uploads it to every host, makes a package of it there (the unpacked
-application with its own environment) and verifies it. Only when all hosts are ready are their links switched.`)
+A push builds the source distribution here, uploads it to every host, makes a
+package of it there (the unpacked application with its own environment) and
+verifies it. Only when all hosts are ready are their links switched.`)
 	if err := d.kis(ctx, 0, "push", "staging"); err != nil {
 		return err
 	}
@@ -84,8 +86,8 @@ application with its own environment) and verifies it. Only when all hosts are r
 	if err := d.kis(ctx, 0, "push", "staging"); err != nil {
 		return err
 	}
-	d.tell("Version 1.2 needs a file greeting.txt on the host. Somebody has put it on web1 and web3, and has forgotten web2.\n" +
-		"One host that is not ready is enough: no link is touched anywhere.")
+	d.tell("Version 1.2 needs a file greeting.txt on the host. Somebody has put it on web1\n" +
+		"and web3, and has forgotten web2. One host that is not ready is enough: no link\nis touched anywhere.")
 	if err := d.release("1.2", "test -r ../greeting.txt || { echo '1.2 needs greeting.txt beside the packages'; exit 1; }\n"); err != nil {
 		return err
 	}
@@ -123,7 +125,9 @@ func (d *demo) kis(ctx context.Context, want int, args ...string) error {
 	inner := &app{streams: d.app.streams, stateFolder: filepath.Join(d.folder, "state"), signals: d.app.signals}
 	inner.Terminal, inner.Err = false, d.app.Out // one stream, so that the story keeps its order
 	full := append([]string{"-i", d.path("hello", "inventory.yaml"), "--ssh-config", d.path("ssh_config"), "--color", d.app.color}, args...)
-	if got := execute(ctx, inner, full); got != want {
+	if got := execute(ctx, inner, full); ctx.Err() != nil {
+		return ctx.Err()
+	} else if got != want {
 		return fmt.Errorf("demo: kis %s ended with %d instead of %d", strings.Join(args, " "), got, want)
 	}
 	return ctx.Err()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -113,7 +114,13 @@ func TestManPages(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(manFolder, name), []byte(text), 0o644))
 		}
 	}
-	assert.Equal(t, want, readFolder(t, manFolder), "the commands have changed: go test ./cmd/kis -run TestManPages -update")
+	have := readFolder(t, manFolder)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(have)))
+	for name, text := range want {
+		if have[name] != text { // two whole pages would hide the one line that is to be said
+			assert.Fail(t, name+": the commands have changed: go test ./cmd/kis -run TestManPages -update")
+		}
+	}
 }
 
 func TestManPagesHoldTheWholeHelp(t *testing.T) {

@@ -37,6 +37,7 @@ type listed struct {
 	Hosts    []string  `json:"hosts"`               // where it is sealed
 	Missing  []string  `json:"missing,omitempty"`
 	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
+	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and not as it was sealed
 }
 
 func (a *app) list(ctx context.Context, args []string) error {
@@ -83,8 +84,12 @@ func collect(hosts []string, looks map[string]fleet.Look) []*listed {
 			p.add(h, there)
 		}
 		for _, s := range looks[h].State.Stages {
-			if p := found[s.Linked]; p != nil && !slices.Contains(p.LinkedBy, s.Stage) {
+			p := found[s.Linked]
+			if p != nil && !slices.Contains(p.LinkedBy, s.Stage) {
 				p.LinkedBy = append(p.LinkedBy, s.Stage)
+			}
+			if p != nil && s.Changed != nil && !slices.Contains(p.Changed, h) {
+				p.Changed = append(p.Changed, h)
 			}
 		}
 	}
@@ -117,9 +122,9 @@ func (a *app) printPackages(packages []*listed) {
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, p := range packages {
-		created := "unsealed"
+		created, bytes := "incomplete", ""
 		if !p.Created.IsZero() {
-			created = p.Created.Local().Format(time.DateTime)
+			created, bytes = p.Created.Local().Format(timeFormat), size(p.Size)
 		}
 		var notes []string
 		if len(p.LinkedBy) > 0 {
@@ -129,9 +134,12 @@ func (a *app) printPackages(packages []*listed) {
 			notes = append(notes, "missing on "+list(p.Missing, 4))
 		}
 		if len(p.Unsealed) > 0 {
-			notes = append(notes, "incomplete on "+list(p.Unsealed, 4))
+			notes = append(notes, "incomplete on "+list(p.Unsealed, 4)+": goes with the next run there")
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clean(p.Package), created, size(p.Size), clean(strings.Join(notes, "; ")))
+		if len(p.Changed) > 0 {
+			notes = append(notes, "changed by hand on "+list(p.Changed, 4))
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clean(p.Package), created, bytes, clean(strings.Join(notes, "; ")))
 	}
 	_ = w.Flush()
 }

@@ -20,7 +20,7 @@ func newLog(a *app) *cobra.Command {
 		Use:   "log <stage>",
 		Short: "Show who linked what, when, and how it ended",
 		Long: `Log reads the stage's journal on every host and shows the newest runs, newest first, with the hosts where each ended in the same way.
-It changes nothing. It exits with 5 when a host cannot be asked.`,
+It changes nothing. With -v it shows all that is known of each: key, address, digest, skew. It exits with 5 when a host cannot be asked.`,
 		GroupID:           "look",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
@@ -32,17 +32,21 @@ It changes nothing. It exits with 5 when a host cannot be asked.`,
 
 // logged is one run as the journals tell it.
 type logged struct {
-	Run    string              `json:"run"`
-	At     time.Time           `json:"at"`
-	Op     string              `json:"op"`
-	From   string              `json:"from,omitempty"`
-	To     string              `json:"to"`
-	By     string              `json:"by"`
-	Key    string              `json:"key,omitempty"` // fingerprint of the key that logged in
-	Git    string              `json:"git,omitempty"`
-	Scope  string              `json:"scope"`
-	Skew   float64             `json:"skew,omitempty"`
-	Result map[string][]string `json:"result"` // how it ended → hosts
+	Run     string              `json:"run"`
+	At      time.Time           `json:"at"`
+	Op      string              `json:"op"`
+	From    string              `json:"from,omitempty"`
+	To      string              `json:"to"`
+	By      string              `json:"by"`
+	Address string              `json:"address,omitempty"` // where the connection came from
+	Key     string              `json:"key,omitempty"`     // fingerprint of the key that logged in
+	Git     string              `json:"git,omitempty"`
+	Content string              `json:"content,omitempty"` // digest of what was to be linked
+	Scope   string              `json:"scope"`
+	Hosts   []string            `json:"hosts,omitempty"` // that the run was about
+	Notes   []string            `json:"notes,omitempty"` // what hosts wrote down beside it, each as host: note
+	Skew    float64             `json:"skew,omitempty"`
+	Result  map[string][]string `json:"result"` // how it ended → hosts
 }
 
 func (a *app) log(ctx context.Context, args []string, most int) error {
@@ -75,10 +79,10 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 		for _, e := range entries(stage, looks[h]) {
 			r := found[e.Run]
 			if r == nil {
-				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Key: e.Key, Git: e.Git, Scope: e.Scope, Result: map[string][]string{}}
+				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}}
 				found[e.Run], all = r, append(all, r)
 			}
-			r.Skew = max(r.Skew, e.Skew)
+			r.add(h, e)
 			if last[e.Run] == "" {
 				order = append(order, e.Run)
 			}
@@ -91,6 +95,23 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 	}
 	slices.SortStableFunc(all, func(x, y *logged) int { return y.At.Compare(x.At) })
 	return all
+}
+
+// add is what a later line of a host says beyond the first.
+func (r *logged) add(host string, e remote.Entry) {
+	r.Skew = max(r.Skew, e.Skew)
+	if r.Content == "" {
+		r.Content = e.Content
+	}
+	before := ""
+	if e.From != r.From {
+		before = "was linked to " + orNone(e.From)
+	}
+	for _, note := range []string{before, e.Note, e.Reason} {
+		if note != "" && !slices.Contains(r.Notes, host+": "+note) {
+			r.Notes = append(r.Notes, host+": "+note)
+		}
+	}
 }
 
 func entries(stage string, look fleet.Look) []remote.Entry {
@@ -107,11 +128,39 @@ func (a *app) printRuns(runs []*logged, hosts int) {
 		_, _ = fmt.Fprintln(a.Out, "nothing was ever linked")
 		return
 	}
+	if a.verbose {
+		for _, r := range runs {
+			a.printRunDetails(r, hosts)
+		}
+		return
+	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(time.DateTime), clean(r.Op), orNone(r.From), orNone(r.To), clean(r.By), resultText(r, hosts))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), orNone(r.From), orNone(r.To), clean(r.By), resultText(r, hosts))
 	}
 	_ = w.Flush()
+}
+
+// printRunDetails is a run with everything the journals say of it.
+func (a *app) printRunDetails(r *logged, hosts int) {
+	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), orNone(r.From), orNone(r.To), resultText(r, hosts))
+	for _, line := range [][2]string{
+		{"by", r.By},
+		{"from", r.Address},
+		{"key", r.Key},
+		{"content", r.Content},
+		{"scope", r.Scope},
+		{"hosts", strings.Join(r.Hosts, ", ")},
+		{"note", strings.Join(r.Notes, "; ")},
+		{"run", r.Run},
+	} {
+		if line[1] != "" {
+			_, _ = fmt.Fprintf(a.Out, "    %-8s %s\n", line[0], clean(line[1]))
+		}
+	}
+	if r.Skew > 0 {
+		_, _ = fmt.Fprintf(a.Out, "    %-8s %.1f ms\n", "skew", r.Skew*1000)
+	}
 }
 
 func resultText(r *logged, hosts int) string {

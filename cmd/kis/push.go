@@ -35,7 +35,7 @@ Examples:
   kis push staging
   kis push production --hosts web1,web2
   kis push staging --sdist dist/projecta-0.4.tar.gz
-  kis push production --no-link       # prepare now, link later: kis push production
+  kis push production --no-link       # prepare now, link later: kis link production …
   kis push production --dry-run`,
 		GroupID:           "change",
 		Args:              arguments("the stage"),
@@ -45,6 +45,7 @@ Examples:
 	cmd.Flags().StringVar(&o.sdist, "sdist", "", "push this source distribution `file` instead of building one")
 	cmd.Flags().BoolVar(&o.noLink, "no-link", false, "stop at the barrier, with everything prepared")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check laptop and hosts for real, print the plan, change nothing")
+	a.lockWaitFlag(cmd)
 	return cmd
 }
 
@@ -100,21 +101,15 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	v.begin(a)
 	report := f.Run(ctx, plan)
-	v.report(report, relativeToHome(log.path))
+	shown := relativeToHome(log.path)
+	if a.stateFolder != "" {
+		shown = "" // it goes with the folder when the demonstration is over
+	}
+	v.report(report, shown)
 	if report.Exit != 0 {
 		return outcome{status: report.Exit}
 	}
 	return nil
-}
-
-// follow notes when the links are being switched.
-func (s *signals) follow(e fleet.Event) {
-	switch {
-	case e.Type == fleet.TypeStep && e.Step == fleet.StepLink && e.State == fleet.Started:
-		s.switching.Store(true)
-	case e.Type == fleet.TypeReport:
-		s.switching.Store(false)
-	}
 }
 
 func relativeToHome(path string) string {

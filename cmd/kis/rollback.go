@@ -28,11 +28,13 @@ Examples:
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "link this `package` instead of the one before")
+	a.lockWaitFlag(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("to", a.completePackage)
 	return cmd
 }
 
 func newLink(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "link <stage> <package>",
 		Short: "Link a package that is installed on every host",
 		Long: `Link links a stage to a package that is installed on all its hosts, as push does after the barrier. It uploads and builds nothing.
@@ -41,11 +43,18 @@ Example:
   kis link staging projecta-0.4`,
 		GroupID:           "change",
 		Args:              arguments("the stage", "the package"),
-		ValidArgsFunction: a.completeStage,
+		ValidArgsFunction: a.completeStageAndPackage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.relink(cmd.Context(), fleet.Relink, args[0], args[1])
 		},
 	}
+	a.lockWaitFlag(cmd)
+	return cmd
+}
+
+// lockWaitFlag is for the commands that take a stage's lock.
+func (a *app) lockWaitFlag(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&a.lockWait, "lock-wait", 0, "how long to wait for another run's lock, such as 10m (default: not at all)")
 }
 
 // relink carries a plan out that installs nothing. target may be empty for a roll-back.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const outputText, outputJSON = "text", "json"
@@ -37,12 +40,14 @@ func newRoot(a *app) *cobra.Command {
 		Long:          rootLong,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version(),
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.inventoryPath, "inventory", "i", "", "the inventory `file` (default: inventory.yaml or .yml, searched upwards; or $KIS_INVENTORY)")
 	flags.StringVarP(&a.hosts, "hosts", "l", "", "narrow the hosts: `pattern` such as web1,web2  web*  web[01:04]  @group  !web9")
+	_ = root.RegisterFlagCompletionFunc("hosts", a.completeHosts)
 	flags.IntVarP(&a.forks, "forks", "f", 0, "hosts that prepare at the same time (default 64)")
 	flags.StringVarP(&a.output, "output", "o", outputText, "output format: text or json (one event per line)")
 	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to every question")
@@ -53,12 +58,15 @@ func newRoot(a *app) *cobra.Command {
 	flags.DurationVar(&a.timeout, "timeout", 0, "longest time for one step on a host (default 15m)")
 	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "longest time for a TCP connection (default 10s, or ConnectTimeout of ssh_config)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
-	root.SetFlagErrorFunc(usageError)
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("kis {{.Version}}\n")
+	root.SetHelpCommand(newHelp())
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "look", Title: "Look, and change nothing:"},
 		&cobra.Group{ID: "other", Title: "Other:"})
-	root.AddCommand(newPush(a), newRollback(a), newLink(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a), newDemo(a), newVersion(a))
+	root.AddCommand(newPush(a), newRollback(a), newLink(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a),
+		newUnlock(a), newDemo(a), newVersion(a))
 	root.SuggestionsMinimumDistance = 2
 	for _, c := range root.Commands() {
 		c.Long += "\n" + exitStatus
@@ -91,6 +99,45 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 		return usageError(cmd, fmt.Errorf("--forks, --timeout and --connect-timeout are not negative"))
 	case cmd.Flags().Changed("hosts") && a.hosts == "":
 		return usageError(cmd, fmt.Errorf("--hosts is empty"))
+	case a.lockWait < 0:
+		return usageError(cmd, fmt.Errorf("--lock-wait is not negative"))
+	}
+	if a.sshConfig != "" {
+		if _, err := os.Stat(a.sshConfig); err != nil {
+			return usageError(cmd, fmt.Errorf("--ssh-config: %w", err))
+		}
 	}
 	return nil
+}
+
+// flagError says what is wrong with a flag's value in words of its own where pflag speaks of its parser.
+func flagError(cmd *cobra.Command, err error) error {
+	if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok && value.GetFlag().Value.Type() == "duration" {
+		err = fmt.Errorf("--%s: %q is not a time; write it with its unit, such as 30s, 15m or 1h", value.GetFlag().Name, value.GetValue())
+	}
+	return usageError(cmd, err)
+}
+
+// newHelp is cobra's help command with an error for what there is no help about.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Show the help of a command",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if about, _, err := cmd.Root().Find(args); err == nil {
+				for _, c := range about.Commands() {
+					names = append(names, c.Name())
+				}
+			}
+			return names, noFiles
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), args)
+			}
+			return about.Help()
+		},
+	}
 }

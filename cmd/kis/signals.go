@@ -9,38 +9,81 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
 )
 
 // signals turns signals into the end of a context. The first asks; the second ends kis at once, unless the links are being switched:
 // a fleet must not be left split because somebody is impatient.
 type signals struct {
-	switching atomic.Bool
-	cancel    context.CancelFunc
-	caught    chan os.Signal
-	owned     sync.WaitGroup
+	phase  atomic.Int32 // one of the phases below
+	cancel context.CancelFunc
+	caught chan os.Signal
+	owned  sync.WaitGroup
+
+	mu   sync.Mutex
+	next chan struct{} // closed at the next signal
 }
+
+// What a run is at, as far as signals go.
+const (
+	preparing int32 = iota
+	switching
+	afterLink
+)
 
 func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &signals{cancel: cancel, caught: make(chan os.Signal, 4)}
+	s := &signals{cancel: cancel, caught: make(chan os.Signal, 4), next: make(chan struct{})}
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE) // `kis push | head` must not change the course of a push
 	s.owned.Go(func() {
 		asked := false
 		for range s.caught {
-			switch {
-			case s.switching.Load():
+			switch phase := s.phase.Load(); {
+			case phase == switching:
 				_, _ = fmt.Fprintln(messages, "kis: the links are being switched: finishing, or taking the switch back, first")
+			case phase == afterLink:
+				_, _ = fmt.Fprintln(messages, "kis: interrupted: ending the after-link commands, which counts as their failure")
 			case asked:
 				exit(130)
 			default:
 				_, _ = fmt.Fprintln(messages, "kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
 			}
 			asked = true
+			s.interrupt()
 			cancel()
 		}
 	})
 	return ctx, s
+}
+
+// interrupt tells everybody who waits for the next signal.
+func (s *signals) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.next)
+	s.next = make(chan struct{})
+}
+
+// interrupts returns a channel that is closed at the next signal.
+func (s *signals) interrupts() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
+}
+
+// follow notes what the run is at.
+func (s *signals) follow(e fleet.Event) {
+	switch {
+	case e.Type == fleet.TypeReport:
+		s.phase.Store(preparing)
+	case e.Type != fleet.TypeStep || e.State != fleet.Started:
+	case e.Step == fleet.StepLink || e.Step == fleet.StepRevert || e.Step == fleet.StepConfirm:
+		s.phase.Store(switching)
+	case e.Step == fleet.StepAfterLink:
+		s.phase.Store(afterLink)
+	}
 }
 
 // stop gives signals their usual meaning back.

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,40 +101,64 @@ func (a *app) status(ctx context.Context, args []string) error {
 	return nil
 }
 
-// verdictText explains a verdict, and how to mend it.
-func verdictText(s fleet.StageLook) (text, hint string) {
+// verdictText explains a verdict.
+func verdictText(s fleet.StageLook) string {
 	switch s.Verdict {
 	case fleet.Uniform:
-		return "the same on all hosts", ""
+		return "the same on all hosts"
 	case fleet.Subset:
-		return "hosts differ, because a run was narrowed by --hosts", "make them the same: kis push " + s.Stage
+		return "hosts differ, because a run was narrowed by --hosts"
 	case fleet.Unconfirmed:
-		return "the same on all hosts, but the last run did not come to its end", "finish it: run the same command again"
+		return "the same on all hosts, but the last run did not come to its end"
 	case fleet.Torn:
-		return "hosts differ, because a run did not come to its end", "forward: kis push " + s.Stage + "; or back: kis rollback " + s.Stage + " --to PACKAGE"
+		return "hosts differ, because a run did not come to its end"
 	case fleet.Drift:
-		return "something is not as kis left it", "put it right: kis push " + s.Stage
+		return "something is not as kis left it"
 	case fleet.Unreachable:
-		return "not known on all hosts", ""
+		return "not known on all hosts"
 	}
-	return string(s.Verdict), ""
+	return string(s.Verdict)
 }
 
 func (a *app) printStage(s fleet.StageLook) {
-	text, hint := verdictText(s)
 	paint := a.painter()
 	color := paint.good
 	if s.Verdict != fleet.Uniform {
 		color = paint.warn
 	}
-	_, _ = fmt.Fprintf(a.Out, "%s: %s\n", paint.strong(s.Stage), color(text))
+	_, _ = fmt.Fprintf(a.Out, "%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, h := range s.Hosts {
 		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(h.Host), linkedText(h), strings.Join(remarks(h), "; "))
 	}
 	_ = w.Flush()
-	if hint != "" {
-		_, _ = fmt.Fprintf(a.Out, "  hint: %s\n", hint)
+	a.printHints(s)
+}
+
+// printHints says what to do: for hosts that have trouble of their own first, then for the stage.
+func (a *app) printHints(s fleet.StageLook) {
+	var hints []block
+	for _, h := range s.Hosts {
+		hint := h.Hint
+		if h.Failure != nil {
+			hint = h.Failure.Hint
+		}
+		at := slices.IndexFunc(hints, func(b block) bool { return b.failure.Hint == hint })
+		switch {
+		case hint == "":
+		case at < 0:
+			hints = append(hints, block{hosts: []string{h.Host}, failure: fleet.Failure{Hint: hint}})
+		default:
+			hints[at].hosts = append(hints[at].hosts, h.Host)
+		}
+	}
+	for _, b := range hints {
+		for line := range strings.Lines(b.failure.Hint) {
+			_, _ = fmt.Fprintf(a.Out, "  hint: %s: %s\n", clean(list(b.hosts, 4)), clean(strings.TrimRight(line, "\n")))
+		}
+	}
+	for _, next := range s.Next {
+		_, _ = fmt.Fprintf(a.Out, "  next: %s\n", clean(next))
 	}
 }
 
@@ -152,13 +176,16 @@ func remarks(h fleet.Standing) []string {
 		return []string{clean(string(h.Failure.Step) + ": " + h.Failure.Message)}
 	}
 	if !h.Since.IsZero() {
-		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(time.DateTime), clean(h.By)))
+		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), clean(h.By)))
+	}
+	if h.Note != "" {
+		out = append(out, clean(h.Note))
 	}
 	if h.Drift != "" {
 		out = append(out, "drift: "+clean(h.Drift))
 	}
 	if e := h.Interrupted; e != nil {
-		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.At.Local().Format(time.DateTime)))
+		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.At.Local().Format(timeFormat)))
 	}
 	if h.Holder != nil {
 		out = append(out, fmt.Sprintf("%s is at work (%s)", clean(h.Holder.Who), clean(h.Holder.What)))

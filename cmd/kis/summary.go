@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 )
@@ -34,20 +33,17 @@ func fold(failures []fleet.Failure) []block {
 
 // summary is the one sentence at the end: what is true now.
 func summary(r fleet.Report) string {
-	hosts := fmt.Sprintf("%d hosts", len(r.Hosts))
-	if len(r.Hosts) == 1 {
-		hosts = "1 host"
-	}
+	hosts := hostCount(len(r.Hosts))
 	took := seconds(r.Seconds)
 	switch r.Outcome {
 	case fleet.Succeeded:
 		return succeeded(r, hosts, took)
 	case fleet.Aborted:
-		return fmt.Sprintf("aborted before link: no stage link was changed (%s of %s ready)", ready(r), hosts)
+		return "aborted before link: no stage link was changed" + ready(r, hosts)
 	case fleet.RolledBack:
-		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before", r.Stage, hosts)
+		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before%s", r.Stage, hosts, unwell(r))
 	case fleet.Split:
-		return fmt.Sprintf("%s is not the same on all hosts, or not known:", r.Stage)
+		return split(r, hosts)
 	case fleet.Locked:
 		return "locked by another run: nothing was changed"
 	case fleet.Interrupted:
@@ -74,14 +70,42 @@ func succeeded(r fleet.Report, hosts, took string) string {
 	return fmt.Sprintf("%s is linked to %s on %s (%s%s)", r.Stage, r.Package, hosts, took, skew)
 }
 
-func ready(r fleet.Report) string {
+// ready counts the hosts that have the package, once any has come so far.
+func ready(r fleet.Report, hosts string) string {
 	n := 0
 	for _, h := range r.Hosts {
 		if h.Ready {
 			n++
 		}
 	}
-	return fmt.Sprint(n)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of %s ready)", n, hosts)
+}
+
+// unwell names the hosts whose service may not run although the link is back.
+func unwell(r fleet.Report) string {
+	var names []string
+	for _, h := range r.Hosts {
+		if h.Unwell {
+			names = append(names, h.Host)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", but after_link failed again on " + list(names, 4) + ": look at the service there"
+}
+
+// split tells a fleet that differs from one that is alike, and not what was asked for.
+func split(r fleet.Report, hosts string) string {
+	for _, h := range r.Hosts {
+		if !h.Known || h.Linked != r.Package {
+			return fmt.Sprintf("%s is not the same on all hosts, or not known:", r.Stage)
+		}
+	}
+	return fmt.Sprintf("%s is linked to %s on %s, but the run did not come to its end; nothing is taken back (on_partial: %s):", r.Stage, r.Package, hosts, r.OnPartial)
 }
 
 // nextCommands are what a person would run next.
@@ -89,7 +113,7 @@ func nextCommands(r fleet.Report) []string {
 	if r.Outcome != fleet.Split {
 		return nil
 	}
-	next := []string{"kis status " + r.Stage, fmt.Sprintf("kis link %s %s    # forward, everywhere", r.Stage, r.Package)}
+	next := []string{"kis status " + r.Stage, fleet.Forward(r.Stage, r.Package)}
 	var before []string
 	for _, h := range r.Hosts {
 		if h.Was != "" && !slices.Contains(before, h.Was) {
@@ -97,7 +121,7 @@ func nextCommands(r fleet.Report) []string {
 		}
 	}
 	if len(before) == 1 {
-		next = append(next, fmt.Sprintf("kis rollback %s --to %s    # back, everywhere", r.Stage, strings.TrimSpace(before[0])))
+		next = append(next, fleet.Back(r.Stage, before[0]))
 	}
 	return next
 }

@@ -27,7 +27,7 @@ func failure(host string, step Step, err error) *Failure {
 		f.State, f.Code, f.Message, f.Hint, f.Tail = Refused, refused.Code, refused.Message, refused.Hint, refused.Tail
 		if refused.Holder != nil {
 			f.Message += holderText(refused.Holder)
-			f.Hint = "wait for it, or look: kis status"
+			f.Hint = "wait for it (--lock-wait 10m does), or look: kis status"
 		}
 		if refused.Ours != "" {
 			f.Message += ": " + refused.Theirs + " there, " + refused.Ours + " here"
@@ -51,11 +51,20 @@ func failure(host string, step Step, err error) *Failure {
 	return f
 }
 
+// holderText is HolderText behind a colon, "" when nothing is known.
 func holderText(h *remote.Holder) string {
 	if h.Who == "" {
 		return ""
 	}
-	text := ": " + h.Who
+	return ": " + HolderText(h)
+}
+
+// HolderText says who holds a lock, with what, since when.
+func HolderText(h *remote.Holder) string {
+	if h.Who == "" {
+		return "somebody"
+	}
+	text := h.Who
 	if h.What != "" {
 		text += ", " + h.What
 	}

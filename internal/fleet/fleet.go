@@ -22,6 +22,7 @@ type Fleet struct {
 	Dir      string           // where relative paths of the inventory start
 	Forks    int              // hosts that prepare at the same time; default 64
 	Timeout  time.Duration    // for each step of a preparation and each command; default 15 min
+	LockWait time.Duration    // how long another run's lock is waited for; zero: not at all
 	Emit     func(Event)      // gets every event, one at a time, in order; must not call back into the fleet
 	Who      string           // user@machine, for locks and journals
 	Now      func() time.Time // default time.Now
@@ -30,6 +31,9 @@ type Fleet struct {
 	// AskKeys asks a person, once, whether these unknown keys are those of these hosts; yes makes them known. Nil: there is nobody, and the
 	// hosts are refused.
 	AskKeys func(ctx context.Context, keys []*sshx.HostKeyError) bool
+	// Interrupts returns a channel that is closed when the person interrupts the next time. It ends after-link commands, which nothing else
+	// does before Timeout; the switch is taken back then. Nil: nobody can.
+	Interrupts func() <-chan struct{}
 
 	patience patience // zero: the ordinary one
 }

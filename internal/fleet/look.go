@@ -60,6 +60,8 @@ type Standing struct {
 	Known       bool           `json:"known"`  // false: the host could not be asked
 	Confirmed   bool           `json:"confirmed"`
 	Drift       string         `json:"drift,omitempty"` // what is there that kis did not do
+	Hint        string         `json:"hint,omitempty"`  // what to do about Drift, where it is for this host alone
+	Note        string         `json:"note,omitempty"`  // what the journal says beside it
 	Since       time.Time      `json:"since,omitzero"`
 	By          string         `json:"by,omitempty"`
 	Op          string         `json:"op,omitempty"`
@@ -68,6 +70,8 @@ type Standing struct {
 	Interrupted *remote.Entry  `json:"interrupted,omitempty"` // the newest run, when it did not come to its end
 	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
 	Failure     *Failure       `json:"failure,omitempty"`
+
+	left string // what kis has linked last, "" for nothing
 }
 
 // StageLook is one stage over its hosts.
@@ -75,6 +79,7 @@ type StageLook struct {
 	Stage   string     `json:"stage"`
 	Verdict Verdict    `json:"verdict"`
 	Hosts   []Standing `json:"hosts"`
+	Next    []string   `json:"next,omitempty"` // commands that mend it, each with a comment behind #
 }
 
 // Verdict is what a stage is, over all its hosts.
@@ -97,6 +102,7 @@ func Judge(stage string, hosts []inventory.Host, looks map[string]Look) StageLoo
 		out.Hosts = append(out.Hosts, standing(stage, looks[h.Name], h.Name))
 	}
 	out.Verdict = verdict(out.Hosts)
+	out.Next = out.remedies(looks)
 	return out
 }
 
@@ -119,16 +125,19 @@ func (s *Standing) read(there remote.StageState) {
 	journal := remote.ParseJournal(there.Lines)
 	switch {
 	case there.Problem != nil:
-		s.Drift = there.Problem.Message
+		s.Drift, s.Hint = there.Problem.Message, there.Problem.Hint
 	case there.Linked != "" && !there.Sealed:
 		s.Drift = there.Linked + " is not a sealed package"
+		s.Hint = "bump the version and push that, or roll back to another package: kis list " + there.Stage
+	case there.Changed != nil:
+		s.Drift, s.Hint = there.Changed.Message, there.Changed.Hint
 	}
 	for _, e := range journal.Entries {
 		switch e.Event {
 		case "linked", "confirmed", "unconfirmed":
-			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.At, e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
+			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.At, e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
 		case "reverted":
-			s.Since, s.By, s.Run, s.Confirmed = e.At, e.By, e.Run, true
+			s.Since, s.By, s.Run, s.Confirmed, s.Note = e.At, e.By, e.Run, true, e.Note
 		}
 	}
 	last, some := journal.Last()
@@ -144,7 +153,9 @@ func (s *Standing) read(there remote.StageState) {
 		}
 		s.Confirmed = false
 	}
-	if want := expected(last); s.Drift == "" && last.Event != "armed" && want != there.Linked {
+	want := expected(last)
+	s.left = want
+	if s.Drift == "" && last.Event != "armed" && want != there.Linked {
 		s.Drift = "linked to " + orNone(there.Linked) + ", but kis linked it to " + orNone(want)
 	}
 }

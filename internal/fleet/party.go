@@ -11,6 +11,7 @@ import (
 // newTransaction makes the parties of the run's members. A host that has been linked and confirmed before takes no part.
 func newTransaction(r *run) *transaction {
 	t := &transaction{stage: r.stage, run: r.name, op: string(r.plan.Op), to: r.pkg, now: r.fleet.now, notice: r.notice, armedAt: r.fleet.now()}
+	t.partial, t.interrupts = r.plan.Stage.OnPartial, r.fleet.Interrupts
 	t.patience = r.fleet.patience
 	if t.patience == (patience{}) {
 		t.patience = ordinaryPatience()
@@ -45,7 +46,7 @@ func (m *member) party() *party {
 	p := &party{name: m.host.Name, from: m.facts.Stage.Linked, agent: m.conn.agent, linked: m.facts.Stage.Linked, known: true}
 	if p.from == m.run.pkg.String() {
 		last, some := remote.ParseJournal(m.facts.Stage.Lines).Last()
-		if m.already = !some || last.Event == "confirmed"; m.already {
+		if m.already = some && last.Event == "confirmed" && last.To == p.from; m.already {
 			return nil
 		}
 		p.here = true
@@ -59,8 +60,9 @@ func (m *member) party() *party {
 		if !m.step(s, work) {
 			return m.last()
 		}
-		if s == StepResolve && p.at == isNew {
-			m.forgive(StepLink) // the answer was lost, the switch was not
+		if (s == StepResolve || s == StepLink) && p.at == isNew { // the answer was lost, the switch was not; or it has happened now
+			m.forgive(StepLink)
+			m.forgive(StepResolve)
 		}
 		return nil
 	}

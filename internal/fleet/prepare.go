@@ -22,7 +22,10 @@ func (r *run) check(ctx context.Context, m *member) bool {
 	return m.step(StepCheck, func() error {
 		ctx, cancel := m.within(ctx, quickly)
 		defer cancel()
-		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push, Build: r.plan.Op == Check}
+		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push}
+		if r.plan.Op == Check { // of what is not known yet: the least that any package takes
+			request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
+		}
 		if a := r.plan.Archive; a != nil {
 			request.Build = true
 			request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
@@ -34,6 +37,9 @@ func (r *run) check(ctx context.Context, m *member) bool {
 		}
 		if err := problems(m.facts.Problems); err != nil {
 			return err
+		}
+		if changed := m.facts.Stage.Changed; changed != nil {
+			r.notice(m.host.Name, fmt.Sprintf("%s is linked to it, and %s", r.stage, changed.Message))
 		}
 		return m.judge()
 	})
@@ -65,8 +71,13 @@ func problems(found []remote.Problem) error {
 // judge compares what is on the host with what the plan wants to put there.
 func (m *member) judge() error {
 	there := m.facts.Package
-	if holder := m.facts.Stage.Holder; holder != nil && m.run.plan.DryRun {
+	if holder := m.facts.Stage.Holder; holder != nil && m.run.plan.DryRun && m.run.plan.Op != Check {
 		return refuse("locked", m.run.stage.String()+" is locked by another run"+holderText(holder), "")
+	}
+	if m.run.plan.Op == Check {
+		if holder := m.facts.Stage.Holder; holder != nil {
+			m.run.notice(m.host.Name, fmt.Sprintf("%s is locked by another run now%s", m.run.stage, holderText(holder)))
+		}
 	}
 	if m.run.plan.Op != Push {
 		return nil
@@ -89,26 +100,6 @@ func (m *member) judge() error {
 		}
 	}
 	return nil
-}
-
-func (r *run) lock(ctx context.Context, m *member) bool {
-	return m.step(StepLock, func() error {
-		ctx, cancel := m.within(ctx, quickly)
-		defer cancel()
-		var err error
-		what := fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)
-		m.locked, err = m.conn.agent.Lock(ctx, r.stage, r.name, remote.Holder{Who: r.fleet.Who, What: what})
-		if err != nil {
-			return err
-		}
-		if len(m.locked.Fenced) > 0 {
-			r.notice(m.host.Name, "an earlier run had died just before its switch; what it had armed was taken away")
-		}
-		if m.locked.Linked != m.facts.Stage.Linked {
-			return refuse("changed-meanwhile", fmt.Sprintf("%s was linked to %s a moment ago and is linked to %s now", r.stage, orNone(m.facts.Stage.Linked), orNone(m.locked.Linked)), "")
-		}
-		return nil
-	})
 }
 
 // install makes the package on one host, or looks at it once more where it is there already.

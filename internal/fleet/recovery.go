@@ -42,16 +42,57 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 	if err != nil {
 		return err
 	}
-	p.agent, p.linked, p.known = agent, fenced.Linked, true
+	p.agent, p.linked, p.known, p.unlocked = agent, fenced.Linked, true, true
 	if fenced.Linked != t.to.String() {
 		p.at = isOld
 		return nil
 	}
 	p.at = isNew
-	if err := p.again(ctx); err != nil {
+	if err := p.lockAgain(ctx); err != nil {
 		return err
 	}
 	return agent.Resume(ctx, t.link(p))
+}
+
+func (p *party) lockAgain(ctx context.Context) error {
+	err := p.again(ctx)
+	p.unlocked = err != nil
+	return err
+}
+
+// forward tries to finish the switch where it has not happened: the package is ready there, so that it takes a moment.
+func (t *transaction) forward(ctx context.Context) {
+	for attempt := 0; attempt < attempts && t.count(isNew) < len(t.parties); attempt++ {
+		if wait(ctx, t.patience.pause) != nil {
+			return
+		}
+		each(len(t.parties), 0, func(i int) {
+			if p := t.parties[i]; p.at == isOld {
+				_ = p.step(StepLink, func() error {
+					bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("no answer within %v", t.patience.find))
+					defer cancel()
+					return t.linkAgain(bounded, p)
+				})
+			}
+		})
+		t.resolve(ctx)
+	}
+}
+
+// linkAgain arms and commits once more on a host that is known not to have switched.
+func (t *transaction) linkAgain(ctx context.Context, p *party) error {
+	if p.unlocked {
+		if err := p.lockAgain(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.agent.Arm(ctx, t.link(p), t.patience.armed); err != nil {
+		if isLost(err) {
+			p.at, p.known = isUnknown, false // as after a commit: the next look finds out, and finds a way to the host
+		}
+		return err
+	}
+	return t.commit(ctx, p)
 }
 
 // back takes the switch back wherever it has happened, and reads every link once more before it claims anything.
@@ -93,8 +134,11 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 	if err != nil {
 		return // nothing was linked before: there is nothing to restart
 	}
-	if t.runAfter(ctx, p, before) != nil {
-		t.notice(p.name, "the link is back, but the after-link command failed: look at the service")
+	if t.runAfter(ctx, p, before, t.nextInterrupt()) != nil {
+		p.unwell = true
+		bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+		defer cancel()
+		_ = p.agent.Unwell(bounded, t.run) // so that a look tells of it; what is linked does not depend on it
 	}
 }
 

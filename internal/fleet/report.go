@@ -1,5 +1,7 @@
 package fleet
 
+import "github.com/keep-it-simple/kis/inventory"
+
 // Outcome is how a run ended. Each promises something about every targeted host.
 type Outcome string
 
@@ -34,20 +36,22 @@ func (o Outcome) Exit() int {
 
 // Report is what is true at the end of a run.
 type Report struct {
-	Outcome  Outcome      `json:"outcome"`
-	Exit     int          `json:"exit"` // exit status of kis
-	Op       Op           `json:"op"`
-	Stage    string       `json:"stage"`
-	Package  string       `json:"package,omitempty"`
-	Run      string       `json:"run"`
-	NoLink   bool         `json:"no_link,omitempty"`
-	DryRun   bool         `json:"dry_run,omitempty"`
-	Already  bool         `json:"already,omitempty"` // every host was linked and confirmed before: nothing was done
-	Hosts    []HostReport `json:"hosts"`
-	Failures []Failure    `json:"failures,omitempty"`
-	Seconds  float64      `json:"seconds"`
-	Phases   []Phase      `json:"phases,omitempty"`
-	Skew     *Skew        `json:"skew,omitempty"` // of the switch
+	Outcome Outcome      `json:"outcome"`
+	Exit    int          `json:"exit"` // exit status of kis
+	Op      Op           `json:"op"`
+	Stage   string       `json:"stage"`
+	Package string       `json:"package,omitempty"`
+	Run     string       `json:"run"`
+	NoLink  bool         `json:"no_link,omitempty"`
+	DryRun  bool         `json:"dry_run,omitempty"`
+	Already bool         `json:"already,omitempty"` // every host was linked and confirmed before: nothing was done
+	Hosts   []HostReport `json:"hosts"`
+	// OnPartial is what the inventory wants when a switch did not happen everywhere; empty before the barrier.
+	OnPartial inventory.OnPartial `json:"on_partial,omitempty"`
+	Failures  []Failure           `json:"failures,omitempty"`
+	Seconds   float64             `json:"seconds"`
+	Phases    []Phase             `json:"phases,omitempty"`
+	Skew      *Skew               `json:"skew,omitempty"` // of the switch
 }
 
 // Phase is how long a part of the run took.
@@ -68,6 +72,7 @@ type HostReport struct {
 	Was     string  `json:"was,omitempty"`    // text of the stage's link when the run began
 	Linked  string  `json:"linked,omitempty"` // text of the link now, as the host said last; "" for none
 	Known   bool    `json:"known"`            // false: nobody knows what is linked; Linked means nothing
+	Unwell  bool    `json:"unwell,omitempty"` // the link is back, but the after-link commands failed after it
 	Ready   bool    `json:"ready,omitempty"`  // the package is sealed and verified on this host
 	Plan    string  `json:"plan,omitempty"`   // dry run: what would be done
 	Seconds float64 `json:"seconds"`          // spent in steps

@@ -22,6 +22,7 @@ type run struct {
 	begun   time.Time
 	phases  []Phase
 	tx      *transaction // nil before the barrier
+	waited  bool         // for another run's lock
 
 	mu  sync.Mutex // orders events
 	seq int
@@ -102,7 +103,7 @@ func (r *run) carryOut(ctx context.Context) Report {
 		r.phase(ctx, "check", r.check) &&
 		r.apart() &&
 		r.chooseTarget() &&
-		(r.plan.DryRun || r.phase(ctx, "lock", r.lock) && r.phase(ctx, "install", r.install)) &&
+		(r.plan.DryRun || r.lockAll(ctx) && r.lookAgain(ctx) && r.phase(ctx, "install", r.install)) &&
 		r.alike()
 	// The barrier. Above it nothing that a visitor could see has changed on any host.
 	r.emitBarrier(ready)
@@ -196,6 +197,7 @@ func (r *run) apart() bool {
 			if other != nil && other != m {
 				message := fmt.Sprintf("%s and %s are the same package repository (%s on %s)", other.host.Name, m.host.Name, m.facts.Root, m.conn.agent.Host().Hostname)
 				m.fail(StepCheck, refuse("same-repository", message, "take one of them out of the stage, or give each a root: of its own"))
+				break
 			}
 			seen[id] = m
 		}

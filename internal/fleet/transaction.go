@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -18,10 +19,11 @@ type patience struct {
 	call  time.Duration // the roll call
 	link  time.Duration
 	find  time.Duration // to reach a host again whose answer was lost
+	pause time.Duration // between two attempts to finish the switch on a host
 }
 
 func ordinaryPatience() patience {
-	return patience{armed: 30 * time.Second, arm: 15 * time.Second, call: 2 * time.Second, link: 10 * time.Second, find: 30 * time.Second}
+	return patience{armed: 30 * time.Second, arm: 15 * time.Second, call: 2 * time.Second, link: 10 * time.Second, find: 30 * time.Second, pause: retryEvery}
 }
 
 // callsPer is the number of pings per host: the shortest tells the clocks' difference best.
@@ -38,6 +40,8 @@ type linker interface {
 	Confirm(ctx context.Context, run string, note map[string]any) error
 	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
 	Command(ctx context.Context, c remote.Commands, output func(string)) error
+	Cancel(ctx context.Context) error
+	Unwell(ctx context.Context, run string) error
 }
 
 var _ linker = (*remote.Agent)(nil)
@@ -61,12 +65,14 @@ type party struct {
 	again  func(ctx context.Context) error           // takes the stage's lock again in the new conversation
 	after  func(p remote.Package) remote.Commands    // the after-link commands
 	step   func(s Step, work func() error) error     // tells the stream, remembers the failure
-	output func(line string)                         // gets the after-link commands\' output
+	output func(line string)                         // gets the output of the after-link commands
 
 	here     bool // linked to the target before this run, and only to be confirmed
 	at       position
 	linked   string // text of the link as last read
 	known    bool
+	unlocked bool // the conversation is a new one, and does not hold the stage's lock yet
+	unwell   bool // after the way back the after-link commands failed
 	switched remote.Switched
 	clock    remote.Clock
 }
@@ -83,6 +89,9 @@ type transaction struct {
 	notice   func(host, message string)
 	phase    func(name string, took time.Duration)
 	patience patience
+	partial  inventory.OnPartial
+	// interrupts returns a channel that is closed when a person interrupts the next time; nil: nobody can.
+	interrupts func() <-chan struct{}
 
 	armedAt time.Time
 	skew    *Skew
@@ -101,13 +110,27 @@ func (t *transaction) carryOut(ctx context.Context) Outcome {
 	t.all(hold, StepLink, "link", t.patience.link, t.commit)
 	t.measure()
 	t.resolve(hold)
-	if t.count(isNew) < len(t.parties) || !t.after(hold) {
-		return t.back(hold)
+	if t.partial == inventory.PartialForward {
+		t.forward(hold)
 	}
-	if !t.confirm(hold) {
+	everywhere := t.count(isNew) == len(t.parties)
+	switch {
+	case t.partial == inventory.PartialStop && !everywhere:
+		return Split // as it is at this moment, after-link commands included: that is what was asked for
+	case t.partial == inventory.PartialForward:
+		if t.after(hold) && t.confirm(hold) && everywhere {
+			return Succeeded
+		}
+		return Split
+	case everywhere && t.after(hold):
+		if t.confirm(hold) {
+			return Succeeded
+		}
+		return Split
+	case t.partial == inventory.PartialStop:
 		return Split
 	}
-	return Succeeded
+	return t.back(hold)
 }
 
 // all does one thing for every party at once and waits for all. It reports whether each did it.
@@ -194,7 +217,7 @@ func (t *transaction) commit(ctx context.Context, p *party) error {
 	case errors.As(err, &refused):
 		p.at = isOld
 	default:
-		p.at = isUnknown
+		p.at, p.known = isUnknown, false
 	}
 	return err
 }
@@ -209,30 +232,16 @@ func (t *transaction) count(at position) int {
 	return n
 }
 
-// after runs the after-link commands on all hosts.
-func (t *transaction) after(ctx context.Context) bool {
-	begin := t.now()
-	errs := make([]error, len(t.parties))
-	each(len(t.parties), 0, func(i int) { errs[i] = t.runAfter(ctx, t.parties[i], t.to) })
-	t.phase("after_link", t.now().Sub(begin))
-	return errors.Join(errs...) == nil
-}
-
-func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Package) error {
-	commands := p.after(linked)
-	if len(commands.Commands) == 0 || linked.IsZero() {
-		return nil
-	}
-	return p.step(StepAfterLink, func() error { return p.agent.Command(ctx, commands, p.output) })
-}
-
-// confirm has every host compare its link once more and write down that the run is complete.
+// confirm has every host that has switched compare its link once more and write down that the run is complete.
 func (t *transaction) confirm(ctx context.Context) bool {
 	note := map[string]any{}
 	if t.skew != nil {
 		note["skew"] = t.skew.Seconds
 	}
 	return t.all(ctx, StepConfirm, "confirm", t.patience.find, func(ctx context.Context, p *party) error {
+		if p.at != isNew {
+			return nil
+		}
 		err := t.insist(ctx, p, func() error { return p.agent.Confirm(ctx, t.run, note) })
 		p.known = err == nil
 		if p.known {
@@ -267,11 +276,11 @@ func (t *transaction) measure() {
 }
 
 func (t *transaction) addTo(r *Report) {
-	r.Skew = t.skew
+	r.Skew, r.OnPartial = t.skew, t.partial
 	for i, p := range t.parties {
 		for j := range r.Hosts {
 			if r.Hosts[j].Host == p.name {
-				r.Hosts[j].Linked, r.Hosts[j].Known = t.parties[i].linked, t.parties[i].known
+				r.Hosts[j].Linked, r.Hosts[j].Known, r.Hosts[j].Unwell = t.parties[i].linked, t.parties[i].known, t.parties[i].unwell
 			}
 		}
 	}

@@ -108,12 +108,14 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 	if err != nil {
 		return nil, b.failed(err)
 	}
-	if b.temp, err = os.MkdirTemp("", "kis-sdist-"); err != nil { // mode 0700
+	release, err := b.makeTemporary(ctx)
+	if err != nil {
 		return nil, b.failed(err)
 	}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(b.temp) // the error at hand matters more
+			release()
 		}
 	}()
 	for _, name := range []string{"out", "work", "tmp"} {
@@ -144,7 +146,7 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.temp = b.temp
+	a.temp, a.release = b.temp, release
 	return a, nil
 }
 

@@ -63,7 +63,7 @@ func (b *builder) probe(ctx context.Context, python string) (interpreter, error)
 		args: []string{python, "-c", probeScript},
 		name: python,
 		dir:  b.dir,
-		hint: "install python3, or name another interpreter",
+		hint: "install python3, or put another one first on the PATH",
 	})
 	if err != nil {
 		return interpreter{}, err
@@ -78,7 +78,7 @@ func (b *builder) probe(ctx context.Context, python string) (interpreter, error)
 	}
 	if !found.Supported {
 		return interpreter{}, &BuildError{
-			Command: python, Hint: "name another interpreter",
+			Command: python, Hint: "put a newer python3 first on the PATH",
 			Err: errors.New("is Python " + found.Version + ", kis needs 3.8 or newer"),
 		}
 	}

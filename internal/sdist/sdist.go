@@ -59,8 +59,9 @@ type Archive struct {
 	// this machine, for instance that it seems to contain a private key.
 	Warnings []string
 
-	file *os.File
-	temp string // folder that Close removes; empty unless Build made it
+	file    *os.File
+	temp    string // folder that Close removes; empty unless Build made it
+	release func() // of temp's lock
 }
 
 // Open reads the archive once from beginning to end, validates every member
@@ -117,7 +118,9 @@ func (a *Archive) Close() error {
 	if a.temp == "" {
 		return err
 	}
-	return errors.Join(err, os.RemoveAll(a.temp))
+	err = errors.Join(err, os.RemoveAll(a.temp))
+	a.release()
+	return err
 }
 
 // InvalidError says why an archive is not accepted. No host was contacted.

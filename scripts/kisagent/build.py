@@ -2,6 +2,7 @@
 
 Each function that takes long is a generator: it yields the child it waits for and returns what the controller is told.
 """
+import errno
 import hashlib
 import os
 import stat
@@ -10,7 +11,7 @@ import time
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import seal
+from kisagent import leftovers, seal
 from kisagent.locks import Lock
 from kisagent.store import DIGEST, checked, remove_file, remove_tree, sha256_file, sync_file_system, why, write_durably
 from kisagent.wire import Refused
@@ -184,9 +185,8 @@ class Build:
         else:
             hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % self.top
             raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % self.name, hint)
-        for name in sorted(os.listdir(self.repository.root)):
-            path = os.path.join(self.repository.root, name)
-            if os.path.islink(path) and os.path.basename(os.readlink(path).rstrip("/")) == self.name:
+        for name, target in leftovers.links(self.repository):
+            if target == self.name:
                 message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (self.name, name)
                 raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
 
@@ -232,8 +232,11 @@ class Build:
         if not trouble and child.records.get("finished") != step:
             trouble = "ended before its last line"
         if trouble:
-            message = child.records.get("failed") or trouble
-            raise Refused("step-failed", message, child.records.get("hint", ""), tail=list(child.tail), output=child.bytes)
+            message, hint = child.records.get("failed") or trouble, child.records.get("hint", "")
+            # By now pip has removed what filled the disk, so only its words tell.
+            if any(os.strerror(code) in line for line in child.tail for code in (errno.ENOSPC, errno.EDQUOT)):
+                message, hint = "disk full: %s" % message, "see: df -h %s; df -i %s" % ((self.repository.root,) * 2)
+            raise Refused("step-failed", message, hint, tail=list(child.tail), output=child.bytes)
 
     def pip(self):
         work = yield self.fork(lambda: unpack_pip(self.repository, self.agent.run_folder.path))

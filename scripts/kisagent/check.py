@@ -5,7 +5,7 @@ import shutil
 import stat
 import sys
 
-from kisagent import link, locks
+from kisagent import leftovers, link, locks, seal
 from kisagent.build import pip_wheel
 from kisagent.journal import Journal, boot_id
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name
@@ -98,7 +98,7 @@ def check(repository, args):
     if args.get("build"):
         found += tool_problems()
         if usable:
-            found += space_problems(facts["space"], args, repository.root)
+            found += space_problems(repository, facts["space"], args)
     if args.get("stage") and usable:
         try:
             facts["stage"] = stage_state(repository, args["stage"])
@@ -124,8 +124,14 @@ def packages(repository):
     return found
 
 
-def space_problems(free, args, root):
-    found = []
+def space_problems(repository, free, args):
+    root, found = repository.root, []
+    if args.get("package") and repository.package_state(args["package"]) == "sealed":
+        return found  # nothing will be built
+    if free["bytes"] < args["need_bytes"] or 0 <= free["inodes"] < args["need_inodes"]:
+        # Only now, because it takes a walk: what a killed build left goes before the next one begins.
+        ours = leftovers.occupied(repository)
+        free = {"bytes": free["bytes"] + ours["bytes"], "inodes": free["inodes"] + ours["inodes"] if free["inodes"] >= 0 else -1}
     if free["bytes"] < args["need_bytes"]:
         message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (args["need_bytes"] >> 20) + 1)
         found.append(problem("no-space", message, "see: df -h %s; du -sh %s/*" % (root, root)))
@@ -148,6 +154,8 @@ def stage_state(repository, stage):
         state["managed"] = bool(PACKAGE.match(linked))
         state["sealed"] = bool(state["managed"] and repository.receipt(linked))
         state["dangling"] = not os.path.exists(repository.stage(stage))
+        if state["sealed"]:
+            state["changed"] = changed(repository, linked)
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
@@ -155,6 +163,15 @@ def stage_state(repository, stage):
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.leftovers(repository, stage)
     return state
+
+
+def changed(repository, package):
+    """What is wrong with a sealed package, or None when it is as it was sealed."""
+    try:
+        seal.check(repository, package)
+    except Refused as refused:
+        return refused.record()
+    return None
 
 
 def journal_lines(repository, stage):

@@ -84,6 +84,9 @@ class Transaction:
         self.old = args["expected"]
         self.deadline = 0.0
         self.note = {"run": self.run, "op": args["operation"], "from": self.old, "to": self.new}
+        client = os.environ.get("SSH_CONNECTION", "").split()
+        if client:
+            self.note["address"] = client[0]
         self.note.update(args.get("note") or {})
         self.journal = Journal(repository, self.stage)
 
@@ -209,6 +212,11 @@ class Transaction:
         self.state = ENDED
         self.remember("reverted", durable=record["durable"])
         return record
+
+    def unwell(self):
+        if self.state != ENDED:
+            raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % self.stage)
+        self.remember("reverted", note="after_link failed after the way back")
 
     def confirm(self, note):
         if self.state != LINKED:

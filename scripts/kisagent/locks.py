@@ -3,6 +3,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import time
 
 from kisagent.store import remove_tree
@@ -84,6 +85,44 @@ def holder(path):
         return None if taken else owner
     finally:
         os.close(fd)
+
+
+GENTLY = 10.0  # seconds an agent has to give up by itself before it is killed
+
+
+def end_holder(path):
+    """End the process that holds the lock at path, and say who it was; None when the lock is free."""
+    owner, begun, killed = holder(path), time.monotonic(), False
+    if owner is None:
+        return {"holder": None}
+    while holder(path) is not None:
+        # The file says who wrote it, the kernel says who holds it. Only who is both is ended: the number may be somebody else's by now.
+        pids = holding(path)
+        if owner.get("pid") not in pids:
+            raise Refused("odd-holder", "the lock is held by process %s, and was taken by another" % (sorted(pids) or "unknown"), "see on the host: cat %s" % path)
+        late = time.monotonic() - begun > GENTLY
+        if late and killed:
+            raise Refused("still-locked", "process %d does not end" % owner["pid"])
+        try:
+            os.kill(owner["pid"], signal.SIGKILL if late else signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        killed = late
+        time.sleep(5 * PAUSE)
+    return {"holder": owner}
+
+
+def holding(path):
+    """Processes that hold a flock(2) on a file with this inode number, by /proc/locks (proc_locks(5)). The device is not compared: some file
+    systems (btrfs, overlay) name another there than stat(2)."""
+    inode = ":%d" % os.stat(path).st_ino
+    found = set()
+    with open("/proc/locks") as f:
+        for line in f:
+            fields = line.split()
+            if len(fields) >= 6 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5].endswith(inode):
+                found.add(int(fields[4]))
+    return found
 
 
 class RunFolder:

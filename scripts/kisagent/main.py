@@ -6,7 +6,7 @@ import sys
 import time
 import types
 
-from kisagent import build, check, link, surroundings
+from kisagent import build, check, leftovers, link, locks, surroundings
 from kisagent.child import MARK, Work, fork, spawn
 from kisagent.locks import Lock, RunFolder, holder
 from kisagent.store import RUN, STAGE, Repository, checked, why
@@ -93,7 +93,23 @@ class Agent:
             raise
         self.stage_lock = lock
         build.Uploads(self.repository).sweep()
+        leftovers.remove(self.repository)
         return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked}
+
+    def do_unlock(self, args):
+        """Give the stage's lock back, to take it again later: while a run waits for one host it must not keep the others."""
+        if self.task is not None or self.build is not None or self.transaction is not None:
+            raise Refused("busy", "this run is at work")
+        if self.run_folder:
+            self.run_folder.remove()
+        if self.stage_lock:
+            self.stage_lock.release()
+        self.run_folder = self.stage_lock = None
+        return {}
+
+    def do_break(self, args):
+        """End the agent of another run that holds the stage's lock. It gives up by itself, as when its connection ends."""
+        return (yield from self.work(lambda: locks.end_holder(self.repository.path("locks", checked(STAGE, args["stage"], "stage")))))
 
     def do_have(self, args):
         found = yield from self.work(lambda: build.Uploads(self.repository).have(args["digests"]))
@@ -162,6 +178,11 @@ class Agent:
     def do_abort(self, args):
         if self.transaction:
             self.transaction.abort("aborted")
+        return {}
+
+    def do_unwell(self, args):
+        """After the way back the after-link commands failed: a look at this stage shall tell."""
+        self.committed(args).unwell()
         return {}
 
     def committed(self, args):

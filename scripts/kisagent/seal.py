@@ -154,5 +154,5 @@ def check(repository, name, quick=False):
         raise Refused("unreadable-package", why(err, top))
     if not same:
         message = "%s is not as it was sealed: somebody has changed files in %s" % (name, top)
-        raise Refused("changed-package", message, "bump the version and push again")
+        raise Refused("changed-package", message, "packages are never changed: bump the version and push that, or roll back to another package")
     return receipt

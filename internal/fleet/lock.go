@@ -1,0 +1,134 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// lockAll takes the stage's lock on every host, or on none. Where another run has it, it is tried again for as long as LockWait allows;
+// meanwhile no lock is held, so that two runs that wait cannot keep each other.
+func (r *run) lockAll(ctx context.Context) bool {
+	until := r.fleet.now().Add(r.fleet.LockWait)
+	for ; ; r.waited = true {
+		errs := make([]error, len(r.members))
+		each(len(r.members), r.fleet.forks(), func(i int) { errs[i] = r.members[i].lock(ctx) })
+		holder := lockedBy(errs)
+		if holder == nil || !r.fleet.now().Before(until) || ctx.Err() != nil {
+			return r.phase(ctx, "lock", func(_ context.Context, m *member) bool {
+				return m.step(StepLock, func() error { return errs[slices.Index(r.members, m)] })
+			})
+		}
+		if !r.waited {
+			r.notice("", fmt.Sprintf("waiting up to %v for the lock%s", r.fleet.LockWait, holderText(holder)))
+		}
+		each(len(r.members), r.fleet.forks(), func(i int) {
+			if errs[i] == nil {
+				_ = r.members[i].conn.agent.Unlock(ctx) // when it is not given back the next attempt says so
+			}
+		})
+		// Not in step with another run that waits.
+		_ = wait(ctx, retryEvery+rand.N(retryEvery)) //nolint:gosec // no secret
+	}
+}
+
+// lookAgain checks once more what another run may have changed while its lock was waited for.
+func (r *run) lookAgain(ctx context.Context) bool {
+	if !r.waited {
+		return true
+	}
+	if r.plan.Op != Push {
+		r.pkg = r.plan.Target
+	}
+	return r.phase(ctx, "check", r.check) && r.chooseTarget()
+}
+
+// lockedBy is the holder of a lock that somebody else has, nil when something else is wrong or nothing is.
+func lockedBy(errs []error) *remote.Holder {
+	var holder *remote.Holder
+	for _, err := range errs {
+		var refused *remote.Refused
+		switch {
+		case err == nil:
+		case errors.As(err, &refused) && refused.Code == "locked":
+			holder = refused.Holder
+			if holder == nil {
+				holder = &remote.Holder{}
+			}
+		default:
+			return nil
+		}
+	}
+	return holder
+}
+
+// lock takes the lock on one host.
+func (m *member) lock(ctx context.Context) error {
+	r := m.run
+	ctx, cancel := m.within(ctx, quickly)
+	defer cancel()
+	var err error
+	what := fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)
+	m.locked, err = m.conn.agent.Lock(ctx, r.stage, r.name, remote.Holder{Who: r.fleet.Who, What: what})
+	if err != nil {
+		return err
+	}
+	if len(m.locked.Fenced) > 0 {
+		r.notice(m.host.Name, "an earlier run had died just before its switch; what it had armed was taken away")
+	}
+	if !r.waited && m.locked.Linked != m.facts.Stage.Linked {
+		return refuse("changed-meanwhile", fmt.Sprintf("%s was linked to %s a moment ago and is linked to %s now", r.stage, orNone(m.facts.Stage.Linked), orNone(m.locked.Linked)),
+			"somebody else was at work; look, and run it again: kis status "+r.stage.String())
+	}
+	return nil
+}
+
+// Unlocked is what Unlock did on one host.
+type Unlocked struct {
+	Host    string         `json:"host"`
+	Holder  *remote.Holder `json:"holder,omitempty"` // who held the lock; nil: nobody
+	Ended   bool           `json:"ended"`            // the holder was ended
+	Failure *Failure       `json:"failure,omitempty"`
+}
+
+// Unlock ends the runs that hold the stage's lock, on all hosts at the same time, if force; otherwise it only says who they are. A run that
+// is ended gives up as when its connection is lost: what it has armed is taken away, what it has linked stays.
+func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host, force bool) []Unlocked {
+	out := make([]Unlocked, len(hosts))
+	each(len(hosts), f.forks(), func(i int) { out[i] = f.unlock(ctx, stage, hosts[i], force) })
+	return out
+}
+
+func (f *Fleet) unlock(ctx context.Context, stage string, h inventory.Host, force bool) Unlocked {
+	out := Unlocked{Host: h.Name}
+	name, err := remote.ParseStage(stage)
+	if err != nil {
+		out.Failure = failure(h.Name, StepLock, err)
+		return out
+	}
+	conn, err := f.converse(ctx, h)
+	if err != nil {
+		out.Failure = failure(h.Name, StepConnect, err)
+		return out
+	}
+	defer conn.close()
+	bounded, cancel := context.WithTimeout(ctx, quickly)
+	defer cancel()
+	if force {
+		out.Holder, err = conn.agent.Break(bounded, name)
+		out.Ended = err == nil && out.Holder != nil
+	} else {
+		var facts remote.Facts
+		facts, err = conn.agent.Check(bounded, remote.CheckRequest{Stage: name})
+		out.Holder = facts.Stage.Holder
+	}
+	if err != nil {
+		out.Failure = failure(h.Name, StepLock, err)
+	}
+	return out
+}

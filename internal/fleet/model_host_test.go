@@ -1,0 +1,283 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// simHost is a host as link.py makes it, without files: one stage, one prepared link, one lock.
+type simHost struct {
+	name  string
+	tape  []byte
+	at    int
+	link  string
+	from  string // what the run has found linked
+	armed bool   // the prepared link lies there
+
+	epoch     int // of the newest conversation; calls of older ones are lost
+	holder    int // epoch of the agent that holds the lock; 0 is nobody
+	state     string
+	inFlight  bool // a commit is still on its way to the old agent
+	down      bool
+	world     *simWorld
+	foreigner bool // somebody replaced the link by hand
+	losses    int
+	excused   bool // something happened after which no run could put this host right
+}
+
+// simWorld is what all hosts of a schedule share: the person, who may interrupt, and the machine that runs the controller.
+type simWorld struct {
+	cancel context.CancelFunc
+	dead   bool // the controller was killed: nothing it does reaches a host any more
+}
+
+// simAgent is one conversation with a simHost.
+type simAgent struct {
+	h     *simHost
+	epoch int
+	dead  bool
+}
+
+var _ linker = (*simAgent)(nil)
+
+var errSim = &remote.Lost{Cause: errors.New("simulated")}
+
+// next is the next decision, from 0 to n-1.
+func (h *simHost) next(n int) int {
+	if h.at >= len(h.tape) {
+		return 0
+	}
+	h.at++
+	return int(h.tape[h.at-1]) % n
+}
+
+// deliver lets a commit arrive that was on its way: the old agent obeys if it still can.
+func (h *simHost) deliver() {
+	if !h.inFlight {
+		return
+	}
+	h.inFlight = false
+	if h.state == "armed" && h.armed && h.link == h.from {
+		h.link, h.armed, h.state = "new-1", false, "linked"
+	}
+}
+
+// meddle is somebody who replaces the link by hand.
+func (h *simHost) meddle() { h.link, h.foreigner, h.excused = "foreign", true, true }
+
+// die ends the agent: an armed link goes when it sees the end of its input, stays when it is killed.
+func (h *simHost) die(killed bool) {
+	if !killed && h.state == "armed" {
+		h.armed = false
+	}
+	h.state, h.holder = "dead", 0
+}
+
+// request decides whether a request arrives: lost, lost with the agent's death, or cut with the agent alive on a dead connection.
+func (a *simAgent) request() bool {
+	if a.dead || a.h.down || a.epoch != a.h.epoch || a.h.world.dead {
+		return false
+	}
+	switch a.h.next(24) {
+	case 1:
+		a.h.die(false)
+		return a.lose() == nil
+	case 2:
+		a.h.die(true)
+		return a.lose() == nil
+	case 3: // the agent lives on, and holds the lock until its lease ends
+		return a.lose() == nil
+	case 4:
+		a.h.down, a.h.excused = true, true
+		return a.lose() == nil
+	case 5:
+		a.h.world.cancel()
+	case 6:
+		a.h.world.dead = true
+		return false
+	}
+	return true
+}
+
+// answer decides whether the answer to something that has been done arrives.
+func (a *simAgent) answer(err error) error {
+	if a.h.world.dead {
+		return errSim
+	}
+	switch a.h.next(24) {
+	case 4:
+		a.h.world.dead = true
+		return errSim
+	case 1:
+		a.h.die(a.h.next(2) == 1)
+		return a.lose()
+	case 2:
+		return a.lose()
+	case 3:
+		a.h.down, a.h.excused = true, true
+		return a.lose()
+	}
+	return err
+}
+
+// lose is a lost request or answer. A host that loses one after the other is as good as down.
+func (a *simAgent) lose() error {
+	a.dead = true
+	if a.h.losses++; a.h.losses >= attempts {
+		a.h.excused = true
+	}
+	return errSim
+}
+
+func refused(code string) error { return &remote.Refused{Code: code, Message: code} }
+
+func (a *simAgent) Arm(_ context.Context, l remote.Link, _ time.Duration) error {
+	if !a.request() {
+		return errSim
+	}
+	if a.h.link != l.From {
+		return a.answer(refused("changed-meanwhile"))
+	}
+	a.h.from = l.From
+	if a.h.next(24) == 1 {
+		return a.answer(refused("cannot-arm"))
+	}
+	a.h.armed, a.h.state = true, "armed"
+	return a.answer(nil)
+}
+
+func (a *simAgent) Abort(context.Context) error {
+	if !a.request() {
+		return errSim
+	}
+	if a.h.state == "armed" {
+		a.h.armed, a.h.state = false, "ended"
+	}
+	return a.answer(nil)
+}
+
+func (a *simAgent) Ping(context.Context) (remote.Clock, error) {
+	if !a.request() {
+		return remote.Clock{}, errSim
+	}
+	return remote.Clock{}, a.answer(nil)
+}
+
+func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
+	h := a.h
+	if a.dead || h.down || h.world.dead {
+		return remote.Switched{}, errSim
+	}
+	if h.next(12) == 1 { // the connection is cut, and what was written arrives later
+		h.inFlight = true
+		return remote.Switched{}, a.lose()
+	}
+	if !a.request() {
+		return remote.Switched{}, errSim
+	}
+	switch {
+	case h.next(16) == 1: // deadline, read-only, lock lost
+		h.armed, h.state = false, "ended"
+		return remote.Switched{}, a.answer(refused("cannot-rename"))
+	case h.next(32) == 1: // somebody else's link
+		h.armed, h.state = false, "ended"
+		h.meddle()
+		return remote.Switched{}, a.answer(refused("changed-meanwhile"))
+	case h.state != "armed" || !h.armed:
+		return remote.Switched{}, a.answer(refused("not-armed"))
+	}
+	h.link, h.armed, h.state = "new-1", false, "linked"
+	h.inFlight = h.next(12) == 1 // it arrives once more, later
+	return remote.Switched{At: time.Unix(1, 0), Durable: true}, a.answer(nil)
+}
+
+func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
+	h := a.h
+	if !a.request() {
+		return remote.Switched{}, errSim
+	}
+	if h.state != "linked" || h.link != "new-1" || h.holder != a.epoch || h.next(16) == 1 {
+		h.excused = true
+		return remote.Switched{}, a.answer(refused("cannot-rename"))
+	}
+	h.link, h.state = h.from, "ended"
+	return remote.Switched{}, a.answer(nil)
+}
+
+func (a *simAgent) Resume(_ context.Context, l remote.Link) error {
+	if !a.request() {
+		return errSim
+	}
+	if a.h.link != "new-1" || a.h.holder != a.epoch {
+		return a.answer(refused("changed-meanwhile"))
+	}
+	a.h.state, a.h.from = "linked", l.From
+	return a.answer(nil)
+}
+
+func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
+	if !a.request() {
+		return errSim
+	}
+	if a.h.state != "linked" || a.h.link != "new-1" {
+		return a.answer(refused("changed-meanwhile"))
+	}
+	a.h.state = "ended"
+	return a.answer(nil)
+}
+
+func (a *simAgent) Fence(context.Context, remote.Stage, string) (remote.Fenced, error) {
+	if a.h.next(4) == 1 {
+		a.h.deliver()
+	}
+	if !a.request() {
+		return remote.Fenced{}, errSim
+	}
+	fenced := remote.Fenced{Fenced: a.h.armed, Linked: a.h.link}
+	a.h.armed = false
+	return fenced, a.answer(nil)
+}
+
+func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error {
+	if !a.request() {
+		return errSim
+	}
+	if a.h.next(32) == 1 {
+		a.h.meddle()
+	}
+	if a.h.next(24) == 1 {
+		return a.answer(refused("command-failed"))
+	}
+	return a.answer(nil)
+}
+
+func (a *simAgent) Cancel(context.Context) error { return nil }
+
+func (a *simAgent) Unwell(context.Context, string) error { return a.answer(nil) }
+
+// reach is what member.reach and member.lockAgain do, without waiting.
+func (h *simHost) reach(context.Context) (linker, error) {
+	if h.next(3) == 1 {
+		h.deliver()
+	}
+	if h.next(6) == 1 {
+		h.down, h.excused = true, true
+	}
+	if h.down || h.world.dead {
+		return nil, errSim
+	}
+	h.epoch++
+	return &simAgent{h: h, epoch: h.epoch}, nil
+}
+
+func (h *simHost) again(context.Context) error {
+	if h.down || h.next(12) == 1 {
+		h.excused = true
+		return errSim
+	}
+	h.holder, h.state = h.epoch, "ended" // the old agent, if it lived, was ended
+	return nil
+}

@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Forward is the command that makes all hosts of a stage alike with a package, and Back the one that goes back to another.
+func Forward(stage, pkg string) string {
+	return fmt.Sprintf("kis link %s %s    # forward, everywhere", stage, pkg)
+}
+
+// Back is described at Forward.
+func Back(stage, pkg string) string {
+	return fmt.Sprintf("kis rollback %s --to %s    # back, everywhere", stage, pkg)
+}
+
+// remedies are the commands that make the stage what a person wants it to be: they name packages that are there.
+func (l StageLook) remedies(looks map[string]Look) []string {
+	switch l.Verdict {
+	case Torn, Unconfirmed, Subset:
+		return l.alike(looks)
+	case Drift:
+		return l.asLeft(looks)
+	}
+	return nil
+}
+
+// alike makes the hosts the same: with what the last run wanted, or with what was before it.
+func (l StageLook) alike(looks map[string]Look) []string {
+	to, from := l.wanted()
+	var next []string
+	switch {
+	case to == "":
+	case l.everywhere(to, looks):
+		next = append(next, Forward(l.Stage, to))
+	default:
+		next = append(next, fmt.Sprintf("kis push %s    # forward: %s is not installed on every host", l.Stage, to))
+	}
+	if from != "" && from != to && l.everywhere(from, looks) {
+		next = append(next, Back(l.Stage, from))
+	}
+	return next
+}
+
+// wanted is what the newest run on any host wanted to link, and what was linked there before.
+func (l StageLook) wanted() (to, from string) {
+	var newest Standing
+	for _, h := range l.Hosts {
+		if h.Interrupted != nil && (newest.Interrupted == nil || h.Interrupted.At.After(newest.Interrupted.At)) {
+			newest = h
+		}
+	}
+	if e := newest.Interrupted; e != nil {
+		return e.To, e.From
+	}
+	for _, h := range l.Hosts {
+		if h.Linked != "" && !h.Since.Before(newest.Since) {
+			newest = h
+		}
+	}
+	for _, h := range l.Hosts {
+		if h.Linked != "" && h.Linked != newest.Linked {
+			from = h.Linked
+		}
+	}
+	return newest.Linked, from
+}
+
+// everywhere reports whether a package is sealed on all hosts of the stage.
+func (l StageLook) everywhere(pkg string, looks map[string]Look) bool {
+	for _, h := range l.Hosts {
+		if !slices.ContainsFunc(looks[h.Host].State.Packages, func(p remote.InstalledPackage) bool { return p.Name.String() == pkg && p.State == remote.Sealed }) {
+			return false
+		}
+	}
+	return true
+}
+
+// asLeft puts right what other hands did to a link that kis has made. Where the drift is of another kind, its host's own hint says what to do.
+func (l StageLook) asLeft(looks map[string]Look) []string {
+	var next []string
+	for _, h := range l.Hosts {
+		if h.Drift == "" || h.Hint != "" {
+			continue
+		}
+		pkg := h.left
+		if pkg == "" {
+			pkg = h.Linked
+		}
+		command := fmt.Sprintf("kis push %s", l.Stage)
+		if l.everywhere(pkg, looks) {
+			command = fmt.Sprintf("kis link %s %s", l.Stage, pkg)
+		}
+		if !slices.Contains(next, command) {
+			next = append(next, command)
+		}
+	}
+	return next
+}

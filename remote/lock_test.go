@@ -1,0 +1,110 @@
+package remote_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
+	t.Parallel()
+	first := owner(t, repository(t))
+	second := opened(t, first.root)
+	require.NoError(t, first.Unlock(t.Context()))
+	require.NoDirExists(t, first.locked.Folder)
+	second.lock(t, "staging")
+	_, err := first.Lock(t.Context(), stage(t, "staging"), first.run, remote.Holder{})
+	requireRefused(t, err, "locked")
+	require.NoError(t, second.Unlock(t.Context()))
+	first.lock(t, "staging")
+}
+
+func TestAStageAtWorkIsNotUnlocked(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	l.unpack(t, source(t, "app", "1"))
+	requireRefused(t, l.Unlock(t.Context()), "busy")
+}
+
+func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
+	t.Parallel()
+	holder := installed(t, "1", "2")
+	holder.link(t, "", "app-1")
+	require.NoError(t, holder.Arm(t.Context(), holder.change(t, "app-1", "app-2"), soon))
+	l := opened(t, holder.root)
+	ended, err := l.Break(t.Context(), stage(t, "staging"))
+	require.NoError(t, err)
+	require.NotNil(t, ended)
+	assert.Equal(t, "ann@laptop", ended.Who)
+	assert.Equal(t, "app-1", holder.linked(t))
+	l.lock(t, "staging")
+	assert.Empty(t, l.locked.Fenced, "the holder has taken it away itself")
+	assert.Equal(t, "aborted", events(t, l.root)[len(events(t, l.root))-1])
+}
+
+func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	ended, err := l.Break(t.Context(), stage(t, "staging"))
+	require.NoError(t, err)
+	require.Nil(t, ended)
+}
+
+// The number in the file may be another process's by now, and whoever holds the lock may have put it there to have that one ended.
+func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
+	t.Parallel()
+	holder := owner(t, repository(t))
+	path := filepath.Join(holder.root, ".kis/locks/staging")
+	text, err := json.Marshal(map[string]any{"who": "ann@laptop", "pid": os.Getpid()})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	l := opened(t, holder.root)
+	_, err = l.Break(t.Context(), stage(t, "staging"))
+	requireRefused(t, err, "odd-holder")
+	_, err = holder.Ping(t.Context())
+	require.NoError(t, err)
+}
+
+func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	requireRefused(t, l.Unwell(t.Context(), l.run), "not-ended")
+	_, err = l.Revert(t.Context(), l.run)
+	require.NoError(t, err)
+	require.NoError(t, l.Unwell(t.Context(), l.run))
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+	require.NoError(t, err)
+	last, some := remote.ParseJournal(facts.Stage.Lines).Last()
+	require.True(t, some)
+	assert.Equal(t, "reverted", last.Event)
+	assert.Equal(t, "after_link failed after the way back", last.Note)
+}
+
+func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	l.link(t, "", "app-1")
+	request := remote.CheckRequest{Stage: stage(t, "staging")}
+	facts, err := l.Check(t.Context(), request)
+	require.NoError(t, err)
+	require.Nil(t, facts.Stage.Changed)
+	sh(t, l.root, "chmod u+w app-1; echo '# patched' >app-1/patch.py")
+	facts, err = l.Check(t.Context(), request)
+	require.NoError(t, err)
+	require.NotNil(t, facts.Stage.Changed)
+	assert.Equal(t, "changed-package", facts.Stage.Changed.Code)
+	assert.Empty(t, facts.Problems, "another package can be pushed all the same")
+	state, err := l.State(t.Context())
+	require.NoError(t, err)
+	require.NotNil(t, state.Stages[0].Changed)
+}
