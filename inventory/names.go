@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -24,6 +25,7 @@ var (
 	loginUser      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,63}$`)
 	hopPattern     = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
 	hostKeyPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+	publicKey      = regexp.MustCompile(`^(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) ([A-Za-z0-9+/]{40,}={0,2})$`)
 )
 
 // maxRoot leaves room for the package and .venv/bin/python in the 127 bytes that older kernels read of a #! line.
@@ -152,9 +154,19 @@ func checkJump(jump string) error {
 	return nil
 }
 
+// checkHostKey accepts a fingerprint, and a public key as it stands in known_hosts(5): its base64 text begins with the
+// length and the name of the type again (RFC 4253 6.6).
 func checkHostKey(key string) error {
-	if !hostKeyPattern.MatchString(key) {
-		return fmt.Errorf("%s is not a fingerprint; write SHA256:… as ssh-keygen -l prints it", quote(key))
+	parts := publicKey.FindStringSubmatch(key)
+	switch {
+	case hostKeyPattern.MatchString(key):
+		return nil
+	case parts == nil:
+		return fmt.Errorf("%s is no host key; write its fingerprint, SHA256:… as ssh-keygen -l prints it, or type and text of its .pub file without the comment", quote(key))
+	}
+	blob, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil || !strings.HasPrefix(string(blob), "\x00\x00\x00"+string(rune(len(parts[1])))+parts[1]) {
+		return fmt.Errorf("the text after %s is no key of this type; copy it again from the .pub file", parts[1])
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestRefusesWrongShapes(t *testing.T) {
 	t.Parallel()
 	runRefusals(t, []refusal{
 		{"unknown key with a near one", ok + "verfy: [x]\n", []string{`2:1 : unknown key "verfy"; did you mean "verify"? known: root, python, become, build, install, verify, ssh, hosts, groups, stages`}},
-		{"unknown key in a section", ok + "ssh: {prot: 22}\n", []string{`2:7 ssh: unknown key "prot"; did you mean "port"? known: user, port, identity_file, jump`}},
+		{"unknown key in a section", ok + "ssh: {prot: 22}\n", []string{`2:7 ssh: unknown key "prot"; did you mean "port"? known: user, port, identity_file, jump, host_key`}},
 		{"unknown key far from all", ok + "hosts: {a: {shape: red}}\n", []string{`2:13 hosts.a: unknown key "shape"; known: root, python, become, ssh, address, vars`}},
 		{"key of another section", ok + "address: a\n", []string{`2:1 : unknown key "address"; known: root, python, become, build, install, verify, ssh, hosts, groups, stages`}},
 		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, confirm, after_link, on_partial`}},

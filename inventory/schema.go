@@ -42,7 +42,7 @@ func schema() []key {
 		{"ssh", "port", built},
 		{"ssh", "identity_file", built},
 		{"ssh", "jump", built},
-		{"ssh", "host_key", later},
+		{"ssh", "host_key", built},
 		{"inventory group stage", "hosts", built},
 		{"host", "address", built},
 		{"host group", "vars", built},

@@ -37,7 +37,7 @@ type SSH struct {
 	Port         int    // 1..65535
 	IdentityFile string // as written; a relative path starts at [Inventory.Dir], a leading ~/ is the home folder
 	Jump         string // as ProxyJump of ssh_config(5): [user@]host[:port], several with commas, or none
-	HostKey      string // fingerprint of the only host key to accept, "SHA256:…" as ssh-keygen -l prints it
+	HostKey      string // the only host key to accept: "SHA256:…" as ssh-keygen -l prints it, or "ssh-ed25519 AAAA…"
 }
 
 // Stage is what the inventory says about one stage, apart from its hosts, which [Inventory.Select] returns.

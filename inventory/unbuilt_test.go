@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +15,6 @@ func TestUnbuiltKeysAreRefused(t *testing.T) {
 		{"shared: {dirs: [a]}\n" + ok, "1:1 shared: is not supported yet; remove the key"},
 		{"dynamic: [x]\n" + ok, "1:1 dynamic: is not supported yet; remove the key"},
 		{"install: {installer: uv}\n" + ok, `1:22 install.installer: the value "uv" is not supported yet; known: auto, pip`},
-		{"ssh: {host_key: x}\n" + ok, "1:7 ssh.host_key: is not supported yet; remove the key"},
 		{"stages: {s: {hosts: [a], from: b}}", "1:26 stages.s.from: is not supported yet; remove the key"},
 		{"stages: {s: {hosts: [a], health: {}}}", "1:26 stages.s.health: is not supported yet; remove the key"},
 	} {
@@ -34,7 +32,6 @@ keep: 7
 install: {installer: uv}
 shared: {dirs: [media, a/b], files: [local.ini]}
 dynamic: ["./hosts.py --list"]
-ssh: {host_key: "SHA256:`+strings.Repeat("A", 43)+`"}
 stages:
   staging: {hosts: [b]}
   production:
@@ -49,7 +46,6 @@ stages:
 	assert.Equal(t, InstallerUV, inv.Install().Installer)
 	assert.Equal(t, Shared{Dirs: []string{"media", "a/b"}, Files: []string{"local.ini"}}, inv.Shared())
 	assert.Equal(t, []string{"./hosts.py --list"}, inv.Dynamic())
-	assert.Equal(t, "SHA256:"+strings.Repeat("A", 43), hostNamed(t, inv, "b").SSH.HostKey)
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
 	assert.Equal(t, Stage{
@@ -63,7 +59,6 @@ func TestRefusesWrongValuesOfUnbuiltKeys(t *testing.T) {
 	stage := func(more string) string { return "stages: {s: {hosts: [a]}, t: {hosts: [a], " + more + "}}\n" }
 	runRefusals(t, []refusal{
 		{"keep none", "keep: 0\n" + ok, []string{`1:7 keep: "0" is not between 1 and 1000`}},
-		{"host key", "ssh: {host_key: MD5:x}\n" + ok, []string{`1:17 ssh.host_key: "MD5:x" is not a fingerprint; write SHA256:… as ssh-keygen -l prints it`}},
 		{"shared outside", "shared: {dirs: [../x]}\n" + ok, []string{`1:17 shared.dirs: "../x" is not inside of the package`}},
 		{"shared is all", "shared: {dirs: [.]}\n" + ok, []string{`1:17 shared.dirs: "." is not inside of the package`}},
 		{"shared absolute", "shared: {files: [/x]}\n" + ok, []string{`1:18 shared.files: "/x" is not a clean relative path of A-Z a-z 0-9 . _ / + -`}},

@@ -18,6 +18,9 @@ import (
 // file to write to.
 func (e *HostKeyError) Acceptable() bool { return e.Kind == HostKeyUnknown && e.refusal == "" }
 
+// File is where Accept writes the key to; "" when there is no such file.
+func (e *HostKeyError) File() string { return e.file }
+
 // Accept writes the key of a HostKeyUnknown error to the first user known_hosts
 // file, as ssh does after "yes" and with the same HashKnownHosts setting. A key
 // that is in there already is not written again. Call it only when a person has

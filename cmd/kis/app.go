@@ -58,7 +58,8 @@ type app struct {
 	connectTimeout time.Duration
 	lockWait       time.Duration
 
-	stateFolder string // "" is the user's; the demo has its own
+	stateFolder string    // "" is the user's; the demo has its own
+	live        *liveLine // nil but while one is shown
 	signals     *signals
 }
 
@@ -194,7 +195,7 @@ func (a *app) fleet(inv *inventory.Inventory, emit func(fleet.Event)) *fleet.Fle
 	}}
 	return &fleet.Fleet{
 		Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(),
-		Forks: a.forks, Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ask(), Interrupts: a.signals.interrupts,
+		Forks: a.forks, Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ask(), AskKeys: a.askKeys(), Interrupts: a.signals.interrupts,
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -18,7 +19,8 @@ func newHosts(a *app) *cobra.Command {
 		Use:   "hosts [pattern]",
 		Short: "Show the inventory after expansion, with the ssh settings in force",
 		Long: `Hosts shows every host of the inventory, or those that match the pattern, with how it is reached. With -v it shows every ssh setting
-and who decided it. It connects to no host.`,
+and who decided it: the inventory, a file of ssh_config, a default, or kis itself where it does not follow what is said. It connects
+to no host.`,
 		GroupID: "look",
 		Args:    atMost("pattern"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,35 +42,137 @@ func (a *app) printHosts(ctx context.Context, pattern string) error {
 	if err != nil {
 		return err
 	}
-	resolver := sshx.Resolver{ConfigFile: a.sshConfig}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-	for _, h := range hosts {
-		t, err := resolver.Resolve(ctx, fleet.SSHHost(h, inv.Dir()))
-		if err != nil {
+	resolver := sshx.Resolver{ConfigFile: a.sshConfig, Explain: a.verbose}
+	targets := make([]sshx.Target, len(hosts))
+	for i, h := range hosts {
+		if targets[i], err = resolver.Resolve(ctx, fleet.SSHHost(h, inv.Dir())); err != nil {
 			return err
 		}
-		if a.output == outputJSON {
-			writeJSON(a.Out, map[string]any{
-				"type": "host", "schema": fleet.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python, "become": h.Become,
-				"groups": h.Groups, "settings": t.Settings,
-			})
-			continue
+	}
+	switch {
+	case a.output == outputJSON:
+		for i, h := range hosts {
+			writeJSON(a.Out, hostJSON(h, targets[i]))
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s@%s:%d%s\t%s\t%s\t%s\n", h.Name, t.User, t.HostName, t.Port, jumpText(t), h.Root, h.Python+becomeText(h), groupText(h))
-		if a.verbose {
-			for _, s := range t.Settings {
-				_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", s.Name, clean(s.Value), clean(s.Source))
-			}
+	case a.verbose:
+		for i, h := range hosts {
+			_, _ = fmt.Fprintln(a.Out, strings.TrimRight(strings.Join(hostCells(h, targets[i]), "  "), " "))
+			printSettings(a.Out, targets[i])
+		}
+	default:
+		w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+		for i, h := range hosts {
+			_, _ = fmt.Fprintln(w, strings.Join(hostCells(h, targets[i]), "\t"))
+		}
+		return w.Flush()
+	}
+	return nil
+}
+
+func hostJSON(h inventory.Host, t sshx.Target) map[string]any {
+	jumps := []map[string]any{}
+	for _, j := range t.Jump {
+		jumps = append(jumps, map[string]any{"host": j.Name, "user": j.User, "address": j.HostName, "port": j.Port, "settings": j.Settings})
+	}
+	return map[string]any{
+		"type": "host", "schema": fleet.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python,
+		"become": h.Become, "groups": h.Groups, "settings": t.Settings, "jumps": jumps, "warnings": append([]string{}, t.Warnings...),
+	}
+}
+
+// hostCells are what is shown of a host in one line.
+func hostCells(h inventory.Host, t sshx.Target) []string {
+	return []string{h.Name, login(t) + jumpText(t), h.Root, h.Python + becomeText(h), groupText(h)}
+}
+
+func login(t sshx.Target) string {
+	host := t.HostName
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return fmt.Sprintf("%s@%s:%d", t.User, host, t.Port)
+}
+
+// printSettings prints one setting in a line, of the host and then of each jump host on the way, and what is not followed.
+func printSettings(w io.Writer, t sshx.Target) {
+	for _, warning := range t.Warnings {
+		printWrapped(w, "  ", "warning: "+warning)
+	}
+	for _, s := range t.Settings {
+		printSetting(w, s)
+	}
+	for _, j := range t.Jump {
+		_, _ = fmt.Fprintf(w, "  jump host %s  %s\n", j.Name, login(j))
+		for _, s := range j.Settings {
+			printSetting(w, s)
 		}
 	}
-	return w.Flush()
+}
+
+// The columns of a setting. The longest keyword has 28 letters, and the whole fits into pageWidth.
+const (
+	pageWidth    = 100
+	keywordWidth = 28
+	sourceWidth  = 19
+)
+
+// printSetting prints keyword, source and value; lists go on below, under the value.
+func printSetting(w io.Writer, s sshx.Setting) {
+	head := fmt.Sprintf("    %-*s  %-*s  ", keywordWidth, s.Name, sourceWidth, relativeToHome(clean(s.Source)))
+	if len([]rune(head)) > 4+keywordWidth+2+sourceWidth+2 { // a long path: the value starts a line of its own
+		_, _ = fmt.Fprintln(w, strings.TrimRight(head, " "))
+		head = strings.Repeat(" ", 4+keywordWidth+2+sourceWidth+2)
+	}
+	printWrapped(w, head, clean(s.Value))
+}
+
+// printWrapped prints a text after head and goes on under its beginning. It breaks after blanks and commas; what has neither is longer
+// than the page, or moves to a line of its own.
+func printWrapped(w io.Writer, head, text string) {
+	indent := strings.Repeat(" ", len([]rune(head)))
+	line, empty := head, true
+	for word := range wordsOf(text) {
+		if !empty && len([]rune(line+strings.TrimRight(word, " "))) > pageWidth {
+			_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+			line, empty = indent, true
+		}
+		if empty && len([]rune(indent+word)) > pageWidth && len([]rune(word)) <= pageWidth-8 {
+			_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+			line = "        "
+		}
+		line, empty = line+word, false
+	}
+	_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// wordsOf gives the pieces of a text, each with the blank or comma that ends it.
+func wordsOf(text string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for text != "" {
+			end := strings.IndexAny(text, " ,") + 1
+			if end == 0 {
+				end = len(text)
+			}
+			if !yield(text[:end]) {
+				return
+			}
+			text = text[end:]
+		}
+	}
 }
 
 func jumpText(t sshx.Target) string {
-	if len(t.Jump) == 0 {
-		return ""
+	switch {
+	case len(t.Jump) > 0:
+		names := make([]string, len(t.Jump))
+		for i, j := range t.Jump {
+			names[i] = j.Name
+		}
+		return " through " + strings.Join(names, ", ")
+	case len(t.ProxyCommand) > 0:
+		return " through ProxyCommand"
 	}
-	return " through " + t.Jump[0].Name
+	return ""
 }
 
 func becomeText(h inventory.Host) string {

@@ -21,6 +21,7 @@ type liveLine struct {
 	mu     sync.Mutex
 	active []activeStep // in the order in which they began
 	shown  bool
+	paused bool // somebody else has the last line
 	ended  chan struct{}
 	owned  sync.WaitGroup
 }
@@ -68,10 +69,25 @@ func (l *liveLine) around(print func()) {
 	defer l.mu.Unlock()
 	l.clear()
 	print()
-	if text := l.text(time.Now()); text != "" {
+	if text := l.text(time.Now()); text != "" && !l.paused {
 		_, _ = io.WriteString(l.out, text)
 		l.shown = true
 	}
+}
+
+// pause takes the line away, because a question is asked below it, until resume is called.
+func (l *liveLine) pause() (resume func()) {
+	if l == nil {
+		return func() {}
+	}
+	set := func(paused bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.clear()
+		l.paused = paused
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 func (l *liveLine) clear() {

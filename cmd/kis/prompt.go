@@ -28,6 +28,7 @@ func (a *app) prompt() sshx.Prompt {
 		defer tty.Close() //nolint:errcheck // nothing is lost with it
 		stop := context.AfterFunc(ctx, func() { _ = tty.Close() })
 		defer stop()
+		defer a.live.pause()()
 		if _, err := fmt.Fprint(tty, clean(question)+" "); err != nil {
 			return "", err
 		}

@@ -37,6 +37,7 @@ func newTextView(a *app) *textView {
 func (v *textView) begin(a *app) {
 	if a.Color && a.Terminal && a.Columns != nil && !v.quiet && os.Getenv("TERM") != "dumb" {
 		v.live = newLiveLine(v.out, a.Columns)
+		a.live = v.live
 	}
 }
 
