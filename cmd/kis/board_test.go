@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// screen feeds a board and gathers what it prints.
+type screen struct {
+	board *board
+	lines []string
+}
+
+func (s *screen) say(host string, step fleet.Step, state fleet.State, seconds float64) {
+	s.add(s.board.follow(fleet.Event{Type: fleet.TypeStep, Host: host, Step: step, State: state, Seconds: seconds, Message: "because"}))
+}
+
+func (s *screen) add(lines []boardLine) {
+	for _, l := range lines {
+		s.lines = append(s.lines, fmt.Sprintf("%s %s %s", l.who, l.step, l.text(painter{})))
+	}
+}
+
+func newScreen(hosts int) (*screen, []string) {
+	var names []string
+	for i := range hosts {
+		names = append(names, fmt.Sprintf("web%d", i+1))
+	}
+	return &screen{board: newBoard(names)}, names
+}
+
+func TestManyHostsShareTheLineOfAStep(t *testing.T) {
+	t.Parallel()
+	s, hosts := newScreen(9)
+	for _, h := range hosts {
+		s.say(h, fleet.StepConnect, fleet.Started, 0)
+	}
+	for i, h := range hosts {
+		s.say(h, fleet.StepConnect, fleet.Done, 0.1*float64(i+1))
+	}
+	assert.Equal(t, []string{"9 hosts connect done  0.1 to 0.9 s"}, s.lines)
+}
+
+func TestALineIsPrintedOnceTheLastHostIsThrough(t *testing.T) {
+	t.Parallel()
+	s, hosts := newScreen(7)
+	for _, h := range hosts {
+		s.say(h, fleet.StepUnpack, fleet.Started, 0)
+	}
+	for _, h := range hosts[1:] {
+		s.say(h, fleet.StepUnpack, fleet.Done, 1)
+		s.say(h, fleet.StepEnvironment, fleet.Started, 0)
+	}
+	assert.Empty(t, s.lines)
+	s.say(hosts[0], fleet.StepUnpack, fleet.Done, 2)
+	assert.Equal(t, []string{"7 hosts unpack done  1.0 to 2.0 s"}, s.lines)
+}
+
+func TestTheFirstFailuresAreToldAtOnceAndTheRestTogether(t *testing.T) {
+	t.Parallel()
+	s, hosts := newScreen(9)
+	for _, h := range hosts {
+		s.say(h, fleet.StepEnvironment, fleet.Started, 0)
+	}
+	for _, h := range hosts[:5] {
+		s.say(h, fleet.StepEnvironment, fleet.Refused, 1)
+	}
+	told := []string{"web1 environment failed  because", "web2 environment failed  because", "web3 environment failed  because"}
+	assert.Equal(t, told, s.lines)
+	for _, h := range hosts[5:] {
+		s.say(h, fleet.StepEnvironment, fleet.Done, 1)
+	}
+	assert.Equal(t, append(told, "4 hosts environment done  1.0 to 1.0 s", "2 hosts more environment failed"), s.lines)
+}
+
+// A host that has failed at a command after the switch goes back like the others.
+func TestTheWayBackIsTold(t *testing.T) {
+	t.Parallel()
+	s, hosts := newScreen(7)
+	each := func(step fleet.Step, state fleet.State) {
+		for _, h := range hosts {
+			s.say(h, step, state, 0)
+		}
+	}
+	each(fleet.StepLink, fleet.Started)
+	each(fleet.StepLink, fleet.Done)
+	each(fleet.StepAfterLink, fleet.Started)
+	s.say(hosts[0], fleet.StepAfterLink, fleet.Refused, 0)
+	for _, h := range hosts[1:] {
+		s.say(h, fleet.StepAfterLink, fleet.Done, 0)
+	}
+	each(fleet.StepRevert, fleet.Started)
+	each(fleet.StepRevert, fleet.Done)
+	assert.Equal(t, []string{"7 hosts link done", "web1 after_link failed  because", "6 hosts after_link done", "7 hosts revert done"}, s.lines)
+}
+
+func TestWhatWasNotToldIsToldAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s, hosts := newScreen(7)
+	for _, h := range hosts[1:] {
+		s.say(h, fleet.StepConnect, fleet.Started, 0)
+		s.say(h, fleet.StepConnect, fleet.Done, 0)
+	}
+	assert.Empty(t, s.lines)
+	s.add(s.board.tell(true))
+	assert.Equal(t, []string{"6 hosts connect done"}, s.lines)
+}
+
+func TestHostsWithTheSameNoticeShareIt(t *testing.T) {
+	t.Parallel()
+	var n notices
+	n.add("web1", "prints")
+	n.add("web2", "prints")
+	n.add("web1", "prints")
+	n.add("", "of nobody")
+	assert.Equal(t, []notice{{"prints", []string{"web1", "web2"}}, {"of nobody", nil}}, n.take())
+	assert.Empty(t, n.take())
+}
+
+func TestJSONIsWantedWhateverElseIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"push", "--x", "-o", "json"}, {"-ojson"}, {"--output=json", "--x"}, {"--output", "json"}} {
+		assert.True(t, wantsJSON(args), args)
+	}
+	for _, args := range [][]string{{"push"}, {"-o", "text"}, {"--", "-o", "json"}, {"-o"}} {
+		assert.False(t, wantsJSON(args), args)
+	}
+}

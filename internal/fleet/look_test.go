@@ -1,0 +1,105 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// line is a line of a journal as an agent writes it. At is in minutes of one hour.
+func line(t *testing.T, at int, run, event, from, to string, more map[string]any) string {
+	t.Helper()
+	record := map[string]any{"seq": at, "at": time.Date(2026, 11, 1, 12, at, 0, 0, time.UTC), "run": run, "ev": event, "op": "push", "from": from, "to": to, "by": "ann@laptop", "scope": "all"}
+	for key, value := range more {
+		record[key] = value
+	}
+	text, err := json.Marshal(record)
+	require.NoError(t, err)
+	return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
+}
+
+// state is one host with app-1 and app-2 installed and a stage as it says.
+func state(t *testing.T, stage remote.StageState, packages ...string) fleet.Look {
+	t.Helper()
+	stage.Stage = "live"
+	if len(packages) == 0 {
+		packages = []string{"app-1", "app-2"}
+	}
+	look := fleet.Look{State: remote.RepositoryState{Stages: []remote.StageState{stage}}}
+	for _, name := range packages {
+		p, err := remote.ParsePackage(name)
+		require.NoError(t, err)
+		look.State.Packages = append(look.State.Packages, remote.InstalledPackage{Name: p, State: remote.Sealed})
+	}
+	return look
+}
+
+func linkedTo(pkg string, lines ...string) remote.StageState {
+	return remote.StageState{Linked: pkg, Managed: true, Sealed: pkg != "", Lines: lines}
+}
+
+func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
+	t.Parallel()
+	first := line(t, 1, "r1", "confirmed", "", "app-1", nil)
+	second := line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
+	linked := line(t, 5, "r2", "linked", "app-1", "app-2", nil)
+	forward, back := "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1    # back, everywhere"
+	changed := &remote.Problem{Code: "changed-package", Message: "app-2 is not as it was sealed", Hint: "bump the version"}
+	for name, test := range map[string]struct {
+		web1, web2 fleet.Look
+		verdict    fleet.Verdict
+		next       []string
+	}{
+		"alike":         {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Uniform, nil},
+		"never pushed":  {state(t, linkedTo("")), state(t, linkedTo("")), fleet.Uniform, nil},
+		"taken back":    {state(t, linkedTo("app-1", first, linked, line(t, 6, "r2", "reverted", "app-1", "app-2", nil))), state(t, linkedTo("app-1", first)), fleet.Uniform, nil},
+		"interrupted":   {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
+		"unconfirmed":   {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-2", first, second)), fleet.Unconfirmed, []string{forward, back}},
+		"first push":    {state(t, linkedTo("app-2", line(t, 5, "r2", "linked", "", "app-2", nil))), state(t, linkedTo("")), fleet.Torn, []string{forward}},
+		"not there yet": {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first), "app-1"), fleet.Torn, []string{"kis push live    # forward: app-2 is not installed on every host", back}},
+		"narrowed": {
+			state(t, linkedTo("app-2", first, line(t, 5, "r2", "confirmed", "app-1", "app-2", map[string]any{"scope": "subset"}))), state(t, linkedTo("app-1", first)),
+			fleet.Subset,
+			[]string{forward, back},
+		},
+		"left apart, as on_partial may want": {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
+		"linked by hand to a package":        {state(t, linkedTo("app-1", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
+		"link removed by hand":               {state(t, linkedTo("", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
+		"linked before kis":                  {state(t, linkedTo("app-1")), state(t, linkedTo("app-1", first)), fleet.Drift, []string{"kis link live app-1"}},
+		"changed by hand":                    {state(t, remote.StageState{Linked: "app-2", Managed: true, Sealed: true, Lines: []string{first, second}, Changed: changed}), state(t, linkedTo("app-2", first, second)), fleet.Drift, nil},
+		"a host that cannot be asked":        {fleet.Look{Failure: &fleet.Failure{Host: "web1", Hint: "is it up?"}}, state(t, linkedTo("app-2", first, second)), fleet.Unreachable, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}}
+			look := fleet.Judge("live", hosts, map[string]fleet.Look{"web1": test.web1, "web2": test.web2})
+			assert.Equal(t, test.verdict, look.Verdict)
+			assert.Equal(t, test.next, look.Next)
+			for _, h := range look.Hosts {
+				if h.Drift != "" && look.Next == nil {
+					assert.NotEmpty(t, h.Hint, "somebody has to be told what to do")
+				}
+			}
+		})
+	}
+}
+
+func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
+	t.Parallel()
+	lines := []string{line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 6, "r2", "reverted", "app-1", "app-2", map[string]any{"note": "after_link failed after the way back"})}
+	look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-1", lines...))})
+	assert.Equal(t, fleet.Uniform, look.Verdict)
+	assert.Equal(t, "after_link failed after the way back", look.Hosts[0].Note)
+	lines = append(lines, line(t, 7, "r3", "confirmed", "app-1", "app-2", nil))
+	look = fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-2", lines...))})
+	assert.Empty(t, look.Hosts[0].Note, "a run that went well has made it well")
+}
