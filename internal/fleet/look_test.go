@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"testing"
 	"time"
 
@@ -19,9 +20,7 @@ import (
 func line(t *testing.T, at int, run, event, from, to string, more map[string]any) string {
 	t.Helper()
 	record := map[string]any{"seq": at, "at": time.Date(2026, 11, 1, 12, at, 0, 0, time.UTC), "run": run, "ev": event, "op": "push", "from": from, "to": to, "by": "ann@laptop", "scope": "all"}
-	for key, value := range more {
-		record[key] = value
-	}
+	maps.Copy(record, more)
 	text, err := json.Marshal(record)
 	require.NoError(t, err)
 	return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))

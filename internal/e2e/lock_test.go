@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+func TestLockWaitGoesOnWhenTheOtherRunHasEnded(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	archive := w.Hold()
+	other := w.PushHeld(archive)
+	p := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m")
+	p.Says("waiting up to 5m0s for the lock: ", time.Minute)
+	w.Release()
+	assert.Equal(t, 0, other.End(2*time.Minute).Exit)
+	r := p.End(2 * time.Minute)
+	assert.Equal(t, 0, r.Exit)
+	assert.Contains(t, r.Out, "nothing to do", "the other run has linked what this one wanted to")
+	p.Watch.Check(oracle.Expect{Exit: 0, To: "hello-0.4"})
+}
+
+func TestLockWaitEnds(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	archive := w.Hold()
+	other := w.PushHeld(archive)
+	r := w.Kis("push", "staging", "--sdist", archive, "--lock-wait", "1s")
+	assert.Equal(t, 6, r.Exit)
+	assert.Contains(t, r.Err, "locked by another run: nothing was changed")
+	p := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m")
+	p.Says("waiting up to 5m0s", time.Minute)
+	p.Signal(syscall.SIGINT)
+	assert.Equal(t, 130, p.End(time.Minute).Exit)
+	w.Release()
+	assert.Equal(t, 0, other.End(2*time.Minute).Exit)
+}
+
+// A narrowed run and a whole one want some of the same hosts: one of them has them, the other has none.
+func TestOverlappingRunsDoNotKeepEachOther(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 3, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Version("0.4")
+	archive := w.Archive()
+	first := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m", "--hosts", "web1,web2")
+	second := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m", "--hosts", "web2,web3")
+	third := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m")
+	for _, p := range []*site.Started{first, second, third} {
+		assert.Equal(t, 0, p.End(5*time.Minute).Exit)
+	}
+	assert.Equal(t, w.All("hello-0.4"), w.Links())
+}
+
+func TestUnlockTellsWhoHoldsTheLockAndEndsThatRunIfForced(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	archive := w.Hold()
+	assert.Contains(t, w.Run(0, "", "unlock", "staging").Out, "web1  staging is not locked")
+	p := w.PushHeld(archive)
+	r := w.Kis("unlock", "staging")
+	assert.Equal(t, 6, r.Exit)
+	assert.Regexp(t, `web1  staging is locked: \S+@\S+, push staging hello-0.4, since `, r.Out)
+	assert.Contains(t, r.Err, "hint: wait for it; or end it: kis unlock staging --force")
+	r = w.Kis("unlock", "staging", "--force", "--yes")
+	assert.Equal(t, 0, r.Exit)
+	assert.Regexp(t, `web2  ended: \S+@\S+, push staging hello-0.4`, r.Out)
+	end := p.End(time.Minute)
+	assert.Equal(t, 3, end.Exit, "nothing was linked yet")
+	p.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4"})
+	w.Release()
+	w.Quiet(10 * time.Second)
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
+}

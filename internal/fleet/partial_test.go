@@ -1,0 +1,57 @@
+package fleet_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// once breaks the connection to web2 at the first moment of its kind, and not again when the run comes there once more.
+func once(c cut, w *world) func(fleet.Event) {
+	broken, fault := false, c.on(w, "web2")
+	return func(e fleet.Event) {
+		if !broken && e.Host == "web2" && e.Step == c.step {
+			broken = true
+			fault(e)
+		}
+	}
+}
+
+// TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants: the connection to one of three hosts is lost as the word to link goes out.
+func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 3)
+	for _, version := range []string{"1.0", "1.1"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	back := fleet.Plan{Op: fleet.Relink, Target: pkg(t, "hello-1.1")}
+	for _, test := range []struct {
+		partial inventory.OnPartial
+		down    bool
+		outcome fleet.Outcome
+		links   []string
+	}{
+		{inventory.PartialBack, false, fleet.RolledBack, []string{"hello-1.1", "hello-1.1", "hello-1.1"}},
+		{inventory.PartialForward, false, fleet.Succeeded, []string{"hello-1.0", "hello-1.0", "hello-1.0"}},
+		{inventory.PartialStop, false, fleet.Split, []string{"hello-1.0", "hello-1.1", "hello-1.0"}},
+		{inventory.PartialForward, true, fleet.Split, []string{"hello-1.0", "", "hello-1.0"}},
+	} {
+		plan := fleet.Plan{Op: fleet.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}, OnPartial: test.partial}}
+		c := cut{step: fleet.StepLink, down: test.down}
+		r := w.run(t.Context(), t, plan, once(c, w))
+		require.Equal(t, test.outcome, r.Outcome, "%s: %v", test.partial, r.Failures)
+		for i, h := range r.Hosts {
+			assert.Equal(t, test.links[i] != "", h.Known, "%s: %s", test.partial, h.Host)
+			if h.Known {
+				assert.Equal(t, test.links[i], h.Linked, "%s: %s", test.partial, h.Host)
+			}
+		}
+		assert.Equal(t, test.partial, r.OnPartial)
+		assert.Equal(t, test.outcome == fleet.Succeeded, len(r.Failures) == 0, "what was put right is no failure: %v", r.Failures)
+		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "all alike again after %s", test.partial)
+	}
+}
