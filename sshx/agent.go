@@ -1,34 +1,75 @@
 package sshx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
 
+// How long an agent may take to list its keys, and to sign: somebody may have to
+// touch a token or to confirm the use of a key.
+const (
+	agentListLimit = 10 * time.Second
+	agentSignLimit = 60 * time.Second
+)
+
 // agentKey is a key whose private half an agent holds.
 type agentKey struct {
-	public ssh.PublicKey
-	signer ssh.AlgorithmSigner
-	label  string
+	public  ssh.PublicKey
+	signer  ssh.AlgorithmSigner
+	comment string
+}
+
+// silentAgents remembers agents that did not answer, so that a run on many hosts
+// waits for each only once.
+type silentAgents struct {
+	mu    sync.Mutex
+	paths map[string]bool
+}
+
+func (s *silentAgents) has(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paths[path]
+}
+
+func (s *silentAgents) add(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paths == nil {
+		s.paths = map[string]bool{}
+	}
+	s.paths[path] = true
 }
 
 // openAgent connects to t's agent and lists its keys. Every host gets its own
 // connection: an agent answers in order, so one key that waits for a touch or a
 // confirmation would hold up the logins of all other hosts. The caller calls
-// hangUp after the login. An agent that cannot be reached is a note, no error.
-func openAgent(ctx context.Context, t Target) (keys []agentKey, note string, hangUp func()) {
-	hangUp = func() {}
-	if t.IdentityAgent == "" {
-		return nil, "", hangUp
+// hangUp after the login. An agent that cannot be used is a note, no error: keys
+// in files may do. The clock stands still, because the host is not to blame.
+func (d *Dialer) openAgent(ctx context.Context, t Target, clock *deadline) (keys []agentKey, note string, hangUp func()) {
+	path, nothing := t.IdentityAgent, func() {}
+	if path == "" || t.NoPublicKey {
+		return nil, "", nothing
 	}
-	var dialer net.Dialer
-	nc, err := dialer.DialContext(ctx, "unix", t.IdentityAgent)
+	limit := cmp.Or(d.AgentTimeout, agentListLimit)
+	silent := fmt.Sprintf("agent %s: no answer within %s", path, limit)
+	if d.state.silent.has(path) {
+		return nil, silent, nothing
+	}
+	defer clock.pause()()
+	dialer := net.Dialer{Timeout: limit}
+	nc, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Sprintf("agent %s: cannot connect", t.IdentityAgent), hangUp
+		return nil, fmt.Sprintf("agent %s: cannot connect", path), nothing
 	}
 	// An agent that hangs must not outlive the login that waits for it.
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
@@ -36,23 +77,102 @@ func openAgent(ctx context.Context, t Target) (keys []agentKey, note string, han
 		stop()
 		_ = nc.Close()
 	}
-	signers, err := agent.NewClient(nc).Signers()
+	a := &agentConn{Conn: nc, limit: limit}
+	// Without a Close method the client needs no goroutine, and asks one thing at
+	// a time, so that a deadline belongs to one question.
+	client := agent.NewClient(struct{ io.ReadWriter }{a})
+	held, err := client.Signers()
 	if err != nil {
 		hangUp()
-		return nil, fmt.Sprintf("agent %s: %s", t.IdentityAgent, printable(err.Error())), func() {}
+		if a.late() {
+			d.state.silent.add(path)
+			return nil, silent, nothing
+		}
+		return nil, fmt.Sprintf("agent %s: %s", path, printable(err.Error())), nothing
 	}
-	for _, s := range signers {
-		as, ok := s.(ssh.AlgorithmSigner)
-		if !ok {
-			continue
+	a.limit = cmp.Or(d.AgentTimeout, agentSignLimit)
+	for _, s := range held {
+		if k, ok := usableAgentKey(s); ok {
+			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a, dialer: d, ctx: ctx, clock: clock, path: path, fido: isFIDO(k.public)}
+			keys = append(keys, k)
 		}
-		public := s.PublicKey()
-		if k, ok := public.(*agent.Key); ok { // the agent's own type hides certificates
-			if parsed, err := ssh.ParsePublicKey(k.Marshal()); err == nil {
-				public = parsed
-			}
-		}
-		keys = append(keys, agentKey{public: public, signer: as, label: "agent"})
 	}
 	return keys, "", hangUp
 }
+
+// usableAgentKey leaves out kinds of keys that the library cannot read.
+func usableAgentKey(s ssh.Signer) (agentKey, bool) {
+	signer, ok := s.(ssh.AlgorithmSigner)
+	if !ok {
+		return agentKey{}, false
+	}
+	k := agentKey{public: s.PublicKey(), signer: signer}
+	if held, ok := k.public.(*agent.Key); ok { // the agent's own type hides certificates
+		public, err := ssh.ParsePublicKey(held.Blob)
+		if err != nil {
+			return agentKey{}, false
+		}
+		k.public, k.comment = public, printable(held.Comment)
+	}
+	return k, true
+}
+
+// agentConn gives every question to an agent a time limit.
+type agentConn struct {
+	net.Conn
+
+	limit time.Duration
+	until time.Time
+}
+
+// Write begins a question.
+func (a *agentConn) Write(b []byte) (int, error) {
+	a.until = time.Now().Add(a.limit)
+	if err := a.SetDeadline(a.until); err != nil {
+		return 0, err
+	}
+	return a.Conn.Write(b)
+}
+
+// late tells that the last question got no answer in time. The library drops
+// the error that says so.
+func (a *agentConn) late() bool { return !a.until.IsZero() && !time.Now().Before(a.until) }
+
+// agentSigner has an agent sign, which can take as long as a person does.
+type agentSigner struct {
+	ssh.AlgorithmSigner
+
+	conn   *agentConn
+	dialer *Dialer
+	ctx    context.Context //nolint:containedctx // the signer lives as long as one login; x/crypto hands none down
+	clock  *deadline
+	path   string
+	fido   bool
+}
+
+// SignWithAlgorithm stops the login's clock. A token that has to be touched is
+// asked for one signature at a time: an agent does no more at once, and each
+// shall have its full time.
+func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	defer s.clock.pause()()
+	if s.fido {
+		leave, err := s.dialer.state.touching.enter(s.ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	signature, err := s.AlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+	switch {
+	case err == nil:
+		return signature, nil
+	case s.conn.late() && s.fido:
+		return nil, fmt.Errorf("agent %s: no signature within %s: was the token touched?", s.path, s.conn.limit)
+	case s.conn.late():
+		return nil, fmt.Errorf("agent %s: no signature within %s", s.path, s.conn.limit)
+	}
+	return nil, fmt.Errorf("agent %s: %w", s.path, err)
+}
+
+// isFIDO holds for keys on FIDO tokens, and for certificates of such keys.
+func isFIDO(k ssh.PublicKey) bool { return strings.HasPrefix(plainKey(k).Type(), "sk-") }

@@ -10,13 +10,14 @@ import (
 
 // algorithms is what a connection may negotiate, in order of preference.
 type algorithms struct {
-	hostKeys, kex, ciphers, macs []string
+	hostKeys, userKeys, kex, ciphers, macs []string
 }
 
 // supported is what x/crypto implements without SHA-1 signatures, DSA and
 // broken ciphers. Its own defaults still contain them, so they are never used.
 // Host keys are in OpenSSH's order: with RSA first, as x/crypto has it, a host
-// with two keys would show the one that known_hosts mostly lacks.
+// with two keys would show the one that known_hosts mostly lacks. The
+// user's keys include those on FIDO tokens, which an agent signs with.
 func supported() algorithms {
 	s := ssh.SupportedAlgorithms()
 	order := []string{
@@ -25,7 +26,13 @@ func supported() algorithms {
 		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
 	}
-	return algorithms{hostKeys: intersect(order, s.HostKeys), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
+	users := []string{
+		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	}
+	return algorithms{hostKeys: intersect(order, s.HostKeys), userKeys: users, kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
 // authoritySignatures are the algorithms with which an authority may have signed
@@ -41,6 +48,7 @@ func (t Target) restrict() Target {
 		have []string
 	}{
 		{&t.HostKeyAlgorithms, have.hostKeys},
+		{&t.PubkeyAcceptedAlgorithms, have.userKeys},
 		{&t.KexAlgorithms, have.kex},
 		{&t.Ciphers, have.ciphers},
 		{&t.MACs, have.macs},
@@ -124,4 +132,21 @@ func keyFormat(algorithm string) string {
 		return ssh.KeyAlgoRSA
 	}
 	return algorithm
+}
+
+// signatures lists the algorithms of RFC 4252 7 with which a private key may
+// sign for public, out of the accepted ones and in their order. Certificates
+// have algorithm names of their own; their keys sign with the plain ones.
+func signatures(public ssh.PublicKey, accepted []string) []string {
+	var all []string
+	for _, a := range accepted {
+		plain, isCert := strings.CutSuffix(a, "-cert-v01@openssh.com")
+		if isCert && strings.HasPrefix(plain, "sk-") {
+			plain += "@openssh.com"
+		}
+		if isCert == isCertificate(public) && keyFormat(plain) == plainKey(public).Type() {
+			all = append(all, plain)
+		}
+	}
+	return all
 }

@@ -5,19 +5,41 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
 
+// maxOffers is sshd's default MaxAuthTries: every key offered costs one try, and
+// after the last the server hangs up.
+const maxOffers = 6
+
 // login is the state of one authentication: what has been offered and what the
-// host said to it.
+// host said to it. One goroutine uses it, the one that x/crypto logs in on.
 type login struct {
-	target  Target
-	ids     *identities
-	ask     Prompt // nil: nobody
-	next    int    // first offer that x/crypto has not got yet
-	allowed []string
-	asked   []string // methods that a person was asked for
+	target Target
+	ids    *identities
+	conn   *conn
+	clock  *deadline
+	ask    Prompt       // nil: nobody
+	say    func(string) // what a person has to know and need not answer
+	acct   *account
+
+	allowed  []string          // methods that the host named last
+	failures int               // offers whose signing failed, when proceed looked last
+	partial  int               // steps of several that the host has accepted
+	kept     int               // offers that were held back
+	answers  map[string]answer // by method, what a person said
+	leave    func()            // lets other logins to the account ask
+	reused   bool              // the account's known password has been tried
+	typed    string            // the password that was typed last
+	asked    time.Duration     // for so long a person was asked, or waited for
+}
+
+// answer is how asking for one method went.
+type answer struct {
+	times int
+	err   error // the last question was not answered
 }
 
 // methods gives x/crypto one AuthMethod per method of RFC 4252, in the order of
@@ -28,62 +50,92 @@ func (l *login) methods(ctx context.Context) []ssh.AuthMethod {
 	if len(order) == 0 {
 		order = []string{"publickey", "keyboard-interactive", "password"}
 	}
-	const tries = 3 // as ssh's NumberOfPasswordPrompts
+	tries := l.target.prompts()
 	var all []ssh.AuthMethod
 	for _, m := range order {
 		switch {
-		case m == "publickey" && !l.target.NoPublicKey && len(l.ids.offers) > 0:
+		case m == "publickey" && len(l.ids.offers) > 0:
 			all = append(all, ssh.PublicKeysCallback(l.signers))
-		case m == "keyboard-interactive" && !l.target.NoKeyboardInteractive && l.ask != nil:
+		case m == "keyboard-interactive" && l.mayAsk(m):
 			all = append(all, ssh.RetryableAuthMethod(ssh.KeyboardInteractive(l.challenge(ctx)), tries))
-		case m == "password" && !l.target.NoPassword && l.ask != nil:
-			all = append(all, ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
-				l.asked = append(l.asked, "password")
-				return l.ask(ctx, fmt.Sprintf("Password for %s@%s: ", l.target.User, l.target.Name), false)
-			}), tries))
+		case m == "password" && l.mayAsk(m):
+			all = append(all, ssh.RetryableAuthMethod(ssh.PasswordCallback(l.password(ctx)), tries))
 		}
 	}
 	return all
 }
 
-// signers hands out the offers that have not been handed out.
+// prompts is NumberOfPasswordPrompts.
+func (t Target) prompts() int {
+	if t.PasswordPrompts <= 0 {
+		return 3
+	}
+	return t.PasswordPrompts
+}
+
+// mayAsk tells whether a person can be asked for method.
+func (l *login) mayAsk(method string) bool {
+	off := method == "password" && l.target.NoPassword || method == "keyboard-interactive" && l.target.NoKeyboardInteractive
+	order := l.target.PreferredAuthentications
+	return l.ask != nil && !off && (len(order) == 0 || slices.Contains(order, method))
+}
+
+// signers hands out the offers that the host has not seen: after one step of
+// several, and after a key that could not sign, it asks again. Keys that nobody
+// has named are held back when the host would hang up before the last of them,
+// or before a password could be typed.
 func (l *login) signers() ([]ssh.Signer, error) {
+	room := maxOffers
+	if slices.ContainsFunc(l.allowed, l.mayAsk) {
+		room--
+	}
 	var all []ssh.Signer
-	for _, o := range l.ids.offers[l.next:] {
+	l.kept = 0
+	for _, o := range l.ids.offers {
+		if o.shown {
+			room--
+			continue
+		}
+		if room <= 0 && !o.named {
+			l.kept++
+			continue
+		}
+		room--
 		all = append(all, o)
 	}
 	return all, nil
 }
 
-// proceed is x/crypto's AuthCallback. It notes what the host allows, and lets
-// the remaining keys be tried when signing with one failed: x/crypto gives up
-// on publickey then, ssh does not.
+// proceed is x/crypto's AuthCallback. It notes what the host allows, and goes on
+// with the remaining keys when signing with one failed, or when one was accepted
+// and another is wanted in addition: x/crypto gives up on publickey then, ssh
+// does not.
 func (l *login) proceed(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.allowed = c.AllowedMethods
-	i := slices.IndexFunc(l.ids.offers, func(o *offer) bool { return o.failed != nil })
-	if i < l.next || i+1 >= len(l.ids.offers) || !slices.Contains(c.AllowedMethods, "publickey") {
-		return nil, nil
+	failures, left := 0, 0
+	for _, o := range l.ids.offers {
+		if o.failed != nil {
+			failures++
+		}
+		if !o.shown {
+			left++
+		}
 	}
-	for l.next = i + 1; l.next < len(l.ids.offers) && l.ids.offers[l.next].failed != nil; l.next++ {
+	again := failures > l.failures || len(c.PartialSuccessMethods) > l.partial && slices.Contains(c.TriedMethods, "publickey")
+	l.failures, l.partial = failures, len(c.PartialSuccessMethods)
+	if !again || left == 0 || !slices.Contains(c.AllowedMethods, "publickey") {
+		return nil, nil
 	}
 	return ssh.PublicKeysCallback(l.signers), nil
 }
 
-// challenge answers keyboard-interactive questions, RFC 4256. A host chooses
-// their text, so it is made harmless and the host is named.
-func (l *login) challenge(ctx context.Context) ssh.KeyboardInteractiveChallenge {
-	return func(_, instruction string, questions []string, echos []bool) ([]string, error) {
-		answers := make([]string, len(questions))
-		for i, q := range questions {
-			l.asked = append(l.asked, "keyboard-interactive")
-			text := strings.TrimSpace(instruction + " " + q)
-			answer, err := l.ask(ctx, fmt.Sprintf("%s@%s: %s ", l.target.User, l.target.Name, printable(text)), echos[i])
-			if err != nil {
-				return nil, err
-			}
-			answers[i] = answer
-		}
-		return answers, nil
+// waitForPerson stops the clock and counts the time: the server's own limit goes
+// on meanwhile.
+func (l *login) waitForPerson() (done func()) {
+	began, resume := time.Now(), l.clock.pause()
+	return func() {
+		l.asked += time.Since(began)
+		resume()
 	}
 }
 
@@ -97,28 +149,88 @@ func (l *login) key() string {
 	return ""
 }
 
+// offered counts the keys that the host was asked about.
+func (l *login) offered() int {
+	n := 0
+	for _, o := range l.ids.offers {
+		if o.shown {
+			n++
+		}
+	}
+	return n
+}
+
 // account tells what was tried, for AuthError.
-func (l *login) account() []string {
+func (l *login) account(err error) []string {
 	var all []string
+	untried := 0
 	for _, o := range l.ids.offers {
 		what := fmt.Sprintf("%s %s from %s", o.public.Type(), fingerprint(o.public), o.label)
 		switch {
 		case o.failed != nil:
 			all = append(all, fmt.Sprintf("%s: signing failed: %s", what, printable(o.failed.Error())))
-		case o.signed:
+		case o.signed && l.partial > 0:
 			all = append(all, what+": accepted, but not enough")
+		case o.signed:
+			all = append(all, what+": its signature was refused")
 		case o.shown:
-			all = append(all, what+": refused")
-		default:
+			all = append(all, what+": refused"+expired(o.public, time.Now()))
+		case o.named:
 			all = append(all, what+": not tried")
+		default:
+			untried++
 		}
 	}
-	all = append(all, l.ids.notes...)
-	for _, m := range slices.Compact(slices.Sorted(slices.Values(l.asked))) {
-		all = append(all, m+": refused")
+	if untried > 0 {
+		all = append(all, fmt.Sprintf("%d more keys not tried", untried))
 	}
+	all = append(all, l.ids.notes...)
+	all = append(all, l.asking()...)
 	if len(l.allowed) > 0 {
 		all = append(all, "the host accepts "+printable(strings.Join(l.allowed, ", ")))
 	}
+	return append(all, l.remedies(err)...)
+}
+
+// asking tells what came of the methods that need a person.
+func (l *login) asking() []string {
+	var all []string
+	for _, m := range []string{"keyboard-interactive", "password"} {
+		a, asked := l.answers[m]
+		switch {
+		case asked && a.err != nil:
+			all = append(all, fmt.Sprintf("%s: no answer (%s)", m, printable(a.err.Error())))
+		case asked && a.times > 1:
+			all = append(all, fmt.Sprintf("%s: refused %d times", m, a.times))
+		case asked:
+			all = append(all, m+": refused")
+		case !slices.Contains(l.allowed, m):
+		case l.target.BatchMode:
+			all = append(all, m+": not asked for, because of BatchMode")
+		case l.ask == nil:
+			all = append(all, m+": nobody to ask, because there is no terminal")
+		case !l.mayAsk(m):
+			all = append(all, m+": switched off by the configuration")
+		}
+	}
 	return all
+}
+
+// remedies are the two cases in which the keys are not to blame.
+func (l *login) remedies(err error) []string {
+	switch {
+	case tooManyTries(err):
+		return []string{fmt.Sprintf("the host hung up after %d keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes", l.offered())}
+	case l.kept > 0:
+		return []string{fmt.Sprintf("%d of them were held back, because sshd hangs up after %d tries; name the right one with IdentityFile and set IdentitiesOnly yes", l.kept, maxOffers)}
+	case strings.Contains(err.Error(), "no common public key signature algorithm"):
+		return []string{"the host takes only SHA-1 signatures of RSA keys, which kis does not make; use an ed25519 key"}
+	}
+	return nil
+}
+
+// tooManyTries recognizes sshd's word for MaxAuthTries; x/crypto's error for a
+// disconnect has no type.
+func tooManyTries(err error) bool {
+	return strings.Contains(strings.ToLower(err.Error()), "too many authentication failures")
 }

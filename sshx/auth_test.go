@@ -95,7 +95,7 @@ func TestNoMoreThanSixKeysAreOffered(t *testing.T) {
 
 	e := authError(t, newDialer(t), target)
 	assert.Len(t, offered(h), 6)
-	require.ErrorContains(t, e, "14 more keys held back")
+	require.ErrorContains(t, e, "14 more keys not tried")
 
 	target.IdentityFiles = []string{named.file}
 	dial(t, newDialer(t), target)

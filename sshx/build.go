@@ -40,7 +40,9 @@ func (b *builder) build() (Target, error) {
 	t.NoPublicKey = !b.flag("pubkeyauthentication", true)
 	t.NoPassword = !b.flag("passwordauthentication", true)
 	t.NoKeyboardInteractive = !b.flag("kbdinteractiveauthentication", b.flag("challengeresponseauthentication", true))
-	t.BatchMode = b.flag("batchmode", false)
+	t.PasswordPrompts = b.number("numberofpasswordprompts", 3, 0, 1<<20)
+	// Nothing may be asked for: that is what BatchMode means.
+	t.BatchMode = b.flag("batchmode", false) || t.PasswordPrompts == 0
 	t.HashKnownHosts = b.flag("hashknownhosts", false)
 	t.ConnectTimeout = b.seconds("connecttimeout")
 	t.ServerAliveInterval = b.seconds("serveraliveinterval")
@@ -142,6 +144,7 @@ func (b *builder) algorithms(t *Target) {
 		to      *[]string
 	}{
 		{"hostkeyalgorithms", have.hostKeys, &t.HostKeyAlgorithms},
+		{"pubkeyacceptedalgorithms", have.userKeys, &t.PubkeyAcceptedAlgorithms},
 		{"kexalgorithms", have.kex, &t.KexAlgorithms},
 		{"ciphers", have.ciphers, &t.Ciphers},
 		{"macs", have.macs, &t.MACs},

@@ -22,10 +22,19 @@ type conn struct {
 
 	writeLimit time.Duration // for one Write; 0: none
 	received   atomic.Int64
-	ended      atomic.Bool // reading has failed: nothing more will arrive
+	ended      atomic.Bool   // reading has failed: nothing more will arrive
+	gone       chan struct{} // closed when ended becomes true
+	onVersion  func()        // called once, when the server has sent its SSH version
 
-	mu    sync.Mutex
-	first []byte
+	mu      sync.Mutex
+	first   []byte
+	line    []byte // the line that is being read, until the version is there
+	greeted bool
+}
+
+// newConn watches nc. A write that takes longer than writeLimit fails; 0: none does.
+func newConn(nc net.Conn, writeLimit time.Duration, onVersion func()) *conn {
+	return &conn{Conn: nc, writeLimit: writeLimit, onVersion: onVersion, gone: make(chan struct{})}
 }
 
 // firstBytes is the length of the longest version line, RFC 4253 4.2.
@@ -37,9 +46,12 @@ func (c *conn) Read(b []byte) (int, error) {
 		if c.received.Add(int64(n)) <= firstBytes+int64(n) {
 			c.keepFirst(b[:n])
 		}
+		if c.readVersion(b[:n]) {
+			c.onVersion()
+		}
 	}
-	if err != nil {
-		c.ended.Store(true)
+	if err != nil && c.ended.CompareAndSwap(false, true) {
+		close(c.gone)
 	}
 	return n, err
 }
@@ -57,6 +69,35 @@ func (c *conn) keepFirst(b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.first = append(c.first, b[:min(len(b), firstBytes-len(c.first))]...)
+}
+
+// readVersion tells that b completes the server's version line, which other
+// lines may precede (RFC 4253 4.2).
+func (c *conn) readVersion(b []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.greeted {
+		return false
+	}
+	for _, char := range b {
+		switch {
+		case char != '\n' && len(c.line) < firstBytes:
+			c.line = append(c.line, char)
+		case char == '\n' && bytes.HasPrefix(c.line, []byte("SSH-")):
+			c.greeted = true
+			return true
+		case char == '\n':
+			c.line = c.line[:0]
+		}
+	}
+	return false
+}
+
+// hasGreeted tells whether the server has sent its SSH version.
+func (c *conn) hasGreeted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.greeted
 }
 
 // broken tells whether the connection has ended for reading. It is true before

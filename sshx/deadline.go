@@ -36,6 +36,31 @@ func (d *deadline) stop() {
 	d.cancel(nil)
 }
 
+// restart gives the next part of the work a limit of its own.
+func (d *deadline) restart(limit time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.limit, d.left, d.since = limit, limit, time.Now()
+	if d.pauses == 0 && !d.stopped {
+		d.timer.Reset(limit)
+	}
+}
+
+// take counts time that was spent before the clock began.
+func (d *deadline) take(spent time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left -= spent
+	d.timer.Reset(max(d.left, 0))
+}
+
+// current is the limit that runs now.
+func (d *deadline) current() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.limit
+}
+
 // pause stops the clock until resume is called.
 func (d *deadline) pause() (resume func()) {
 	d.mu.Lock()

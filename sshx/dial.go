@@ -24,12 +24,17 @@ type Prompt func(ctx context.Context, question string, echo bool) (string, error
 // change after the first Dial. Use one Dialer per run, and Close it after its
 // clients.
 type Dialer struct {
-	// ConnectTimeout bounds name resolution and TCP connect where the target
-	// says nothing. Zero: 10 s.
+	// ConnectTimeout bounds name resolution, TCP and the wait for the server's
+	// SSH version together, whatever the target says, as an option on ssh's
+	// command line would. Zero: the target's.
 	ConnectTimeout time.Duration
 	// HandshakeTimeout bounds key exchange and authentication together; time
-	// that a person takes to answer a Prompt does not count. Zero: 20 s.
+	// that a person takes to answer a Prompt, or an agent to sign, does not
+	// count. Zero: 20 s.
 	HandshakeTimeout time.Duration
+	// AgentTimeout bounds each answer of an agent. Zero: 10 s for its list of
+	// keys, 60 s for a signature, which somebody may have to confirm.
+	AgentTimeout time.Duration
 	// Prompt asks for passphrases and passwords; nil: there is nobody to ask.
 	Prompt Prompt
 	// Limit is the number of handshakes that may run at once, because sshd's
@@ -56,8 +61,11 @@ type dialerState struct {
 	resolver *net.Resolver  // nil: the system's
 	owned    sync.WaitGroup // dials of jump hosts
 
-	prompting sync.Mutex
+	prompting turns // one question at a time
+	touching  turns // one signature of a FIDO key at a time
 	accepting sync.Mutex
+	accounts  accounts
+	silent    silentAgents
 }
 
 // Dial connects, checks the host key, logs in and starts keep-alives. ctx covers
@@ -129,12 +137,13 @@ func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHos
 		return nil, d.failure(t, via, PhaseConnect, 0, err)
 	}
 	defer release()
+	began := time.Now()
 	nc, err := d.connect(ctx, t, via)
 	if err != nil {
 		done(false)
 		return nil, err
 	}
-	c, err := d.handshake(ctx, t, via, nc, known)
+	c, err := d.handshake(ctx, t, via, nc, known, time.Since(began))
 	if command, ok := nc.(*commandConn); ok && err != nil {
 		err = command.explain(err)
 	}
@@ -146,7 +155,7 @@ func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHos
 // (RFC 4254 7.2), or starts the ProxyCommand. Of several addresses each is tried
 // in turn.
 func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
-	limit := cmp.Or(t.ConnectTimeout, d.ConnectTimeout, 10*time.Second)
+	limit := d.connectLimit(t)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var nc net.Conn
@@ -182,6 +191,10 @@ func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
 		dialer.LocalAddr = local
 	}
 	return dialer.DialContext(ctx, t.network(), t.addr())
+}
+
+func (d *Dialer) connectLimit(t Target) time.Duration {
+	return cmp.Or(d.ConnectTimeout, t.ConnectTimeout, 10*time.Second)
 }
 
 func (t Target) addr() string { return net.JoinHostPort(t.HostName, strconv.Itoa(t.Port)) }

@@ -59,6 +59,12 @@ type DialError struct {
 	Said  string        // what the server sent instead of an SSH version, or ""
 	// Command tells how a ProxyCommand ended and what it printed, or is "".
 	Command string
+	// Awaited is what the host did not do within After, or ""; Asked is for how
+	// long a person was asked before the host closed the connection; Offered is
+	// how many keys it had seen by then.
+	Awaited string
+	Asked   time.Duration
+	Offered int
 	Err     error
 }
 
@@ -86,10 +92,7 @@ func dialCause(e *DialError) string {
 	var open *ssh.OpenChannelError
 	switch {
 	case errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, os.ErrDeadlineExceeded):
-		if e.After > 0 {
-			return fmt.Sprintf("no answer within %s", e.After)
-		}
-		return "no answer in time"
+		return timeoutCause(e)
 	case errors.Is(e.Err, context.Canceled):
 		return "interrupted"
 	case errors.As(e.Err, &dns):
@@ -101,12 +104,36 @@ func dialCause(e *DialError) string {
 		return "the jump host could not connect: " + printable(open.Message)
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return "connection refused"
-	case errors.Is(e.Err, syscall.ECONNRESET):
-		return "connection reset by the host"
-	case isDropped(e.Err):
-		return "the host closed the connection"
+	case errors.Is(e.Err, errGone) || isDropped(e.Err):
+		return droppedCause(e)
 	}
 	return printable(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
+}
+
+func timeoutCause(e *DialError) string {
+	cause := "no answer in time"
+	if e.After > 0 {
+		cause = fmt.Sprintf("no answer within %s", e.After)
+	}
+	if e.Awaited != "" {
+		cause += " (waited for " + e.Awaited + ")"
+	}
+	return cause
+}
+
+// droppedCause guesses why a host hangs up without a word while somebody logs in.
+func droppedCause(e *DialError) string {
+	cause := "the host closed the connection"
+	if errors.Is(e.Err, syscall.ECONNRESET) {
+		cause = "connection reset by the host"
+	}
+	switch {
+	case e.Asked > time.Second:
+		cause += fmt.Sprintf(" while a person was asked, for %s; it allows a login only so long (LoginGraceTime in its sshd_config, 2m unless set)", e.Asked.Round(time.Second))
+	case e.Offered > 0:
+		cause += fmt.Sprintf(" after it had seen %d keys; name the right one with IdentityFile and set IdentitiesOnly yes", e.Offered)
+	}
+	return cause
 }
 
 // JumpError says that a jump host could not be used; of a chain, the first that
@@ -129,7 +156,9 @@ type AuthError struct {
 	// Tried has one line per key or method: what was offered, what was held
 	// back, and why.
 	Tried []string
-	Err   error
+	// TooManyTries says that the host hung up because of its MaxAuthTries.
+	TooManyTries bool
+	Err          error
 }
 
 // Error lists what was tried, because "permission denied" alone helps nobody.

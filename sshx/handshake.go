@@ -1,7 +1,6 @@
 package sshx
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -11,20 +10,28 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// handshakeLimit is the default of Dialer.HandshakeTimeout.
+const handshakeLimit = 20 * time.Second
+
 // handshake runs key exchange and authentication on nc, which it owns. x/crypto
 // has neither a context nor a timeout for this part: a server that accepts and
-// stays silent would hold it for ever, so the end of ctx closes nc.
-func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Conn, known knownHosts) (*Client, error) {
-	interval, count := aliveSettings(t)
-	c := &conn{Conn: nc, writeLimit: interval * time.Duration(count)}
-	limit := cmp.Or(d.HandshakeTimeout, 20*time.Second)
-	limited, clock := newDeadline(ctx, limit)
+// stays silent would hold it for ever, so the end of ctx closes nc. spent is
+// what connecting took of ConnectTimeout, which goes on until the server has
+// sent its version, as in ssh; key exchange and login have their own limit.
+func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Conn, known knownHosts, spent time.Duration) (*Client, error) {
+	limit := d.HandshakeTimeout
+	if limit == 0 {
+		limit = handshakeLimit
+	}
+	limited, clock := newDeadline(ctx, min(d.connectLimit(t), limit))
 	defer clock.stop()
+	clock.take(min(spent, d.connectLimit(t)))
+	interval, count := aliveSettings(t)
+	c := newConn(nc, interval*time.Duration(count), func() { clock.restart(limit) })
 
-	ask := d.prompt(t, clock)
-	keys, note, hangUp := openAgent(limited, t)
+	keys, note, hangUp := d.openAgent(limited, t, clock)
 	defer hangUp()
-	l := &login{target: t, ids: d.collect(limited, t, keys, ask, clock), ask: ask}
+	l := d.newLogin(limited, t, c, clock, keys)
 	if note != "" {
 		l.ids.notes = append(l.ids.notes, note)
 	}
@@ -45,18 +52,32 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 		err = context.Cause(limited)
 	}
 	if err == nil {
+		l.settle(true, false)
 		return newClient(t, c, ssh.NewClient(sc, channels, requests), l.key()), nil
 	}
 	_ = nc.Close()
 	if cause := context.Cause(limited); cause != nil {
 		err = cause // closing nc on time is what made it fail
 	}
-	return nil, d.handshakeFailure(t, via, c, check, l, limit, err)
+	err = d.handshakeFailure(t, via, check, l, err)
+	var refused *AuthError
+	l.settle(false, errors.As(err, &refused))
+	return nil, err
+}
+
+// newLogin collects what can be offered and who can be asked.
+func (d *Dialer) newLogin(ctx context.Context, t Target, c *conn, clock *deadline, keys []agentKey) *login {
+	ask := d.prompt(t)
+	l := &login{target: t, conn: c, clock: clock, ask: ask, say: d.warn, acct: d.state.accounts.of(t)}
+	l.ids = d.collect(t, keys, ask != nil, func(k *keyFile) lazySigner {
+		return lazySigner{ctx: ctx, key: k, ask: ask, tries: t.prompts(), wait: l.waitForPerson}
+	})
+	return l
 }
 
 // handshakeFailure sorts the errors of x/crypto, most of which are plain text,
 // by what had been reached.
-func (d *Dialer) handshakeFailure(t Target, via *Client, c *conn, check *hostKeyCheck, l *login, limit time.Duration, err error) error {
+func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, l *login, err error) error {
 	if refused := check.refused.Load(); refused != nil {
 		return refused
 	}
@@ -64,33 +85,22 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, c *conn, check *hostKey
 	if check.accepted.Load() {
 		phase = PhaseAuthenticate
 	}
-	ended := isDropped(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	if phase == PhaseAuthenticate && !ended {
-		return &AuthError{Name: t.Name, User: t.User, Tried: l.account(), Err: err}
+	dropped := isDropped(err) || errors.Is(err, errGone)
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if phase == PhaseAuthenticate && !dropped && !ended {
+		return &AuthError{Name: t.Name, User: t.User, Tried: l.account(err), TooManyTries: tooManyTries(err), Err: err}
 	}
-	e := d.failure(t, via, phase, limit, err)
-	if phase == PhaseHandshake {
-		e.Said = c.said()
+	e := d.failure(t, via, phase, l.clock.current(), err)
+	switch {
+	case phase == PhaseAuthenticate:
+		e.Awaited, e.Asked, e.Offered = "an answer to the login", l.asked, l.offered()
+	case l.conn.hasGreeted():
+		e.Awaited = "the end of the key exchange"
+	default:
+		e.Awaited = "an SSH version"
+		e.Said = l.conn.said()
 	}
 	return e
-}
-
-// prompt is the Dialer's Prompt for one target: one question at a time over all
-// hosts, with the handshake's clock standing still meanwhile. It is nil when
-// there is nobody to ask.
-func (d *Dialer) prompt(t Target, clock *deadline) Prompt {
-	if d.Prompt == nil || t.BatchMode {
-		return nil
-	}
-	return func(ctx context.Context, question string, echo bool) (string, error) {
-		defer clock.pause()()
-		d.state.prompting.Lock()
-		defer d.state.prompting.Unlock()
-		if err := context.Cause(ctx); err != nil {
-			return "", err
-		}
-		return d.Prompt(ctx, question, echo)
-	}
 }
 
 // hostKeyCheck is the HostKeyCallback of one handshake. x/crypto calls it before

@@ -1,59 +1,15 @@
 package sshx
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// maxOffers is sshd's default MaxAuthTries: every key offered costs one try, and
-// after the last the server hangs up.
-const maxOffers = 6
-
-// offer is one key or certificate that a host is asked to accept.
-type offer struct {
-	public ssh.PublicKey
-	signer ssh.AlgorithmSigner
-	label  string // where it comes from, for the account
-
-	shown  bool  // x/crypto has looked at it, so the host was asked or is next
-	signed bool  // the host accepted the public half and got a signature
-	failed error // the host accepted the public half and signing failed
-}
-
-// PublicKey is what the host is asked to accept.
-func (o *offer) PublicKey() ssh.PublicKey {
-	o.shown = true
-	return o.public
-}
-
-// Algorithms keeps x/crypto from SHA-1 signatures, which it would fall back to
-// with servers that do not list what they accept.
-func (o *offer) Algorithms() []string {
-	if typ := plainKey(o.public).Type(); typ != ssh.KeyAlgoRSA {
-		return []string{typ}
-	}
-	return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-}
-
-// Sign is there for the ssh.Signer interface; x/crypto calls SignWithAlgorithm.
-func (o *offer) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
-	return o.SignWithAlgorithm(rand, data, "")
-}
-
-// SignWithAlgorithm is called once the host has accepted the public half.
-func (o *offer) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	s, err := o.signer.SignWithAlgorithm(rand, data, algorithm)
-	o.signed, o.failed = err == nil, err
-	return s, err
-}
-
-// identities collects what may be offered to t, in the order in which it will
+// identities is what may be offered to one host, in the order in which it will
 // be, and notes about what will not.
 type identities struct {
 	offers []*offer
@@ -64,132 +20,204 @@ func (i *identities) note(format string, args ...any) {
 	i.notes = append(i.notes, fmt.Sprintf(format, args...))
 }
 
-// collect puts the keys that the configuration names first, in its order, then
-// the agent's other keys. With OpenSSH's default list nobody has named anything,
-// and keys that exist only as files come last, as in ssh. Certificates precede
-// their keys.
-func (d *Dialer) collect(ctx context.Context, t Target, agentKeys []agentKey, ask Prompt, clock *deadline) *identities {
-	i := &identities{}
-	files := d.readIdentities(t, i)
-	certs := readCertificates(t, i)
-	var named, late []*offer
-	isNamed := map[string]bool{}
-	for _, f := range files {
-		isNamed[string(plainKey(f.public).Marshal())] = true
-		if o := fileOffer(f, agentKeys, i, lazySigner{ctx: ctx, key: f, ask: ask, wait: clock.pause}); o == nil {
-			continue
-		} else if t.DefaultIdentities && o.label == f.path {
-			late = append(late, withCertificates(o, certs)...)
-		} else {
-			named = append(named, withCertificates(o, certs)...)
-		}
-	}
-	i.offers = named
-	for _, k := range agentKeys {
-		if isNamed[string(plainKey(k.public).Marshal())] && !isCertificate(k.public) {
-			continue // offered above
-		}
-		o := &offer{public: k.public, signer: k.signer, label: k.label}
-		switch {
-		case !t.IdentitiesOnly || isNamed[string(plainKey(k.public).Marshal())]:
-			i.offers = append(i.offers, withCertificates(o, certs)...)
-		case hasCertificate(o, certs):
-			w := withCertificates(o, certs)
-			i.offers = append(i.offers, w[:len(w)-1]...)
-		}
-	}
-	i.offers = append(i.offers, late...)
-	i.limit()
-	return i
+// collection puts the identities of one login in order: the CertificateFiles;
+// what the configuration names and the agent holds, as the agent lists it; what
+// it names and only files hold; the agent's other keys. That is ssh's order but
+// for the last two, which ssh has the other way round: with many keys in the
+// agent the server would hang up before the key that was named comes. With
+// OpenSSH's default files nobody has named anything, and those that the agent
+// lacks come last, as in ssh.
+type collection struct {
+	identities
+
+	target    Target
+	files     []*keyFile
+	agentKeys []agentKey
+	certs     []certificate
+	sign      func(*keyFile) lazySigner
+	canAsk    bool
 }
 
-func (i *identities) limit() {
-	if held := len(i.offers) - maxOffers; held > 0 {
-		i.offers = i.offers[:maxOffers]
-		i.note("%d more keys held back, because sshd hangs up after %d; name the right one with IdentityFile and set IdentitiesOnly yes", held, maxOffers)
+// collect reads the identities of t. sign makes the signer of a key in a file.
+func (d *Dialer) collect(t Target, agentKeys []agentKey, canAsk bool, sign func(*keyFile) lazySigner) *identities {
+	c := &collection{target: t, agentKeys: agentKeys, sign: sign, canAsk: canAsk}
+	if t.NoPublicKey {
+		return &c.identities
 	}
+	c.files = d.readIdentities(t, &c.identities)
+	c.certs = readCertificates(t, c.files, &c.identities)
+	c.certificateFiles()
+	named := c.held()
+	files, others := c.unheld(), c.others()
+	if t.DefaultIdentities {
+		named = slices.Concat(named, others, files)
+	} else {
+		named = slices.Concat(named, files, others)
+	}
+	for _, o := range named {
+		c.add(o)
+	}
+	return &c.identities
 }
 
-// readIdentities reads the IdentityFiles. What cannot be used is noted, not
-// fatal: an agent may hold the key all the same.
-func (d *Dialer) readIdentities(t Target, i *identities) []*keyFile {
-	var files []*keyFile
-	for _, path := range t.IdentityFiles {
-		key, err := d.state.keys.read(path)
-		if err != nil {
-			// The public half tells which key of the agent is meant (FIDO keys,
-			// keys that live in the agent only).
-			if public, perr := d.state.keys.read(path + ".pub"); perr == nil {
-				files = append(files, &keyFile{path: path, public: public.public})
-				continue
-			}
-			if errors.Is(err, fs.ErrNotExist) {
-				if !t.DefaultIdentities {
-					i.note("%s: no such file", path)
-				}
-				continue
-			}
-			i.note("%v", err)
-			d.warn(fmt.Sprintf("identity file %v", err))
-			continue
-		}
-		files = append(files, key)
-	}
-	return files
-}
-
-// fileOffer prefers the agent for a key that it holds: it needs no passphrase.
-func fileOffer(f *keyFile, agentKeys []agentKey, i *identities, signer lazySigner) *offer {
-	for _, k := range agentKeys {
-		if sameKey(k.public, f.public) {
-			return &offer{public: k.public, signer: k.signer, label: k.label + " (" + f.path + ")"}
-		}
-	}
+// add keeps back what PubkeyAcceptedAlgorithms leaves out.
+func (c *collection) add(o *offer) {
+	o.algorithms = signatures(o.public, c.target.PubkeyAcceptedAlgorithms)
 	switch {
-	case !f.usable:
-		i.note("%s: only the public half, and the agent does not hold the other", f.path)
-		return nil
-	case f.sealed != nil && signer.ask == nil:
-		i.note("%s: encrypted, and nobody to ask for the passphrase; add it to ssh-agent", f.path)
-		return nil
+	case len(o.algorithms) > 0:
+		c.offers = append(c.offers, o)
+	case o.named:
+		c.note("%s %s from %s: PubkeyAcceptedAlgorithms leaves it out", o.public.Type(), fingerprint(o.public), o.label)
 	}
-	return &offer{public: f.public, signer: signer, label: f.path}
 }
 
-// readCertificates reads CertificateFile and the -cert.pub next to each identity.
-func readCertificates(t Target, i *identities) []*ssh.Certificate {
-	paths := slices.Clone(t.CertificateFiles)
-	for _, p := range t.IdentityFiles {
-		paths = append(paths, p+"-cert.pub")
-	}
-	var certs []*ssh.Certificate
-	for _, p := range paths {
-		cert, err := readCertificate(p)
-		if err != nil {
-			i.note("%v", err)
+// certificateFiles offers the certificates that were named for themselves. ssh
+// finds their private keys among the identities and in the agent.
+func (c *collection) certificateFiles() {
+	for _, cert := range c.certs {
+		if cert.file != nil || c.holds(cert.Certificate) {
+			continue
 		}
-		if cert != nil {
-			certs = append(certs, cert)
+		if o := c.signerOf(cert.Key); o != nil {
+			c.add(&offer{public: cert.Certificate, signer: o.signer, label: cert.path, named: true})
+			continue
 		}
+		c.note("%s: a certificate whose private key is neither in the agent nor among the identities", cert.path)
 	}
-	return certs
 }
 
-func withCertificates(o *offer, certs []*ssh.Certificate) []*offer {
+// signerOf finds the private half of public.
+func (c *collection) signerOf(public ssh.PublicKey) *offer {
+	for _, k := range c.agentKeys {
+		if sameKey(k.public, public) {
+			return c.fromAgent(k)
+		}
+	}
+	for _, f := range c.files {
+		if sameKey(f.public, public) {
+			if o, why := c.fromFile(f); why == "" {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
+// holds tells whether the agent has that very key or certificate.
+func (c *collection) holds(public ssh.PublicKey) bool {
+	return slices.ContainsFunc(c.agentKeys, func(k agentKey) bool { return sameKey(k.public, public) })
+}
+
+// held offers what the agent has of the configured identities, in its order: it
+// needs no passphrase. Certificates precede their keys.
+func (c *collection) held() []*offer {
 	var all []*offer
-	for _, c := range certs {
-		if sameKey(c.Key, o.public) {
-			all = append(all, &offer{public: c, signer: o.signer, label: o.label + ", certificate"})
+	for _, k := range c.agentKeys {
+		if i := slices.IndexFunc(c.certs, func(cert certificate) bool { return sameKey(cert.Certificate, k.public) }); i >= 0 {
+			all = append(all, &offer{public: k.public, signer: k.signer, label: "agent (" + c.certs[i].path + ")", named: true})
+			continue
+		}
+		i := slices.IndexFunc(c.files, func(f *keyFile) bool { return sameKey(f.public, k.public) })
+		if i < 0 {
+			continue
+		}
+		o := c.fromAgent(k)
+		o.named, o.label = true, "agent ("+c.files[i].path+")"
+		all = append(all, c.withCertificate(o, c.files[i])...)
+	}
+	return all
+}
+
+// unheld offers the configured identities that only files have.
+func (c *collection) unheld() []*offer {
+	var all []*offer
+	for _, f := range c.files {
+		if c.holds(f.public) {
+			continue
+		}
+		o, why := c.fromFile(f)
+		if why != "" {
+			c.note("%s", why)
+			continue
+		}
+		o.named = !c.target.DefaultIdentities
+		all = append(all, c.withCertificate(o, f)...)
+	}
+	return all
+}
+
+// others offers what else the agent has.
+func (c *collection) others() []*offer {
+	var all []*offer
+	for _, k := range c.agentKeys {
+		switch {
+		case slices.ContainsFunc(c.files, func(f *keyFile) bool { return sameKey(f.public, k.public) }):
+		case slices.ContainsFunc(c.certs, func(cert certificate) bool { return sameKey(cert.Certificate, k.public) }):
+		case !c.target.IdentitiesOnly:
+			all = append(all, c.fromAgent(k))
+		}
+	}
+	return all
+}
+
+func (c *collection) fromAgent(k agentKey) *offer {
+	label := "agent"
+	if k.comment != "" {
+		label += " (" + k.comment + ")"
+	}
+	return &offer{public: k.public, signer: k.signer, label: label}
+}
+
+// fromFile tells why a file cannot sign, if it cannot.
+func (c *collection) fromFile(f *keyFile) (o *offer, why string) {
+	switch {
+	case f.useless != "":
+		return nil, f.useless
+	case f.sealed != nil && !c.canAsk:
+		return nil, fmt.Sprintf("%s: encrypted, and nobody to ask for the passphrase; run: ssh-add %s", f.path, f.path)
+	}
+	return &offer{public: f.public, signer: c.sign(f), label: f.path}, ""
+}
+
+func (c *collection) withCertificate(o *offer, f *keyFile) []*offer {
+	var all []*offer
+	for _, cert := range c.certs {
+		if cert.file == f && sameKey(cert.Key, o.public) && !c.holds(cert.Certificate) {
+			all = append(all, &offer{public: cert.Certificate, signer: o.signer, label: o.label + ", certificate", named: o.named})
 		}
 	}
 	return append(all, o)
 }
 
-func hasCertificate(o *offer, certs []*ssh.Certificate) bool {
-	return slices.ContainsFunc(certs, func(c *ssh.Certificate) bool { return sameKey(c.Key, o.public) })
-}
-
-func isCertificate(k ssh.PublicKey) bool {
-	_, ok := k.(*ssh.Certificate)
-	return ok
+// readIdentities reads the IdentityFiles. What cannot be used is noted, not
+// fatal: an agent may hold the key all the same, and the public half next to it
+// tells which one that is.
+func (d *Dialer) readIdentities(t Target, i *identities) []*keyFile {
+	var files []*keyFile
+	for _, path := range t.IdentityFiles {
+		key, err := d.state.keys.read(path)
+		missing := errors.Is(err, fs.ErrNotExist)
+		if missing {
+			err = fmt.Errorf("%s: no such file", path)
+		}
+		if err != nil {
+			key = nil
+			if public := readPublic(path + ".pub"); public != nil {
+				key = &keyFile{path: path, public: public, useless: err.Error()}
+			}
+		}
+		switch {
+		case key != nil:
+			if !slices.ContainsFunc(files, func(f *keyFile) bool { return sameKey(f.public, key.public) }) {
+				files = append(files, key)
+			}
+		case missing && t.DefaultIdentities: // nobody has named it
+		default:
+			i.note("%v", err)
+		}
+		if err != nil && !missing {
+			d.warn(fmt.Sprintf("identity file %v", err))
+		}
+	}
+	return files
 }

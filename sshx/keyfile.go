@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 
@@ -17,11 +17,11 @@ import (
 // keyFile is one IdentityFile. An encrypted one is decrypted when a host accepts
 // its public half, not before, and then once for all hosts of the run.
 type keyFile struct {
-	path   string
-	public ssh.PublicKey
-	signer ssh.AlgorithmSigner // nil: public half only, or still encrypted
-	sealed []byte              // the encrypted file
-	usable bool                // the file alone can sign, maybe after a passphrase
+	path    string
+	public  ssh.PublicKey
+	signer  ssh.AlgorithmSigner // nil: still encrypted, or the file cannot sign
+	sealed  []byte              // the encrypted file
+	useless string              // why the file cannot sign without an agent, or ""
 
 	mu     sync.Mutex
 	failed error // a person gave up on this key; it is not asked for again
@@ -37,61 +37,118 @@ func readKeyFile(path string) (*keyFile, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s: is a folder, not a key", path)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: is not a file", path) // reading a pipe could take for ever
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if public, _, _, _, err := ssh.ParseAuthorizedKey(content); err == nil {
-		return &keyFile{path: path, public: public}, nil
+		return &keyFile{path: path, public: public, useless: path + ": only the public half, and the agent does not hold the other"}, nil
 	}
 	// OpenSSH ignores keys that others can read; so does kis, with the remedy.
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && isMine(info) {
 		return nil, fmt.Errorf("%s: others can read it (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
 	return parseKeyFile(path, content)
 }
 
 func parseKeyFile(path string, content []byte) (*keyFile, error) {
+	public, cipher := openSSHPublic(content)
+	if public != nil && isFIDO(public) {
+		return &keyFile{path: path, public: public, useless: fmt.Sprintf("%s: a FIDO key (%s), with which only an agent can sign for kis; run: ssh-add %s", path, public.Type(), path)}, nil
+	}
 	signer, err := ssh.ParsePrivateKey(content)
 	var sealed *ssh.PassphraseMissingError
 	switch {
 	case err == nil:
 		as, ok := signer.(ssh.AlgorithmSigner)
 		if !ok {
-			return nil, fmt.Errorf("%s: a key of type %s cannot be used from a file; add it to ssh-agent", path, signer.PublicKey().Type())
+			return nil, fmt.Errorf("%s: a key of type %s cannot be used from a file; run: ssh-add %s", path, signer.PublicKey().Type(), path)
 		}
-		return &keyFile{path: path, public: signer.PublicKey(), signer: as, usable: true}, nil
+		return &keyFile{path: path, public: signer.PublicKey(), signer: as}, nil
 	case errors.As(err, &sealed):
-		public := sealed.PublicKey
 		if public == nil { // PEM formats hide it; ssh-keygen writes it next to the key
-			if text, err := os.ReadFile(path + ".pub"); err == nil {
-				public, _, _, _, _ = ssh.ParseAuthorizedKey(text)
-			}
+			public = readPublic(path + ".pub")
 		}
 		if public == nil {
-			return nil, fmt.Errorf("%s: encrypted, and %s.pub is missing; run: ssh-keygen -y -f %s > %s.pub, or add the key to ssh-agent", path, path, path, path)
+			return nil, fmt.Errorf("%s: encrypted, and %s.pub is missing; run: ssh-keygen -y -f %s > %s.pub, or: ssh-add %s", path, path, path, path, path)
 		}
-		return &keyFile{path: path, public: public, sealed: content, usable: true}, nil
+		k := &keyFile{path: path, public: public, sealed: content}
+		if cipher != "" && cipher != "aes256-ctr" && cipher != "aes256-cbc" { // asking for a passphrase would be in vain
+			k.useless = fmt.Sprintf("%s: encrypted with %s, which kis cannot decrypt; run: ssh-add %s", path, printable(cipher), path)
+		}
+		return k, nil
 	case bytes.Contains(content, []byte("PRIVATE KEY")):
-		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); add it to ssh-agent", path, printable(err.Error()))
+		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); run: ssh-add %s", path, printable(err.Error()), path)
 	}
 	return nil, fmt.Errorf("%s: not a private key", path)
 }
 
-// open returns the key's signer, asking for the passphrase when it has to.
-func (k *keyFile) open(ctx context.Context, ask Prompt) (ssh.AlgorithmSigner, error) {
+// openSSHPublic reads the public half and the name of the cipher, which OpenSSH's
+// format (PROTOCOL.key) leaves in the clear. Other formats give nil.
+func openSSHPublic(content []byte) (public ssh.PublicKey, cipher string) {
+	block, _ := pem.Decode(content)
+	if block == nil || block.Type != "OPENSSH PRIVATE KEY" {
+		return nil, ""
+	}
+	body, ok := bytes.CutPrefix(block.Bytes, []byte("openssh-key-v1\x00"))
+	var head struct {
+		Cipher, KDF, Options string
+		Keys                 uint32
+		Public               []byte
+		Rest                 []byte `ssh:"rest"`
+	}
+	if !ok || ssh.Unmarshal(body, &head) != nil {
+		return nil, ""
+	}
+	public, err := ssh.ParsePublicKey(head.Public)
+	if err != nil {
+		return nil, ""
+	}
+	return public, head.Cipher
+}
+
+// readPublic reads a .pub file, or returns nil.
+func readPublic(path string) ssh.PublicKey {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil {
+		return nil
+	}
+	return public
+}
+
+// open returns the key's signer, asking for the passphrase when it has to, as
+// often as tries says. All hosts that need the key wait for one answer.
+func (k *keyFile) open(ctx context.Context, ask Prompt, tries int) (ssh.AlgorithmSigner, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.signer != nil || k.failed != nil {
 		return k.signer, k.failed
 	}
-	for range 3 { // as ssh's NumberOfPasswordPrompts
-		phrase, err := ask(ctx, fmt.Sprintf("Passphrase for key %s: ", k.path), false)
-		if err != nil {
-			return nil, fmt.Errorf("%s: passphrase: %w", k.path, err)
+	again := ""
+	for range tries {
+		phrase, err := ask(ctx, fmt.Sprintf("%sPassphrase for key %s: ", again, k.path), false)
+		switch {
+		case err != nil && ctx.Err() != nil: // this login has ended; others may still want the key
+			return nil, fmt.Errorf("passphrase: %w", err)
+		case err != nil:
+			k.failed = fmt.Errorf("passphrase: %w", err)
+			return nil, k.failed
+		case phrase == "": // as ssh: nothing typed means the next key
+			k.failed = errors.New("no passphrase was given")
+			return nil, k.failed
 		}
 		signer, err := ssh.ParsePrivateKeyWithPassphrase(k.sealed, []byte(phrase))
-		if errors.Is(err, x509.IncorrectPasswordError) {
+		// The old PEM encryption has no check of its own: now and then a wrong
+		// passphrase gives something that only then turns out to be no key.
+		if errors.Is(err, x509.IncorrectPasswordError) || err != nil && bytes.Contains(k.sealed, []byte("Proc-Type: 4,ENCRYPTED")) {
+			again = "Wrong. "
 			continue
 		}
 		as, ok := signer.(ssh.AlgorithmSigner)
@@ -99,10 +156,10 @@ func (k *keyFile) open(ctx context.Context, ask Prompt) (ssh.AlgorithmSigner, er
 			k.signer = as
 			return as, nil
 		}
-		k.failed = fmt.Errorf("%s: cannot be decrypted here (%w); add it to ssh-agent", k.path, err)
+		k.failed = fmt.Errorf("cannot be decrypted here (%w); run: ssh-add %s", err, k.path)
 		return nil, k.failed
 	}
-	k.failed = fmt.Errorf("%s: wrong passphrase", k.path)
+	k.failed = errors.New("wrong passphrase")
 	return nil, k.failed
 }
 
@@ -112,8 +169,10 @@ type lazySigner struct {
 	ctx context.Context //nolint:containedctx // x/crypto's Signer has none to pass; it lives for one handshake
 	key *keyFile
 	ask Prompt
-	// wait stops the clock of the handshake while another host's handshake is
-	// asking for the same passphrase.
+	// tries is how often a person is asked.
+	tries int
+	// wait stops the clock of the handshake while a person is asked, maybe by
+	// another host's handshake, for the same passphrase.
 	wait func() (resume func())
 }
 
@@ -130,7 +189,7 @@ func (s lazySigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm str
 	if s.key.sealed != nil {
 		defer s.wait()()
 	}
-	signer, err := s.key.open(s.ctx, s.ask)
+	signer, err := s.key.open(s.ctx, s.ask, s.tries)
 	if err != nil {
 		return nil, err
 	}
@@ -160,24 +219,4 @@ func (r *keyring) read(path string) (*keyFile, error) {
 	}
 	r.files[path] = keyResult{key, err}
 	return key, err
-}
-
-// readCertificate reads a user certificate; a missing file is no certificate.
-func readCertificate(path string) (*ssh.Certificate, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	key, _, _, _, err := ssh.ParseAuthorizedKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: not a certificate", path)
-	}
-	cert, ok := key.(*ssh.Certificate)
-	if !ok {
-		return nil, fmt.Errorf("%s: a key, not a certificate", path)
-	}
-	return cert, nil
 }

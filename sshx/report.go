@@ -1,6 +1,7 @@
 package sshx
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,8 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "pubkeyauthentication", Value: yes[!t.NoPublicKey]},
 		{Name: "passwordauthentication", Value: yes[!t.NoPassword]},
 		{Name: "kbdinteractiveauthentication", Value: yes[!t.NoKeyboardInteractive]},
+		{Name: "pubkeyacceptedalgorithms", Value: strings.Join(t.PubkeyAcceptedAlgorithms, ",")},
+		{Name: "numberofpasswordprompts", Value: strconv.Itoa(t.PasswordPrompts)},
 		{Name: "batchmode", Value: yes[t.BatchMode]},
 		{Name: "stricthostkeychecking", Value: string(t.StrictHostKeyChecking)},
 		{Name: "hostkey", Value: strings.TrimSpace(t.HostKeyType + " " + t.HostKey)},
@@ -57,7 +60,21 @@ func (b *builder) report(t Target) []Setting {
 		}
 		shown = append(shown, s)
 	}
-	return shown
+	return append(shown, b.forwards()...)
+}
+
+// forwards lists the forwarding that ssh_config asks for, which kis never does:
+// a deployment needs none, and a host could use it to reach back.
+func (b *builder) forwards() []Setting {
+	var list []Setting
+	for _, keyword := range []string{"forwardagent", "forwardx11", "localforward", "remoteforward", "dynamicforward"} {
+		for _, v := range b.settings[keyword] {
+			if v.text != "no" && v.text != "false" {
+				list = append(list, Setting{Name: keyword, Value: "never", Source: fmt.Sprintf("kis; %s says %s", v.source, v.text)})
+			}
+		}
+	}
+	return list
 }
 
 // ownSource is the source of values that ssh_config has not decided, or that kis

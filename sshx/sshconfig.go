@@ -21,6 +21,8 @@ func configKeywords() []string {
 		"PasswordAuthentication", "KbdInteractiveAuthentication", "ChallengeResponseAuthentication",
 		"PreferredAuthentications", "RevokedHostKeys", "BindAddress", "BindInterface", "CASignatureAlgorithms",
 		"RequiredRSASize", "KnownHostsCommand", "VerifyHostKeyDNS", "ProxyUseFdpass", "CanonicalizeHostname",
+		"PubkeyAcceptedAlgorithms", "NumberOfPasswordPrompts",
+		"ForwardAgent", "ForwardX11", "LocalForward", "RemoteForward", "DynamicForward",
 	}
 }
 

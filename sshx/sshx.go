@@ -67,6 +67,13 @@ type Target struct {
 	// PreferredAuthentications orders the methods, as RFC 4252 names them;
 	// empty means publickey, keyboard-interactive, password.
 	PreferredAuthentications []string
+	// PubkeyAcceptedAlgorithms are the signatures that keys may make, in order of
+	// preference; keys that can make none of them are not offered. Empty means
+	// all that kis has; none of them rests on SHA-1.
+	PubkeyAcceptedAlgorithms []string
+	// PasswordPrompts is how often a person is asked for one password or one
+	// passphrase, ssh_config(5) NumberOfPasswordPrompts; zero means 3.
+	PasswordPrompts int
 	// NoPublicKey, NoPassword and NoKeyboardInteractive switch methods off.
 	NoPublicKey, NoPassword, NoKeyboardInteractive bool
 	// BatchMode asks nobody anything, whatever the Dialer's Prompt is.
@@ -98,7 +105,8 @@ type Target struct {
 	// RequiredRSASize is the least size of RSA host keys in bits; zero: 1024.
 	RequiredRSASize int
 
-	// ConnectTimeout bounds the TCP connect; zero: the Dialer's.
+	// ConnectTimeout bounds name resolution, TCP and the wait for the server's
+	// SSH version together, as in ssh; zero: 10 s. The Dialer's wins.
 	ConnectTimeout time.Duration
 	// ServerAliveInterval and ServerAliveCountMax: a connection that has not
 	// answered for their product is closed. Zero means 15 s and 3.
