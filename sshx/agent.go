@@ -97,7 +97,10 @@ func (d *Dialer) openAgent(ctx context.Context, t Target, clock *deadline) (keys
 			keys = append(keys, k)
 		}
 	}
-	return keys, "", hangUp
+	if len(keys) == 0 {
+		note = fmt.Sprintf("agent %s: holds no keys", path)
+	}
+	return keys, note, hangUp
 }
 
 // usableAgentKey leaves out kinds of keys that the library cannot read.

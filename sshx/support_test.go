@@ -1,6 +1,7 @@
 package sshx_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -206,3 +208,26 @@ func (p *person) slowly(t testing.TB, wait time.Duration) sshx.Prompt {
 const tick = time.Second
 
 func fingerprintOf(h *sshtest.Host) string { return ssh.FingerprintSHA256(h.HostKey()) }
+
+// startSSHAgent starts OpenSSH's own agent and returns its socket.
+func startSSHAgent(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kis") //nolint:usetesting // t.TempDir can be too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	program, err := exec.LookPath("ssh-agent")
+	require.NoError(t, err, "run: make setup")
+	socket := filepath.Join(dir, "agent")
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the agent lives until the test's clean-up
+	cmd := exec.CommandContext(ctx, program, "-D", "-a", socket)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // killed, as wanted
+	})
+	_, err = bufio.NewReader(out).ReadString('\n') // it says where it listens
+	require.NoError(t, err)
+	return socket
+}

@@ -150,6 +150,11 @@ func (h *Host) serverConfig() *ssh.ServerConfig {
 			return h.password(answers[0])
 		}
 	}
+	if ask := h.options.Keyboard; ask != nil {
+		c.KeyboardInteractiveCallback = func(_ ssh.ConnMetadata, challenge ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			return &ssh.Permissions{}, ask(challenge)
+		}
+	}
 	for _, k := range h.options.HostKeys {
 		c.AddHostKey(k)
 	}

@@ -38,6 +38,9 @@ type Options struct {
 	UserAuthorities []ssh.PublicKey
 	// Password logs in by the methods password and keyboard-interactive.
 	Password string
+	// Keyboard asks the questions of keyboard-interactive in place of Password;
+	// nil is success.
+	Keyboard func(ask ssh.KeyboardInteractiveChallenge) error
 	// MaxAuthTries is sshd_config(5)'s setting; zero is 6.
 	MaxAuthTries int
 	// Forward lets direct-tcpip channels through to loopback addresses, as a

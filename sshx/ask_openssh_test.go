@@ -1,0 +1,164 @@
+package sshx_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/opensshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+func TestOpenSSHAsksForTwoKeys(t *testing.T) {
+	t.Parallel()
+	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"AuthenticationMethods publickey,publickey"}})
+	first, wrong, second := newKey(t), newKey(t), newSealedKey(t, "open sesame")
+	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(first.line()+second.line()), 0o600))
+	target := targetOn(t, s)
+	target.IdentityFiles = []string{first.file, wrong.file, second.file}
+	dial(t, dialerWith(t, &person{answers: []string{"open sesame"}}), target)
+
+	target.IdentityFiles = []string{first.file}
+	require.ErrorContains(t, authError(t, newDialer(t), target), "from "+first.file+": accepted, but not enough")
+}
+
+// graceError is how a login ends that the host cuts because of its LoginGraceTime.
+const graceError = `(the host closed the connection|reset by the host) while a person was asked, for \ds; it allows a login only so long \(LoginGraceTime`
+
+func TestOpenSSHCutsASlowPersonOffAndTheErrorSaysWhy(t *testing.T) {
+	t.Parallel()
+	k := newSealedKey(t, "open sesame")
+	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"LoginGraceTime 2"}})
+	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.line()), 0o600))
+	addr, hungUp := relay(t, s.Addr)
+	target := targetOn(t, s)
+	target.IdentityFiles, target.HostKeyAlias, target.Port = []string{k.file}, "alias", targetAt(addr).Port
+	target.UserKnownHostsFiles = []string{knownHosts(t, "alias "+s.PublicHostKey(t, 0))}
+	d := newDialer(t)
+	d.Prompt = func(ctx context.Context, _ string, _ bool) (string, error) {
+		select {
+		case <-hungUp:
+			return "open sesame", nil
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+	_, err := d.Dial(deadline(t), target)
+	var e *sshx.DialError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, sshx.PhaseAuthenticate, e.Phase)
+	assert.Regexp(t, graceError, err.Error())
+}
+
+// relay forwards one connection and tells when the far side has hung up.
+func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		near, err := l.Accept()
+		if !assert.NoError(t, err) {
+			return
+		}
+		far, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
+		if !assert.NoError(t, err) {
+			return
+		}
+		serving.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
+		_, _ = io.Copy(near, far)
+		_ = near.Close()
+		close(ended)
+	})
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	return l.Addr().String(), ended
+}
+
+func TestOpenSSHTakesItsQuestionBackWhenItHangsUp(t *testing.T) {
+	t.Parallel()
+	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"LoginGraceTime 2", "PasswordAuthentication yes"}})
+	target := targetOn(t, s)
+	target.IdentityFiles = nil
+	asked := 0
+	d := newDialer(t)
+	d.Prompt = func(ctx context.Context, _ string, _ bool) (string, error) {
+		asked++
+		<-ctx.Done()
+		return "", errors.New("interrupted")
+	}
+	_, err := d.Dial(deadline(t), target)
+	assert.Regexp(t, graceError, err.Error())
+	assert.Equal(t, 1, asked)
+}
+
+func TestOpenSSHWithAPasswordAndACode(t *testing.T) {
+	t.Parallel()
+	name := passwordAccount(t, "secret")
+	k := newKey(t)
+	keys := readable(t, k.line())
+	for _, c := range []struct {
+		methods string
+		asked   []string
+	}{
+		{"publickey,password", []string{"Password for " + name + "@web1:"}},
+		{"publickey,keyboard-interactive", []string{name + "@web1: Password:"}},
+		{"password", []string{"Password for " + name + "@web1:"}},
+	} {
+		t.Run(c.methods, func(t *testing.T) {
+			t.Parallel()
+			s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{
+				"UsePAM yes", "PasswordAuthentication yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods " + c.methods, "AuthorizedKeysFile " + keys,
+			}})
+			target := targetOn(t, s)
+			target.User, target.IdentityFiles = name, []string{k.file}
+			p := &person{answers: []string{"secret"}}
+			client := dial(t, dialerWith(t, p), target)
+			out, _, err := sh(t, client, "id -un")
+			require.NoError(t, err)
+			assert.Equal(t, name+"\n", out)
+			assert.Equal(t, c.asked, p.questions())
+		})
+	}
+}
+
+// readable is a file that other accounts can read, which they cannot in t.TempDir.
+func readable(t *testing.T, text string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kis") //nolint:usetesting // see above
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // on purpose
+	file := filepath.Join(dir, "text")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) //nolint:gosec // on purpose
+	return file
+}
+
+// passwordAccount makes an account of this machine for one test. It needs root,
+// as sshd does to let somebody else in.
+func passwordAccount(t *testing.T, password string) string {
+	t.Helper()
+	require.Zero(t, os.Geteuid(), "this test makes an account: run as root")
+	name := "kis-" + strings.ToLower(rand.Text()[:8])
+	opensshtest.Run(t, "useradd", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name)
+	t.Cleanup(func() {
+		out, err := exec.Command("userdel", name).CombinedOutput() //nolint:noctx // the test's context has ended
+		require.NoError(t, err, "%s", out)
+	})
+	cmd := exec.CommandContext(t.Context(), "chpasswd")
+	cmd.Stdin = strings.NewReader(name + ":" + password + "\n")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return name
+}

@@ -1,0 +1,241 @@
+package sshx_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/opensshtest"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// dialerWith asks p.
+func dialerWith(t *testing.T, p *person) *sshx.Dialer {
+	t.Helper()
+	d := newDialer(t)
+	d.Prompt = p.prompt
+	return d
+}
+
+func TestAPasswordIsAskedForOncePerAccount(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"password", "keyboard-interactive"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			h := startHost(t, sshtest.Options{Password: "secret"})
+			target := targetOf(t, h)
+			target.PreferredAuthentications = []string{method}
+			other := target
+			other.Name = "www" // another name of the same account
+			p := &person{answers: []string{"wrong", "secret"}}
+			d := dialerWith(t, p)
+			var dials sync.WaitGroup
+			for _, to := range []sshx.Target{target, other, target} {
+				dials.Go(func() {
+					c, err := d.Dial(deadline(t), to)
+					if assert.NoError(t, err) {
+						assert.NoError(t, c.Close())
+					}
+				})
+			}
+			dials.Wait()
+			dial(t, d, target) // as after a lost connection
+			assert.Len(t, p.questions(), 2)
+		})
+	}
+}
+
+func TestAPasswordOfOneAccountIsNotTriedOnAnother(t *testing.T) {
+	t.Parallel()
+	p := &person{answers: []string{"secret"}}
+	d := dialerWith(t, p)
+	first := startHost(t, sshtest.Options{Password: "secret"})
+	dial(t, d, targetOf(t, first))
+	as := targetOf(t, first)
+	as.User = "www"
+	dial(t, d, as)
+	dial(t, d, targetOf(t, startHost(t, sshtest.Options{Password: "secret"})))
+	assert.Len(t, p.questions(), 3)
+}
+
+func TestThreeWrongPasswordsEndTheLoginsToAnAccount(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Password: "secret"})
+	target := targetOf(t, h)
+	target.PreferredAuthentications = []string{"password"}
+	p := &person{answers: []string{"wrong"}}
+	d := dialerWith(t, p)
+	require.ErrorContains(t, authError(t, d, target), "password: refused 3 times")
+	assert.Len(t, p.questions(), 3)
+	require.ErrorContains(t, authError(t, d, target), "password: no answer (not accepted before in this run)")
+	assert.Len(t, p.questions(), 3)
+}
+
+func TestNumberOfPasswordPromptsIsHonored(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Password: "secret"})
+	p := &person{answers: []string{"wrong"}}
+	target := targetOf(t, h)
+	target.PreferredAuthentications, target.PasswordPrompts = []string{"password"}, 1
+	require.ErrorContains(t, authError(t, dialerWith(t, p), target), "password: refused;")
+	assert.Len(t, p.questions(), 1)
+}
+
+func TestOneTimeCodesAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+		answers, err := ask("", "", []string{"Verification code: "}, []bool{false})
+		if err != nil || answers[0] != "123456" {
+			return errors.New("wrong")
+		}
+		return nil
+	}})
+	p := &person{answers: []string{"123456"}}
+	d := dialerWith(t, p)
+	dial(t, d, targetOf(t, h))
+	dial(t, d, targetOf(t, h))
+	assert.Len(t, p.questions(), 2)
+}
+
+func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
+	t.Parallel()
+	var echoed []bool
+	var asked []string
+	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+		_, err := ask("Login\x1b[2J", "line one\nline two", []string{"Name\x07: ", "Code: ", strings.Repeat("x", 9999)}, []bool{true, false, false})
+		return err
+	}})
+	d := newDialer(t)
+	d.Prompt = func(_ context.Context, question string, echo bool) (string, error) {
+		asked, echoed = append(asked, question), append(echoed, echo)
+		return "", nil
+	}
+	dial(t, d, targetOf(t, h))
+	require.Len(t, asked, 3)
+	assert.Equal(t, "deploy@web1: Login.[2J line one line two Name.:", asked[0])
+	assert.Equal(t, "deploy@web1: Code:", asked[1])
+	assert.Less(t, len(asked[2]), 500)
+	assert.Equal(t, []bool{true, false, false}, echoed)
+}
+
+func TestInstructionsWithoutAQuestionAreShown(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+		_, err := ask("", "confirm on your phone\x1b[2J", nil, nil)
+		return err
+	}})
+	var said []string
+	d := dialerWith(t, &person{})
+	d.Warn = func(text string) { said = append(said, text) }
+	dial(t, d, targetOf(t, h))
+	assert.Equal(t, []string{"deploy@web1: confirm on your phone.[2J"}, said)
+}
+
+func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	d := newDialer(t)
+	d.Prompt = func(context.Context, string, bool) (string, error) {
+		if !assert.True(t, mu.TryLock(), "two questions at once") {
+			return "", errors.New("two at once")
+		}
+		defer mu.Unlock()
+		return "secret", nil
+	}
+	var dials sync.WaitGroup
+	for range 6 {
+		target := targetOf(t, startHost(t, sshtest.Options{Password: "secret"}))
+		dials.Go(func() {
+			c, err := d.Dial(deadline(t), target)
+			if assert.NoError(t, err) {
+				assert.NoError(t, c.Close())
+			}
+		})
+	}
+	dials.Wait()
+}
+
+func TestWithoutATerminalTheErrorSaysSo(t *testing.T) {
+	t.Parallel()
+	h := startHost(t, sshtest.Options{Password: "secret"})
+	target := targetOf(t, h)
+	require.ErrorContains(t, authError(t, newDialer(t), target), "password: nobody to ask, because there is no terminal")
+	target.BatchMode = true
+	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not asked for, because of BatchMode")
+}
+
+func TestAPersonWhoDoesNotAnswerIsNotAskedAgainForTheSameKey(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, want string
+		p          *person
+	}{
+		{"no answer", "signing failed: passphrase: nobody answers", &person{}},
+		{"nothing typed", "signing failed: no passphrase was given", &person{answers: []string{""}}},
+		{"three times wrong", "signing failed: wrong passphrase", &person{answers: []string{"wrong"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			k := newSealedKey(t, "open sesame")
+			d := dialerWith(t, c.p)
+			require.ErrorContains(t, authError(t, d, targetOf(t, startHost(t, sshtest.Options{}, k), k)), c.want)
+			n := len(c.p.questions())
+			require.ErrorContains(t, authError(t, d, targetOf(t, startHost(t, sshtest.Options{}, k), k)), c.want)
+			assert.Len(t, c.p.questions(), n)
+		})
+	}
+}
+
+func TestEncryptedKeysOfEveryFormat(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, typ string
+		args      []string
+		refusal   string // why the key cannot be used; "" if it can
+	}{
+		{"OpenSSH", "ed25519", nil, ""},
+		{"OpenSSH, CBC", "ed25519", []string{"-Z", "aes256-cbc"}, ""},
+		{"OpenSSH, a cipher that is not there", "ed25519", []string{"-Z", "aes256-gcm@openssh.com"}, ": encrypted with aes256-gcm@openssh.com, which kis cannot decrypt; run: ssh-add "},
+		{"PEM", "rsa", []string{"-m", "PEM"}, ""},
+		{"PKCS #8", "rsa", []string{"-m", "PKCS8"}, ": this kind of key cannot be used from a file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "id")
+			opensshtest.Keygen(t, file, c.typ, append([]string{"-N", "open sesame"}, c.args...)...)
+			public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readText(t, file+".pub")))
+			require.NoError(t, err)
+			h := startHost(t, sshtest.Options{AuthorizedKeys: []ssh.PublicKey{public}})
+			target := targetOf(t, h)
+			target.IdentityFiles = []string{file}
+			p := &person{answers: []string{"open sesame"}}
+			d := dialerWith(t, p)
+			if c.refusal != "" {
+				require.ErrorContains(t, authError(t, d, target), file+c.refusal)
+				assert.Empty(t, p.questions())
+				return
+			}
+			dial(t, d, target)
+			assert.Len(t, p.questions(), 1)
+		})
+	}
+}
+
+func TestAnEncryptedPEMKeyWithoutItsPublicHalfIsNamed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "id")
+	opensshtest.Keygen(t, file, "rsa", "-m", "PEM", "-N", "open sesame")
+	require.NoError(t, os.Remove(file+".pub"))
+	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target.IdentityFiles = []string{file}
+	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": encrypted, and "+file+".pub is missing; run: ssh-keygen -y -f ")
+}
