@@ -70,11 +70,12 @@ func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		near, err := l.Accept()
-		if !assert.NoError(t, err) {
+		if err != nil {
 			return
 		}
 		far, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
-		if !assert.NoError(t, err) {
+		if err != nil {
+			_ = near.Close()
 			return
 		}
 		serving.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })
@@ -139,9 +140,9 @@ func readable(t *testing.T, text string) string {
 	dir, err := os.MkdirTemp("", "kis") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // on purpose
+	require.NoError(t, os.Chmod(dir, 0o755))
 	file := filepath.Join(dir, "text")
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) //nolint:gosec // on purpose
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 	return file
 }
 
@@ -153,7 +154,7 @@ func passwordAccount(t *testing.T, password string) string {
 	name := "kis-" + strings.ToLower(rand.Text()[:8])
 	opensshtest.Run(t, "useradd", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name)
 	t.Cleanup(func() {
-		out, err := exec.Command("userdel", name).CombinedOutput() //nolint:noctx // the test's context has ended
+		out, err := exec.Command("userdel", name).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	})
 	cmd := exec.CommandContext(t.Context(), "chpasswd")

@@ -107,6 +107,9 @@ func dialCause(e *DialError) string {
 	case errors.Is(e.Err, errGone) || isDropped(e.Err):
 		return droppedCause(e)
 	}
+	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads 1024 lines at most
+		return "it sends text and no SSH version"
+	}
 	return printable(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
 }
 

@@ -218,7 +218,7 @@ func startSSHAgent(t testing.TB) string {
 	program, err := exec.LookPath("ssh-agent")
 	require.NoError(t, err, "run: make setup")
 	socket := filepath.Join(dir, "agent")
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the agent lives until the test's clean-up
+	ctx, cancel := context.WithCancel(context.Background()) // until the test's clean-up
 	cmd := exec.CommandContext(ctx, program, "-D", "-a", socket)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -1,0 +1,155 @@
+package sshx_test
+
+import (
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// serveRaw has every connection to a fresh port served by serve, which should
+// end when the connection does. Nothing of it is left after the test.
+func serveRaw(t *testing.T, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				serve(c)
+				_ = c.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	return l.Addr().String()
+}
+
+func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+func dribbling(c net.Conn) {
+	gone := make(chan struct{})
+	go func() { silent(c); close(gone) }() // ends with the connection, which the loop waits for
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_, _ = c.Write([]byte("x"))
+		case <-gone:
+			return
+		}
+	}
+}
+
+func endless(c net.Conn) {
+	line := []byte("this is not the line you are waiting for\r\n")
+	for {
+		if _, err := c.Write(line); err != nil {
+			return
+		}
+	}
+}
+
+func versionOnly(c net.Conn) {
+	_, _ = io.WriteString(c, "SSH-2.0-slow\r\n")
+	silent(c)
+}
+
+func versionLate(c net.Conn) {
+	<-time.After(300 * time.Millisecond)
+	versionOnly(c)
+}
+
+func TestEveryWaitOfAHandshakeSaysWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                 string
+		serve                func(net.Conn)
+		connect, handshake   time.Duration
+		phase                sshx.Phase
+		want                 string
+		atLeast, endsForSure time.Duration
+	}{
+		{"silence", silent, 200 * time.Millisecond, time.Minute, sshx.PhaseHandshake, "no answer within 200ms (waited for an SSH version)", 150 * time.Millisecond, time.Minute},
+		{"dribbled lines", dribbling, 300 * time.Millisecond, time.Minute, sshx.PhaseHandshake, `no answer within 300ms (waited for an SSH version); the server said "x`, 250 * time.Millisecond, time.Minute},
+		{"endless lines", endless, time.Minute, time.Minute, sshx.PhaseHandshake, "it sends text and no SSH version", 0, time.Minute},
+		{"no key exchange", versionOnly, time.Minute, 300 * time.Millisecond, sshx.PhaseHandshake, "no answer within 300ms (waited for the end of the key exchange)", 250 * time.Millisecond, time.Minute},
+		{"ConnectTimeout ends with the version", versionLate, 500 * time.Millisecond, 900 * time.Millisecond, sshx.PhaseHandshake, "no answer within 900ms (waited for the end of the key exchange)", time.Second, time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDialer(t)
+			d.ConnectTimeout, d.HandshakeTimeout = c.connect, c.handshake
+			target := targetAt(serveRaw(t, c.serve))
+			began := time.Now()
+			_, err := d.Dial(deadline(t), target)
+			took := time.Since(began)
+			var e *sshx.DialError
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, c.phase, e.Phase)
+			require.ErrorContains(t, err, c.want)
+			assert.GreaterOrEqual(t, took, c.atLeast)
+			assert.Less(t, took, c.endsForSure)
+		})
+	}
+}
+
+// TestConnectTimeoutIsSSHs has both look at servers that accept the connection.
+func TestConnectTimeoutIsSSHs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		serve func(net.Conn)
+		want  bool // ssh gives up within its ConnectTimeout, so kis does
+	}{
+		{"silence", silent, true},
+		{"dribbled lines", dribbling, true},
+		{"a version and no key exchange", versionOnly, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			target := targetAt(serveRaw(t, c.serve))
+			target.ConnectTimeout = time.Second
+			program, err := exec.LookPath("ssh")
+			require.NoError(t, err, "run: make setup")
+			cmd := exec.CommandContext(deadline(t), "timeout", "3", program, "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-p", strconv.Itoa(target.Port), "127.0.0.1", "true")
+			out, err := cmd.CombinedOutput()
+			require.Error(t, err)
+			const killed = 124 // timeout(1)
+			assert.Equal(t, c.want, cmd.ProcessState.ExitCode() != killed, "ssh: %s", out)
+
+			d := newDialer(t)
+			d.HandshakeTimeout = 2 * time.Second
+			_, err = d.Dial(deadline(t), target)
+			if c.want {
+				require.ErrorContains(t, err, "no answer within 1s (waited for an SSH version)")
+			} else { // ssh would wait for ever
+				require.ErrorContains(t, err, "no answer within 2s (waited for the end of the key exchange)")
+			}
+		})
+	}
+}
+
+func TestTheDialersConnectTimeoutWins(t *testing.T) {
+	t.Parallel()
+	target := targetAt(serveRaw(t, silent))
+	target.ConnectTimeout = time.Hour
+	d := newDialer(t)
+	d.ConnectTimeout = 100 * time.Millisecond
+	_, err := d.Dial(deadline(t), target)
+	require.ErrorContains(t, err, "no answer within 100ms")
+}
