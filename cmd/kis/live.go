@@ -21,7 +21,8 @@ type liveLine struct {
 	mu     sync.Mutex
 	active []activeStep // in the order in which they began
 	shown  bool
-	paused bool // somebody else has the last line
+	pauses int      // questions that are being asked
+	held   []func() // what is to be printed when none is
 	ended  chan struct{}
 	owned  sync.WaitGroup
 }
@@ -67,27 +68,46 @@ func (l *liveLine) around(print func()) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.pauses > 0 {
+		l.held = append(l.held, print)
+		return
+	}
 	l.clear()
 	print()
-	if text := l.text(time.Now()); text != "" && !l.paused {
-		_, _ = io.WriteString(l.out, text)
-		l.shown = true
-	}
+	l.show()
 }
 
-// pause takes the line away, because a question is asked below it, until resume is called.
+// pause takes the line away, and keeps back everything that goes through it until resume is called, because somebody is typing an answer.
 func (l *liveLine) pause() (resume func()) {
 	if l == nil {
 		return func() {}
 	}
-	set := func(paused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+	l.pauses++
+	return sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.clear()
-		l.paused = paused
+		if l.pauses--; l.pauses == 0 {
+			l.flush()
+			l.show()
+		}
+	})
+}
+
+func (l *liveLine) flush() {
+	for _, print := range l.held {
+		print()
 	}
-	set(true)
-	return func() { set(false) }
+	l.held = nil
+}
+
+func (l *liveLine) show() {
+	if text := l.text(time.Now()); text != "" {
+		_, _ = io.WriteString(l.out, text)
+		l.shown = true
+	}
 }
 
 func (l *liveLine) clear() {
@@ -169,4 +189,6 @@ func (l *liveLine) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clear()
+	l.flush()
+	l.active = nil // an answer that comes later brings no line back
 }

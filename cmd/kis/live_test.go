@@ -42,3 +42,23 @@ func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 	l.stop()
 	require.Equal(t, "first\n… verify on web1 (60 s)\r\x1b[Ksecond\n… verify on web1 (60 s)\r\x1b[K", out.String())
 }
+
+func TestLiveLineGivesWayToQuestions(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	l := newLiveLine(&out, func() int { return 80 })
+	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	release := l.pause()
+	l.around(func() { out.WriteString("first\n") })
+	require.Empty(t, out.String(), "somebody is typing")
+	inner := l.pause()
+	inner()
+	require.Empty(t, out.String())
+	release()
+	require.Equal(t, "first\n… verify on web1 (60 s)", out.String())
+	release = l.pause()
+	l.around(func() { out.WriteString("second\n") })
+	l.stop()
+	release()
+	require.Equal(t, "first\n… verify on web1 (60 s)\r\x1b[Ksecond\n", out.String())
+}

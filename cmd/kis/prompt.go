@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
+	"time"
 
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -15,7 +15,7 @@ import (
 // errNoAnswer ends a question that nobody answered.
 var errNoAnswer = errors.New("no answer")
 
-// prompt asks the person at the terminal, or is nil when there is none.
+// prompt asks the person at the terminal, or is nil when there is none. What the run prints meanwhile waits until the answer is there.
 func (a *app) prompt() sshx.Prompt {
 	if !a.Terminal || a.output == outputJSON {
 		return nil
@@ -26,19 +26,33 @@ func (a *app) prompt() sshx.Prompt {
 			return "", err
 		}
 		defer tty.Close() //nolint:errcheck // nothing is lost with it
-		stop := context.AfterFunc(ctx, func() { _ = tty.Close() })
-		defer stop()
 		defer a.live.pause()()
-		if _, err := fmt.Fprint(tty, clean(question)+" "); err != nil {
-			return "", err
-		}
-		if !echo {
-			answer, err := term.ReadPassword(int(tty.Fd()))
-			_, _ = fmt.Fprintln(tty)
-			return string(answer), err
-		}
-		return readLine(tty)
+		return askAt(ctx, tty, strings.TrimSpace(clean(question))+" ", echo)
 	}
+}
+
+// askAt puts one question and reads one line. When ctx ends first the question is taken back: what was typed of the answer is thrown away,
+// because the next to read it would be another question, or the shell.
+func askAt(ctx context.Context, tty *os.File, question string, echo bool) (answer string, err error) {
+	restore, err := setEcho(tty, echo)
+	if err != nil {
+		return "", fmt.Errorf("the terminal: %w", err)
+	}
+	defer restore()
+	_ = tty.SetReadDeadline(time.Time{}) // some systems have no deadlines for terminals; there the question stays until Enter
+	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := io.WriteString(tty, question); err != nil {
+		return "", err
+	}
+	answer, err = readLine(tty)
+	if !echo || err != nil {
+		_, _ = io.WriteString(tty, "\n") // nobody has seen one
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return "", cause
+	}
+	return answer, err
 }
 
 // ask puts a yes-or-no question to the person at the terminal. It is nil when there is none, or with --yes.
@@ -53,7 +67,8 @@ func (a *app) ask() func(context.Context, string) bool {
 	}
 }
 
-func readLine(tty *os.File) (string, error) {
+// readLine reads byte by byte, because what follows the line belongs to who reads the terminal next.
+func readLine(tty io.Reader) (string, error) {
 	line := make([]byte, 0, 80)
 	one := make([]byte, 1)
 	for {

@@ -56,7 +56,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.StringVar(&a.color, "color", "auto", "color the output: auto, always or never")
 	flags.StringVar(&a.sshConfig, "ssh-config", "", "the ssh_config `file` (default: yours and the system's)")
 	flags.DurationVar(&a.timeout, "timeout", 0, "longest time for one step on a host (default 15m)")
-	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "longest time for a TCP connection (default 10s, or ConnectTimeout of ssh_config)")
+	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "longest time until a host answers as an SSH server (default 10s, or ConnectTimeout of ssh_config)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("kis {{.Version}}\n")
