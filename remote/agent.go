@@ -229,6 +229,11 @@ func (a *Agent) write(ctx context.Context, data []byte) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+		select {
+		case err := <-done: // both at once: what was written was written
+			return err
+		default:
+		}
 		a.end(context.Cause(ctx))
 		a.workers.Go(func() { _ = a.in.Close() }) // ends the write, at the latest when the connection ends
 		return context.Cause(ctx)

@@ -155,6 +155,34 @@ func TestClosingAProcessClosesItsPipes(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
+// The race detector is the judge: a write that is stuck and the closing of the input belong to two goroutines.
+func TestClosingTheInputEndsAWriteThatIsStuck(t *testing.T) {
+	t.Parallel()
+	_, c := connect(t, sshtest.Options{})
+	p, err := c.Start(deadline(t), "exec sleep 1000")
+	require.NoError(t, err)
+	begun, ended := make(chan struct{}), make(chan error)
+	go func() {
+		block := make([]byte, 1<<20)
+		var err error
+		for i := 0; err == nil; i++ {
+			if _, err = p.Stdin.Write(block); i == 0 {
+				close(begun)
+			}
+		}
+		ended <- err
+	}()
+	<-begun // a MiB went into the channel's window; the next ones do not fit
+	require.NoError(t, p.Stdin.Close())
+	select {
+	case err := <-ended:
+		require.Error(t, err)
+	case <-deadline(t).Done():
+		t.Fatal("the write does not end")
+	}
+	require.NoError(t, p.Close())
+}
+
 func TestStartEndsWithItsContextWhenTheHostDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{SilentExec: true}})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -18,7 +19,8 @@ var plainCommand = regexp.MustCompile(`^[A-Za-z0-9/._=:+ -]+$`)
 // Stderr to their ends, each from its own goroutine: a host stops a process
 // whose output nobody takes.
 type Process struct {
-	// Stdin is the process's input; Close it to send end of file.
+	// Stdin is the process's input; Close it to send end of file, from any
+	// goroutine: it ends a write that is stuck.
 	Stdin io.WriteCloser
 	// Stdout and Stderr end when the process and all that inherited its output
 	// have ended, or when the connection has.
@@ -53,8 +55,32 @@ func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: start %q: %w", c.name, command, c.sessionCause(err))
 	}
-	p.session = sess
+	p.session, p.Stdin = sess, &stdin{in: p.Stdin, session: sess}
 	return p, nil
+}
+
+// stdin is a process's input that may be closed while something is being
+// written to it: package ssh does not order the two.
+type stdin struct {
+	mu      sync.Mutex // held while writing
+	in      io.WriteCloser
+	session *ssh.Session
+}
+
+func (s *stdin) Write(data []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.Write(data)
+}
+
+// Close sends end of file. While a write is stuck, which only happens on a host
+// that does not read, it closes the process's channel instead, and so ends the write.
+func (s *stdin) Close() error {
+	if s.mu.TryLock() {
+		defer s.mu.Unlock()
+		return s.in.Close()
+	}
+	return s.session.Close()
 }
 
 // Wait waits for the end of the process. An *ExitError is what the host said of
