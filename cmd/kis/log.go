@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -44,7 +45,7 @@ type logged struct {
 	Content string              `json:"content,omitempty"` // digest of what was to be linked
 	Scope   string              `json:"scope"`
 	Hosts   []string            `json:"hosts,omitempty"` // that the run was about
-	Notes   []string            `json:"notes,omitempty"` // what hosts wrote down beside it, each as host: note
+	Notes   map[string][]string `json:"notes,omitempty"` // what hosts wrote down beside it → hosts
 	Skew    float64             `json:"skew,omitempty"`
 	Result  map[string][]string `json:"result"` // how it ended → hosts
 }
@@ -79,7 +80,7 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 		for _, e := range entries(stage, looks[h]) {
 			r := found[e.Run]
 			if r == nil {
-				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}}
+				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
 				found[e.Run], all = r, append(all, r)
 			}
 			r.add(h, e)
@@ -108,8 +109,8 @@ func (r *logged) add(host string, e remote.Entry) {
 		before = "was linked to " + orNone(e.From)
 	}
 	for _, note := range []string{before, e.Note, e.Reason} {
-		if note != "" && !slices.Contains(r.Notes, host+": "+note) {
-			r.Notes = append(r.Notes, host+": "+note)
+		if note != "" && !slices.Contains(r.Notes[note], host) {
+			r.Notes[note] = append(r.Notes[note], host)
 		}
 	}
 }
@@ -151,12 +152,14 @@ func (a *app) printRunDetails(r *logged, hosts int) {
 		{"content", r.Content},
 		{"scope", r.Scope},
 		{"hosts", strings.Join(r.Hosts, ", ")},
-		{"note", strings.Join(r.Notes, "; ")},
 		{"run", r.Run},
 	} {
 		if line[1] != "" {
 			_, _ = fmt.Fprintf(a.Out, "    %-8s %s\n", line[0], clean(line[1]))
 		}
+	}
+	for _, note := range slices.Sorted(maps.Keys(r.Notes)) {
+		_, _ = fmt.Fprintf(a.Out, "    %-8s %s: %s\n", "note", list(r.Notes[note], 4), clean(note))
 	}
 	if r.Skew > 0 {
 		_, _ = fmt.Fprintf(a.Out, "    %-8s %.1f ms\n", "skew", r.Skew*1000)

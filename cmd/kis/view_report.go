@@ -11,9 +11,7 @@ import (
 func (v *textView) report(r fleet.Report, log string) {
 	v.live.stop()
 	v.tellNotices()
-	if v.board != nil && !v.verbose {
-		v.boardLines(v.board.tell(true))
-	}
+	v.flush()
 	for _, block := range fold(r.Failures) {
 		v.failure(block)
 	}
@@ -40,25 +38,38 @@ func (v *textView) report(r fleet.Report, log string) {
 
 func (v *textView) printfOut(format string, args ...any) { v.printf(format, args...) }
 
+// table says what is true of every host; many hosts of which the same is true share a line.
 func (v *textView) table(print func(string, ...any), r fleet.Report) {
+	var folded notices
 	for _, h := range r.Hosts {
-		switch {
-		case r.Op == fleet.Check:
-			print("  %-*s  %s is linked\n", v.width, clean(h.Host), orNone(h.Linked))
-		case r.DryRun:
-			print("  %-*s  %s: %s\n", v.width, clean(h.Host), orNone(h.Linked), h.Plan)
-		case r.NoLink:
-			print("  %-*s  %s is ready; linked is %s\n", v.width, clean(h.Host), r.Package, orNone(h.Linked))
-		case !h.Known:
-			print("  %-*s  unknown\n", v.width, clean(h.Host))
-		case h.Unwell:
-			print("  %-*s  %s, and after_link failed again: look at the service\n", v.width, clean(h.Host), orNone(h.Linked))
-		case h.Was == h.Linked:
-			print("  %-*s  %s\n", v.width, clean(h.Host), orNone(h.Linked))
-		default:
-			print("  %-*s  %s → %s\n", v.width, clean(h.Host), orNone(h.Was), orNone(h.Linked))
+		if text := v.hostText(r, h); len(r.Hosts) > boardFrom {
+			folded.add(h.Host, text)
+		} else {
+			print("  %-*s  %s\n", v.width, clean(h.Host), text)
 		}
 	}
+	for _, line := range folded.take() {
+		print("  %s: %s\n", clean(list(line.hosts, 8)), line.message)
+	}
+}
+
+// hostText is what is true of one host.
+func (v *textView) hostText(r fleet.Report, h fleet.HostReport) string {
+	switch {
+	case r.Op == fleet.Check:
+		return orNone(h.Linked) + " is linked"
+	case r.DryRun:
+		return fmt.Sprintf("%s: %s", orNone(h.Linked), h.Plan)
+	case r.NoLink:
+		return fmt.Sprintf("%s is ready; linked is %s", r.Package, orNone(h.Linked))
+	case !h.Known:
+		return "unknown"
+	case h.Unwell:
+		return orNone(h.Linked) + ", and after_link failed again: look at the service"
+	case h.Was == h.Linked:
+		return orNone(h.Linked)
+	}
+	return fmt.Sprintf("%s → %s", orNone(h.Was), orNone(h.Linked))
 }
 
 func (v *textView) failure(b block) {

@@ -139,6 +139,13 @@ func (v *textView) step(e fleet.Event) {
 	v.line(e.Host, string(e.Step), stepText(e, v.paint))
 }
 
+// flush tells what the board still holds back.
+func (v *textView) flush() {
+	if v.board != nil && !v.verbose {
+		v.boardLines(v.board.tell(true))
+	}
+}
+
 func (v *textView) boardLines(lines []boardLine) {
 	for _, l := range lines {
 		v.line(l.who, string(l.step), l.text(v.paint))
@@ -186,6 +193,7 @@ func (v *textView) line(host, step, text string) {
 }
 
 func (v *textView) barrier(e fleet.Event) {
+	v.flush()
 	if e.State == fleet.Done {
 		v.printf("%s\n", v.paint.strong("── barrier: every host is ready, nothing has changed yet ──"))
 		return

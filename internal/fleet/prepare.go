@@ -39,7 +39,7 @@ func (r *run) check(ctx context.Context, m *member) bool {
 			return err
 		}
 		if changed := m.facts.Stage.Changed; changed != nil {
-			r.notice(m.host.Name, fmt.Sprintf("%s is linked to it, and %s", r.stage, changed.Message))
+			r.notice(m.host.Name, fmt.Sprintf("%s; %s is linked to it", changed.Message, r.stage))
 		}
 		return m.judge()
 	})

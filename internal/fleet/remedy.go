@@ -79,6 +79,11 @@ func (l StageLook) everywhere(pkg string, looks map[string]Look) bool {
 	return true
 }
 
+// touched reports whether a host is linked to the package, and has trouble of its own with it.
+func (l StageLook) touched(pkg string) bool {
+	return slices.ContainsFunc(l.Hosts, func(h Standing) bool { return h.Linked == pkg && h.Hint != "" })
+}
+
 // asLeft puts right what other hands did to a link that kis has made. Where the drift is of another kind, its host's own hint says what to do.
 func (l StageLook) asLeft(looks map[string]Look) []string {
 	var next []string
@@ -89,6 +94,9 @@ func (l StageLook) asLeft(looks map[string]Look) []string {
 		pkg := h.left
 		if pkg == "" {
 			pkg = h.Linked
+		}
+		if l.touched(pkg) {
+			continue // no command puts it right: its own host says what to do
 		}
 		command := fmt.Sprintf("kis push %s", l.Stage)
 		if l.everywhere(pkg, looks) {
