@@ -60,10 +60,12 @@ func (d *Dialer) collect(t Target, agentKeys []agentKey, canAsk bool, sign func(
 	return &c.identities
 }
 
-// add keeps back what PubkeyAcceptedAlgorithms leaves out.
+// add keeps back what PubkeyAcceptedAlgorithms and RequiredRSASize leave out.
 func (c *collection) add(o *offer) {
 	o.algorithms = signatures(o.public, c.target.PubkeyAcceptedAlgorithms)
 	switch {
+	case c.target.weak(o.public) != "":
+		c.note("%s from %s: too short for RequiredRSASize %d", fingerprint(o.public), o.label, c.target.requiredRSASize())
 	case len(o.algorithms) > 0:
 		c.offers = append(c.offers, o)
 	case o.named:

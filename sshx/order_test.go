@@ -169,6 +169,7 @@ func TestKeysAreOfferedInSSHsOrder(t *testing.T) {
 		{"IdentityAgent with a variable", []string{"x"}, []string{"IdentityAgent $MY_AGENT", "IdentityFile KEYS/none"}, "MY_AGENT", "x"},
 		{"IdentityAgent of a variable that is not set", []string{"x"}, []string{"IdentityAgent $NOT_SET", "IdentityFile KEYS/a"}, "SSH_AUTH_SOCK", "a"},
 		{"PubkeyAcceptedAlgorithms", []string{"x", "rsa"}, []string{"IdentityAgent SOCKET", "IdentityFile KEYS/c", "IdentityFile KEYS/rsa", "PubkeyAcceptedAlgorithms ecdsa-sha2-nistp256,rsa-sha2-256"}, "", "rsa c"},
+		{"RequiredRSASize", nil, []string{"IdentityFile KEYS/rsa", "IdentityFile KEYS/a", "RequiredRSASize 3072"}, "", "a"},
 		{"a public key of the agent's", []string{"x", "a"}, []string{"IdentitiesOnly yes", "IdentityAgent SOCKET", "IdentityFile KEYS/x.pub"}, "", "x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -211,4 +212,17 @@ func TestIdentityAgentTakesAVariableInBraces(t *testing.T) {
 	env := map[string]string{"KIS_TEST_AGENT": w.agent}
 	assert.Equal(t, []string{"x"}, w.bySSH(t, env))
 	assert.Equal(t, []string{"x"}, w.byKis(t, env))
+}
+
+func TestIdentityAgentTakesATilde(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	config := filepath.Join(home, "config")
+	require.NoError(t, os.WriteFile(config, []byte("IdentityAgent ~/agent.sock\n"), 0o600))
+	for _, reader := range []string{"", "none"} { // ssh -G, and our own
+		r := sshx.Resolver{ConfigFile: config, Home: home, SSH: reader}
+		target, err := r.Resolve(deadline(t), sshx.Host{Name: "web1"})
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join(home, "agent.sock"), target.IdentityAgent)
+	}
 }

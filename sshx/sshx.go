@@ -102,7 +102,8 @@ type Target struct {
 	// CASignatureAlgorithms are those with which an authority may have signed a
 	// host certificate; empty: all that rest on no SHA-1.
 	CASignatureAlgorithms []string
-	// RequiredRSASize is the least size of RSA host keys in bits; zero: 1024.
+	// RequiredRSASize is the least size of RSA keys in bits, the host's and
+	// the user's; zero: 1024.
 	RequiredRSASize int
 
 	// ConnectTimeout bounds name resolution, TCP and the wait for the server's
