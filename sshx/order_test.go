@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -216,13 +217,14 @@ func TestIdentityAgentTakesAVariableInBraces(t *testing.T) {
 
 func TestIdentityAgentTakesATilde(t *testing.T) {
 	t.Parallel()
-	home := t.TempDir()
-	config := filepath.Join(home, "config")
+	me, err := user.Current()
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(config, []byte("IdentityAgent ~/agent.sock\n"), 0o600))
 	for _, reader := range []string{"", "none"} { // ssh -G, and our own
-		r := sshx.Resolver{ConfigFile: config, Home: home, SSH: reader}
+		r := sshx.Resolver{ConfigFile: config, SSH: reader}
 		target, err := r.Resolve(deadline(t), sshx.Host{Name: "web1"})
 		require.NoError(t, err)
-		assert.Equal(t, filepath.Join(home, "agent.sock"), target.IdentityAgent)
+		assert.Equal(t, filepath.Join(me.HomeDir, "agent.sock"), target.IdentityAgent)
 	}
 }
