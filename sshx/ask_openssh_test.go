@@ -34,12 +34,12 @@ func TestOpenSSHAsksForTwoKeys(t *testing.T) {
 }
 
 // graceError is how a login ends that the host cuts because of its LoginGraceTime.
-const graceError = `(the host closed the connection|reset by the host) while a person was asked, for \ds; it allows a login only so long \(LoginGraceTime`
+const graceError = `(the host closed the connection|reset by the host) while a person was asked, for \d+s; it allows a login only so long \(LoginGraceTime`
 
 func TestOpenSSHCutsASlowPersonOffAndTheErrorSaysWhy(t *testing.T) {
 	t.Parallel()
 	k := newSealedKey(t, "open sesame")
-	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"LoginGraceTime 2"}})
+	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"LoginGraceTime 5"}})
 	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.line()), 0o600))
 	addr, hungUp := relay(t, s.Addr)
 	target := targetOn(t, s)
@@ -89,7 +89,7 @@ func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
 
 func TestOpenSSHTakesItsQuestionBackWhenItHangsUp(t *testing.T) {
 	t.Parallel()
-	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"LoginGraceTime 2", "PasswordAuthentication yes"}})
+	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"LoginGraceTime 5", "PasswordAuthentication yes"}})
 	target := targetOn(t, s)
 	target.IdentityFiles = nil
 	asked := 0

@@ -202,8 +202,8 @@ func TestEncryptedKeysOfEveryFormat(t *testing.T) {
 		args      []string
 		refusal   string // why the key cannot be used; "" if it can
 	}{
-		{"OpenSSH", "ed25519", nil, ""},
-		{"OpenSSH, CBC", "ed25519", []string{"-Z", "aes256-cbc"}, ""},
+		{"OpenSSH", "ed25519", []string{"-a", "1"}, ""},
+		{"OpenSSH, CBC", "ed25519", []string{"-a", "1", "-Z", "aes256-cbc"}, ""},
 		{"OpenSSH, a cipher that is not there", "ed25519", []string{"-Z", "aes256-gcm@openssh.com"}, ": encrypted with aes256-gcm@openssh.com, which kis cannot decrypt; run: ssh-add "},
 		{"PEM", "rsa", []string{"-m", "PEM"}, ""},
 		{"PKCS #8", "rsa", []string{"-m", "PKCS8"}, ": this kind of key cannot be used from a file"},

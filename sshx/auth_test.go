@@ -124,9 +124,9 @@ func TestEncryptedKeyIsAskedForOnceForAllHosts(t *testing.T) {
 
 func TestEncryptedKeyIsNotAskedForWhenTheHostRefusesIt(t *testing.T) {
 	t.Parallel()
-	sealed, plain := newSealedKey(t, "x"), newKey(t)
+	sealed, plain := newSealedKey(t, "open sesame"), newKey(t)
 	h := startHost(t, sshtest.Options{}, plain)
-	p := &person{answers: []string{"x"}}
+	p := &person{answers: []string{"open sesame"}}
 	d := newDialer(t)
 	d.Prompt = p.prompt
 	dial(t, d, targetOf(t, h, sealed, plain))
@@ -136,17 +136,17 @@ func TestEncryptedKeyIsNotAskedForWhenTheHostRefusesIt(t *testing.T) {
 
 func TestTheClockStandsStillWhileAPersonIsAsked(t *testing.T) {
 	t.Parallel()
-	k := newSealedKey(t, "x")
+	k := newSealedKey(t, "open sesame")
 	h := startHost(t, sshtest.Options{}, k)
 	d := newDialer(t)
 	d.HandshakeTimeout = 500 * time.Millisecond
-	d.Prompt = (&person{answers: []string{"x"}}).slowly(t, 700*time.Millisecond)
+	d.Prompt = (&person{answers: []string{"open sesame"}}).slowly(t, 700*time.Millisecond)
 	dial(t, d, targetOf(t, h, k))
 }
 
 func TestEncryptedKeyWithoutAPersonIsNamed(t *testing.T) {
 	t.Parallel()
-	k := newSealedKey(t, "x")
+	k := newSealedKey(t, "open sesame")
 	h := startHost(t, sshtest.Options{}, k)
 	e := authError(t, newDialer(t), targetOf(t, h, k))
 	require.ErrorContains(t, e, k.file+": encrypted, and nobody to ask")
@@ -155,7 +155,7 @@ func TestEncryptedKeyWithoutAPersonIsNamed(t *testing.T) {
 
 func TestAWrongPassphraseLeavesTheOtherKeys(t *testing.T) {
 	t.Parallel()
-	sealed, plain := newSealedKey(t, "x"), newKey(t)
+	sealed, plain := newSealedKey(t, "open sesame"), newKey(t)
 	h := startHost(t, sshtest.Options{}, sealed, plain)
 	p := &person{answers: []string{"wrong"}}
 	d := newDialer(t)

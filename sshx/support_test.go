@@ -20,6 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -35,25 +36,33 @@ func (k key) fingerprint() string { return ssh.FingerprintSHA256(k.signer.Public
 
 func (k key) line() string { return string(ssh.MarshalAuthorizedKey(k.signer.PublicKey())) }
 
-func newKey(t testing.TB) key { return newSealedKey(t, "") }
-
-// newSealedKey writes a key that is encrypted unless the passphrase is "".
-func newSealedKey(t testing.TB, passphrase string) key {
+func newKey(t testing.TB) key {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	signer, err := ssh.NewSignerFromKey(private)
 	require.NoError(t, err)
-	var block *pem.Block
-	if passphrase == "" {
-		block, err = ssh.MarshalPrivateKey(private, "test")
-	} else {
-		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
-	}
+	block, err := ssh.MarshalPrivateKey(private, "test")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "id_test")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 	return key{private, signer, file}
+}
+
+// newSealedKey writes a key that is encrypted, with one round instead of the
+// usual sixteen or more: each takes a second of a race detector's time.
+func newSealedKey(t testing.TB, passphrase string) key {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "id_test")
+	opensshtest.Keygen(t, file, "ed25519", "-N", passphrase, "-a", "1")
+	require.NoError(t, os.Remove(file+".pub"))
+	raw, err := ssh.ParseRawPrivateKeyWithPassphrase([]byte(readText(t, file)), []byte(passphrase))
+	require.NoError(t, err)
+	private, ok := raw.(*ed25519.PrivateKey)
+	require.True(t, ok)
+	signer, err := ssh.NewSignerFromKey(*private)
+	require.NoError(t, err)
+	return key{*private, signer, file}
 }
 
 // startHost starts an in-process host that lets k in, if there is one.
@@ -108,7 +117,7 @@ func targetAt(addr string) sshx.Target {
 
 func newDialer(t testing.TB) *sshx.Dialer {
 	t.Helper()
-	d := &sshx.Dialer{}
+	d := &sshx.Dialer{HandshakeTimeout: time.Minute} // a busy machine is no reason to fail
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	return d
 }
@@ -125,7 +134,7 @@ func dial(t testing.TB, d *sshx.Dialer, target sshx.Target) *sshx.Client {
 // deadline is a context that keeps a hanging test from hanging for long.
 func deadline(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

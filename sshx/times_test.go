@@ -70,25 +70,24 @@ func versionOnly(c net.Conn) {
 }
 
 func versionLate(c net.Conn) {
-	<-time.After(300 * time.Millisecond)
+	<-time.After(500 * time.Millisecond)
 	versionOnly(c)
 }
 
 func TestEveryWaitOfAHandshakeSaysWhatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name                 string
-		serve                func(net.Conn)
-		connect, handshake   time.Duration
-		phase                sshx.Phase
-		want                 string
-		atLeast, endsForSure time.Duration
+		name               string
+		serve              func(net.Conn)
+		connect, handshake time.Duration
+		want               string
+		atLeast            time.Duration
 	}{
-		{"silence", silent, 200 * time.Millisecond, time.Minute, sshx.PhaseHandshake, "no answer within 200ms (waited for an SSH version)", 150 * time.Millisecond, time.Minute},
-		{"dribbled lines", dribbling, 300 * time.Millisecond, time.Minute, sshx.PhaseHandshake, `no answer within 300ms (waited for an SSH version); the server said "x`, 250 * time.Millisecond, time.Minute},
-		{"endless lines", endless, time.Minute, time.Minute, sshx.PhaseHandshake, "it sends text and no SSH version", 0, time.Minute},
-		{"no key exchange", versionOnly, time.Minute, 300 * time.Millisecond, sshx.PhaseHandshake, "no answer within 300ms (waited for the end of the key exchange)", 250 * time.Millisecond, time.Minute},
-		{"ConnectTimeout ends with the version", versionLate, 500 * time.Millisecond, 900 * time.Millisecond, sshx.PhaseHandshake, "no answer within 900ms (waited for the end of the key exchange)", time.Second, time.Minute},
+		{"silence", silent, 200 * time.Millisecond, time.Minute, "no answer within 200ms (waited for an SSH version)", 150 * time.Millisecond},
+		{"dribbled lines", dribbling, time.Second, time.Minute, `no answer within 1s (waited for an SSH version); the server said "x`, 900 * time.Millisecond},
+		{"endless lines", endless, time.Minute, time.Minute, "it sends text and no SSH version", 0},
+		{"no key exchange", versionOnly, time.Minute, 2 * time.Second, "no answer within 2s (waited for the end of the key exchange)", 1900 * time.Millisecond},
+		{"ConnectTimeout ends with the version", versionLate, 3 * time.Second, 3500 * time.Millisecond, "no answer within 3.5s (waited for the end of the key exchange)", 3800 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,10 +99,9 @@ func TestEveryWaitOfAHandshakeSaysWhatItWaitedFor(t *testing.T) {
 			took := time.Since(began)
 			var e *sshx.DialError
 			require.ErrorAs(t, err, &e)
-			assert.Equal(t, c.phase, e.Phase)
+			assert.Equal(t, sshx.PhaseHandshake, e.Phase)
 			require.ErrorContains(t, err, c.want)
 			assert.GreaterOrEqual(t, took, c.atLeast)
-			assert.Less(t, took, c.endsForSure)
 		})
 	}
 }
@@ -126,7 +124,7 @@ func TestConnectTimeoutIsSSHs(t *testing.T) {
 			target.ConnectTimeout = time.Second
 			program, err := exec.LookPath("ssh")
 			require.NoError(t, err, "run: make setup")
-			cmd := exec.CommandContext(deadline(t), "timeout", "3", program, "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-p", strconv.Itoa(target.Port), "127.0.0.1", "true")
+			cmd := exec.CommandContext(deadline(t), "timeout", "5", program, "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-p", strconv.Itoa(target.Port), "127.0.0.1", "true")
 			out, err := cmd.CombinedOutput()
 			require.Error(t, err)
 			const killed = 124 // timeout(1)
