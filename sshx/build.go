@@ -34,7 +34,7 @@ func (b *builder) build() (Target, error) {
 	}
 	t.User = orElse(s.first("user"), b.local.name)
 	t.Port = b.number("port", 22, 1, 65535)
-	t.HostKeyAlias = noneIsEmpty(s.first("hostkeyalias"))
+	t.HostKeyAlias = strings.ToLower(noneIsEmpty(s.first("hostkeyalias")))
 	t.IdentitiesOnly = b.flag("identitiesonly", false)
 	t.PreferredAuthentications = splitList(s.first("preferredauthentications"))
 	t.NoPublicKey = !b.flag("pubkeyauthentication", true)
@@ -92,7 +92,7 @@ func (b *builder) notFollowed(t *Target) {
 		{"verifyhostkeydns", "VerifyHostKeyDNS", "host keys have to be in known_hosts, or pinned in the inventory"},
 	} {
 		if v := b.settings.first(n.keyword); v != "" && v != "none" && v != "no" && v != "false" {
-			t.Warnings = append(t.Warnings, fmt.Sprintf("%s %s is not followed: %s", n.name, printable(v), n.instead))
+			t.Warnings = append(t.Warnings, n.name+" is not followed: "+n.instead)
 		}
 	}
 }

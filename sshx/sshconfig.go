@@ -187,6 +187,10 @@ func (c configScan) line(line string, depth int) (string, error) {
 		if strings.ContainsAny(value, "\t\"?") {
 			return "", refuse("Host "+printable(value), "separate the patterns by blanks, without quotes, tabs and question marks")
 		}
+	case "proxycommand":
+		if strings.Contains(value, "#") { // a comment for the parser, and not for ssh
+			return "", refuse("ProxyCommand with #", "put the command into a script")
+		}
 	case "include":
 		if strings.ContainsAny(value, "\t\"") {
 			return "", refuse("Include "+printable(value), "write paths without quotes and tabs")
