@@ -29,9 +29,15 @@ func sshDecision(t *testing.T, s *opensshtest.Server, name string, options ...st
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}
+	return sshDecides(t, append(args, "--", name, "true")...)
+}
+
+// sshDecides runs ssh and sorts what it says of the host key.
+func sshDecides(t *testing.T, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ssh", append(args, "--", name, "true")...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ssh", args...).CombinedOutput()
 	require.Error(t, err)
 	text := string(out)
 	switch {

@@ -168,7 +168,7 @@ func TestClosingEndsTheProxyCommandWithItsGroup(t *testing.T) {
 	text, err := os.ReadFile(pids)
 	require.NoError(t, err)
 	require.Len(t, strings.Fields(string(text)), 2)
-	for _, field := range strings.Fields(string(text)) {
+	for field := range strings.FieldsSeq(string(text)) {
 		pid, err := strconv.Atoi(field)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, 5*time.Millisecond, field)
