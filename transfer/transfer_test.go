@@ -46,7 +46,10 @@ func newSite(t *testing.T) site {
 	home := t.TempDir()
 	host, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{signer.PublicKey()}})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = host.Close() })
+	t.Cleanup(func() {
+		_ = host.Close()
+		require.Empty(t, host.Record().Execs, "files go over SFTP and nothing else")
+	})
 	proxy, err := sshtest.NewProxy(host.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })

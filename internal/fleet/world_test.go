@@ -66,7 +66,12 @@ func startEmbedded(t *testing.T, home string, faults sshtest.Faults) login {
 	require.NoError(t, err)
 	h, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{authorized}, Faults: faults})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	t.Cleanup(func() {
+		require.NoError(t, h.Close())
+		require.Empty(t, h.Record().Foreign())
+		require.Subset(t, []string{"exec", "subsystem"}, h.Record().Requests)
+		require.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
+	})
 	return login{addr: h.Addr(), user: "deploy", key: key, hostKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(h.HostKey())))}
 }
 

@@ -1,9 +1,26 @@
 package sshtest
 
 import (
+	"regexp"
 	"slices"
 	"sync"
 )
+
+// constant is every command line that a deployment may send: constant words, the
+// interpreter, and the user to become. All else goes over standard input.
+var constant = regexp.MustCompile(`^exec (sudo -n -H -u [A-Za-z0-9._-]+ -- )?/bin/sh -s -- [A-Za-z0-9/][A-Za-z0-9/._+-]*$`)
+
+// Foreign returns the command lines that are not the one with which kis starts
+// its agent. Tests that deploy end with it, and it has to be empty.
+func (r Record) Foreign() []string {
+	var all []string
+	for _, line := range r.Execs {
+		if !constant.MatchString(line) {
+			all = append(all, line)
+		}
+	}
+	return all
+}
 
 // Auth is one authentication request, RFC 4252 5.
 type Auth struct {
