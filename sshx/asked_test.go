@@ -15,7 +15,7 @@ import (
 )
 
 // A configuration that makes ssh forward everything makes kis forward nothing.
-func TestNothingIsForwardedWhateverTheConfigurationSays(t *testing.T) {
+func TestNoConfigurationMakesKisAskTheHostForMore(t *testing.T) {
 	t.Parallel()
 	k := newKey(t)
 	h := startHost(t, sshtest.Options{Forward: true, Faults: sshtest.Faults{OpenChannels: []string{"auth-agent@openssh.com", "x11", "forwarded-tcpip", "tun@openssh.com"}}}, k)
@@ -84,7 +84,7 @@ func TestAHostWithAWrongKeyIsToldNothing(t *testing.T) {
 			target.UserKnownHostsFiles, target.Jump = nil, []sshx.Target{targetOf(t, bastion, k)}
 		},
 		"through a command": func(target *sshx.Target, h *sshtest.Host) {
-			target.UserKnownHostsFiles, target.ProxyCommand = nil, []string{script(t, relay), fmt.Sprint(h.Port())}
+			target.UserKnownHostsFiles, target.ProxyCommand = nil, []string{script(t, relayScript), fmt.Sprint(h.Port())}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,9 +21,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// relay is a program that connects its standard input and output to a port of
+// relayScript is a program that connects its standard input and output to a port of
 // this machine, as nc does. It ends when either side does.
-const relay = `#!/usr/bin/python3
+const relayScript = `#!/usr/bin/python3
 import os, socket, sys, threading
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 def up():
@@ -49,7 +49,7 @@ func TestProxyCommandLeadsToTheHost(t *testing.T) {
 	target := targetOf(t, h, k)
 	target.HostName, target.Port = "unresolvable.invalid", 22
 	target.UserKnownHostsFiles = []string{knownHosts(t, "unresolvable.invalid "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
-	target.ProxyCommand = []string{script(t, relay), strconv.Itoa(h.Port())}
+	target.ProxyCommand = []string{script(t, relayScript), strconv.Itoa(h.Port())}
 	c := dial(t, newDialer(t), target)
 	out, _, err := sh(t, c, "echo through")
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestClosingEndsTheProxyCommandWithItsGroup(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	target := targetOf(t, h, k)
 	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("trap '' TERM HUP; (trap '' TERM HUP; while :; do sleep 1; done) </dev/null >/dev/null 2>&1 & echo $! $$ > %s; %s %d; wait",
-		pids, script(t, relay), h.Port())}
+		pids, script(t, relayScript), h.Port())}
 	d := newDialer(t)
 	c, err := d.Dial(deadline(t), target)
 	require.NoError(t, err)
@@ -192,7 +192,7 @@ func TestAProxyCommandHasASessionOfItsOwn(t *testing.T) {
 	h := startHost(t, sshtest.Options{}, k)
 	file := filepath.Join(t.TempDir(), "pid")
 	target := targetOf(t, h, k)
-	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("echo $$ > %s; exec %s %d", file, script(t, relay), h.Port())}
+	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("echo $$ > %s; exec %s %d", file, script(t, relayScript), h.Port())}
 	dial(t, newDialer(t), target)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
