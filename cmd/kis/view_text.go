@@ -17,16 +17,17 @@ import (
 
 // textView is for people, at a terminal or in a log of CI.
 type textView struct {
-	out, err io.Writer
-	paint    painter
-	quiet    bool
-	verbose  bool
-	width    int // of the longest host name
-	op       fleet.Op
-	stage    string
-	live     *liveLine // nil but at a terminal
-	notices  notices
-	board    *board // nil for few hosts
+	out, err  io.Writer
+	paint     painter
+	quiet     bool
+	verbose   bool
+	width     int // of the longest host name
+	op        fleet.Op
+	stage     string
+	live      *liveLine // nil but at a terminal
+	notices   notices
+	connected bool   // all hosts are: notices are not held back any more
+	board     *board // nil for few hosts
 }
 
 func newTextView(a *app) *textView {
@@ -69,7 +70,8 @@ func (v *textView) event(e fleet.Event) {
 }
 
 func (v *textView) print(e fleet.Event) {
-	if e.Type != fleet.TypeNotice && e.Step != fleet.StepConnect {
+	if e.Type != fleet.TypeNotice && e.Type != fleet.TypeStart && e.Step != fleet.StepConnect {
+		v.connected = true
 		v.tellNotices()
 	}
 	switch e.Type {
@@ -83,7 +85,7 @@ func (v *textView) print(e fleet.Event) {
 		}
 	case fleet.TypeNotice:
 		v.notices.add(e.Host, e.Message)
-		if e.Host == "" {
+		if e.Host == "" || v.connected {
 			v.tellNotices()
 		}
 	case fleet.TypeBarrier:

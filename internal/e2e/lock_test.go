@@ -27,6 +27,21 @@ func TestLockWaitGoesOnWhenTheOtherRunHasEnded(t *testing.T) {
 	p.Watch.Check(oracle.Expect{Exit: 0, To: "hello-0.4"})
 }
 
+// Two stages on the same hosts want the same package: one run builds it, the other waits and finds it there.
+func TestLockWaitWaitsForTheBuildOfAnotherStagesRun(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Inventory(site.InventoryText(w.Hosts, "") + "  production: {hosts: [web1, web2]}\n")
+	archive := w.Hold()
+	other := w.PushHeld(archive)
+	assert.Equal(t, 6, w.Kis("push", "production", "--sdist", archive).Exit)
+	p := w.Start("push", "production", "--sdist", archive, "--lock-wait", "5m")
+	p.Says("waiting up to 5m0s for the build of hello-0.4: ", time.Minute)
+	w.Release()
+	assert.Equal(t, 0, other.End(2*time.Minute).Exit)
+	assert.Equal(t, 0, p.End(2*time.Minute).Exit)
+}
+
 func TestLockWaitEnds(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})

@@ -88,6 +88,25 @@ func (m *member) lock(ctx context.Context) error {
 	return nil
 }
 
+// beginPackage takes the package's build lock, which another stage's run may have, and waits for it as for the stage's own.
+func (m *member) beginPackage(ctx context.Context, s remote.Source) (*remote.Receipt, error) {
+	r := m.run
+	until := r.fleet.now().Add(r.fleet.LockWait)
+	for {
+		sealed, err := m.conn.agent.Begin(ctx, s)
+		holder := lockedBy([]error{err})
+		if holder == nil || !r.fleet.now().Before(until) {
+			return sealed, err
+		}
+		r.tellWait.Do(func() {
+			r.notice("", fmt.Sprintf("waiting up to %v for the build of %s%s", r.fleet.LockWait, r.pkg, holderText(holder)))
+		})
+		if waited := wait(ctx, retryEvery); waited != nil {
+			return nil, waited
+		}
+	}
+}
+
 // Unlocked is what Unlock did on one host.
 type Unlocked struct {
 	Host    string         `json:"host"`

@@ -108,7 +108,7 @@ func (r *run) install(ctx context.Context, m *member) bool {
 	if a := r.plan.Archive; a != nil {
 		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
 	}
-	sealed, err := m.conn.agent.Begin(ctx, source)
+	sealed, err := m.beginPackage(ctx, source)
 	switch {
 	case err != nil:
 		return m.step(StepCheck, func() error { return err })

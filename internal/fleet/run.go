@@ -24,6 +24,8 @@ type run struct {
 	tx      *transaction // nil before the barrier
 	waited  bool         // for another run's lock
 
+	tellWait sync.Once // of the wait for another run's build
+
 	mu  sync.Mutex // orders events
 	seq int
 }
