@@ -118,9 +118,10 @@ const (
 
 // printSetting prints keyword, source and value; lists go on below, under the value.
 func printSetting(w io.Writer, s sshx.Setting) {
-	head := fmt.Sprintf("    %-*s  %-*s  ", keywordWidth, s.Name, sourceWidth, relativeToHome(clean(s.Source)))
-	if len([]rune(head)) > 4+keywordWidth+2+sourceWidth+2 { // a long path: the value starts a line of its own
-		_, _ = fmt.Fprintln(w, strings.TrimRight(head, " "))
+	source := relativeToHome(clean(s.Source))
+	head := fmt.Sprintf("    %-*s  %-*s  ", keywordWidth, s.Name, sourceWidth, source)
+	if len([]rune(source)) > sourceWidth { // a long path: the value starts a line of its own
+		_, _ = fmt.Fprintf(w, "    %s  %s\n", s.Name, source)
 		head = strings.Repeat(" ", 4+keywordWidth+2+sourceWidth+2)
 	}
 	printWrapped(w, head, clean(s.Value))
