@@ -11,9 +11,16 @@ import (
 )
 
 // reachHint is what to look at when a host could not be reached or logged in to, or "". Errors about host keys carry their remedy themselves.
+// A jump host is known to ssh, and mostly not to the inventory.
 func reachHint(err error) string {
+	look := func(name string) string {
+		if _, isJump := errors.AsType[*sshx.JumpError](err); isJump {
+			return "no host behind it can be reached; try: ssh " + name
+		}
+		return "see what is in force: kis hosts " + name + " -v"
+	}
 	if login, ok := errors.AsType[*sshx.AuthError](err); ok {
-		return fmt.Sprintf("is the key in ~/.ssh/authorized_keys of %s there? see what is in force: kis hosts %s -v", login.User, login.Name)
+		return fmt.Sprintf("is the key in ~/.ssh/authorized_keys of %s there? %s", login.User, look(login.Name))
 	}
 	var dial *sshx.DialError
 	if !errors.As(err, &dial) {
@@ -22,15 +29,15 @@ func reachHint(err error) string {
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns):
-		return fmt.Sprintf("check the name, or say where it is: `address:` in the inventory or HostName in ssh_config; see: kis hosts %s -v", dial.Name)
+		return fmt.Sprintf("check the name, or say where it is: `address:` in the inventory or HostName in ssh_config; %s", look(dial.Name))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("does sshd run there, on this port? see what is in force: kis hosts %s -v", dial.Name)
+		return fmt.Sprintf("does sshd run there, on this port? %s", look(dial.Name))
 	case !errors.Is(err, context.DeadlineExceeded):
 		return ""
 	case dial.Phase == sshx.PhaseConnect:
-		return fmt.Sprintf("is the host up, and does every firewall between let this machine in? see what is in force: kis hosts %s -v", dial.Name)
+		return fmt.Sprintf("is the host up, and does every firewall between let this machine in? %s", look(dial.Name))
 	case dial.Phase == sshx.PhaseHandshake:
-		return fmt.Sprintf("something takes connections there and does not speak SSH, or is overloaded; see what is in force: kis hosts %s -v", dial.Name)
+		return fmt.Sprintf("something takes connections there and does not speak SSH, or is overloaded; %s", look(dial.Name))
 	}
 	return ""
 }
