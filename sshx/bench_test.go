@@ -2,7 +2,11 @@ package sshx_test
 
 import (
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,5 +27,22 @@ func BenchmarkUpload(b *testing.B) {
 		dst := filepath.Join(s.Dir, "part")
 		require.NoError(b, transfer.Put(b.Context(), session, io.LimitReader(zeros{}, size), size, dst, transfer.Options{}))
 		require.NoError(b, session.Remove(dst))
+	}
+}
+
+// BenchmarkUploadByOpenSSH is what BenchmarkUpload is to be held against: the same bytes to the same sshd by sftp(1), its connection included.
+func BenchmarkUploadByOpenSSH(b *testing.B) {
+	s := opensshtest.Start(b, opensshtest.Options{})
+	const size = 64 << 20
+	src, dst := filepath.Join(b.TempDir(), "source"), filepath.Join(s.Dir, "part")
+	require.NoError(b, os.WriteFile(src, make([]byte, size), 0o600))
+	known := filepath.Join(b.TempDir(), "known_hosts")
+	require.NoError(b, os.WriteFile(known, []byte("[127.0.0.1]:"+strconv.Itoa(s.Port)+" "+s.PublicHostKey(b, 0)+"\n"), 0o600))
+	b.SetBytes(size)
+	for b.Loop() {
+		cmd := exec.CommandContext(b.Context(), "sftp", "-q", "-b", "-", "-i", s.UserKey, "-P", strconv.Itoa(s.Port), "-o", "UserKnownHostsFile="+known, "-o", "IdentitiesOnly=yes", s.User+"@127.0.0.1")
+		cmd.Stdin = strings.NewReader("put " + src + " " + dst + "\n")
+		out, err := cmd.CombinedOutput()
+		require.NoErrorf(b, err, "%s", out)
 	}
 }

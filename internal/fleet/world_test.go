@@ -36,25 +36,25 @@ type world struct {
 }
 
 // backend starts the far side of one host and says how to log in there.
-type backend func(t *testing.T, home string) login
+type backend func(t testing.TB, home string) login
 
 type login struct{ addr, user, key, hostKey string }
 
 // embedded is the host of package sshtest.
-func embedded(t *testing.T, home string) login {
+func embedded(t testing.TB, home string) login {
 	t.Helper()
 	return embeddedWith(sshtest.Faults{})(t, home)
 }
 
 // embeddedWith is the host of package sshtest that misbehaves.
 func embeddedWith(faults sshtest.Faults) backend {
-	return func(t *testing.T, home string) login {
+	return func(t testing.TB, home string) login {
 		t.Helper()
 		return startEmbedded(t, home, faults)
 	}
 }
 
-func startEmbedded(t *testing.T, home string, faults sshtest.Faults) login {
+func startEmbedded(t testing.TB, home string, faults sshtest.Faults) login {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -76,14 +76,14 @@ func startEmbedded(t *testing.T, home string, faults sshtest.Faults) login {
 }
 
 // openssh is a real sshd.
-func openssh(t *testing.T, _ string) login {
+func openssh(t testing.TB, _ string) login {
 	t.Helper()
 	s := opensshtest.Start(t, opensshtest.Options{})
 	return login{addr: s.Addr, user: s.User, key: s.UserKey, hostKey: s.PublicHostKey(t, 0)}
 }
 
 // newWorld starts n hosts, web1, web2 and so on.
-func newWorld(t *testing.T, start backend, n int) *world {
+func newWorld(t testing.TB, start backend, n int) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{proxy: map[string]*sshtest.Proxy{}, config: filepath.Join(dir, "ssh_config")}
@@ -118,7 +118,7 @@ func makeRemovable(dir string) {
 }
 
 // run carries a plan out and has the oracle judge it. at is called for every event, and may break things.
-func (w *world) run(ctx context.Context, t *testing.T, p fleet.Plan, at func(fleet.Event)) fleet.Report {
+func (w *world) run(ctx context.Context, t testing.TB, p fleet.Plan, at func(fleet.Event)) fleet.Report {
 	t.Helper()
 	var events []fleet.Event
 	var mu sync.Mutex
@@ -154,7 +154,7 @@ func (w *world) run(ctx context.Context, t *testing.T, p fleet.Plan, at func(fle
 }
 
 // requireStream checks what every stream of events has in common.
-func requireStream(t *testing.T, events []fleet.Event) {
+func requireStream(t testing.TB, events []fleet.Event) {
 	t.Helper()
 	for i, e := range events {
 		require.Equal(t, i+1, e.Seq)
@@ -164,7 +164,7 @@ func requireStream(t *testing.T, events []fleet.Event) {
 }
 
 // archive is the sample application in a version, as a source distribution.
-func archive(t *testing.T, version string) *sdist.Archive {
+func archive(t testing.TB, version string) *sdist.Archive {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("../../cmd/kis/sample")))
@@ -181,14 +181,14 @@ func archive(t *testing.T, version string) *sdist.Archive {
 }
 
 // push is the plan to push the sample application in a version.
-func push(t *testing.T, version string) fleet.Plan {
+func push(t testing.TB, version string) fleet.Plan {
 	t.Helper()
 	recipe, err := fleet.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, t.TempDir())
 	require.NoError(t, err)
 	return fleet.Plan{Op: fleet.Push, Archive: archive(t, version), Recipe: recipe}
 }
 
-func pkg(t *testing.T, name string) remote.Package {
+func pkg(t testing.TB, name string) remote.Package {
 	t.Helper()
 	p, err := remote.ParsePackage(name)
 	require.NoError(t, err)
