@@ -108,3 +108,21 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, state.Stages[0].Changed)
 }
+
+// Whatever a damaged lock file says, the lock is held, and that is what the next run is told.
+func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`,
+		"no numbers": `{"who":1,"pid":"7","since":true,"what":null}`, "more than there should be": `{"who":"x","else":{}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			holder := owner(t, repository(t))
+			require.NoError(t, os.WriteFile(filepath.Join(holder.root, ".kis/locks/staging"), []byte(text), 0o600))
+			l := opened(t, holder.root)
+			_, err := l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+			requireRefused(t, err, "locked")
+		})
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -19,6 +18,9 @@ const (
 	accountNote = "deploying user of the tests of kis"
 )
 
+// lockFile is the same for all tests of the machine, wherever they keep their temporary files.
+const lockFile = "/tmp/kis-hosttest.lock"
+
 // account is the deploying user, and the empty folder that hosts mount their package repositories on. Both belong to the machine, so that
 // all tests of all processes share them: whoever uses them holds a shared lock, and the last one removes them.
 type account struct {
@@ -31,7 +33,7 @@ type account struct {
 func useAccount(tb testing.TB) *account {
 	tb.Helper()
 	needs(tb)
-	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "kis-hosttest.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { release(tb, lock) })
 	for {

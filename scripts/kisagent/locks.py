@@ -1,4 +1,5 @@
 """Locks: flock(2) on files in .kis/locks. The kernel frees them on any death; nothing here goes by age."""
+import datetime
 import errno
 import fcntl
 import json
@@ -67,11 +68,24 @@ def try_flock(fd, kind):
     except OSError as err:
         if err.errno not in (errno.EAGAIN, errno.EACCES):
             raise
+    return False, known(os.pread(fd, 4096, 0))
+
+
+def known(text):
+    """What a lock file says of its owner, as far as this program could have written it: the rest is damage, and worth nothing."""
     try:
-        owner = json.loads(os.pread(fd, 4096, 0).decode("utf-8", "replace"))
+        owner = json.loads(text.decode("utf-8", "replace"))
     except ValueError:
-        owner = {}
-    return False, owner if isinstance(owner, dict) else {}
+        return {}
+    if not isinstance(owner, dict):
+        return {}
+    kinds = {"who": str, "what": str, "run": str, "since": str, "pid": int}
+    found = {name: owner[name] for name, kind in kinds.items() if type(owner.get(name)) is kind}
+    try:
+        datetime.datetime.strptime(found.get("since", ""), "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        found.pop("since", None)
+    return found
 
 
 def holder(path):
