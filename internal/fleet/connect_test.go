@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -133,4 +136,33 @@ func TestAskingAboutAKeyIsOneStep(t *testing.T) {
 	assert.Equal(t, []fleet.State{fleet.Started, fleet.Done}, states)
 	require.Len(t, notices, 1)
 	assert.Contains(t, notices[0], "web1: its host key is known from now on: ssh-ed25519 SHA256:")
+}
+
+// The hosts behind an unknown jump host show their keys only when that is known, so there are two questions, and the jump host is in the first.
+func TestAnUnknownJumpHostIsAskedAboutBeforeTheHostsBehindIt(t *testing.T) {
+	t.Parallel()
+	w, known := strangers(t, 3)
+	config, err := os.ReadFile(w.config)
+	require.NoError(t, err)
+	key := filepath.Join(filepath.Dir(w.config), "web1", "key")
+	private, err := os.ReadFile(key)
+	require.NoError(t, err)
+	signer, err := ssh.ParsePrivateKey(private)
+	require.NoError(t, err)
+	bastion, err := sshtest.Start(sshtest.Options{Home: t.TempDir(), Forward: true, AuthorizedKeys: []ssh.PublicKey{signer.PublicKey()}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, bastion.Close()) })
+	text := fmt.Sprintf("Host web*\n ProxyJump bastion\nHost bastion\n HostName 127.0.0.1\n Port %d\n User jump\n IdentityFile %s\n%s", bastion.Port(), key, config)
+	require.NoError(t, os.WriteFile(w.config, []byte(text), 0o600))
+
+	looks, questions := w.meet(t, 0, yes)
+
+	for _, l := range looks {
+		assert.Nil(t, l.Failure)
+	}
+	assert.Equal(t, [][]string{{"bastion"}, {"web1", "web2", "web3"}}, questions)
+	assert.Equal(t, 2, bastion.Record().Connections, "one on which the key was seen, and one for everything else")
+	written, err := os.ReadFile(known)
+	require.NoError(t, err)
+	assert.Equal(t, 4, strings.Count(string(written), "\n"))
 }
