@@ -54,7 +54,7 @@ func (e *HostKeyError) forAccept(t Target) {
 	switch {
 	case t.StrictHostKeyChecking == StrictYes:
 		e.refusal = "StrictHostKeyChecking is yes"
-	case t.BatchMode:
+	case t.BatchMode && t.StrictHostKeyChecking != StrictAcceptNew: // which asks nobody
 		e.refusal = "BatchMode is yes"
 	case e.file == "":
 		e.refusal = "UserKnownHostsFile is none, so there is no file to write to"

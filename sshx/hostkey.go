@@ -212,6 +212,9 @@ func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, sig
 // as options what the inventory knows and ssh_config does not.
 func (t Target) sshCommand() string {
 	words := []string{"ssh"}
+	if t.ConfigFile != "" {
+		words = append(words, "-F", t.ConfigFile)
+	}
 	name := t.Name
 	for _, s := range t.Settings {
 		switch {
@@ -227,10 +230,10 @@ func (t Target) sshCommand() string {
 	return strings.Join(append(words, name), " ")
 }
 
-// scanCommand prints the host key without logging in, or is "" where only
-// ssh can get there.
+// scanCommand prints the known_hosts line without logging in, or is "" where
+// only ssh can get there, or where another name has to stand in the line.
 func (t Target) scanCommand() string {
-	if len(t.Jump) > 0 || len(t.ProxyCommand) > 0 {
+	if len(t.Jump) > 0 || len(t.ProxyCommand) > 0 || t.HostKeyAlias != "" {
 		return ""
 	}
 	words := []string{"ssh-keyscan"}

@@ -60,7 +60,7 @@ func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
 	require.NoError(t, err)
 	target.UserKnownHostsFiles, target.IdentityFiles = nil, nil
 	e := refusedHostKey(t, h, target)
-	assert.Contains(t, e.Error(), fmt.Sprintf("run `ssh -p %d 127.0.0.1` once", h.Port()))
+	assert.Contains(t, e.Error(), fmt.Sprintf("run `ssh -F %s -p %d 127.0.0.1` once", r.ConfigFile, h.Port()))
 }
 
 func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {

@@ -86,6 +86,7 @@ func (r Resolver) resolve(ctx context.Context, h Host, behind []string) (Target,
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
+	t.ConfigFile = r.ConfigFile
 	if err := checkLoop(t, behind); err != nil {
 		return Target{}, err
 	}

@@ -126,6 +126,10 @@ type Target struct {
 	// output lead to the host; empty: TCP. Jump goes first.
 	ProxyCommand []string
 
+	// ConfigFile is the file that replaced the user's and the system's ssh_config,
+	// for the commands in messages; empty: none did.
+	ConfigFile string
+
 	// Warnings are settings that were read and are not followed, one line each;
 	// Dial passes them to Dialer.Warn.
 	Warnings []string

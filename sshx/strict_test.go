@@ -89,7 +89,7 @@ func TestAcceptedKeysAreWrittenAsSSHWritesThem(t *testing.T) {
 		var written [2]string
 		for i := range written {
 			file := filepath.Join(dir, fmt.Sprint(i), "known_hosts")
-			options := fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking accept-new\n HashKnownHosts %s\n", file, hash)
+			options := fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking accept-new\n HashKnownHosts %s\n BatchMode yes\n", file, hash)
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700)) // ssh makes ~/.ssh only
 			withSSH, _ := resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n IdentityFile none\n IdentityAgent none\n GlobalKnownHostsFile /dev/null\n%s", s.Port, options))
 			if i == 0 {
@@ -192,6 +192,12 @@ func TestTheHintForAnUnknownKeyIsExact(t *testing.T) {
 	assert.Contains(t, scanned, e.Line)
 	assert.Contains(t, e.Hint(), fmt.Sprintf("ssh: {host_key: %q}", e.Fingerprint))
 
+	target.HostKeyAlias = "alias"
+	_, err = newDialer(t).Dial(deadline(t), target)
+	require.ErrorAs(t, err, &e)
+	assert.NotContains(t, e.Hint(), "ssh-keyscan", "it knows no alias")
+
+	target.HostKeyAlias = ""
 	target.Jump = []sshx.Target{targetOn(t, s)}
 	_, err = newDialer(t).Dial(deadline(t), target)
 	require.ErrorAs(t, err, &e)

@@ -87,8 +87,7 @@ func TestUnknownHostKeysAreRefusedWithoutAPersonOrHerYes(t *testing.T) {
 			require.NotNil(t, l.Failure)
 			assert.Equal(t, fleet.Refused, l.Failure.State)
 			assert.Contains(t, l.Failure.Message, "host key: unknown: the host shows ssh-ed25519 SHA256:")
-			assert.Contains(t, l.Failure.Hint, "ssh "+l.Host)
-			assert.Contains(t, l.Failure.Hint, "ssh-keyscan -p ")
+			assert.Contains(t, l.Failure.Hint, "then run: ssh -F "+w.config+" "+l.Host)
 			assert.Contains(t, l.Failure.Hint, "host_key: \"SHA256:")
 		}
 		assert.Equal(t, []int{1, 1}, w.connections())
