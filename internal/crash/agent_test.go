@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,7 @@ func ofAgent() []string {
 	return []string{"write", "rename", "unlink", "symlink", "link", "mkdir", "fsync", "syncfs", "chmod", "truncate"}
 }
 
-// traced is a host whose agent runs under the tracer when there is an order.
+// tracedHost is a host whose agent runs under the tracer when there is an order.
 type tracedHost struct {
 	*hosttest.Host
 	home string // its Home as the host sees it
@@ -80,6 +81,9 @@ func (p *pusher) broken(h tracedHost, o order, archive, name string, keep ...str
 	require.Equal(p.T, p.All(links[0]), links, "the fleet stays together")
 	if where == "" {
 		require.Equal(p.T, 0, r.Exit)
+	}
+	if o.Fault != "KILL" && strings.Contains(where, `fsync BROKEN "/var/webcode"`) && r.Exit == 0 {
+		require.Contains(p.T, r.Err, "the disk did not confirm it")
 	}
 	p.succeed(archive, name, keep...)
 	return where != ""

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"flag"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -12,6 +13,14 @@ import (
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "run every case of every sweep")
+
+// What the random tests draw from, so that a failing one can be done again.
+//
+//nolint:gochecknoglobals // flags of the test binary
+var (
+	seed   = flag.Uint64("seed", rand.Uint64(), "seed of what is drawn at random") //nolint:gosec // no secret
+	rounds = flag.Int("rounds", 12, "number of random rounds")
+)
 
 // The test binary is also the tracer that the sweeps put between a program and the kernel.
 func TestMain(m *testing.M) {

@@ -213,9 +213,12 @@ func describe(task int, name string, args [6]uint64) string {
 		return ""
 	}
 	var paths []string
-	for _, arg := range args[:4] {
-		text, _, _ := strings.Cut(peek(task, arg, 256), "\x00")
-		if text != "" {
+	for _, arg := range args[:4] { // those that are no paths are no addresses either
+		text, whole := "", false
+		if arg > 1<<16 {
+			text, _, whole = strings.Cut(peek(task, arg, 256), "\x00")
+		}
+		if whole && strings.Contains(text, "/") {
 			paths = append(paths, text)
 		}
 	}
