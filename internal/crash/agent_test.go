@@ -119,15 +119,16 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	log := h.give(t, order{})
 	p.succeed(archives[0], names[0], names[0], names[1])
 	all := calls(t, log)
-	for _, line := range all {
-		t.Log(line)
-	}
-	from := first(t, all, "/.kis-probe")
-	reached := 0
+	// From the prepared link to the answer after the rename; before and after that some.
+	from, to := first(t, all, `symlink "/var/webcode/.kis/armed/`), first(t, all, `/var/webcode/staging"`)+4
 	moments := spread(4, from-1)
-	for n := from; n <= len(all); n++ {
+	for n := from; n <= to; n++ {
 		moments = append(moments, n)
 	}
+	for _, n := range spread(2, len(all)-to) {
+		moments = append(moments, to+n)
+	}
+	reached := 0
 	list := cases(moments)
 	for _, o := range list {
 		i := turn()
@@ -147,9 +148,6 @@ func TestAgentBrokenAtAnyCallOfAPush(t *testing.T) {
 	log := h.give(t, order{})
 	p.succeed(p.archive())
 	all := calls(t, log)
-	for _, line := range all {
-		t.Log(line)
-	}
 	reached := 0
 	list := cases(spread(8, len(all)))
 	for _, o := range list {

@@ -169,14 +169,14 @@ func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
 	require.Equal(t, 0, r.Exit)
 	p.linked = names[i]
 	all := calls(t, log)
-	from, to := first(t, all, `\"step\":\"arm\"`), first(t, all, `\"type\":\"report\"`)
+	from, to := first(t, all, `\"step\":\"link\"`), first(t, all, `\"type\":\"report\"`)
 	t.Logf("%d calls, %d to %d of them are the switch", len(all), from, to)
-	moments := spread(6, from-1)
+	moments := spread(8, from-1) // looks, locks, verifies, arms and calls the roll
 	for n := from; n <= to; n++ {
 		moments = append(moments, n)
 	}
-	for n := to + 1; *everything && n <= len(all); n++ {
-		moments = append(moments, n)
+	for _, n := range spread(2, len(all)-to) {
+		moments = append(moments, to+n)
 	}
 	reached := 0
 	for _, n := range moments {

@@ -18,7 +18,7 @@ var everything = flag.Bool("everything", false, "run every case of every sweep")
 //
 //nolint:gochecknoglobals // flags of the test binary
 var (
-	seed   = flag.Uint64("seed", rand.Uint64(), "seed of what is drawn at random") //nolint:gosec // no secret
+	seed   = flag.Uint64("seed", rand.Uint64(), "seed of what is drawn at random")
 	rounds = flag.Int("rounds", 12, "number of random rounds")
 )
 

@@ -26,7 +26,8 @@ import (
 // push is tried: nothing of it on the disk, all of it, and parts drawn at random. A cut within a request is one of these parts.
 //
 // So this proves that kis tells the disk to flush wherever it must, for ext4 as it is mounted here: commits come every second, to have some
-// while the hosts build, and with -everything also without any order between data and metadata. It says nothing of disks that lie about flushing.
+// while the hosts build, and nothing orders data before metadata. It says nothing of disks that lie about flushing, and nothing of what ext4 does
+// without being asked: there every fsync(2) takes along whatever was done to folders before it.
 func TestPowerCutAtAnyFlush(t *testing.T) {
 	t.Parallel()
 	modes := []string{"data=writeback"}
