@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -75,12 +74,7 @@ func sweepLogs(folder string) {
 }
 
 // event writes one event. A disk that fills up during a run must not change the course of the run.
-func (l *runLog) event(e fleet.Event) {
-	line, err := json.Marshal(e)
-	if err == nil {
-		_, _ = l.file.Write(append(line, '\n'))
-	}
-}
+func (l *runLog) event(e fleet.Event) { writeJSON(l.file, e) }
 
 // Close closes the log.
 func (l *runLog) Close() error { return l.file.Close() }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sdist"
@@ -58,5 +60,20 @@ func writeJSON(w io.Writer, value any) {
 	if err != nil {
 		return
 	}
-	_, _ = w.Write(append(line, '\n'))
+	_, _ = w.Write(append(harmlessJSON(line), '\n'))
+}
+
+// harmlessJSON spells out, as \uXXXX, what a terminal might obey: RFC 8259 asks for that below U+0020 only, and JSON is looked at too. What
+// it spells can only be inside of strings, so that the value stays the same.
+func harmlessJSON(line []byte) []byte {
+	var out []byte
+	for _, r := range string(line) {
+		switch {
+		case printable(r):
+			out = utf8.AppendRune(out, r)
+		default: // all of them are in the first plane
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }

@@ -52,7 +52,9 @@ func everyFault() []fault {
 	}
 	// The agent is the oldest of what looks like it; there is none early and late in a push, and then nothing happens.
 	agent := func(signal string) func(r *round) {
-		return shell(`pid=$(pgrep -o -f -- '-X utf8 -I -S') || exit 0; kill -` + signal + ` "$pid" 2>/dev/null || :`)
+		return func(r *round) {
+			r.host.Shell(r.T, `pid=$(pgrep -o -u `+r.host.User+` -f -- '-X utf8 -I -S') || exit 0; kill -`+signal+` "$pid" 2>/dev/null || :`)
+		}
 	}
 	return []fault{
 		{name: "kis is killed", begin: func(r *round) { _ = r.push.Cmd.Process.Kill() }},
