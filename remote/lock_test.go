@@ -113,7 +113,7 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`,
+		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
 		"no numbers": `{"who":1,"pid":"7","since":true,"what":null}`, "more than there should be": `{"who":"x","else":{}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

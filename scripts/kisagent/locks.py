@@ -82,7 +82,8 @@ def known(text):
     kinds = {"who": str, "what": str, "run": str, "since": str, "pid": int}
     found = {name: owner[name] for name, kind in kinds.items() if type(owner.get(name)) is kind}
     try:
-        datetime.datetime.strptime(found.get("since", ""), "%Y-%m-%dT%H:%M:%SZ")
+        since = datetime.datetime.strptime(found.get("since", ""), "%Y-%m-%dT%H:%M:%SZ")
+        found["since"] = since.isoformat() + "Z"  # strptime takes more than is written here
     except ValueError:
         found.pop("since", None)
     return found
