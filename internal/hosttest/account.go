@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -86,7 +87,7 @@ func release(tb testing.TB, lock *os.File) {
 	}
 	require.NoError(tb, err)
 	// A machine that really has packages there keeps them.
-	if err := os.Remove(Repository); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+	if err := os.Remove(Repository); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, fs.ErrNotExist) {
 		require.NoError(tb, err)
 	}
 	out, err := exec.Command("/usr/sbin/userdel", "--remove", accountName).CombinedOutput() //nolint:noctx // the test's context has ended

@@ -1,0 +1,129 @@
+package faults_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// old: nothing was switched, whatever happened, and no prepared link is left.
+func old(p *pair, to string) {
+	p.T.Helper()
+	assert.NotContains(p.T, p.Links(), to)
+	assert.Empty(p.T, p.armed(web1))
+	assert.Empty(p.T, p.armed(web2))
+}
+
+// TestWhateverHappensBetweenArmingAndLinking: web1 has its next link prepared, web2 takes its time, and something goes wrong.
+func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
+	t.Parallel()
+	arming := (*pair).arming
+	playAll(t, hosttest.Options{}, []scene{
+		{name: "kis is killed", moment: arming, exit: -1, after: old, fault: func(p *pair, s *site.Started) {
+			s.Signal(syscall.SIGKILL)
+			require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, 10*time.Second, 5*time.Millisecond, "web1 gives up by itself")
+			p.start(web2)
+		}},
+		{name: "a session is killed", moment: arming, exit: 3, after: old, says: []string{`"web1"`}, fault: func(p *pair, s *site.Started) {
+			p.kill(web1, p.session(web1))
+			require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, 10*time.Second, 5*time.Millisecond, "web1 gives up by itself")
+			p.start(web2)
+		}},
+		{name: "an agent is killed", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
+			p.kill(web1, p.Agent(p.Hosts[web1]))
+			p.start(web2)
+		}},
+		{name: "a host loses its power", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
+			p.Hosts[web1].Kill()
+			p.start(web2)
+			s.End(30 * time.Second)
+			p.Hosts[web1].Restart(p.T)
+		}},
+		{name: "Ctrl-C", moment: arming, exit: 130, after: old, says: []string{"waiting for the hosts to let go"}, fault: func(p *pair, s *site.Started) {
+			s.Signal(syscall.SIGINT)
+			s.Says("waiting for the hosts", 10*time.Second)
+			p.start(web2)
+		}},
+		{name: "Ctrl-C twice", moment: arming, exit: 130, fault: func(p *pair, s *site.Started) {
+			s.Signal(syscall.SIGINT)
+			s.Says("waiting for the hosts", 10*time.Second)
+			s.Signal(syscall.SIGINT)
+			s.End(5 * time.Second) // it waits for nobody
+			p.start(web2)
+		}},
+		{name: "the terminal is closed", moment: arming, exit: 130, after: old, fault: func(p *pair, s *site.Started) {
+			s.Signal(syscall.SIGHUP)
+			s.Says("waiting for the hosts", 10*time.Second)
+			p.start(web2)
+		}},
+		{name: "the repository turns immutable", moment: arming, exit: 4, says: []string{"operation not permitted"}, fault: func(p *pair, s *site.Started) {
+			p.Hosts[web1].Shell(p.T, "chattr +i /var/webcode")
+			p.start(web2)
+			s.End(30 * time.Second)
+			p.Hosts[web1].Shell(p.T, "chattr -i /var/webcode")
+		}},
+		{name: "the lock file is removed", moment: arming, exit: 4, says: []string{"was removed or replaced"}, fault: func(p *pair, s *site.Started) {
+			require.NoError(p.T, os.Remove(filepath.Join(p.Hosts[web1].Repo, ".kis", "locks", "staging")))
+			p.start(web2)
+		}},
+		{
+			name: "somebody links by hand", moment: arming, exit: 5, blind: true, says: []string{"not to hello-0."},
+			fault: func(p *pair, s *site.Started) {
+				p.Hosts[web1].Shell(p.T, "cp -a /var/webcode/$(readlink /var/webcode/staging) /var/webcode/other && ln -sfn other /var/webcode/staging")
+				p.start(web2)
+			},
+			after: func(p *pair, to string) {
+				assert.Equal(p.T, "other", p.Links()[web1], "what was done by hand is left alone")
+				assert.NotEqual(p.T, to, p.Links()[web2])
+				p.Hosts[web1].Shell(p.T, "ln -sfn "+p.Links()[web2]+" /var/webcode/staging && rm -r /var/webcode/other")
+			},
+		},
+		{
+			name: "the package is removed", moment: arming, exit: 4, blind: true, says: []string{"web1"},
+			fault: func(p *pair, s *site.Started) {
+				to := filepath.Base(readlink(p, p.armed(web1)[0]))
+				p.Hosts[web1].Shell(p.T, "rm -r /var/webcode/"+to)
+				p.start(web2)
+			},
+			after: func(p *pair, to string) {
+				old(p, to)
+				assert.NoDirExists(p.T, filepath.Join(p.Hosts[web1].Repo, to))
+			},
+		},
+		{name: "a host takes longer than it may", long: true, moment: arming, exit: 3, says: []string{"no answer within 15s"}, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
+			s.Saw("web2", "arm", "unknown", 30*time.Second)
+			p.start(web2)
+		}},
+	})
+}
+
+func readlink(p *pair, path string) string {
+	p.T.Helper()
+	target, err := os.Readlink(path)
+	require.NoError(p.T, err)
+	return target
+}
+
+// TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing: the host's own deadline has passed when it wakes up.
+func TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing(t *testing.T) {
+	t.Parallel()
+	playAll(t, hosttest.Options{}, []scene{{
+		name: "asleep", moment: (*pair).arming, exit: 3, after: old,
+		fault: func(p *pair, s *site.Started) {
+			s.Signal(syscall.SIGSTOP)
+			p.start(web2)
+			for host := range p.Hosts {
+				require.Eventually(p.T, func() bool { return len(p.armed(host)) == 0 }, time.Minute, 50*time.Millisecond, "hosts give up after 30 seconds")
+			}
+			s.Signal(syscall.SIGCONT)
+		},
+	}})
+}

@@ -1,0 +1,117 @@
+package faults_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// TestHostsInOddSurroundings: everything here has to work, whatever surrounds it.
+func TestHostsInOddSurroundings(t *testing.T) {
+	t.Parallel()
+	const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+	for _, c := range []struct {
+		name  string
+		env   []string
+		fault string // shell text, run on the host
+		quick bool   // runs without -everything too
+		after func(t *testing.T, h *hosttest.Host)
+	}{
+		{name: "umask 000", fault: "echo umask 000 >>~kistest/.bashrc", quick: true, after: nothingIsOpenToOthers},
+		{name: "umask 077", fault: "echo umask 077 >>~kistest/.bashrc", quick: true, after: othersMayRead},
+		{name: "tmp is full and noexec", fault: "mount -t tmpfs -o size=4k,noexec none /tmp; cat /dev/zero >/tmp/full 2>/dev/null || :", quick: true},
+		{name: "a Turkish locale", env: []string{"LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8"}},
+		{name: "no UTF-8", env: []string{"LANG=C", "LC_ALL=C", "PYTHONIOENCODING=ascii"}},
+		{name: "foreign programs first in PATH", quick: true, fault: foreignPrograms, after: noForeignProgramRan},
+		{name: "variables that lead Python astray", quick: true, env: []string{"PYTHONPATH=/nowhere", "PYTHONHOME=/nowhere", "PYTHONSTARTUP=/nowhere", "TMPDIR=/nowhere"}},
+		{name: "a clock ten years behind", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=-3650d"}},
+		{name: "a clock ten years ahead", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=+3650d"}, quick: true},
+		{name: "a deep repository", fault: "d=/var/webcode/$(printf 'a%.0s' $(seq 100)); install -d -o kistest $d"},
+	} {
+		if !c.quick && !*everything {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := site.New(t, 1, hosttest.Options{Env: c.env})
+			if strings.Contains(strings.Join(c.env, " "), faketime) {
+				require.FileExists(t, faketime, "run: make setup")
+			}
+			if c.fault != "" {
+				w.Hosts[0].Shell(t, c.fault)
+			}
+			w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+			w.Version("0.4")
+			w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
+			w.Run(0, "hello-0.3", "rollback", "staging")
+			assert.Contains(t, w.Kis("status", "staging").Out, "the same on all hosts")
+			if c.after != nil {
+				c.after(t, w.Hosts[0])
+			}
+		})
+	}
+}
+
+// everyFile calls look for everything in the repository that is no symbolic link.
+func everyFile(t *testing.T, h *hosttest.Host, look func(path string, mode fs.FileMode)) {
+	t.Helper()
+	n := 0
+	require.NoError(t, filepath.WalkDir(h.Repo, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.Mode()&fs.ModeSymlink == 0 {
+			n++
+			look(strings.TrimPrefix(path, h.Repo), info.Mode())
+		}
+		return err
+	}))
+	require.Greater(t, n, 50, "there are packages")
+}
+
+func nothingIsOpenToOthers(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	everyFile(t, h, func(path string, mode fs.FileMode) {
+		assert.Zero(t, mode&0o022, "%s is writable for others: %v", path, mode)
+		assert.Zero(t, mode&(fs.ModeSetuid|fs.ModeSetgid), "%s: %v", path, mode)
+	})
+	info, err := os.Stat(filepath.Join(h.Repo, ".kis"))
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+}
+
+// othersMayRead: the web server is another user than the one who deploys.
+func othersMayRead(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	nothingIsOpenToOthers(t, h)
+	everyFile(t, h, func(path string, mode fs.FileMode) {
+		if path == "" || strings.HasPrefix(path, "/.kis") || strings.Contains(path, "/.kis/") {
+			return
+		}
+		assert.NotZero(t, mode&0o004, "%s is not readable for others: %v", path, mode)
+	})
+}
+
+// foreignPrograms puts programs that leave a trace, and do nothing else, before those of the system.
+const foreignPrograms = `install -d -o kistest ~kistest/bin
+for name in python tar mv ln rm cat mkdir sha256sum pip sync; do
+	printf '#!/bin/sh\necho %s >>~/foreign\nexit 0\n' $name >~kistest/bin/$name
+	chmod 755 ~kistest/bin/$name
+done
+echo 'PATH=~/bin:$PATH' >>~kistest/.bashrc
+`
+
+func noForeignProgramRan(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	trace, err := os.ReadFile(filepath.Join(h.Home, "foreign"))
+	assert.ErrorIs(t, err, fs.ErrNotExist, "%s", trace)
+}
