@@ -58,7 +58,6 @@ func TestTwoPeopleAtOnce(t *testing.T) {
 func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, hosttest.Options{})
-	to := p.next()
 	other := p.colleague()
 	for who, far := range map[*pair]int{p: web2, other: web1} { // the way to one host is long for one, and to the other for the other
 		proxy := p.Hosts[far].Proxy(t)
@@ -70,7 +69,7 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 		rounds = 15
 	}
 	for range rounds {
-		to = p.next()
+		to := p.next()
 		first, second := p.Start(p.push(to)...), other.Start(other.push(to)...)
 		a, b := first.End(time.Minute).Exit, second.End(time.Minute).Exit
 		assert.Contains(t, []int{0, 6}, a)

@@ -61,7 +61,7 @@ func breakAt(w *site.World, proxy *sshtest.Proxy, version string, fault func()) 
 	w.Run(0, "hello-"+version, "push", "staging", "--sdist", archive)
 }
 
-// TestAConnectionThatStopsWhileItUploads: nothing is said any more, and nothing is closed.
+// TestAConnectionThatStopsWhileItBuilds: nothing is said any more, and nothing is closed.
 func TestAConnectionThatStopsWhileItBuilds(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})

@@ -1,0 +1,243 @@
+package faults_test
+
+import (
+	"archive/zip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// wheel writes a wheel of a distribution that is nothing but its name.
+func wheel(t *testing.T, folder, name, version string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	file, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s-%s-py3-none-any.whl", name, version)))
+	require.NoError(t, err)
+	z := zip.NewWriter(file)
+	info := name + "-" + version + ".dist-info/"
+	for path, text := range map[string]string{
+		name + ".py":      "",
+		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version),
+		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		info + "RECORD":   "",
+	} {
+		f, err := z.Create(path)
+		require.NoError(t, err)
+		_, err = f.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	require.NoError(t, file.Close())
+}
+
+// TestHostsThatGetDifferentRequirementsAreNotLinked: two hosts ask the same index at different moments, and it has something new for one.
+func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{Env: []string{"PIP_NO_INDEX=1"}})
+	for i, h := range w.Hosts {
+		wheel(t, filepath.Join(h.Home, "index"), "moody", fmt.Sprintf("2.%d", i+1))
+		require.NoError(t, os.MkdirAll(filepath.Join(h.Home, ".config", "pip"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(h.Home, ".config", "pip", "pip.conf"), []byte("[install]\nfind-links = /home/kistest/index\n"), 0o644))
+	}
+	w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt}\n"))
+	w.Write("requirements.txt", "moody\n")
+	archive := w.Archive()
+	r := w.Run(3, "hello-0.3", "push", "staging", "--sdist", archive)
+	assert.Contains(t, r.Err, "another environment than on web1")
+	assert.Contains(t, r.Err, "moody==2.2 only here, moody==2.1 only there")
+	r = w.Run(3, "hello-0.3", "link", "staging", "hello-0.3")
+	assert.Contains(t, r.Err, "another environment than on web1", "not by another way either")
+
+	wheel(t, filepath.Join(w.Hosts[0].Home, "index"), "moody", "2.2")
+	w.Version("0.4")
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
+}
+
+// TestABuildThatIsKilledIsSaidToBe: the kernel does it when memory is short.
+func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	archive := w.Hold()
+	s := w.PushHeld(archive)
+	pips := w.PIDs(w.Hosts[1], "/pip --no-color install")
+	require.Len(t, pips, 1)
+	for _, pid := range pips {
+		w.Signal(w.Hosts[1], pid, syscall.SIGKILL)
+	}
+	w.On("web1").Release()
+	r := s.End(time.Minute)
+	require.Equal(t, 3, r.Exit)
+	s.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4"})
+	assert.Contains(t, r.Err, "web2: environment: ")
+	assert.Contains(t, strings.ToLower(r.Err), "kill")
+	w.Release()
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
+}
+
+// TestVerificationsOfEveryKind: commands of the inventory, run before the barrier on web2, that do not come to a good end.
+func TestVerificationsOfEveryKind(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Version("0.4")
+	archive := w.Archive()
+	for _, c := range []struct{ name, command, says string }{
+		{"it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
+		{"it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},
+		{"it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {\"id\":9,\"ev\":\"done\"}' 0; false; }`, "web2: verify: "},
+		{"it prints control characters", `printf '\\033]52;c;YQ==\\007\\rweb2 is fine\\n'; test $KIS_HOST = web1`, "web2: verify: "},
+		{"it prints without end", "test $KIS_HOST = web1 || { head -c 300000000 /dev/zero; false; }", "web2: verify: "},
+	} {
+		ok := t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2]}}\nverify: [%s]\n", `"`+strings.ReplaceAll(c.command, `"`, `\"`)+`"`))
+			watch := oracle.Start(t, w.Stage, w.OracleHosts()...)
+			r := w.Kis("push", "staging", "--sdist", archive)
+			require.Equal(t, 3, r.Exit)
+			watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4", Dirty: true})
+			assert.Contains(t, r.Err, c.says)
+		})
+		if !ok {
+			return
+		}
+	}
+	w.Inventory(site.InventoryText(w.Hosts, ""))
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
+}
+
+// TestAPackageWhosePythonIsGoneIsNotLinked: the interpreter was upgraded after the package was built.
+func TestAPackageWhosePythonIsGoneIsNotLinked(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Hosts[1].Shell(t, "cp $(readlink -f /usr/bin/python3) ~kistest/python3.old")
+	own := "hosts: {web2: {python: /home/kistest/python3.old}}\n"
+	w.Inventory(site.InventoryText(w.Hosts, own))
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Inventory(site.InventoryText(w.Hosts, ""))
+	w.Version("0.4")
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
+	w.Hosts[1].Shell(t, "rm ~kistest/python3.old")
+
+	r := w.Run(3, "hello-0.3", "rollback", "staging")
+	assert.Contains(t, r.Err, "web2: verify: the environment's python does not run")
+	assert.Equal(t, w.All("hello-0.4"), w.Links())
+}
+
+// TestRollBacksThatCannotBe: nothing is linked, and the remedy is named.
+func TestRollBacksThatCannotBe(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	for _, c := range []struct {
+		name  string
+		fault func(w *site.World)
+		exit  int
+		says  string
+	}{
+		{"there is nothing before", func(*site.World) {}, 3, "nothing to roll back to"},
+		{"one host has another before", func(w *site.World) {
+			w.Version("0.4")
+			w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+			w.On("web1").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web1")
+			w.Version("0.5")
+			w.Run(0, "hello-0.5", "push", "staging", "--sdist", w.Archive())
+		}, 3, "--to"},
+		{"a host lacks it", func(w *site.World) {
+			w.Run(0, "hello-0.4", "link", "staging", "hello-0.4")
+			w.Run(0, "hello-0.5", "link", "staging", "hello-0.5")
+			w.Hosts[1].Shell(w.T, "rm -r /var/webcode/hello-0.4")
+		}, 3, "hello-0.4"},
+		{"a host is down", func(w *site.World) { w.Hosts[1].Kill() }, 3, "web2: connect: "},
+	} {
+		if !t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			c.fault(w)
+			r := w.Run(c.exit, "", "rollback", "staging")
+			assert.Contains(t, r.Err, c.says)
+		}) {
+			return
+		}
+	}
+	w.Hosts[1].Restart(t)
+	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
+}
+
+// TestFoldersThatSomebodyElseHasPlanted: another user could write to the repository once, and has left something there.
+func TestFoldersThatSomebodyElseHasPlanted(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]string{
+		"a .kis of another user":                 "install -d -o nobody -m 755 /var/webcode/.kis",
+		"a .kis that is a link":                  "install -d -o nobody /var/webcode/theirs; ln -s theirs /var/webcode/.kis",
+		"a package of another user":              "install -d -o nobody -m 755 /var/webcode/hello-0.3; install -o nobody -m 644 /dev/null /var/webcode/hello-0.3/VERSION",
+		"a folder for links of another user":     "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/.kis/armed",
+		"a folder for uploads that leads beyond": "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/theirs; ln -s ../theirs /var/webcode/.kis/incoming",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := site.New(t, 1, hosttest.Options{})
+			w.Hosts[0].Shell(t, plant)
+			r := w.Kis("push", "staging", "--sdist", w.Archive())
+			assert.Equal(t, 3, r.Exit)
+			assert.Contains(t, r.Err, "web1: ")
+			assert.Empty(t, w.Links()[0], "nothing is linked")
+			left, err := filepath.Glob(filepath.Join(w.Hosts[0].Repo, "theirs", "*"))
+			require.NoError(t, err)
+			assert.Empty(t, left, "nothing is written where a link of theirs leads")
+		})
+	}
+}
+
+// TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed: what has no receipt is no package, and goes.
+func TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 1, hosttest.Options{})
+	w.Hosts[0].Shell(t, "install -d -o nobody -m 777 /var/webcode/theirs; echo kept >/var/webcode/theirs/file; ln -s theirs /var/webcode/hello-0.3")
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	assert.Equal(t, "file\nkept\n", w.Hosts[0].Shell(t, "ls /var/webcode/theirs; cat /var/webcode/theirs/file"))
+	info, err := os.Lstat(filepath.Join(w.Hosts[0].Repo, "hello-0.3"))
+	require.NoError(t, err)
+	assert.True(t, info.IsDir())
+}
+
+// TestAPasswordOfAnIndexIsSeenByNobody: not on the host's command lines, not in what kis prints or writes.
+func TestAPasswordOfAnIndexIsSeenByNobody(t *testing.T) {
+	t.Parallel()
+	const canary = "canary8fd1"
+	w := site.New(t, 1, hosttest.Options{})
+	w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt}\n"))
+	w.Write("requirements.txt", "--index-url http://deploy:"+canary+"@127.0.0.1:9/simple\nnothing-like-this\n")
+	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive(), "-v")
+	oracle.Output(t, r.Screen(), canary)
+	assert.NotContains(t, w.Hosts[0].Shell(t, "cat /var/webcode/.kis/journal/* /var/webcode/*/.kis/build.log 2>/dev/null || :"), canary)
+	state, err := filepath.Glob(filepath.Join(w.Home, "state", "kis", "runs", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, state)
+	for _, path := range state {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.NotContains(t, string(text), canary, path)
+	}
+}
+
+// TestAHomeThatCannotBeWritten: there would be no log of the run, so that no host is contacted.
+func TestAHomeThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 1, hosttest.Options{})
+	archive := w.Archive()
+	before := w.Trees()
+	w.Home = "/proc" // nobody can make a folder there, not even root
+	r := w.Run(2, "", "push", "staging", "--sdist", archive)
+	assert.Contains(t, r.Err, "XDG_STATE_HOME")
+	assert.Equal(t, before, w.Trees())
+}
