@@ -95,13 +95,13 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 	for _, c := range []struct{ name, command, says string }{
 		{"it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
 		{"it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},
-		{"it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {\"id\":9,\"ev\":\"done\"}' 0; false; }`, "web2: verify: "},
-		{"it prints control characters", `printf '\\033]52;c;YQ==\\007\\rweb2 is fine\\n'; test $KIS_HOST = web1`, "web2: verify: "},
+		{"it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {"id":9,"ev":"done"}' 0; false; }`, "web2: verify: "},
+		{"it prints control characters", `printf '\033]52;c;YQ==\007\rweb2 is fine\n'; test $KIS_HOST = web1`, "web2: verify: "},
 		{"it prints without end", "test $KIS_HOST = web1 || { head -c 300000000 /dev/zero; false; }", "web2: verify: "},
 	} {
 		ok := t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
-			w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2]}}\nverify: [%s]\n", `"`+strings.ReplaceAll(c.command, `"`, `\"`)+`"`))
+			w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2]}}\nverify: [%s]\n", "'"+strings.ReplaceAll(c.command, "'", "''")+"'"))
 			watch := oracle.Start(t, w.Stage, w.OracleHosts()...)
 			r := w.Kis("push", "staging", "--sdist", archive)
 			require.Equal(t, 3, r.Exit)
