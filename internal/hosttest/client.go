@@ -2,8 +2,10 @@ package hosttest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,20 +18,20 @@ type Client struct {
 	KnownHosts string // path of the known_hosts(5) that it uses
 	Key        string // path of the private key that it uses
 
-	ports map[string]int
-	order []string
-	user  string
+	addresses map[string]string // host's name → host:port
+	order     []string
+	user      string
 }
 
 // NewClient writes the files for hosts.
 func NewClient(tb testing.TB, hosts []*Host) *Client {
 	tb.Helper()
 	dir := tb.TempDir()
-	c := &Client{Config: filepath.Join(dir, "ssh_config"), KnownHosts: filepath.Join(dir, "known_hosts"), ports: map[string]int{}}
+	c := &Client{Config: filepath.Join(dir, "ssh_config"), KnownHosts: filepath.Join(dir, "known_hosts"), addresses: map[string]string{}}
 	var known strings.Builder
 	for _, h := range hosts {
 		c.Key, c.user = h.UserKey, h.User
-		c.order, c.ports[h.Name] = append(c.order, h.Name), h.Port
+		c.order, c.addresses[h.Name] = append(c.order, h.Name), h.Addr
 		known.WriteString(h.KnownHostsLine(tb) + "\n")
 	}
 	require.NoError(tb, os.WriteFile(c.KnownHosts, []byte(known.String()), 0o600))
@@ -40,10 +42,10 @@ func NewClient(tb testing.TB, hosts []*Host) *Client {
 // SetPort leads a host's name to another port of 127.0.0.1: that of a proxy, or of nothing. The host's key stays known under its name.
 func (c *Client) SetPort(tb testing.TB, name string, port int) {
 	tb.Helper()
-	if _, known := c.ports[name]; !known {
+	if _, known := c.addresses[name]; !known {
 		c.order = append(c.order, name)
 	}
-	c.ports[name] = port
+	c.addresses[name] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	c.write(tb)
 }
 
@@ -51,7 +53,9 @@ func (c *Client) write(tb testing.TB) {
 	tb.Helper()
 	var text strings.Builder
 	for _, name := range c.order {
-		fmt.Fprintf(&text, "Host %s\n  HostName 127.0.0.1\n  Port %d\n  HostKeyAlias %s\n", name, c.ports[name], name)
+		address, port, err := net.SplitHostPort(c.addresses[name])
+		require.NoError(tb, err)
+		fmt.Fprintf(&text, "Host %s\n  HostName %s\n  Port %s\n  HostKeyAlias %s\n", name, address, port, name)
 	}
 	fmt.Fprintf(&text, "Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
 		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n", c.user, c.Key, c.KnownHosts)

@@ -32,12 +32,15 @@ type Options struct {
 	Config []string
 	// Env are variables ("NAME=value", without quotes) that sshd sets for every session, as a site sets proxies or certificates.
 	Env []string
+	// Network gives each host a network of its own, at port 22 of an address of its own, whose traffic Block and Slow can harm. Without it
+	// hosts share this machine's loopback interface, and reach what this machine reaches, such as an index of packages.
+	Network bool
 }
 
 // Host is one host. Its fields do not change; its methods are for one goroutine at a time.
 type Host struct {
 	Name    string // web1, web2, …; also what hostname(1) says inside
-	Addr    string // 127.0.0.1:port
+	Addr    string // host:port, on 127.0.0.1 unless the host has a network of its own
 	Port    int
 	User    string // who may log in and owns Repository
 	UserKey string // path of the private key that may
@@ -47,6 +50,7 @@ type Host struct {
 	account *account
 	hostKey string // path of the private key
 	options Options
+	cable   *cable   // nil without a network of its own
 	running *running // nil while the host is dead
 }
 

@@ -1,9 +1,12 @@
 package hosttest_test
 
 import (
+	"errors"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -52,4 +55,35 @@ func TestKillEndsEverythingOnTheHostAndRestartBringsItBack(t *testing.T) {
 	assert.Empty(t, h.Processes(t))
 	assert.NoFileExists(t, h.Inside("/var/webcode/lost"))
 	assert.FileExists(t, h.Inside("/var/webcode/kept"))
+}
+
+func TestBlockedHostIsSilentAndAnswersLater(t *testing.T) {
+	t.Parallel()
+	hosts := hosttest.New(t, 2, hosttest.Options{Network: true})
+	c := hosttest.NewClient(t, hosts)
+	out, err := ssh(t, c, "web1", "true")
+	require.NoError(t, err, out)
+	assert.NotEqual(t, hosts[0].Addr, hosts[1].Addr)
+
+	h := hosts[0]
+	h.Block(t)
+	_, err = net.DialTimeout("tcp", h.Addr, 200*time.Millisecond)
+	var failed net.Error
+	require.ErrorAs(t, err, &failed)
+	assert.True(t, failed.Timeout(), "nobody says no: %v", err)
+	out, err = ssh(t, c, "web2", "true")
+	require.NoError(t, err, "%s: the other host is not concerned", out)
+
+	h.Unblock(t)
+	out, err = ssh(t, c, "web1", "hostname")
+	require.NoError(t, err, out)
+	address := h.Addr
+	h.Kill()
+	_, err = net.DialTimeout("tcp", address, 10*time.Second)
+	require.Error(t, err)
+	require.False(t, errors.As(err, &failed) && failed.Timeout(), "nothing leaves this machine: %v", err)
+	h.Restart(t)
+	assert.Equal(t, address, h.Addr)
+	out, err = ssh(t, c, "web1", "hostname")
+	require.NoError(t, err, out)
 }

@@ -3,6 +3,7 @@ package hosttest
 import (
 	"bufio"
 	"context"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -18,7 +19,8 @@ import (
 )
 
 // boot is the host's first program: it gives the host its own folders and its name, and becomes sshd. It is the first process of its own
-// process namespace, so that whatever runs on the host dies with it.
+// process namespace, so that whatever runs on the host dies with it. It waits for a line on its input: the network has to be there before sshd
+// can listen on it.
 const boot = `set -eu
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -26,6 +28,7 @@ mount --bind "$1" "$2"
 mount --bind "$3" "$4"
 hostname "$5"
 shift 5
+read -r plugged_in
 exec "$@"
 `
 
@@ -43,6 +46,9 @@ type running struct {
 func (h *Host) start(tb testing.TB) {
 	tb.Helper()
 	tries := 5
+	if h.options.Network {
+		h.Port = 22
+	}
 	if h.Port != 0 {
 		tries = 1
 	}
@@ -53,7 +59,7 @@ func (h *Host) start(tb testing.TB) {
 		}
 		r := h.boot(tb, port)
 		if r != nil {
-			h.running, h.Port, h.Addr = r, port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+			h.running, h.Port, h.Addr = r, port, net.JoinHostPort(h.address(), strconv.Itoa(port))
 			return
 		}
 	}
@@ -70,6 +76,11 @@ func (h *Host) boot(tb testing.TB, port int) *running {
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
 		Pdeathsig:  syscall.SIGKILL, // a test binary that is killed takes its hosts along
 	}
+	if h.options.Network {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
+	}
+	stdin, err := cmd.StdinPipe()
+	require.NoError(tb, err)
 	r := &running{kill: cancel, ended: make(chan struct{})}
 	stderr, err := cmd.StderrPipe()
 	require.NoError(tb, err)
@@ -88,11 +99,19 @@ func (h *Host) boot(tb testing.TB, port int) *running {
 	}()
 	require.NoError(tb, <-started, "hosts need namespaces of their own")
 	r.pid = cmd.Process.Pid
+	h.running = r // what fails from here on is cleaned up by Kill
+	if h.options.Network {
+		h.plugIn(tb, r.pid)
+	}
+	_, err = io.WriteString(stdin, "plugged in\n")
+	require.NoError(tb, err)
+	require.NoError(tb, stdin.Close())
 	select {
 	case <-listening:
 		return r
 	case <-r.ended:
 		cancel()
+		h.running = nil
 		tb.Logf("%s: %s", h.Name, r.log.String())
 		return nil
 	}
@@ -102,7 +121,7 @@ func (h *Host) boot(tb testing.TB, port int) *running {
 func (h *Host) sshd(port int) []string {
 	args := []string{"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"}
 	settings := append([]string{}, h.options.Config...)
-	settings = append(settings, "Port "+strconv.Itoa(port), "ListenAddress 127.0.0.1", "HostKey "+h.hostKey, "PidFile none")
+	settings = append(settings, "Port "+strconv.Itoa(port), "ListenAddress "+h.listen(), "HostKey "+h.hostKey, "PidFile none")
 	if len(h.options.Env) > 0 {
 		settings = append(settings, "SetEnv "+strings.Join(h.options.Env, " "))
 	}
@@ -110,6 +129,22 @@ func (h *Host) sshd(port int) []string {
 		args = append(args, "-o", s)
 	}
 	return args
+}
+
+// address is where the host is reached.
+func (h *Host) address() string {
+	if h.cable != nil {
+		return h.cable.theirs
+	}
+	return "127.0.0.1"
+}
+
+// listen is where sshd listens: on a network of its own, everywhere.
+func (h *Host) listen() string {
+	if h.options.Network {
+		return "0.0.0.0"
+	}
+	return "127.0.0.1"
 }
 
 // collect keeps the log and tells when sshd listens.
@@ -140,6 +175,9 @@ func (h *Host) Kill() {
 	h.running.kill()
 	<-h.running.ended
 	h.running = nil
+	if h.cable != nil {
+		h.cable.pull()
+	}
 }
 
 // freePort is a port that nothing listens on, below those that the kernel gives to outgoing connections.
@@ -163,7 +201,7 @@ func needs(tb testing.TB) {
 	if os.Geteuid() != 0 {
 		require.FailNow(tb, "these tests need root", "they make hosts with namespaces, mounts and an account of their own; run: sudo make test")
 	}
-	for _, tool := range []string{"/usr/sbin/sshd", "/usr/sbin/useradd", "/usr/sbin/userdel"} {
+	for _, tool := range []string{"/usr/sbin/sshd", "/usr/sbin/useradd", "/usr/sbin/userdel", "/usr/sbin/nft"} {
 		if _, err := os.Stat(tool); err != nil {
 			require.FailNow(tb, tool+" is missing", "run: make setup")
 		}

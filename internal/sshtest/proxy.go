@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // Direction is a way through a Proxy.
@@ -29,6 +30,7 @@ type Proxy struct {
 	target   string
 	listener net.Listener
 	serving  sync.WaitGroup
+	ending   chan struct{} // closed by Close
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -36,6 +38,8 @@ type Proxy struct {
 	down    bool
 	stalled bool
 	limit   map[Direction]int64 // bytes until a cut, -1 without
+	flip    map[Direction]int64 // bytes until one that arrives with a bit turned, -1 without
+	delay   time.Duration
 	links   []*link
 }
 
@@ -52,11 +56,13 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sshtest: proxy: %w", err)
 	}
-	p := &Proxy{target: target, listener: listener, limit: map[Direction]int64{ToHost: -1, ToClient: -1}}
+	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), ending: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
 	p.serving.Go(p.accept)
 	return p, nil
 }
+
+func without() map[Direction]int64 { return map[Direction]int64{ToHost: -1, ToClient: -1} }
 
 // Addr is the proxy's host:port.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
@@ -88,11 +94,19 @@ func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
 // Down refuses new connections by closing them at once; open ones go on.
 func (p *Proxy) Down() { p.set(func() { p.down = true }) }
 
-// Heal undoes Stall, Down and CutAfter.
+// FlipAfter lets n more bytes pass in the direction d, and turns one bit of the
+// next.
+func (p *Proxy) FlipAfter(n int64, d Direction) { p.set(func() { p.flip[d] = n }) }
+
+// Delay holds everything that is forwarded for a time, in both directions, as a
+// long way does.
+func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
+
+// Heal undoes Stall, Down, CutAfter, FlipAfter and Delay.
 func (p *Proxy) Heal() {
 	p.set(func() {
-		p.stalled, p.down = false, false
-		p.limit = map[Direction]int64{ToHost: -1, ToClient: -1}
+		p.stalled, p.down, p.delay = false, false, 0
+		p.limit, p.flip = without(), without()
 	})
 }
 
@@ -111,6 +125,9 @@ func (p *Proxy) Connections() []Traffic {
 func (p *Proxy) Close() error {
 	err := p.listener.Close()
 	p.set(func() {
+		if !p.closed {
+			close(p.ending)
+		}
 		p.closed = true
 		for _, l := range p.links {
 			l.reset()
@@ -168,6 +185,8 @@ func (p *Proxy) forward(l *link, d Direction, from, to *net.TCPConn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		p.hold()
+		p.damage(d, buf[:n])
 		n, cut := p.allow(l, d, n)
 		if n > 0 {
 			if _, werr := to.Write(buf[:n]); werr != nil {
@@ -183,6 +202,37 @@ func (p *Proxy) forward(l *link, d Direction, from, to *net.TCPConn) {
 			_ = to.CloseWrite()
 			return
 		}
+	}
+}
+
+// hold waits as long as the way takes.
+func (p *Proxy) hold() {
+	p.mu.Lock()
+	delay := p.delay
+	p.mu.Unlock()
+	if delay == 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.ending:
+	}
+}
+
+// damage turns the bit that FlipAfter has named.
+func (p *Proxy) damage(d Direction, data []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.flip[d]
+	switch {
+	case at < 0:
+	case at < int64(len(data)):
+		data[at] ^= 1
+		p.flip[d] = -1
+	default:
+		p.flip[d] = at - int64(len(data))
 	}
 }
 

@@ -131,3 +131,27 @@ func TestDownRefusesNewConnectionsOnly(t *testing.T) {
 	p.Heal()
 	roundTrip(t, connectTo(t, p), "back")
 }
+
+func TestFlipTurnsOneBitOfOneByte(t *testing.T) {
+	t.Parallel()
+	p := echo(t)
+	c := connectTo(t, p)
+	p.FlipAfter(3, sshtest.ToHost)
+	_, err := io.WriteString(c, "hello")
+	require.NoError(t, err)
+	got := make([]byte, 5)
+	_, err = io.ReadFull(c, got)
+	require.NoError(t, err)
+	assert.Equal(t, "helmo", string(got))
+	roundTrip(t, c, "one bit only")
+}
+
+func TestDelayHoldsBothWays(t *testing.T) {
+	t.Parallel()
+	p := echo(t)
+	c := connectTo(t, p)
+	p.Delay(30 * time.Millisecond)
+	begin := time.Now()
+	roundTrip(t, c, "there and back")
+	assert.GreaterOrEqual(t, time.Since(begin), 60*time.Millisecond)
+}

@@ -1,0 +1,128 @@
+package hosttest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cable is what joins a host that has a network of its own to this machine: a pair of virtual interfaces, and four addresses for the two ends.
+// The addresses are of 198.18.0.0/15, which RFC 2544 sets apart for tests of networks. They are routed to nowhere while no cable is plugged
+// in, so that nothing a test sends can leave the machine.
+type cable struct {
+	device string // on this machine; the kernel refuses a second one of that name, so it is also the claim on the addresses
+	subnet string
+	ours   string
+	theirs string
+}
+
+const (
+	subnets = 1 << 15 // of four addresses, in 198.18.0.0/15
+	inside  = "eth0"  // what the interface is called on the host
+)
+
+func numbered(n int) cable {
+	first := n * 4
+	address := func(i int) string {
+		return fmt.Sprintf("198.%d.%d.%d", 18+(first+i)>>16, (first+i)>>8&255, (first+i)&255)
+	}
+	return cable{device: "kis" + strconv.Itoa(n), subnet: address(0) + "/30", ours: address(1), theirs: address(2)}
+}
+
+// plugIn lays a cable to the network namespace of a process. The same cable is used again after a restart.
+func (h *Host) plugIn(tb testing.TB, pid int) {
+	tb.Helper()
+	if h.cable == nil {
+		h.cable = h.newCable(tb)
+	} else {
+		h.cable.lay(tb)
+	}
+	c := h.cable
+	Run(tb, "ip", "link", "set", c.device+"p", "netns", strconv.Itoa(pid), "name", inside)
+	Run(tb, "ip", "address", "add", c.ours+"/30", "dev", c.device)
+	Run(tb, "ip", "link", "set", c.device, "up")
+	enter := func(args ...string) {
+		Run(tb, "nsenter", append([]string{"--target", strconv.Itoa(pid), "--net", "--"}, args...)...)
+	}
+	enter("ip", "link", "set", "lo", "up")
+	enter("ip", "address", "add", c.theirs+"/30", "dev", inside)
+	enter("ip", "link", "set", inside, "up")
+}
+
+// newCable finds addresses that no other test uses.
+func (h *Host) newCable(tb testing.TB) *cable {
+	tb.Helper()
+	var out []byte
+	for range 20 {
+		c := numbered(rand.IntN(subnets)) //nolint:gosec // any free one will do
+		var err error
+		if out, err = exec.CommandContext(tb.Context(), "ip", "link", "add", c.device, "type", "veth", "peer", "name", c.device+"p").CombinedOutput(); err == nil {
+			Run(tb, "ip", "route", "add", "unreachable", c.subnet, "metric", "4242")
+			tb.Cleanup(func() { c.remove(tb) })
+			return &c
+		}
+	}
+	require.FailNow(tb, "hosts with a network of their own need virtual interfaces", "ip link add: %s", out)
+	return nil
+}
+
+func (c *cable) lay(tb testing.TB) {
+	tb.Helper()
+	Run(tb, "ip", "link", "add", c.device, "type", "veth", "peer", "name", c.device+"p")
+}
+
+// pull takes the interfaces away, as the end of the host's namespace does, only at once.
+func (c *cable) pull() {
+	_ = exec.Command("ip", "link", "delete", c.device).Run() //nolint:noctx // in a clean-up; gone already is as good
+}
+
+func (c *cable) remove(tb testing.TB) {
+	tb.Helper()
+	c.pull()
+	out, err := exec.Command("ip", "route", "delete", "unreachable", c.subnet, "metric", "4242").CombinedOutput() //nolint:noctx // the test's context has ended
+	require.NoError(tb, err, "%s", out)
+}
+
+// firewall is what Block loads: every packet is dropped, in both directions, without a word to anybody.
+const firewall = `add table inet kistest
+add chain inet kistest in { type filter hook input priority 0; policy drop; }
+add chain inet kistest out { type filter hook output priority 0; policy drop; }
+`
+
+// Block drops every packet to and from the host, as a broken router does: nobody is told anything. It is for hosts with a network of their own.
+func (h *Host) Block(tb testing.TB) {
+	tb.Helper()
+	h.nft(tb, firewall)
+}
+
+// Unblock undoes Block. Both sides go on with what they have not been able to send.
+func (h *Host) Unblock(tb testing.TB) {
+	tb.Helper()
+	h.nft(tb, "delete table inet kistest\n")
+}
+
+func (h *Host) nft(tb testing.TB, rules string) {
+	tb.Helper()
+	cmd := h.net(tb.Context(), "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
+	out, err := cmd.CombinedOutput()
+	require.NoError(tb, err, "%s: %s", h.Name, out)
+}
+
+// Slow bounds what the host sends, in bits per second. It is for hosts with a network of their own.
+func (h *Host) Slow(tb testing.TB, rate int) {
+	tb.Helper()
+	out, err := h.net(tb.Context(), "tc", "qdisc", "replace", "dev", inside, "root", "tbf", "rate", strconv.Itoa(rate), "burst", "3000", "limit", "60000").CombinedOutput()
+	require.NoError(tb, err, "%s: %s", h.Name, out)
+}
+
+// net is a program that will run in the host's network.
+func (h *Host) net(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(h.PID()), "--net", "--"}, args...)...)
+}
