@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench setup lint build
+.PHONY: help demo test faults bench setup lint build
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ build: ## compile bin/kis
 
 test: setup ## every test, with the race detector
 	go test -race -timeout 14m ./...
+
+faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
+	go run ./internal/faults/matrix
 
 bench: ## measure, each beside what it is to be held against
 	go test -run '^$$' -bench . ./internal/sdist ./internal/fleet ./sshx

@@ -64,6 +64,20 @@ func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
 }
 
+// TestAPythonThatIsTooOldForTheApplicationIsRefused: the host's pip knows both.
+func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 1, hosttest.Options{})
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(t, err)
+	const version = "Metadata-Version: 2.2\\n" // as it stands in Python
+	require.Contains(t, string(backend), version)
+	w.Write("build_backend/backend.py", strings.ReplaceAll(string(backend), version, version+"Requires-Python: >=3.99\\n"))
+	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
+	assert.Contains(t, r.Err, "web1: environment: ")
+	assert.Contains(t, r.Err, "3.99")
+}
+
 // TestABuildThatIsKilledIsSaidToBe: the kernel does it when memory is short.
 func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
 	t.Parallel()

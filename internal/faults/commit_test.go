@@ -58,6 +58,17 @@ func TestAWordToLinkThatTravels(t *testing.T) {
 			after: func(p *pair, to string) { old(p, to) },
 		},
 		{
+			name: "Ctrl-C while it travels", moment: calling, exit: 0, says: []string{"the links are being switched"},
+			fault: func(p *pair, s *site.Started) {
+				p.Hosts[web1].Block(p.T)
+				s.Saw("web1", "link", "started", 10*time.Second)
+				s.Signal(syscall.SIGINT)
+				s.Says("the links are being switched", 10*time.Second)
+				require.True(p.T, s.Running())
+				p.Hosts[web1].Unblock(p.T)
+			},
+		},
+		{
 			name: "its answer comes late", long: true, moment: calling, exit: 0,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Block(p.T)
