@@ -114,6 +114,7 @@ func readlink(p *pair, path string) string {
 
 // TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing: the host's own deadline has passed when it wakes up.
 func TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	playAll(t, hosttest.Options{}, []scene{{
 		name: "asleep", moment: (*pair).arming, exit: 3, after: old,

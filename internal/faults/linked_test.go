@@ -97,6 +97,7 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 
 // TestANetworkThatDies: no host can be told anything any more, and nobody says so.
 func TestANetworkThatDies(t *testing.T) {
+	long(t)
 	t.Parallel()
 	block := func(p *pair) {
 		for _, h := range p.Hosts {

@@ -52,10 +52,26 @@ func TestTwoPeopleAtOnce(t *testing.T) {
 			s.Watch.Check(oracle.Expect{Exit: 0, To: to})
 		})
 	}
+	t.Run("the lock file is removed", func(t *testing.T) { lockFileRemoved(p.in(t)) })
+}
+
+// lockFileRemoved: another run could hold the new file, so that this one may not go on.
+func lockFileRemoved(p *pair) {
+	p.T.Helper()
+	to := p.next()
+	s := p.holding(to)
+	p.Hosts[web1].Shell(p.T, "rm /var/webcode/.kis/locks/staging")
+	p.unmark(web1, "hold")
+	r := s.End(time.Minute)
+	require.Equal(p.T, 3, r.Exit)
+	s.Watch.Check(oracle.Expect{Exit: 3, To: to})
+	assert.Contains(p.T, r.Out, "was removed or replaced")
+	p.again(to)
 }
 
 // TestTwoPeopleWhoEachGetHalfOfTheHosts: nobody waits for the other for ever, and nothing is half.
 func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPair(t, hosttest.Options{})
 	other := p.colleague()
@@ -64,11 +80,7 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 		who.Client.SetPort(t, p.Hosts[far].Name, proxy.Port())
 		proxy.Delay(20 * time.Millisecond)
 	}
-	rounds := 3
-	if *everything {
-		rounds = 15
-	}
-	for range rounds {
+	for range 10 {
 		to := p.next()
 		first, second := p.Start(p.push(to)...), other.Start(other.push(to)...)
 		a, b := first.End(time.Minute).Exit, second.End(time.Minute).Exit
@@ -84,6 +96,7 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 
 // TestALockIsFreeWithinAMinuteAfterASilentPartition: no host can see that kis has died, so the lease ends it.
 func TestALockIsFreeWithinAMinuteAfterASilentPartition(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPair(t, hosttest.Options{Network: true})
 	to := p.next()
@@ -97,20 +110,5 @@ func TestALockIsFreeWithinAMinuteAfterASilentPartition(t *testing.T) {
 	for _, h := range p.Hosts {
 		h.Unblock(t)
 	}
-	p.again(to)
-}
-
-// TestALockFileThatIsRemovedBeforeArmingStopsTheRun: another run could hold the new file.
-func TestALockFileThatIsRemovedBeforeArmingStopsTheRun(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, hosttest.Options{})
-	to := p.next()
-	s := p.holding(to)
-	p.Hosts[web1].Shell(t, "rm /var/webcode/.kis/locks/staging")
-	p.unmark(web1, "hold")
-	r := s.End(time.Minute)
-	require.Equal(t, 3, r.Exit)
-	s.Watch.Check(oracle.Expect{Exit: 3, To: to})
-	assert.Contains(t, r.Out, "was removed or replaced")
 	p.again(to)
 }
