@@ -32,6 +32,8 @@ func reachHint(err error) string {
 		return fmt.Sprintf("check the name, or say where it is: `address:` in the inventory or HostName in ssh_config; %s", look(dial.Name))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("does sshd run there, on this port? %s", look(dial.Name))
+	case !errors.Is(err, context.DeadlineExceeded) && dial.Phase == sshx.PhaseAuthenticate:
+		return fmt.Sprintf("it ended the login without a reason: has the account expired, do AllowUsers or DenyUsers leave it out, or is there an /etc/nologin? the log of sshd on %s tells", dial.Name)
 	case !errors.Is(err, context.DeadlineExceeded):
 		return ""
 	case dial.Phase == sshx.PhaseConnect:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -107,11 +108,27 @@ func (m *member) send(ctx context.Context, u upload, part string, progress func(
 		if ctx.Err() != nil || errors.Is(err, sshx.ErrConnectionLost) {
 			return err
 		}
-		m.run.notice(m.host.Name, "no SFTP, uploading over the agent: "+strings.TrimPrefix(err.Error(), m.host.Name+": "))
-		return m.conn.agent.Put(ctx, part, source, u.size, progress)
+		return m.sendOver(ctx, u, part, source, progress, err)
 	}
 	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
-	return transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})
+	err = transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})
+	if elsewhere(err) {
+		return m.sendOver(ctx, u, part, source, progress, err)
+	}
+	return err
+}
+
+// sendOver sends over the agent what could not go by SFTP, and says why. Nothing of source has been read.
+func (m *member) sendOver(ctx context.Context, u upload, part string, source io.Reader, progress func(int64), why error) error {
+	m.run.notice(m.host.Name, "no SFTP, uploading over the agent: "+strings.TrimPrefix(why.Error(), m.host.Name+": "))
+	return m.conn.agent.Put(ctx, part, source, u.size, progress)
+}
+
+// elsewhere tells an SFTP that may not write where the agent of the same user just has, or does not see that folder: it is a read-only one, or
+// shut up in a folder of its own.
+func elsewhere(err error) bool {
+	failed, ok := errors.AsType[*transfer.Error](err)
+	return ok && failed.Step == "create" && (failed.Kind == transfer.Permission || errors.Is(err, fs.ErrNotExist))
 }
 
 // randomName is a name nobody can have laid something under before.
