@@ -33,6 +33,7 @@ func (w *World) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Dir = w.Dir
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + w.Home,
+		"GORACE=atexit_sleep_ms=50", // the race detector waits a second at every good end, for goroutines that outlive it
 		"XDG_STATE_HOME=" + filepath.Join(w.Home, "state"), "XDG_CACHE_HOME=" + filepath.Join(cache, "kis-test"),
 	}, Environment()...)
 	cmd.WaitDelay = 10 * time.Second
