@@ -77,6 +77,7 @@ func (l Login) reasons() []reason {
 	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
 	return []reason{
 		{"account is currently not available", "the account has no shell (nologin)", fmt.Sprintf("give it one on %s: sudo usermod -s /bin/sh %s", host, user)},
+		{"password has expired", "the password has expired, and it cannot be changed without a terminal", fmt.Sprintf("let keys go on without it on %s: sudo chage -M -1 -d today %s", host, user)},
 		{"account has expired", "the account has expired", fmt.Sprintf("renew it on %s: sudo chage -E -1 %s", host, user)},
 		{
 			"allows sftp connections only", "the account may use SFTP only, and kis needs a shell",

@@ -18,6 +18,7 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 	for _, test := range []struct{ become, said, message, hint string }{
 		{"", "This account is currently not available.", "the account has no shell", "give it one on web1: sudo usermod -s /bin/sh deploy"},
 		{"", "Your account has expired; please contact your system administrator.", "the account has expired", "on web1: sudo chage -E -1 deploy"},
+		{"", "WARNING: Your password has expired.", "password has expired", "on web1: sudo chage -M -1 -d today deploy"},
 		{"", "This service allows sftp connections only.", "SFTP only", "take ForceCommand internal-sftp away from deploy in sshd_config of web1"},
 		{"", "rbash: line 1: exec: restricted", "restricted", "on web1: sudo usermod -s /bin/sh deploy"},
 		{"", "", "the command was not run", "start-up script of deploy on web1? bash reads ~/.bashrc"},

@@ -97,6 +97,9 @@ func (h *Host) NewHostKey(tb testing.TB) {
 	Run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", h.Name, "-f", h.hostKey)
 }
 
+// HostKey is the path of the host's private key, for another server that a test starts inside.
+func (h *Host) HostKey() string { return h.hostKey }
+
 // KnownHostsLine is the known_hosts(5) line of the host's key, under the host's name, without a line end.
 func (h *Host) KnownHostsLine(tb testing.TB) string {
 	tb.Helper()

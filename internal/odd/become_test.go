@@ -2,7 +2,9 @@ package odd
 
 import (
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
@@ -145,4 +148,28 @@ func TestSudoThatIsOddAndLetsUsIn(t *testing.T) {
 	rules[0](all + allowed)
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 	w.Run(0, "", "status", "staging")
+}
+
+// TestBecomeLeavesNothingOfARunThatIsKilled: sudo stands between sshd and the agent, which has to see the end of its input all the same.
+func TestBecomeLeavesNothingOfARunThatIsKilled(t *testing.T) {
+	t.Parallel()
+	w, rules := becoming(t, 1)
+	h := w.Hosts[0]
+	rules[0]("Defaults use_pty, log_input, log_output, iolog_dir=" + t.TempDir() + "\n" + allowed)
+	h.Shell(t, "mount -t tmpfs -o mode=1777 none /srv")
+	w.Inventory(site.InventoryText(w.Hosts, "become: "+webapp+"\nverify: [\": >/srv/reached; tail -f /dev/null\"]\n"))
+	s := w.Start("push", "staging", "--sdist", w.Archive())
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(h.Inside("/srv/reached"))
+		return err == nil
+	}, time.Minute, 20*time.Millisecond, "%s", s.Screen())
+	s.Signal(syscall.SIGKILL)
+	assert.Equal(t, -1, s.End(time.Minute).Exit)
+	left := func() string {
+		return h.Shell(t, fmt.Sprintf("ps -o args= -u %d || true; pgrep -a sudo || true", webappUID))
+	}
+	assert.Eventually(t, func() bool { return left() == "" }, time.Minute, 50*time.Millisecond, "%s", left())
+	s.Watch.Check(oracle.Expect{Exit: -1, Within: time.Minute})
+	w.Inventory(site.InventoryText(w.Hosts, "become: "+webapp+"\n"))
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 }

@@ -1,14 +1,20 @@
 package odd
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // private gives the host a copy of a file of /etc of its own, and returns where it is on this machine: what is written there holds on the host
@@ -18,6 +24,32 @@ func private(t *testing.T, h *hosttest.Host, file string) string {
 	own := filepath.Join(t.TempDir(), filepath.Base(file))
 	h.Shell(t, fmt.Sprintf("cp -p %s %s; mount --bind %s %s", file, own, own, file))
 	return own
+}
+
+// edit replaces a file's text in place: it is mounted, and so must stay the same file.
+func edit(t *testing.T, file string, change func(line string) string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var out strings.Builder
+	for line := range strings.Lines(string(text)) {
+		out.WriteString(change(line))
+	}
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, []byte(out.String()), info.Mode()))
+}
+
+// account changes the line of the deploying user in a host's passwd(5) or shadow(5): field number n, counted from 1, becomes value.
+func account(t *testing.T, h *hosttest.Host, file string, n int, value string) {
+	t.Helper()
+	edit(t, private(t, h, file), func(line string) string {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if fields[0] == h.User {
+			fields[n-1] = value
+		}
+		return strings.Join(fields, ":") + "\n"
+	})
 }
 
 // webapp is the user that the agent becomes: without a shell, a password or a home folder, as services are.
@@ -66,4 +98,52 @@ func asUser(t *testing.T, h *hosttest.Host, text string) (string, bool) {
 func ownTools(t *testing.T, h *hosttest.Host) {
 	t.Helper()
 	h.Shell(t, "mount --bind /usr/bin /mnt; mount -t tmpfs -o mode=755 none /srv; cd /srv; ln -s /mnt/* .; mount --bind /srv /usr/bin")
+}
+
+// start writes the start-up script of a shell into the home folder of the deploying user.
+func start(t *testing.T, h *hosttest.Host, file, text string) {
+	t.Helper()
+	path := filepath.Join(h.Home, file)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text+"\n"), 0o644))
+}
+
+// serve starts another server inside of the host, and leads the host's name there.
+func serve(w *site.World, h *hosttest.Host, argv func(port string) []string) {
+	w.T.Helper()
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(w.T, err)
+	addr := l.Addr().(*net.TCPAddr)
+	require.NoError(w.T, l.Close())
+	ctx, cancel := context.WithCancel(w.T.Context())
+	args := argv(strconv.Itoa(addr.Port))
+	cmd := h.Command(ctx, args...)
+	require.NoError(w.T, cmd.Start())
+	w.T.Cleanup(func() { // the server itself ends with its host
+		cancel()
+		_ = cmd.Wait()
+	})
+	require.Eventually(w.T, func() bool {
+		conn, err := net.Dial("tcp4", addr.String())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 20*time.Millisecond, "%v does not listen", args)
+	w.Client.SetPort(w.T, h.Name, addr.Port)
+}
+
+// sshd starts an sshd with the machine's own configuration, edited, and with more settings in front of it. What it reads is on /media, so that
+// a test may mount over /tmp.
+func sshd(w *site.World, h *hosttest.Host, change func(line string) string, settings ...string) {
+	w.T.Helper()
+	h.Shell(w.T, fmt.Sprintf("mount -t tmpfs -o mode=755 none /media; cp /etc/ssh/sshd_config /media; cp %s /media/host_key; chmod 600 /media/*", h.HostKey()))
+	edit(w.T, h.Inside("/media/sshd_config"), change)
+	serve(w, h, func(port string) []string {
+		args := []string{"/usr/sbin/sshd", "-D", "-f", "/media/sshd_config", "-o", "ListenAddress=127.0.0.1", "-o", "Port=" + port, "-o", "HostKey=/media/host_key", "-o", "PidFile=none"}
+		for _, s := range settings {
+			args = append(args, "-o", s)
+		}
+		return args
+	})
 }

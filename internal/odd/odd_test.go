@@ -1,0 +1,145 @@
+package odd
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// odd is one kind of host that is not as one would wish.
+type odd struct {
+	name    string
+	make    func(w *site.World, h *hosttest.Host) // arranges it on a usual host
+	refused bool                                  // or else it takes a push
+	says    []string                              // on the screen of the push or, when only that is run, of the check; HOST is the host's name
+	pushed  []string                              // on the screen of the push only
+	silent  []string                              // never on the screen
+	whole   bool                                  // has a complete life also without -everything
+	slow    bool                                  // takes so long that it is tried with -everything only
+}
+
+// hangs is how long nothing may take that waits for a host: the longest wait for a shell is 20 s.
+const hangs = 40 * time.Second
+
+// pool is the hosts that odd hosts are made of, one after the other. The number beside each counts the versions that it has had.
+type pool chan *pooled
+
+type pooled struct {
+	host *hosttest.Host
+	last int
+}
+
+// newPool starts as many hosts as the machine may have work for.
+func newPool(t *testing.T) pool {
+	t.Helper()
+	p := make(pool, 2)
+	for _, h := range hosttest.New(t, cap(p), hosttest.Options{Env: site.Environment()}) {
+		p <- &pooled{host: h}
+	}
+	return p
+}
+
+// TestOddHosts: each takes a push, or is refused in time with a remedy. Every host is started anew before, which undoes what was mounted, and
+// has an empty home.
+func TestOddHosts(t *testing.T) {
+	t.Parallel()
+	p := newPool(t)
+	for group, table := range map[string][]odd{"login shell": loginShells(), "start-up script": startUpScripts(), "server": servers(), "surroundings": surroundings()} {
+		for _, o := range table {
+			if o.slow && !*everything {
+				continue
+			}
+			t.Run(group+": "+o.name, func(t *testing.T) {
+				t.Parallel()
+				u := <-p
+				defer func() { p <- u }()
+				clean(t, u.host)
+				w := site.Around(t, []*hosttest.Host{u.host})
+				o.make(w, u.host)
+				o.judge(w, u)
+			})
+		}
+	}
+}
+
+// judge runs kis against the host.
+func (o odd) judge(w *site.World, u *pooled) {
+	w.T.Helper()
+	switch {
+	case o.refused:
+		o.refuse(w)
+	case o.whole || *everything:
+		o.live(w, u)
+	default:
+		o.show(w, w.Run(0, "", "check", "staging"), o.says)
+	}
+}
+
+// clean leaves of a host what a new one has, its packages besides.
+func clean(t *testing.T, h *hosttest.Host) {
+	t.Helper()
+	h.Restart(t)
+	entries, err := os.ReadDir(h.Home)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Name() != ".ssh" {
+			require.NoError(t, os.RemoveAll(filepath.Join(h.Home, e.Name())))
+		}
+	}
+	require.NoError(t, os.RemoveAll(filepath.Join(h.Home, ".ssh", "rc")))
+}
+
+// refuse is what a host comes to that cannot be used: it is named, with a remedy, and nothing is changed.
+func (o odd) refuse(w *site.World) {
+	w.T.Helper()
+	before := w.Trees()
+	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
+	o.show(w, r, o.says)
+	assert.Equal(w.T, before, w.Trees())
+	assert.Regexp(w.T, "hint: |; see ", r.Err, "there is a remedy")
+	assert.Less(w.T, r.Took, hangs)
+}
+
+// live is a life: two versions, and back.
+func (o odd) live(w *site.World, u *pooled) {
+	w.T.Helper()
+	var packages []string
+	for range 2 {
+		u.last++
+		version := fmt.Sprintf("0.%d", u.last)
+		w.Version(version)
+		packages = append(packages, "hello-"+version)
+		r := w.Run(0, "hello-"+version, "push", "staging", "--sdist", w.Archive())
+		o.show(w, r, append(o.says, o.pushed...))
+		modes(w.T, u.host, "hello-"+version)
+	}
+	o.show(w, w.Run(0, packages[0], "rollback", "staging"), nil)
+	o.show(w, w.Run(0, "", "status", "staging"), nil)
+}
+
+func (o odd) show(w *site.World, r site.Result, says []string) {
+	w.T.Helper()
+	for _, text := range says {
+		assert.Contains(w.T, r.Screen(), strings.ReplaceAll(text, "HOST", w.Hosts[0].Name))
+	}
+	for _, text := range o.silent {
+		assert.NotContains(w.T, r.Screen(), text)
+	}
+}
+
+// modes are as they shall be whatever the login's umask: a web server can read the package, and nobody else can write there.
+func modes(t *testing.T, h *hosttest.Host, name string) {
+	t.Helper()
+	assert.Empty(t, h.Shell(t, "cd /var/webcode; find . ! -type l -perm /022"), "nobody else may write")
+	assert.Empty(t, h.Shell(t, "cd /var/webcode; find "+name+" -type d ! -perm 555; find "+name+" -type f ! -perm -444"), "everybody may read a package")
+	assert.Equal(t, "700\n", h.Shell(t, "stat -c %a /var/webcode/.kis"))
+}
