@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,21 +54,19 @@ func newPool(t *testing.T) pool {
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
 	p := newPool(t)
-	for group, table := range map[string][]odd{"login shell": loginShells(), "start-up script": startUpScripts(), "server": servers(), "surroundings": surroundings()} {
-		for _, o := range table {
-			if o.slow && !*everything {
-				continue
-			}
-			t.Run(group+": "+o.name, func(t *testing.T) {
-				t.Parallel()
-				u := <-p
-				defer func() { p <- u }()
-				clean(t, u.host)
-				w := site.Around(t, []*hosttest.Host{u.host})
-				o.make(w, u.host)
-				o.judge(w, u)
-			})
+	for _, o := range slices.Concat(loginShells(), startUpScripts(), servers(), surroundings()) {
+		if o.slow && !*everything {
+			continue
 		}
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			u := <-p
+			defer func() { p <- u }()
+			clean(t, u.host)
+			w := site.Around(t, []*hosttest.Host{u.host})
+			o.make(w, u.host)
+			o.judge(w, u)
+		})
 	}
 }
 
