@@ -47,7 +47,7 @@ func surroundings() []odd {
 			account(w.T, h, "/etc/passwd", 6, "/nowhere")
 			sshd(w, h, same, "AuthorizedKeysFile=/home/kistest/.ssh/authorized_keys", "StrictModes=no")
 		}, whole: true},
-		{name: "home is /", make: func(w *site.World, h *hosttest.Host) {
+		{name: "home is the root folder", make: func(w *site.World, h *hosttest.Host) {
 			account(w.T, h, "/etc/passwd", 6, "/")
 			sshd(w, h, same, "AuthorizedKeysFile=/home/kistest/.ssh/authorized_keys", "StrictModes=no")
 		}},
