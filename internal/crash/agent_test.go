@@ -121,11 +121,11 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	all := calls(t, log)
 	// From the prepared link to the answer after the rename; before and after that some.
 	from, to := first(t, all, `symlink "/var/webcode/.kis/armed/`), first(t, all, `/var/webcode/staging"`)+4
-	moments := spread(4, from-1)
+	moments := spread(2, from-1)
 	for n := from; n <= to; n++ {
 		moments = append(moments, n)
 	}
-	for _, n := range spread(2, len(all)-to) {
+	for _, n := range spread(1, len(all)-to) {
 		moments = append(moments, to+n)
 	}
 	reached := 0
@@ -149,7 +149,7 @@ func TestAgentBrokenAtAnyCallOfAPush(t *testing.T) {
 	p.succeed(p.archive())
 	all := calls(t, log)
 	reached := 0
-	list := cases(spread(8, len(all)))
+	list := cases(spread(4, len(all)))
 	for _, o := range list {
 		archive, name := p.archive()
 		if p.broken(h, o, archive, name) {
