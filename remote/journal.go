@@ -11,6 +11,7 @@ import (
 
 // Entry is one line of a stage's journal.
 type Entry struct {
+	Format  int       `json:"v"`
 	Seq     int       `json:"seq"`
 	Boot    string    `json:"boot"`
 	At      time.Time `json:"at"` // by the host's clock
@@ -35,7 +36,11 @@ type Entry struct {
 type Journal struct {
 	Entries []Entry
 	Damaged int // lines in the middle that could not be read. A torn last line is not counted: a power cut leaves one
+	Later   int // lines of a format that is newer than this program, which are left out
 }
+
+// format is that of the lines this program understands. Lines that say nothing of theirs are of the first.
+const format = 1
 
 // ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed.
 func ParseJournal(lines []string) Journal {
@@ -43,6 +48,8 @@ func ParseJournal(lines []string) Journal {
 	for i, line := range lines {
 		e, err := parseEntry(line)
 		switch {
+		case err == nil && e.Format > format:
+			j.Later++
 		case err == nil:
 			j.Entries = append(j.Entries, e)
 		case i < len(lines)-1:

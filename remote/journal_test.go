@@ -93,7 +93,7 @@ func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
 	}
 	e := read.Entries[3]
 	assert.Equal(t, remote.Entry{
-		Seq: 4, Boot: e.Boot, At: e.At, Run: l.run, Event: "armed", Op: "promote", From: "app-1", To: "app-2", Content: e.Content,
+		Format: 1, Seq: 4, Boot: e.Boot, At: e.At, Run: l.run, Event: "armed", Op: "promote", From: "app-1", To: "app-2", Content: e.Content,
 		By: "ann \"☃\" \x1b[31m@laptop", Key: "SHA256:x", Git: "abc", Scope: "subset", Hosts: []string{"web1", "web2"},
 	}, e)
 	assert.True(t, strings.HasPrefix(e.Content, "sha256:"))
@@ -168,13 +168,20 @@ func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
 	}
 }
 
+func TestLinesOfALaterFormatAreCountedAndLeftOut(t *testing.T) {
+	t.Parallel()
+	read := remote.ParseJournal([]string{line(`"v":1,"seq":1,"ev":"confirmed"`), line(`"v":2,"seq":2,"ev":"confirmed"`)})
+	assert.Len(t, read.Entries, 1)
+	assert.Equal(t, 1, read.Later)
+}
+
 func FuzzParseJournal(f *testing.F) {
 	f.Add(line(`"seq":1,"ev":"confirmed","op":"push","from":"a-1","to":"a-2"`)+"\n"+line(`"seq":2,"ev":"confirmed","op":"rollback","to":"a-1"`), "a-2")
 	f.Add(`{,"crc":""}`+"\n"+`,"crc":"00000000"}`, "")
 	f.Fuzz(func(t *testing.T, text, current string) {
 		lines := strings.Split(text, "\n")
 		j := remote.ParseJournal(lines)
-		if len(j.Entries)+j.Damaged > len(lines) || len(j.Entries)+j.Damaged < len(lines)-1 {
+		if n := len(j.Entries) + j.Damaged + j.Later; n > len(lines) || n < len(lines)-1 {
 			t.Errorf("%d lines are %d entries and %d damaged", len(lines), len(j.Entries), j.Damaged)
 		}
 		if p := j.Previous(current); !p.IsZero() && p.String() == current {

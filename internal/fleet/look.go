@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/inventory"
@@ -140,6 +142,9 @@ func (s *Standing) read(there remote.StageState) {
 			s.Since, s.By, s.Run, s.Confirmed, s.Note = e.At, e.By, e.Run, true, e.Note
 		}
 	}
+	if notes := unread(journal); len(notes) > 0 {
+		s.Note = strings.TrimSuffix(strings.Join(append(notes, s.Note), "; "), "; ")
+	}
 	last, some := journal.Last()
 	switch {
 	case !some:
@@ -158,6 +163,18 @@ func (s *Standing) read(there remote.StageState) {
 	if s.Drift == "" && last.Event != "armed" && want != there.Linked {
 		s.Drift = "linked to " + orNone(there.Linked) + ", but kis linked it to " + orNone(want)
 	}
+}
+
+// unread tells of lines that the journal has and that say nothing. The link is the truth all the same.
+func unread(j remote.Journal) []string {
+	var notes []string
+	if j.Damaged > 0 {
+		notes = append(notes, fmt.Sprintf("%d damaged lines in the journal", j.Damaged))
+	}
+	if j.Later > 0 {
+		notes = append(notes, fmt.Sprintf("%d lines in the journal are of a newer kis", j.Later))
+	}
+	return notes
 }
 
 // expected is what the stage is linked to if nobody but kis has touched it since this entry.

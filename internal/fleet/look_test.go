@@ -103,3 +103,12 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 	look = fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-2", lines...))})
 	assert.Empty(t, look.Hosts[0].Note, "a run that went well has made it well")
 }
+
+func TestJudgeTellsOfLinesThatSayNothing(t *testing.T) {
+	t.Parallel()
+	first := line(t, 1, "r1", "confirmed", "", "app-1", nil)
+	lines := []string{first, "rubbish", first, line(t, 2, "r2", "confirmed", "app-1", "app-2", map[string]any{"v": 2})}
+	look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-1", lines...))})
+	assert.Equal(t, "1 damaged lines in the journal; 1 lines in the journal are of a newer kis", look.Hosts[0].Note)
+	assert.Equal(t, fleet.Uniform, look.Verdict)
+}
