@@ -131,7 +131,7 @@ func (c *cuts) try(n int, keep func() bool, linked ...string) {
 		whole(c.T, filepath.Join(root, c.newName), c.new)
 	}
 	watch := oracle.Start(c.T, "staging", oracle.Host{Name: fmt.Sprintf("request %d", n), Root: root})
-	watch.Check(oracle.Expect{Exit: -1, Dirty: true})
+	watch.Check(oracle.Expect{Exit: -1, Within: lease, Dirty: true})
 }
 
 // whole compares a package with its manifest, both ways, its manifest with its receipt, and its files with those of the archive.
