@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/keep-it-simple/kis/internal/faults"
 )
@@ -40,13 +42,54 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("docs/faults.md: %w", err)
 	}
-	outcomes := map[string]string{} // test → pass or fail
-	for _, folder := range folders(rows) {
-		if err := testFolder(ctx, out, folder, rows, outcomes); err != nil {
-			return fmt.Errorf("%s: %w", folder, err)
-		}
+	m := &matrix{rows: rows, out: out, outcomes: map[string]string{}}
+	if err := m.test(ctx); err != nil {
+		return err
 	}
-	return tell(out, rows, outcomes)
+	return m.tell()
+}
+
+// matrix is what is known of the rows. Its fields are guarded by mu while tests run.
+type matrix struct {
+	rows []faults.Row
+
+	mu       sync.Mutex
+	out      io.Writer
+	outcomes map[string]string // test → pass, fail or skip
+}
+
+// atOnce is how many packages are tested at a time: most tests of faults wait.
+const atOnce = 2
+
+// test runs the tests of all packages.
+func (m *matrix) test(ctx context.Context) error {
+	waiting := make(chan string)
+	errs := make([]error, atOnce)
+	var workers sync.WaitGroup
+	for i := range errs {
+		workers.Go(func() {
+			for folder := range waiting {
+				begin := time.Now()
+				err := m.testFolder(ctx, folder)
+				m.say("%s: tested in %v\n", folder, time.Since(begin).Round(time.Second))
+				if err != nil {
+					errs[i] = errors.Join(errs[i], fmt.Errorf("%s: %w", folder, err))
+				}
+			}
+		})
+	}
+	for _, folder := range folders(m.rows) {
+		waiting <- folder
+	}
+	close(waiting)
+	workers.Wait()
+	return errors.Join(errs...)
+}
+
+func (m *matrix) say(format string, arguments ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, _ = fmt.Fprintf(m.out, format, arguments...)
 }
 
 // folders are the packages that have tests in the matrix.
@@ -69,13 +112,13 @@ type event struct {
 }
 
 // testFolder runs the tests of one package that the matrix names. A test that fails is an outcome, not an error.
-func testFolder(ctx context.Context, out io.Writer, folder string, rows []faults.Row, outcomes map[string]string) error {
-	args, err := arguments(folder, rows)
+func (m *matrix) testFolder(ctx context.Context, folder string) error {
+	args, err := arguments(folder, m.rows)
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Stderr = out
+	cmd.Stderr = os.Stderr //nolint:forbidigo // this is main: what go says of a package that does not build
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -88,19 +131,8 @@ func testFolder(ctx context.Context, out io.Writer, folder string, rows []faults
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var e event
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			_, _ = fmt.Fprintln(out, lines.Text())
-			continue
-		}
-		switch e.Action {
-		case "output":
-			said[e.Test] = append(said[e.Test], e.Output)
-		case "pass", "fail", "skip":
-			outcomes[folder+"."+e.Test] = e.Action
-			if e.Action == "fail" {
-				_, _ = fmt.Fprintf(out, "%s %s\n%s", folder, e.Test, strings.Join(said[e.Test], ""))
-			}
-			delete(said, e.Test)
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			m.hear(folder, e, said)
 		}
 	}
 	var failed *exec.ExitError
@@ -108,6 +140,25 @@ func testFolder(ctx context.Context, out io.Writer, folder string, rows []faults
 		return err
 	}
 	return errors.Join(lines.Err(), ctx.Err())
+}
+
+// hear remembers what a test has said until it is known whether that matters.
+func (m *matrix) hear(folder string, e event, said map[string][]string) {
+	switch e.Action {
+	case "output", "build-output":
+		said[e.Test] = append(said[e.Test], e.Output)
+		return
+	case "pass", "fail", "skip":
+	default:
+		return
+	}
+	if e.Action == "fail" {
+		m.say("%s %s\n%s", folder, e.Test, strings.Join(said[e.Test], ""))
+	}
+	delete(said, e.Test)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outcomes[folder+"."+e.Test] = e.Action
 }
 
 // arguments are those of `go test` for the tests of one package.
@@ -122,7 +173,7 @@ func arguments(folder string, rows []faults.Row) ([]string, error) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	args := []string{"test", "-json", "-race", "-timeout", "20m", "-run", "^(" + strings.Join(names, "|") + ")$", "./" + folder}
+	args := []string{"test", "-json", "-race", "-timeout", "30m", "-run", "^(" + strings.Join(names, "|") + ")$", "./" + folder}
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {
 		return nil, err
@@ -140,13 +191,13 @@ func arguments(folder string, rows []faults.Row) ([]string, error) {
 }
 
 // tell prints the matrix. A row holds when all of its tests have passed.
-func tell(out io.Writer, rows []faults.Row, outcomes map[string]string) error {
+func (m *matrix) tell() error {
 	bad := 0
-	for _, r := range rows {
+	for _, r := range m.rows {
 		var names, wrong []string
 		for _, t := range r.Tests {
 			names = append(names, t.String())
-			if outcome := outcomes[t.String()]; outcome != "pass" {
+			if outcome := m.outcomes[t.String()]; outcome != "pass" {
 				wrong = append(wrong, fmt.Sprintf("%s: %s", t, orNotRun(outcome)))
 			}
 		}
@@ -158,12 +209,12 @@ func tell(out io.Writer, rows []faults.Row, outcomes map[string]string) error {
 		case len(names) == 0:
 			state, where = "-", r.Why
 		}
-		if _, err := fmt.Fprintf(out, "%-4s %-6s %s | %s\n", r.ID, state, r.Fault, where); err != nil {
+		if _, err := fmt.Fprintf(m.out, "%-4s %-6s %s | %s\n", r.ID, state, r.Fault, where); err != nil {
 			return err
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d rows failed", bad, len(rows))
+		return fmt.Errorf("%d of %d rows failed", bad, len(m.rows))
 	}
 	return nil
 }
