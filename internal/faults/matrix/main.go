@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/faults"
@@ -118,6 +119,9 @@ func (m *matrix) testFolder(ctx context.Context, folder string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
+	// The go command does not end the tests when it is ended itself.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.Stderr = os.Stderr //nolint:forbidigo // this is main: what go says of a package that does not build
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
