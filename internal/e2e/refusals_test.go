@@ -86,7 +86,7 @@ func TestRefusalsOfOneHost(t *testing.T) {
 		},
 		{
 			name: "unknown host key", fault: func(w *site.World) { known(w, w.Hosts[0].KnownHostsLine(w.T)) }, exit: 3,
-			says: []string{"web2: connect: host key: unknown", "SHA256:", "no known_hosts file", "ssh web2"},
+			says: []string{"web2: connect: host key: unknown", "SHA256:", "no known_hosts file", "then run: ssh -F "},
 		},
 		{name: "changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
 		{
