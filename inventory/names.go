@@ -15,7 +15,7 @@ import (
 // What names may look like. None of these can begin with a hyphen, hold white space or mean anything to a shell, so
 // that no later step has to be afraid of them.
 var (
-	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`)
+	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 	groupPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 	varPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -39,8 +39,6 @@ func checkHost(name string) error {
 		return fmt.Errorf("%s begins with a hyphen, which programs take for an option", quote(name))
 	case strings.Contains(name, "@"):
 		return fmt.Errorf("%s is not a host name; the user goes into ssh: {user: …}", quote(name))
-	case strings.HasPrefix(name, ":"):
-		return fmt.Errorf("%s begins with a colon; write the address as %s", quote(name), quote("0"+name))
 	case strings.HasPrefix(name, "["):
 		return fmt.Errorf("%s is not a host name; write IPv6 addresses without brackets, the port goes into ssh: {port: …}", quote(name))
 	case len(name) > 253 || !hostPattern.MatchString(name):

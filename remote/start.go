@@ -22,7 +22,7 @@ const helloWithin = 20 * time.Second
 
 // started is what the reader found on the way to the agent's greeting.
 type started struct {
-	word  string // READY, NOPYTHON, EATEN or HELLO, "" at the end of the stream
+	word  string // READY, NOPYTHON, EATEN, NOWORDS or HELLO, "" at the end of the stream
 	rest  string
 	hello frame
 	noise tail
@@ -176,7 +176,7 @@ func (a *Agent) starting(line []byte, noise *tail) (started, bool) {
 	}
 	if rest, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
 		word, rest, _ := strings.Cut(string(rest), " ")
-		if word == "READY" || word == "NOPYTHON" || word == "EATEN" {
+		if word == "READY" || word == "NOPYTHON" || word == "EATEN" || word == "NOWORDS" {
 			s := started{word: word, rest: rest, noise: *noise}
 			*noise = tail{}
 			return s, false

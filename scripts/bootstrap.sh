@@ -6,6 +6,8 @@ kis_whole=yes
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 python=$(command -v "$1") || python=""
+# A login script that became another shell has left it our text without our words.
+[ $# -eq 1 ] || { printf '\nKIS1 NOWORDS\n'; exit 1; }
 [ "${kis_whole-}" = yes ] || { printf '\nKIS1 EATEN\n'; exit 1; }
 [ -x "$python" ] || { printf '\nKIS1 NOPYTHON\n'; exit 1; }
 # UTF-8 whatever the locale: the names in a package must read alike for everybody who seals or checks it.

@@ -2,6 +2,7 @@ package sshx
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -29,6 +30,9 @@ func (b *builder) build() (Target, error) {
 		return Target{}, err
 	}
 	t.HostName = strings.ToLower(orElse(s.first("hostname"), h.Name))
+	if addr, err := netip.ParseAddr(t.HostName); err == nil {
+		t.HostName = addr.String() // as ssh writes it into known_hosts, whichever of its spellings was given
+	}
 	if !hostNamePattern.MatchString(t.HostName) {
 		b.fail("hostname", t.HostName, "not the name or the address of a host")
 	}

@@ -32,7 +32,7 @@ type Resolver struct {
 	Explain bool
 }
 
-var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`)
+var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 
 // check refuses values that ssh or a shell could take for something else. A
 // name that begins with a dash would be an option of ssh.

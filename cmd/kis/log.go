@@ -48,6 +48,8 @@ type logged struct {
 	Notes   map[string][]string `json:"notes,omitempty"` // what hosts wrote down beside it → hosts
 	Skew    float64             `json:"skew,omitempty"`
 	Result  map[string][]string `json:"result"` // how it ended → hosts
+
+	mixed bool // hosts had different packages before
 }
 
 func (a *app) log(ctx context.Context, args []string, most int) error {
@@ -98,6 +100,14 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 	return all
 }
 
+// from is what was linked before, where all hosts agree on it.
+func (r *logged) from() string {
+	if r.mixed {
+		return "various"
+	}
+	return orNone(r.From)
+}
+
 // add is what a later line of a host says beyond the first.
 func (r *logged) add(host string, e remote.Entry) {
 	r.Skew = max(r.Skew, e.Skew)
@@ -106,6 +116,7 @@ func (r *logged) add(host string, e remote.Entry) {
 	}
 	before := ""
 	if e.From != r.From {
+		r.mixed = true
 		before = "was linked to " + orNone(e.From)
 	}
 	for _, note := range []string{before, e.Note, e.Reason} {
@@ -137,14 +148,14 @@ func (a *app) printRuns(runs []*logged, hosts int) {
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), orNone(r.From), orNone(r.To), clean(r.By), resultText(r, hosts))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, hosts))
 	}
 	_ = w.Flush()
 }
 
 // printRunDetails is a run with everything the journals say of it.
 func (a *app) printRunDetails(r *logged, hosts int) {
-	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), orNone(r.From), orNone(r.To), resultText(r, hosts))
+	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), resultText(r, hosts))
 	for _, line := range [][2]string{
 		{"by", r.By},
 		{"from", r.Address},

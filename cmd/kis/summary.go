@@ -101,9 +101,12 @@ func unwell(r fleet.Report) string {
 // split tells a fleet that differs from one that is alike, and not what was asked for.
 func split(r fleet.Report, hosts string) string {
 	for _, h := range r.Hosts {
-		if !h.Known || h.Linked != r.Package {
+		if !h.Known || h.Linked != r.Hosts[0].Linked {
 			return fmt.Sprintf("%s is not the same on all hosts, or not known:", r.Stage)
 		}
+	}
+	if linked := r.Hosts[0].Linked; linked != r.Package {
+		return fmt.Sprintf("%s is linked to %s on %s, which is not what this run wanted:", r.Stage, orNone(linked), hosts)
 	}
 	return fmt.Sprintf("%s is linked to %s on %s, but the run did not come to its end; nothing is taken back (on_partial: %s):", r.Stage, r.Package, hosts, r.OnPartial)
 }
@@ -113,7 +116,11 @@ func nextCommands(r fleet.Report) []string {
 	if r.Outcome != fleet.Split {
 		return nil
 	}
-	next := []string{"kis status " + r.Stage, fleet.Forward(r.Stage, r.Package)}
+	next := []string{"kis status " + r.Stage}
+	if slices.ContainsFunc(r.Failures, func(f fleet.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
+		return next // somebody else is at work: what is to be done depends on what they want
+	}
+	next = append(next, fleet.Forward(r.Stage, r.Package))
 	var before []string
 	for _, h := range r.Hosts {
 		if h.Was != "" && !slices.Contains(before, h.Was) {

@@ -134,12 +134,19 @@ func (s *Standing) read(there remote.StageState) {
 	case there.Changed != nil:
 		s.Drift, s.Hint = there.Changed.Message, there.Changed.Hint
 	}
+	before := *s
 	for _, e := range journal.Entries {
+		if e.Event == "linked" && e.Run != s.Run {
+			before = *s
+		}
 		switch e.Event {
 		case "linked", "confirmed", "unconfirmed":
 			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.At, e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
 		case "reverted":
-			s.Since, s.By, s.Run, s.Confirmed, s.Note = e.At, e.By, e.Run, true, e.Note
+			if e.Run == s.Run { // all is as it was before this run
+				*s = before
+			}
+			s.Note = e.Note
 		}
 	}
 	if notes := unread(journal); len(notes) > 0 {

@@ -70,6 +70,12 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			fleet.Subset,
 			[]string{forward, back},
 		},
+		"narrowed, then a run that was taken back": {
+			state(t, linkedTo("app-1", line(t, 1, "r1", "confirmed", "", "app-1", map[string]any{"scope": "subset"}), line(t, 5, "r2", "linked", "app-1", "app-2", nil), line(t, 6, "r2", "reverted", "app-1", "app-2", nil))),
+			state(t, linkedTo("", line(t, 5, "r2", "linked", "", "app-2", nil), line(t, 6, "r2", "reverted", "", "app-2", nil))),
+			fleet.Subset,
+			[]string{"kis link live app-1    # forward, everywhere"},
+		},
 		"left apart, as on_partial may want": {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
 		"linked by hand to a package":        {state(t, linkedTo("app-1", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"link removed by hand":               {state(t, linkedTo("", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/keep-it-simple/kis/remote"
@@ -31,14 +32,37 @@ type simHost struct {
 // simWorld is what all hosts of a schedule share: the person, who may interrupt, and the machine that runs the controller.
 type simWorld struct {
 	cancel context.CancelFunc
-	dead   bool // the controller was killed: nothing it does reaches a host any more
+	// The controller was killed in this phase: the words of later ones reach no host any more. In the phase itself it is each host's own affair
+	// whether its word was out already, and the tape's, so that a schedule comes to the same end whatever goroutine is first.
+	diedIn atomic.Int32
 }
+
+// The phases of a run, in their order. A run that goes back comes to some of them twice.
+const (
+	arming int32 = iota
+	calling
+	committing
+	finding
+	afterwards
+	reverting
+	confirming
+	never
+)
+
+// die kills the controller in a phase.
+func (w *simWorld) die(phase int32) {
+	for at := w.diedIn.Load(); phase < at && !w.diedIn.CompareAndSwap(at, phase); at = w.diedIn.Load() {
+	}
+}
+
+func (w *simWorld) dead(phase int32) bool { return phase > w.diedIn.Load() }
 
 // simAgent is one conversation with a simHost.
 type simAgent struct {
 	h     *simHost
 	epoch int
 	dead  bool
+	phase int32 // of the call in progress
 }
 
 var _ linker = (*simAgent)(nil)
@@ -77,8 +101,9 @@ func (h *simHost) die(killed bool) {
 }
 
 // request decides whether a request arrives: lost, lost with the agent's death, or cut with the agent alive on a dead connection.
-func (a *simAgent) request() bool {
-	if a.dead || a.h.down || a.epoch != a.h.epoch || a.h.world.dead {
+func (a *simAgent) request(phase int32) bool {
+	a.phase = phase
+	if a.dead || a.h.down || a.epoch != a.h.epoch || a.h.world.dead(phase) {
 		return false
 	}
 	switch a.h.next(24) {
@@ -96,7 +121,8 @@ func (a *simAgent) request() bool {
 	case 5:
 		a.h.world.cancel()
 	case 6:
-		a.h.world.dead = true
+		a.h.world.die(phase)
+		a.dead = true
 		return false
 	}
 	return true
@@ -104,12 +130,13 @@ func (a *simAgent) request() bool {
 
 // answer decides whether the answer to something that has been done arrives.
 func (a *simAgent) answer(err error) error {
-	if a.h.world.dead {
+	if a.dead {
 		return errSim
 	}
 	switch a.h.next(24) {
 	case 4:
-		a.h.world.dead = true
+		a.h.world.die(a.phase)
+		a.dead = true
 		return errSim
 	case 1:
 		a.h.die(a.h.next(2) == 1)
@@ -135,7 +162,7 @@ func (a *simAgent) lose() error {
 func refused(code string) error { return &remote.Refused{Code: code, Message: code} }
 
 func (a *simAgent) Arm(_ context.Context, l remote.Link, _ time.Duration) error {
-	if !a.request() {
+	if !a.request(arming) {
 		return errSim
 	}
 	if a.h.link != l.From {
@@ -150,7 +177,7 @@ func (a *simAgent) Arm(_ context.Context, l remote.Link, _ time.Duration) error 
 }
 
 func (a *simAgent) Abort(context.Context) error {
-	if !a.request() {
+	if !a.request(arming) {
 		return errSim
 	}
 	if a.h.state == "armed" {
@@ -160,7 +187,7 @@ func (a *simAgent) Abort(context.Context) error {
 }
 
 func (a *simAgent) Ping(context.Context) (remote.Clock, error) {
-	if !a.request() {
+	if !a.request(calling) {
 		return remote.Clock{}, errSim
 	}
 	return remote.Clock{}, a.answer(nil)
@@ -168,14 +195,15 @@ func (a *simAgent) Ping(context.Context) (remote.Clock, error) {
 
 func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
 	h := a.h
-	if a.dead || h.down || h.world.dead {
+	a.phase = committing
+	if a.dead || h.down || h.world.dead(committing) {
 		return remote.Switched{}, errSim
 	}
 	if h.next(12) == 1 { // the connection is cut, and what was written arrives later
 		h.inFlight = true
 		return remote.Switched{}, a.lose()
 	}
-	if !a.request() {
+	if !a.request(committing) {
 		return remote.Switched{}, errSim
 	}
 	switch {
@@ -196,7 +224,7 @@ func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
 
 func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
 	h := a.h
-	if !a.request() {
+	if !a.request(reverting) {
 		return remote.Switched{}, errSim
 	}
 	if h.state != "linked" || h.link != "new-1" || h.holder != a.epoch || h.next(16) == 1 {
@@ -208,7 +236,7 @@ func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
 }
 
 func (a *simAgent) Resume(_ context.Context, l remote.Link) error {
-	if !a.request() {
+	if !a.request(finding) {
 		return errSim
 	}
 	if a.h.link != "new-1" || a.h.holder != a.epoch {
@@ -219,7 +247,7 @@ func (a *simAgent) Resume(_ context.Context, l remote.Link) error {
 }
 
 func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
-	if !a.request() {
+	if !a.request(confirming) {
 		return errSim
 	}
 	if a.h.state != "linked" || a.h.link != "new-1" {
@@ -233,7 +261,7 @@ func (a *simAgent) Fence(context.Context, remote.Stage, string) (remote.Fenced, 
 	if a.h.next(4) == 1 {
 		a.h.deliver()
 	}
-	if !a.request() {
+	if !a.request(finding) {
 		return remote.Fenced{}, errSim
 	}
 	fenced := remote.Fenced{Fenced: a.h.armed, Linked: a.h.link}
@@ -242,7 +270,7 @@ func (a *simAgent) Fence(context.Context, remote.Stage, string) (remote.Fenced, 
 }
 
 func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error {
-	if !a.request() {
+	if !a.request(afterwards) {
 		return errSim
 	}
 	if a.h.next(32) == 1 {
@@ -266,7 +294,7 @@ func (h *simHost) reach(context.Context) (linker, error) {
 	if h.next(6) == 1 {
 		h.down, h.excused = true, true
 	}
-	if h.down || h.world.dead {
+	if h.down || h.world.dead(finding) {
 		return nil, errSim
 	}
 	h.epoch++

@@ -19,9 +19,8 @@ import (
 // decision, 0 meaning that all goes well; so a schedule is a list of tapes, can be printed, run again, and made shorter.
 // After each the same push runs once more, and has to succeed.
 
-// schedules is how many schedules are tried; seed says which. A failing one is printed with its tapes.
-const schedules = 100_000
-
+// How many schedules are tried, and which. A failing one is printed with its tapes.
+//
 //nolint:gochecknoglobals // flags of the test binary
 var (
 	seedFlag = flag.Uint64("seed", 0, "seed of the model test; 0 takes a new one")
@@ -54,7 +53,7 @@ func simulate(t *testing.T, s schedule) (Outcome, string) {
 		hosts = append(hosts, &simHost{name: fmt.Sprintf("web%d", i+1), tape: tape, link: "old"})
 	}
 	outcome, tx := runModel(t, s.partial, hosts)
-	killed := hosts[0].world.dead
+	killed := hosts[0].world.diedIn.Load() < never
 	if !killed {
 		for _, h := range hosts {
 			h.deliver() // whatever was still on its way arrives now
@@ -97,6 +96,7 @@ func runModel(t *testing.T, partial inventory.OnPartial, hosts []*simHost) (Outc
 	}
 	tx.patience.pause = 0
 	world := &simWorld{cancel: cancel}
+	world.diedIn.Store(never)
 	for _, h := range hosts {
 		h.world = world
 		tx.parties = append(tx.parties, h.party())

@@ -1,6 +1,9 @@
 package fleet_test
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -8,6 +11,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/sshx"
 )
 
 // once breaks the connection to web2 at the first moment of its kind, and not again when the run comes there once more.
@@ -54,4 +58,41 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 		assert.Equal(t, test.outcome == fleet.Succeeded, len(r.Failures) == 0, "what was put right is no failure: %v", r.Failures)
 		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "all alike again after %s", test.partial)
 	}
+}
+
+// TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone: the connection to a host is lost after the switch, its lock is free then, and another run
+// links something else before this one is back. The oracle is not asked, because it knows of one run only.
+func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 3)
+	for _, version := range []string{"1.0", "1.1", "1.2"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	stage := filepath.Join(w.roots[1].Root, "staging")
+	var reverted []string
+	dialer := &sshx.Dialer{}
+	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Who: "test@laptop", Emit: func(e fleet.Event) {
+		switch {
+		case e.Host == "web2" && e.Step == fleet.StepAfterLink && e.State == fleet.Started:
+			w.proxy["web2"].Cut()
+			assert.NoError(t, os.Symlink("hello-1.1", stage+".next"))
+			assert.NoError(t, os.Rename(stage+".next", stage))
+		case e.Step == fleet.StepRevert && e.State == fleet.Done:
+			reverted = append(reverted, e.Host)
+		}
+	}}
+	f.Impatient()
+	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"true"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	assert.Equal(t, fleet.Split, r.Outcome)
+	assert.ElementsMatch(t, []string{"web1", "web3"}, reverted)
+	for i, want := range []string{"hello-1.2", "hello-1.1", "hello-1.2"} {
+		assert.True(t, r.Hosts[i].Known)
+		assert.Equal(t, want, r.Hosts[i].Linked)
+	}
+	assert.True(t, slices.ContainsFunc(r.Failures, func(f fleet.Failure) bool { return f.Host == "web2" && f.Code == "taken" }), "%v", r.Failures)
+	target, err := os.Readlink(stage)
+	require.NoError(t, err)
+	assert.Equal(t, "hello-1.1", target)
 }

@@ -20,7 +20,10 @@ func reachHint(err error) string {
 		return "see what is in force: kis hosts " + name + " -v"
 	}
 	if login, ok := errors.AsType[*sshx.AuthError](err); ok {
-		return fmt.Sprintf("is the key in ~/.ssh/authorized_keys of %s there? %s", login.User, look(login.Name))
+		if login.TooManyTries {
+			return look(login.Name) // the error says what to do
+		}
+		return fmt.Sprintf("is a key of yours in ~/.ssh/authorized_keys of %s there, and unlocked here (ssh-add)? %s", login.User, look(login.Name))
 	}
 	var dial *sshx.DialError
 	if !errors.As(err, &dial) {

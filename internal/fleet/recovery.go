@@ -43,11 +43,16 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		return err
 	}
 	p.agent, p.linked, p.known, p.unlocked = agent, fenced.Linked, true, true
-	if fenced.Linked != t.to.String() {
+	switch fenced.Linked {
+	case t.to.String():
+		p.at = isNew
+	case p.from:
 		p.at = isOld
 		return nil
+	default:
+		p.at = isTaken
+		return refuse("taken", fmt.Sprintf("another run has linked %s meanwhile; it is left alone", orNone(fenced.Linked)), "")
 	}
-	p.at = isNew
 	if err := p.lockAgain(ctx); err != nil {
 		return err
 	}

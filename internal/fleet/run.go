@@ -129,7 +129,9 @@ func (r *run) agreed(ctx context.Context) bool {
 	if r.fleet.Ask(ctx, fmt.Sprintf("link %s to %s on %s?", r.stage, r.pkg, strings.Join(r.names(), ", "))) {
 		return ctx.Err() == nil
 	}
-	r.notice("", "not linked: the answer was no")
+	if ctx.Err() == nil {
+		r.notice("", "not linked: the answer was no")
+	}
 	return false
 }
 

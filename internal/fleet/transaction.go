@@ -53,6 +53,7 @@ const (
 	isOld     position = "old"     // as it was before this run, by the host's word or because no commit was sent
 	isNew     position = "new"     // switched, by the host's word
 	isUnknown position = "unknown" // a commit was sent and not answered
+	isTaken   position = "taken"   // somebody else has linked something else meanwhile: it is theirs
 )
 
 // party is one host in the switch.
@@ -243,10 +244,11 @@ func (t *transaction) confirm(ctx context.Context) bool {
 			return nil
 		}
 		err := t.insist(ctx, p, func() error { return p.agent.Confirm(ctx, t.run, note) })
-		p.known = err == nil
-		if p.known {
-			p.linked = t.to.String()
+		if err == nil {
+			p.linked, p.known = t.to.String(), true
+			return nil
 		}
+		_ = t.asBefore(ctx, p) // whatever keeps it from being confirmed, the table says what is linked
 		return err
 	})
 }

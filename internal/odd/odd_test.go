@@ -54,8 +54,9 @@ func newPool(t *testing.T) pool {
 func TestOddHosts(t *testing.T) {
 	t.Parallel()
 	p := newPool(t)
-	for _, o := range slices.Concat(loginShells(), startUpScripts(), servers(), surroundings()) {
-		if o.slow && !*everything {
+	for i, o := range slices.Concat(loginShells(), startUpScripts(), servers(), surroundings()) {
+		looked := !o.refused && !o.whole // without -everything these would only be checked: every third is enough
+		if !*everything && (o.slow || looked && i%3 != 0) {
 			continue
 		}
 		t.Run(o.name, func(t *testing.T) {

@@ -82,6 +82,7 @@ func startUpScripts() []odd {
 		{name: "exits well", make: bashrc("exit 0"), refused: true, says: exits},
 		{name: "exits badly", make: bashrc("exit 1"), refused: true, says: exits},
 		{name: "prints and exits", make: bashrc("echo not today; exit 0"), refused: true, says: append(exits, "not today")},
+		{name: "becomes a shell of its own", make: bashrc("exec zsh"), refused: true, says: exits},
 		{name: "becomes true", make: bashrc("exec true"), refused: true, says: exits},
 		{name: "becomes another shell", make: bashrc("[ -n \"$inner\" ] || { export inner=1; exec zsh -c \"$BASH_EXECUTION_STRING\"; }")},
 		{name: "is strict", make: bashrc("set -euo pipefail; set -o noclobber; shopt -s failglob")},

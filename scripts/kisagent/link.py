@@ -231,7 +231,9 @@ class Transaction:
             self.abort("connection lost")
         elif self.state == LINKED:
             self.state = ENDED
-            self.remember("unconfirmed")
+            # Only of what is still so: were the lock file removed by hand, another run could have linked meanwhile, and its word is the last.
+            if quietly(self.repository.linked, self.stage) == self.new:
+                self.remember("unconfirmed")
 
     def remember(self, event, **more):
         """Journal what has happened. A journal that cannot be written does not undo it."""
@@ -241,6 +243,6 @@ class Transaction:
 def quietly(function, *arguments):
     """Do what cannot be helped when it fails, because what counts has happened already."""
     try:
-        function(*arguments)
-    except OSError:
-        pass
+        return function(*arguments)
+    except (OSError, Refused):
+        return None
