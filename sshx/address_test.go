@@ -154,3 +154,16 @@ func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 		assert.Equal(t, "2001:db8::1", target.HostName)
 	}
 }
+
+// known_hosts has one spelling of an address, the one that ssh writes; ssh_config and the inventory may have any.
+func TestAddressesBeginWithColonsAndHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	withSSH, without := resolvers(t, "")
+	for _, address := range []string{"::1", "0::1", "0:0:0:0:0:0:0:1"} {
+		for _, r := range []sshx.Resolver{withSSH, without} {
+			target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: address})
+			require.NoError(t, err, address)
+			assert.Equal(t, "::1", target.HostName)
+		}
+	}
+}
