@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -64,8 +65,10 @@ func newDisk(t *testing.T, h *hosttest.Host, options string) *disk {
 	require.NoError(t, mountInside(h, device, point))
 	d.served.Go(d.serve)
 	t.Cleanup(func() {
-		_ = h.Command(t.Context(), "umount", hosttest.Repository).Run() // the disk fails from here on
-		h.Kill()                                                        // nobody has it mounted any more, so that its server ends
+		still := context.WithoutCancel(t.Context()) // which has ended when tests are cleaned up after
+		_ = h.Command(still, "umount", hosttest.Repository).Run()
+		_ = h.Command(still, "umount", "-l", point).Run() // the server ends with the last mount
+		h.Kill()
 		d.served.Wait()
 		_ = device.Close()
 	})
@@ -80,6 +83,11 @@ func mountInside(h *hosttest.Host, device *os.File, point string) error {
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread, which belongs to the host now, ends with the goroutine
 		done <- func() error {
+			own, err := os.Open("/proc/thread-self/ns/mnt")
+			if err != nil {
+				return err
+			}
+			defer own.Close() //nolint:errcheck // only a name
 			space, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", h.PID()))
 			if err != nil {
 				return err
@@ -91,7 +99,9 @@ func mountInside(h *hosttest.Host, device *os.File, point string) error {
 			if err := unix.Setns(int(space.Fd()), unix.CLONE_NEWNS); err != nil {
 				return fmt.Errorf("setns: %w", err)
 			}
-			return unix.Mount("kis-disk", point, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=100000,user_id=0,group_id=0", device.Fd()))
+			// The thread goes back: were it the program's first one, it would be kept for ever, and the host's namespace with its mounts with it.
+			mounted := unix.Mount("kis-disk", point, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=100000,user_id=0,group_id=0", device.Fd()))
+			return errors.Join(mounted, unix.Setns(int(own.Fd()), unix.CLONE_NEWNS))
 		}()
 	}()
 	return <-done
