@@ -123,7 +123,7 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	from, to := first(t, all, `symlink "/var/webcode/.kis/armed/`), first(t, all, `/var/webcode/staging"`)+4
 	moments := spread(2, from-1)
 	for n := from; n <= to; n++ {
-		if *everything || (n-from)%2 == 0 {
+		if *everything || (n-from)%4 == 0 {
 			moments = append(moments, n)
 		}
 	}
@@ -151,7 +151,7 @@ func TestAgentBrokenAtAnyCallOfAPush(t *testing.T) {
 	p.succeed(p.archive())
 	all := calls(t, log)
 	reached := 0
-	list := cases(spread(4, len(all)))
+	list := cases(spread(2, len(all)))
 	for _, o := range list {
 		archive, name := p.archive()
 		if p.broken(h, o, archive, name) {

@@ -171,9 +171,9 @@ func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
 	all := calls(t, log)
 	from, to := first(t, all, `\"step\":\"link\"`), first(t, all, `\"type\":\"report\"`)
 	t.Logf("%d calls, %d to %d of them are the switch", len(all), from, to)
-	moments := spread(2, from-1) // looks, locks, verifies, arms and calls the roll
+	moments := spread(1, from-1) // looks, locks, verifies, arms and calls the roll
 	for n := from; n <= to; n++ {
-		if *everything || (n-from)%5 == 0 {
+		if *everything || (n-from)%12 == 0 {
 			moments = append(moments, n)
 		}
 	}
@@ -201,7 +201,7 @@ func TestKisKilledAtAnyCallOfAPush(t *testing.T) {
 	p.linked = name
 	all := calls(t, log)
 	reached := 0
-	moments := spread(3, len(all))
+	moments := spread(2, len(all))
 	for _, n := range moments {
 		archive, name := p.archive()
 		if p.killed(n, archive, name) {
