@@ -11,7 +11,7 @@ build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
 test: setup ## every test, with the race detector
-	go test -race -timeout 14m ./...
+	go test -race -timeout 14m -parallel 4 ./... # tests wait more than they compute
 	go test -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
 
 faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
