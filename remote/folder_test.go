@@ -131,6 +131,7 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 			requireRefused(t, err, "io")
 			require.ErrorContains(t, err, test.text)
 			require.ErrorContains(t, err, l.root)
+			assert.Equal(t, "see: df -h "+l.root+"; df -i "+l.root, refusal(t, err).Hint)
 			require.NoError(t, l.Close())
 		})
 	}

@@ -155,7 +155,11 @@ func (l *login) settle(in, refused bool) {
 // password answers the method of RFC 4252 8.
 func (l *login) password(ctx context.Context) func() (string, error) {
 	return func() (string, error) {
-		return l.question(ctx, "password", "Password for "+l.who()+":", false)
+		text := "Password for " + l.who()
+		if l.answers["password"].times > 0 {
+			text += " (the last was not accepted)"
+		}
+		return l.question(ctx, "password", text+":", false)
 	}
 }
 

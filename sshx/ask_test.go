@@ -75,7 +75,8 @@ func TestThreeWrongPasswordsEndTheLoginsToAnAccount(t *testing.T) {
 	p := &person{answers: []string{"wrong"}}
 	d := dialerWith(t, p)
 	require.ErrorContains(t, authError(t, d, target), "password: refused 3 times")
-	assert.Len(t, p.questions(), 3)
+	again := "Password for deploy@web1 (the last was not accepted):"
+	assert.Equal(t, []string{"Password for deploy@web1:", again, again}, p.questions())
 	require.ErrorContains(t, authError(t, d, target), "password: no answer (not accepted before in this run)")
 	assert.Len(t, p.questions(), 3)
 }

@@ -159,6 +159,9 @@ type AuthError struct {
 	// Tried has one line per key or method: what was offered, what was held
 	// back, and why.
 	Tried []string
+	// Accepts are the methods that the host named last, as in RFC 4252 5.1;
+	// empty when it hung up instead.
+	Accepts []string
 	// TooManyTries says that the host hung up because of its MaxAuthTries.
 	TooManyTries bool
 	Err          error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -88,7 +89,7 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, l 
 	dropped := isDropped(err) || errors.Is(err, errGone)
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if phase == PhaseAuthenticate && !dropped && !ended {
-		return &AuthError{Name: t.Name, User: t.User, Tried: l.account(err), TooManyTries: tooManyTries(err), Err: err}
+		return &AuthError{Name: t.Name, User: t.User, Tried: l.account(err), Accepts: slices.Clone(l.allowed), TooManyTries: tooManyTries(err), Err: err}
 	}
 	e := d.failure(t, via, phase, l.clock.current(), err)
 	switch {

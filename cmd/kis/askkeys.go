@@ -17,8 +17,20 @@ func (a *app) askKeys() func(context.Context, []*sshx.HostKeyError) bool {
 		return nil
 	}
 	return func(ctx context.Context, keys []*sshx.HostKeyError) bool {
-		answer, err := prompt(ctx, keyQuestion(keys), true)
-		return err == nil && strings.TrimSpace(answer) == "yes" // as for ssh, only the whole word is a yes
+		question := keyQuestion(keys)
+		for {
+			answer, err := prompt(ctx, question, true)
+			if err != nil {
+				return false
+			}
+			switch strings.ToLower(strings.TrimSpace(answer)) {
+			case "yes":
+				return true
+			case "no", "n", "": // Enter alone is no yes
+				return false
+			}
+			question = "please type the whole word, yes or no:" // as for ssh, a y is no yes
+		}
 	}
 }
 

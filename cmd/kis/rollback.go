@@ -9,8 +9,14 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
+// relinkOptions are the flags and arguments of rollback and link.
+type relinkOptions struct {
+	target string // the package; empty for the one before
+	dryRun bool
+}
+
 func newRollback(a *app) *cobra.Command {
-	to := ""
+	var o relinkOptions
 	cmd := &cobra.Command{
 		Use:   "rollback <stage>",
 		Short: "Link the package that the stage had before, on all hosts at once",
@@ -19,21 +25,23 @@ package is verified once more, then linked as push does. A package that was roll
 
 Examples:
   kis rollback production
-  kis rollback production --to projecta-0.3`,
+  kis rollback production --to projecta-0.3
+  kis rollback production --dry-run`,
 		GroupID:           "change",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.relink(cmd.Context(), fleet.Rollback, args[0], to)
+			return o.run(cmd.Context(), a, fleet.Rollback, args[0])
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "link this `package` instead of the one before")
-	a.lockWaitFlag(cmd)
+	cmd.Flags().StringVar(&o.target, "to", "", "link this `package` instead of the one before")
+	o.flags(a, cmd)
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completePackage)
 	return cmd
 }
 
 func newLink(a *app) *cobra.Command {
+	var o relinkOptions
 	cmd := &cobra.Command{
 		Use:   "link <stage> <package>",
 		Short: "Link a package that is installed on every host",
@@ -45,10 +53,11 @@ Example:
 		Args:              arguments("the stage", "the package"),
 		ValidArgsFunction: a.completeStageAndPackage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.relink(cmd.Context(), fleet.Relink, args[0], args[1])
+			o.target = args[1]
+			return o.run(cmd.Context(), a, fleet.Relink, args[0])
 		},
 	}
-	a.lockWaitFlag(cmd)
+	o.flags(a, cmd)
 	return cmd
 }
 
@@ -57,8 +66,14 @@ func (a *app) lockWaitFlag(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&a.lockWait, "lock-wait", 0, "how long to wait for another run's lock, such as 10m (default: not at all)")
 }
 
-// relink carries a plan out that installs nothing. target may be empty for a roll-back.
-func (a *app) relink(ctx context.Context, op fleet.Op, name, target string) error {
+// flags are those of every command that links and installs nothing.
+func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check the hosts for real, print the plan, change nothing")
+	a.lockWaitFlag(cmd)
+}
+
+// run carries a plan out that installs nothing.
+func (o *relinkOptions) run(ctx context.Context, a *app, op fleet.Op, name string) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
@@ -67,9 +82,9 @@ func (a *app) relink(ctx context.Context, op fleet.Op, name, target string) erro
 	if err != nil {
 		return err
 	}
-	plan := fleet.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset}
-	if target != "" {
-		if plan.Target, err = remote.ParsePackage(target); err != nil {
+	plan := fleet.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset, DryRun: o.dryRun}
+	if o.target != "" {
+		if plan.Target, err = remote.ParsePackage(o.target); err != nil {
 			return hinted{error: err, hint: "see what there is: kis list " + name}
 		}
 	}

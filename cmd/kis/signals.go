@@ -27,7 +27,8 @@ type signals struct {
 
 // What a run is at, as far as signals go.
 const (
-	preparing int32 = iota
+	local int32 = iota // no host has been spoken to
+	preparing
 	switching
 	afterLink
 )
@@ -47,6 +48,8 @@ func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (cont
 				_, _ = fmt.Fprintln(messages, "kis: interrupted: ending the after-link commands, which counts as their failure")
 			case asked:
 				exit(130)
+			case phase == local:
+				_, _ = fmt.Fprintln(messages, "kis: interrupted")
 			default:
 				_, _ = fmt.Fprintln(messages, "kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
 			}
@@ -76,7 +79,7 @@ func (s *signals) interrupts() <-chan struct{} {
 // follow notes what the run is at.
 func (s *signals) follow(e fleet.Event) {
 	switch {
-	case e.Type == fleet.TypeReport:
+	case e.Type == fleet.TypeStart || e.Type == fleet.TypeReport:
 		s.phase.Store(preparing)
 	case e.Type != fleet.TypeStep || e.State != fleet.Started:
 	case e.Step == fleet.StepLink || e.Step == fleet.StepRevert || e.Step == fleet.StepConfirm:

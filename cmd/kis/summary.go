@@ -57,7 +57,11 @@ func succeeded(r fleet.Report, hosts, took string) string {
 	case r.Op == fleet.Check:
 		return fmt.Sprintf("%s is ready for a push on %s", r.Stage, hosts)
 	case r.DryRun:
-		return fmt.Sprintf("dry run: %s of %s to %s on %s would do this; nothing was changed", r.Op, r.Package, r.Stage, hosts)
+		what := r.Package + " to " + r.Stage
+		if r.Op == fleet.Rollback {
+			what = r.Stage + " to " + r.Package
+		}
+		return fmt.Sprintf("dry run: %s of %s on %s would do this; nothing was changed", r.Op, what, hosts)
 	case r.NoLink:
 		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, r.Package)
 	case r.Already:

@@ -92,12 +92,12 @@ func (p *pusher) broken(h tracedHost, o order, archive, name string, keep ...str
 // faults are what happens to a call, in turn.
 func faults() []string { return []string{"KILL", "EIO", "ENOSPC", "EROFS"} }
 
-// cases are orders for the calls of some numbers: all faults for each with -everything, else one each, in turn.
+// cases are orders for the calls of some numbers: all faults for each with -every-call, else one each, in turn.
 func cases(moments []int) []order {
 	var all []order
 	for i, n := range moments {
 		for j, fault := range faults() {
-			if *everything || i%len(faults()) == j {
+			if *everyCall || i%len(faults()) == j {
 				all = append(all, order{At: n, Fault: fault})
 			}
 		}
@@ -123,7 +123,7 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	from, to := first(t, all, `symlink "/var/webcode/.kis/armed/`), first(t, all, `/var/webcode/staging"`)+4
 	moments := spread(2, from-1)
 	for n := from; n <= to; n++ {
-		if *everything || (n-from)%4 == 0 {
+		if (n-from)%step(4) == 0 {
 			moments = append(moments, n)
 		}
 	}

@@ -142,9 +142,12 @@ func first(t *testing.T, all []string, text string) int {
 	return 0
 }
 
-// spread are n numbers from 1 to most, as evenly as it goes; all of them with -everything.
+// spread are n numbers from 1 to most, as evenly as it goes; three times as many with -everything, and all with -every-call.
 func spread(n, most int) []int {
-	if *everything || n > most {
+	if *everything {
+		n *= 3
+	}
+	if *everyCall || n > most {
 		n = most
 	}
 	var all []int
@@ -152,6 +155,17 @@ func spread(n, most int) []int {
 		all = append(all, 1+(2*i+1)*most/(2*n))
 	}
 	return all
+}
+
+// step is how far apart the calls are that are broken, where each matters: n, a third of that with -everything, 1 with -every-call.
+func step(n int) int {
+	switch {
+	case *everyCall:
+		return 1
+	case *everything:
+		return n / 3
+	}
+	return n
 }
 
 // TestKisKilledAtAnyCallOfASwitch: both packages are installed, so that a push is little more than the switch.
@@ -173,7 +187,7 @@ func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
 	t.Logf("%d calls, %d to %d of them are the switch", len(all), from, to)
 	moments := spread(1, from-1) // looks, locks, verifies, arms and calls the roll
 	for n := from; n <= to; n++ {
-		if *everything || (n-from)%12 == 0 {
+		if (n-from)%step(12) == 0 {
 			moments = append(moments, n)
 		}
 	}

@@ -9,10 +9,13 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// everything runs every case of every sweep, as `make faults` does, instead of those that stand for the others.
+// The sweeps go over all calls of a push, hundreds of them. How many of them are broken is a matter of patience.
 //
-//nolint:gochecknoglobals // a flag of the test binary
-var everything = flag.Bool("everything", false, "run every case of every sweep")
+//nolint:gochecknoglobals // flags of the test binary
+var (
+	everything = flag.Bool("everything", false, "break more calls, as make faults does")
+	everyCall  = flag.Bool("every-call", false, "break every call in every way; takes hours")
+)
 
 // What the random tests draw from, so that a failing one can be done again.
 //

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +73,23 @@ func TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt(t *testing.T) 
 			w.Quiet(time.Second)
 		}},
 	})
+}
+
+// TestCtrlCWhileThisMachineBuilds: no host has been spoken to, so there is none to wait for.
+func TestCtrlCWhileThisMachineBuilds(t *testing.T) {
+	t.Parallel()
+	w := site.Around(t, nil)
+	w.Inventory("stages:\n  staging: {hosts: [nowhere.invalid]}\n")
+	reached := filepath.Join(t.TempDir(), "reached")
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(t, err)
+	w.Write("build_backend/backend.py", string(backend)+"\n\ndef build_sdist(*args):\n    import signal\n    open('"+reached+"', 'w').close()\n    signal.pause()\n")
+	p := w.Start("push", "staging")
+	require.Eventually(t, func() bool { _, err := os.Stat(reached); return err == nil }, time.Minute, 20*time.Millisecond)
+	p.Signal(syscall.SIGINT)
+	assert.Equal(t, 130, p.End(20*time.Second).Exit)
+	assert.Contains(t, p.Screen(), "kis: interrupted\n")
+	assert.NotContains(t, p.Screen(), "hosts")
 }
 
 // TestADiskThatFillsUpWhileItBuildsMovesNoLink: what the check before could not foresee.

@@ -26,14 +26,18 @@ func strangers(t *testing.T) *site.World {
 	return w
 }
 
-// atTerminal runs kis at a terminal where the person gives an answer to the question about keys.
-func atTerminal(t *testing.T, w *site.World, answer string, args ...string) (screen string, exit int) {
+// atTerminal runs kis at a terminal where the person is asked about keys and gives the answer, but a y first if hasty.
+func atTerminal(t *testing.T, w *site.World, hasty bool, answer string, args ...string) (screen string, exit int) {
 	t.Helper()
 	terminal := ttytest.New(t)
 	cmd := w.Command(t.Context(), args...)
 	terminal.Control(cmd)
 	require.NoError(t, cmd.Start())
 	terminal.See("[yes/no]")
+	if hasty {
+		terminal.Type("y\n")
+		terminal.See("please type the whole word")
+	}
 	terminal.Type(answer + "\n")
 	ended := make(chan struct{})
 	go func() { // ends with kis
@@ -48,14 +52,15 @@ func atTerminal(t *testing.T, w *site.World, answer string, args ...string) (scr
 func TestAPersonIsAskedOnceAboutUnknownHostKeys(t *testing.T) {
 	t.Parallel()
 	w := strangers(t)
-	for _, no := range []string{"no", "y", ""} {
-		screen, exit := atTerminal(t, w, no, "check", "staging")
+	for _, no := range []string{"no", ""} {
+		screen, exit := atTerminal(t, w, false, no, "check", "staging")
 		assert.Equal(t, 3, exit, screen)
 		assert.NoFileExists(t, w.Client.KnownHosts)
 	}
-	screen, exit := atTerminal(t, w, "yes", "check", "staging")
+	screen, exit := atTerminal(t, w, true, "yes", "check", "staging")
 	assert.Equal(t, 0, exit, screen)
 	assert.Equal(t, 1, strings.Count(screen, "[yes/no]"))
+	assert.Contains(t, screen, "please type the whole word", "a y is no yes")
 	for _, h := range w.Hosts {
 		assert.Regexp(t, h.Name+` +ssh-ed25519 +SHA256:[A-Za-z0-9+/]{43}`, screen)
 	}

@@ -41,6 +41,7 @@ func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 		{"link links what is prepared", link},
 		{"status, list, log, check and hosts tell what is", look},
 		{"a push to another stage builds nothing", otherStage},
+		{"a dry run of a roll-back tells where it would go", rollbackDry},
 		{"a roll-back links the package before and builds nothing", rollback},
 		{"status after the roll-back", func(w *site.World) { uniform(w, "hello-0.3") }},
 		{"a push narrowed by --hosts is told by status", subset},
@@ -162,6 +163,16 @@ func otherStage(w *site.World) {
 	}
 	assert.Equal(w.T, w.All("hello-0.4"), other.Links())
 	assert.Equal(w.T, w.All("hello-0.4"), w.Links())
+}
+
+func rollbackDry(w *site.World) {
+	before := w.Trees()
+	r := w.Run(0, "", "rollback", "staging", "--dry-run")
+	assert.Regexp(w.T, `web1 +hello-0\.4: verify, link`, r.Out)
+	assert.Contains(w.T, r.Out, "dry run: rollback of staging to hello-0.3 on 3 hosts would do this; nothing was changed")
+	r = w.Run(0, "", "link", "staging", "hello-0.4", "--dry-run")
+	assert.Regexp(w.T, `web1 +hello-0\.4: nothing; it is linked already`, r.Out)
+	assert.Equal(w.T, before, w.Trees())
 }
 
 func rollback(w *site.World) {

@@ -68,6 +68,9 @@ func problems(found []remote.Problem) error {
 	return &Failure{State: Refused, Code: found[0].Code, Message: strings.Join(messages, "; "), Hint: strings.Join(hints, "\n")}
 }
 
+// planNothing is the plan for a host that is as it shall be.
+const planNothing = "nothing; it is linked already"
+
 // judge compares what is on the host with what the plan wants to put there.
 func (m *member) judge() error {
 	there := m.facts.Package
@@ -88,7 +91,7 @@ func (m *member) judge() error {
 	}
 	m.plan = "link; the package is installed already"
 	if m.facts.Stage.Linked == there.Name.String() {
-		m.plan = "nothing; it is linked already"
+		m.plan = planNothing
 	}
 	for _, pair := range [][3]string{
 		{"content", there.Receipt.Content, m.run.plan.Archive.Content},

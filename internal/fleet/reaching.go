@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 
 	"github.com/keep-it-simple/kis/sshx"
@@ -19,9 +20,15 @@ func reachHint(err error) string {
 		}
 		return "see what is in force: kis hosts " + name + " -v"
 	}
+	if errors.Is(err, syscall.EMFILE) {
+		return "kis may open only few files on this machine: ulimit -n 1024"
+	}
 	if login, ok := errors.AsType[*sshx.AuthError](err); ok {
 		if login.TooManyTries {
 			return look(login.Name) // the error says what to do
+		}
+		if len(login.Accepts) > 0 && !slices.Contains(login.Accepts, "publickey") {
+			return fmt.Sprintf("it takes no keys: type what it asks for, at a terminal, or allow PubkeyAuthentication in its sshd_config; %s", look(login.Name))
 		}
 		return fmt.Sprintf("is a key of yours in ~/.ssh/authorized_keys of %s there, and unlocked here (ssh-add)? %s", login.User, look(login.Name))
 	}

@@ -27,7 +27,10 @@ func (r *run) chooseTarget() bool {
 			m.fail(StepCheck, err)
 			continue
 		}
-		m.plan = "link"
+		m.plan = "verify, link"
+		if m.facts.Stage.Linked == r.pkg.String() {
+			m.plan = planNothing
+		}
 	}
 	return len(r.failures()) == 0
 }

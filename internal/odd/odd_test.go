@@ -29,7 +29,7 @@ type odd struct {
 }
 
 // hangs is how long nothing may take that waits for a host: the longest wait for a shell is 20 s.
-const hangs = 40 * time.Second
+const hangs = 30 * time.Second
 
 // pool is the hosts that odd hosts are made of, one after the other. The number beside each counts the versions that it has had.
 type pool chan *pooled

@@ -93,6 +93,10 @@ func servers() []odd {
 		{name: "a script of the login that prints", make: func(w *site.World, h *hosttest.Host) { start(w.T, h, ".ssh/rc", "echo welcome; cat") }},
 		{name: "an account that has expired", make: shadow(8, "1"), refused: true, says: ended},
 		{name: "a password that has expired", make: shadow(3, "0"), refused: true, says: []string{"HOST: connect: the password has expired", "sudo chage -M -1 -d today kistest"}},
+		{
+			name: "passwords only", make: settings("PubkeyAuthentication=no", "PasswordAuthentication=yes"), refused: true,
+			says: []string{"HOST: connect: authentication: ", "nobody to ask", "it takes no keys: type what it asks for"}, silent: []string{"authorized_keys"},
+		},
 		{name: "maintenance", make: maintenance, refused: true, says: ended},
 		{name: "dropbear", make: dropbear, whole: true},
 	}

@@ -2,7 +2,6 @@
 
 Each function that takes long is a generator: it yields the child it waits for and returns what the controller is told.
 """
-import errno
 import hashlib
 import os
 import stat
@@ -13,7 +12,7 @@ from urllib.parse import quote
 from kisagent import child as children
 from kisagent import leftovers, seal
 from kisagent.locks import Lock
-from kisagent.store import DIGEST, checked, remove_file, remove_tree, sha256_file, sync_file_system, why, write_durably
+from kisagent.store import DIGEST, FULL, checked, look_for_space, remove_file, remove_tree, sha256_file, sync_file_system, why, write_durably
 from kisagent.wire import Refused
 
 KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
@@ -234,8 +233,8 @@ class Build:
         if trouble:
             message, hint = child.records.get("failed") or trouble, child.records.get("hint", "")
             # By now pip has removed what filled the disk, so only its words tell.
-            if any(os.strerror(code) in line for line in child.tail for code in (errno.ENOSPC, errno.EDQUOT)):
-                message, hint = "disk full: %s" % message, "see: df -h %s; df -i %s" % ((self.repository.root,) * 2)
+            if any(os.strerror(code) in line for line in child.tail for code in FULL):
+                message, hint = "disk full: %s" % message, look_for_space(self.repository.root)
             raise Refused("step-failed", message, hint, tail=list(child.tail), output=child.bytes)
 
     def pip(self):

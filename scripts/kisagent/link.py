@@ -10,7 +10,7 @@ import time
 
 from kisagent import seal
 from kisagent.journal import Journal
-from kisagent.store import RUN, STAGE, checked, fsync_folder, remove_file, why
+from kisagent.store import RUN, STAGE, checked, fsync_folder, remedy, remove_file, why
 from kisagent.wire import Refused
 
 PROBE = ".kis-probe."
@@ -104,7 +104,7 @@ class Transaction:
             self.journal.append(dict(self.note, ev="armed", content=receipt["content"]))
         except OSError as err:
             self.give_up("cannot arm")
-            raise Refused("cannot-arm", why(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-arm", why(err, repository.root), remedy(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
@@ -171,7 +171,7 @@ class Transaction:
             self.abort("refused")
             if isinstance(err, Refused):
                 raise
-            raise Refused("cannot-rename", why(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = LINKED
         self.remember("linked", durable=record["durable"])
         return record
@@ -208,7 +208,7 @@ class Transaction:
                 record = self.replace(self.prepared_back, self.old)
         except OSError as err:
             quietly(remove_file, self.prepared_back)
-            raise Refused("cannot-rename", why(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = ENDED
         self.remember("reverted", durable=record["durable"])
         return record

@@ -9,7 +9,7 @@ import types
 from kisagent import build, check, leftovers, link, locks, surroundings
 from kisagent.child import MARK, Work, fork, spawn
 from kisagent.locks import Lock, RunFolder, holder
-from kisagent.store import RUN, STAGE, Repository, checked, why
+from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
@@ -266,7 +266,8 @@ class Agent:
         except Refused as refused:
             return "refused", refused.record()
         except OSError as err:
-            return "refused", {"code": "io", "message": why(err, self.repository.root if self.repository else "")}
+            place = self.repository.root if self.repository else ""
+            return "refused", {"code": "io", "message": why(err, place), "hint": remedy(err, place)}
         except (KeyError, ValueError, TypeError, AttributeError) as err:
             return "refused", {"code": "bad-request", "message": "%s: %s" % (type(err).__name__, err)}
 

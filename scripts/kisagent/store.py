@@ -14,6 +14,7 @@ PACKAGE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z][0-9A-Za-z.+!_-]{0,99
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 FOLDERS = ("armed", "incoming", "journal", "locks", "run")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def checked(pattern, value, what):
@@ -203,9 +204,24 @@ def space(path):
     return {"bytes": info.f_bavail * info.f_frsize, "inodes": inodes}
 
 
+def look_for_space(path):
+    """What a person types to see what is full."""
+    return "see: df -h %s; df -i %s" % (path, path)
+
+
+def remedy(err, path):
+    """What to look at for an OSError, where there is something: a disk that is full or that has turned read-only."""
+    number = getattr(err, "errno", None)
+    if number in FULL:
+        return look_for_space(path)
+    if number == errno.EROFS:
+        return "see: findmnt -T %s; the kernel's log tells why a disk turns read-only" % path
+    return ""
+
+
 def why(err, path):
     """An OSError as a person needs it: what is full, read-only or forbidden, and where."""
-    if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(err, OSError) and err.errno in FULL:
         try:
             free = space(path if os.path.isdir(path) else os.path.dirname(path))
         except OSError:

@@ -177,7 +177,7 @@ func arguments(folder string, rows []faults.Row) ([]string, error) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	args := []string{"test", "-json", "-race", "-timeout", "30m", "-run", "^(" + strings.Join(names, "|") + ")$", "./" + folder}
+	args := []string{"test", "-json", "-race", "-timeout", "30m", "-parallel", "4", "-run", "^(" + strings.Join(names, "|") + ")$", "./" + folder}
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {
 		return nil, err

@@ -1,0 +1,44 @@
+package faults_test
+
+import (
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// TestAMachineThatLetsKisOpenFewFiles: with too few descriptors for its hosts kis refuses, and says what to do; with some more it works.
+func TestAMachineThatLetsKisOpenFewFiles(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 6, hosttest.Options{})
+	archive := w.Archive()
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", archive)
+	w.Version("0.4")
+	next := w.Archive()
+	told, worked := 0, false
+	for limit := 8; limit <= 64 && !worked; limit += 4 {
+		watch := oracle.Start(t, w.Stage, w.OracleHosts()...)
+		cmd := w.Command(t.Context(), "push", "staging", "--sdist", next)
+		cmd.Args = append([]string{"prlimit", fmt.Sprintf("--nofile=%d:%d", limit, limit), cmd.Path}, cmd.Args[1:]...)
+		path, err := exec.LookPath("prlimit")
+		require.NoError(t, err)
+		cmd.Path = path
+		r := w.Wait(cmd)
+		watch.Check(oracle.Expect{Exit: r.Exit, To: "hello-0.4"})
+		require.Contains(t, []int{0, 2, 3}, r.Exit, "with %d files", limit)
+		worked = r.Exit == 0
+		if r.Exit == 3 {
+			told++
+			assert.Contains(t, r.Screen(), "too many open files")
+			assert.Contains(t, r.Screen(), "ulimit -n", "with %d files", limit)
+		}
+	}
+	assert.True(t, worked, "64 files are enough for 6 hosts")
+	assert.Positive(t, told)
+}
