@@ -65,8 +65,7 @@ func (e *HostKeyError) Error() string {
 	case HostKeyRevoked:
 		return fmt.Sprintf("%s: host key: revoked: %s is forbidden by %s%s: the host needs a new key", e.Host, shown, knownPlaces(e.Known), note)
 	default:
-		return fmt.Sprintf("%s: host key: unknown: the host shows %s, and no known_hosts file has a key for %s%s: "+
-			"run `%s` once, compare the fingerprint and answer yes", e.Host, shown, e.Lookup, note, e.command)
+		return fmt.Sprintf("%s: host key: unknown: the host shows %s, and no known_hosts file has a key for %s%s", e.Host, shown, e.Lookup, note)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 		assert.Equal(t, "ssh-ed25519", e.KeyType)
 		assert.Equal(t, h.KnownHostsLine(), e.Line)
 		assert.Contains(t, e.Error(), e.Fingerprint)
-		assert.Contains(t, e.Error(), "run `ssh web1` once")
+		assert.Contains(t, e.Hint(), "then run: ssh web1\n")
 		assert.Empty(t, p.questions())
 	}
 }
@@ -60,7 +60,7 @@ func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
 	require.NoError(t, err)
 	target.UserKnownHostsFiles, target.IdentityFiles = nil, nil
 	e := refusedHostKey(t, h, target)
-	assert.Contains(t, e.Error(), fmt.Sprintf("run `ssh -F %s -p %d 127.0.0.1` once", r.ConfigFile, h.Port()))
+	assert.Contains(t, e.Hint(), fmt.Sprintf("then run: ssh -F %s -p %d 127.0.0.1\n", r.ConfigFile, h.Port()))
 }
 
 func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {

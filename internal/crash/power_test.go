@@ -69,8 +69,11 @@ func (c *cuts) all(from, to int) {
 	c.seen = map[string]int{}
 	flushes := c.disk.flushes(from, to)
 	parts := 1
-	if *everything {
+	switch {
+	case *everyCall:
 		parts = 8
+	case *everything:
+		parts = 2
 	}
 	c.T.Logf("%d requests, %d intervals between flushes", to-from, len(flushes))
 	again := 0

@@ -84,11 +84,12 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 		to := p.next()
 		first, second := p.Start(p.push(to)...), other.Start(other.push(to)...)
 		a, b := first.End(time.Minute).Exit, second.End(time.Minute).Exit
-		assert.Contains(t, []int{0, 6}, a)
-		assert.Contains(t, []int{0, 3, 6}, b)
+		for _, exit := range []int{a, b} { // 3: between its look and its lock the other was there
+			assert.Contains(t, []int{0, 3, 6}, exit)
+		}
 		links := p.Links()
 		assert.Equal(t, links[web1], links[web2], "nothing is half")
-		if a == 6 && b != 0 {
+		if a != 0 && b != 0 {
 			p.Run(0, to, p.push(to)...)
 		}
 	}

@@ -369,7 +369,7 @@ class Agent:
             if wake in ready:
                 os.read(wake, 4096)
             if self.terminated:
-                raise Gone("ended by a signal")
+                raise Gone("ended by a signal: by kis unlock --force, by hand, or because the host shuts down")
             if self.wire.fd_out in ready:
                 self.wire.flush()
             if self.wire.fd_in in ready:
