@@ -38,7 +38,13 @@ func (l Login) rule(line string) string {
 	return fmt.Sprintf("add this line on %s, with: sudo visudo -f /etc/sudoers.d/kis\n%s", orElse(l.Host, "the host"), line)
 }
 
-func (l Login) allow() string { return l.rule(l.line()) }
+// allow is how to let sudo start the agent.
+func (l Login) allow() string {
+	if l.Become == "root" {
+		return l.rule(l.line()) + "\n" + fmt.Sprintf("with it %s is root; better: `become` a user of the application's own, to whom the repository belongs", orElse(l.User, "USER"))
+	}
+	return l.rule(l.line())
+}
 
 func (l Login) line() string {
 	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", orElse(l.User, "USER"), l.Become)

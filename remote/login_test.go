@@ -24,6 +24,7 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 		{"", "", "the command was not run", "start-up script of deploy on web1? bash reads ~/.bashrc"},
 		{"", "sudo: a password is required", "the command was not run", "try: ssh web1 true"}, // what a login script does is no become
 		{"app", "sudo: a password is required", "sudo does not let deploy run /bin/sh as app without a password", allow},
+		{"root", "sudo: a password is required", "as root without a password", "with it deploy is root; better: `become` a user of the application's own"},
 		{"app", "sudo: Ein Passwort ist notwendig", "sudo did not let deploy run /bin/sh as app", allow},
 		{"app", "sudo: unable to resolve host web1\nsudo: sorry, you must have a tty to run sudo", "sudo wants a terminal of deploy", "Defaults:deploy !requiretty"},
 		{"app", "Sorry, user deploy is not allowed to execute '/bin/sh -s -- python3' as app on web1.", "sudo does not let deploy run", allow},

@@ -151,7 +151,7 @@ func TestHostsThatNeverAnswer(t *testing.T) {
 	w := site.New(t, 3, hosttest.Options{})
 	bashrc("read x; read x; read y; cat >/dev/null")(w) // web2 has a login script that waits for input, and swallows it
 	refusal{
-		exit: 3, takes: 40 * time.Second, fault: blackHole,
+		exit: 3, takes: 30 * time.Second, fault: blackHole,
 		says: []string{"web2: connect: ", "login script", ".bashrc", "web3: connect: handshake: ", "no answer within", "kis hosts web3 -v"},
 	}.check(w, w.Archive())
 }
