@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,12 @@ type matrix struct {
 }
 
 // atOnce is how many packages are tested at a time: most tests of faults wait.
-const atOnce = 2
+const atOnce = 3
+
+// longest are the packages that take minutes, in the order in which they are begun: one that began last would have the machine for itself.
+func longest() []string {
+	return []string{"internal/faults", "internal/odd", "internal/crash", "internal/fleet", "internal/e2e"}
+}
 
 // test runs the tests of all packages.
 func (m *matrix) test(ctx context.Context) error {
@@ -93,7 +99,7 @@ func (m *matrix) say(format string, arguments ...any) {
 	_, _ = fmt.Fprintf(m.out, format, arguments...)
 }
 
-// folders are the packages that have tests in the matrix.
+// folders are the packages that have tests in the matrix, the longest first.
 func folders(rows []faults.Row) []string {
 	var all []string
 	for _, r := range rows {
@@ -101,8 +107,16 @@ func folders(rows []faults.Row) []string {
 			all = append(all, t.Folder)
 		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 	return slices.Compact(all)
+}
+
+// rank is a folder's place among the longest, or behind them.
+func rank(folder string) int {
+	if i := slices.Index(longest(), folder); i >= 0 {
+		return i
+	}
+	return len(longest())
 }
 
 // event is what `go test -json` says of a test.
