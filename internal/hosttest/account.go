@@ -19,8 +19,11 @@ const (
 	accountNote = "deploying user of the tests of kis"
 )
 
-// lockFile is the same for all tests of the machine, wherever they keep their temporary files.
-const lockFile = "/tmp/kis-hosttest.lock"
+// These files are the same for all tests of the machine, wherever they keep their temporary files.
+const (
+	lockFile   = "/tmp/kis-hosttest.lock"
+	makingFile = "/tmp/kis-hosttest.making.lock" // held while something is made
+)
 
 // account is the deploying user, and the empty folder that hosts mount their package repositories on. Both belong to the machine, so that
 // all tests of all processes share them: whoever uses them holds a shared lock, and the last one removes them.
@@ -37,17 +40,22 @@ func useAccount(tb testing.TB) *account {
 	lock, err := os.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { release(tb, lock) })
-	for {
-		// The exclusive lock is for making what is missing only: it waits for every test that uses what is there.
-		require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH))
-		if a := find(tb); a != nil {
-			return a
-		}
-		require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-		create(tb)
+	require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_SH))
+	if a := find(tb); a != nil {
+		return a
 	}
+	// Nobody removes anything as long as the shared lock is held. To make it an exclusive one would be to wait for the end of all other tests.
+	making, err := os.OpenFile(makingFile, os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(tb, err)
+	defer making.Close() //nolint:errcheck // only a lock
+	require.NoError(tb, syscall.Flock(int(making.Fd()), syscall.LOCK_EX))
+	create(tb)
+	a := find(tb)
+	require.NotNil(tb, a)
+	return a
 }
 
+// create makes what is missing.
 func create(tb testing.TB) {
 	tb.Helper()
 	require.NoError(tb, os.MkdirAll(Repository, 0o755)) //nolint:gosec // only a place to mount on
