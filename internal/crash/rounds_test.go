@@ -26,6 +26,7 @@ type fault struct {
 	on    []string // hosts that it can happen to; none for one that happens to kis
 	begin func(r *round)
 	end   func(r *round) // nil when nothing has to be mended
+	exit  int            // how kis may end because of it, besides 0, 3, 4 and 5
 	brief bool           // ends after a drawn time
 	after bool           // is mended only after the oracle has looked, because what the disk forgets by being mended is no work of kis
 }
@@ -42,7 +43,8 @@ type round struct {
 type rig struct {
 	*pusher
 	proxies map[string]*sshtest.Proxy
-	image   string // the disk of diskHost
+	way     map[string]time.Duration // how long what is said to a host, or by it, is on its way
+	image   string                   // the disk of diskHost
 }
 
 func everyFault() []fault {
@@ -57,7 +59,9 @@ func everyFault() []fault {
 		}
 	}
 	return []fault{
-		{name: "kis is killed", begin: func(r *round) { _ = r.push.Cmd.Process.Kill() }},
+		{name: "kis is killed", exit: -1, begin: func(r *round) { _ = r.push.Cmd.Process.Kill() }},
+		{name: "Ctrl-C", exit: 130, begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGINT) }},
+		{name: "the terminal is closed", exit: 130, begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGHUP) }},
 		{
 			name: "kis stands still", brief: true,
 			begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGSTOP) }, end: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGCONT) },
@@ -72,14 +76,14 @@ func everyFault() []fault {
 		{name: "the agent is ended", on: all, begin: agent("TERM")},
 		{name: "the agent stands still", on: all, brief: true, begin: agent("STOP"), end: shell("kill -CONT -1 2>/dev/null || :")},
 		{name: "the connection is cut", on: all, begin: func(r *round) { r.proxy.Cut() }},
-		{name: "the network stalls", on: all, brief: true, begin: func(r *round) { r.proxy.Stall() }, end: func(r *round) { r.proxy.Heal() }},
+		{name: "the network stalls", on: all, brief: true, begin: func(r *round) { r.proxy.Stall() }, end: heal},
 		{
 			name: "the host cannot be reached any more", on: all,
-			begin: func(r *round) { r.proxy.Down(); r.proxy.Cut() }, end: func(r *round) { r.proxy.Heal() },
+			begin: func(r *round) { r.proxy.Down(); r.proxy.Cut() }, end: heal,
 		},
 		{
 			name: "the host cannot be reached for a while", on: all, brief: true,
-			begin: func(r *round) { r.proxy.Down(); r.proxy.Cut() }, end: func(r *round) { r.proxy.Heal() },
+			begin: func(r *round) { r.proxy.Down(); r.proxy.Cut() }, end: heal,
 		},
 		{
 			name: "the disk fills up", on: []string{diskHost},
@@ -90,6 +94,12 @@ func everyFault() []fault {
 			begin: shell("mount -o remount,abort /var/webcode"), end: func(r *round) { r.host.Shell(r.T, "umount /var/webcode"); r.mountDisk() },
 		},
 	}
+}
+
+// heal opens the way to the host again, which is as long as it was.
+func heal(r *round) {
+	r.proxy.Heal()
+	r.proxy.Delay(r.way[r.host.Name])
 }
 
 func newRig(t *testing.T) *rig {
@@ -105,6 +115,17 @@ func newRig(t *testing.T) *rig {
 	host.Shell(t, "chown "+host.User+": /var/webcode")
 	r.Roots = map[string]string{diskHost: host.Inside(hosttest.Repository)}
 	return r
+}
+
+// move puts the hosts far away or near. Of a push to hosts that are far away, and one farther than the other, the switch is a good part.
+func (r *rig) move(far bool) {
+	r.way = map[string]time.Duration{}
+	if far {
+		r.way = map[string]time.Duration{"web1": 30 * time.Millisecond, "web2": 80 * time.Millisecond, diskHost: 160 * time.Millisecond}
+	}
+	for name, proxy := range r.proxies {
+		proxy.Delay(r.way[name])
+	}
 }
 
 func (r *rig) mountDisk() { r.Hosts[2].Shell(r.T, "mount -o loop "+r.image+" /var/webcode") }
@@ -135,11 +156,8 @@ func (r *rig) one(f fault, host *hosttest.Host, moment, lasts time.Duration, arc
 	if f.end != nil && !f.brief && !f.after {
 		f.end(one)
 	}
-	expected := []int{0, 3, 4, 5}
-	if f.on == nil {
-		expected = append(expected, -1)
-	}
-	require.Contains(r.T, expected, result.Exit)
+	require.Contains(r.T, []int{0, 3, 4, 5, f.exit}, result.Exit)
+	r.move(false)
 	one.push.Watch.Check(oracle.Expect{Exit: result.Exit, To: name, Within: lease, Dirty: true})
 	if f.after {
 		f.end(one)
@@ -158,16 +176,19 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 		archives[i], names[i] = r.archive()
 		r.succeed(archives[i], names[i], names[0])
 	}
-	// Half of the pushes build, half only link: what is linked, or was before, is not built again.
-	length := map[bool]time.Duration{}
-	begin := time.Now()
-	r.succeed(archives[0], names[0], names[1])
-	length[false] = time.Since(begin)
-	begin = time.Now()
-	archive, name := r.archive()
-	r.succeed(archive, name, names[0])
-	length[true] = time.Since(begin)
-	archives[1], names[1] = archive, name
+	// Half of the pushes build, half only link: what is linked, or was before, is not built again. Half of them have a long way to go.
+	type kind struct{ builds, far bool }
+	length := map[kind]time.Duration{}
+	for _, k := range []kind{{}, {far: true}, {builds: true}, {builds: true, far: true}} {
+		i := slices.IndexFunc(names[:], func(name string) bool { return name != r.linked })
+		if k.builds {
+			archives[i], names[i] = r.archive()
+		}
+		r.move(k.far)
+		begin := time.Now()
+		r.succeed(archives[i], names[i], names[1-i])
+		length[k] = time.Since(begin)
+	}
 
 	list, exits := everyFault(), map[int]int{}
 	for i := range *rounds {
@@ -178,8 +199,8 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 			at = f.on[draw.IntN(len(f.on))]
 			host = r.Hosts[slices.IndexFunc(r.Hosts, func(h *hosttest.Host) bool { return h.Name == at })]
 		}
-		builds := draw.IntN(2) == 0
-		moment := time.Duration(draw.Float64() * float64(length[builds]))
+		k := kind{builds: draw.IntN(2) == 0, far: draw.IntN(2) == 0}
+		moment := time.Duration(draw.Float64() * float64(length[k]))
 		lasts := time.Duration(draw.Float64() * float64(2*time.Second))
 		if *everything && draw.IntN(8) == 0 {
 			lasts = time.Duration(draw.Float64() * float64(50*time.Second)) // longer than what waits for it
@@ -188,10 +209,13 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 		if name == r.linked {
 			archive, name = archives[1], names[1]
 		}
-		if builds {
+		if k.builds {
 			archive, name = r.archive()
 		}
 		what := fmt.Sprintf("-seed %d, round %d: %s (%s), %v after the beginning of a push of %s", *seed, i+1, f.name, at, moment.Round(time.Millisecond), name)
+		if k.far {
+			what += ", a long way"
+		}
 		if f.brief {
 			what += fmt.Sprintf(", for %v", lasts.Round(time.Millisecond))
 		}
@@ -201,6 +225,7 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 			in := *r
 			pusher := *r.pusher
 			pusher.World, in.pusher = r.In(t), &pusher
+			in.move(k.far)
 			exits[in.one(f, host, moment, lasts, archive, name)]++
 			before := r.linked
 			in.succeed(archive, name, before)
