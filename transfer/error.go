@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -57,6 +58,12 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Refused holds when the host has answered that it does not take the file, so
+// that another way may be tried.
+func (e *Error) Refused() bool {
+	return slices.Contains([]Kind{Full, Permission, Exists, Failed}, e.Kind)
+}
 
 // stepError carries the step out of the transfer.
 type stepError struct {

@@ -255,3 +255,27 @@ func TestAHomeThatCannotBeWritten(t *testing.T) {
 	assert.Contains(t, r.Err, "XDG_STATE_HOME")
 	assert.Equal(t, before, w.Trees())
 }
+
+// TestADiskThatIsFullByTheTimeOfTheUpload: SFTP says "Failure", whatever it is. The agent knows what it is, and what to do.
+func TestADiskThatIsFullByTheTimeOfTheUpload(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	host := w.Hosts[1]
+	host.Shell(t, `mount -t tmpfs -o size=100m,mode=755,uid=$(id -u kistest) none /var/webcode
+cp /usr/lib/openssh/sftp-server /media/sftp-server
+printf '#!/bin/sh\ncat /dev/zero >/var/webcode/other 2>/dev/null\nexec /media/sftp-server\n' >/media/filling
+chmod 755 /media/filling
+mount --bind /media/filling /usr/lib/openssh/sftp-server`)
+	w.Roots = map[string]string{"web2": host.Inside(hosttest.Repository)}
+	w.Version("0.4")
+	archive := w.Archive()
+	before := w.Links()
+	r := w.Run(3, "hello-0.4", "push", "staging", "--sdist", archive)
+	assert.Contains(t, r.Err, "web2: upload: disk full: ")
+	assert.Contains(t, r.Err, "hint: see: df -h /var/webcode")
+	assert.Equal(t, before, w.Links())
+
+	host.Shell(t, "umount /usr/lib/openssh/sftp-server; rm /var/webcode/other")
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/transfer"
 )
 
 // errInterrupted is the cause of a context that the user has ended.
@@ -17,6 +18,7 @@ func failure(host string, step Step, err error) *Failure {
 	var refused *remote.Refused
 	var start *remote.StartError
 	var own *Failure
+	var sent *transfer.Error
 	var hinted interface{ Hint() string }
 	switch {
 	case errors.As(err, &own):
@@ -35,6 +37,8 @@ func failure(host string, step Step, err error) *Failure {
 		}
 	case errors.As(err, &start):
 		f.State, f.Message, f.Hint, f.Tail = Refused, start.Message, start.Hint, start.Tail
+	case errors.As(err, &sent) && (sent.Kind == transfer.Source || sent.Kind == transfer.Size):
+		f.State = Refused // by this machine: what has arrived counts for nothing
 	case errors.Is(err, context.Canceled):
 		f.Message = "interrupted"
 	}

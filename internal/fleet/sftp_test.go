@@ -22,5 +22,5 @@ func TestUploadGoesOnWithoutAnAnswerFromSFTP(t *testing.T) {
 	})
 	require.Empty(t, report.Failures)
 	require.Len(t, notices, 1)
-	require.True(t, strings.HasPrefix(notices[0], "no SFTP, uploading over the agent: "), notices[0])
+	require.True(t, strings.HasPrefix(notices[0], "SFTP failed, uploading over the agent: "), notices[0])
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -75,11 +74,8 @@ func (m *member) progress(total int64) func(before, now int64) {
 func (m *member) sendAll(ctx context.Context, missing []upload, progress func(before, now int64)) error {
 	before := int64(0)
 	for _, u := range missing {
-		part, err := randomName()
+		part, err := m.send(ctx, u, func(now int64) { progress(before, now) })
 		if err != nil {
-			return err
-		}
-		if err := m.send(ctx, u, part, func(now int64) { progress(before, now) }); err != nil {
 			return err
 		}
 		if err := m.conn.agent.Receive(ctx, part, u.sha256, u.size); err != nil {
@@ -90,45 +86,57 @@ func (m *member) sendAll(ctx context.Context, missing []upload, progress func(be
 	return nil
 }
 
-// send brings one file into the run's folder: by SFTP, or over the agent where there is none or where the folder is another user's.
-func (m *member) send(ctx context.Context, u upload, part string, progress func(int64)) error {
-	source, err := u.open()
-	if err != nil {
-		return err
+// send brings one file into the run's folder, under the name that it returns: by SFTP, or over the agent where that fails or where the folder is
+// another user's.
+func (m *member) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
+	if m.host.Become == "" {
+		part, err = m.sendSFTP(ctx, u, progress)
+		if err == nil || ctx.Err() != nil || !declined(err) {
+			return part, err
+		}
+		// An SFTP server may be missing, read-only or shut up in a folder of its own; and what has kept it from writing, it calls "Failure" whatever
+		// it was. The agent of the same user may get further, or else says what it is.
+		m.run.notice(m.host.Name, "SFTP failed, uploading over the agent: "+strings.TrimPrefix(err.Error(), m.host.Name+": "))
 	}
-	defer source.Close() //nolint:errcheck // only read
-	if m.host.Become != "" {
-		return m.conn.agent.Put(ctx, part, source, u.size, progress)
-	}
+	return m.put(ctx, u, m.conn.agent.Put, progress)
+}
+
+// sendSFTP sends by SFTP.
+func (m *member) sendSFTP(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
 	// A login script that reads what it is sent keeps SFTP from starting, and is no reason to wait: the agent is there already.
 	opening, cancel := m.within(ctx, sftpWithin)
 	client, err := m.conn.client.SFTP(opening)
 	cancel()
 	if err != nil {
-		if ctx.Err() != nil || errors.Is(err, sshx.ErrConnectionLost) {
-			return err
-		}
-		return m.sendOver(ctx, u, part, source, progress, err)
+		return "", err
 	}
 	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
-	err = transfer.Put(ctx, client, source, u.size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})
-	if elsewhere(err) {
-		return m.sendOver(ctx, u, part, source, progress, err)
+	return m.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
+		return transfer.Put(ctx, client, source, size, path.Join(m.locked.Folder, part), transfer.Options{Progress: progress})
+	}, progress)
+}
+
+// put sends a file under a new name.
+func (m *member) put(
+	ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error, progress func(int64),
+) (part string, err error) {
+	if part, err = randomName(); err != nil {
+		return "", err
 	}
-	return err
+	source, err := u.open()
+	if err != nil {
+		return "", &transfer.Error{Path: part, Step: "read", Kind: transfer.Source, Err: err}
+	}
+	defer source.Close() //nolint:errcheck // only read
+	return part, send(ctx, part, source, u.size, progress)
 }
 
-// sendOver sends over the agent what could not go by SFTP, and says why. Nothing of source has been read.
-func (m *member) sendOver(ctx context.Context, u upload, part string, source io.Reader, progress func(int64), why error) error {
-	m.run.notice(m.host.Name, "no SFTP, uploading over the agent: "+strings.TrimPrefix(why.Error(), m.host.Name+": "))
-	return m.conn.agent.Put(ctx, part, source, u.size, progress)
-}
-
-// elsewhere tells an SFTP that may not write where the agent of the same user just has, or does not see that folder: it is a read-only one, or
-// shut up in a folder of its own.
-func elsewhere(err error) bool {
-	failed, ok := errors.AsType[*transfer.Error](err)
-	return ok && failed.Step == "create" && (failed.Kind == transfer.Permission || errors.Is(err, fs.ErrNotExist))
+// declined holds when SFTP did not start, or the host would not take the file from it; not when the connection or the source is to blame.
+func declined(err error) bool {
+	if failed, ok := errors.AsType[*transfer.Error](err); ok {
+		return failed.Refused()
+	}
+	return !errors.Is(err, sshx.ErrConnectionLost)
 }
 
 // randomName is a name nobody can have laid something under before.

@@ -44,6 +44,18 @@ END
 chmod 755 /media/sftp`)
 }
 
+// smallFiles is an SFTP that may not write as much as an archive has, see setrlimit(2).
+func smallFiles(w *site.World, h *hosttest.Host) {
+	subsystem("/media/sftp")(w, h)
+	h.Shell(w.T, `cat >/media/sftp <<'END'
+#!/bin/sh
+trap '' XFSZ
+ulimit -f 1
+exec /usr/lib/openssh/sftp-server
+END
+chmod 755 /media/sftp`)
+}
+
 // key puts options in front of the key that may log in.
 func key(options string) func(*site.World, *hosttest.Host) {
 	return func(w *site.World, h *hosttest.Host) {
@@ -66,7 +78,7 @@ func dropbear(w *site.World, h *hosttest.Host) {
 
 // servers are hosts with another SSH server, another configuration of it, or another idea of whom to let in.
 func servers() []odd {
-	over := []string{"no SFTP, uploading over the agent"}
+	over := []string{"SFTP failed, uploading over the agent"}
 	only := []string{"HOST: connect: the account may use SFTP only", "take ForceCommand internal-sftp away from kistest"}
 	ended := []string{"HOST: connect: authentication: ", "the host closed the connection", "has the account expired", "/etc/nologin"}
 	forced := []string{"HOST: connect: the command was not run", "ForceCommand, command= in authorized_keys", "try: ssh HOST true"}
@@ -75,6 +87,7 @@ func servers() []odd {
 		{name: "SFTP that is not there", make: subsystem("/nowhere/sftp-server"), pushed: over},
 		{name: "SFTP that ends", make: subsystem("/bin/true"), pushed: over},
 		{name: "SFTP that may only read", make: subsystem("/usr/lib/openssh/sftp-server -R"), pushed: over, whole: true},
+		{name: "SFTP that stops in the middle", make: smallFiles, pushed: over},
 		{name: "SFTP that sees other folders", make: otherFolders, pushed: over},
 		{name: "SFTP inside of sshd", make: subsystem("internal-sftp"), silent: over},
 		{name: "SFTP only", make: settings("ForceCommand=internal-sftp"), refused: true, says: only},

@@ -58,7 +58,7 @@ func bashrc(text string) func(*site.World, *hosttest.Host) {
 // startUpScripts are hosts with something in the script that bash reads for every command that comes over SSH.
 func startUpScripts() []odd {
 	notice := "HOST: the login shell prints text without a terminal: "
-	over := []string{"no SFTP, uploading over the agent"}
+	over := []string{"SFTP failed, uploading over the agent"}
 	exits := []string{"HOST: connect: the command was not run, although the login succeeded", "start-up script of kistest on HOST? bash reads ~/.bashrc", "try: ssh HOST true"}
 	waits := []string{"HOST: connect: no answer from a shell within 20s: does a login script wait for input?", "~/.bashrc"}
 	ours := []string{"first line does nothing", "bootstrap", "PATH="}
