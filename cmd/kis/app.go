@@ -73,7 +73,6 @@ func run(ctx context.Context, args []string, s streams, exit func(int)) (status 
 		}
 	}()
 	ctx, a.signals = catchSignals(ctx, s.Err, exit)
-	defer a.signals.stop()
 	return execute(ctx, a, args)
 }
 

@@ -17,9 +17,8 @@ import (
 // a fleet must not be left split because somebody is impatient.
 type signals struct {
 	phase  atomic.Int32 // one of the phases below
-	cancel context.CancelFunc
+	status atomic.Int32 // exit status of a run that has ended
 	caught chan os.Signal
-	owned  sync.WaitGroup
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next signal
@@ -31,17 +30,23 @@ const (
 	preparing
 	switching
 	afterLink
+	ended // everything is done and about to be told
 )
 
+// catchSignals catches signals until the process ends: one that comes in its last moment must not turn an exit status that is decided into another.
 func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &signals{cancel: cancel, caught: make(chan os.Signal, 4), next: make(chan struct{})}
+	s := &signals{caught: make(chan os.Signal, 4), next: make(chan struct{})}
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE) // `kis push | head` must not change the course of a push
-	s.owned.Go(func() {
-		asked := false
+	go func() {                    // lives as long as the process
+		asked, late := false, false
 		for range s.caught {
 			switch phase := s.phase.Load(); {
+			case phase == ended && late:
+				exit(int(s.status.Load())) // somebody has stopped the terminal, maybe
+			case phase == ended:
+				late = true
 			case phase == switching:
 				_, _ = fmt.Fprintln(messages, "kis: the links are being switched: finishing, or taking the switch back, first")
 			case phase == afterLink:
@@ -57,7 +62,7 @@ func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (cont
 			s.interrupt()
 			cancel()
 		}
-	})
+	}()
 	return ctx, s
 }
 
@@ -79,20 +84,15 @@ func (s *signals) interrupts() <-chan struct{} {
 // follow notes what the run is at.
 func (s *signals) follow(e fleet.Event) {
 	switch {
-	case e.Type == fleet.TypeStart || e.Type == fleet.TypeReport:
+	case e.Type == fleet.TypeStart:
 		s.phase.Store(preparing)
+	case e.Type == fleet.TypeReport:
+		s.status.Store(int32(e.Report.Exit))
+		s.phase.Store(ended)
 	case e.Type != fleet.TypeStep || e.State != fleet.Started:
 	case e.Step == fleet.StepLink || e.Step == fleet.StepRevert || e.Step == fleet.StepConfirm:
 		s.phase.Store(switching)
 	case e.Step == fleet.StepAfterLink:
 		s.phase.Store(afterLink)
 	}
-}
-
-// stop gives signals their usual meaning back.
-func (s *signals) stop() {
-	signal.Stop(s.caught)
-	close(s.caught)
-	s.owned.Wait()
-	s.cancel()
 }

@@ -204,6 +204,30 @@ func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
 	require.Greater(t, reached, len(moments)/2, "most calls come again in every run")
 }
 
+// TestASignalAfterTheReportChangesNothing: what is decided stays so, to the last moment of the process.
+func TestASignalAfterTheReportChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPusher(t, 1)
+	var archives, names [2]string
+	for i := range archives {
+		archives[i], names[i] = p.archive()
+		p.succeed(archives[i], names[i], names[0])
+	}
+	for n := 1; ; n++ {
+		i := n % 2
+		o := order{Calls: append(ofKis(), "sigaction"), From: `"type":"report"`, At: n, Fault: "HUP"}
+		r, log := p.push(o, archives[i], names[i])
+		require.Equal(t, 0, r.Exit, r.Err)
+		require.NotContains(t, r.Err, "interrupted")
+		where := broken(t, log)
+		t.Logf("call %d: %s", n, where)
+		if where == "" {
+			require.Greater(t, n, 3, "the run's log, and what is shown")
+			return
+		}
+	}
+}
+
 // TestKisKilledAtAnyCallOfAPush: the package is new, so that the hosts build it.
 func TestKisKilledAtAnyCallOfAPush(t *testing.T) {
 	t.Parallel()

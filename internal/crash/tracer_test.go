@@ -22,8 +22,9 @@ const orderVariable = "KIS_CRASH_ORDER"
 // order is what a tracer is to do.
 type order struct {
 	Calls []string // names of the calls to count
+	From  string   // count from the first call that is about this text; "" for all
 	At    int      // the one to break, from 1; 0 for none
-	Fault string   // KILL, which kills the process before the call is done, or the name of the error that the call is to end with
+	Fault string   // KILL, which kills the process before the call is done; HUP, which comes during it; or the name of the error that it is to end with
 	Log   string   // path of a file that gets one line per counted call
 	Forks bool     // count for processes forked off as well, until they run a program of their own
 }
@@ -34,7 +35,7 @@ func numbers(names []string) map[uint64]string {
 		"write": {unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_PWRITE64}, "connect": {unix.SYS_CONNECT}, "close": {unix.SYS_CLOSE},
 		"rename": {unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2}, "unlink": {unix.SYS_UNLINKAT}, "symlink": {unix.SYS_SYMLINKAT}, "link": {unix.SYS_LINKAT},
 		"mkdir": {unix.SYS_MKDIRAT}, "fsync": {unix.SYS_FSYNC, unix.SYS_FDATASYNC}, "syncfs": {unix.SYS_SYNCFS, unix.SYS_SYNC},
-		"chmod": {unix.SYS_FCHMOD, unix.SYS_FCHMODAT}, "truncate": {unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE},
+		"sigaction": {unix.SYS_RT_SIGACTION}, "chmod": {unix.SYS_FCHMOD, unix.SYS_FCHMODAT}, "truncate": {unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE},
 	}
 	found := map[uint64]string{}
 	for _, name := range names {
@@ -45,7 +46,7 @@ func numbers(names []string) map[uint64]string {
 	return found
 }
 
-// fault is the error of an order; 0 for KILL.
+// fault is the error of an order; 0 for a signal.
 func (o order) fault() syscall.Errno {
 	return map[string]syscall.Errno{"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC, "EROFS": syscall.EROFS}[o.Fault]
 }
@@ -56,6 +57,7 @@ type tracer struct {
 	numbers map[uint64]string
 	log     *os.File
 	count   int
+	begun   bool
 	root    int
 	known   map[int]bool // tasks that have been seen
 	failing map[int]bool // tasks in the call that is made to fail
@@ -182,18 +184,27 @@ func (t *tracer) call(task int) bool {
 	if info.op != entry || !counted {
 		return false
 	}
+	about := describe(task, name, info.args)
+	t.begun = t.begun || strings.Contains(about, t.order.From)
+	if !t.begun {
+		return false
+	}
 	t.count++
 	broken := ""
 	if t.count == t.order.At {
 		broken = " BROKEN"
 	}
-	_, _ = fmt.Fprintf(t.log, "%d %d %s%s %q\n", t.count, task, name, broken, describe(task, name, info.args))
+	_, _ = fmt.Fprintf(t.log, "%d %d %s%s %q\n", t.count, task, name, broken, about)
 	if broken == "" {
 		return false
 	}
-	if t.order.Fault == "KILL" {
+	switch t.order.Fault {
+	case "KILL":
 		_ = syscall.Kill(task, syscall.SIGKILL) // of the whole process; the call is not done any more
 		return true
+	case "HUP":
+		_ = syscall.Kill(t.root, syscall.SIGHUP)
+		return false
 	}
 	t.failing[task] = true
 	skipCall(task)
@@ -209,7 +220,7 @@ func describe(task int, name string, args [6]uint64) string {
 			return file + " " + peek(task, args[1], int(min(args[2], 160)))
 		}
 		return file
-	case "connect":
+	case "connect", "sigaction":
 		return ""
 	}
 	var paths []string
