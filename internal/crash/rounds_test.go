@@ -52,6 +52,12 @@ func everyFault() []fault {
 	shell := func(text string) func(r *round) {
 		return func(r *round) { r.host.Shell(r.T, text) }
 	}
+	signal := func(s syscall.Signal) func(r *round) {
+		return func(r *round) {
+			r.push.Says("hello", lease) // before it says anything, it is a process like any other
+			_ = r.push.Cmd.Process.Signal(s)
+		}
+	}
 	// The agent is the oldest of what looks like it; there is none early and late in a push, and then nothing happens.
 	agent := func(signal string) func(r *round) {
 		return func(r *round) {
@@ -60,8 +66,8 @@ func everyFault() []fault {
 	}
 	return []fault{
 		{name: "kis is killed", exit: -1, begin: func(r *round) { _ = r.push.Cmd.Process.Kill() }},
-		{name: "Ctrl-C", exit: 130, begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGINT) }},
-		{name: "the terminal is closed", exit: 130, begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGHUP) }},
+		{name: "Ctrl-C", exit: 130, begin: signal(syscall.SIGINT)},
+		{name: "the terminal is closed", exit: 130, begin: signal(syscall.SIGHUP)},
 		{
 			name: "kis stands still", brief: true,
 			begin: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGSTOP) }, end: func(r *round) { _ = r.push.Cmd.Process.Signal(syscall.SIGCONT) },
