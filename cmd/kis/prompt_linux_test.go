@@ -42,9 +42,10 @@ func TestAQuestionThatIsTakenBackLeavesNothingOfItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := ttytest.New(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	answer := question(ctx, s, "Password: ", false)
-	s.See("Password: ")
+	answer := question(ctx, s, "Code: ", true)
+	s.See("Code: ")
 	s.Type("half of it")
+	s.See("half of it") // it has arrived: terminals take their time
 	cancel(errors.New("the host has closed the connection"))
 	assert.Equal(t, "error: the host has closed the connection", <-answer)
 	answer = question(t.Context(), s, "Next: ", true)
