@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/opensshtest"
 )
 
 // boot is the host's first program: it gives the host its own folders and its name, and becomes sshd. It is the first process of its own
@@ -70,7 +72,7 @@ func (h *Host) start(tb testing.TB) {
 func (h *Host) boot(tb testing.TB, port int) *running {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the host lives until Kill, beyond the test's context
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", boot, "boot", h.Repo, Repository, h.Home, h.account.home, h.Name}, h.sshd(port)...)...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", boot, "boot", h.Repo, Repository, h.Home, h.account.home, h.Name}, h.sshd(tb, port)...)...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
@@ -118,10 +120,12 @@ func (h *Host) boot(tb testing.TB, port int) *running {
 }
 
 // sshd is the server's command line: the machine's own configuration, but for what two servers cannot share.
-func (h *Host) sshd(port int) []string {
+func (h *Host) sshd(tb testing.TB, port int) []string {
+	tb.Helper()
 	args := []string{"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"}
 	settings := append([]string{}, h.options.Config...)
 	settings = append(settings, "Port "+strconv.Itoa(port), "ListenAddress "+h.listen(), "HostKey "+h.hostKey, "PidFile none")
+	settings = append(settings, opensshtest.Unpunished(tb)...)
 	if len(h.options.Env) > 0 {
 		settings = append(settings, "SetEnv "+strings.Join(h.options.Env, " "))
 	}

@@ -98,6 +98,20 @@ func findSSHD(tb testing.TB) string {
 	return ""
 }
 
+// Unpunished are settings that keep sshd from shutting out an address from which
+// logins fail again and again, as those of tests do: OpenSSH does that since 9.8,
+// and before that, it does not know the setting.
+func Unpunished(tb testing.TB) []string {
+	tb.Helper()
+	setting := "PerSourcePenalties no"
+	cmd := exec.CommandContext(tb.Context(), findSSHD(tb), "-G", "-f", "/dev/null", "-o", setting)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		require.Regexp(tb, "(?i)bad configuration option|unknown option|invalid option", string(out))
+		return nil
+	}
+	return []string{setting}
+}
+
 func (s *Server) config(tb testing.TB, o Options) string {
 	tb.Helper()
 	lines := append([]string{}, o.Overrides...)
@@ -119,6 +133,7 @@ func (s *Server) config(tb testing.TB, o Options) string {
 	for _, key := range s.HostKeys {
 		lines = append(lines, "HostKey "+key)
 	}
+	lines = append(lines, Unpunished(tb)...)
 	lines = append(lines, o.Config...)
 	path := filepath.Join(s.Dir, fmt.Sprintf("sshd_config_%d", s.Port))
 	require.NoError(tb, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
