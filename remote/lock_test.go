@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -125,4 +126,39 @@ func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 			requireRefused(t, err, "locked")
 		})
 	}
+}
+
+// A stage may have any name that stages may have, those of files in .kis/locks among them.
+func TestAStageMayBeCalledAsOneOfOurOwnLocks(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	l.lock(t, "runs")
+}
+
+// An agent that waits hears nobody: neither its controller nor the end of its connection.
+func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	l.lock(t, "production") // makes the folders
+	guard, err := os.OpenFile(filepath.Join(l.root, ".kis/locks/run.folders"), os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = guard.Close() })
+	require.NoError(t, syscall.Flock(int(guard.Fd()), syscall.LOCK_EX))
+	second := opened(t, l.root)
+	_, err = second.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+	requireRefused(t, err, "locked")
+	require.NoError(t, guard.Close())
+	second.lock(t, "staging") // the refusal has left no lock behind
+}
+
+// One that stands still is killed after a while: its own run could not go on otherwise.
+func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	require.NoError(t, l.command.Process.Signal(syscall.SIGSTOP))
+	other := opened(t, l.root)
+	require.NoError(t, other.Evict(t.Context(), l.stage, l.run))
+	l.requireEnd(t)
+	_, err := other.Lock(t.Context(), l.stage, l.run, remote.Holder{})
+	require.NoError(t, err)
 }

@@ -12,8 +12,8 @@ from kisagent.wire import Refused
 
 
 # Somebody who only looks (holder, below) has the lock for an instant; it must not be taken for an owner.
-ATTEMPTS = 5
-PAUSE = 0.05  # seconds
+BRIEFLY = 0.25  # seconds
+PAUSE = 0.05
 
 
 class Lock:
@@ -23,23 +23,31 @@ class Lock:
         self.path = path
         self.what = what
         self.fd = -1
+        self.other = None  # who had it at the last try
 
-    def take(self, owner):
-        """Take the lock now, or refuse and say who holds it."""
-        for attempt in range(ATTEMPTS):
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            taken, owner_now = try_flock(fd, fcntl.LOCK_EX)
-            if taken and self._still_there(fd):
-                break
-            os.close(fd)  # held, or removed between open and lock: then somebody will lock a new file
-            if not taken and attempt == ATTEMPTS - 1:
-                raise Refused("locked", "%s is locked by another run" % self.what, holder=owner_now)
+    def take(self, owner, within=BRIEFLY):
+        """Take the lock, or refuse and say who holds it. It never waits longer than that: an agent that waits hears nobody."""
+        end = time.monotonic() + within
+        while not self._try(owner):
+            if time.monotonic() > end:
+                self._refuse()
             time.sleep(PAUSE)
-        else:
-            raise Refused("lock-lost", "the lock file %s is removed again and again" % self.path)
+
+    def _try(self, owner):
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        taken, self.other = try_flock(fd, fcntl.LOCK_EX)
+        if not taken or not self._still_there(fd):
+            os.close(fd)  # held, or removed between open and lock: then somebody will lock a new file
+            return False
         os.ftruncate(fd, 0)
         os.pwrite(fd, (json.dumps(owner) + "\n").encode("utf-8"), 0)
         self.fd = fd
+        return True
+
+    def _refuse(self):
+        if self.other is None:
+            raise Refused("lock-lost", "the lock file %s is removed again and again" % self.path)
+        raise Refused("locked", "%s is locked by another run" % self.what, holder=self.other)
 
     def _still_there(self, fd):
         try:
@@ -61,10 +69,10 @@ class Lock:
 
 
 def try_flock(fd, kind):
-    """Whether the lock was had, and who wrote into the file otherwise."""
+    """Whether the lock was had; None then, and otherwise who wrote into the file, which may be nobody: {}."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        return True, {}
+        return True, None
     except OSError as err:
         if err.errno not in (errno.EAGAIN, errno.EACCES):
             raise
@@ -103,36 +111,38 @@ def holder(path):
 
 
 GENTLY = 10.0  # seconds an agent has to give up by itself before it is killed
+DYING = 5.0  # seconds the kernel has to end what was killed
 
 
-def end_holder(path):
-    """End the process that holds the lock at path, and say who it was; None when the lock is free."""
-    owner, begun, killed = holder(path), time.monotonic(), False
-    if owner is None:
+def end_holder(path, run=None):
+    """End the process that holds the lock at path, and say who it was; None when the lock is free, or another run's than the named one."""
+    owner, begun = holder(path), time.monotonic()
+    if owner is None or run not in (None, owner.get("run")):
         return {"holder": None}
-    while holder(path) is not None:
+    while True:
         # The file says who wrote it, the kernel says who holds it. Only who is both is ended: the number may be somebody else's by now.
-        pids = holding(path)
-        if owner.get("pid") not in pids:
-            if holder(path) is None:
-                break  # it has ended between the two looks
+        pids, now = holding(path), holder(path)
+        if now is None or now.get("run") != owner.get("run"):
+            return {"holder": owner}  # it has ended, and maybe somebody has the lock already
+        if now.get("pid") not in pids:
             raise Refused("odd-holder", "the lock is held by process %s, and was taken by another" % (sorted(pids) or "unknown"), "see on the host: cat %s" % path)
-        late = time.monotonic() - begun > GENTLY
-        if late and killed:
+        passed = time.monotonic() - begun
+        if passed > GENTLY + DYING:
             raise Refused("still-locked", "process %d does not end" % owner["pid"])
         try:
-            os.kill(owner["pid"], signal.SIGKILL if late else signal.SIGTERM)
+            os.kill(owner["pid"], signal.SIGKILL if passed > GENTLY else signal.SIGTERM)
         except ProcessLookupError:
-            pass
-        killed = late
+            pass  # it has ended since
         time.sleep(5 * PAUSE)
-    return {"holder": owner}
 
 
 def holding(path):
     """Processes that hold a flock(2) on a file with this inode number, by /proc/locks (proc_locks(5)). The device is not compared: some file
     systems (btrfs, overlay) name another there than stat(2)."""
-    inode = ":%d" % os.stat(path).st_ino
+    try:
+        inode = ":%d" % os.stat(path).st_ino
+    except FileNotFoundError:
+        return set()
     found = set()
     with open("/proc/locks") as f:
         for line in f:
@@ -140,6 +150,10 @@ def holding(path):
             if len(fields) >= 6 and fields[1] == "FLOCK" and fields[3] == "WRITE" and fields[5].endswith(inode):
                 found.add(int(fields[4]))
     return found
+
+
+GUARD = "run.folders"  # no stage has a dot in its name, and the lock of no build begins so
+PATIENTLY = 5.0  # seconds; nobody who is well holds it longer
 
 
 class RunFolder:
@@ -150,8 +164,10 @@ class RunFolder:
         self.path = repository.path("run", run)
         self.fd = -1
 
-    def create(self):
-        guard = self._guard()
+    def create(self, owner):
+        """Make the folder. One at a time may make and sweep, so that a folder just made is not taken for a dead one."""
+        guard = Lock(self.repository.path("locks", GUARD), "the folder of runs")
+        guard.take(owner, PATIENTLY)
         try:
             self.sweep()
             os.mkdir(self.path, 0o700)
@@ -159,13 +175,7 @@ class RunFolder:
             self.fd = os.open(os.path.join(self.path, "alive"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
         finally:
-            os.close(guard)
-
-    def _guard(self):
-        """One at a time may create and sweep, so that a folder just made is not taken for a dead one."""
-        fd = os.open(self.repository.path("locks", "runs"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
+            guard.release()
 
     def sweep(self):
         """Remove the folders of dead runs. A folder that cannot be removed now is left for the next run."""

@@ -8,7 +8,7 @@ import types
 
 from kisagent import build, check, leftovers, link, locks, surroundings
 from kisagent.child import MARK, Work, fork, spawn
-from kisagent.locks import Lock, RunFolder, holder
+from kisagent.locks import Lock, RunFolder
 from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
@@ -87,7 +87,7 @@ class Agent:
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
             self.run_folder = RunFolder(self.repository, self.run)
-            self.run_folder.create()
+            self.run_folder.create(self.owner)
         except BaseException:
             lock.release()  # what is refused has not happened
             raise
@@ -158,12 +158,8 @@ class Agent:
 
     def do_evict(self, args):
         """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
-        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        owner = holder(self.repository.path("locks", stage))
-        if owner and owner.get("run") == run and isinstance(owner.get("pid"), int) and owner["pid"] > 1:
-            os.kill(owner["pid"], signal.SIGTERM)
-            return {"evicted": True}
-        return {"evicted": False}
+        path, run = self.repository.path("locks", checked(STAGE, args["stage"], "stage")), checked(RUN, args["run"], "run")
+        return (yield from self.work(lambda: locks.end_holder(path, run)))
 
     def do_commit(self, args):
         return self.committed(args).commit()
