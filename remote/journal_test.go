@@ -189,3 +189,39 @@ func FuzzParseJournal(f *testing.F) {
 		}
 	})
 }
+
+// What a newer kis means by its lines is not known to this one. It may look, and does not write.
+func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, members := range map[string]string{
+		"another format":     `"v":2,"seq":9,"ev":"armed","run":"0123456789","from":null,"to":"app-1"`,
+		"no format":          `"seq":9,"ev":"armed","to":"app-1"`,
+		"no sequence either": `"v":2`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			older := installed(t, "1")
+			older.link(t, "", "app-1")
+			require.NoError(t, older.Close())
+			l := opened(t, older.root)
+			path := filepath.Join(l.root, ".kis/journal/staging")
+			before, err := os.ReadFile(path)
+			require.NoError(t, err)
+			before = append(before, line(members)+"\n"...)
+			require.NoError(t, os.WriteFile(path, before, 0o600))
+			prepared := filepath.Join(l.root, ".kis/armed/staging.0123456789")
+			require.NoError(t, os.Symlink("app-1", prepared))
+			_, err = l.Lock(t.Context(), older.stage, newRun(), remote.Holder{})
+			requireRefused(t, err, "newer-format")
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, string(before), string(after))
+			_, err = os.Lstat(prepared)
+			require.NoError(t, err, "what the newer one has prepared is its own")
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: older.stage})
+			require.NoError(t, err)
+			require.Equal(t, "app-1", facts.Stage.Linked)
+			l.lock(t, "production") // others are not concerned
+		})
+	}
+}

@@ -4,6 +4,10 @@ import os
 import time
 import zlib
 
+from kisagent.store import fsync_folder
+from kisagent.wire import Refused
+
+FORMAT = 1
 LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
 READ_LIMIT = 1 << 20  # bytes read from the end
 
@@ -30,9 +34,10 @@ def sound(text):
     if "%08x" % (zlib.crc32(body.encode("utf-8")) & 0xFFFFFFFF) != crc[:-2]:
         return None
     try:
-        return json.loads(body)
+        record = json.loads(body)
     except ValueError:
         return None
+    return record if isinstance(record, dict) else None
 
 
 class Journal:
@@ -41,9 +46,17 @@ class Journal:
     def __init__(self, repository, stage):
         self.path = repository.path("journal", stage)
 
-    def append(self, record):
+    def must_be_readable(self):
+        """Refuse to go on where a newer kis has written: what its lines mean is not known here, nor what it makes of ours."""
         last = self.last()
-        full = {"v": 1, "seq": (last["seq"] + 1) if last else 1, "boot": boot_id()}
+        if last and last.get("v") != FORMAT:
+            message = "the journal %s is of a newer kis (format %s; this one knows %d)" % (self.path, last.get("v"), FORMAT)
+            raise Refused("newer-format", message, "use a kis that is at least as new: kis version")
+
+    def append(self, record):
+        last = self.last() or {}
+        before = last.get("seq")
+        full = {"v": FORMAT, "seq": before + 1 if isinstance(before, int) else 1, "boot": boot_id()}
         full["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         full.update(record)
         line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
@@ -59,6 +72,8 @@ class Journal:
             if os.write(fd, data) != len(data):
                 raise OSError(28, "short write", self.path)
             os.fsync(fd)
+            if size == 0:
+                fsync_folder(os.path.dirname(self.path))
         finally:
             os.close(fd)
 

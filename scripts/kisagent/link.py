@@ -38,6 +38,8 @@ def leftovers(repository, stage):
 
 def recover(repository, stage):
     """Fence what dead runs left and settle the journal. Only while holding the stage's lock: then no run but ours is alive."""
+    journal = Journal(repository, stage)
+    journal.must_be_readable()
     found = leftovers(repository, stage)
     for run in found:
         remove_file(repository.path("armed", "%s.%s" % (stage, run)))
@@ -47,7 +49,6 @@ def recover(repository, stage):
     for name in os.listdir(repository.root):
         if name.startswith(PROBE):
             remove_file(os.path.join(repository.root, name))
-    journal = Journal(repository, stage)
     last = journal.last()
     event = last and _happened(last, repository.linked(stage), fenced)
     if event:
