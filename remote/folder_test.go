@@ -229,6 +229,21 @@ func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
 	l.link(t, "gone-1", "app-1")
 }
 
+// What a run takes back is put back as it was, even if it was no good.
+func TestDanglingLinkIsPutBackAsItWas(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	sh(t, l.root, "ln -s gone-1 staging")
+	change := l.change(t, "gone-1", "app-1")
+	change.Dangling = true
+	require.NoError(t, l.Arm(t.Context(), change, soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	_, err = l.Revert(t.Context(), l.run)
+	require.NoError(t, err)
+	require.Equal(t, "gone-1", l.linked(t))
+}
+
 func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
 	t.Parallel()
 	root, other := repository(t), repository(t)

@@ -176,14 +176,14 @@ func TestRevertSurvivesEveryFailingCall(t *testing.T) {
 		asking := opened(t, root)
 		fenced, err := asking.Fence(t.Context(), first.stage, first.run)
 		require.NoError(t, err)
-		require.Equal(t, remote.Fenced{Linked: linked}, fenced, place)
+		require.Equal(t, remote.Fenced{Linked: linked, Durable: true}, fenced, place)
 		next := successor(t, first)
 		found := events(t, root)
 		want := map[string][]string{"app-1": {"reverted"}, "app-2": {"linked", "unconfirmed"}}[linked]
 		require.Contains(t, want, found[len(found)-1], "%s: %v", place, found)
 		requireNothingArmed(t, root)
 		if linked == "app-2" {
-			require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+			require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
 			_, err = next.Revert(t.Context(), next.run)
 			require.NoError(t, err)
 		}
@@ -237,6 +237,45 @@ func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
 	require.False(t, switched.Durable)
 	require.Equal(t, "app-2", l.linked(t))
 	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
+}
+
+// An agent that dies between the rename and its flush has told nobody; whoever asks for it afterwards is told what holds. So the flush comes
+// before the answer, here as well.
+func TestWhatAnotherAgentHasLinkedIsFlushedBeforeItIsToldOf(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(l *local, change remote.Link) (bool, error){
+		"fence": func(l *local, change remote.Link) (bool, error) {
+			fenced, err := l.Fence(t.Context(), change.Stage, change.Run)
+			return fenced.Durable, err
+		},
+		"resume": func(l *local, change remote.Link) (bool, error) { return l.Resume(t.Context(), change) },
+	} {
+		for _, durable := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s %v", name, durable), func(t *testing.T) {
+				t.Parallel()
+				l := armed(t)
+				l.inject(t, "fsync", "SIGKILL", 1)
+				_, err := l.Commit(t.Context(), l.run)
+				requireLost(t, err)
+				l.requireEnd(t)
+				require.Equal(t, "app-2", l.linked(t))
+				next := successor(t, l)
+				change := next.change(t, "app-1", "app-2")
+				at := 1
+				if durable {
+					at = 1000
+				}
+				flushes := next.inject(t, "fsync", "EIO", at)
+				told, err := ask(next, change)
+				require.NoError(t, err)
+				require.Equal(t, durable, told)
+				flushes.stop()
+				text, err := os.ReadFile(flushes.log)
+				require.NoError(t, err)
+				require.Contains(t, string(text), "fsync(", "the folder is flushed")
+			})
+		}
+	}
 }
 
 // The link that is prepared may stay for the next run to remove; what counts is that this run cannot commit any more, and says so.

@@ -13,7 +13,16 @@ type Link struct {
 	Op    string // push, rollback, link or promote: for the journal
 	From  string // text of the link as it must be now, "" for none
 	To    Package
-	Note  map[string]any // what else the journal shall say
+	// Dangling says that From leads to no sealed package, and leads nowhere again when the link is taken back.
+	Dangling bool
+	Note     map[string]any // what else the journal shall say
+}
+
+// arguments are what the agent is told of the re-link.
+func (l Link) arguments() map[string]any {
+	return map[string]any{
+		"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "dangling": l.Dangling, "note": l.Note,
+	}
 }
 
 // nullable is how "no link" looks to the agent.
@@ -27,9 +36,8 @@ func nullable(link string) any {
 // Arm prepares the link, and does everything that can fail but the rename. Nothing visible changes. The host gives up by itself when no
 // word comes within the given time.
 func (a *Agent) Arm(ctx context.Context, l Link, within time.Duration) error {
-	args := map[string]any{
-		"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "seconds": within.Seconds(), "note": l.Note,
-	}
+	args := l.arguments()
+	args["seconds"] = within.Seconds()
 	return a.call(ctx, "arm", args, nil, nil)
 }
 
@@ -87,13 +95,15 @@ func (a *Agent) relink(ctx context.Context, op, run string) (Switched, error) {
 }
 
 // Resume takes a switch up that another agent has made: one of this run whose connection was lost, or one of a run that died before it
-// confirmed. It needs the stage's lock, and the stage to be linked to l.To.
-func (a *Agent) Resume(ctx context.Context, l Link) error {
-	args := map[string]any{"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "note": l.Note}
-	return a.call(ctx, "resume", args, nil, nil)
+// confirmed. It needs the stage's lock, and the stage to be linked to l.To. When durable is false, a power cut may undo that switch.
+func (a *Agent) Resume(ctx context.Context, l Link) (durable bool, err error) {
+	var result struct{ Durable bool }
+	err = a.call(ctx, "resume", l.arguments(), &result, nil)
+	return result.Durable, err
 }
 
-// Evict ends the agent that holds the stage's lock, if it belongs to the named run; otherwise it does nothing.
+// Evict ends the agent that holds the stage's lock, if it belongs to the named run, and waits for its end: up to 15 seconds, of which it is
+// asked to give up for 10. Otherwise it does nothing.
 func (a *Agent) Evict(ctx context.Context, s Stage, run string) error {
 	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run}, nil, nil)
 }
@@ -118,8 +128,9 @@ func (a *Agent) Abort(ctx context.Context) error {
 
 // Fenced is what Fence found.
 type Fenced struct {
-	Fenced bool   `json:"fenced"` // the prepared link was still there, and is not any more: the run has not linked
-	Linked string `json:"linked"` // text of the stage's link, "" for none
+	Fenced  bool   `json:"fenced"`  // the prepared link was still there, and is not any more: the run has not linked
+	Linked  string `json:"linked"`  // text of the stage's link, "" for none
+	Durable bool   `json:"durable"` // false: a power cut may undo what was linked last
 }
 
 // Fence takes a run's prepared link away, so that the run cannot link this stage any more, and reads the link. It is for a new conversation

@@ -53,7 +53,7 @@ func TestOnlyTheOwnerOfAStageLinksIt(t *testing.T) {
 	requireRefused(t, l.Arm(t.Context(), foreign, soon), "not-locked")
 	second := opened(t, l.root)
 	requireRefused(t, second.Arm(t.Context(), l.change(t, "", "app-1"), soon), "not-locked")
-	requireRefused(t, second.Resume(t.Context(), l.change(t, "", "app-1")), "not-locked")
+	requireRefused(t, second.resume(t, l.change(t, "", "app-1")), "not-locked")
 }
 
 func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
@@ -137,7 +137,7 @@ func TestLostConnectionWhileLinkedIsUnconfirmed(t *testing.T) {
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed")
 	next := successor(t, l)
 	require.Equal(t, "app-2", next.locked.Linked)
-	require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+	require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
 	require.NoError(t, next.Confirm(t.Context(), next.run, nil))
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed", "confirmed")
 }
@@ -161,8 +161,8 @@ func TestResumedSwitchCanBeTakenBack(t *testing.T) {
 	l.kill(t)
 	next := successor(t, l)
 	wrong := next.change(t, "app-2", "app-1")
-	requireRefused(t, next.Resume(t.Context(), wrong), "changed-meanwhile")
-	require.NoError(t, next.Resume(t.Context(), next.change(t, "app-1", "app-2")))
+	requireRefused(t, next.resume(t, wrong), "changed-meanwhile")
+	require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
 	_, err = next.Revert(t.Context(), next.run)
 	require.NoError(t, err)
 	require.Equal(t, "app-1", next.linked(t))
@@ -187,7 +187,7 @@ func TestFenceDecidesWhetherARunHasLinked(t *testing.T) {
 	asking := opened(t, l.root)
 	fenced, err := asking.Fence(t.Context(), l.stage, l.run)
 	require.NoError(t, err)
-	require.Equal(t, remote.Fenced{Fenced: true, Linked: "app-1"}, fenced)
+	require.Equal(t, remote.Fenced{Fenced: true, Linked: "app-1", Durable: true}, fenced)
 	_, err = l.Commit(t.Context(), l.run)
 	requireRefused(t, err, "cannot-rename")
 	assert.Equal(t, "ENOENT", refusal(t, err).Errno)
@@ -198,7 +198,7 @@ func TestFenceDecidesWhetherARunHasLinked(t *testing.T) {
 	require.NoError(t, err)
 	fenced, err = asking.Fence(t.Context(), l.stage, l.run)
 	require.NoError(t, err)
-	require.Equal(t, remote.Fenced{Linked: "app-2"}, fenced)
+	require.Equal(t, remote.Fenced{Linked: "app-2", Durable: true}, fenced)
 }
 
 func TestEvictEndsTheAgentOfThisRunOnly(t *testing.T) {

@@ -244,6 +244,14 @@ func (l *local) link(t *testing.T, from, to string) {
 	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
 }
 
+// resume takes up what is linked, on a disk that confirms it.
+func (l *local) resume(t *testing.T, change remote.Link) error {
+	t.Helper()
+	durable, err := l.Resume(t.Context(), change)
+	require.Equal(t, err == nil, durable)
+	return err
+}
+
 // linked is the text of the stage's link, "" for none.
 func (l *local) linked(t *testing.T) string {
 	t.Helper()

@@ -232,18 +232,18 @@ func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
 		return remote.Switched{}, a.answer(refused("cannot-rename"))
 	}
 	h.link, h.state = h.from, "ended"
-	return remote.Switched{}, a.answer(nil)
+	return remote.Switched{Durable: true}, a.answer(nil)
 }
 
-func (a *simAgent) Resume(_ context.Context, l remote.Link) error {
+func (a *simAgent) Resume(_ context.Context, l remote.Link) (bool, error) {
 	if !a.request(finding) {
-		return errSim
+		return false, errSim
 	}
 	if a.h.link != "new-1" || a.h.holder != a.epoch {
-		return a.answer(refused("changed-meanwhile"))
+		return false, a.answer(refused("changed-meanwhile"))
 	}
 	a.h.state, a.h.from = "linked", l.From
-	return a.answer(nil)
+	return true, a.answer(nil)
 }
 
 func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
@@ -264,7 +264,7 @@ func (a *simAgent) Fence(context.Context, remote.Stage, string) (remote.Fenced, 
 	if !a.request(finding) {
 		return remote.Fenced{}, errSim
 	}
-	fenced := remote.Fenced{Fenced: a.h.armed, Linked: a.h.link}
+	fenced := remote.Fenced{Fenced: a.h.armed, Linked: a.h.link, Durable: true}
 	a.h.armed = false
 	return fenced, a.answer(nil)
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/keep-it-simple/kis/remote"
@@ -22,6 +23,9 @@ func newTransaction(r *run) *transaction {
 	t.note = r.note()
 	for _, m := range r.members {
 		if p := m.party(); p != nil {
+			if p.dangling {
+				r.notice(p.name, fmt.Sprintf("%s is linked to %s, which is no complete package: what is put back, if this run has to go back, leads nowhere again", r.stage, p.from))
+			}
 			t.parties = append(t.parties, p)
 		}
 	}
@@ -43,9 +47,10 @@ func (r *run) note() map[string]any {
 
 // party is this host's part in the switch, or nil when it has been linked and confirmed before and there is nothing to do.
 func (m *member) party() *party {
-	p := &party{name: m.host.Name, from: m.facts.Stage.Linked, agent: m.conn.agent, linked: m.facts.Stage.Linked, known: true}
+	stage := m.facts.Stage
+	p := &party{name: m.host.Name, from: stage.Linked, agent: m.conn.agent, linked: stage.Linked, known: true, dangling: stage.Linked != "" && !stage.Sealed}
 	if p.from == m.run.pkg.String() {
-		last, some := remote.ParseJournal(m.facts.Stage.Lines).Last()
+		last, some := remote.ParseJournal(stage.Lines).Last()
 		if m.already = some && last.Event == "confirmed" && last.To == p.from; m.already {
 			return nil
 		}

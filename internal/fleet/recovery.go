@@ -43,6 +43,7 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		return err
 	}
 	p.agent, p.linked, p.known, p.unlocked = agent, fenced.Linked, true, true
+	t.durable(p, fenced.Durable)
 	switch fenced.Linked {
 	case t.to.String():
 		p.at = isNew
@@ -56,7 +57,7 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 	if err := p.lockAgain(ctx); err != nil {
 		return err
 	}
-	return agent.Resume(ctx, t.link(p))
+	return t.resume(ctx, p)
 }
 
 func (p *party) lockAgain(ctx context.Context) error {
@@ -127,7 +128,10 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 			if p.at == isOld { // an earlier answer was lost, the revert was not
 				return nil
 			}
-			_, err := p.agent.Revert(bounded, t.run)
+			switched, err := p.agent.Revert(bounded, t.run)
+			if err == nil {
+				t.durable(p, switched.Durable)
+			}
 			return err
 		})
 	})
@@ -191,5 +195,6 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 		return false
 	}
 	p.linked, p.known = fenced.Linked, true
+	t.durable(p, fenced.Durable)
 	return fenced.Linked == p.from
 }

@@ -36,7 +36,7 @@ type linker interface {
 	Ping(ctx context.Context) (remote.Clock, error)
 	Commit(ctx context.Context, run string) (remote.Switched, error)
 	Revert(ctx context.Context, run string) (remote.Switched, error)
-	Resume(ctx context.Context, l remote.Link) error
+	Resume(ctx context.Context, l remote.Link) (durable bool, err error)
 	Confirm(ctx context.Context, run string, note map[string]any) error
 	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
 	Command(ctx context.Context, c remote.Commands, output func(string)) error
@@ -69,11 +69,13 @@ type party struct {
 	output func(line string)                         // gets the output of the after-link commands
 
 	here     bool // linked to the target before this run, and only to be confirmed
+	dangling bool // from leads to no sealed package
 	at       position
 	linked   string // text of the link as last read
 	known    bool
 	unlocked bool // the conversation is a new one, and does not hold the stage's lock yet
 	unwell   bool // after the way back the after-link commands failed
+	doubted  bool // the disk has not confirmed what is linked, and that was told
 	switched remote.Switched
 	clock    remote.Clock
 }
@@ -155,14 +157,14 @@ func (t *transaction) link(p *party) remote.Link {
 	if p.key != "" {
 		note["key"] = p.key
 	}
-	return remote.Link{Stage: t.stage, Run: t.run, Op: t.op, From: p.from, To: t.to, Note: note}
+	return remote.Link{Stage: t.stage, Run: t.run, Op: t.op, From: p.from, To: t.to, Dangling: p.dangling, Note: note}
 }
 
 func (t *transaction) arm(ctx context.Context, p *party) error {
 	p.at = isOld
 	if p.here {
 		p.at = isNew
-		return p.agent.Resume(ctx, t.link(p))
+		return t.resume(ctx, p)
 	}
 	return p.agent.Arm(ctx, t.link(p), t.patience.armed)
 }
@@ -212,15 +214,30 @@ func (t *transaction) commit(ctx context.Context, p *party) error {
 	switch {
 	case err == nil:
 		p.at, p.switched, p.linked, p.known = isNew, switched, t.to.String(), true
-		if !switched.Durable {
-			t.notice(p.name, "switched, but the disk did not confirm it: a power cut now may undo the switch")
-		}
+		t.durable(p, switched.Durable)
 	case errors.As(err, &refused):
 		p.at = isOld
 	default:
 		p.at, p.known = isUnknown, false
 	}
 	return err
+}
+
+// resume takes up what is linked on a host already.
+func (t *transaction) resume(ctx context.Context, p *party) error {
+	durable, err := p.agent.Resume(ctx, t.link(p))
+	if err == nil {
+		t.durable(p, durable)
+	}
+	return err
+}
+
+// durable tells, once for a host, that its disk has not confirmed what is linked there.
+func (t *transaction) durable(p *party, durable bool) {
+	if !durable && !p.doubted {
+		p.doubted = true
+		t.notice(p.name, "linked, but the disk did not confirm it: a power cut now may undo it")
+	}
 }
 
 func (t *transaction) count(at position) int {

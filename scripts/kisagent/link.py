@@ -83,6 +83,7 @@ class Transaction:
         self.state = IDLE
         self.new = args["to"]
         self.old = args["expected"]
+        self.dangling = bool(args.get("dangling"))  # old leads to no package: what is put back leads nowhere again
         self.deadline = 0.0
         self.note = {"run": self.run, "op": args["operation"], "from": self.old, "to": self.new}
         client = os.environ.get("SSH_CONNECTION", "").split()
@@ -103,17 +104,21 @@ class Transaction:
             self.probe()
             place(repository, self.prepared, self.new)
             self.journal.append(dict(self.note, ev="armed", content=receipt["content"]))
-        except OSError as err:
+        except BaseException as err:
             self.give_up("cannot arm")
+            if not isinstance(err, OSError):
+                raise
             raise Refused("cannot-arm", why(err, repository.root), remedy(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
     def resume(self):
-        """Take up again what another agent of this run, or a dead run, has linked: to confirm it, or to go back."""
+        """Take up again what another agent of this run, or a dead run, has linked: to confirm it, or to go back. That agent may have died
+        between the rename and its flush."""
         self.compare(self.new)
         self.lock.check()
         self.state = LINKED
+        return {"durable": flushed(self.repository.root)}
 
     def probe(self):
         """Rename a link in the root folder, so that a read-only or immutable one is found before anything depends on it."""
@@ -182,12 +187,7 @@ class Transaction:
         root = self.repository.root
         os.rename(prepared, os.path.join(root, self.stage))
         at = time.time()
-        durable = True
-        try:
-            fsync_folder(root)
-        except OSError:
-            durable = False
-        return {"linked": package, "at": at, "durable": durable}
+        return {"linked": package, "at": at, "durable": flushed(root)}
 
     def revert(self):
         """Back to the package before, or to no link when there was none."""
@@ -198,13 +198,10 @@ class Transaction:
         try:
             if self.old is None:
                 os.unlink(os.path.join(self.repository.root, self.stage))
-                record = {"linked": None, "at": time.time(), "durable": True}
-                try:
-                    fsync_folder(self.repository.root)
-                except OSError:
-                    record["durable"] = False
+                record = {"linked": None, "at": time.time(), "durable": flushed(self.repository.root)}
             else:
-                seal.check(self.repository, self.old, quick=True)
+                if not self.dangling:
+                    seal.check(self.repository, self.old, quick=True)
                 place(self.repository, self.prepared_back, self.old)
                 record = self.replace(self.prepared_back, self.old)
         except OSError as err:
@@ -241,9 +238,30 @@ class Transaction:
         quietly(self.journal.append, dict(self.note, ev=event, **more))
 
 
+def flushed(root):
+    """Flush the folder of the stages. False when the disk does not confirm what was linked: a power cut may undo it."""
+    try:
+        fsync_folder(root)
+    except OSError:
+        return False
+    return True
+
+
+def fence(repository, stage, run):
+    """Make sure that a run whose answer was lost cannot link any more, and say what is linked."""
+    # The outcome of the unlink is the answer: had we looked first, the agent could have renamed between look and unlink.
+    try:
+        os.unlink(repository.path("armed", "%s.%s" % (stage, run)))
+        fenced = True
+    except FileNotFoundError:
+        fenced = False
+    # Whoever made the link may have died before its flush, and what is told now is going to be relied upon.
+    return {"fenced": fenced, "linked": repository.linked(stage), "durable": flushed(repository.root)}
+
+
 def quietly(function, *arguments):
-    """Do what cannot be helped when it fails, because what counts has happened already."""
+    """Do what cannot be helped when it fails, because what counts has happened already: whatever it raises would be taken for the outcome."""
     try:
         return function(*arguments)
-    except (OSError, Refused):
+    except Exception:  # pylint: disable=broad-except
         return None

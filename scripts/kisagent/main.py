@@ -146,8 +146,7 @@ class Agent:
     def do_resume(self, args):
         self.may_link(args)
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
-        self.transaction.resume()
-        return {}
+        return self.transaction.resume()
 
     def may_link(self, args):
         """A link is changed by the owner of its stage only, and one change at a time: a forgotten one could not be given up any more."""
@@ -188,15 +187,7 @@ class Agent:
         return self.transaction
 
     def do_fence(self, args):
-        """Make sure that a run whose answer was lost cannot link any more, and say what is linked."""
-        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        # The outcome of the unlink is the answer: had we looked first, the agent could have renamed between look and unlink.
-        try:
-            os.unlink(self.repository.path("armed", "%s.%s" % (stage, run)))
-            fenced = True
-        except FileNotFoundError:
-            fenced = False
-        return {"fenced": fenced, "linked": self.repository.linked(stage)}
+        return link.fence(self.repository, checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run"))
 
     def do_command(self, args):
         """Run commands in the package, in order; the first that fails ends the step. What they start may go on."""
