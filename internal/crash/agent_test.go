@@ -17,10 +17,10 @@ import (
 )
 
 // wrapper stands for python on the traced host: the first agent that finds an order takes it, so that a fault happens once, and the tracer
-// runs in front of that agent. Every other program that asks for this python gets the real one.
+// runs in front of that agent; the second one does what the next order wants. Every other program that asks for this python gets the real one.
 const wrapper = `#!/bin/sh
 cd "${0%/*}"
-mv order taken 2>/dev/null || exec /usr/bin/python3 "$@"
+mv order taken 2>/dev/null || mv order.next taken 2>/dev/null || exec /usr/bin/python3 "$@"
 cd /
 KIS_CRASH_ORDER=${0%/*}/taken exec "${0%/*}/tracer" /usr/bin/python3 "$@"
 `
@@ -58,12 +58,23 @@ func (p *pusher) trace(h *hosttest.Host) tracedHost {
 // give has the next agent on the host do its work under an order. The log is the returned file.
 func (h tracedHost) give(t *testing.T, o order) string {
 	t.Helper()
-	log := filepath.Join(h.Home, "calls")
+	return h.write(t, o, "order", "calls")
+}
+
+// giveNext has the agent after that one do its work under an order.
+func (h tracedHost) giveNext(t *testing.T, o order) string {
+	t.Helper()
+	return h.write(t, o, "order.next", "calls.next")
+}
+
+func (h tracedHost) write(t *testing.T, o order, name, calls string) string {
+	t.Helper()
+	log := filepath.Join(h.Home, calls)
 	require.NoError(t, os.RemoveAll(log))
-	o.Calls, o.Forks, o.Log = ofAgent(), true, h.home+"/calls"
+	o.Calls, o.Forks, o.Log = ofAgent(), true, h.home+"/"+calls
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(h.Home, "order"), text, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(h.Home, name), text, 0o644))
 	return log
 }
 
@@ -139,6 +150,27 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 		}
 	}
 	require.Greater(t, reached, len(list)*3/4, "most calls come again in every run")
+}
+
+// TestALinkWhoseAgentDiedBeforeItsFlushIsFlushed: kis says 0 because another agent has found the link. A power cut must not undo that.
+func TestALinkWhoseAgentDiedBeforeItsFlushIsFlushed(t *testing.T) {
+	t.Parallel()
+	p := newPusher(t, 1)
+	h := p.trace(p.Hosts[0])
+	var archives, names [2]string
+	for i := range archives {
+		archives[i], names[i] = p.archive()
+		p.succeed(archives[i], names[i], names[0])
+	}
+	const flush = `fsync "/var/webcode"`
+	log := h.give(t, order{})
+	p.succeed(archives[0], names[0], names[0], names[1])
+	at := first(t, calls(t, log), flush)
+	log = h.give(t, order{At: at, Fault: "KILL"})
+	next := h.giveNext(t, order{})
+	p.succeed(archives[1], names[1], names[0], names[1])
+	require.Contains(t, broken(t, log), `fsync BROKEN "/var/webcode"`, "the agent dies after the rename")
+	first(t, calls(t, next), flush)
 }
 
 // TestAgentBrokenAtAnyCallOfAPush: the package is new, so that the hosts build it.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -95,4 +96,34 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	target, err := os.Readlink(stage)
 	require.NoError(t, err)
 	assert.Equal(t, "hello-1.1", target)
+}
+
+// TestALinkThatLeadsNowhereIsPutBackAsItWas: somebody has removed what was linked. The oracle is not asked, because it would not have that.
+func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+	for _, h := range w.roots {
+		stage := filepath.Join(h.Root, "staging")
+		require.NoError(t, os.Remove(stage))
+		require.NoError(t, os.Symlink("hello-0.9", stage))
+	}
+	var notices []string
+	dialer := &sshx.Dialer{}
+	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Who: "test@laptop", Emit: func(e fleet.Event) {
+		if e.Type == fleet.TypeNotice {
+			notices = append(notices, e.Host+": "+e.Message)
+		}
+	}}
+	f.Impatient()
+	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"false"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	assert.Equal(t, fleet.RolledBack, r.Outcome, "%v", r.Failures)
+	for _, h := range w.roots {
+		target, err := os.Readlink(filepath.Join(h.Root, "staging"))
+		require.NoError(t, err)
+		assert.Equal(t, "hello-0.9", target)
+	}
+	assert.True(t, slices.ContainsFunc(notices, func(n string) bool { return strings.Contains(n, "hello-0.9, which is no complete package") }), "%v", notices)
 }
