@@ -63,8 +63,9 @@ type HostReport struct {
 
 // Status is what `kis status` tells of a stage.
 type Status struct {
-	Stage   string `json:"stage"`
-	Verdict string `json:"verdict"`
+	Stage   string   `json:"stage"`
+	Verdict string   `json:"verdict"`
+	Next    []string `json:"next"`
 	Hosts   []struct {
 		Host        string `json:"host"`
 		Linked      string `json:"linked"`
