@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench setup lint build
+.PHONY: help demo test faults bug bench setup lint build
 
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ test: setup ## every test, with the race detector
 
 faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
 	go run ./internal/faults/matrix
+
+bug: ## show a bug of docs/faults.md again, and its mend: make bug MEND=… TEST=…
+	@.ci/bug $(MEND) $(TEST) $(TESTS)
 
 bench: ## measure, each beside what it is to be held against
 	go test -run '^$$' -bench . ./internal/sdist ./internal/fleet ./sshx

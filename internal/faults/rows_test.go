@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -84,4 +85,42 @@ func TestParseRefusesRowsThatProveNothing(t *testing.T) {
 		_, err := faults.Parse(text)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+var bugLine = regexp.MustCompile("^\\| (.+) \\| `make bug MEND=([0-9a-f]{7,}) TEST=([a-z0-9/]+)\\.(Test[A-Za-z0-9]+)(?:/[^ ]+)?(?: TESTS=([0-9a-f]{7,}))?` \\|$")
+
+// TestEveryBugHasAMendAndATestThatShowsIt: what the commands of the document name is in the history. Whether they show the bugs is what
+// running them tells; they take minutes each.
+func TestEveryBugHasAMendAndATestThatShowsIt(t *testing.T) {
+	t.Parallel()
+	git := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), "git", args...).Output()
+		require.NoError(t, err, "git %v", args)
+		return strings.TrimSpace(string(out))
+	}
+	text, err := os.ReadFile(filepath.Join(module, "docs", "faults.md"))
+	require.NoError(t, err)
+	_, section, there := strings.Cut(string(text), "\n## Bugs")
+	require.True(t, there)
+	whole := git("rev-parse", "--is-shallow-repository") == "false" // a shallow clone has no history to look into
+	bugs := 0
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| bug ") {
+			continue
+		}
+		found := bugLine.FindStringSubmatch(strings.TrimSpace(line))
+		if !assert.NotNil(t, found, "not `make bug MEND=… TEST=…`: %s", line) {
+			continue
+		}
+		bugs++
+		mend, folder, test, tests := found[2], found[3], found[4], found[5]
+		if tests == "" {
+			tests = mend
+		}
+		if whole {
+			git("merge-base", "--is-ancestor", mend, "HEAD")
+			git("grep", "-q", "func "+test+"(", tests, "--", filepath.Join(module, folder))
+		}
+	}
+	require.Greater(t, bugs, 10)
 }
