@@ -18,6 +18,16 @@ import (
 // tiny is the project that the tests of package scripts install, with its module's code.
 func tiny(t *testing.T, code string) archive {
 	t.Helper()
+	change := map[string]string{}
+	if code != "" {
+		change["tiny/__init__.py"] = code
+	}
+	return changed(t, change)
+}
+
+// changed is the project tiny with other texts in some of its files.
+func changed(t *testing.T, change map[string]string) archive {
+	t.Helper()
 	var members []member
 	project := os.DirFS("../scripts/testdata/tiny")
 	require.NoError(t, fs.WalkDir(project, ".", func(path string, entry fs.DirEntry, err error) error {
@@ -25,8 +35,8 @@ func tiny(t *testing.T, code string) archive {
 			return err
 		}
 		text, err := fs.ReadFile(project, path)
-		if path == "tiny/__init__.py" && code != "" {
-			text = []byte(code)
+		if other, ok := change[path]; ok {
+			text = []byte(other)
 		}
 		members = append(members, file(path, string(text)))
 		return err
@@ -105,18 +115,28 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 
 func TestVerifyRefusesAnApplicationThatEndsTheInterpreter(t *testing.T) {
 	t.Parallel()
-	l := owner(t, repository(t))
-	a := tiny(t, "import os; os._exit(0)")
-	l.unpack(t, a)
-	wheel := dep(t)
-	l.place(t, wheel)
-	recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
-	_, err := l.Environment(t.Context(), recipe, soon, nil)
-	require.NoError(t, err)
-	_, err = l.Verify(t.Context(), a.Name, remote.Commands{Package: a.Package, Within: soon}, nil)
-	requireRefused(t, err, "step-failed")
-	require.ErrorContains(t, err, "ended while the application was imported")
-	require.NotEmpty(t, refusal(t, err).Hint)
+	const forging = `import os, sys
+for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finished\tverify"):
+    print("\n" + line, flush=True)
+    print("\n" + line, file=sys.stderr, flush=True)
+`
+	for name, code := range map[string]string{"in silence": "", "and says that all is well": forging} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := owner(t, repository(t))
+			a := tiny(t, code+"import os; os._exit(0)")
+			l.unpack(t, a)
+			wheel := dep(t)
+			l.place(t, wheel)
+			recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
+			_, err := l.Environment(t.Context(), recipe, soon, nil)
+			require.NoError(t, err)
+			_, err = l.Verify(t.Context(), a.Name, remote.Commands{Package: a.Package, Within: soon}, nil)
+			requireRefused(t, err, "step-failed")
+			require.ErrorContains(t, err, "ended while the application was imported")
+			require.NotEmpty(t, refusal(t, err).Hint)
+		})
+	}
 }
 
 func TestEnvironmentThatLacksSomethingIsRefused(t *testing.T) {

@@ -33,9 +33,9 @@ func commands(t *testing.T, list ...string) remote.Commands {
 }
 
 // sleep starts a step that lasts, and returns once it has begun.
-func (l *local) sleep(t *testing.T, before ...string) <-chan error {
+func (l *local) sleep(t *testing.T) <-chan error {
 	t.Helper()
-	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, append(before, "printf 'begun\\n'; exec sleep 300")...)
+	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "printf 'begun\\n'; exec sleep 300")
 	go func() {
 		result <- l.Command(context.WithoutCancel(t.Context()), c, func(line string) {
 			if line == "begun" {
@@ -98,7 +98,7 @@ func unsealed(t *testing.T) (*local, archive) {
 	bin := filepath.Join(l.root, "app-1/.venv/bin")
 	require.NoError(t, os.MkdirAll(bin, 0o755))
 	// A stand-in: "pip check" is content, and the one import succeeds.
-	stub := "#!/bin/sh\ncase $* in *import*) printf 'kis\\timported\\tapp\\n' ;; esac\n"
+	stub := "#!/bin/sh\ncase $* in *import*) printf 'imported\\tapp\\n' >&3 ;; esac\n"
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "python"), []byte(stub), 0o755))
 	return l, a
 }
@@ -121,8 +121,8 @@ func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, mark := prepared(t), marker(t)
-			begin := time.Now()
-			_, err := l.Verify(t.Context(), "app", commands(t, strings.ReplaceAll(command, "MARK", mark)), nil)
+			begin, said := time.Now(), []string{}
+			_, err := l.Verify(t.Context(), "app", commands(t, strings.ReplaceAll(command, "MARK", mark)), func(line string) { said = append(said, line) })
 			if name == "after a failure" {
 				requireRefused(t, err, "verify-failed")
 			} else {
@@ -130,6 +130,7 @@ func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 			}
 			require.Less(t, time.Since(begin), 10*time.Second, "the step does not wait for what it left")
 			gone(t, mark)
+			require.Equal(t, []string{"kis: this step left 1 process running, which was ended with it: sleep"}, said)
 		})
 	}
 }
@@ -163,11 +164,38 @@ func end(t *testing.T, mark string) {
 
 func TestEndOfTheConversationEndsTheStep(t *testing.T) {
 	t.Parallel()
-	l, mark := installed(t, "1"), marker(t)
-	result := l.sleep(t, "sleep "+mark+" & :")
+	l, mark := prepared(t), marker(t)
+	begun, result := make(chan struct{}), make(chan error, 1)
+	c := commands(t, "sleep "+mark+" & setsid sleep "+mark+" & echo begun; sleep "+mark)
+	go func() {
+		_, err := l.Verify(context.WithoutCancel(t.Context()), "app", c, func(line string) {
+			if line == "begun" {
+				close(begun)
+			}
+		})
+		result <- err
+	}()
+	<-begun
+	require.Eventually(t, func() bool { return count(t, mark) > 3 }, soon, 5*time.Millisecond, "three that sleep, and their shell")
 	l.stop()
 	requireLost(t, <-result)
 	l.requireEnd(t)
+	gone(t, mark)
+}
+
+// An after-link command may leave daemons when it has ended. One that is cut off in the middle leaves nothing of itself.
+func TestEndOfTheConversationEndsAnAfterLinkCommand(t *testing.T) {
+	t.Parallel()
+	l, mark := installed(t, "1"), marker(t)
+	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "sleep "+mark+" & echo begun; sleep "+mark)
+	go func() {
+		result <- l.Command(context.WithoutCancel(t.Context()), c, func(string) { close(begun) })
+	}()
+	<-begun
+	l.stop()
+	requireLost(t, <-result)
+	l.requireEnd(t)
+	gone(t, mark)
 }
 
 func TestStepIsEndedAtItsDeadline(t *testing.T) {

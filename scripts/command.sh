@@ -4,6 +4,6 @@ main() {
 	cd "$1"
 	PATH=$1/.venv/bin:$PATH VIRTUAL_ENV=$1/.venv
 	export PATH VIRTUAL_ENV
-	exec /bin/sh -c "$2"
+	exec /bin/sh -c "$2" 3>&-
 }
 main "$@"

@@ -81,8 +81,8 @@ func (s shell) text(t *testing.T, text string, arguments ...string) result {
 	c.Dir = t.TempDir()
 	c.Env = []string{"PATH=" + s.path, "HOME=/nowhere", "LC_ALL=C.UTF-8", "TMPDIR=" + t.TempDir(), "PIP_INDEX_URL=http://127.0.0.1:9", "PIP_RETRIES=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"}
 	c.Env = append(c.Env, "CDPATH=/", "KIS_STAGE=staging")
-	var out bytes.Buffer
-	c.Stdout, c.Stderr = &out, &out
+	var out, records bytes.Buffer
+	c.Stdout, c.Stderr = &records, &out
 	err := c.Run()
 	if _, exited := errors.AsType[*exec.ExitError](err); !exited {
 		require.NoError(t, err)
@@ -91,11 +91,10 @@ func (s shell) text(t *testing.T, text string, arguments ...string) result {
 	require.NoError(t, err)
 	require.Empty(t, left, "a step leaves nothing where it is started")
 	r := result{out: out.String(), status: c.ProcessState.ExitCode(), records: map[string]string{}}
-	for line := range strings.Lines(r.out) {
-		if rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "kis\t"); ok {
-			key, value, _ := strings.Cut(rest, "\t")
-			r.records[key] = value
-		}
+	for line := range strings.Lines(records.String()) {
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		require.True(t, ok, "a program has got at the records: %q", line)
+		r.records[key] = value
 	}
 	return r
 }

@@ -3,7 +3,7 @@
 # Killed at any line it leaves FOLDER, which belongs to the run and goes with it.
 main() {
 	archive=$1 folder=$2
-	tar --no-same-owner --no-same-permissions -xzf "$archive" -C "$folder" || die "tar could not unpack the archive"
+	tar --no-same-owner --no-same-permissions -xzf "$archive" -C "$folder" 3>&- || fail $? tar "tar could not unpack the archive"
 	record finished unpack
 }
 main "$@"

@@ -4,11 +4,14 @@
 main() {
 	package=$1 pip_folder=$2 name=$3 imports=$4
 	python=$package/.venv/bin/python
-	"$python" -I -B -c 0 || die "the environment's python does not run" "was python on this host upgraded? push a new version"
+	"$python" -I -B -c 0 3>&- ||
+		fail $? python "the environment's python does not run" "was python on this host upgraded? push a new version"
 	if [ -n "$pip_folder" ]; then
-		"$python" -B "$pip_folder/pip" --no-color check || die "the environment lacks something, or holds what does not fit together"
+		"$python" -B "$pip_folder/pip" --no-color check 3>&- ||
+			fail $? pip "the environment lacks something, or holds what does not fit together"
 	fi
-	"$python" -I -B -c "$imports" "$name" || die "the application does not import"
+	# The one program that records something itself: imports.py keeps descriptor 3 from what it imports.
+	"$python" -I -B -c "$imports" "$name" || fail $? python "the application does not import"
 	record finished verify
 }
 main "$@"

@@ -1,8 +1,11 @@
 """Child processes of the agent: each in a session of its own, without our standard input, with a deadline.
 
 A step ends when its main process ends, even if something it left behind still holds its output open. What it left behind in its process
-group is killed. What left the group as well is found by its KIS_AGENT in /proc and killed too, except for after-link commands, which may
+group is killed. What left the group as well is found by its mark (KIS_AGENT) in /proc and killed too, except for after-link commands, which may
 start daemons on purpose.
+
+What a step's own script has to say (records) comes through a pipe of its own, which no program that the step runs is given: whatever a
+program prints is output.
 """
 import collections
 import json
@@ -12,22 +15,24 @@ import subprocess
 import sys
 import time
 
+from kisagent.processes import MARK, kill_marked, running
 from kisagent.wire import Refused
 
 TAIL_LINES = 20
 LINE_LIMIT = 2000  # bytes of one line; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
-MARK = "KIS_AGENT"  # variable with the mark of the agent that started a process; no two agents have the same, on one machine or on many
-RECORDS = ("finished", "failed", "hint", "imported")  # what steps say; nothing else is kept, whatever a program prints
+RECORDS_LIMIT = 256 << 10  # bytes of records that are read
+LEFT_NAMED = 5  # of the processes that a step left running, so many are named
 LOG_LIMIT = 16 << 20  # bytes of output kept in the build log per step
 
 
 class Child:
     """A running child. The owner selects on .fd, calls on_readable, and .finished() once reaped."""
 
-    def __init__(self, pid, fd, timeout, log=None, keep_daemons=False, mark=""):
+    def __init__(self, pid, fd, timeout, log=None, keep_daemons=False, mark="", records_fd=-1):
         self.pid = pid
         self.fd = fd
+        self.records_fd = records_fd
         self.deadline = time.monotonic() + timeout
         self.timed_out = False
         self.canceled = False
@@ -39,10 +44,13 @@ class Child:
         self.keep_daemons = keep_daemons
         self.mark = mark
         self.forwarded = 0  # bytes the controller was sent
-        self.records = {}  # what the step's own script said: lines of kis<TAB>key<TAB>value
+        self.records = {}  # what the step's own script said, see prelude.sh; complete once it has ended
+        self.left = []  # names of the processes that it left running
         self._partial = b""
         self._cutting = False
-        os.set_blocking(fd, False)
+        for end in (fd, records_fd):
+            if end >= 0:
+                os.set_blocking(end, False)
 
     def lines(self):
         """Read what is there; return complete lines as text, each cut to LINE_LIMIT."""
@@ -73,7 +81,7 @@ class Child:
         if self._cutting and pieces:
             self._cutting = False
             del pieces[0]  # the rest of a line that was too long
-        if self.silenced() and b"kis\t" not in text:
+        if self.silenced():
             del pieces[:-TAIL_LINES]  # nobody is going to see the others, and there may be millions of them
         out = [self._keep(piece) for piece in pieces]
         if len(self._partial) > LINE_LIMIT:
@@ -85,11 +93,6 @@ class Child:
 
     def _keep(self, piece):
         line = piece[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
-        if line.startswith("kis\t"):
-            key, _, value = line[4:].partition("\t")
-            if key in RECORDS:
-                self.records[key] = value
-            return ""
         if line:
             self.tail.append(line)
         return line
@@ -106,12 +109,14 @@ class Child:
                 return False
             self.status = status
             if not self.keep_daemons:
+                self.left = running(self.pid, self.mark)
                 self.kill(signal.SIGKILL)
                 kill_marked(self.mark)
         return True
 
     def drain(self):
         """The rest of the output after the end: what is in the pipe now, without waiting for other holders of it."""
+        self._read_records()
         out = []
         for _ in range(64):
             before = self.bytes
@@ -121,7 +126,32 @@ class Child:
         if self._partial and not self._cutting:
             out.append(self._keep(self._partial))
             self._partial = b""
+        if self.left:
+            out.append(self._tell_left())
         return [line for line in out if line]
+
+    def _read_records(self):
+        data = b""
+        while self.records_fd >= 0 and len(data) < RECORDS_LIMIT:
+            try:
+                more = os.read(self.records_fd, 64 << 10)
+            except OSError:
+                break
+            if not more:
+                break
+            data += more
+        for line in data.decode("utf-8", "replace").split("\n"):
+            key, tab, value = line.partition("\t")
+            if tab:
+                self.records[key] = value
+
+    def _tell_left(self):
+        """What was ended without having been asked is told, in the log of the build too: a service that somebody misses, say."""
+        names = ", ".join(self.left[:LEFT_NAMED]) + (", \u2026" if len(self.left) > LEFT_NAMED else "")
+        many = "1 process" if len(self.left) == 1 else "%d processes" % len(self.left)
+        line = "kis: this step left %s running, which was ended with it: %s" % (many, names)
+        self._write_log(("\n%s\n" % line).encode("utf-8"))
+        return self._keep(line.encode("utf-8"))
 
     def kill(self, number):
         try:
@@ -155,9 +185,10 @@ class Child:
         return False
 
     def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        for fd in (self.fd, self.records_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self.records_fd = -1
         if self.log is not None:
             self.log.close()
             self.log = None
@@ -212,15 +243,18 @@ class Work(Child):
         return record["ok"]
 
 
-def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False, stdin=None):
-    """Start a program. Its output and errors come as one stream; its input is a file or nothing."""
-    read_end, write_end = os.pipe()
+def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
+    """Start a step. Its records come through what is its standard output, its output and errors as one stream through its standard error:
+    prelude.sh puts both where they belong. Its input is nothing."""
+    ends = []
     try:
+        records, records_there = pipe(ends)
+        output, output_there = pipe(ends)
         process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=write_end,
-            stderr=write_end,
+            stdin=subprocess.DEVNULL,
+            stdout=records_there,
+            stderr=output_there,
             cwd=cwd,
             env=env,
             start_new_session=True,
@@ -228,12 +262,20 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False, st
             pass_fds=keep_fds,
         )
     except BaseException:
-        os.close(read_end)
+        for fd in ends:
+            os.close(fd)
         raise
-    finally:
-        os.close(write_end)
+    os.close(records_there)
+    os.close(output_there)
     process.returncode = 0  # reaped by Child, not by subprocess
-    return Child(process.pid, read_end, timeout, log, keep_daemons, env.get(MARK, ""))
+    return Child(process.pid, output, timeout, log, keep_daemons, env.get(MARK, ""), records)
+
+
+def pipe(ends):
+    """A new pipe, its ends added to those that are closed when something fails."""
+    both = os.pipe()
+    ends += both
+    return both
 
 
 def fork(work, timeout, private_fds=()):
@@ -273,20 +315,3 @@ def _outcome(work):
         return {"refused": refused.record()}
     except OSError as err:
         return {"error": [err.errno, err.strerror, err.filename]}
-
-
-def kill_marked(mark):
-    """Kill processes that escaped their group but still carry this agent's mark."""
-    if not mark or not os.path.isdir("/proc"):
-        return
-    text = ("%s=%s" % (MARK, mark)).encode()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open("/proc/%s/environ" % name, "rb") as f:
-                marked = text in f.read().split(b"\0")
-            if marked:
-                os.kill(int(name), signal.SIGKILL)
-        except OSError:
-            continue

@@ -7,8 +7,9 @@ import time
 import types
 
 from kisagent import build, check, leftovers, link, locks, surroundings
-from kisagent.child import MARK, Work, fork, spawn
+from kisagent.child import Work, fork, spawn
 from kisagent.locks import Lock, RunFolder
+from kisagent.processes import MARK
 from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
