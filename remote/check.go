@@ -58,6 +58,10 @@ type StageState struct {
 	Changed  *Problem `json:"changed"`  // how the linked package is not as it was sealed; nil when it is
 	Armed    []string `json:"armed"`    // runs that have a prepared link: alive, or dead and not yet cleaned up after
 	Problem  *Problem `json:"problem"`  // why the stage could not be read
+
+	// LinkedSize is the size of the linked package with its environment, in bytes: about what the next version will take. 0 when nothing sealed
+	// is linked.
+	LinkedSize int64 `json:"linked_size"`
 }
 
 // Space is what is free for the agent's user.

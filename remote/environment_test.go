@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -83,7 +84,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	}
 	var said []string
 	listen := func(line string) { said = append(said, line) }
-	installed, err := l.Environment(t.Context(), recipe, soon, listen)
+	installed, err := l.Environment(t.Context(), recipe, 2*time.Minute, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
 	imported, err := l.Verify(t.Context(), a.Name, c, listen)
@@ -129,7 +130,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 			wheel := dep(t)
 			l.place(t, wheel)
 			recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
-			_, err := l.Environment(t.Context(), recipe, soon, nil)
+			_, err := l.Environment(t.Context(), recipe, 2*time.Minute, nil)
 			require.NoError(t, err)
 			_, err = l.Verify(t.Context(), a.Name, remote.Commands{Package: a.Package, Within: soon}, nil)
 			requireRefused(t, err, "step-failed")

@@ -34,12 +34,15 @@ type injection struct {
 	log  string
 }
 
-// inject makes the n-th call of a group, counted from now, fail with fault: the name of an error or signal.
+// inject makes the n-th call of a group, counted from now, fail with fault: the name of an error or signal. Or it is late: delay_enter=2s.
 func (l *local) inject(t *testing.T, group, fault string, n int) injection {
 	t.Helper()
 	what := "error=" + fault
-	if strings.HasPrefix(fault, "SIG") {
+	switch {
+	case strings.HasPrefix(fault, "SIG"):
 		what = "signal=" + fault
+	case strings.HasPrefix(fault, "delay_"):
+		what = fault
 	}
 	log := filepath.Join(t.TempDir(), "strace")
 	c := exec.Command("strace", "-f", "-o", log, "-e", "trace="+calls(group), "-e", fmt.Sprintf("inject=%s:%s:when=%d", calls(group), what, n),
@@ -68,7 +71,7 @@ func (i injection) happened(t *testing.T) bool {
 	i.stop()
 	text, err := os.ReadFile(i.log)
 	require.NoError(t, err)
-	return strings.Contains(string(text), "(INJECTED)") || strings.Contains(string(text), "--- SIGTERM") || strings.Contains(string(text), "killed by SIGKILL")
+	return strings.Contains(string(text), "(INJECTED)") || strings.Contains(string(text), "(DELAYED)") || strings.Contains(string(text), "--- SIGTERM") || strings.Contains(string(text), "killed by SIGKILL")
 }
 
 // sweep calls one for the first call of each group, the second, and so on, until there is no such call any more.

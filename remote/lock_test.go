@@ -93,12 +93,15 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 
 func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 	t.Parallel()
-	l := installed(t, "1")
+	l := owner(t, repository(t))
+	receipt := l.install(t, source(t, "app", "1"))
 	l.link(t, "", "app-1")
 	request := remote.CheckRequest{Stage: stage(t, "staging")}
 	facts, err := l.Check(t.Context(), request)
 	require.NoError(t, err)
 	require.Nil(t, facts.Stage.Changed)
+	require.Positive(t, receipt.Size)
+	require.Equal(t, receipt.Size, facts.Stage.LinkedSize)
 	sh(t, l.root, "chmod u+w app-1; echo '# patched' >app-1/patch.py")
 	facts, err = l.Check(t.Context(), request)
 	require.NoError(t, err)

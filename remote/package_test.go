@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -192,74 +191,4 @@ func sh(t *testing.T, folder, text string) {
 	c.Dir = folder
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-}
-
-func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]string{
-		"bytes":      "chmod u+w version && printf 2 >>version && chmod u-w version",
-		"same size":  "chmod u+w version && printf 2 >version && chmod u-w version",
-		"mode":       "chmod u+x version",
-		"new file":   "touch new",
-		"file gone":  "rm -f version",
-		"other kind": "rm -f version && ln -s PKG-INFO version",
-		"renamed":    "mv version noisrev",
-		"a log line": "echo x >>.kis/build.log",
-		"a pipe":     "mkfifo pipe",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := owner(t, repository(t))
-			a := source(t, "app", "1", file("version", "1"))
-			l.install(t, a)
-			sh(t, filepath.Join(l.root, "app-1"), "chmod u+w . .kis; "+change+"; chmod a-w . .kis")
-			want := "changed-package"
-			if name == "a pipe" {
-				want = "odd-file"
-			}
-			_, err := l.Begin(t.Context(), a.Source)
-			requireRefused(t, err, want)
-			requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-1"), soon), want)
-			require.Empty(t, l.linked(t))
-		})
-	}
-}
-
-func TestTwoRunsDoNotBuildOnePackage(t *testing.T) {
-	t.Parallel()
-	first := owner(t, repository(t))
-	second := opened(t, first.root)
-	second.lock(t, "production")
-	a := source(t, "app", "1")
-	first.unpack(t, a)
-	_, err := second.Begin(t.Context(), a.Source)
-	requireRefused(t, err, "locked")
-	require.Equal(t, "ann@laptop", refusal(t, err).Holder.Who)
-	require.NoError(t, first.Close())
-	second.install(t, a)
-}
-
-func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
-	t.Parallel()
-	dead, _ := unsealed(t)
-	mark := marker(t)
-	begun, c := make(chan struct{}), commands(t, "echo begun; sleep "+mark)
-	go func() {
-		_, _ = dead.Verify(t.Context(), "app", c, func(line string) {
-			if line == "begun" {
-				close(begun)
-			}
-		})
-	}()
-	<-begun
-	dead.kill(t)
-	l := opened(t, dead.root)
-	l.lock(t, "staging")
-	_, err := l.Begin(t.Context(), source(t, "app", "1").Source)
-	requireRefused(t, err, "locked")
-	end(t, mark)
-	require.Eventually(t, func() bool {
-		_, err := l.Begin(t.Context(), source(t, "app", "1").Source)
-		return err == nil
-	}, soon, 10*time.Millisecond)
 }

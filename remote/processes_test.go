@@ -103,51 +103,6 @@ func unsealed(t *testing.T) (*local, archive) {
 	return l, a
 }
 
-// A process leaves its group with setsid(1); a step that ended before that would show nothing.
-const (
-	escape  = `setsid sh -c 'touch "$TMPDIR/up"; exec sleep MARK' `
-	escaped = `until test -e "$TMPDIR/up"; do :; done`
-)
-
-func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
-	t.Parallel()
-	for name, command := range map[string]string{
-		"in the background":       "sleep MARK & :",
-		"in a session of its own": escape + "& " + escaped,
-		"with output closed":      escape + ">/dev/null 2>&1 </dev/null & " + escaped,
-		"ignoring signals":        "trap '' HUP TERM INT; sleep MARK & :",
-		"after a failure":         escape + "& " + escaped + "; exit 3",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l, mark := prepared(t), marker(t)
-			begin, said := time.Now(), []string{}
-			_, err := l.Verify(t.Context(), "app", commands(t, strings.ReplaceAll(command, "MARK", mark)), func(line string) { said = append(said, line) })
-			if name == "after a failure" {
-				requireRefused(t, err, "verify-failed")
-			} else {
-				require.NoError(t, err)
-			}
-			require.Less(t, time.Since(begin), 10*time.Second, "the step does not wait for what it left")
-			gone(t, mark)
-			require.Equal(t, []string{"kis: this step left 1 process running, which was ended with it: sleep"}, said)
-		})
-	}
-}
-
-func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
-	t.Parallel()
-	l, mark := prepared(t), marker(t)
-	require.NoError(t, l.Command(t.Context(), commands(t, strings.ReplaceAll(escape+">/dev/null 2>&1 & "+escaped, "MARK", mark)), nil))
-	// Not even the steps that follow end it, although they end what they leave themselves.
-	_, err := l.Verify(t.Context(), "app", commands(t, ":"), nil)
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	l.requireEnd(t)
-	require.Equal(t, 1, count(t, mark))
-	end(t, mark)
-}
-
 // end kills the one process with this marker.
 func end(t *testing.T, mark string) {
 	t.Helper()
@@ -160,42 +115,6 @@ func end(t *testing.T, mark string) {
 			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 		}
 	}
-}
-
-func TestEndOfTheConversationEndsTheStep(t *testing.T) {
-	t.Parallel()
-	l, mark := prepared(t), marker(t)
-	begun, result := make(chan struct{}), make(chan error, 1)
-	c := commands(t, "sleep "+mark+" & setsid sleep "+mark+" & echo begun; sleep "+mark)
-	go func() {
-		_, err := l.Verify(context.WithoutCancel(t.Context()), "app", c, func(line string) {
-			if line == "begun" {
-				close(begun)
-			}
-		})
-		result <- err
-	}()
-	<-begun
-	require.Eventually(t, func() bool { return count(t, mark) > 3 }, soon, 5*time.Millisecond, "three that sleep, and their shell")
-	l.stop()
-	requireLost(t, <-result)
-	l.requireEnd(t)
-	gone(t, mark)
-}
-
-// An after-link command may leave daemons when it has ended. One that is cut off in the middle leaves nothing of itself.
-func TestEndOfTheConversationEndsAnAfterLinkCommand(t *testing.T) {
-	t.Parallel()
-	l, mark := installed(t, "1"), marker(t)
-	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "sleep "+mark+" & echo begun; sleep "+mark)
-	go func() {
-		result <- l.Command(context.WithoutCancel(t.Context()), c, func(string) { close(begun) })
-	}()
-	<-begun
-	l.stop()
-	requireLost(t, <-result)
-	l.requireEnd(t)
-	gone(t, mark)
 }
 
 func TestStepIsEndedAtItsDeadline(t *testing.T) {

@@ -1,9 +1,12 @@
 package remote_test
 
 import (
+	"bufio"
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -132,7 +135,12 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, "short-upload"},
 		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "short-upload"},
 	} {
-		requireRefused(t, l.Receive(t.Context(), put(t, test.make), digest(good), 4), test.code)
+		part := put(t, test.make)
+		requireRefused(t, l.Receive(t.Context(), part, digest(good), 4), test.code)
+		if test.name != "a folder" && test.code != "no-upload" {
+			_, err := os.Lstat(filepath.Join(l.locked.Folder, part))
+			require.ErrorIs(t, err, os.ErrNotExist, "%s: what is of no use is not kept until the end of the run", test.name)
+		}
 		have, err := l.Have(t.Context(), []string{digest(good)})
 		require.NoError(t, err)
 		require.Empty(t, have, test.name)
@@ -141,6 +149,31 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 	requireRefused(t, l.Receive(t.Context(), put(t, write("good")), "../"+digest(good), 4), "bad-request")
 	require.NoError(t, l.Receive(t.Context(), put(t, write("good")), digest(good), 4))
 	require.FileExists(t, secret)
+}
+
+// A name that is not on the disk yet would be gone after a power cut, and the package that is made of it is flushed.
+func TestReceivedUploadIsOnTheDiskWithItsName(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	data := []byte("good")
+	part := newRun()
+	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
+	log := filepath.Join(t.TempDir(), "strace")
+	c := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace="+calls("rename")+",fsync", "-p", strconv.Itoa(l.command.Process.Pid))
+	said, err := c.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	line, err := bufio.NewReader(said).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "attached")
+	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
+	require.NoError(t, c.Process.Signal(os.Interrupt))
+	_ = c.Wait()
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	_, after, renamed := strings.Cut(string(text), "/incoming/"+digest(data))
+	require.True(t, renamed, "%s", text)
+	require.Regexp(t, `fsync\(\d+<[^>]*/\.kis/incoming>\) += 0`, after)
 }
 
 func TestDamagedUploadIsSentAgain(t *testing.T) {

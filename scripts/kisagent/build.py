@@ -6,145 +6,15 @@ import hashlib
 import os
 import stat
 import sys
-import time
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import leftovers, seal
-from kisagent.locks import Lock
-from kisagent.store import DIGEST, FULL, checked, look_for_space, remove_file, remove_tree, sha256_file, sync_file_system, why, write_durably
+from kisagent import leftovers, processes, seal
+from kisagent.bundled import unpack_pip
+from kisagent.index import Logins
+from kisagent.store import FULL, look_for_space, remove_tree, sha256_file, write_durably
+from kisagent.uploads import Uploads
 from kisagent.wire import Refused
-
-KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
-
-
-class Incoming:
-    """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
-
-    def __init__(self, number, size):
-        self.number = number
-        self.missing = size
-        self.refusal = None  # what the controller will be told, once the last byte is here
-        self.fd = -1
-
-    def open(self, path):
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-    def write(self, data):
-        while data:
-            data = data[os.write(self.fd, data) :]
-
-    def close(self):
-        if self.fd >= 0:
-            os.close(self.fd)
-
-
-class Uploads:
-    """Files the controller sent, kept by the sha256 of their content."""
-
-    def __init__(self, repository):
-        self.repository = repository
-
-    def path(self, digest):
-        return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
-
-    def have(self, digests):
-        """Those of digests that are here, whole. A damaged one is removed and so will be sent again."""
-        found = []
-        for digest in digests:
-            path = self.path(digest)
-            if not os.path.isfile(path) or os.path.islink(path):
-                continue
-            if sha256_file(path) == digest:
-                os.utime(path)
-                found.append(digest)
-            else:
-                os.unlink(path)
-        return found
-
-    def receive(self, part, digest, size):
-        """Take a sent file in: only with the right size and sha256 does it get its final name."""
-        target = self.path(digest)
-        try:
-            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
-        except OSError as err:
-            raise Refused("no-upload", why(err, part))
-        try:
-            there = os.fstat(fd).st_size
-            if there != size:
-                raise Refused("short-upload", "%d of %d bytes arrived" % (there, size))
-            found = hashlib.sha256()
-            with os.fdopen(os.dup(fd), "rb") as f:
-                for block in iter(lambda: f.read(1 << 20), b""):
-                    found.update(block)
-            if found.hexdigest() != digest:
-                os.unlink(part)
-                raise Refused("digest-mismatch", "sha256 of what arrived is %s, not %s" % (found.hexdigest(), digest))
-            os.fsync(fd)
-            os.rename(part, target)
-        finally:
-            os.close(fd)
-        return {"digest": digest}
-
-    def sweep(self):
-        """Remove what has not been used for long."""
-        folder = self.repository.path("incoming")
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            try:
-                if time.time() - os.lstat(path).st_mtime > KEEP_INCOMING:
-                    os.unlink(path)
-            except OSError:
-                continue
-
-
-def pip_wheel():
-    """The pip that comes with this Python (PEP 453), as a wheel that runs without being installed; None when there is none."""
-    import sysconfig
-
-    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
-    try:
-        import ensurepip
-
-        # A folder that a removed system package has left behind imports too, but has no file.
-        if ensurepip.__file__:
-            folders.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
-    except ImportError:
-        pass
-    for folder in folders:
-        names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
-        for name in names:
-            if name.startswith("pip-") and name.endswith(".whl"):
-                return os.path.join(folder, name)
-    return None
-
-
-def unpack_pip(repository, run_folder):
-    """The folder of the pip that comes with this Python, unpacked and compiled once per host: from its wheel it would start in a second
-    instead of a fifth of one. Takes seconds the first time."""
-    wheel = pip_wheel()
-    if wheel is None:
-        raise Refused("no-pip", "this python has no ensurepip", "install it: apt install python3-venv")
-    name = "%s.%s" % (os.path.basename(wheel)[: -len(".whl")], sys.implementation.cache_tag)
-    final = repository.path("pip", name)
-    if os.path.isdir(final):
-        return final
-    import compileall
-    import zipfile
-
-    os.makedirs(repository.path("pip"), 0o700, exist_ok=True)
-    beside = os.path.join(run_folder, "pip")
-    remove_tree(beside)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(beside)
-    compileall.compile_dir(beside, quiet=2)
-    sync_file_system(beside)  # a power cut must not leave a folder of empty files under the final name
-    try:
-        os.rename(beside, final)
-    except OSError:
-        if not os.path.isdir(final):  # another run was faster
-            raise
-    return final
 
 
 class Build:
@@ -156,24 +26,36 @@ class Build:
         self.name = args["package"]
         self.top = self.repository.package(self.name)
         self.venv = os.path.join(self.top, ".venv")
-        lock = os.path.join(self.repository.path("locks"), "build." + self.name)
-        self.lock = Lock(lock, "the build of %s" % self.name)
+        self.lock = leftovers.build_lock(self.repository, self.name)
 
     def begin(self, args, owner):
         """Take the build lock, then say what is there. A folder without receipt is what a killed run left: it goes."""
-        self.lock.take(owner)
+        self.take_lock(owner)
         receipt = self.repository.receipt(self.name)
         if receipt is None:
             if args["content"] is None:
                 seal.check(self.repository, self.name)  # says what is wrong with it
             self.must_be_rubbish()
-            work = yield self.fork(lambda: remove_tree(self.top))
+            work = yield self.fork(lambda: leftovers.clear(self.repository, self.name))
             work.result()
             return {"sealed": False}
         if args["content"] is not None:
             self.compare(receipt, args)
-        work = yield self.fork(lambda: seal.check(self.repository, self.name))
+        work = yield self.fork(lambda: seal.check(self.repository, self.name, thorough=True))
         return {"sealed": True, "receipt": work.result()}
+
+    def take_lock(self, owner):
+        """Take the build lock. Where only processes hold it whose agent has died, say who they are: no other end of them is in sight."""
+        try:
+            self.lock.take(owner)
+        except Refused as refused:
+            held = processes.holding(self.lock.path)
+            if refused.code != "locked" or not held or refused.more["holder"].get("pid") in held:
+                raise
+            named = ", ".join("process %d (%s)" % one for one in sorted(held.items()))
+            message = "the build of %s is still running although its run has died: %s" % (self.name, named)
+            hint = "wait, or end it on the host: kill %s" % " ".join(str(pid) for pid in sorted(held))
+            raise Refused("locked", message, hint, **refused.more)
 
     def must_be_rubbish(self):
         """Refuse to remove what no killed run leaves: a package whose receipt cannot be read, or one that a stage is linked to."""
@@ -196,20 +78,21 @@ class Build:
                 raise Refused("other-" + what, message, hint, ours=args[what], theirs=receipt.get(what))
 
     def must_be_open(self):
-        """A sealed package is not built again: it is never changed."""
+        """A sealed package is not built again: it is never changed. And there is one builder: who removes the lock file lets another in."""
+        self.lock.check()
         if self.repository.receipt(self.name) is not None:
             raise Refused("sealed", "%s is sealed" % self.name)
 
     def fork(self, work, timeout=600):
         return children.fork(work, timeout, self.agent.private_fds())
 
-    def run(self, argv, timeout, env=None, log=True):
+    def run(self, argv, timeout, env=None, log=True, keep_fds=()):
         """Start a step's program in the package, its output in the build log as well."""
         full = self.agent.environment()
         full.update(env or {})
         full = {name: value for name, value in full.items() if value is not None}
         file = open(os.path.join(self.top, ".kis", "build.log"), "ab", buffering=0) if log else None
-        return children.spawn(argv, full, self.top, timeout, log=file, keep_fds=(self.lock.fd,))
+        return children.spawn(argv, full, self.top, timeout, log=file, keep_fds=keep_fds)
 
     def unpack(self, args):
         """Unpack beside, compare with what the controller read in the archive, then rename into place in one step."""
@@ -249,23 +132,32 @@ class Build:
         os.mkdir(folder, 0o700)
         for wheel in args["wheels"]:
             os.symlink(Uploads(self.repository).path(wheel["sha256"]), os.path.join(folder, os.path.basename(wheel["name"])))
-        requirements = os.path.join(self.agent.run_folder.path, "requirements.txt")
-        remove_file(requirements)
-        if args["requirements"]:
-            os.symlink(Uploads(self.repository).path(args["requirements"]), requirements)
         pip = yield from self.pip()
-        argv = [self.top, sys.executable, pip, args["mode"]]
-        argv += [requirements if args["requirements"] else "", "hashed" if args["hashed"] else "", folder if args["wheels"] else ""]
-        env = {}
-        if args["index_url"]:
-            # In a file only we can read: an address may carry a password, and arguments are for everybody to see.
-            config = os.path.join(self.agent.run_folder.path, "pip.conf")
-            write_durably(config, "[global]\nindex-url = %s\n" % args["index_url"])
-            env["PIP_CONFIG_FILE"] = config
-            env["PIP_INDEX_URL"] = None  # it would win over the file
-        child = yield self.run(self.agent.step_argv("environment", argv), args["timeout"], env)
+        requirements, env = yield from self.sources(args, pip)
+        argv = [self.top, sys.executable, pip, args["mode"], requirements, "hashed" if args["hashed"] else "", folder if args["wheels"] else ""]
+        # Whatever becomes of this agent, nobody shall build here while pip goes on: it has the build lock too.
+        child = yield self.run(self.agent.step_argv("environment", argv), args["timeout"], env, keep_fds=(self.lock.fd,))
         self.expect(child, "environment")
         return {"installed": seal.installed(self.venv)}
+
+    def sources(self, args, pip):
+        """The requirements file, "" for none, and the variables that tell pip where to look. No password is in either, see index.py."""
+        place, env = self.agent.run_folder.path, {}
+        logins = Logins(self.agent.environment())
+        requirements = os.path.join(place, "requirements.txt")
+        if args["requirements"]:
+            logins.copy(Uploads(self.repository).path(args["requirements"]), requirements)
+        if args["index_url"] and not args["wheels"]:
+            config = os.path.join(place, "pip.conf")
+            write_durably(config, "[global]\nindex-url = %s\n" % logins.take(args["index_url"]))
+            env["PIP_CONFIG_FILE"] = config
+            env["PIP_INDEX_URL"] = None  # it would win over the file
+        if logins.found:
+            env["NETRC"] = os.path.join(place, "netrc")
+            logins.write(env["NETRC"])
+            work = yield self.fork(lambda: logins.prove(env["NETRC"], pip))
+            work.result()
+        return requirements if args["requirements"] else "", env
 
     def verify(self, args):
         """The application imports and `pip check` is content; then the commands of the inventory, in order."""
@@ -289,7 +181,7 @@ class Build:
     def seal(self, args):
         self.must_be_open()
         facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3])
-        work = yield self.fork(lambda: seal.seal(self.repository, self.name, facts))
+        work = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.lock))
         return work.result()
 
 

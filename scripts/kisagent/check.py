@@ -1,15 +1,25 @@
 """Read-only looks at the host and at its package repository. Nothing here writes."""
+import fcntl
 import os
 import platform
+import re
 import shutil
 import stat
+import struct
 import sys
 
 from kisagent import leftovers, link, locks, seal
-from kisagent.build import pip_wheel
+from kisagent.bundled import pip_wheel
 from kisagent.journal import Journal, boot_id
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name
 from kisagent.wire import Refused
+
+
+GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, see ioctl_iflags(2)
+FROZEN = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr(1) calls them
+# The inventory bounds what it says of the root; this is where that leads. See maxRoot and pathPattern there.
+ROOT_LIMIT = 100  # bytes; with the package and .venv/bin/python it has to fit into the 127 that older kernels read of a #! line
+ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
 
 
 def host_facts():
@@ -46,6 +56,9 @@ def root_problems(repository):
     if info.st_mode & 0o022:
         message = "%s can be written by others (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
         found.append(problem("open-root", message, "close it: chmod go-w %s" % root))
+    for letter, word in frozen(root):
+        message = "%s is %s (chattr +%s), so that nothing in it can be renamed" % (root, word, letter)
+        found.append(problem("read-only-root", message, "let it change: sudo chattr -%s %s" % (letter, root)))
     flags = os.statvfs(root).f_flag
     if flags & os.ST_RDONLY:
         found.append(problem("read-only-root", "%s is on a file system that is mounted read-only" % root, "see: findmnt -T %s" % root))
@@ -55,6 +68,32 @@ def root_problems(repository):
         message = "%s is mounted noexec, so that no environment in it can run" % root
         found.append(problem("noexec-root", message, "see: findmnt -T %s" % root))
     return found + kis_problems(repository)
+
+
+def frozen(root):
+    """What keeps everybody from renaming in a folder, whatever its mode is: letters of chattr(1), and words. Not every file system knows them."""
+    try:
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        flags = struct.unpack_from("i", fcntl.ioctl(fd, GET_FLAGS, bytes(struct.calcsize("l"))))[0]
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
+    return [(letter, word) for flag, letter, word in FROZEN if flags & flag]
+
+
+def path_problems(root):
+    """What keeps environments from running at this path, although every file can be made there."""
+    if len(os.fsencode(root)) >= ROOT_LIMIT:
+        message = "%s is %d bytes long, too long for the #! lines of the environments" % (root, len(os.fsencode(root)))
+        return [problem("odd-root", message, "set root: in the inventory to a folder whose path, links resolved, has less than %d bytes" % ROOT_LIMIT)]
+    if not ROOT.match(root):
+        message = "%s has characters that neither #! lines nor PATH can hold" % root
+        return [problem("odd-root", message, "set root: in the inventory to a folder whose path, links resolved, has only A-Z a-z 0-9 . _ / + -")]
+    return []
 
 
 def kis_problems(repository):
@@ -75,13 +114,16 @@ def tool_problems():
         if shutil.which(tool) is None:
             found.append(problem("no-tool", "%s is missing" % tool, "install it: apt install %s" % tool))
     try:
-        import venv  # noqa: F401  pylint: disable=unused-import
+        import venv
+
+        whole = venv.__file__ is not None  # a folder that a removed system package has left behind imports too
     except ImportError:
+        whole = False
+    if not whole:
         found.append(problem("no-venv", "this python3 has no venv module", "install it: apt install python3-venv"))
-    else:
-        if pip_wheel() is None:
-            message = "this python3 has no ensurepip, so that no environment can be built"
-            found.append(problem("no-venv", message, "install it: apt install python3-venv"))
+    elif pip_wheel() is None:
+        message = "this python3 has no ensurepip, so that no environment can be built"
+        found.append(problem("no-venv", message, "install it: apt install python3-venv"))
     return found
 
 
@@ -96,7 +138,7 @@ def check(repository, args):
         facts["host_id"] = repository.host_id()
         facts["space"] = space(repository.root)
     if args.get("build"):
-        found += tool_problems()
+        found += tool_problems() + path_problems(repository.root)
         if usable:
             found += space_problems(repository, facts["space"], args)
     if args.get("stage") and usable:
@@ -152,10 +194,12 @@ def stage_state(repository, stage):
     state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
     if linked is not None:
         state["managed"] = bool(PACKAGE.match(linked))
-        state["sealed"] = bool(state["managed"] and repository.receipt(linked))
+        receipt = repository.receipt(linked) if state["managed"] else None
+        state["sealed"] = receipt is not None
         state["dangling"] = not os.path.exists(repository.stage(stage))
         if state["sealed"]:
             state["changed"] = changed(repository, linked)
+            state["linked_size"] = receipt.get("size", 0)  # about what the next version will take
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))

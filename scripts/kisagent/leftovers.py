@@ -4,8 +4,10 @@ import errno
 import fcntl
 import os
 
-from kisagent.locks import holder
+from kisagent import processes
+from kisagent.locks import Lock, holder
 from kisagent.store import PACKAGE, remove_tree
+from kisagent.wire import Refused
 
 
 def links(repository):
@@ -18,19 +20,25 @@ def links(repository):
     return found
 
 
+def build_lock(repository, name):
+    """The lock of who builds a package, or removes what is left of it."""
+    return Lock(repository.path("locks", "build." + name), "the build of %s" % name)
+
+
+def abandoned(repository, name):
+    """Whether a folder is a build that a killed run left, if nobody builds it now: made by kis, without any receipt, linked by nothing."""
+    top = os.path.join(repository.root, name)
+    # A folder that only has a package's name may be anything. Ours have .kis, and appear with it.
+    ours = PACKAGE.match(name) and not os.path.islink(top) and os.path.isdir(os.path.join(top, ".kis"))
+    if not ours or os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
+        return False
+    return name not in (target for _, target in links(repository))
+
+
 def incomplete(repository):
-    """Names of builds that a killed run left: made by kis, without any receipt, linked by nothing, and not being built now."""
-    linked = {target for _, target in links(repository)}
-    found = []
-    for name in sorted(os.listdir(repository.root)):
-        top = os.path.join(repository.root, name)
-        # A folder that only has a package's name may be anything. Ours have .kis, and appear with it.
-        ours = PACKAGE.match(name) and not os.path.islink(top) and os.path.isdir(os.path.join(top, ".kis"))
-        if not ours or name in linked or os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
-            continue
-        if holder(repository.path("locks", "build." + name)) is None:
-            found.append(name)
-    return found
+    """Names of builds that a killed run left and that are not being built now. By the next moment they may be."""
+    names = [name for name in sorted(os.listdir(repository.root)) if abandoned(repository, name)]
+    return [name for name in names if holder(repository.path("locks", "build." + name)) is None]
 
 
 def dead_runs(repository):
@@ -56,14 +64,40 @@ def alive(path):
         os.close(fd)
 
 
-def remove(repository):
-    """Remove incomplete builds, so that they neither fill the disk nor are taken for packages. What cannot be removed now is left for the
-    next run."""
+def clear(repository, name):
+    """Remove what is left of a build. Only while holding its lock."""
+    top = repository.package(name)
+    processes.kill_inside(top)
+    remove_tree(top)
+
+
+def remove(repository, owner, folder):
+    """Remove incomplete builds, so that they neither fill the disk nor are taken for packages, by way of a folder of this run. What cannot be
+    removed now is left for the next run."""
     for name in incomplete(repository):
         try:
-            remove_tree(os.path.join(repository.root, name))
-        except OSError:
+            beside = take_away(repository, name, owner, folder)
+            if beside:
+                remove_tree(beside)
+        except (Refused, OSError):
             continue
+
+
+def take_away(repository, name, owner, folder):
+    """Move what is left of a build away under its lock, so that who waits to build there need not wait until it is removed; None where another
+    stage's run has built it since."""
+    lock = build_lock(repository, name)
+    lock.take(owner)
+    try:
+        if not abandoned(repository, name):
+            return None
+        top, beside = repository.package(name), os.path.join(folder, "swept-" + name)
+        processes.kill_inside(top)
+        os.chmod(top, 0o700)  # it may be read-only already, and then cannot be moved
+        os.rename(top, beside)
+        return beside
+    finally:
+        lock.release()
 
 
 def occupied(repository):

@@ -11,10 +11,12 @@ from kisagent.child import Work, fork, spawn
 from kisagent.locks import Lock, RunFolder
 from kisagent.processes import MARK
 from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
+from kisagent.uploads import Incoming, Uploads
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
 TICK = 1.0  # seconds between two looks at the deadlines
+SWEEP = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
 
 
 class Agent:
@@ -34,7 +36,7 @@ class Agent:
         self.task = None  # the generator in progress, its command id and its child
         self.task_id = 0
         self.child = None
-        self.receiving = None  # an upload in progress, see build.Incoming
+        self.receiving = None  # an upload in progress, see uploads.Incoming
         self.heard = time.monotonic()
         self.ended = False
         self.terminated = False
@@ -89,13 +91,18 @@ class Agent:
             fenced = link.recover(self.repository, stage)
             self.run_folder = RunFolder(self.repository, self.run)
             self.run_folder.create(self.owner)
+            self.stage_lock = lock
+            yield fork(self.sweep, SWEEP, self.private_fds())  # nothing depends on how far it comes
         except BaseException:
+            self.stage_lock = None
             lock.release()  # what is refused has not happened
             raise
-        self.stage_lock = lock
-        build.Uploads(self.repository).sweep()
-        leftovers.remove(self.repository)
         return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked}
+
+    def sweep(self):
+        """Remove what nobody needs any more. The lock is had by now, and the run need not know what is left for the next one."""
+        Uploads(self.repository).sweep()
+        leftovers.remove(self.repository, self.owner, self.run_folder.path)
 
     def do_unlock(self, args):
         """Give the stage's lock back, to take it again later: while a run waits for one host it must not keep the others."""
@@ -113,12 +120,12 @@ class Agent:
         return (yield from self.work(lambda: locks.end_holder(self.repository.path("locks", checked(STAGE, args["stage"], "stage")))))
 
     def do_have(self, args):
-        found = yield from self.work(lambda: build.Uploads(self.repository).have(args["digests"]))
+        found = yield from self.work(lambda: Uploads(self.repository).have(args["digests"]))
         return {"have": found}
 
     def do_receive(self, args):
         part = os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
-        return (yield from self.work(lambda: build.Uploads(self.repository).receive(part, args["sha256"], args["size"])))
+        return (yield from self.work(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_begin(self, args):
         if self.build is not None:
@@ -207,7 +214,7 @@ class Agent:
         size = args.get("size")
         if not isinstance(size, int) or size < 0:
             raise Gone("unreadable command")  # nobody knows where the next command begins
-        self.receiving = build.Incoming(args.get("id", 0), size)
+        self.receiving = Incoming(args.get("id", 0), size)
         self.receive(lambda: self.receiving.open(self.part(args)))
         self.receive_raw()
 

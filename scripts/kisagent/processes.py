@@ -23,6 +23,18 @@ def running(group, mark):
     return sorted(found)
 
 
+def kill_inside(folder):
+    """Kill what agents that have died left running in a folder that is about to be removed, or it would go on in the next one of that name. It
+    is known for an agent's by the mark that all steps carry, except after-link commands, which may go on."""
+    for pid in processes():
+        try:
+            place = os.readlink("/proc/%d/cwd" % pid)
+        except OSError:
+            continue
+        if (place + "/").startswith(folder + "/") and carries(pid, MARK + "="):
+            kill(pid)
+
+
 def processes():
     """All processes that can be seen, except this one."""
     try:
@@ -57,3 +69,31 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
     except OSError:
         pass
+
+
+def holding(path):
+    """Processes that hold the flock(2) on the file at path by a descriptor they have inherited: numbers and names. /proc/locks does not tell
+    them: it knows who took a lock, and says nothing any more once that one is dead."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return {}
+    return {pid: look(pid)[0] for pid in processes() if holds(pid, there)}
+
+
+def holds(pid, there):
+    try:
+        numbers = os.listdir("/proc/%d/fd" % pid)
+    except OSError:  # another user's, or gone
+        return False
+    for number in numbers:
+        try:
+            here = os.stat("/proc/%d/fd/%s" % (pid, number))
+            if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+                continue
+            with open("/proc/%d/fdinfo/%s" % (pid, number)) as f:
+                if any(line.startswith("lock:") and "FLOCK" in line for line in f):  # who only looks at the file is no holder
+                    return True
+        except OSError:
+            continue
+    return False

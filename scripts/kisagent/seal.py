@@ -49,18 +49,24 @@ def manifest(top):
         else:
             what = "-"
         size = info.st_size if kind == "f" else 0
-        lines.append("%s %04o %d %s %s\n" % (kind, info.st_mode & 0o7777, size, what, json.dumps(path)))
+        mode = 0o755 if path == ".kis" else info.st_mode & 0o7777  # as it is until the receipt is written
+        lines.append("%s %04o %d %s %s\n" % (kind, mode, size, what, json.dumps(path)))
     return "".join(lines)
 
 
-def fingerprint(top):
-    """A digest of names, kinds, modes, sizes and times: cheap enough to be taken again just before a package is linked."""
+def fingerprint(top, changes=False):
+    """A digest of names, kinds, modes, sizes and times: cheap enough to be taken again just before a package is linked.
+
+    The times are those of the last modification, which whoever copies or restores a package keeps, or with changes those of the last change
+    of the inode (ctime), which nobody can set: no edit escapes it, but a copy, a chmod there and back or another hard link changes it too.
+    """
     digest = hashlib.sha256()
     for path, info, kind in walk(top):
         if path in OWN or path == ".kis":
             continue
-        size, mtime = (info.st_size, info.st_mtime_ns) if kind != "d" else (0, 0)
-        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, mtime, json.dumps(path))).encode("ascii"))
+        at = info.st_ctime_ns if changes else info.st_mtime_ns
+        size, at = (info.st_size, at) if kind != "d" else (0, 0)
+        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, at, json.dumps(path))).encode("ascii"))
     return digest.hexdigest()
 
 
@@ -105,8 +111,8 @@ def make_read_only(top):
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
 
 
-def seal(repository, name, facts):
-    """Seal the folder as package. Runs in a child; what is there before the last rename is no package."""
+def seal(repository, name, facts, lock):
+    """Seal the folder as package. Runs in a child; what is there before the last rename is no package. lock is that of the build."""
     top = repository.package(name)
     own = os.path.join(top, ".kis")
     environment = installed(os.path.join(top, ".venv"))
@@ -120,10 +126,12 @@ def seal(repository, name, facts):
     receipt["installed"] = environment
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top)
+    receipt["changes"] = fingerprint(top, changes=True)
     receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
     write_durably(os.path.join(own, "manifest"), text, 0o444)
     # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
     sync_file_system(top)
+    lock.check()  # nobody else has been let in while this was made
     write_durably(os.path.join(own, "receipt.json"), json.dumps(receipt, indent=1, sort_keys=True) + "\n", 0o444)
     os.chmod(own, 0o555)
     fsync_folder(own)
@@ -138,8 +146,9 @@ def environment_digest(lines, python):
     return "sha256:" + hashlib.sha256(("python %s\n%s\n" % (series, "\n".join(lines))).encode("utf-8")).hexdigest()
 
 
-def check(repository, name, quick=False):
-    """The receipt of a package that may be linked. quick leaves the look at every file out."""
+def check(repository, name, quick=False, thorough=False):
+    """The receipt of a package that may be linked. quick leaves the look at every file out; thorough reads the files where a look at them
+    cannot tell, and may take long."""
     top = repository.package(name)
     receipt = repository.receipt(name)
     if receipt is None:
@@ -149,10 +158,24 @@ def check(repository, name, quick=False):
     if quick:
         return receipt
     try:
-        same = fingerprint(top) == receipt.get("fingerprint")
+        same = as_sealed(top, receipt, thorough)
     except OSError as err:
         raise Refused("unreadable-package", why(err, top))
     if not same:
         message = "%s is not as it was sealed: somebody has changed files in %s" % (name, top)
         raise Refused("changed-package", message, "packages are never changed: bump the version and push that, or roll back to another package")
     return receipt
+
+
+def as_sealed(top, receipt, thorough):
+    try:
+        if sha256_file(os.path.join(top, ".kis", "manifest")) != receipt.get("manifest"):
+            return False
+    except FileNotFoundError:
+        return False
+    if fingerprint(top) != receipt.get("fingerprint"):
+        return False
+    if not thorough or fingerprint(top, changes=True) == receipt.get("changes"):
+        return True
+    # Something has touched the files. What is in them is as it was for a copy, and is not for an edit that has put size and time back.
+    return hashlib.sha256(manifest(top).encode("ascii")).hexdigest() == receipt.get("manifest")

@@ -1,0 +1,148 @@
+package remote_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func TestTwoRunsDoNotBuildOnePackage(t *testing.T) {
+	t.Parallel()
+	first := owner(t, repository(t))
+	second := opened(t, first.root)
+	second.lock(t, "production")
+	a := source(t, "app", "1")
+	first.unpack(t, a)
+	_, err := second.Begin(t.Context(), a.Source)
+	requireRefused(t, err, "locked")
+	require.Equal(t, "ann@laptop", refusal(t, err).Holder.Who)
+	require.NoError(t, first.Close())
+	second.install(t, a)
+}
+
+// build starts to build the environment of a project whose build takes until somebody ends it, and returns once it has come so far. The mark
+// is on the command line of what it waits for.
+func (l *local) build(t *testing.T) (a archive, mark string) {
+	t.Helper()
+	mark = marker(t)
+	a = changed(t, map[string]string{"backend/tiny_backend.py": "import subprocess\nsubprocess.run(['sleep', '" + mark + "'])\n"})
+	l.unpack(t, a)
+	go func() {
+		_, _ = l.Environment(context.WithoutCancel(t.Context()), remote.Recipe{Mode: remote.Regular}, time.Minute, nil)
+	}()
+	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 10*time.Millisecond)
+	return a, mark
+}
+
+func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
+	t.Parallel()
+	dead := owner(t, repository(t))
+	a, mark := dead.build(t)
+	dead.kill(t)
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	require.DirExists(t, filepath.Join(l.root, "tiny-1.0"), "what is being built is not swept")
+	_, err := l.Begin(t.Context(), a.Source)
+	requireRefused(t, err, "locked")
+	require.ErrorContains(t, err, "the build of tiny-1.0 is still running although its run has died: process ")
+	require.ErrorContains(t, err, "(python")
+	require.Equal(t, "ann@laptop", refusal(t, err).Holder.Who)
+
+	_, command, found := strings.Cut(refusal(t, err).Hint, ": ")
+	require.True(t, found)
+	require.Regexp(t, `^kill( \d+)+$`, command)
+	sh(t, "/", command)
+	require.Eventually(t, func() bool {
+		_, err := l.Begin(t.Context(), a.Source)
+		return err == nil
+	}, soon, 10*time.Millisecond)
+	gone(t, mark)
+}
+
+// What a verification leaves running may escape, with a clean environment and a session of its own. It must not lock the package for ever.
+func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
+	t.Parallel()
+	l, a := unsealed(t)
+	mark := marker(t)
+	t.Cleanup(func() { end(t, mark) })
+	daemon := "env -i setsid sleep " + mark + " >/dev/null 2>&1 & until grep -zqx " + mark + " /proc/$!/cmdline; do :; done"
+	_, err := l.Verify(t.Context(), "app", commands(t, daemon), nil)
+	require.NoError(t, err)
+	require.Equal(t, 1, count(t, mark), "it has escaped: otherwise this test shows nothing")
+	require.NoError(t, l.Close())
+	l.requireEnd(t)
+	next := opened(t, l.root)
+	next.lock(t, "staging")
+	_, err = next.Begin(t.Context(), a.Source)
+	require.NoError(t, err)
+}
+
+// A command of a dead run would go on writing into the next package of that name.
+func TestWhatADeadRunLeftInAPackageIsEndedBeforeItIsRemoved(t *testing.T) {
+	t.Parallel()
+	dead, _ := unsealed(t)
+	mark := marker(t)
+	go func() { _, _ = dead.Verify(context.WithoutCancel(t.Context()), "app", commands(t, "sleep "+mark), nil) }()
+	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 5*time.Millisecond)
+	dead.kill(t)
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	gone(t, mark)
+	require.NoDirExists(t, filepath.Join(l.root, "app-1"))
+}
+
+// Who removes a lock file lets another builder in. The one who was first must not seal what both have made.
+func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
+	t.Parallel()
+	l, a := unsealed(t)
+	sh(t, l.root, "rm .kis/locks/build.app-1")
+	_, err := l.Seal(t.Context(), a.Source, nil)
+	requireRefused(t, err, "lock-lost")
+	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Regular}, soon, nil)
+	requireRefused(t, err, "lock-lost")
+	require.NoFileExists(t, filepath.Join(l.root, "app-1/.kis/receipt.json"))
+}
+
+// TestWhatIsBuiltDuringASweepStays: a run removes what dead ones have left, and another builds one of these packages before it comes there.
+func TestWhatIsBuiltDuringASweepStays(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	other := opened(t, root)
+	other.lock(t, "production")
+	sh(t, root, "mkdir -p aaa-1/.kis/x app-1/.kis; touch aaa-1/.kis/x/y")
+	l := opened(t, root)
+	slow := l.inject(t, "rmdir", "delay_enter=4s", 1) // of aaa-1
+	locked := make(chan error, 1)
+	go func() {
+		_, err := l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
+		locked <- err
+	}()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(root, "aaa-1/.kis/x/y"))
+		return errors.Is(err, os.ErrNotExist)
+	}, soon, time.Millisecond)
+	_, err := l.Ping(t.Context())
+	require.NoError(t, err)
+	select {
+	case <-locked:
+		assert.Fail(t, "the agent does not answer while it sweeps")
+	default:
+	}
+	a := source(t, "app", "1", file("x", "x"))
+	other.install(t, a)
+	require.NoError(t, <-locked)
+	require.True(t, slow.happened(t))
+	require.NoDirExists(t, filepath.Join(root, "aaa-1"))
+	receipt, err := other.Begin(t.Context(), a.Source)
+	require.NoError(t, err)
+	require.NotNil(t, receipt, "it is a package, and not what a dead run has left")
+}

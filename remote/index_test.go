@@ -1,0 +1,144 @@
+package remote_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// index is an index of packages that has dep 1.0, for who knows user and password. It returns its address without them.
+func index(t *testing.T, user, password string) (address string) {
+	t.Helper()
+	wheel := dep(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		theirs, word, _ := r.BasicAuth()
+		switch {
+		case theirs != user || word != password:
+			w.Header().Set("WWW-Authenticate", `Basic realm="index"`)
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+		case strings.HasSuffix(r.URL.Path, ".whl"):
+			_, _ = w.Write(wheel)
+		case r.URL.Path == "/simple/dep/":
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = fmt.Fprint(w, `<!DOCTYPE html><a href="/files/dep-1.0-py3-none-any.whl">dep-1.0-py3-none-any.whl</a>`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// everybody collects what other users of this machine, and the one who builds, can see of processes: command lines and variables. It calls back
+// with each text that it has not seen yet, until stop, which returns when it has ended.
+func everybody(see func(text string)) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker, seen := time.NewTicker(3*time.Millisecond), map[string]bool{}
+		defer ticker.Stop()
+		for {
+			found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, path := range found {
+				line, _ := os.ReadFile(path)
+				variables, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))
+				for _, text := range []string{string(line), string(variables)} {
+					if !seen[text] {
+						seen[text] = true
+						see(strings.ReplaceAll(text, "\x00", " "))
+					}
+				}
+			}
+			select {
+			case <-ticker.C:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+// pip tells the pip that it starts for what a project is built with where its index is: on its command line.
+func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
+	t.Parallel()
+	canary := "canary" + newRun()
+	for name, test := range map[string]struct {
+		user, password string
+		login          string // as it stands in the address
+		file           bool   // in the requirements file
+	}{
+		"in the address":           {"ann", canary + `@:/ "\`, "ann:" + canary + "%40%3A%2F%20%22%5C", false},
+		"in the requirements file": {"ann", canary, "ann:" + canary, true},
+		"a token as the user":      {canary, "", canary, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, address := owner(t, repository(t)), index(t, test.user, test.password)
+			project, err := os.ReadFile("../scripts/testdata/tiny/pyproject.toml")
+			require.NoError(t, err)
+			needy := strings.Replace(string(project), "requires = []", `requires = ["dep"]`, 1)
+			a := changed(t, map[string]string{"pyproject.toml": needy})
+			url := "http://" + test.login + "@" + strings.ToUpper(address[:1]) + address[1:] + "/simple"
+			recipe := remote.Recipe{Mode: remote.Editable, IndexURL: url}
+			if test.file {
+				a = tiny(t, "") // which is installed without that file
+				top := filepath.Join(t.TempDir(), "tiny")
+				require.NoError(t, os.CopyFS(top, os.DirFS("../scripts/testdata/tiny")))
+				require.NoError(t, os.WriteFile(filepath.Join(top, "pyproject.toml"), []byte(needy), 0o600))
+				text := []byte("--index-url " + url + "\ndep\n" + top + "\n")
+				recipe = remote.Recipe{Mode: remote.Editable, Requirements: digest(text)}
+				l.place(t, text)
+			}
+			l.unpack(t, a)
+			var shown, started []string
+			stop := everybody(func(text string) {
+				if strings.Contains(text, canary) {
+					shown = append(shown, text)
+				}
+				if strings.Contains(text, " -i http://"+address+"/simple") {
+					started = append(started, text)
+				}
+			})
+			var said []string
+			installed, err := l.Environment(t.Context(), recipe, 2*time.Minute, func(line string) { said = append(said, line) })
+			stop()
+			require.NoError(t, err, "%v", said)
+			require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
+			assert.NotEmpty(t, started, "pip has started another one: otherwise this test shows nothing")
+			assert.Empty(t, shown)
+			assert.NotContains(t, strings.Join(said, "\n"), canary)
+		})
+	}
+}
+
+func TestPasswordThatCannotBeKeptUnseenIsRefused(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	a := tiny(t, "")
+	l.unpack(t, a)
+	url := "http://ann:secret@127.0.0.1:9/simple"
+	other := []byte("--extra-index-url http://bob:secret@127.0.0.1:10/simple\n")
+	l.place(t, other)
+	_, err := l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, IndexURL: url, Requirements: digest(other)}, soon, nil)
+	requireRefused(t, err, "index-password")
+	require.ErrorContains(t, err, "two different passwords for 127.0.0.1")
+
+	// As pip before 20.3 does: it reads ~/.netrc and no other.
+	sh(t, l.root, `sed -i 's/os.environ.get("NETRC")/None/' .kis/pip/*/pip/_vendor/requests/utils.py; rm -r .kis/pip/*/pip/_vendor/requests/__pycache__`)
+	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, IndexURL: url}, soon, nil)
+	requireRefused(t, err, "index-password")
+	require.ErrorContains(t, err, "127.0.0.1")
+	require.NotContains(t, err.Error(), "secret")
+	require.Contains(t, refusal(t, err).Hint, "~/.netrc")
+}

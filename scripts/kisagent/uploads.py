@@ -1,0 +1,104 @@
+"""Files that the controller sends: taken in over the conversation or from where SFTP has put them, and kept by the sha256 of their content."""
+import hashlib
+import os
+import time
+
+from kisagent.store import DIGEST, checked, fsync_folder, sha256_file, why
+from kisagent.wire import Refused
+
+KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
+
+
+class Incoming:
+    """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
+
+    def __init__(self, number, size):
+        self.number = number
+        self.missing = size
+        self.refusal = None  # what the controller will be told, once the last byte is here
+        self.fd = -1
+
+    def open(self, path):
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def write(self, data):
+        while data:
+            data = data[os.write(self.fd, data) :]
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+
+
+class Uploads:
+    """Files the controller sent, kept by the sha256 of their content."""
+
+    def __init__(self, repository):
+        self.repository = repository
+
+    def path(self, digest):
+        return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
+
+    def have(self, digests):
+        """Those of digests that are here, whole. A damaged one is removed and so will be sent again."""
+        found = []
+        for digest in digests:
+            path = self.path(digest)
+            if not os.path.isfile(path) or os.path.islink(path):
+                continue
+            if sha256_file(path) == digest:
+                os.utime(path)
+                found.append(digest)
+            else:
+                os.unlink(path)
+        return found
+
+    def receive(self, part, digest, size):
+        """Take a sent file in: only with the right size and sha256 does it get its final name. What is refused is removed."""
+        target = self.path(digest)
+        try:
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
+        except OSError as err:
+            raise Refused("no-upload", why(err, part))
+        try:
+            judge(fd, digest, size)
+            os.fsync(fd)
+            os.rename(part, target)
+            fsync_folder(self.repository.path("incoming"))
+        except Refused:
+            discard(part)
+            raise
+        finally:
+            os.close(fd)
+        return {"digest": digest}
+
+    def sweep(self):
+        """Remove what has not been used for long."""
+        folder = self.repository.path("incoming")
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            try:
+                if time.time() - os.lstat(path).st_mtime > KEEP_INCOMING:
+                    os.unlink(path)
+            except OSError:
+                continue
+
+
+def judge(fd, digest, size):
+    """Refuse an open file that is not what was sent."""
+    there = os.fstat(fd).st_size
+    if there != size:
+        raise Refused("short-upload", "%d of %d bytes arrived" % (there, size))
+    found = hashlib.sha256()
+    with os.fdopen(os.dup(fd), "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            found.update(block)
+    if found.hexdigest() != digest:
+        raise Refused("digest-mismatch", "sha256 of what arrived is %s, not %s" % (found.hexdigest(), digest))
+
+
+def discard(part):
+    try:
+        os.unlink(part)
+    except OSError:  # a folder, say: it goes with the run
+        pass
