@@ -94,7 +94,7 @@ func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
 	require.Equal(t, 3, r.Exit)
 	s.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4"})
 	assert.Contains(t, r.Err, "web2: environment: ")
-	assert.Contains(t, strings.ToLower(r.Err), "kill")
+	assert.Contains(t, r.Err, "pip could not install the application: pip was killed by signal 9 (out of memory?)")
 	w.Release()
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }
@@ -222,26 +222,6 @@ func TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed(t *testing.T) {
 	info, err := os.Lstat(filepath.Join(w.Hosts[0].Repo, "hello-0.3"))
 	require.NoError(t, err)
 	assert.True(t, info.IsDir())
-}
-
-// TestAPasswordOfAnIndexIsSeenByNobody: not on the host's command lines, not in what kis prints or writes.
-func TestAPasswordOfAnIndexIsSeenByNobody(t *testing.T) {
-	t.Parallel()
-	const canary = "canary8fd1"
-	w := site.New(t, 1, hosttest.Options{})
-	w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt}\n"))
-	w.Write("requirements.txt", "--index-url http://deploy:"+canary+"@127.0.0.1:9/simple\nnothing-like-this\n")
-	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive(), "-v")
-	oracle.Output(t, r.Screen(), canary)
-	assert.NotContains(t, w.Hosts[0].Shell(t, "cat /var/webcode/.kis/journal/* /var/webcode/*/.kis/build.log 2>/dev/null || :"), canary)
-	state, err := filepath.Glob(filepath.Join(w.Home, "state", "kis", "runs", "*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, state)
-	for _, path := range state {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		assert.NotContains(t, string(text), canary, path)
-	}
 }
 
 // TestAHomeThatCannotBeWritten: there would be no log of the run, so that no host is contacted.
