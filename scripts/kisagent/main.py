@@ -16,6 +16,7 @@ from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
 TICK = 1.0  # seconds between two looks at the deadlines
+BESIDE = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
 SWEEP = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
 
 
@@ -244,7 +245,7 @@ class Agent:
         if handler is None:
             self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %s" % op})
             return
-        if self.task is not None and op not in ("ping", "cancel", "bye", "put"):
+        if self.task is not None and op not in BESIDE:
             self.answer(number, "refused", {"code": "busy", "message": "another command is in progress"})
             return
         kind, record = self.attempt(lambda: handler(command))
