@@ -23,6 +23,7 @@ type member struct {
 	receipt *remote.Receipt // of the package, once it is sealed on this host
 	plan    string          // what a dry run found
 	already bool            // linked and confirmed before this run
+	again   redial
 
 	failures []Failure // in the order in which they happened
 	spent    time.Duration

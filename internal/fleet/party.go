@@ -74,23 +74,8 @@ func (m *member) party() *party {
 	return p
 }
 
-// retryEvery is the pause between two attempts to reach a host, or to get its lock back.
+// retryEvery is the pause between two attempts to get a lock, or to finish a switch.
 const retryEvery = 500 * time.Millisecond
-
-// reach starts another conversation, and tries again until ctx ends.
-func (m *member) reach(ctx context.Context) (linker, error) {
-	_ = m.conn.client.Close() // what is left of the old one; the host's agent sees the end of its input
-	for {
-		conn, err := m.run.fleet.converse(ctx, m.host)
-		if err == nil {
-			m.conn = conn
-			return conn.agent, nil
-		}
-		if wait(ctx, retryEvery) != nil {
-			return nil, err
-		}
-	}
-}
 
 // lockAgain takes the stage's lock in a new conversation. The old agent, if it still lives on the far side of a dead connection, is ended.
 func (m *member) lockAgain(ctx context.Context) error {

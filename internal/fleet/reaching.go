@@ -43,7 +43,7 @@ func reachHint(err error) string {
 		return fmt.Sprintf("check the name, or say where it is: `address:` in the inventory or HostName in ssh_config; %s", look(dial.Name))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("does sshd run there, on this port? %s", look(dial.Name))
-	case strings.Contains(dial.Said, "Not allowed at this time"): // OpenSSH since 9.8
+	case banned(dial):
 		return "its sshd keeps this address out for a while after failed logins: wait a minute, or see PerSourcePenalties in its sshd_config"
 	case !errors.Is(err, context.DeadlineExceeded) && dial.Phase == sshx.PhaseAuthenticate:
 		return fmt.Sprintf("it ended the login without a reason: has the account expired, do AllowUsers or DenyUsers leave it out, or is there an /etc/nologin? the log of sshd on %s tells", dial.Name)
@@ -56,3 +56,6 @@ func reachHint(err error) string {
 	}
 	return ""
 }
+
+// banned reports that sshd keeps this address out for a while, as OpenSSH does since 9.8 when logins have failed.
+func banned(e *sshx.DialError) bool { return strings.Contains(e.Said, "Not allowed at this time") }

@@ -27,13 +27,13 @@ type Traffic struct {
 // of any address, so a real sshd can be cut off too. Its methods may be used by
 // several goroutines.
 type Proxy struct {
-	target   string
 	listener net.Listener
 	serving  sync.WaitGroup
 	ending   chan struct{} // closed by Close
 
 	mu      sync.Mutex
 	changed *sync.Cond
+	target  string
 	closed  bool
 	down    bool
 	stalled bool
@@ -93,6 +93,10 @@ func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
 
 // Down refuses new connections by closing them at once; open ones go on.
 func (p *Proxy) Down() { p.set(func() { p.down = true }) }
+
+// Lead forwards new connections to another address, as when somebody else answers
+// in a host's place; open ones go on.
+func (p *Proxy) Lead(target string) { p.set(func() { p.target = target }) }
 
 // FlipAfter lets n more bytes pass in the direction d, and turns one bit of the
 // next.
@@ -160,10 +164,10 @@ func (p *Proxy) accept() {
 func (p *Proxy) connect(client *net.TCPConn) {
 	l := &link{client: client}
 	p.mu.Lock()
-	refuse := p.down || p.closed
+	refuse, target := p.down || p.closed, p.target
 	p.mu.Unlock()
 	if !refuse {
-		if host, err := net.Dial("tcp", p.target); err == nil { //nolint:noctx // a loopback connect answers at once
+		if host, err := net.Dial("tcp", target); err == nil { //nolint:noctx // a loopback connect answers at once
 			l.host = host.(*net.TCPConn)
 		}
 	}
