@@ -88,9 +88,9 @@ func (o pushOptions) archive(ctx context.Context, inv *inventory.Inventory, v vi
 
 // carryOut runs a plan with its log and its view.
 func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet.Plan, v view) error {
-	log, err := a.openRunLog(time.Now(), string(plan.Op)+"-"+plan.Stage.Name)
+	log, err := a.openRunLog(time.Now(), plan)
 	if err != nil {
-		return hinted{error: fmt.Errorf("the log of the run: %w", err), hint: "kis keeps a log of every run; set XDG_STATE_HOME to a folder it can write"}
+		return hinted{error: fmt.Errorf("the log of the run: %w", err), hint: "kis keeps a log of every run: make room, or set XDG_STATE_HOME to a folder it can write"}
 	}
 	defer log.Close() //nolint:errcheck // the log must not change the outcome
 	f := a.fleet(inv, func(e fleet.Event) {
@@ -99,6 +99,7 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 		v.event(e)
 	})
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	f.Recorded = log.recorded
 	v.begin(a)
 	report := f.Run(ctx, plan)
 	shown := relativeToHome(log.path)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
@@ -18,6 +19,9 @@ const keepLogs = 200
 type runLog struct {
 	path string
 	file *os.File
+
+	mu   sync.Mutex
+	torn error // the first line that could not be written; what comes after it can be read only in part
 }
 
 // state is the folder for what kis remembers on this machine: $XDG_STATE_HOME/kis, or what stands for it.
@@ -35,8 +39,9 @@ func (a *app) state() (string, error) {
 	return filepath.Join(home, ".local", "state", "kis"), nil
 }
 
-// openRunLog starts a log. It is opened before any host is contacted, because a run without a record could not be explained later.
-func (a *app) openRunLog(now time.Time, name string) (*runLog, error) {
+// openRunLog starts a log with a line about the plan. It is written before any host is contacted, because a run without a record could not be
+// explained later, and flushed, because some file systems tell only then that there is no room.
+func (a *app) openRunLog(now time.Time, plan fleet.Plan) (*runLog, error) {
 	state, err := a.state()
 	if err != nil {
 		return nil, err
@@ -46,12 +51,22 @@ func (a *app) openRunLog(now time.Time, name string) (*runLog, error) {
 		return nil, err
 	}
 	sweepLogs(folder)
-	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), name, os.Getpid()))
+	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), string(plan.Op)+"-"+plan.Stage.Name, os.Getpid()))
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return &runLog{path: path, file: file}, nil
+	l := &runLog{path: path, file: file}
+	hosts := make([]string, len(plan.Hosts))
+	for i, h := range plan.Hosts {
+		hosts[i] = h.Name
+	}
+	l.write(map[string]any{"type": "log", "schema": fleet.Schema, "kis": version(), "time": now.UTC(), "by": who(), "op": plan.Op, "stage": plan.Stage.Name, "hosts": hosts})
+	if err := l.recorded(); err != nil {
+		_, _ = l.Close(), os.Remove(path)
+		return nil, err
+	}
+	return l, nil
 }
 
 // sweepLogs removes the oldest logs; their names sort by time.
@@ -73,8 +88,26 @@ func sweepLogs(folder string) {
 	}
 }
 
-// event writes one event. A disk that fills up during a run must not change the course of the run.
-func (l *runLog) event(e fleet.Event) { writeJSON(l.file, e) }
+// event writes one event. A disk that fills up once links are being switched must not change the course of the run.
+func (l *runLog) event(e fleet.Event) { l.write(e) }
+
+func (l *runLog) write(value any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := tryJSON(l.file, value); err != nil && l.torn == nil {
+		l.torn = err
+	}
+}
+
+// recorded reports whether everything so far is on the disk.
+func (l *runLog) recorded() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.torn != nil {
+		return l.torn
+	}
+	return l.file.Sync()
+}
 
 // Close closes the log.
 func (l *runLog) Close() error { return l.file.Close() }

@@ -55,12 +55,15 @@ func (v *jsonView) event(e fleet.Event) { writeJSON(v.out, e) }
 func (v *jsonView) report(fleet.Report, string) {} // the report is the last event
 
 // writeJSON writes one line. An output that is closed or full must not change what happens on the hosts, so errors end here.
-func writeJSON(w io.Writer, value any) {
+func writeJSON(w io.Writer, value any) { _ = tryJSON(w, value) }
+
+// tryJSON is writeJSON for what has to arrive.
+func tryJSON(w io.Writer, value any) error {
 	line, err := json.Marshal(value)
-	if err != nil {
-		return
+	if err == nil {
+		_, err = w.Write(append(harmlessJSON(line), '\n'))
 	}
-	_, _ = w.Write(append(harmlessJSON(line), '\n'))
+	return err
 }
 
 // harmlessJSON spells out, as \uXXXX, what a terminal might obey: RFC 8259 asks for that below U+0020 only, and JSON is looked at too. What

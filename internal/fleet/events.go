@@ -15,7 +15,7 @@ const (
 	TypeOutput   Type = "output"   // a line of a step's output: Host, Step, Message
 	TypeProgress Type = "progress" // of an upload: Host, Step, Done and Total bytes
 	TypeNotice   Type = "notice"   // something a person should know: Message, and Host when it is about one
-	TypeBarrier  Type = "barrier"  // State done: every host is ready. State refused: nothing is linked
+	TypeBarrier  Type = "barrier"  // State done: every host is ready, and Links is what comes next. State refused: nothing is linked
 	TypeReport   Type = "report"   // the last event of a run: Report
 )
 
@@ -69,6 +69,14 @@ type Event struct {
 	Message string    `json:"message,omitempty"`
 	Done    int64     `json:"done,omitempty"`
 	Total   int64     `json:"total,omitempty"`
+	Links   []Change  `json:"links,omitempty"`
 	Failure *Failure  `json:"failure,omitempty"`
 	Report  *Report   `json:"report,omitempty"`
+}
+
+// Change is what becomes of one host's link.
+type Change struct {
+	Host string `json:"host"`
+	From string `json:"from,omitempty"` // "" for no link
+	To   string `json:"to"`
 }

@@ -18,12 +18,15 @@ import (
 // Fleet is how hosts are reached and how long they are waited for. The zero value of a duration or number stands for its default.
 type Fleet struct {
 	Resolver sshx.Resolver
-	Dialer   *sshx.Dialer     // closed by the caller
-	Dir      string           // where relative paths of the inventory start
-	Forks    int              // hosts that prepare at the same time; default 64
-	Timeout  time.Duration    // for each step of a preparation and each command; default 15 min
-	LockWait time.Duration    // how long another run's lock is waited for; zero: not at all
-	Emit     func(Event)      // gets every event, one at a time, in order; must not call back into the fleet
+	Dialer   *sshx.Dialer  // closed by the caller
+	Dir      string        // where relative paths of the inventory start
+	Forks    int           // hosts that prepare at the same time; default 64
+	Timeout  time.Duration // for each step of a preparation and each command; default 15 min
+	LockWait time.Duration // how long another run's lock is waited for; zero: not at all
+	Emit     func(Event)   // gets every event, one at a time, in order; must not call back into the fleet
+	// Recorded reports whether all that was emitted so far is written down for good. It is asked once, before any host is told to link; an
+	// error ends the run there. Nil: nobody keeps a record.
+	Recorded func() error
 	Who      string           // user@machine, for locks and journals
 	Now      func() time.Time // default time.Now
 	// Ask puts a yes-or-no question to a person before a stage with confirm: is linked. Nil: there is nobody, and the answer is yes.

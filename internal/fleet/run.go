@@ -114,7 +114,7 @@ func (r *run) carryOut(ctx context.Context) Report {
 		return r.report(r.abortedAs(ctx))
 	case r.plan.DryRun || r.plan.NoLink:
 		return r.report(Succeeded)
-	case !r.agreed(ctx):
+	case !r.recorded() || !r.agreed(ctx):
 		return r.report(r.abortedAs(ctx))
 	}
 	r.tx = newTransaction(r)
@@ -139,11 +139,28 @@ func (r *run) emitBarrier(ready bool) {
 	if r.plan.DryRun {
 		return
 	}
-	state := Refused
-	if ready {
-		state = Done
+	if !ready {
+		r.emit(Event{Type: TypeBarrier, State: Refused})
+		return
 	}
-	r.emit(Event{Type: TypeBarrier, State: state})
+	passed := Event{Type: TypeBarrier, State: Done}
+	for _, m := range r.members {
+		passed.Links = append(passed.Links, Change{Host: m.host.Name, From: m.facts.Stage.Linked, To: r.pkg.String()})
+	}
+	r.emit(passed)
+}
+
+// recorded reports whether the record of this run says, for good, what is about to be linked where. Without it nobody could tell, should this
+// machine die now, what the hosts were linked to before.
+func (r *run) recorded() bool {
+	if r.fleet.Recorded == nil {
+		return true
+	}
+	err := r.fleet.Recorded()
+	if err != nil {
+		r.notice("", fmt.Sprintf("not linked: the log of this run cannot be written: %v", err))
+	}
+	return err == nil
 }
 
 // abortedAs tells the kinds of abort apart. All of them promise that no link has changed.
