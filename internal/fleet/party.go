@@ -22,12 +22,15 @@ func newTransaction(r *run) *transaction {
 	}
 	t.note = r.note()
 	for _, m := range r.members {
-		if p := m.party(); p != nil {
-			if p.dangling {
-				r.notice(p.name, fmt.Sprintf("%s is linked to %s, which is no complete package: what is put back, if this run has to go back, leads nowhere again", r.stage, p.from))
-			}
-			t.parties = append(t.parties, p)
+		p := m.party()
+		if m.already {
+			r.content = append(r.content, p)
+			continue
 		}
+		if p.dangling {
+			r.notice(p.name, fmt.Sprintf("%s is linked to %s, which is no complete package: what is put back, if this run has to go back, leads nowhere again", r.stage, p.from))
+		}
+		t.parties = append(t.parties, p)
 	}
 	return t
 }
@@ -45,15 +48,13 @@ func (r *run) note() map[string]any {
 	return note
 }
 
-// party is this host's part in the switch, or nil when it has been linked and confirmed before and there is nothing to do.
+// party is this host's part in the switch. Where it has been linked and confirmed before, there is nothing to do, and it is content.
 func (m *member) party() *party {
 	stage := m.facts.Stage
 	p := &party{name: m.host.Name, from: stage.Linked, agent: m.conn.agent, linked: stage.Linked, known: true, dangling: stage.Linked != "" && !stage.Sealed}
 	if p.from == m.run.pkg.String() {
 		last, some := remote.ParseJournal(stage.Lines).Last()
-		if m.already = some && last.Event == "confirmed" && last.To == p.from; m.already {
-			return nil
-		}
+		m.already = some && last.Event == "confirmed" && last.To == p.from
 		p.here = true
 	}
 	p.key = m.conn.client.AuthKey()
