@@ -76,7 +76,7 @@ func (m *member) lock(ctx context.Context) error {
 	what := fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)
 	m.locked, err = m.conn.agent.Lock(ctx, r.stage, r.name, remote.Holder{Who: r.fleet.Who, What: what})
 	if err != nil {
-		return err
+		return m.ours(err)
 	}
 	if len(m.locked.Fenced) > 0 {
 		r.notice(m.host.Name, "an earlier run had died just before its switch; what it had armed was taken away")

@@ -106,7 +106,7 @@ func (r *run) carryOut(ctx context.Context) Report {
 		r.phase(ctx, "check", r.check) &&
 		r.apart() &&
 		r.chooseTarget() &&
-		(r.plan.DryRun || r.lockAll(ctx) && r.lookAgain(ctx) && r.phase(ctx, "install", r.install)) &&
+		(r.plan.DryRun || r.lockAll(ctx) && r.apart() && r.lookAgain(ctx) && r.phase(ctx, "install", r.install)) &&
 		r.alike()
 	// The barrier. Above it nothing that a visitor could see has changed on any host.
 	r.emitBarrier(ready)
@@ -204,27 +204,6 @@ func (r *run) report(o Outcome) Report {
 		r.tx.addTo(&report)
 	}
 	return report
-}
-
-// apart refuses two names for one package repository: what one host prepared the other would find, and the switch would be counted twice.
-func (r *run) apart() bool {
-	seen := map[string]*member{}
-	for _, m := range r.members {
-		ids := []string{m.facts.Identity}
-		if m.facts.HostID != "" {
-			ids = append(ids, m.facts.HostID)
-		}
-		for _, id := range ids {
-			other := seen[id]
-			if other != nil && other != m {
-				message := fmt.Sprintf("%s and %s are the same package repository (%s on %s)", other.host.Name, m.host.Name, m.facts.Root, m.conn.agent.Host().Hostname)
-				m.fail(StepCheck, refuse("same-repository", message, "take one of them out of the stage, or give each a root: of its own"))
-				break
-			}
-			seen[id] = m
-		}
-	}
-	return len(r.failures()) == 0
 }
 
 // fail remembers a failure that is found by looking at several hosts.

@@ -1,0 +1,80 @@
+package fleet_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// share gives two repositories what they would have in common if they were one, on a file system that two machines see: made between the
+// look at them, which finds them empty and on different devices, and the lock.
+func share(t *testing.T, w *world, then func(run, kis string)) func(fleet.Event) {
+	t.Helper()
+	checked := 0
+	return func(e fleet.Event) {
+		if e.Step != fleet.StepCheck || e.State != fleet.Done {
+			return
+		}
+		if checked++; checked < len(w.roots) {
+			return
+		}
+		for _, root := range w.roots {
+			kis := filepath.Join(root.Root, ".kis")
+			assert.NoError(t, os.MkdirAll(filepath.Join(kis, "locks"), 0o700))
+			then(e.Run, kis)
+		}
+	}
+}
+
+func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	report := w.run(t.Context(), t, push(t, "1.0"), share(t, w, func(_, kis string) {
+		assert.NoError(t, os.WriteFile(filepath.Join(kis, "host-id"), []byte("5eed5eed\n"), 0o600))
+	}))
+	assert.Equal(t, 3, report.Exit)
+	require.Len(t, report.Failures, 1)
+	assert.Equal(t, "same-repository", report.Failures[0].Code)
+	assert.Contains(t, report.Failures[0].Message, "web1 and web2 are the same package repository (")
+	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed")
+	assert.Contains(t, report.Failures[0].Hint, "take one of them out of the stage")
+}
+
+// Where locks work between the machines, the second name finds the lock taken, by the very same run: nobody else is at work.
+func TestALockThatTheRunHoldsUnderAnotherNameIsNoOtherRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	var held []*os.File
+	fault := share(t, w, func(run, kis string) {
+		if filepath.Dir(kis) != w.roots[1].Root {
+			return
+		}
+		lock, err := os.Create(filepath.Join(kis, "locks", "staging"))
+		if assert.NoError(t, err) {
+			_, err = fmt.Fprintf(lock, `{"who":"test@laptop","run":%q}`, run)
+			assert.NoError(t, err)
+			assert.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+			held = append(held, lock)
+		}
+	})
+	report := w.run(t.Context(), t, push(t, "1.0"), func(e fleet.Event) {
+		fault(e)
+		if e.Type == fleet.TypeReport {
+			for _, lock := range held {
+				assert.NoError(t, lock.Close())
+			}
+		}
+	})
+	assert.Len(t, held, 1)
+	assert.Equal(t, 3, report.Exit, "not 6: waiting would not help")
+	require.Len(t, report.Failures, 1)
+	assert.Equal(t, "same-repository", report.Failures[0].Code)
+	assert.Contains(t, report.Failures[0].Message, "another of its hosts is the same package repository")
+}
