@@ -64,7 +64,7 @@ func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
 }
 
-// TestAPythonThatIsTooOldForTheApplicationIsRefused: the host's pip knows both.
+// TestAPythonThatIsTooOldForTheApplicationIsRefused: by the host's pip where kis leaves it the decision.
 func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
@@ -72,7 +72,7 @@ func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	const version = "Metadata-Version: 2.2\\n" // as it stands in Python
 	require.Contains(t, string(backend), version)
-	w.Write("build_backend/backend.py", strings.ReplaceAll(string(backend), version, version+"Requires-Python: >=3.99\\n"))
+	w.Write("build_backend/backend.py", strings.ReplaceAll(string(backend), version, version+"Requires-Python: >=3.99rc1\\n"))
 	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
 	assert.Contains(t, r.Err, "web1: environment: ")
 	assert.Contains(t, r.Err, "3.99")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -22,17 +23,7 @@ func (r *run) check(ctx context.Context, m *member) bool {
 	return m.step(StepCheck, func() error {
 		ctx, cancel := m.within(ctx, quickly)
 		defer cancel()
-		request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push}
-		if r.plan.Op == Check { // of what is not known yet: the least that any package takes
-			request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
-		}
-		if a := r.plan.Archive; a != nil {
-			request.Build = true
-			request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
-			request.NeedInodes = 2*int64(a.Files) + spareInodes
-		}
-		var err error
-		if m.facts, err = m.conn.agent.Check(ctx, request); err != nil {
+		if err := m.look(ctx); err != nil {
 			return err
 		}
 		if err := problems(m.facts.Problems); err != nil {
@@ -43,6 +34,67 @@ func (r *run) check(ctx context.Context, m *member) bool {
 		}
 		return m.judge()
 	})
+}
+
+// look has the host look at itself. The package that is linked now is the best that is known of the size of the next, so the host is asked
+// once more where that is the larger one.
+func (m *member) look(ctx context.Context) error {
+	request := m.run.checkRequest()
+	clock, err := m.conn.agent.Ping(ctx)
+	if err != nil {
+		return err
+	}
+	if !m.run.waited {
+		m.tellClock(clock)
+	}
+	if m.facts, err = m.conn.agent.Check(ctx, request); err != nil || !request.Build || m.facts.Package.State == remote.Sealed {
+		return err
+	}
+	if more := m.facts.Stage.LinkedSize - spareBytes; more > 0 {
+		request.NeedBytes += more
+		m.facts, err = m.conn.agent.Check(ctx, request)
+	}
+	return err
+}
+
+// checkRequest is what a host is to look at.
+func (r *run) checkRequest() remote.CheckRequest {
+	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != Push}
+	if r.plan.Op == Check { // of what is not known yet: the least that any package takes
+		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
+	}
+	if a := r.plan.Archive; a != nil {
+		request.Build = true
+		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
+		request.NeedInodes = 2*int64(a.Files) + spareInodes
+	}
+	return request
+}
+
+// tellClock tells of a clock that is wrong. Nothing that kis decides goes by the hosts' clocks, but people do, and certificates.
+func (m *member) tellClock(c remote.Clock) {
+	if c.Offset.Abs() <= time.Minute+c.Error {
+		return
+	}
+	side := "ahead of"
+	if c.Offset < 0 {
+		side = "behind"
+	}
+	m.run.notice(m.host.Name, fmt.Sprintf("the clock there is %s %s this machine's: times in logs and pip's TLS depend on it", roughly(c.Offset.Abs()), side))
+}
+
+// roughly is a duration as a person would say it.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"years", 365 * day}, {"days", day}, {"hours", time.Hour}} {
+		if d >= 2*unit.size {
+			return fmt.Sprintf("%d %s", d.Round(unit.size)/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d minutes", (d+time.Minute-1)/time.Minute)
 }
 
 func (r Recipe) bytes() int64 {
@@ -87,7 +139,7 @@ func (m *member) judge() error {
 	}
 	m.plan = "upload, build, verify, link"
 	if there.State != remote.Sealed {
-		return nil
+		return m.python()
 	}
 	m.plan = "link; the package is installed already"
 	if m.facts.Stage.Linked == there.Name.String() {
@@ -103,6 +155,16 @@ func (m *member) judge() error {
 		}
 	}
 	return nil
+}
+
+// python refuses an interpreter that the application does not want, before anything is sent there.
+func (m *member) python() error {
+	a, host := m.run.plan.Archive, m.conn.agent.Host()
+	if a.TakesPython(host.Python) {
+		return nil
+	}
+	message := fmt.Sprintf("python is %s (%s), and %s requires %s", host.Python, host.Executable, a.Package, a.RequiresPython)
+	return refuse("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")
 }
 
 // install makes the package on one host, or looks at it once more where it is there already.

@@ -26,6 +26,7 @@ const longestPackage = 200
 // metadata is what PKG-INFO says about the project.
 type metadata struct {
 	name, version string
+	python        string // Requires-Python, or ""
 }
 
 // parseMetadata reads PKG-INFO (core metadata specification): header fields as
@@ -67,6 +68,9 @@ func parseMetadata(data []byte) (metadata, error) {
 		return metadata{}, err
 	}
 	m := metadata{name: name, version: version}
+	if python := fields["requires-python"]; len(python) == 1 { // of several pip takes one or another
+		m.python = python[0]
+	}
 	return m, m.check()
 }
 

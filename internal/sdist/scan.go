@@ -266,14 +266,15 @@ func (s *scanner) archive() (*Archive, error) {
 		}
 	}
 	return &Archive{
-		Name:     m.name,
-		Version:  m.version,
-		Package:  m.packageName(),
-		Top:      s.top,
-		Content:  contentDigest(s.lines),
-		Unpacked: s.unpacked,
-		Files:    s.files,
-		NeedsPax: s.needsPax,
-		Warnings: s.warnings.all(),
+		Name:           m.name,
+		Version:        m.version,
+		RequiresPython: m.python,
+		Package:        m.packageName(),
+		Top:            s.top,
+		Content:        contentDigest(s.lines),
+		Unpacked:       s.unpacked,
+		Files:          s.files,
+		NeedsPax:       s.needsPax,
+		Warnings:       s.warnings.all(),
 	}, nil
 }

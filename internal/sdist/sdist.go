@@ -30,6 +30,9 @@ type Archive struct {
 	Name string
 	// Version is the version as PKG-INFO writes it. It may hold "+" and "!".
 	Version string
+	// RequiresPython is what PKG-INFO says of the interpreters that will do, such
+	// as ">=3.9", or "".
+	RequiresPython string
 	// Package is "{normalised name}-{version}", at most 200 bytes: the folder's
 	// name in the package repository. It is the same whatever spelling the
 	// building tool gave to the file and to the top-level folder.
