@@ -152,6 +152,10 @@ func advice(err error) (hint string, tail []string) {
 	if build, ok := errors.AsType[*sdist.BuildError](err); ok {
 		return build.Hint, build.Tail
 	}
+	var own interface{ Hint() string }
+	if errors.As(err, &own) {
+		return own.Hint(), nil
+	}
 	return "", nil
 }
 

@@ -100,6 +100,9 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 	})
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	f.Recorded = log.recorded
+	if err := f.Ready(ctx, plan.Hosts); err != nil {
+		return err
+	}
 	v.begin(a)
 	report := f.Run(ctx, plan)
 	shown := relativeToHome(log.path)

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestAMachineThatLetsKisOpenFewFiles: with too few descriptors for its hosts kis refuses, and says what to do; with some more it works.
+// TestAMachineThatLetsKisOpenFewFiles: with too few descriptors for its hosts kis contacts none, and says what to do, unless they are so few
+// that it cannot begin; with some more it works.
 func TestAMachineThatLetsKisOpenFewFiles(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 6, hosttest.Options{})
@@ -31,12 +33,10 @@ func TestAMachineThatLetsKisOpenFewFiles(t *testing.T) {
 		cmd.Path = path
 		r := w.Wait(cmd)
 		watch.Check(oracle.Expect{Exit: r.Exit, To: "hello-0.4"})
-		require.Contains(t, []int{0, 2, 3}, r.Exit, "with %d files", limit)
+		require.Contains(t, []int{0, 2}, r.Exit, "with %d files", limit)
 		worked = r.Exit == 0
-		if r.Exit == 3 {
+		if strings.Contains(r.Screen(), "ulimit -n ") {
 			told++
-			assert.Contains(t, r.Screen(), "too many open files")
-			assert.Contains(t, r.Screen(), "ulimit -n", "with %d files", limit)
 		}
 	}
 	assert.True(t, worked, "64 files are enough for 6 hosts")

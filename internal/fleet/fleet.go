@@ -38,7 +38,8 @@ type Fleet struct {
 	// does before Timeout; the switch is taken back then. Nil: nobody can.
 	Interrupts func() <-chan struct{}
 
-	patience patience // zero: the ordinary one
+	patience patience               // zero: the ordinary one
+	targets  map[string]sshx.Target // by host, once Ready has found them
 }
 
 // Op is what a run does; it is also the word in the journal.

@@ -38,7 +38,7 @@ type conversation struct {
 
 // converse connects, starts the agent and names the package repository to it.
 func (f *Fleet) converse(ctx context.Context, h inventory.Host) (*conversation, error) {
-	target, err := f.Resolver.Resolve(ctx, SSHHost(h, f.Dir))
+	target, err := f.target(ctx, h)
 	if err != nil {
 		return nil, err
 	}
