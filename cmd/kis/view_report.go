@@ -49,7 +49,7 @@ func (v *textView) table(print func(string, ...any), r fleet.Report) {
 		}
 	}
 	for _, line := range folded.take() {
-		print("  %s: %s\n", clean(list(line.hosts, 8)), line.message)
+		print("  %s: %s\n", clean(whole(line.hosts)), line.message)
 	}
 }
 
@@ -72,13 +72,22 @@ func (v *textView) hostText(r fleet.Report, h fleet.HostReport) string {
 	return fmt.Sprintf("%s → %s", orNone(h.Was), orNone(h.Linked))
 }
 
+// whole names every host, so that nobody has to look elsewhere for those in trouble, unless they are so many that no person would read on;
+// the log and -o json have them all.
+func whole(hosts []string) string {
+	if len(hosts) <= 20 {
+		return strings.Join(hosts, ", ")
+	}
+	return list(hosts, 8)
+}
+
 func (v *textView) failure(b block) {
 	f := b.failure
 	mark := ""
 	if f.State == fleet.Unknown {
 		mark = " (unknown)"
 	}
-	_, _ = fmt.Fprintf(v.err, "%s: %s%s: %s\n", clean(list(b.hosts, 8)), f.Step, mark, clean(f.Message))
+	_, _ = fmt.Fprintf(v.err, "%s: %s%s: %s\n", clean(whole(b.hosts)), f.Step, mark, clean(f.Message))
 	for _, line := range f.Tail {
 		_, _ = fmt.Fprintf(v.err, "    %s\n", clean(line))
 	}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// failing is the report of a check of 200 hosts of which the last so many have the same trouble.
+func failing(n int) (r fleet.Report, names []string) {
+	r = fleet.Report{Outcome: fleet.Aborted, Exit: 3, Op: fleet.Check, Stage: "live", DryRun: true}
+	for i := range 200 {
+		host := fmt.Sprintf("web%d", i+1)
+		r.Hosts = append(r.Hosts, fleet.HostReport{Host: host, Known: true})
+		if i >= 200-n {
+			names = append(names, host)
+			r.Failures = append(r.Failures, fleet.Failure{Host: host, Step: fleet.StepCheck, State: fleet.Refused, Message: "disk nearly full"})
+		}
+	}
+	return r, names
+}
+
+func TestEveryHostThatHasFailedIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 3, 9, 20} {
+		r, names := failing(n)
+		var out, errs bytes.Buffer
+		newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+		assert.Contains(t, errs.String(), strings.Join(names, ", ")+": check: disk nearly full\n")
+	}
+	r, _ := failing(21)
+	var out, errs bytes.Buffer
+	newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+	assert.Contains(t, errs.String(), "web186 and 14 more: check: disk nearly full\n")
+	assert.Contains(t, errs.String(), "run.jsonl", "where all of them are")
+}
+
+func TestJSONNamesEveryHostThatHasFailed(t *testing.T) {
+	t.Parallel()
+	r, names := failing(150)
+	var out bytes.Buffer
+	(&jsonView{out: &out}).event(fleet.Event{Type: fleet.TypeReport, Report: &r})
+	var read fleet.Event
+	require.NoError(t, json.Unmarshal(out.Bytes(), &read))
+	var found []string
+	for _, f := range read.Report.Failures {
+		found = append(found, f.Host)
+	}
+	assert.Equal(t, names, found)
+}
+
+// The table of a fleet that is torn is the only place where hosts are told that differ without a failure of their own.
+func TestTheTableNamesTheHostsThatDiffer(t *testing.T) {
+	t.Parallel()
+	r, names := failing(12)
+	r.Outcome, r.Op, r.DryRun, r.Failures = fleet.Split, fleet.Push, false, nil
+	for i := range r.Hosts {
+		r.Hosts[i].Linked = "app-2"
+		if i >= 188 {
+			r.Hosts[i].Linked = "app-1"
+		}
+	}
+	var out, errs bytes.Buffer
+	newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+	assert.Contains(t, errs.String(), "  "+strings.Join(names, ", ")+": nothing → app-1\n")
+	assert.Contains(t, errs.String(), "  web1, web2, web3, web4, web5, web6, web7 and 181 more: nothing → app-2\n")
+}
