@@ -14,7 +14,8 @@ type Entry struct {
 	Format  int       `json:"v"`
 	Seq     int       `json:"seq"`
 	Boot    string    `json:"boot"`
-	At      time.Time `json:"at"` // by the host's clock
+	At      time.Time `json:"at"`   // by the host's clock
+	Told    time.Time `json:"told"` // by the clock of the machine that told the host to link, when it did; zero in lines of the first versions
 	Run     string    `json:"run"`
 	Event   string    `json:"ev"` // armed, linked, confirmed, unconfirmed, reverted or aborted
 	Op      string    `json:"op"` // push, rollback, link, …
@@ -30,6 +31,14 @@ type Entry struct {
 	Reason  string    `json:"reason"`
 	Note    string    `json:"note"`
 	Skew    float64   `json:"skew"` // seconds between the first and the last host's switch
+}
+
+// Time is when it happened, by the controller's clock where the line says so: hosts' clocks may differ, and be years off.
+func (e Entry) Time() time.Time {
+	if e.Told.IsZero() {
+		return e.At
+	}
+	return e.Told
 }
 
 // Journal is what could be read of a stage's journal.

@@ -75,15 +75,14 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 // runs gathers the journals' lines by run, newest run first.
 func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []*logged {
 	found := map[string]*logged{}
-	var all []*logged
 	for _, h := range hosts {
 		last := map[string]string{}
 		var order []string
 		for _, e := range entries(stage, looks[h]) {
 			r := found[e.Run]
 			if r == nil {
-				r = &logged{Run: e.Run, At: e.At, Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
-				found[e.Run], all = r, append(all, r)
+				r = &logged{Run: e.Run, At: e.Time(), Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
+				found[e.Run] = r
 			}
 			r.add(h, e)
 			if last[e.Run] == "" {
@@ -96,7 +95,12 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 			result[last[run]] = append(result[last[run]], h)
 		}
 	}
-	slices.SortStableFunc(all, func(x, y *logged) int { return y.At.Compare(x.At) })
+	var all []*logged
+	for _, run := range slices.Backward(fleet.Runs(stage, looks)) {
+		if r := found[run]; r != nil {
+			all = append(all, r)
+		}
+	}
 	return all
 }
 
@@ -111,6 +115,9 @@ func (r *logged) from() string {
 // add is what a later line of a host says beyond the first.
 func (r *logged) add(host string, e remote.Entry) {
 	r.Skew = max(r.Skew, e.Skew)
+	if !e.Told.IsZero() {
+		r.At = e.Told
+	}
 	if r.Content == "" {
 		r.Content = e.Content
 	}

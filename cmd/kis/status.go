@@ -185,7 +185,7 @@ func remarks(h fleet.Standing) []string {
 		out = append(out, "drift: "+clean(h.Drift))
 	}
 	if e := h.Interrupted; e != nil {
-		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.At.Local().Format(timeFormat)))
+		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.Time().Local().Format(timeFormat)))
 	}
 	if h.Holder != nil {
 		out = append(out, fmt.Sprintf("%s is at work (%s)", clean(h.Holder.Who), clean(h.Holder.What)))

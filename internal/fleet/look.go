@@ -141,7 +141,7 @@ func (s *Standing) read(there remote.StageState) {
 		}
 		switch e.Event {
 		case "linked", "confirmed", "unconfirmed":
-			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.At, e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
+			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
 		case "reverted":
 			if e.Run == s.Run { // all is as it was before this run
 				*s = before

@@ -26,6 +26,17 @@ func line(t *testing.T, at int, run, event, from, to string, more map[string]any
 	return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
 }
 
+// past is a line of a host whose clock is ten years behind.
+func past(t *testing.T, at int, run, event, from, to string, more map[string]any) string {
+	t.Helper()
+	all := map[string]any{"at": told(at).AddDate(-10, 0, 0)}
+	maps.Copy(all, more)
+	return line(t, at, run, event, from, to, all)
+}
+
+// told is a minute by the clock of the machine that kis runs on.
+func told(at int) time.Time { return time.Date(2026, 11, 1, 12, at, 0, 0, time.UTC) }
+
 // state is one host with app-1 and app-2 installed and a stage as it says.
 func state(t *testing.T, stage remote.StageState, packages ...string) fleet.Look {
 	t.Helper()
@@ -82,7 +93,38 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		"linked before kis":                  {state(t, linkedTo("app-1")), state(t, linkedTo("app-1", first)), fleet.Drift, []string{"kis link live app-1"}},
 		"changed by hand":                    {state(t, remote.StageState{Linked: "app-2", Managed: true, Sealed: true, Lines: []string{first, second}, Changed: changed}), state(t, linkedTo("app-2", first, second)), fleet.Drift, nil},
 		"changed by hand, removed elsewhere": {state(t, remote.StageState{Linked: "app-2", Managed: true, Sealed: true, Lines: []string{first, second}, Changed: changed}), state(t, linkedTo("", first, second)), fleet.Drift, nil},
-		"a host that cannot be asked":        {fleet.Look{Failure: &fleet.Failure{Host: "web1", Hint: "is it up?"}}, state(t, linkedTo("app-2", first, second)), fleet.Unreachable, nil},
+		"a host that cannot be asked": {
+			fleet.Look{Failure: &fleet.Failure{Host: "web1", Hint: "is it up?"}}, state(t, linkedTo("app-2", first, second)),
+			fleet.Unreachable,
+			[]string{"kis status live    # again, when web1 is back"},
+		},
+		"a host that cannot be asked, and one where a run was interrupted": {
+			fleet.Look{Failure: &fleet.Failure{Host: "web1"}}, state(t, linkedTo("app-2", first, linked)),
+			fleet.Unreachable,
+			[]string{"kis status live    # again, when web1 is back", "kis link live app-2 --hosts '!web1'    # forward, on the others"},
+		},
+		"a host that cannot be asked, and one that was linked by hand": {
+			fleet.Look{Failure: &fleet.Failure{Host: "web1"}}, state(t, linkedTo("app-1", first, second)),
+			fleet.Unreachable,
+			[]string{"kis status live    # again, when web1 is back", "kis link live app-2 --hosts '!web1'    # on the others"},
+		},
+		"no host can be asked": {
+			fleet.Look{Failure: &fleet.Failure{Host: "web1"}}, fleet.Look{Failure: &fleet.Failure{Host: "web2"}},
+			fleet.Unreachable,
+			[]string{"kis status live    # again, when web1, web2 are back"},
+		},
+		// The clock of web2 is ten years behind.
+		"left apart, with a clock that is wrong": {
+			state(t, linkedTo("app-1", first)), state(t, linkedTo("app-2", past(t, 1, "r1", "confirmed", "", "app-1", nil), past(t, 5, "r2", "confirmed", "app-1", "app-2", nil))),
+			fleet.Torn,
+			[]string{forward, back},
+		},
+		"interrupted twice, with a clock that is wrong": {
+			state(t, linkedTo("app-1", line(t, 5, "r2", "linked", "", "app-1", map[string]any{"told": told(5)}))),
+			state(t, linkedTo("app-2", past(t, 9, "r3", "linked", "app-1", "app-2", map[string]any{"told": told(9)}))),
+			fleet.Torn,
+			[]string{forward, back},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

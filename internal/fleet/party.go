@@ -41,7 +41,8 @@ func (r *run) note() map[string]any {
 	if r.plan.Subset {
 		scope = "subset"
 	}
-	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": r.names()}
+	told := r.fleet.now().UTC().Truncate(time.Millisecond)
+	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": r.names(), "told": told}
 	if r.plan.Git != "" {
 		note["git"] = r.plan.Git
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -24,13 +25,43 @@ func (l StageLook) remedies(looks map[string]Look) []string {
 		return l.alike(looks)
 	case Drift:
 		return l.asLeft(looks)
+	case Unreachable:
+		return l.without(looks)
 	}
 	return nil
 }
 
+// without says what can be done while hosts cannot be asked: ask again, and, where the others need it, put those right.
+func (l StageLook) without(looks map[string]Look) []string {
+	rest := StageLook{Stage: l.Stage}
+	var away, leaveOut []string
+	for _, h := range l.Hosts {
+		if h.Known {
+			rest.Hosts = append(rest.Hosts, h)
+			continue
+		}
+		away, leaveOut = append(away, h.Host), append(leaveOut, "!"+h.Host)
+	}
+	who, verb := strings.Join(away, ", "), "is"
+	if len(away) > 1 {
+		verb = "are"
+	}
+	if len(away) > 4 {
+		who = fmt.Sprintf("%d hosts", len(away))
+	}
+	next := []string{fmt.Sprintf("kis status %s    # again, when %s %s back", l.Stage, who, verb)}
+	rest.Verdict = verdict(rest.Hosts)
+	if others := rest.remedies(looks); len(others) > 0 {
+		command, comment, _ := strings.Cut(others[0], "    #")
+		comment = strings.TrimSpace(strings.Replace(comment, ", everywhere", "", 1) + ", on the others")
+		next = append(next, fmt.Sprintf("%s --hosts '%s'    # %s", command, strings.Join(leaveOut, ","), strings.TrimPrefix(comment, ", ")))
+	}
+	return next
+}
+
 // alike makes the hosts the same: with what the last run wanted, or with what was before it.
 func (l StageLook) alike(looks map[string]Look) []string {
-	to, from := l.wanted()
+	to, from := l.wanted(Runs(l.Stage, looks))
 	var next []string
 	switch {
 	case to == "":
@@ -46,10 +77,10 @@ func (l StageLook) alike(looks map[string]Look) []string {
 }
 
 // wanted is what the newest run on any host wanted to link, and what was linked there before.
-func (l StageLook) wanted() (to, from string) {
+func (l StageLook) wanted(runs []string) (to, from string) {
 	var newest Standing
 	for _, h := range l.Hosts {
-		if h.Interrupted != nil && (newest.Interrupted == nil || h.Interrupted.At.After(newest.Interrupted.At)) {
+		if e := h.Interrupted; e != nil && (newest.Interrupted == nil || slices.Index(runs, e.Run) > slices.Index(runs, newest.Interrupted.Run)) {
 			newest = h
 		}
 	}
@@ -57,7 +88,7 @@ func (l StageLook) wanted() (to, from string) {
 		return e.To, e.From
 	}
 	for _, h := range l.Hosts {
-		if h.Linked != "" && !h.Since.Before(newest.Since) {
+		if h.Linked != "" && slices.Index(runs, h.Run) >= slices.Index(runs, newest.Run) {
 			newest = h
 		}
 	}
