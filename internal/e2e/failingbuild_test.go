@@ -26,7 +26,7 @@ func TestAProjectThatDoesNotBuildHereEndsWithTheLastWordsOfItsTool(t *testing.T)
 
 	r := w.Kis("push", "staging")
 	assert.Equal(t, 2, r.Exit)
-	assert.Contains(t, r.Err, "kis: build: ")
+	assert.Contains(t, r.Err, "kis: build ")
 	assert.Contains(t, r.Err, "RuntimeError: libfoo.h is missing")
 	assert.NotContains(t, r.Screen(), "web1", "no host was contacted")
 
