@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"time"
@@ -58,52 +57,6 @@ func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, er
 // file under its digest. After *Refused the part is of no use.
 func (a *Agent) Receive(ctx context.Context, part, sha256 string, size int64) error {
 	return a.call(ctx, "receive", map[string]any{"part": part, "sha256": sha256, "size": size}, nil, nil)
-}
-
-// Put sends a file over the conversation itself, into the run's folder under the name part: for hosts without SFTP, and for those where the
-// agent's user is not the login user. Exactly size bytes of r are sent, and no other command while they are. progress may be nil. After an
-// error other than *Refused the conversation is over.
-func (a *Agent) Put(ctx context.Context, part string, r io.Reader, size int64, progress func(done int64)) error {
-	if err := a.takeTurn(ctx); err != nil {
-		return &Lost{Cause: err}
-	}
-	c := &call{answer: make(chan frame, 1)}
-	id, err := a.register(c)
-	if err == nil {
-		defer a.forget(id)
-		if err = a.send(ctx, id, "put", map[string]any{"part": part, "size": size}); err == nil {
-			err = a.putBytes(ctx, r, size, progress)
-		}
-	}
-	if err != nil {
-		a.end(err)
-		_ = a.in.Close() // the host cannot tell bytes from commands any more
-	}
-	a.endTurn()
-	if err != nil {
-		return &Lost{Cause: err}
-	}
-	return a.await(ctx, c, nil)
-}
-
-func (a *Agent) putBytes(ctx context.Context, r io.Reader, size int64, progress func(int64)) error {
-	buffer := make([]byte, 32<<10)
-	for sent := int64(0); sent < size; {
-		n, err := r.Read(buffer[:min(int64(len(buffer)), size-sent)])
-		if n > 0 {
-			if err := a.write(ctx, buffer[:n]); err != nil {
-				return err
-			}
-			sent += int64(n)
-			if progress != nil {
-				progress(sent)
-			}
-		}
-		if err != nil && sent < size {
-			return fmt.Errorf("%d of %d bytes: %w", sent, size, err)
-		}
-	}
-	return nil
 }
 
 // Mode is how the application gets into its companion environment.

@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strings"
@@ -191,4 +192,40 @@ func TestLongUploadIsNotTakenForSilence(t *testing.T) {
 		<-time.After(time.Hour)
 		require.NoError(t, agent.Open(t.Context(), "/"))
 	})
+}
+
+// What has been written is not there yet: over a thin line, megabytes of it are still on their way, and a ping would wait behind them.
+func TestUploadThatIsStillOnItsWayIsNotTakenForSilence(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 20
+	for name, c := range map[string]struct {
+		takes time.Duration
+		lost  bool
+	}{"a thin line": {takes: 100 * time.Second}, "a host that stands still": {takes: time.Hour, lost: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				agent := pretend(t, func(p *pipes) {
+					for command := p.next(); command != nil; command = p.next() {
+						if command["op"] == "put" {
+							_, _ = io.CopyN(io.Discard, p.in, size)
+							<-time.After(c.takes)
+						}
+						p.frame(`"id":%v,"ev":"done"`, command["id"])
+					}
+				})
+				begin := time.Now()
+				err := agent.Put(t.Context(), "part0000", bytes.NewReader(make([]byte, size)), size, nil)
+				if c.lost {
+					requireLost(t, err)
+					require.ErrorContains(t, err, "does not move")
+					require.Less(t, time.Since(begin), 10*time.Minute)
+					return
+				}
+				require.NoError(t, err)
+				<-time.After(time.Minute)
+				require.NoError(t, agent.Open(t.Context(), "/"))
+			})
+		})
+	}
 }

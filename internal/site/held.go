@@ -1,8 +1,10 @@
 package site
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +44,19 @@ func (w *World) Hold() (archive string) {
 	w.Write("build_backend/backend.py", string(backend)+heldBackend)
 	w.Version("0.4")
 	return w.Archive()
+}
+
+// Pad makes the archive of the project larger by so many bytes that nothing can compress.
+func (w *World) Pad(size int) {
+	w.T.Helper()
+	padding := make([]byte, size)
+	_, _ = rand.Read(padding) // never fails
+	w.Write("padding", string(padding))
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(w.T, err)
+	const files = "FILES = [\n"
+	require.Contains(w.T, string(backend), files)
+	w.Write("build_backend/backend.py", strings.Replace(string(backend), files, files+"    \"padding\",\n", 1))
 }
 
 // Trap makes builds wait on all hosts of the world, until Release.

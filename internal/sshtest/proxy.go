@@ -40,6 +40,8 @@ type Proxy struct {
 	limit   map[Direction]int64 // bytes until a cut, -1 without
 	flip    map[Direction]int64 // bytes until one that arrives with a bit turned, -1 without
 	delay   time.Duration
+	rate    map[Direction]int       // bytes a second, 0 without
+	free    map[Direction]time.Time // when the next byte may pass
 	links   []*link
 }
 
@@ -56,7 +58,7 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sshtest: proxy: %w", err)
 	}
-	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), ending: make(chan struct{})}
+	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), rate: map[Direction]int{}, free: map[Direction]time.Time{}, ending: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
 	p.serving.Go(p.accept)
 	return p, nil
@@ -106,10 +108,15 @@ func (p *Proxy) FlipAfter(n int64, d Direction) { p.set(func() { p.flip[d] = n }
 // long way does.
 func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 
-// Heal undoes Stall, Down, CutAfter, FlipAfter and Delay.
+// Rate bounds what passes in the direction d, over all connections, in bytes a
+// second; 0 is without a bound. What does not pass waits, as before a thin line.
+func (p *Proxy) Rate(d Direction, rate int) { p.set(func() { p.rate[d] = rate }) }
+
+// Heal undoes Stall, Down, CutAfter, FlipAfter, Delay and Rate.
 func (p *Proxy) Heal() {
 	p.set(func() {
 		p.stalled, p.down, p.delay = false, false, 0
+		clear(p.rate)
 		p.limit, p.flip = without(), without()
 	})
 }
@@ -192,10 +199,8 @@ func (p *Proxy) forward(l *link, d Direction, from, to *net.TCPConn) {
 		p.hold()
 		p.damage(d, buf[:n])
 		n, cut := p.allow(l, d, n)
-		if n > 0 {
-			if _, werr := to.Write(buf[:n]); werr != nil {
-				err = werr
-			}
+		if werr := p.write(to, d, buf[:n]); werr != nil {
+			err = werr
 		}
 		switch {
 		case cut:
@@ -206,22 +211,6 @@ func (p *Proxy) forward(l *link, d Direction, from, to *net.TCPConn) {
 			_ = to.CloseWrite()
 			return
 		}
-	}
-}
-
-// hold waits as long as the way takes.
-func (p *Proxy) hold() {
-	p.mu.Lock()
-	delay := p.delay
-	p.mu.Unlock()
-	if delay == 0 {
-		return
-	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-p.ending:
 	}
 }
 

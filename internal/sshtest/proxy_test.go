@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -154,4 +155,20 @@ func TestDelayHoldsBothWays(t *testing.T) {
 	begin := time.Now()
 	roundTrip(t, c, "there and back")
 	assert.GreaterOrEqual(t, time.Since(begin), 60*time.Millisecond)
+}
+
+func TestRateBoundsOneWayAndHealGoesOn(t *testing.T) {
+	t.Parallel()
+	p := echo(t)
+	c := connectTo(t, p)
+	p.Rate(sshtest.ToHost, 100)
+	begin := time.Now()
+	roundTrip(t, c, "twenty bytes go there")
+	assert.GreaterOrEqual(t, time.Since(begin), 200*time.Millisecond)
+	p.Rate(sshtest.ToHost, 1)
+	_, err := io.WriteString(c, strings.Repeat("x", 4000))
+	require.NoError(t, err)
+	p.Heal()
+	_, err = io.ReadFull(c, make([]byte, 4000))
+	require.NoError(t, err)
 }

@@ -1,0 +1,181 @@
+package faults_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/site"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+)
+
+// sender is a person with an archive that takes a while to send, and with a way to web1 that breaks.
+type sender struct {
+	*site.World
+	way     *sshtest.Proxy
+	archive string
+}
+
+// newSender links hello-0.3 and makes an archive of hello-0.4 with so many bytes.
+func newSender(t *testing.T, size int) *sender {
+	t.Helper()
+	w := site.New(t, 1, hosttest.Options{})
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Pad(size)
+	w.Version("0.4")
+	s := &sender{World: w, way: w.Hosts[0].Proxy(t), archive: w.Archive()}
+	w.Client.SetPort(t, "web1", s.way.Port())
+	return s
+}
+
+// in is the same sender for a subtest.
+func (s *sender) in(t *testing.T) *sender {
+	t.Helper()
+	return &sender{World: s.In(t), way: s.way, archive: s.archive}
+}
+
+// withoutSFTP makes uploads go over the agent.
+func (s *sender) withoutSFTP() {
+	s.T.Helper()
+	s.Hosts[0].Shell(s.T, "mount --bind /dev/null /usr/lib/openssh/sftp-server")
+}
+
+// sending starts the push, over a line of so many bytes a second, and returns when the upload has begun.
+func (s *sender) sending(rate int) *site.Started {
+	s.T.Helper()
+	s.way.Rate(sshtest.ToHost, rate)
+	push := s.Start("push", "staging", "--sdist", s.archive, "-o", "json")
+	push.Saw("web1", "upload", "started", time.Minute)
+	return push
+}
+
+// fails ends a push that has to fail in its upload, of which nothing may be left.
+func (s *sender) fails(push *site.Started, within time.Duration) site.Failure {
+	s.T.Helper()
+	r := push.End(within)
+	s.way.Heal()
+	require.Equal(s.T, 3, r.Exit)
+	push.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4", Within: 10 * time.Second})
+	failures := r.Report(s.T).Failures
+	require.Len(s.T, failures, 1)
+	assert.Equal(s.T, "upload", failures[0].Step)
+	arrived, err := filepath.Glob(filepath.Join(s.Hosts[0].Repo, ".kis", "incoming", "*"))
+	require.NoError(s.T, err)
+	for _, path := range arrived {
+		data, err := os.ReadFile(path)
+		require.NoError(s.T, err)
+		sum := sha256.Sum256(data)
+		assert.Equal(s.T, hex.EncodeToString(sum[:]), filepath.Base(path), "what has arrived has arrived whole")
+	}
+	return failures[0]
+}
+
+// succeeds pushes the same once more.
+func (s *sender) succeeds() {
+	s.T.Helper()
+	s.Run(0, "hello-0.4", "push", "staging", "--sdist", s.archive)
+}
+
+// TestAnUploadThatBreaksAtAnyByte: so many bytes after the upload has begun the connection is cut, or a bit is turned. The push that comes next
+// is the same one, and gets as far again; the last succeeds.
+func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
+	t.Parallel()
+	few, many := []int64{0, 1000, 100_000, 240 << 10}, []int64{}
+	for at := range int64(65) {
+		many = append(many, at)
+	}
+	for at := int64(4 << 10); at <= 240<<10; at += 4 << 10 {
+		many = append(many, at)
+	}
+	for _, c := range []struct {
+		name  string
+		fault func(p *sshtest.Proxy, n int64, d sshtest.Direction)
+		way   sshtest.Direction
+		bytes []int64
+		says  string
+	}{
+		{"cut", (*sshtest.Proxy).CutAfter, sshtest.ToHost, few, "connection lost"},
+		{"cut on the way back", (*sshtest.Proxy).CutAfter, sshtest.ToClient, few[:1], "connection lost"},
+		{"bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, few, "connection lost"},
+		{"bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, few[:1], "connection lost"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSender(t, 256<<10)
+			if *everything && len(c.bytes) > 1 {
+				c.bytes = many
+			}
+			for _, at := range c.bytes {
+				t.Run(fmt.Sprint(at), func(t *testing.T) {
+					s := s.in(t)
+					push := s.sending(1 << 20)
+					c.fault(s.way, at, c.way)
+					assert.Contains(t, s.fails(push, 2*time.Minute).Message, c.says)
+				})
+			}
+			s.succeeds()
+		})
+	}
+}
+
+// TestAnUploadThatStops: whatever the way of the upload, kis is told nothing and has to find out by itself.
+func TestAnUploadThatStops(t *testing.T) {
+	long(t)
+	t.Parallel()
+	for name, c := range map[string]struct {
+		agent  bool // over the agent, without SFTP
+		fault  func(p *sshtest.Proxy)
+		within time.Duration
+	}{
+		"for good":                           {false, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"for good, over the agent":           {true, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"but for a byte a second":            {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"but for a byte a second, and agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSender(t, 256<<10)
+			if c.agent {
+				s.withoutSFTP()
+			}
+			push := s.sending(100_000)
+			if c.agent {
+				push.Says("uploading over the agent", 20*time.Second)
+			}
+			c.fault(s.way)
+			begin := time.Now()
+			s.fails(push, 3*time.Minute)
+			assert.Less(t, time.Since(begin), c.within)
+			s.succeeds()
+		})
+	}
+}
+
+// TestAThinLineIsEnough: a minute of upload, in which a sign of life must not wait behind all that is still to be sent.
+func TestAThinLineIsEnough(t *testing.T) {
+	long(t)
+	t.Parallel()
+	for _, agent := range []bool{false, true} {
+		t.Run(map[bool]string{false: "SFTP", true: "over the agent"}[agent], func(t *testing.T) {
+			t.Parallel()
+			s := newSender(t, 1500<<10)
+			if agent {
+				s.withoutSFTP()
+			}
+			push := s.sending(25_000)
+			r := push.End(4 * time.Minute)
+			require.Equal(t, 0, r.Exit)
+			push.Watch.Check(oracle.Expect{Exit: 0, To: "hello-0.4"})
+			assert.Greater(t, r.Took, time.Minute, "it was slow")
+		})
+	}
+}

@@ -1,0 +1,58 @@
+package sshtest
+
+import (
+	"net"
+	"time"
+)
+
+// hold waits as long as the way takes.
+func (p *Proxy) hold() {
+	p.mu.Lock()
+	delay := p.delay
+	p.mu.Unlock()
+	p.wait(delay)
+}
+
+// wait ends early when the proxy is closed.
+func (p *Proxy) wait(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.ending:
+	}
+}
+
+// write passes data on, as fast as Rate lets it.
+func (p *Proxy) write(to *net.TCPConn, d Direction, data []byte) error {
+	for len(data) > 0 {
+		n, wait := p.share(d, len(data))
+		p.wait(wait)
+		if _, err := to.Write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// share tells how many of n bytes may pass next, a tenth of a second's worth at
+// most, and how long they are on their way.
+func (p *Proxy) share(d Direction, n int) (int, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rate := p.rate[d]
+	if rate == 0 {
+		return n, 0
+	}
+	n = min(n, max(1, rate/10))
+	now := time.Now()
+	if p.free[d].Before(now) {
+		p.free[d] = now
+	}
+	p.free[d] = p.free[d].Add(time.Duration(n) * time.Second / time.Duration(rate))
+	return n, p.free[d].Sub(now)
+}
