@@ -87,7 +87,7 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 			},
 		},
 		{
-			name: "the package is removed", moment: arming, exit: 4, blind: true, says: []string{"web1"},
+			name: "the package is removed", moment: arming, exit: 4, blind: true, says: []string{`"web1"`, "is not installed"},
 			fault: func(p *pair, s *site.Started) {
 				to := filepath.Base(readlink(p, p.armed(web1)[0]))
 				p.Hosts[web1].Shell(p.T, "rm -r /var/webcode/"+to)
@@ -98,6 +98,14 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 				assert.NoDirExists(p.T, filepath.Join(p.Hosts[web1].Repo, to))
 			},
 		},
+		{name: "a host stops to answer", moment: arming, exit: 3, says: []string{"no answer within 2s"}, after: old, fault: func(p *pair, s *site.Started) {
+			p.stop(web1)
+			p.start(web2)
+			s.Saw("web1", "roll call", "unknown", 20*time.Second)
+			s.End(30 * time.Second)
+			assert.Len(p.T, p.armed(web1), 1, "what kis says is true although the host knows nothing of it")
+			p.start(web1)
+		}},
 		{name: "a host takes longer than it may", long: true, moment: arming, exit: 3, says: []string{"no answer within 15s"}, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
 			s.Saw("web2", "arm", "unknown", 30*time.Second)
 			p.start(web2)
@@ -117,7 +125,7 @@ func TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing(t *testing.T) {
 	long(t)
 	t.Parallel()
 	playAll(t, hosttest.Options{}, []scene{{
-		name: "asleep", moment: (*pair).arming, exit: 3, after: old,
+		name: "asleep", moment: (*pair).arming, exit: 3, after: old, says: []string{"was this machine asleep?"},
 		fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGSTOP)
 			p.start(web2)

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +24,91 @@ func calling(p *pair, to string) *site.Started {
 	p.start(web2)
 	s.Saw("web1", "roll call", "done", 10*time.Second)
 	return s
+}
+
+// TestAConnectionThatDiesAtTheWordToLink: it is dead, nobody says so, and new ones work.
+func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
+	t.Parallel()
+	playAll(t, hosttest.Options{Network: true}, []scene{
+		{
+			name: "before the word", moment: calling, exit: 4, says: []string{`"web1"`}, after: old,
+			fault: func(p *pair, s *site.Started) {
+				p.Hosts[web1].BlockOld(p.T)
+				s.Saw("web1", "resolve", "done", 30*time.Second)
+				s.End(30 * time.Second)
+				before := p.Links()
+				p.Hosts[web1].Unblock(p.T) // the word arrives, when nobody waits for it any more
+				p.Quiet(time.Minute)
+				assert.Equal(p.T, before, p.Links())
+			},
+		},
+		{
+			name: "before the word, and for good", moment: calling, exit: 4, after: old,
+			fault: func(p *pair, s *site.Started) {
+				p.Hosts[web1].BlockOld(p.T)
+				s.End(time.Minute)
+				p.Quiet(10 * time.Second)
+				p.Hosts[web1].Unblock(p.T)
+			},
+		},
+		{
+			name: "before the answer", moment: calling, exit: 0,
+			fault: func(p *pair, s *site.Started) {
+				agent := p.Agent(p.Hosts[web1])
+				p.Hosts[web1].MuteOld(p.T)
+				s.Saw("web1", "resolve", "done", 30*time.Second)
+				assert.NotEqual(p.T, agent, p.Agent(p.Hosts[web1]), "another agent has the lock")
+				s.End(30 * time.Second)
+				p.Quiet(10 * time.Second)
+				p.Hosts[web1].Unblock(p.T)
+			},
+		},
+	})
+}
+
+// TestANetworkThatDiesBetweenTheFirstLinkAndTheLast: web1 does not hear the word, web2 has linked and cannot say so.
+func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
+	t.Parallel()
+	dies := func(p *pair, s *site.Started) {
+		before := p.Links()[web2]
+		p.Hosts[web1].Block(p.T)
+		require.Eventually(p.T, func() bool { return p.Links()[web2] != before }, 10*time.Second, time.Millisecond, "web2 links")
+		p.Hosts[web2].Block(p.T)
+		s.End(3 * time.Minute)
+		for _, h := range p.Hosts {
+			h.Unblock(p.T)
+		}
+		p.Quiet(2 * time.Minute)
+	}
+	torn := func(p *pair, to string) (from string, next []string) {
+		links := p.Links()
+		assert.Equal(p.T, to, links[web2])
+		assert.NotEqual(p.T, to, links[web1])
+		r := p.Kis("status", "staging", "-o", "json")
+		assert.Equal(p.T, 5, r.Exit)
+		status := r.Events(p.T)[0].Status
+		assert.Equal(p.T, "interrupted", status.Verdict)
+		require.Len(p.T, status.Next, 2)
+		return links[web1], status.Next
+	}
+	cured := func(p *pair, next, want, linked string) {
+		command, _, _ := strings.Cut(next, "#")
+		require.Equal(p.T, want, strings.TrimSpace(command))
+		p.Run(0, linked, strings.Fields(command)[1:]...)
+		assert.Equal(p.T, p.All(linked), p.Links())
+		assert.Equal(p.T, "uniform", p.Kis("status", "staging", "-o", "json").Events(p.T)[0].Status.Verdict)
+	}
+	both := []string{`"web1"`, `"web2"`}
+	playAll(t, hosttest.Options{Network: true}, []scene{
+		{name: "forward", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
+			_, next := torn(p, to)
+			cured(p, next[0], "kis link staging "+to, to)
+		}},
+		{name: "back", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
+			from, next := torn(p, to)
+			cured(p, next[1], "kis rollback staging --to "+from, from)
+		}},
+	})
 }
 
 // TestAWordToLinkThatTravels: the network loses it, or delivers it when nobody waits for it any more.

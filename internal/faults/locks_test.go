@@ -11,6 +11,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/hosttest"
 	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
+	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
 // colleague is another person at another machine, with the same project and the same hosts.
@@ -69,29 +70,65 @@ func lockFileRemoved(p *pair) {
 	p.again(to)
 }
 
+// halves starts the same push of two people, and returns when each has the lock of one host and has asked for that of the other. Both are told
+// what came of it after three seconds; near makes their ways short again.
+func halves(p, other *pair, to string, more ...string) (both []*site.Started, near func()) {
+	p.T.Helper()
+	const far = 3 * time.Second
+	ways := map[*pair]*sshtest.Proxy{}
+	start := func(who *pair, first, last int) *site.Started {
+		way, host := p.Hosts[last].Proxy(p.T), p.Hosts[last].Name
+		ways[who] = way
+		who.Client.SetPort(p.T, host, way.Port())
+		way.Delay(200 * time.Millisecond)
+		s := who.Start(who.push(to, append(more, "-o", "json")...)...)
+		s.Saw(host, "connect", "done", time.Minute)
+		way.Delay(far)
+		require.Eventually(p.T, func() bool { return p.Locked(p.Hosts[first]) }, time.Minute, 5*time.Millisecond, "%s is locked", p.Hosts[first].Name)
+		way.Stall()
+		return s
+	}
+	both = []*site.Started{start(p, web1, web2), start(other, web2, web1)}
+	for _, way := range ways { // the questions arrive now, and the answers when both have arrived
+		way.Heal()
+		way.Delay(far)
+	}
+	return both, func() {
+		for _, way := range ways {
+			way.Heal()
+		}
+	}
+}
+
 // TestTwoPeopleWhoEachGetHalfOfTheHosts: nobody waits for the other for ever, and nothing is half.
 func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
-	long(t)
 	t.Parallel()
-	p := newPair(t, hosttest.Options{})
-	other := p.colleague()
-	for who, far := range map[*pair]int{p: web2, other: web1} { // the way to one host is long for one, and to the other for the other
-		proxy := p.Hosts[far].Proxy(t)
-		who.Client.SetPort(t, p.Hosts[far].Name, proxy.Port())
-		proxy.Delay(20 * time.Millisecond)
-	}
-	for range 10 {
-		to := p.next()
-		first, second := p.Start(p.push(to)...), other.Start(other.push(to)...)
-		a, b := first.End(time.Minute).Exit, second.End(time.Minute).Exit
-		for _, exit := range []int{a, b} { // 3: between its look and its lock the other was there
-			assert.Contains(t, []int{0, 3, 6}, exit)
-		}
-		links := p.Links()
-		assert.Equal(t, links[web1], links[web2], "nothing is half")
-		if a != 0 && b != 0 {
-			p.Run(0, to, p.push(to)...)
-		}
+	for _, c := range []struct {
+		name string
+		args []string
+		says string // of the lock that the other has
+		exit int
+	}{
+		{"both give up", nil, "locked by another run", 6},
+		{"both wait", []string{"--lock-wait", "2m"}, "waiting up to 2m0s for the lock", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, hosttest.Options{})
+			other := p.colleague()
+			to := p.next()
+			both, near := halves(p, other, to, c.args...)
+			for _, s := range both {
+				s.Says(c.says, time.Minute)
+			}
+			near()
+			for _, s := range both {
+				require.Equal(t, c.exit, s.End(time.Minute).Exit)
+			}
+			for _, s := range both {
+				s.Watch.Check(oracle.Expect{Exit: c.exit, To: to, Within: 10 * time.Second})
+			}
+		})
 	}
 }
 

@@ -136,10 +136,10 @@ func TestAnUploadThatStops(t *testing.T) {
 		fault  func(p *sshtest.Proxy)
 		within time.Duration
 	}{
-		"for good":                           {false, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"for good, over the agent":           {true, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"but for a byte a second":            {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
-		"but for a byte a second, and agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"for good":                                {false, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"for good, over the agent":                {true, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"but for a byte a second":                 {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"but for a byte a second, over the agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,8 +21,8 @@ func (t *transaction) resolve(ctx context.Context) {
 	})
 }
 
-// find reaches a host again and learns what is linked there. Where the run has linked, it takes the lock again, to be able to go on. A
-// host whose answers are lost once more is asked once more.
+// find reaches a host again and learns what is linked there. It takes the lock again, to be able to go on: the old agent, which may not know
+// for a minute that its connection is dead, would keep it from this run and from the next. A host whose answers are lost once more is asked once more.
 func (t *transaction) find(ctx context.Context, p *party) error {
 	var err error
 	for range attempts {
@@ -49,6 +49,7 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		p.at = isNew
 	case p.from:
 		p.at = isOld
+		_ = p.lockAgain(ctx) // what the host is linked to does not depend on it
 		return nil
 	default:
 		p.at = isTaken

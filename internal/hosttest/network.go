@@ -101,7 +101,44 @@ func (h *Host) Block(tb testing.TB) {
 	h.nft(tb, firewall)
 }
 
-// Unblock undoes Block. Both sides go on with what they have not been able to send.
+// BlockOld drops every packet of the connections to sshd that there are now, in both directions; new ones work. So does a router that has
+// forgotten them.
+func (h *Host) BlockOld(tb testing.TB) {
+	tb.Helper()
+	ports := h.clients(tb)
+	h.nft(tb, openFirewall+
+		"add rule inet kistest in tcp dport 22 tcp sport "+ports+" drop\n"+
+		"add rule inet kistest out tcp sport 22 tcp dport "+ports+" drop\n")
+}
+
+// MuteOld drops what the host says on the connections that there are now, and lets through what is said to it. New ones work.
+func (h *Host) MuteOld(tb testing.TB) {
+	tb.Helper()
+	h.nft(tb, openFirewall+"add rule inet kistest out tcp sport 22 tcp dport "+h.clients(tb)+" drop\n")
+}
+
+// openFirewall drops nothing yet.
+const openFirewall = `add table inet kistest
+add chain inet kistest in { type filter hook input priority 0; }
+add chain inet kistest out { type filter hook output priority 0; }
+`
+
+// clients is the nftables set of the ports from which there are connections to the host's sshd.
+func (h *Host) clients(tb testing.TB) string {
+	tb.Helper()
+	out, err := h.net(tb.Context(), "ss", "-Htn", "state", "established", "( sport = :22 )").Output()
+	require.NoError(tb, err, h.Name)
+	var ports []string
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line) // two queues, our address, theirs
+		require.Len(tb, fields, 4, "%q", line)
+		ports = append(ports, fields[3][strings.LastIndexByte(fields[3], ':')+1:])
+	}
+	require.NotEmpty(tb, ports, "%s: nobody is connected", h.Name)
+	return "{ " + strings.Join(ports, ", ") + " }"
+}
+
+// Unblock undoes Block, BlockOld and MuteOld. Both sides go on with what they have not been able to send.
 func (h *Host) Unblock(tb testing.TB) {
 	tb.Helper()
 	h.nft(tb, "delete table inet kistest\n")

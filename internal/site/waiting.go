@@ -2,12 +2,17 @@ package site
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
@@ -16,7 +21,7 @@ import (
 // Saw waits until a kis that was started with `-o json` has told that a step on a host has come to a state.
 func (s *Started) Saw(host, step, state string, within time.Duration) {
 	s.w.T.Helper()
-	require.Eventually(s.w.T, func() bool {
+	seen := func() bool {
 		for line := range strings.Lines(s.out.String()) {
 			var e Event
 			if json.Unmarshal([]byte(line), &e) == nil && e.Host == host && e.Step == step && e.State == state {
@@ -24,7 +29,10 @@ func (s *Started) Saw(host, step, state string, within time.Duration) {
 			}
 		}
 		return false
-	}, within, 5*time.Millisecond, "%s: %s is not %s", host, step, state)
+	}
+	if !assert.Eventually(s.w.T, seen, within, 5*time.Millisecond) {
+		require.FailNow(s.w.T, "kis does not come to it", "%s: %s is not %s:\n%s", host, step, state, s.Screen())
+	}
 }
 
 // Agent is the process id, as the host counts, of the agent that holds the stage's lock on a host of the world.
@@ -37,6 +45,18 @@ func (w *World) Agent(h *hosttest.Host) int {
 	require.NoError(w.T, json.Unmarshal([]byte(text), &holder), "%s", text)
 	require.Positive(w.T, holder.PID)
 	return holder.PID
+}
+
+// Locked reports whether somebody holds the stage's lock on a host of the world.
+func (w *World) Locked(h *hosttest.Host) bool {
+	w.T.Helper()
+	file, err := os.Open(filepath.Join(w.Root(h), ".kis", "locks", w.Stage))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	require.NoError(w.T, err)
+	defer file.Close() //nolint:errcheck // only read
+	return syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
 // Signal sends a signal to one process of a host, by the number that the host gives it.
