@@ -1,8 +1,10 @@
 package remote_test
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,6 +215,46 @@ func TestEvictEndsTheAgentOfThisRunOnly(t *testing.T) {
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
 	_, err = other.Lock(t.Context(), l.stage, l.run, remote.Holder{})
 	require.NoError(t, err, "the same run may go on over another connection")
+}
+
+// What reaches an armed agent is not always what was sent: anything but the whole word to link leaves the link as it was.
+func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		word func(whole string) string
+		ends bool // the agent takes it for the end of the conversation, without waiting for more
+	}{
+		"without its end":         {func(whole string) string { return whole }, false},
+		"the first half":          {func(whole string) string { return whole[:len(whole)/2] }, false},
+		"all but the last letter": {func(whole string) string { return whole[:len(whole)-1] + "\n" }, true},
+		"of another run":          {func(string) string { return `{"id":99,"op":"commit","run":"` + newRun() + `"}` + "\n" }, false},
+		"of no run":               {func(string) string { return `{"id":99,"op":"commit"}` + "\n" }, false},
+		"another end of line":     {func(whole string) string { return whole + "\r" }, false},
+		"with a NUL":              {func(whole string) string { return whole + "\x00\n" }, true},
+		"with a CR in it":         {func(whole string) string { return strings.Replace(whole, "commit", "com\rmit", 1) + "\n" }, true},
+		"behind garbage":          {func(whole string) string { return strings.Repeat("\xc3garbage", 640) + whole + "\n" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := armed(t)
+			_, err := io.WriteString(l.in, c.word(`{"id":99,"op":"commit","run":"`+l.run+`"}`))
+			require.NoError(t, err)
+			if !c.ends {
+				l.stop()
+			}
+			l.requireEnd(t)
+			require.Equal(t, "app-1", l.linked(t))
+			requireNothingArmed(t, l.root)
+			requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
+		})
+	}
+	t.Run("and the whole word links", func(t *testing.T) {
+		t.Parallel()
+		l := armed(t)
+		_, err := io.WriteString(l.in, `{"id":99,"op":"commit","run":"`+l.run+`"}`+"\n")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return l.linked(t) == "app-2" }, soon, 5*time.Millisecond)
+	})
 }
 
 // Between arming and the next word somebody changes something by hand. What the agent then says has to be true.

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,8 @@ type local struct {
 	locked remote.Locked
 
 	command *exec.Cmd
-	stop    func() // ends the conversation as a lost connection does
+	in      io.Writer // of the agent, for what no conversation would say
+	stop    func()    // ends the conversation as a lost connection does
 	waited  chan struct{}
 }
 
@@ -59,7 +61,7 @@ func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	command.Stdout, command.Stderr = outHere, saidHere
 	require.NoError(t, command.Start())
 	require.NoError(t, errors.Join(outHere.Close(), saidHere.Close()))
-	l := &local{command: command, stop: func() { _ = in.Close() }, waited: make(chan struct{})}
+	l := &local{command: command, in: in, stop: func() { _ = in.Close() }, waited: make(chan struct{})}
 	go func() {
 		defer close(l.waited)
 		_ = command.Wait()

@@ -99,6 +99,7 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 			},
 		},
 		{name: "a host stops to answer", moment: arming, exit: 3, says: []string{"no answer within 2s"}, after: old, fault: func(p *pair, s *site.Started) {
+			s.Saw("web1", "arm", "done", 10*time.Second)
 			p.stop(web1)
 			p.start(web2)
 			s.Saw("web1", "roll call", "unknown", 20*time.Second)

@@ -31,7 +31,13 @@ const web1, web2 = 0, 1
 
 func newPair(t *testing.T, o hosttest.Options) *pair {
 	t.Helper()
-	p := &pair{World: site.New(t, 2, o), archives: map[string]string{}, agents: map[string]int{}}
+	return pairOf(site.New(t, 2, o))
+}
+
+// pairOf is newPair for a world of two hosts.
+func pairOf(w *site.World) *pair {
+	w.T.Helper()
+	p := &pair{World: w, archives: map[string]string{}, agents: map[string]int{}}
 	for _, version := range []string{"0.4", "0.3"} {
 		p.Version(version)
 		p.archives["hello-"+version] = p.Archive()
@@ -95,7 +101,7 @@ func (p *pair) marked(host int, name string) {
 // armed are the prepared links of a host.
 func (p *pair) armed(host int) []string {
 	p.T.Helper()
-	found, err := filepath.Glob(filepath.Join(p.Hosts[host].Repo, ".kis", "armed", "staging.*"))
+	found, err := filepath.Glob(filepath.Join(p.Root(p.Hosts[host]), ".kis", "armed", "staging.*"))
 	require.NoError(p.T, err)
 	return found
 }
@@ -205,12 +211,17 @@ func (c scene) play(p *pair) {
 // playAll plays scenes in order on one pair of hosts.
 func playAll(t *testing.T, o hosttest.Options, scenes []scene) {
 	t.Helper()
-	p := newPair(t, o)
+	playOn(newPair(t, o), scenes)
+}
+
+// playOn is playAll on a pair that is there.
+func playOn(p *pair, scenes []scene) {
+	p.T.Helper()
 	for _, c := range scenes {
 		if c.long && !*everything {
 			continue
 		}
-		if !t.Run(c.name, func(t *testing.T) { c.play(p.in(t)) }) {
+		if !p.T.Run(c.name, func(t *testing.T) { c.play(p.in(t)) }) {
 			return // what it has left is no state to begin with
 		}
 	}

@@ -124,46 +124,6 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 	})
 }
 
-// TestASlowHostIsWaitedFor: what it sends takes a hundred times as long as on the other host.
-func TestASlowHostIsWaitedFor(t *testing.T) {
-	long(t)
-	t.Parallel()
-	w := site.New(t, 2, hosttest.Options{Network: true})
-	w.Hosts[1].Slow(t, 16000)
-	r := w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive(), "-o", "json")
-	hosts := r.Report(t).Hosts
-	require.Len(t, hosts, 2)
-	assert.Equal(t, w.All("hello-0.3"), w.Links())
-}
-
-// TestAHostThatComesAndGoes: every five seconds its network is gone for five seconds.
-func TestAHostThatComesAndGoes(t *testing.T) {
-	long(t)
-	t.Parallel()
-	w := site.New(t, 2, hosttest.Options{Network: true})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
-	w.Version("0.4")
-	archive := w.Archive()
-	s := w.Start("push", "staging", "--sdist", archive)
-	flap := time.NewTicker(5 * time.Second)
-	defer flap.Stop()
-	for gone := false; s.Running(); {
-		<-flap.C
-		if gone = !gone; gone {
-			w.Hosts[1].Block(t)
-		} else {
-			w.Hosts[1].Unblock(t)
-		}
-		if !s.Running() && gone {
-			w.Hosts[1].Unblock(t)
-		}
-	}
-	r := s.End(time.Second)
-	require.Contains(t, []int{0, 3, 4, 5}, r.Exit)
-	s.Watch.Check(oracle.Expect{Exit: r.Exit, To: "hello-0.4", Within: 80 * time.Second})
-	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
-}
-
 // TestAccountsThatRunSomethingElse: sshd runs what its administrator wants instead of what it is asked to run, and says that all is well.
 func TestAccountsThatRunSomethingElse(t *testing.T) {
 	t.Parallel()

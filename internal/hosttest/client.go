@@ -19,6 +19,7 @@ type Client struct {
 	Key        string // path of the private key that it uses
 
 	addresses map[string]string // host's name → host:port
+	jumps     map[string]string // host's name → the host that leads to it
 	order     []string
 	user      string
 }
@@ -27,7 +28,7 @@ type Client struct {
 func NewClient(tb testing.TB, hosts []*Host) *Client {
 	tb.Helper()
 	dir := tb.TempDir()
-	c := &Client{Config: filepath.Join(dir, "ssh_config"), KnownHosts: filepath.Join(dir, "known_hosts"), addresses: map[string]string{}}
+	c := &Client{Config: filepath.Join(dir, "ssh_config"), KnownHosts: filepath.Join(dir, "known_hosts"), addresses: map[string]string{}, jumps: map[string]string{}}
 	var known strings.Builder
 	for _, h := range hosts {
 		c.Key, c.user = h.UserKey, h.User
@@ -49,6 +50,13 @@ func (c *Client) SetPort(tb testing.TB, name string, port int) {
 	c.write(tb)
 }
 
+// Jump leads to a host over another one.
+func (c *Client) Jump(tb testing.TB, name, over string) {
+	tb.Helper()
+	c.jumps[name] = over
+	c.write(tb)
+}
+
 func (c *Client) write(tb testing.TB) {
 	tb.Helper()
 	var text strings.Builder
@@ -56,6 +64,9 @@ func (c *Client) write(tb testing.TB) {
 		address, port, err := net.SplitHostPort(c.addresses[name])
 		require.NoError(tb, err)
 		fmt.Fprintf(&text, "Host %s\n  HostName %s\n  Port %s\n  HostKeyAlias %s\n", name, address, port, name)
+		if over := c.jumps[name]; over != "" {
+			fmt.Fprintf(&text, "  ProxyJump %s\n", over)
+		}
 	}
 	fmt.Fprintf(&text, "Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
 		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n", c.user, c.Key, c.KnownHosts)

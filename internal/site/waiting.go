@@ -18,19 +18,21 @@ import (
 	"github.com/keep-it-simple/kis/internal/hosttest"
 )
 
-// Saw waits until a kis that was started with `-o json` has told that a step on a host has come to a state.
+// Has reports whether a kis that was started with `-o json` has told that a step on a host has come to a state.
+func (s *Started) Has(host, step, state string) bool {
+	for line := range strings.Lines(s.out.String()) {
+		var e Event
+		if json.Unmarshal([]byte(line), &e) == nil && e.Host == host && e.Step == step && e.State == state {
+			return true
+		}
+	}
+	return false
+}
+
+// Saw waits for what Has reports.
 func (s *Started) Saw(host, step, state string, within time.Duration) {
 	s.w.T.Helper()
-	seen := func() bool {
-		for line := range strings.Lines(s.out.String()) {
-			var e Event
-			if json.Unmarshal([]byte(line), &e) == nil && e.Host == host && e.Step == step && e.State == state {
-				return true
-			}
-		}
-		return false
-	}
-	if !assert.Eventually(s.w.T, seen, within, 5*time.Millisecond) {
+	if !assert.Eventually(s.w.T, func() bool { return s.Has(host, step, state) }, within, 5*time.Millisecond) {
 		require.FailNow(s.w.T, "kis does not come to it", "%s: %s is not %s:\n%s", host, step, state, s.Screen())
 	}
 }

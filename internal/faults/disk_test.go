@@ -1,0 +1,84 @@
+package faults_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// disk is the package repository of web1, on a file system of its own.
+type disk struct {
+	host  *hosttest.Host
+	image string
+}
+
+// newDisk makes a world of two hosts, the first of which has the disk.
+func newDisk(t *testing.T) (*site.World, *disk) {
+	t.Helper()
+	w := site.New(t, 2, hosttest.Options{})
+	d := &disk{host: w.Hosts[0], image: filepath.Join(t.TempDir(), "disk")}
+	hosttest.Run(t, "/usr/sbin/mkfs.ext4", "-q", d.image, "256m")
+	d.mount(t)
+	d.host.Shell(t, "chown "+d.host.User+": /var/webcode")
+	w.Roots = map[string]string{"web1": d.host.Inside(hosttest.Repository)}
+	return w, d
+}
+
+func (d *disk) mount(t *testing.T) {
+	t.Helper()
+	d.host.Shell(t, "mount -o loop "+d.image+" /var/webcode")
+}
+
+// fail makes it read-only, as ext4 does after an error, whoever has files open.
+func (d *disk) fail(t *testing.T) {
+	t.Helper()
+	d.host.Shell(t, "mount -o remount,abort /var/webcode")
+}
+
+// mend mounts it again, as a boot does.
+func (d *disk) mend(t *testing.T) {
+	t.Helper()
+	d.host.Shell(t, "umount /var/webcode")
+	d.mount(t)
+}
+
+// TestADiskThatTurnsReadOnly: what was promised of the link holds, and so does what the exit status says of it.
+func TestADiskThatTurnsReadOnly(t *testing.T) {
+	t.Parallel()
+	t.Run("between arming and linking", func(t *testing.T) {
+		t.Parallel()
+		w, d := newDisk(t)
+		playOn(pairOf(w), []scene{{
+			name: "play", moment: (*pair).arming, exit: 4, dirty: true, says: []string{`"web1"`, "read-only file system"},
+			fault: func(p *pair, _ *site.Started) {
+				d.fail(p.T)
+				p.start(web2)
+			},
+			after: func(p *pair, to string) {
+				assert.NotContains(p.T, p.Links(), to)
+				d.mend(p.T)
+			},
+		}})
+	})
+	t.Run("during the build", func(t *testing.T) {
+		t.Parallel()
+		w, d := newDisk(t)
+		archive := w.Hold()
+		s := w.PushHeld(archive)
+		d.fail(t)
+		w.Release()
+		r := s.End(time.Minute)
+		require.Equal(t, 3, r.Exit)
+		s.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4", Dirty: true, Within: 10 * time.Second})
+		assert.Contains(t, r.Err, "web1: environment: ")
+		d.mend(t)
+		w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
+	})
+}
