@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -30,7 +31,7 @@ func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
 	cl := &Client{name: t.Name, ssh: client, conn: c, authKey: authKey, done: make(chan struct{})}
 	cl.owned.Go(func() {
 		err := client.Wait()
-		cl.end(fmt.Errorf("%s: %w: %s", cl.name, ErrConnectionLost, lostCause(err)))
+		cl.end(fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err)))
 		close(cl.done)
 	})
 	interval, count := aliveSettings(t)
@@ -58,7 +59,25 @@ func (c *Client) Err() error {
 	if errors.Is(c.why, errClosed) {
 		return nil
 	}
-	return c.why
+	return fmt.Errorf("%s: %w", c.name, c.why)
+}
+
+// aMoment is how long the reason for an end may take to be known.
+const aMoment = 200 * time.Millisecond
+
+// Lost is Err for who has seen the end of something that was on the connection,
+// which comes a moment before the reason is known. It is nil when the
+// connection is there.
+func (c *Client) Lost() error {
+	if !c.conn.broken() { // as when what arrives is damaged: then it is we who end the connection
+		select {
+		case <-c.done:
+		case <-time.After(aMoment):
+			return nil
+		}
+	}
+	<-c.done
+	return c.Err()
 }
 
 // Close ends the connection and everything started on it, and waits until no

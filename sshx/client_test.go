@@ -260,3 +260,28 @@ func TestExitErrorsAreReadable(t *testing.T) {
 	assert.Equal(t, "exit status 3", (&sshx.ExitError{Status: 3}).Error())
 	assert.Equal(t, "killed by signal KILL", fmt.Sprint(&sshx.ExitError{Status: 137, Signal: "KILL"}))
 }
+
+func TestALostConnectionSaysWhyToWhoSawOnlyItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault func(*sshtest.Proxy)
+		says  string
+	}{
+		"cut":     {(*sshtest.Proxy).Cut, "connection lost: "},
+		"damaged": {func(p *sshtest.Proxy) { p.FlipAfter(20, sshtest.ToClient) }, "message authentication failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, client := connectThrough(t, sshtest.Options{}, nil)
+			p, err := client.Start(deadline(t), "cat")
+			require.NoError(t, err)
+			require.NoError(t, client.Lost())
+			c.fault(proxy)
+			_, _ = io.WriteString(p.Stdin, "hello\n")
+			_, err = io.ReadAll(p.Stdout)
+			require.NoError(t, err, "an end of file is all that is seen here")
+			require.ErrorIs(t, client.Lost(), sshx.ErrConnectionLost)
+			require.ErrorContains(t, client.Lost(), c.says)
+		})
+	}
+}

@@ -122,7 +122,17 @@ func (c *Client) sessionCause(err error) error {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
 	case c.conn.broken():
-		return fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err))
+		return c.lostOr(err)
 	}
 	return err
+}
+
+// lostOr is why the connection was lost, or as much as err tells of it.
+func (c *Client) lostOr(err error) error {
+	if c.Lost() == nil { // closed on this side
+		return fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
@@ -57,7 +58,7 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 	case ctx.Err() != nil:
 		err = fmt.Errorf("no answer from the sftp subsystem: %w", context.Cause(ctx))
 	case c.conn.broken():
-		err = ErrConnectionLost
+		err = c.lostOr(net.ErrClosed)
 	case len(first) == 0:
 		err = fmt.Errorf("%w: the subsystem ended without a word; does the sftp-server its sshd_config names exist?", ErrNoSFTP)
 	case !isVersionPacket(first):

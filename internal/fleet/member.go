@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/transfer"
 )
 
 // member is one host in one run. Each step of it is done by one goroutine at a time; what it learns is read after each has waited.
@@ -106,13 +109,26 @@ func (m *member) begin(s Step) (end func(error) bool) {
 		m.spent += took
 		e := Event{Type: TypeStep, Host: m.host.Name, Step: s, State: Done, Seconds: took.Seconds()}
 		if err != nil {
-			f := failure(m.host.Name, s, err)
+			f := failure(m.host.Name, s, m.whyLost(err))
 			m.failures = append(m.failures, *f)
 			e.State, e.Failure, e.Message = f.State, f, f.Message
 		}
 		m.run.emit(e)
 		return err == nil
 	}
+}
+
+// whyLost puts the connection's own reason in place of an end of file, which is all that who reads from it sees of a reset, or of bytes that were
+// damaged on the way.
+func (m *member) whyLost(err error) error {
+	sent, sending := errors.AsType[*transfer.Error](err)
+	if m.conn == nil || !(isLost(err) && errors.Is(err, io.EOF) || sending && sent.Kind == transfer.Lost) {
+		return err
+	}
+	if why := m.conn.client.Lost(); why != nil {
+		return why
+	}
+	return err
 }
 
 // last returns the newest failure. There must be one.

@@ -49,7 +49,10 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		p.at = isNew
 	case p.from:
 		p.at = isOld
-		_ = p.lockAgain(ctx) // what the host is linked to does not depend on it
+		// What the host is linked to does not depend on it, and the others wait to be taken back.
+		briefly, cancel := context.WithTimeout(ctx, t.patience.call)
+		defer cancel()
+		_ = p.lockAgain(briefly)
 		return nil
 	default:
 		p.at = isTaken
