@@ -139,23 +139,37 @@ func held(tb testing.TB, h Host) []string {
 	return names
 }
 
-// processes lists steps that still run in a package of this host: they carry an agent's mark and work in the package's folder. Services
-// that after-link commands started on purpose are left out by their own mark.
+// processes lists what still runs of a run: agents, and what they have started. Of hosts with a mount namespace of their own everything is
+// seen, wherever it works; of others, what works in the package repository. Services that after-link commands started on purpose are left
+// out by their own mark.
 func processes(h Host) []string {
+	root, err := os.Stat(h.Root)
+	if err != nil {
+		return nil
+	}
 	var found []string
-	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range environs {
-		environ, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(environ), "KIS_AGENT=") || strings.Contains(string(environ), "KIS_SERVICE=") {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range all {
+		command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
+		environ, _ := os.ReadFile(filepath.Join(process, "environ"))
+		if !ours(string(command), string(environ)) {
 			continue
 		}
-		cwd, err := os.Stat(filepath.Join(filepath.Dir(path), "cwd"))
-		if err == nil && below(h.Root, cwd) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-			found = append(found, filepath.Base(filepath.Dir(path))+" "+strings.ReplaceAll(string(command), "\x00", " "))
+		cwd, err := os.Stat(filepath.Join(process, "cwd"))
+		if there, unseen := os.Stat(filepath.Join(process, "root", usualRoot)); unseen == nil && os.SameFile(there, root) || err == nil && below(h.Root, cwd) {
+			found = append(found, filepath.Base(process)+" "+strings.ReplaceAll(string(command[:min(len(command), 300)]), "\x00", " "))
 		}
 	}
 	return found
+}
+
+// usualRoot is where a host with a mount namespace of its own has its package repository.
+const usualRoot = "/var/webcode"
+
+// ours tells agents, by the options that Python is started with, and what they have started, by the variables that it was given.
+func ours(command, environ string) bool {
+	started := strings.Contains(environ, "KIS_AGENT=") || strings.Contains(environ, "KIS_RUN=")
+	return strings.Contains(command, "\x00-X\x00utf8\x00-I\x00-S\x00") || started && !strings.Contains(environ, "KIS_SERVICE=")
 }
 
 // below compares folders, not paths: a host in a mount namespace of its own calls them otherwise.
