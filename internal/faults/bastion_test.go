@@ -28,7 +28,7 @@ func TestABastionThatDies(t *testing.T) {
 		require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, 10*time.Second, 5*time.Millisecond, "web1 gives up by itself")
 	}
 	playOn(pairOf(w), []scene{
-		{name: "before the barrier", moment: (*pair).holding, exit: 3, says: []string{`"web1"`, `"web2"`}, fault: func(p *pair, s *site.Started) {
+		{name: "before the barrier", moment: (*pair).holding, exit: 3, says: []string{`"web1"`}, fault: func(p *pair, s *site.Started) {
 			dies(p, s)
 			s.End(time.Minute)
 			bastion.Restart(p.T)
@@ -50,6 +50,6 @@ func TestABastionThatDies(t *testing.T) {
 		bastion.Kill()
 		w := w.In(t)
 		r := w.Run(3, "", "check", "staging")
-		assert.Equal(t, 1, strings.Count(r.Err, bastion.Name), "it is named once, not once for each host")
+		assert.Equal(t, 1, strings.Count(r.Err, "jump host "+bastion.Name), "it is named once, not once for each host")
 	})
 }

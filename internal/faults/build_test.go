@@ -110,6 +110,7 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 		{"it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
 		{"it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},
 		{"it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {"id":9,"ev":"done"}' 0; false; }`, "web2: verify: "},
+		{"it says so to all that started it", forging, "web2: "},
 		{"it prints control characters", `printf '\033]52;c;YQ==\007\rweb2 is fine\n'; test $KIS_HOST = web1`, "web2: verify: "},
 		{"it prints without end", "test $KIS_HOST = web1 || { head -c 300000000 /dev/zero; false; }", "web2: verify: "},
 	} {
@@ -171,7 +172,7 @@ func TestRollBacksThatCannotBe(t *testing.T) {
 			w.Run(0, "hello-0.4", "link", "staging", "hello-0.4")
 			w.Run(0, "hello-0.5", "link", "staging", "hello-0.5")
 			w.Hosts[1].Shell(w.T, "rm -r /var/webcode/hello-0.4")
-		}, 3, "hello-0.4"},
+		}, 3, "web2: check: hello-0.4 is not installed\n  hint: installed on all hosts: hello-0.3, hello-0.5"},
 		{"a host is down", func(w *site.World) { w.Hosts[1].Kill() }, 3, "web2: connect: "},
 	} {
 		if !t.Run(c.name, func(t *testing.T) {

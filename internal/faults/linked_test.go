@@ -76,7 +76,8 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 			after: func(p *pair, to string) {
 				assert.Equal(p.T, to, p.Links()[web1])
 				assert.NotEqual(p.T, to, p.Links()[web2])
-				told(p, "staging", "web1", "web2", "differ")
+				told(p, "hosts differ, because a run did not come to its end", "web1", "web2",
+					"next: kis link staging "+to+" ", "next: kis rollback staging --to "+p.Links()[web2]+" ")
 			},
 		},
 		{
