@@ -88,7 +88,7 @@ func TestAHostThatComesAndGoes(t *testing.T) {
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 	w.Version("0.4")
 	archive := w.Archive()
-	draw := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // no secret
+	draw := rand.New(rand.NewPCG(1, 1))
 	s := w.Start("push", "staging", "--sdist", archive)
 	times, gone := 0, false
 	for s.Running() {

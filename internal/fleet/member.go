@@ -122,7 +122,8 @@ func (m *member) begin(s Step) (end func(error) bool) {
 // damaged on the way.
 func (m *member) whyLost(err error) error {
 	sent, sending := errors.AsType[*transfer.Error](err)
-	if m.conn == nil || !(isLost(err) && errors.Is(err, io.EOF) || sending && sent.Kind == transfer.Lost) {
+	ended := isLost(err) && errors.Is(err, io.EOF) || sending && sent.Kind == transfer.Lost
+	if !ended || m.conn == nil {
 		return err
 	}
 	if why := m.conn.client.Lost(); why != nil {
