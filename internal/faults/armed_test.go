@@ -126,7 +126,7 @@ func TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing(t *testing.T) {
 	long(t)
 	t.Parallel()
 	playAll(t, hosttest.Options{}, []scene{{
-		name: "asleep", moment: (*pair).arming, exit: 3, after: old, says: []string{"was this machine asleep?"},
+		name: "asleep", moment: (*pair).arming, exit: 3, after: old,
 		fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGSTOP)
 			p.start(web2)
