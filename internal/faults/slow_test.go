@@ -52,7 +52,7 @@ func TestManyHostsWaitForTheSlowOne(t *testing.T) {
 	w := site.New(t, 1, hosttest.Options{})
 	web1 := w.Hosts[0]
 	way := web1.Proxy(t)
-	way.Delay(300 * time.Millisecond)
+	way.Delay(100 * time.Millisecond)
 	way.Rate(sshtest.ToHost, 20_000)
 	var names, settings []string
 	var hosts []oracle.Host
