@@ -94,8 +94,8 @@ func (l Login) reasons() []reason {
 	}
 }
 
-// sudoReasons are what sudo says, and what shells say when there is none. sudo speaks the host's language: what is in another one is found by
-// its name alone.
+// sudoReasons are what sudo says, and what env says when there is none or it cannot be run. Both are made to speak English, see Command; what
+// another sudo says in other words is found by its name alone.
 func (l Login) sudoReasons() []reason {
 	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
 	as := func(text string) string { return fmt.Sprintf(text, user, l.Become) }
@@ -110,13 +110,9 @@ func (l Login) sudoReasons() []reason {
 		{"a password is required", as("sudo does not let %s run /bin/sh as %s without a password"), l.allow()},
 		{"no new privileges", "sudo gets no rights there", "the login runs with no_new_privs: see NoNewPrivileges of the service that runs sshd"},
 		{"effective uid is not 0", "sudo gets no rights there", "it is not setuid root, or its file system is mounted nosuid: see findmnt -T /usr/bin/sudo"},
-		{"sudo: not found", "sudo is missing", missing},
-		{"command not found: sudo", "sudo is missing", missing},
-		{"sudo: command not found", "sudo is missing", missing},
-		{"Unknown command: sudo", "sudo is missing", missing},
-		{"sudo: Command not found", "sudo is missing", missing},
+		{"sudo': No such file", "sudo is missing", missing},
 		{"expired", "sudo finds an account expired", fmt.Sprintf("see on %s: sudo chage -l %s; sudo chage -l %s", host, user, l.Become)},
-		{"sudo: Permission denied", as("sudo cannot be run by %s, to become %s"), fmt.Sprintf("look at it on %s: ls -l /usr/bin/sudo", host)},
+		{"sudo': Permission denied", as("sudo cannot be run by %s, to become %s"), fmt.Sprintf("look at it on %s: ls -l /usr/bin/sudo", host)},
 		{"/bin/sh: ", "sudo lets /bin/sh run, but nothing that it starts", l.rule("Defaults!/bin/sh !noexec")},
 		{"sudo: ", as("sudo did not let %s run /bin/sh as %s"), l.allow()},
 	}

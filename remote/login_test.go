@@ -29,8 +29,8 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 		{"app", "sudo: unable to resolve host web1\nsudo: sorry, you must have a tty to run sudo", "sudo wants a terminal of deploy", "Defaults:deploy !requiretty"},
 		{"app", "Sorry, user deploy is not allowed to execute '/bin/sh -s -- python3' as app on web1.", "sudo does not let deploy run", allow},
 		{"app", "sudo: unknown user app", "there is no user app", "on web1: sudo useradd --system app"},
-		{"app", "fish: Unknown command: sudo", "sudo is missing", "install it on web1"},
-		{"app", "bash: line 1: exec: sudo: not found", "sudo is missing", "leave `become` out"},
+		{"app", "/usr/bin/env: 'sudo': No such file or directory", "sudo is missing", "install it on web1"},
+		{"app", "env: can't execute 'sudo': No such file or directory", "sudo is missing", "leave `become` out"},
 		{"app", "sudo: unable to resolve host web1: Name or service not known", "the command was not run", "bash reads ~/.bashrc"},
 		{"app", "/bin/sh: 12: exec: /usr/bin/python3: Permission denied", "nothing that it starts", "Defaults!/bin/sh !noexec"},
 	} {

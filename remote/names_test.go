@@ -73,8 +73,8 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 	for _, test := range []struct{ python, become, want string }{
 		{"python3", "", "exec /bin/sh -s -- python3"},
 		{"/opt/python3.12/bin/python3", "", "exec /bin/sh -s -- /opt/python3.12/bin/python3"},
-		{"python3", "app", "exec sudo -n -H -u app -- /bin/sh -s -- python3"},
-		{"python3", "Ann.Smith-2", "exec sudo -n -H -u Ann.Smith-2 -- /bin/sh -s -- python3"},
+		{"python3", "app", "exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u app -- /bin/sh -s -- python3"},
+		{"python3", "Ann.Smith-2", "exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u Ann.Smith-2 -- /bin/sh -s -- python3"},
 	} {
 		got, err := remote.Command(test.python, test.become)
 		require.NoError(t, err)

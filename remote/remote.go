@@ -82,6 +82,10 @@ var userPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
 // ErrName is wrapped by errors about an interpreter or a user whose name cannot be put on a command line.
 var ErrName = errors.New("not a plain name")
 
+// english makes sudo say in a known language why it does not let us in, whatever the login speaks. The second env is there to say it of a sudo
+// that is missing: the first one still speaks the login's language.
+const english = "/usr/bin/env LC_ALL=C /usr/bin/env"
+
 // Command is what has to be run on the host, through whatever login shell there is, for Start to speak to. It is made of plain words only.
 // python is the interpreter, become the user the agent shall run as, or "".
 func Command(python, become string) (string, error) {
@@ -95,5 +99,5 @@ func Command(python, become string) (string, error) {
 	if !userPattern.MatchString(become) {
 		return "", fmt.Errorf("user %q: %w", become, ErrName)
 	}
-	return "exec sudo -n -H -u " + become + " -- /bin/sh -s -- " + python, nil
+	return "exec " + english + " sudo -n -H -u " + become + " -- /bin/sh -s -- " + python, nil
 }

@@ -115,6 +115,34 @@ func TestSudoThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestSudoOfALoginInGerman is refused with the same remedies: what a login speaks is nothing that they may depend on.
+func TestSudoOfALoginInGerman(t *testing.T) {
+	t.Parallel()
+	w, rules := becoming(t, 1)
+	h := w.Hosts[0]
+	ownTools(t, h)
+	start(t, h, ".bashrc", "export LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 LANGUAGE=de")
+	rules[0]("")
+	german, _ := asUser(t, h, "LC_ALL=de_DE.UTF-8 sudo -n -u "+webapp+" true")
+	require.Contains(t, german, "Passwort", "the host has the locale and sudo's translation; run: make setup")
+	for _, test := range []struct{ name, sudoers, change, says, hint string }{
+		{"a password", "kistest ALL=(ALL) ALL\n", ":", "without a password", "NOPASSWD: /bin/sh"},
+		{"all but a shell", "kistest ALL=(ALL) NOPASSWD: ALL, !/bin/sh\n", ":", "sudo does not let kistest run /bin/sh", "NOPASSWD: /bin/sh"},
+		{"a terminal", "Defaults requiretty\n" + allowed, ":", "sudo wants a terminal of kistest", "Defaults:kistest !requiretty"},
+		{"no sudo", allowed, "rm sudo", "sudo is missing", "apt install sudo"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := w.In(t)
+			rules[0](test.sudoers)
+			h.Shell(t, "cd /usr/bin; "+test.change)
+			r := w.Run(3, "", "check", "staging")
+			assert.Contains(t, r.Screen(), "web1: connect: sudo ")
+			assert.Contains(t, r.Screen(), test.says)
+			assert.Contains(t, r.Screen(), test.hint)
+		})
+	}
+}
+
 // line is the line of a hint that has a text in it, as a person would paste it.
 func line(t *testing.T, r site.Result, text string) string {
 	t.Helper()

@@ -8,7 +8,7 @@ import (
 
 // constant is every command line that a deployment may send: constant words, the
 // interpreter, and the user to become. All else goes over standard input.
-var constant = regexp.MustCompile(`^exec (sudo -n -H -u [A-Za-z0-9._-]+ -- )?/bin/sh -s -- [A-Za-z0-9/][A-Za-z0-9/._+-]*$`)
+var constant = regexp.MustCompile(`^exec (/usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u [A-Za-z0-9._-]+ -- )?/bin/sh -s -- [A-Za-z0-9/][A-Za-z0-9/._+-]*$`)
 
 // Foreign returns the command lines that are not the one with which kis starts
 // its agent. Tests that deploy end with it, and it has to be empty.

@@ -165,12 +165,12 @@ func TestForeignCommandLinesAreFound(t *testing.T) {
 	for line, foreign := range map[string]bool{
 		"exec /bin/sh -s -- python3":                             false,
 		"exec /bin/sh -s -- /opt/python-3.12/bin/python3":        false,
-		"exec sudo -n -H -u app -- /bin/sh -s -- python3":        false,
+		"exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u app -- /bin/sh -s -- python3":        false,
 		"exec /bin/sh -s -- python3 -c x":                        true,
 		"exec /bin/sh -s -- -x":                                  true,
 		"exec /bin/sh -s -- python3; rm -r x":                    true,
 		"exec /bin/sh -s -- python3\nrm":                         true,
-		"exec sudo -n -H -u app -- /bin/sh -s -- python3 /var/x": true,
+		"exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u app -- /bin/sh -s -- python3 /var/x": true,
 		"ls": true,
 	} {
 		assert.Equal(t, foreign, len(sshtest.Record{Execs: []string{line}}.Foreign()) == 1, line)
