@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"archive/zip"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,29 +16,6 @@ import (
 	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
-
-// wheel writes a wheel of a distribution that is nothing but its name.
-func wheel(t *testing.T, folder, name, version string) {
-	t.Helper()
-	require.NoError(t, os.MkdirAll(folder, 0o755))
-	file, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s-%s-py3-none-any.whl", name, version)))
-	require.NoError(t, err)
-	z := zip.NewWriter(file)
-	info := name + "-" + version + ".dist-info/"
-	for path, text := range map[string]string{
-		name + ".py":      "",
-		info + "METADATA": fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version),
-		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		info + "RECORD":   "",
-	} {
-		f, err := z.Create(path)
-		require.NoError(t, err)
-		_, err = f.Write([]byte(text))
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	require.NoError(t, file.Close())
-}
 
 // TestHostsThatGetDifferentRequirementsAreNotLinked: two hosts ask the same index at different moments, and it has something new for one.
 func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
@@ -76,6 +52,8 @@ func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
 	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
 	assert.Contains(t, r.Err, "web1: environment: ")
 	assert.Contains(t, r.Err, "3.99")
+	own := strings.TrimSpace(w.Hosts[0].Shell(t, "python3 -c 'import platform; print(platform.python_version())'"))
+	assert.Contains(t, r.Err, own+" not in '>=3.99'")
 }
 
 // TestABuildThatIsKilledIsSaidToBe: the kernel does it when memory is short.

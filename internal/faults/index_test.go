@@ -1,12 +1,13 @@
 package faults_test
 
 import (
+	"archive/zip"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,113 +15,109 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
-	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// indexes are two indexes of packages at one port: that of 127.0.0.1 has moody, that of localhost has gloomy, and each has a password.
-func indexes(t *testing.T, passwords map[string]string) (port string) {
+// wheel writes a wheel of a distribution that is nothing but its name, and what it requires.
+func wheel(t *testing.T, folder, name, version string, requires ...string) {
 	t.Helper()
-	wheels := t.TempDir()
-	wheel(t, wheels, "moody", "2.1")
-	wheel(t, wheels, "gloomy", "3.1")
-	files := http.StripPrefix("/files/", http.FileServer(http.Dir(wheels)))
-	has := map[string][2]string{"127.0.0.1": {"moody", "2.1"}, "localhost": {"gloomy", "3.1"}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, _ := strings.Cut(r.Host, ":")
-		package1 := has[host]
-		switch _, password, _ := r.BasicAuth(); {
-		case password != passwords[host]:
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-		case r.URL.Path == "/simple/"+package1[0]+"/":
-			w.Header().Set("Content-Type", "text/html")
-			name := package1[0] + "-" + package1[1] + "-py3-none-any.whl"
-			_, _ = fmt.Fprintf(w, `<!DOCTYPE html><a href="/files/%s">%s</a>`, name, name)
-		case strings.HasPrefix(r.URL.Path, "/files/"):
-			files.ServeHTTP(w, r)
-		default:
-			http.NotFound(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return server.URL[strings.LastIndex(server.URL, ":")+1:]
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	file, err := os.Create(filepath.Join(folder, fmt.Sprintf("%s-%s-py3-none-any.whl", name, version)))
+	require.NoError(t, err)
+	z := zip.NewWriter(file)
+	info := name + "-" + version + ".dist-info/"
+	metadata := fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)
+	for _, r := range requires {
+		metadata += "Requires-Dist: " + r + "\n"
+	}
+	for path, text := range map[string]string{
+		name + ".py":      "",
+		info + "METADATA": metadata,
+		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+		info + "RECORD":   "",
+	} {
+		f, err := z.Create(path)
+		require.NoError(t, err)
+		_, err = f.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	require.NoError(t, file.Close())
 }
 
-// lines collects the command lines of this machine that have a text in them, until stop.
-func lines(parts ...string) (found map[string][]string, stop func()) {
-	found = map[string][]string{}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
+// silent listens, and does something with each connection: until the test ends, none is closed that it does not close.
+func silent(t *testing.T, each func(net.Conn)) string {
+	t.Helper()
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	var open []net.Conn
+	ended := make(chan struct{})
+	go func() { // ends with the listener
 		defer close(ended)
-		ticker := time.NewTicker(3 * time.Millisecond)
-		defer ticker.Stop()
 		for {
-			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-			for _, path := range paths {
-				line, _ := os.ReadFile(path)
-				for _, part := range parts {
-					if text := strings.ReplaceAll(string(line), "\x00", " "); strings.Contains(text, part) {
-						found[part] = append(found[part], text)
-					}
-				}
-			}
-			select {
-			case <-ticker.C:
-			case <-done:
+			c, err := l.Accept()
+			if err != nil {
 				return
 			}
+			open = append(open, c)
+			each(c)
 		}
 	}()
-	return found, func() { close(done); <-ended }
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-ended
+		for _, c := range open {
+			_ = c.Close()
+		}
+	})
+	return "http://" + l.Addr().String()
 }
 
-// TestAPasswordOfAnIndexIsSeenByNobody: not on the host's command lines, not in what kis prints or writes. The host's own passwords go on to
-// be used.
-func TestAPasswordOfAnIndexIsSeenByNobody(t *testing.T) {
+// TestAnIndexThatIsNotWell: the run ends in time, and tells what it was in pip's words.
+func TestAnIndexThatIsNotWell(t *testing.T) {
 	t.Parallel()
-	const canary, own = "canary8fd1", "canary77c0"
-	port := indexes(t, map[string]string{"127.0.0.1": canary, "localhost": own})
-	w := site.New(t, 1, hosttest.Options{})
-	host := w.Hosts[0]
-	host.Shell(t, "printf 'machine localhost login app password "+own+"\n' >~kistest/.netrc; chown kistest ~kistest/.netrc; chmod 600 ~kistest/.netrc")
-	project, err := os.ReadFile(filepath.Join(w.Dir, "pyproject.toml"))
-	require.NoError(t, err)
-	require.Contains(t, string(project), "requires = []")
-	w.Write("pyproject.toml", strings.Replace(string(project), "requires = []", `requires = ["moody"]`, 1))
-	w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt, index_url: 'http://deploy:"+canary+"@127.0.0.1:"+port+"/simple'}\n"))
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(down.Close)
+	unknown := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(unknown.Close)
+	w := site.New(t, 1, hosttest.Options{Env: []string{"PIP_RETRIES=1", "PIP_TIMEOUT=60"}})
+	w.Write("requirements.txt", "moody\n")
 	archive := w.Archive()
-	for _, c := range []struct {
-		name, requirements string
-		exit               int
-		to                 string
-	}{
-		{"that is not there", "--index-url http://deploy:" + canary + "@127.0.0.1:9/simple\nnothing-like-this\n", 3, ""},
-		{"of the inventory, and one of the host", "--extra-index-url http://localhost:" + port + "/simple\nmoody\ngloomy\n", 0, "hello-0.3"},
+	for _, c := range []struct{ name, url, says string }{
+		{"it never answers", silent(t, func(net.Conn) {}), "web1: environment: still running at its deadline, killed"},
+		{"it hangs up", silent(t, func(c net.Conn) { _ = c.Close() }), "Remote end closed connection without response"},
+		{"it is down", down.URL, "Looking in indexes: " + down.URL}, // pip does not say what the index has said
+		{"its certificate is nobody's", unknown.URL, "CERTIFICATE_VERIFY_FAILED"},
 	} {
-		if !t.Run(c.name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
-			w.Write("requirements.txt", c.requirements)
-			started := " -i http://127.0.0.1:" + port + "/simple"
-			seen, stop := lines(canary, own, started)
-			r := w.Run(c.exit, c.to, "push", "staging", "--sdist", archive, "-v")
-			stop()
-			assert.Empty(t, seen[canary])
-			assert.Empty(t, seen[own])
-			assert.Equal(t, c.exit == 0, len(seen[started]) > 0, "the pip that pip starts for what a project is built with")
-			oracle.Output(t, r.Screen(), canary)
-			oracle.Output(t, r.Screen(), own)
-		}) {
-			return
-		}
+			w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt, index_url: '"+c.url+"/simple'}\n"))
+			r := w.Run(3, "", "push", "staging", "--sdist", archive, "--timeout", "10s")
+			assert.Contains(t, r.Err, "web1: environment: ")
+			assert.Contains(t, r.Err, c.says)
+			assert.Less(t, r.Took, 30*time.Second)
+			w.Quiet(time.Second)
+		})
 	}
-	assert.NotContains(t, host.Shell(t, "cat /var/webcode/.kis/journal/* /var/webcode/*/.kis/build.log 2>/dev/null || :"), canary)
-	assert.Empty(t, host.Shell(t, "grep -rl --exclude-dir=incoming -e "+canary+" -e "+own+" /var/webcode || :"), "nothing of it is left, but in the upload, which is closed to others")
-	state, err := filepath.Glob(filepath.Join(w.Home, "state", "kis", "runs", "*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, state)
-	for _, path := range state {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		assert.NotContains(t, string(text), canary, path)
-	}
+}
+
+// TestRequirementsThatDoNotFitTogether: both that cannot be had at once are on the screen.
+func TestRequirementsThatDoNotFitTogether(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 1, hosttest.Options{})
+	wheels := filepath.Join(w.Dir, "wheels")
+	wheel(t, wheels, "apple", "1", "common<2")
+	wheel(t, wheels, "bread", "1", "common>=2")
+	wheel(t, wheels, "common", "1")
+	wheel(t, wheels, "common", "2")
+	w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt, wheels: wheels}\n"))
+	w.Write("requirements.txt", "apple\nbread\n")
+	archive := w.Archive()
+	r := w.Run(3, "", "push", "staging", "--sdist", archive)
+	assert.Contains(t, r.Err, "web1: environment: pip could not install the requirements")
+	assert.Contains(t, r.Err, "apple 1 depends on common<2")
+	assert.Contains(t, r.Err, "bread 1 depends on common>=2")
+
+	w.Write("requirements.txt", "apple\n")
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", archive)
 }

@@ -1,0 +1,93 @@
+package faults_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/site"
+)
+
+// culprit makes the sample's build backend do, on a host, what the file ~/culprit says.
+const culprit = `
+
+def misbehave(kind):
+    import signal
+    import subprocess
+    import sys
+    open(os.path.expanduser("~/misbehaved"), "w").close()
+    if kind == "reads":
+        assert sys.stdin.read() == ""
+        try:
+            open("/dev/tty").read()
+        except OSError:
+            pass  # there is no terminal
+    elif kind == "loops":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            pass
+    elif kind == "daemon":
+        subprocess.Popen(["setsid", "sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    elif kind == "open":
+        subprocess.Popen(["setsid", "sleep", "1000"])
+
+
+_build_editable = build_editable
+
+
+def build_editable(directory, config_settings=None, metadata_directory=None):
+    path = os.path.expanduser("~/culprit")
+    if os.path.exists(path):
+        with open(path) as f:
+            misbehave(f.read())
+    return _build_editable(directory, config_settings, metadata_directory)
+`
+
+// TestBuildsThatMisbehave: what a build backend does on a host is bounded, and ended with it.
+func TestBuildsThatMisbehave(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(t, err)
+	w.Write("build_backend/backend.py", string(backend)+culprit)
+	for _, c := range []struct {
+		name  string
+		kinds [2]string // by host
+		exit  int
+		says  []string
+	}{
+		{"it reads, and leaves a daemon", [2]string{"reads", "daemon"}, 0, nil},
+		{"it never ends", [2]string{"open", "loops"}, 3, []string{"web1, web2: environment: still running at its deadline, killed"}},
+	} {
+		if !t.Run(c.name, func(t *testing.T) {
+			w := w.In(t)
+			for i, h := range w.Hosts {
+				require.NoError(t, os.WriteFile(filepath.Join(h.Home, "culprit"), []byte(c.kinds[i]), 0o644))
+			}
+			w.Version("1+" + c.kinds[0])
+			archive := w.Archive()
+			args := []string{"push", "staging", "--sdist", archive}
+			if c.exit != 0 {
+				args = append(args, "--timeout", "12s")
+			}
+			r := w.Run(c.exit, "hello-1+"+c.kinds[0], args...)
+			for _, part := range c.says {
+				assert.Contains(t, r.Screen(), part)
+			}
+			assert.Less(t, r.Took, time.Minute)
+			w.Quiet(time.Second) // all of it had ended when kis did
+			for _, h := range w.Hosts {
+				assert.FileExists(t, filepath.Join(h.Home, "misbehaved"))
+				require.NoError(t, os.Remove(filepath.Join(h.Home, "culprit")))
+			}
+			w.Run(0, "hello-1+"+c.kinds[0], "push", "staging", "--sdist", archive)
+		}) {
+			return
+		}
+	}
+}
