@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -106,6 +108,18 @@ func TestRefusalsOfOneHost(t *testing.T) {
 			says: []string{"web2: check: ", "noexec", "findmnt -T /var/webcode"},
 		},
 		{
+			name: "repository is closed to its owner", fault: onHost("chmod 555 /var/webcode"), exit: 3,
+			says: []string{"web2: check: ", "/var/webcode cannot be written by kistest", "ls -ld /var/webcode"},
+		},
+		{
+			name: "repository is immutable", fault: attribute("i"), exit: 3,
+			says: []string{"web2: check: ", "/var/webcode is immutable (chattr +i)", "sudo chattr -i /var/webcode"},
+		},
+		{
+			name: "repository is append-only", fault: attribute("a"), exit: 3,
+			says: []string{"web2: check: ", "/var/webcode is append-only (chattr +a)", "sudo chattr -a /var/webcode"},
+		},
+		{
 			name: "python without venv", exit: 3, says: []string{"web2: check: ", "ensurepip", "apt install python3-venv"},
 			fault: onHost("for d in /usr/lib/python3*/ensurepip /usr/share/python-wheels; do ! [ -d $d ] || mount -t tmpfs none $d; done"),
 		},
@@ -125,11 +139,11 @@ func TestRefusalsOfOneHost(t *testing.T) {
 			says: []string{"web2: check: ", "mode 0775", "chmod go-w /var/webcode"},
 		},
 		{
-			name: "disk too small", fault: onHost("mount -t tmpfs -o size=8m,mode=755,uid=$(id -u kistest) none /var/webcode"), exit: 3,
+			name: "disk too small", fault: over("size=8m"), exit: 3,
 			says: []string{"web2: check: ", "disk nearly full", "df -h /var/webcode"},
 		},
 		{
-			name: "too few inodes", fault: onHost("mount -t tmpfs -o nr_inodes=500,mode=755,uid=$(id -u kistest) none /var/webcode"), exit: 3,
+			name: "too few inodes", fault: over("nr_inodes=500"), exit: 3,
 			says: []string{"web2: check: ", "inodes free", "df -i /var/webcode"},
 		},
 		{name: "two names for one host", fault: sameHost, exit: 3, says: []string{"web1 and web2 are the same package repository"}},
@@ -159,6 +173,26 @@ func TestHostsThatNeverAnswer(t *testing.T) {
 // onHost runs shell text on web2.
 func onHost(text string) func(w *site.World) {
 	return func(w *site.World) { w.Hosts[1].Shell(w.T, text) }
+}
+
+// over mounts a file system over web2's repository, and looks at that from then on.
+func over(options string) func(w *site.World) {
+	return func(w *site.World) {
+		h := w.Hosts[1]
+		h.Shell(w.T, "mount -t tmpfs -o "+options+",mode=755,uid=$(id -u kistest) none /var/webcode")
+		w.Roots = map[string]string{h.Name: h.Inside(hosttest.Repository)}
+	}
+}
+
+// attribute gives web2's repository an attribute of chattr(1), which keeps it from being removed, too.
+func attribute(letter string) func(w *site.World) {
+	return func(w *site.World) {
+		repo := w.Hosts[1].Repo
+		hosttest.Run(w.T, "chattr", "+"+letter, repo)
+		w.T.Cleanup(func() {
+			assert.NoError(w.T, exec.CommandContext(context.WithoutCancel(w.T.Context()), "chattr", "-"+letter, repo).Run())
+		})
+	}
 }
 
 // bashrc puts text, on web2, into the script that bash runs for every command that comes over SSH.

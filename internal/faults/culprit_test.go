@@ -3,6 +3,7 @@ package faults_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
@@ -90,4 +92,27 @@ func TestBuildsThatMisbehave(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestABuildThatOutlivesItsAgentIsNotBuiltOver: the agent is killed, and what it has started is not.
+func TestABuildThatOutlivesItsAgentIsNotBuiltOver(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 1, hosttest.Options{})
+	archive := w.Hold()
+	s := w.PushHeld(archive)
+	w.Signal(w.Hosts[0], w.Agent(w.Hosts[0]), syscall.SIGKILL)
+	r := s.End(time.Minute)
+	require.Equal(t, 3, r.Exit)
+	assert.Contains(t, r.Err, "web1: environment (unknown): ")
+	require.Len(t, w.PIDs(w.Hosts[0], "/pip --no-color install"), 1, "pip goes on")
+
+	again := w.Kis("push", "staging", "--sdist", archive)
+	assert.Equal(t, 6, again.Exit)
+	assert.Contains(t, again.Err, "the build of hello-0.4 is locked by another run")
+	assert.Equal(t, w.All("hello-0.3"), w.Links())
+
+	w.Release()
+	w.Quiet(time.Minute)
+	s.Watch.Check(oracle.Expect{Exit: 3, To: "hello-0.4", Dirty: true})
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,12 @@ func silent(t *testing.T, each func(net.Conn)) string {
 	return "http://" + l.Addr().String()
 }
 
+// hangUp reads what is asked, and gives no answer.
+func hangUp(c net.Conn) {
+	_, _ = c.Read(make([]byte, 64<<10))
+	_ = c.Close()
+}
+
 // TestAnIndexThatIsNotWell: the run ends in time, and tells what it was in pip's words.
 func TestAnIndexThatIsNotWell(t *testing.T) {
 	t.Parallel()
@@ -85,17 +92,21 @@ func TestAnIndexThatIsNotWell(t *testing.T) {
 	archive := w.Archive()
 	for _, c := range []struct{ name, url, says string }{
 		{"it never answers", silent(t, func(net.Conn) {}), "web1: environment: still running at its deadline, killed"},
-		{"it hangs up", silent(t, func(c net.Conn) { _ = c.Close() }), "Remote end closed connection without response"},
+		{"it hangs up", silent(t, hangUp), "Remote end closed connection without response"},
 		{"it is down", down.URL, "Looking in indexes: " + down.URL}, // pip does not say what the index has said
 		{"its certificate is nobody's", unknown.URL, "CERTIFICATE_VERIFY_FAILED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
 			w.Inventory(site.InventoryText(w.Hosts, "install: {requirements: requirements.txt, index_url: '"+c.url+"/simple'}\n"))
-			r := w.Run(3, "", "push", "staging", "--sdist", archive, "--timeout", "10s")
+			args := []string{"push", "staging", "--sdist", archive}
+			if strings.HasPrefix(c.says, "web1: ") {
+				args = append(args, "--timeout", "10s")
+			}
+			r := w.Run(3, "", args...)
 			assert.Contains(t, r.Err, "web1: environment: ")
 			assert.Contains(t, r.Err, c.says)
-			assert.Less(t, r.Took, 30*time.Second)
+			assert.Less(t, r.Took, time.Minute)
 			w.Quiet(time.Second)
 		})
 	}

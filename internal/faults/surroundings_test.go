@@ -1,23 +1,26 @@
 package faults_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // TestHostsInOddSurroundings: everything here has to work, whatever surrounds it.
 func TestHostsInOddSurroundings(t *testing.T) {
 	t.Parallel()
-	const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+	faketime := fakeTime(t)
 	for _, c := range []struct {
 		name  string
 		env   []string
@@ -41,8 +44,8 @@ func TestHostsInOddSurroundings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := site.New(t, 1, hosttest.Options{Env: c.env})
-			if strings.Contains(strings.Join(c.env, " "), faketime) {
-				require.FileExists(t, faketime, "run: make setup")
+			if strings.Contains(strings.Join(c.env, " "), "tr_TR") {
+				require.Contains(t, w.Hosts[0].Shell(t, "locale -a"), "tr_TR.utf8", "run: make setup")
 			}
 			if c.fault != "" {
 				w.Hosts[0].Shell(t, c.fault)
@@ -57,6 +60,50 @@ func TestHostsInOddSurroundings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fakeTime is the library that tells programs another time.
+func fakeTime(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
+	require.NoError(t, err)
+	require.Len(t, found, 1, "run: make setup")
+	return found[0]
+}
+
+// TestAClockThatJumpsDuringAPush: ten years forth and twenty back while a command of the inventory prints, so that the agent looks at its
+// deadlines again and again. None of them goes by that clock. What the journal says does, which shows that the agent has seen it.
+func TestAClockThatJumpsDuringAPush(t *testing.T) {
+	t.Parallel()
+	const clock = "/home/kistest/clock"
+	w := site.New(t, 1, hosttest.Options{Env: []string{
+		"LD_PRELOAD=" + fakeTime(t), "FAKETIME_TIMESTAMP_FILE=" + clock, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
+	}})
+	h := w.Hosts[0]
+	set := func(offset string) {
+		// Renamed into place: what is read is never half a number.
+		h.Shell(t, "echo "+offset+" >"+clock+".new; mv "+clock+".new "+clock)
+	}
+	ticks := func() int {
+		text, _ := os.ReadFile(filepath.Join(h.Home, "ticks")) // not there at first
+		return len(text)
+	}
+	set("+0")
+	w.Inventory(site.InventoryText(w.Hosts, "verify: ['touch ~/hold; while test -e ~/hold; do echo tick; printf x >>~/ticks; sleep 0.02; done']\n"))
+	s := w.Start("push", "staging", "--sdist", w.Archive())
+	for _, offset := range []string{"+0", "+3650d", "-3650d"} {
+		set(offset)
+		begin := ticks()
+		require.Eventually(t, func() bool { return ticks() > begin+30 }, time.Minute, 10*time.Millisecond, "%s", s.Screen())
+		require.True(t, s.Running(), "%s", s.Screen())
+	}
+	w.Release()
+	r := s.End(time.Minute)
+	require.Equal(t, 0, r.Exit)
+	s.Watch.Check(oracle.Expect{Exit: 0, To: "hello-0.3"})
+	assert.Contains(t, h.Shell(t, "tail -n 1 /var/webcode/.kis/journal/staging"), fmt.Sprintf(`"%d-`, time.Now().AddDate(-10, 0, 3).Year()))
+	set("+0")
+	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 }
 
 // everyFile calls look for everything in the repository that is no symbolic link.

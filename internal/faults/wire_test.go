@@ -94,12 +94,13 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 		r := w.Run(3, "", "push", "staging", "--sdist", archive)
 		assert.Contains(t, r.Err, "web2: connect: "+says)
 		assert.NotContains(t, r.Err, "web1: connect")
+		assert.Regexp(t, `(?m)^web1 +connect +done`, r.Out, "what the other has come to is shown")
 		assert.Contains(t, r.Err, "aborted before link: no stage link was changed")
 		assert.Less(t, r.Took, within)
 	}
 	if !t.Run("a black hole", func(t *testing.T) {
 		w.Hosts[1].Block(t)
-		push(t, w.Hosts[1].Addr, 40*time.Second)
+		push(t, w.Hosts[1].Addr, 15*time.Second)
 		w.Hosts[1].Unblock(t)
 	}) {
 		return
@@ -120,7 +121,7 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 			}
 		}()
 		w.Client.SetPort(t, "web2", l.Addr().(*net.TCPAddr).Port)
-		push(t, "handshake: ", 40*time.Second)
+		push(t, "handshake: ", 8*time.Second)
 	})
 }
 

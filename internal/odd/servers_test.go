@@ -104,6 +104,9 @@ func servers() []odd {
 		{name: "no session", make: settings("MaxSessions=0"), refused: true, says: []string{"HOST: connect: ", "MaxSessions"}},
 		{name: "a banner", make: settings("Banner=/etc/debian_version"), silent: over},
 		{name: "a script of the login that prints", make: func(w *site.World, h *hosttest.Host) { start(w.T, h, ".ssh/rc", "echo welcome; cat") }},
+		{name: "a script of all logins that prints", make: inside(sshrc), says: []string{"HOST: the login shell prints text without a terminal: welcome to all"}, pushed: over, whole: true},
+		{name: "a script of all shells that prints", make: bashEnv, silent: append(over, "welcome")},
+		{name: "an account that is locked", make: locked, refused: true, says: []string{"HOST: connect: authentication: login as kistest refused"}},
 		{name: "an account that has expired", make: shadow(8, "1"), refused: true, says: ended},
 		{name: "a password that has expired", make: shadow(3, "0"), refused: true, says: []string{"HOST: connect: the password has expired", "sudo chage -M -1 -d today kistest"}},
 		{
@@ -118,6 +121,21 @@ func servers() []odd {
 // shadow changes a field of the deploying user's line in shadow(5).
 func shadow(n int, value string) func(*site.World, *hosttest.Host) {
 	return func(w *site.World, h *hosttest.Host) { account(w.T, h, "/etc/shadow", n, value) }
+}
+
+// locked is an account that usermod -L has locked. Where sshd asks no PAM, that is about keys, too.
+func locked(w *site.World, h *hosttest.Host) {
+	account(w.T, h, "/etc/shadow", 2, "!*")
+	sshd(w, h, same, "UsePAM=no")
+}
+
+// sshrc is run by sshd for everybody who has none of her own, before the command and before SFTP, see sshd(8).
+const sshrc = "mount -t tmpfs -o mode=755 none /srv; cp -a /etc/ssh /srv; echo 'echo welcome to all' >/srv/ssh/sshrc; mount --bind /srv/ssh /etc/ssh"
+
+// bashEnv is what bash reads when it runs a script, unless it was started by sshd.
+func bashEnv(w *site.World, h *hosttest.Host) {
+	start(w.T, h, ".bash_env", "echo welcome")
+	sshd(w, h, same, "SetEnv=BASH_ENV=/home/kistest/.bash_env")
 }
 
 // maintenance lets nobody in but root, see pam_nologin(8).

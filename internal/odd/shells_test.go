@@ -93,6 +93,8 @@ func startUpScripts() []odd {
 		{name: "has no PATH", make: bashrc("unset PATH")},
 		{name: "preloads what is not there", make: bashrc("export LD_PRELOAD=/nowhere/lib.so LD_LIBRARY_PATH=/nowhere")},
 		{name: "has TMPDIR nowhere", make: bashrc("export TMPDIR='/nowhere/$(touch x) \"y' TMP=/nowhere TEMP=/nowhere")},
+		{name: "may start nothing", make: bashrc("ulimit -u 1"), refused: true, says: []string{"HOST: connect: ", "annot fork"}},
+		{name: "has little memory", make: bashrc("ulimit -v 65536"), refused: true, says: []string{"HOST: ", "MemoryError"}},
 		{name: "umask 000", make: bashrc("umask 000")},
 		{name: "umask 022", make: bashrc("umask 022")},
 		{name: "umask 027", make: bashrc("umask 027")},

@@ -163,13 +163,13 @@ func TestTheHostRecordsWhatItIsAsked(t *testing.T) {
 func TestForeignCommandLinesAreFound(t *testing.T) {
 	t.Parallel()
 	for line, foreign := range map[string]bool{
-		"exec /bin/sh -s -- python3":                             false,
-		"exec /bin/sh -s -- /opt/python-3.12/bin/python3":        false,
+		"exec /bin/sh -s -- python3":                                                                false,
+		"exec /bin/sh -s -- /opt/python-3.12/bin/python3":                                           false,
 		"exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u app -- /bin/sh -s -- python3":        false,
-		"exec /bin/sh -s -- python3 -c x":                        true,
-		"exec /bin/sh -s -- -x":                                  true,
-		"exec /bin/sh -s -- python3; rm -r x":                    true,
-		"exec /bin/sh -s -- python3\nrm":                         true,
+		"exec /bin/sh -s -- python3 -c x":                                                           true,
+		"exec /bin/sh -s -- -x":                                                                     true,
+		"exec /bin/sh -s -- python3; rm -r x":                                                       true,
+		"exec /bin/sh -s -- python3\nrm":                                                            true,
 		"exec /usr/bin/env LC_ALL=C /usr/bin/env sudo -n -H -u app -- /bin/sh -s -- python3 /var/x": true,
 		"ls": true,
 	} {
