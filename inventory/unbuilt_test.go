@@ -25,6 +25,27 @@ func TestUnbuiltKeysAreRefused(t *testing.T) {
 	}
 }
 
+// An inventory may come from somebody else, as the project's code may, but it is looked at by people who would not run that.
+func TestNothingOfAnInventoryRunsHere(t *testing.T) {
+	t.Parallel()
+	for _, src := range []string{
+		"dynamic: [x]\n" + ok,
+		"build: ./x\n" + ok,
+		"build: [x]\n" + ok,
+		"ssh: {proxy_command: x}\n" + ok,
+		"ssh: {local_command: x}\n" + ok,
+		"ssh: {jump: '-oProxyCommand=x'}\n" + ok,
+		"ssh: {jump: '`x`'}\n" + ok,
+		"ssh: {user: '$(x)'}\n" + ok,
+		"hosts: {web1: {address: '-oProxyCommand=x'}}\n" + ok,
+		"inventory: !!python/object/apply:os.system [x]\n" + ok,
+		"verify: [!exec x]\n" + ok,
+	} {
+		_, err := Parse("i", []byte(src))
+		assert.Error(t, err, src)
+	}
+}
+
 func TestUnbuiltKeysAreRead(t *testing.T) {
 	t.Parallel()
 	inv, err := parse("i", []byte(`

@@ -2,11 +2,15 @@ package crash
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,30 +25,57 @@ import (
 // mostMemory is what kis may take, whatever hosts send.
 const mostMemory = 100 << 20
 
-// flood is shell text that prints so much without ending the line, 3 GiB with -everything.
+// flood is shell text that prints so much without ending the line, on standard output and on standard error at once: 128 MiB on each, and
+// 3 GiB with -everything.
 func flood() string {
-	size := 64 << 20
+	size := 128 << 20
 	if *everything {
 		size = 3 << 30
 	}
-	return "head -c " + strconv.Itoa(size) + " /dev/zero | tr '\\000' x"
+	half := "head -c " + strconv.Itoa(size) + " /dev/zero | tr '\\000' x"
+	return half + " >&2 & " + half + "; wait"
 }
 
-// TestKisStaysSmallWhateverAHostPrints: a host that prints gigabytes without a line end. A build prints by a command of `verify`: what a build
-// backend prints is collected by pip first, on the host.
-func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
-	t.Parallel()
-	// The race detector multiplies memory, so this kis is built without.
+// prints is a build backend that prints lines, 64 MiB of them and 1 GiB with -everything, and then fails: pip, which has collected them on the
+// host, prints them all.
+func prints() string {
+	lines := 1 << 20
+	if *everything {
+		lines = 1 << 24
+	}
+	return fmt.Sprintf("\n\ndef build_editable(*args):\n    for _ in range(%d):\n        print('x' * 63)\n    raise SystemExit(1)\n", lines)
+}
+
+// plain is a kis without the race detector, which multiplies memory.
+func plain(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "kis")
 	hosttest.Run(t, "go", "build", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis")
+	return binary
+}
+
+// mostOfAgent is what the agent may take on the host, whatever it starts. Python alone takes a fifth of it.
+const mostOfAgent = 64 << 20
+
+// TestKisStaysSmallWhateverAHostPrints: a host that prints gigabytes, with or without line ends. The agent stays small, too.
+func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
+	t.Parallel()
+	binary := plain(t)
 	w := site.New(t, 1, hosttest.Options{})
+	agent := func() string { // its status(5), as long as it holds the lock
+		var holder struct{ PID int }
+		text, _ := os.ReadFile(filepath.Join(w.Hosts[0].Repo, ".kis", "locks", w.Stage))
+		_ = json.Unmarshal(text, &holder) // what is no JSON, or not there yet, names nobody
+		return w.Hosts[0].Inside(fmt.Sprintf("/proc/%d/status", holder.PID))
+	}
 	for _, c := range []struct {
-		name, inventory, bashrc string
-		exits                   []int
+		name, inventory, bashrc, backend string
+		exits                            []int
 	}{
-		{"in a command after the switch", "stages:\n  staging: {hosts: [web1], after_link: [\"" + doubled(flood()) + "\"]}\n", "", []int{0}},
-		{"while a package is built", site.InventoryText(w.Hosts, "verify: [\""+doubled(flood())+"\"]\n"), "", []int{0}},
-		{"before the greeting", site.InventoryText(w.Hosts, ""), flood(), []int{0, 3}}, // whether it has printed all before it is given up depends on the machine
+		{"in a command after the switch", "stages:\n  staging: {hosts: [web1], after_link: [\"" + doubled(flood()) + "\"]}\n", "", "", []int{0}},
+		{"while a package is verified", site.InventoryText(w.Hosts, "verify: [\""+doubled(flood())+"\"]\n"), "", "", []int{0}},
+		{"while a package is built", site.InventoryText(w.Hosts, ""), "", prints(), []int{3}},
+		{"before the greeting", site.InventoryText(w.Hosts, ""), flood(), "", []int{0, 3}}, // whether it has printed all before it is given up depends on the machine
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := w.In(t)
@@ -53,15 +84,19 @@ func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
 			if c.bashrc != "" {
 				require.NoError(t, os.WriteFile(filepath.Join(in.Hosts[0].Home, ".bashrc"), []byte(c.bashrc+"\n"), 0o644))
 			}
+			backend, err := os.ReadFile(filepath.Join(in.Dir, "build_backend", "backend.py"))
+			require.NoError(t, err)
+			in.Write("build_backend/backend.py", string(backend)+c.backend)
 			watch := oracle.Start(t, in.Stage, in.OracleHosts()...)
 			cmd := in.Command(t.Context(), "push", "staging", "-v", "--sdist", in.Archive())
 			cmd.Path, cmd.Args[0] = binary, binary
 			var screen bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &screen, &screen
-			most := measured(t, cmd)
-			t.Logf("exit %d, %d MiB at most, %d bytes on the screen", cmd.ProcessState.ExitCode(), most>>20, screen.Len())
+			most, mostThere := measured(t, cmd, agent)
+			t.Logf("exit %d, %d MiB at most, %d MiB on the host, %d bytes on the screen", cmd.ProcessState.ExitCode(), most>>20, mostThere>>20, screen.Len())
 			assert.Contains(t, c.exits, cmd.ProcessState.ExitCode(), "%.2000s", screen.String())
 			assert.Less(t, most, mostMemory)
+			assert.Less(t, mostThere, mostOfAgent)
 			assert.Less(t, screen.Len(), 2<<20)
 			watch.Check(oracle.Expect{Exit: cmd.ProcessState.ExitCode(), To: "hello-1." + strconv.Itoa(len(c.name)), Within: lease})
 		})
@@ -73,8 +108,9 @@ func doubled(text string) string {
 	return regexp.MustCompile(`\\`).ReplaceAllString(text, `\\\\`)
 }
 
-// measured runs a command and returns the most memory that it has had (VmHWM of proc(5)), in bytes.
-func measured(t *testing.T, cmd *exec.Cmd) int {
+// measured runs a command and returns the most memory that it has had, and the most of another process, whose file /proc/PID/status other
+// names, in bytes: VmHWM of proc(5).
+func measured(t *testing.T, cmd *exec.Cmd, other func() string) (own, others int) {
 	t.Helper()
 	require.NoError(t, cmd.Start())
 	ended := make(chan struct{})
@@ -84,19 +120,93 @@ func measured(t *testing.T, cmd *exec.Cmd) int {
 	}()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	most, line := 0, regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 	for {
 		select {
 		case <-ended:
-			require.NotZero(t, most)
-			return most
+			require.NotZero(t, own)
+			return own, others
 		case <-ticker.C:
-			text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status")) // gone at the end
-			if found := line.FindSubmatch(text); found != nil {
-				kilobytes, err := strconv.Atoi(string(found[1]))
-				require.NoError(t, err)
-				most = max(most, kilobytes<<10)
-			}
+			own = max(own, peak(t, filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status")))
+			others = max(others, peak(t, other()))
 		}
+	}
+}
+
+// peak is VmHWM in a status file, 0 when there is none, as when the process has ended.
+func peak(t *testing.T, status string) int {
+	t.Helper()
+	text, _ := os.ReadFile(status)
+	found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(text)
+	if found == nil {
+		return 0
+	}
+	kilobytes, err := strconv.Atoi(string(found[1]))
+	require.NoError(t, err)
+	return kilobytes << 10
+}
+
+// TestKisStaysSmallWhateverItReads: an inventory that would expand without end, and a server that only talks.
+func TestKisStaysSmallWhateverItReads(t *testing.T) {
+	t.Parallel()
+	binary := plain(t)
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	talking := make(chan struct{})
+	go func() { // ends with the listener, and with kis at the other end
+		defer close(talking)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			for err == nil {
+				_, err = c.Write(bytes.Repeat([]byte("welcome to this machine, which is no SSH server\r\n"), 1000))
+			}
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-talking
+	})
+	var aliases strings.Builder
+	aliases.WriteString("hosts:\n  web1: {vars: &v {a: x, b: y, c: z}}\n")
+	for i := range 5000 {
+		fmt.Fprintf(&aliases, "  h%d: {vars: *v}\n", i)
+	}
+	const stage = "stages: {staging: {hosts: [web1]}}\n"
+	for _, c := range []struct {
+		name, inventory string
+		exit            int
+		says            string
+		within          time.Duration
+	}{
+		{"aliases", stage + aliases.String(), 2, "the aliases of this inventory stand for more than 10000 values", time.Second},
+		{"lists in lists", "verify: " + strings.Repeat("[", 40_000) + "\n" + stage, 2, "exceeded max depth", time.Second},
+		{"ranges", "stages: {staging: {hosts: [" + strings.Repeat("'w[1:1000]',", 10_000) + "]}}\n", 2, "stand for more than 200000 values", time.Second},
+		{"much text", strings.Repeat("# nothing\n", 1<<20) + stage, 2, "larger than 1048576 bytes", time.Second},
+		{"a server that only talks", fmt.Sprintf("%shosts: {web1: {address: 127.0.0.1, ssh: {port: %d}}}\n", stage, l.Addr().(*net.TCPAddr).Port), 3, "web1: connect: handshake: ", 8 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := site.Around(t, nil)
+			require.NoError(t, os.WriteFile(w.Client.Config, []byte("Host *\n  User nobody\n"), 0o600))
+			w.Inventory(c.inventory)
+			cmd := w.Command(t.Context(), "push", "staging", "--sdist", w.Archive())
+			cmd.Path, cmd.Args[0] = binary, binary
+			var screen bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &screen, &screen
+			begin := time.Now()
+			most, _ := measured(t, cmd, func() string { return "" })
+			took := time.Since(begin)
+			if c.exit == 2 { // nothing is waited for, so that what counts is the work
+				took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+			}
+			t.Logf("%d MiB, %v: %.300s", most>>20, took, screen.String())
+			assert.Equal(t, c.exit, cmd.ProcessState.ExitCode())
+			assert.Contains(t, screen.String(), c.says)
+			assert.Less(t, most, mostMemory)
+			assert.Less(t, took, c.within)
+			assert.Less(t, screen.Len(), 64<<10)
+		})
 	}
 }

@@ -61,7 +61,7 @@ func TestArchivesThatAreRefusedBeforeAnyHostIsContacted(t *testing.T) {
 		name, says string
 		member     tar.Header
 	}{
-		{"two top folders", "other-1/x: is not below the one top folder", tar.Header{Name: "other-1/x", Mode: 0o644}},
+		{"two top folders", "other-1/x: lies outside hello-0.3", tar.Header{Name: "other-1/x", Mode: 0o644}},
 		{"names that collide", "hello-0.3/ReadMe.md", tar.Header{Name: "hello-0.3/ReadMe.md", Mode: 0o644}},
 		{"a hard link", "hello-0.3/x: is a hard link", tar.Header{Name: "hello-0.3/x", Typeflag: tar.TypeLink, Linkname: "hello-0.3/VERSION"}},
 		{"a device", "hello-0.3/x: is a device", tar.Header{Name: "hello-0.3/x", Typeflag: tar.TypeChar, Mode: 0o644, Devmajor: 1, Devminor: 3}},

@@ -156,6 +156,6 @@ func TestALoginScriptThatPrintsIsNamedAndDoesNoHarm(t *testing.T) {
 	bashrc("echo welcome to web2; printf '\\033]0;title\\007no line end'; echo careful >&2")(w)
 	r := w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 	assert.Contains(t, r.Err, "kis: web2: the login shell prints text without a terminal: welcome to web2")
-	assert.Equal(t, 1, strings.Count(r.Screen(), "the login shell prints"), "once, and of no other host")
+	assert.Equal(t, 1, strings.Count(r.Screen(), "the login shell prints text without a terminal"), "once, and of no other host")
 	assert.Equal(t, w.All("hello-0.3"), w.Links())
 }
