@@ -104,7 +104,7 @@ func servers() []odd {
 		{name: "no session", make: settings("MaxSessions=0"), refused: true, says: []string{"HOST: connect: ", "MaxSessions"}},
 		{name: "a banner", make: settings("Banner=/etc/debian_version"), silent: over},
 		{name: "a script of the login that prints", make: func(w *site.World, h *hosttest.Host) { start(w.T, h, ".ssh/rc", "echo welcome; cat") }},
-		{name: "a script of all logins that prints", make: inside(sshrc), says: []string{"HOST: the login shell prints text without a terminal: welcome to all"}, pushed: over, whole: true},
+		{name: "a script of all logins that prints", make: inside(sshrc), says: []string{"HOST: the login shell prints text without a terminal: welcome to all"}, pushed: over},
 		{name: "a script of all shells that prints", make: bashEnv, silent: append(over, "welcome")},
 		{name: "an account that is locked", make: locked, refused: true, says: []string{"HOST: connect: authentication: login as kistest refused"}},
 		{name: "an account that has expired", make: shadow(8, "1"), refused: true, says: ended},

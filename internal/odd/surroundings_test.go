@@ -52,7 +52,7 @@ func surroundings() []odd {
 			sshd(w, h, same, "AuthorizedKeysFile=/home/kistest/.ssh/authorized_keys", "StrictModes=no")
 		}},
 		{name: "home is closed", make: inside("chmod 500 /home/kistest")},
-		{name: "repository without set-user-id, devices and times", make: inside("mount -o remount,bind,nosuid,nodev,noatime /var/webcode"), whole: true},
+		{name: "repository without set-user-id, devices and times", make: inside("mount -o remount,bind,nosuid,nodev,noatime /var/webcode")},
 		{name: "the rest is read-only", make: inside("for m in $(findmnt -rno TARGET | grep -v -e ^/var/webcode -e ^/proc -e ^/sys -e ^/dev); do mount -o remount,bind,ro $m; done")},
 		{name: "other processes are hidden", make: inside("mount -o remount,hidepid=2 /proc")},
 		{name: "no proc", make: inside("umount -l /proc")},
