@@ -74,7 +74,7 @@ func change(head, body []byte, kind, at, value byte) ([]byte, []byte) {
 // FuzzPutToAHostThatLies: whatever a host answers, Put ends in time, takes little memory and gives an error of its own; and it calls nothing
 // whole that is not, unless the host has said so in an answer of the right form.
 func FuzzPutToAHostThatLies(f *testing.F) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same at every run
+	random := rand.New(rand.NewPCG(1, 2)) // the same at every run
 	for range 60 {
 		seed := make([]byte, 4*(1+random.IntN(3)))
 		for i := range seed {

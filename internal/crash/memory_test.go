@@ -36,12 +36,12 @@ func flood() string {
 	return half + " >&2 & " + half + "; wait"
 }
 
-// prints is a build backend that prints lines, 64 MiB of them and 1 GiB with -everything, and then fails: pip, which has collected them on the
-// host, prints them all.
+// prints is a build backend that prints lines, 4 MiB of them and 64 MiB with -everything, and then fails: pip, which has collected them on the
+// host, prints them all. More is too much for pip, which takes 1.6 GiB for 64 MiB.
 func prints() string {
-	lines := 1 << 20
+	lines := 1 << 16
 	if *everything {
-		lines = 1 << 24
+		lines = 1 << 20
 	}
 	return fmt.Sprintf("\n\ndef build_editable(*args):\n    for _ in range(%d):\n        print('x' * 63)\n    raise SystemExit(1)\n", lines)
 }
@@ -54,7 +54,7 @@ func plain(t *testing.T) string {
 	return binary
 }
 
-// mostOfAgent is what the agent may take on the host, whatever it starts. Python alone takes a fifth of it.
+// mostOfAgent is what the agent may take on the host, whatever it starts. Python alone takes a sixth of it.
 const mostOfAgent = 64 << 20
 
 // TestKisStaysSmallWhateverAHostPrints: a host that prints gigabytes, with or without line ends. The agent stays small, too.

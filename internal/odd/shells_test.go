@@ -1,6 +1,8 @@
 package odd
 
 import (
+	"github.com/stretchr/testify/require"
+
 	"github.com/keep-it-simple/kis/internal/hosttest"
 	"github.com/keep-it-simple/kis/internal/site"
 )
@@ -55,6 +57,12 @@ func bashrc(text string) func(*site.World, *hosttest.Host) {
 	return func(w *site.World, h *hosttest.Host) { start(w.T, h, ".bashrc", text) }
 }
 
+// turkish is a login in a language whose i has two capitals.
+func turkish(w *site.World, h *hosttest.Host) {
+	require.Contains(w.T, h.Shell(w.T, "locale -a"), "tr_TR.utf8", "run: make setup")
+	start(w.T, h, ".bashrc", "export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=tr")
+}
+
 // startUpScripts are hosts with something in the script that bash reads for every command that comes over SSH.
 func startUpScripts() []odd {
 	notice := "HOST: the login shell prints text without a terminal: "
@@ -99,7 +107,7 @@ func startUpScripts() []odd {
 		{name: "umask 027", make: bashrc("umask 027")},
 		{name: "umask 077", make: bashrc("umask 077"), whole: true},
 		{name: "umask 777", make: bashrc("umask 777")},
-		{name: "speaks Turkish", make: bashrc("export LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 LANGUAGE=tr")},
+		{name: "speaks Turkish", make: turkish},
 		{name: "speaks C", make: bashrc("export LANG=C LC_ALL=C")},
 		{name: "speaks POSIX", make: bashrc("export LANG=POSIX LC_ALL=POSIX PYTHONUTF8=0 PYTHONIOENCODING=ascii")},
 		{name: "speaks what is not there", make: bashrc("export LANG=xx_YY.KOI8-R LC_ALL=xx_YY.KOI8-R")},
