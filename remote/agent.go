@@ -93,7 +93,7 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
 	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) })
-	a.workers.Go(func() { a.read(newLineReader(s.Out, maxFrame), starting) })
+	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) })
 	if err := a.greet(ctx, starting); err != nil {
 		_ = s.In.Close() // the host sees end of file and leaves
 		return nil, err

@@ -152,6 +152,9 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 			if s, greeted = a.starting(line, &noise); s.word != "" {
 				tell(starting, s)
 			}
+			if greeted {
+				lines.limit = maxFrame
+			}
 			continue
 		}
 		if err := a.dispatch(line, whole); err != nil {

@@ -13,6 +13,9 @@ import (
 // maxFrame bounds one line of the agent: a whole repository's state fits, a host that prints without end does not.
 const maxFrame = 16 << 20
 
+// maxGreeting bounds a line before the agent has greeted: whatever a login shell prints then, many hosts may print it at once.
+const maxGreeting = 64 << 10
+
 // prefix starts every line of the agent; see scripts/kisagent/wire.py.
 const prefix = "KIS1 "
 

@@ -52,7 +52,7 @@ func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
 	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
 	assert.Contains(t, r.Err, "web1: environment: ")
 	assert.Contains(t, r.Err, "3.99")
-	own := strings.TrimSpace(w.Hosts[0].Shell(t, "python3 -c 'import platform; print(platform.python_version())'"))
+	own := strings.TrimSpace(w.Hosts[0].Shell(t, "/usr/bin/python3 -c 'import platform; print(platform.python_version())'"))
 	assert.Contains(t, r.Err, own+" not in '>=3.99rc1'")
 }
 
