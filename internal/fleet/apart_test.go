@@ -27,7 +27,7 @@ func share(t *testing.T, w *world, then func(run, kis string)) func(fleet.Event)
 		}
 		for _, root := range w.roots {
 			kis := filepath.Join(root.Root, ".kis")
-			assert.NoError(t, os.MkdirAll(filepath.Join(kis, "locks"), 0o700))
+			assert.NoError(t, os.MkdirAll(filepath.Join(kis, "locks"), 0o700)) //nolint:testifylint // not in the goroutine of the test
 			then(e.Run, kis)
 		}
 	}
