@@ -56,8 +56,8 @@ func TestADiskThatTurnsReadOnly(t *testing.T) {
 		t.Parallel()
 		w, d := newDisk(t)
 		playOn(pairOf(w), []scene{{
-			// The prepared link cannot be taken away from such a disk, so that kis does not vouch for the host, although it has said no.
-			name: "play", moment: (*pair).arming, exit: 5, dirty: true, says: []string{`"web1"`, "read-only file system"},
+			// The prepared link cannot be taken away from such a disk, and nobody is left who could use it.
+			name: "play", moment: (*pair).arming, exit: 4, dirty: true, says: []string{`"web1"`, "read-only file system"},
 			fault: func(p *pair, _ *site.Started) {
 				d.fail(p.T)
 				p.start(web2)

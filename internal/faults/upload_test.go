@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,13 +148,15 @@ func TestAnUploadThatStops(t *testing.T) {
 			if c.agent {
 				s.withoutSFTP()
 			}
-			push := s.sending(100_000)
+			push := s.sending(20_000)
 			if c.agent {
 				push.Says("uploading over the agent", 20*time.Second)
 			}
+			push.Says(`"type":"progress"`, 30*time.Second) // something has arrived
 			c.fault(s.way)
 			begin := time.Now()
 			s.fails(push, 3*time.Minute)
+			assert.Equal(t, c.agent, strings.Contains(push.Screen(), "uploading over the agent"))
 			assert.Less(t, time.Since(begin), c.within)
 			s.succeeds()
 		})

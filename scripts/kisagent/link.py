@@ -247,14 +247,18 @@ def flushed(root):
     return True
 
 
-def fence(repository, stage, run):
-    """Make sure that a run whose answer was lost cannot link any more, and say what is linked."""
+def fence(repository, stage, run, alone):
+    """Make sure that a run whose answer was lost cannot link any more, and say what is linked. alone: no agent of that run can be waiting for
+    the word to link; then a link that cannot be taken away, as on a disk that has turned read-only, does no harm."""
     # The outcome of the unlink is the answer: had we looked first, the agent could have renamed between look and unlink.
+    fenced = True
     try:
         os.unlink(repository.path("armed", "%s.%s" % (stage, run)))
-        fenced = True
     except FileNotFoundError:
         fenced = False
+    except OSError:
+        if not alone:
+            raise
     # Whoever made the link may have died before its flush, and what is told now is going to be relied upon.
     return {"fenced": fenced, "linked": repository.linked(stage), "durable": flushed(repository.root)}
 

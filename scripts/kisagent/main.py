@@ -196,7 +196,11 @@ class Agent:
         return self.transaction
 
     def do_fence(self, args):
-        return link.fence(self.repository, checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run"))
+        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        # Who holds the lock is the only agent of its run that can be waiting for the word to link.
+        owner = self.stage_lock is not None and (self.stage_lock.what, self.run) == (stage, run)
+        armed = self.transaction is not None and self.transaction.state == link.ARMED
+        return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
         """Run commands in the package, in order; the first that fails ends the step. What they start may go on."""

@@ -1,0 +1,37 @@
+package fleet_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+)
+
+// TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime: the connection is cut as the word to link goes out, and the one over which kis asks for
+// the outcome is cut, too, somewhere between its first byte and its answer.
+func TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	for _, version := range []string{"1.0", "1.1"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	proxy := w.proxy["web2"]
+	targets := []string{"hello-1.0", "hello-1.1"}
+	for n, next := int64(1500), 0; n < 4000; n += 250 {
+		report := w.run(t.Context(), t, fleet.Plan{Op: fleet.Relink, Target: pkg(t, targets[next])}, func(e fleet.Event) {
+			switch {
+			case e.Host != "web2" || e.State != fleet.Started:
+			case e.Step == fleet.StepLink:
+				proxy.Cut()
+			case e.Step == fleet.StepResolve:
+				proxy.CutAfter(n, sshtest.ToClient)
+			}
+		})
+		require.Contains(t, []fleet.Outcome{fleet.Succeeded, fleet.RolledBack}, report.Outcome, "cut after %d bytes: %v", n, report.Failures)
+		if report.Outcome == fleet.Succeeded {
+			next = 1 - next
+		}
+	}
+}
