@@ -102,7 +102,7 @@ func (l Login) sudoReasons() []reason {
 	missing := fmt.Sprintf("install it on %s (apt install sudo), or log in as %s and leave `become` out", host, l.Become)
 	return []reason{
 		{"unknown user", fmt.Sprintf("there is no user %s", l.Become), fmt.Sprintf("make it on %s: sudo useradd --system %s", host, l.Become)},
-		{"must have a tty", as("sudo wants a terminal of %s"), l.rule(fmt.Sprintf("Defaults:%s !requiretty", user))},
+		{"must have a tty", "sudo wants a terminal of " + user, l.rule(fmt.Sprintf("Defaults:%s !requiretty", user))},
 		{"is not allowed to", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
 		{"may not run sudo", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
 		{"syntax error", "sudo cannot read its rules", fmt.Sprintf("see on %s: sudo visudo -c; kis needs the line %s", host, l.line())},

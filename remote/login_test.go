@@ -49,6 +49,7 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 			require.ErrorAs(t, err, &start)
 			assert.Contains(t, start.Message, test.message)
 			assert.Contains(t, start.Hint, test.hint)
+			assert.NotContains(t, start.Message+start.Hint, "%!", "see package fmt")
 			if test.said != "" {
 				assert.Equal(t, strings.Split(test.said, "\n"), start.Tail, "the host's own words are shown too")
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/oracle"
@@ -67,6 +68,7 @@ func (w *World) judge(cmd *exec.Cmd, r Result) {
 	w.T.Logf("kis %s: exit %d after %v\n%s", strings.Join(cmd.Args[3:], " "), r.Exit, r.Took.Round(time.Millisecond), brief(r.Screen()))
 	oracle.Output(w.T, r.Screen())
 	require.NotContains(w.T, r.Err, "DATA RACE")
+	assert.NotContains(w.T, r.Screen(), "%!", "a text was put together wrongly, see package fmt")
 }
 
 // brief leaves of JSON what a reader of a test's log wants: the failures and the end.
