@@ -25,10 +25,10 @@ import (
 // mostMemory is what kis may take, whatever hosts send.
 const mostMemory = 100 << 20
 
-// flood is shell text that prints so much without ending the line, on standard output and on standard error at once: 128 MiB on each, and
+// flood is shell text that prints so much without ending the line, on standard output and on standard error at once: 32 MiB on each, and
 // 3 GiB with -everything.
 func flood() string {
-	size := 128 << 20
+	size := 32 << 20
 	if *everything {
 		size = 3 << 30
 	}
@@ -36,12 +36,12 @@ func flood() string {
 	return half + " >&2 & " + half + "; wait"
 }
 
-// prints is a build backend that prints lines, 4 MiB of them and 64 MiB with -everything, and then fails: pip, which has collected them on the
-// host, prints them all. More is too much for pip, which takes 1.6 GiB for 64 MiB.
+// prints is a build backend that prints lines, 1 MiB of them and 16 MiB with -everything, and then fails: pip, which has collected them on the
+// host, prints them all. More is too much for pip: it takes 1.6 GiB for 64 MiB, and minutes.
 func prints() string {
-	lines := 1 << 16
+	lines := 1 << 14
 	if *everything {
-		lines = 1 << 20
+		lines = 1 << 18
 	}
 	return fmt.Sprintf("\n\ndef build_editable(*args):\n    for _ in range(%d):\n        print('x' * 63)\n    raise SystemExit(1)\n", lines)
 }
@@ -62,6 +62,8 @@ func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
 	t.Parallel()
 	binary := plain(t)
 	w := site.New(t, 1, hosttest.Options{})
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(t, err)
 	agent := func() string { // its status(5), as long as it holds the lock
 		var holder struct{ PID int }
 		text, _ := os.ReadFile(filepath.Join(w.Hosts[0].Repo, ".kis", "locks", w.Stage))
@@ -84,8 +86,6 @@ func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
 			if c.bashrc != "" {
 				require.NoError(t, os.WriteFile(filepath.Join(in.Hosts[0].Home, ".bashrc"), []byte(c.bashrc+"\n"), 0o644))
 			}
-			backend, err := os.ReadFile(filepath.Join(in.Dir, "build_backend", "backend.py"))
-			require.NoError(t, err)
 			in.Write("build_backend/backend.py", string(backend)+c.backend)
 			watch := oracle.Start(t, in.Stage, in.OracleHosts()...)
 			cmd := in.Command(t.Context(), "push", "staging", "-v", "--sdist", in.Archive())
