@@ -108,7 +108,7 @@ func TestABuildThatOutlivesItsAgentIsNotBuiltOver(t *testing.T) {
 
 	again := w.Kis("push", "staging", "--sdist", archive)
 	assert.Equal(t, 6, again.Exit)
-	assert.Contains(t, again.Err, "the build of hello-0.4 is locked by another run")
+	assert.Contains(t, again.Err, "the build of hello-0.4 is still running although its run has died")
 	assert.Equal(t, w.All("hello-0.3"), w.Links())
 
 	w.Release()
