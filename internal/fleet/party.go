@@ -24,7 +24,7 @@ func newTransaction(r *run) *transaction {
 	for _, m := range r.members {
 		p := m.party()
 		if m.already {
-			r.content = append(r.content, p)
+			r.settled = append(r.settled, p)
 			continue
 		}
 		if p.dangling {
@@ -49,7 +49,7 @@ func (r *run) note() map[string]any {
 	return note
 }
 
-// party is this host's part in the switch. Where it has been linked and confirmed before, there is nothing to do, and it is content.
+// party is this host's part in the switch. Where it has been linked and confirmed before, there is nothing to do: it is settled.
 func (m *member) party() *party {
 	stage := m.facts.Stage
 	p := &party{name: m.host.Name, from: stage.Linked, agent: m.conn.agent, linked: stage.Linked, known: true, dangling: stage.Linked != "" && !stage.Sealed}

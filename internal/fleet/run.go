@@ -22,7 +22,7 @@ type run struct {
 	begun   time.Time
 	phases  []Phase
 	tx      *transaction // nil before the barrier
-	content []*party     // hosts that were linked and confirmed before, and take no part in the switch
+	settled []*party     // hosts that were linked and confirmed before, and take no part in the switch
 	waited  bool         // for another run's lock
 
 	tellWait sync.Once // of the wait for another run's build
@@ -119,7 +119,7 @@ func (r *run) carryOut(ctx context.Context) Report {
 		return r.report(r.abortedAs(ctx))
 	}
 	r.tx = newTransaction(r)
-	return r.report(r.readContent(ctx, r.tx.carryOut(ctx)))
+	return r.report(r.readSettled(ctx, r.tx.carryOut(ctx)))
 }
 
 // agreed asks the person at the terminal, where the stage wants it. Everything is ready, and the locks are held meanwhile.

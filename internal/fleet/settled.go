@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// readContent reads the links of the hosts that had nothing to do. They were last read when the locks were taken, minutes ago, and the exit
+// readSettled reads the links of the hosts that had nothing to do. They were last read when the locks were taken, minutes ago, and the exit
 // status is about them too.
-func (r *run) readContent(ctx context.Context, o Outcome) Outcome {
-	r.tx.parties = append(r.tx.parties, r.content...) // the switch is over, the report is about all
+func (r *run) readSettled(ctx context.Context, o Outcome) Outcome {
+	r.tx.parties = append(r.tx.parties, r.settled...) // the switch is over, the report is about all
 	if o == Aborted || o == Interrupted {
 		return o // the run has changed nothing, whatever is linked there now
 	}
 	ctx = context.WithoutCancel(ctx)
-	same := make([]bool, len(r.content))
-	each(len(r.content), 0, func(i int) {
-		p := r.content[i]
+	same := make([]bool, len(r.settled))
+	each(len(r.settled), 0, func(i int) {
+		p := r.settled[i]
 		same[i] = nil == p.step(StepConfirm, func() error {
 			switch {
 			case r.tx.asBefore(ctx, p):
