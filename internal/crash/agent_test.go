@@ -176,8 +176,8 @@ func TestALinkWhoseAgentDiedBeforeItsFlushIsFlushed(t *testing.T) {
 // TestAgentBrokenAtAnyCallOfAPush: the package is new, so that the hosts build it.
 func TestAgentBrokenAtAnyCallOfAPush(t *testing.T) {
 	t.Parallel()
-	p := newPusher(t, 3)
-	h := p.trace(p.Hosts[2])
+	p := newPusher(t, 2)
+	h := p.trace(p.Hosts[1])
 	p.succeed(p.archive())
 	log := h.give(t, order{})
 	p.succeed(p.archive())

@@ -22,7 +22,7 @@ var (
 //nolint:gochecknoglobals // flags of the test binary
 var (
 	seed   = flag.Uint64("seed", rand.Uint64(), "seed of what is drawn at random")
-	rounds = flag.Int("rounds", 3, "number of random rounds")
+	rounds = flag.Int("rounds", 2, "number of random rounds")
 )
 
 // The test binary is also the tracer that the sweeps put between a program and the kernel.

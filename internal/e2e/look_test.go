@@ -61,31 +61,31 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 			"a push to one host", func(w *site.World) { pushed(w.On("web1"), "0.4", "--hosts", "web1") }, 5, "subset",
 			[]string{"narrowed by --hosts", "next: kis push staging", "hello-0.4 is not installed on every host", "next: kis rollback staging --to hello-0.3"},
 		},
-		{"a push to both", func(w *site.World) { pushed(w, "0.5") }, 0, "uniform", []string{"hello-0.5"}},
+		{"a push to both", func(w *site.World) { pushed(w, "0.4") }, 0, "uniform", []string{"hello-0.4"}},
 		{
-			"a push that was cut short", func(w *site.World) { cutShort(w, "0.6") }, 0, "unconfirmed",
-			[]string{"the last run did not come to its end", "push of hello-0.6 by ", "next: kis link staging hello-0.6", "next: kis rollback staging --to hello-0.5"},
+			"a push that was cut short", func(w *site.World) { cutShort(w, "0.3") }, 0, "unconfirmed",
+			[]string{"the last run did not come to its end", "push of hello-0.3 by ", "next: kis link staging hello-0.3", "next: kis rollback staging --to hello-0.4"},
 		},
-		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.6", "link", "staging", "hello-0.6") }, 0, "uniform", []string{"hello-0.6"}},
+		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", []string{"hello-0.3"}},
 		{
-			"a link by hand", onWeb2("ln -sfn hello-0.5 staging"), 5, "drift",
-			[]string{"drift: linked to hello-0.5, but kis linked it to hello-0.6", "next: kis link staging hello-0.6"},
+			"a link by hand", onWeb2("ln -sfn hello-0.4 staging"), 5, "drift",
+			[]string{"drift: linked to hello-0.4, but kis linked it to hello-0.3", "next: kis link staging hello-0.3"},
 		},
-		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.6", "link", "staging", "hello-0.6") }, 0, "uniform", nil},
+		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
 		{
 			"a link that somebody has removed", onWeb2("rm staging"), 5, "drift",
-			[]string{"but kis linked it to hello-0.6", "next: kis link staging hello-0.6"},
+			[]string{"but kis linked it to hello-0.3", "next: kis link staging hello-0.3"},
 		},
-		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.6", "link", "staging", "hello-0.6") }, 0, "uniform", nil},
+		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
 		{"a lost journal", onWeb2("rm .kis/journal/staging"), 5, "drift", []string{"drift: linked, but not by kis: the journal is empty"}},
-		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.6", "link", "staging", "hello-0.6") }, 0, "uniform", nil},
+		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
 		{
-			"a changed package", onWeb2("chmod u+w hello-0.6/VERSION && echo 9.9 >hello-0.6/VERSION"), 5, "drift",
-			[]string{"hello-0.6 is not as it was sealed", "hint: web2: packages are never changed: bump the version"},
+			"a changed package", onWeb2("chmod u+w hello-0.3/VERSION && echo 9.9 >hello-0.3/VERSION"), 5, "drift",
+			[]string{"hello-0.3 is not as it was sealed", "hint: web2: packages are never changed: bump the version"},
 		},
-		{"its remedy", func(w *site.World) { pushed(w, "0.7") }, 0, "uniform", []string{"hello-0.7"}},
+		{"its remedy", func(w *site.World) { pushed(w, "0.5") }, 0, "uniform", []string{"hello-0.5"}},
 		{"a host is gone", func(w *site.World) { w.Hosts[1].Kill() }, 5, "unknown", []string{"not known on all hosts", "web2  unknown", "connection refused", "next: kis status staging    # again, when web2 is back"}},
-		{"it is back", func(w *site.World) { w.Hosts[1].Restart(w.T) }, 0, "uniform", []string{"hello-0.7"}},
+		{"it is back", func(w *site.World) { w.Hosts[1].Restart(w.T) }, 0, "uniform", []string{"hello-0.5"}},
 	} {
 		if !t.Run(c.after, func(t *testing.T) {
 			w := w.In(t)
@@ -128,14 +128,14 @@ func TestLogTellsOfRunsAndWhereHostsDisagree(t *testing.T) {
 	w.Run(0, "hello-0.3", "push", "staging")
 	pushed(w.On("web1"), "0.4", "--hosts", "web1")
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
-	cutShort(w, "0.5")
+	cutShort(w, "0.3")
 
 	r := w.Kis("log", "staging")
 	assert.Equal(t, 0, r.Exit)
 	lines := strings.Split(strings.TrimSpace(r.Out), "\n")
 	require.Len(t, lines, 4)
 	for i, parts := range [][]string{
-		{"push", "hello-0.4 → hello-0.5", "unconfirmed"},
+		{"push", "hello-0.4 → hello-0.3", "unconfirmed"},
 		{"push", "hello-0.3 → hello-0.4", "confirmed on web2"},
 		{"push", "hello-0.3 → hello-0.4", "confirmed on web1"},
 		{"push", "nothing → hello-0.3", "confirmed", "git " + revision},

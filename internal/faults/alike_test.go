@@ -14,6 +14,7 @@ import (
 
 // TestAMajorityDoesNotWin: two of three hosts agree, and nobody knows that it is the third that is wrong.
 func TestAMajorityDoesNotWin(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{Env: []string{"PIP_NO_INDEX=1"}})
 	for i, version := range []string{"2.1", "2.2", "2.2"} {
@@ -36,6 +37,7 @@ func TestAMajorityDoesNotWin(t *testing.T) {
 
 // TestAReceiptThatSaysSomethingElseIsNotLinked: one host claims to have made its package of something else, or with something else.
 func TestAReceiptThatSaysSomethingElseIsNotLinked(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())

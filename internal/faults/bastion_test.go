@@ -14,6 +14,7 @@ import (
 
 // TestABastionThatDies: both hosts are reached over a third one.
 func TestABastionThatDies(t *testing.T) {
+	long(t)
 	t.Parallel()
 	all := site.New(t, 3, hosttest.Options{})
 	bastion := all.Hosts[2]

@@ -116,6 +116,7 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 
 // TestAPackageWhosePythonIsGoneIsNotLinked: the interpreter was upgraded after the package was built.
 func TestAPackageWhosePythonIsGoneIsNotLinked(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Hosts[1].Shell(t, "cp $(readlink -f /usr/bin/python3) ~kistest/python3.old")

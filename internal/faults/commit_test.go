@@ -31,7 +31,7 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 	t.Parallel()
 	playAll(t, hosttest.Options{Network: true}, []scene{
 		{
-			name: "before the word", moment: calling, exit: 4, says: []string{`"web1"`}, after: old,
+			name: "before the word", long: true, moment: calling, exit: 4, says: []string{`"web1"`}, after: old,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].BlockOld(p.T)
 				s.Saw("web1", "resolve", "done", 30*time.Second)
@@ -43,7 +43,7 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 			},
 		},
 		{
-			name: "before the word, and for good", moment: calling, exit: 4, after: old,
+			name: "before the word, and for good", long: true, moment: calling, exit: 4, after: old,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].BlockOld(p.T)
 				s.End(time.Minute)
@@ -68,6 +68,7 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 
 // TestANetworkThatDiesBetweenTheFirstLinkAndTheLast: web1 does not hear the word, web2 has linked and cannot say so.
 func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
+	long(t)
 	t.Parallel()
 	dies := func(p *pair, s *site.Started) {
 		before := p.Links()[web2]

@@ -52,6 +52,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 
 // TestBuildsThatMisbehave: what a build backend does on a host is bounded, and ended with it.
 func TestBuildsThatMisbehave(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
@@ -96,6 +97,7 @@ func TestBuildsThatMisbehave(t *testing.T) {
 
 // TestABuildThatOutlivesItsAgentIsNotBuiltOver: the agent is killed, and what it has started is not.
 func TestABuildThatOutlivesItsAgentIsNotBuiltOver(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	archive := w.Hold()

@@ -51,6 +51,7 @@ func (d *disk) mend(t *testing.T) {
 
 // TestADiskThatTurnsReadOnly: what was promised of the link holds, and so does what the exit status says of it.
 func TestADiskThatTurnsReadOnly(t *testing.T) {
+	long(t)
 	t.Parallel()
 	t.Run("between arming and linking", func(t *testing.T) {
 		t.Parallel()

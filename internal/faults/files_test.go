@@ -17,6 +17,7 @@ import (
 // TestAMachineThatLetsKisOpenFewFiles: with too few descriptors for its hosts kis contacts none, and says what to do, unless they are so few
 // that it cannot begin; with some more it works.
 func TestAMachineThatLetsKisOpenFewFiles(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 6, hosttest.Options{})
 	archive := w.Archive()

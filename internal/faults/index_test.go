@@ -82,6 +82,7 @@ func hangUp(c net.Conn) {
 
 // TestAnIndexThatIsNotWell: the run ends in time, and tells what it was in pip's words.
 func TestAnIndexThatIsNotWell(t *testing.T) {
+	long(t)
 	t.Parallel()
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	t.Cleanup(down.Close)
@@ -114,6 +115,7 @@ func TestAnIndexThatIsNotWell(t *testing.T) {
 
 // TestRequirementsThatDoNotFitTogether: both that cannot be had at once are on the screen.
 func TestRequirementsThatDoNotFitTogether(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	wheels := filepath.Join(w.Dir, "wheels")

@@ -8,8 +8,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// everything runs every variant of every fault, as `make faults` does. Without it each fault is there once, and those that have to wait for a
-// minute's deadline are not.
+// everything runs every variant of every fault, as `make faults` does. Without it a part of them is run that stands for the others and takes
+// some minutes: nothing that has to wait for a minute's deadline, and of faults that other packages have too only one.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "run the whole fault matrix")

@@ -74,6 +74,7 @@ func fakeTime(t *testing.T) string {
 // TestAClockThatJumpsDuringAPush: ten years forth and twenty back while a command of the inventory prints, so that the agent looks at its
 // deadlines again and again. None of them goes by that clock. What the journal says does, which shows that the agent has seen it.
 func TestAClockThatJumpsDuringAPush(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const clock = "/home/kistest/clock"
 	w := site.New(t, 1, hosttest.Options{Env: []string{

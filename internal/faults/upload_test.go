@@ -90,7 +90,7 @@ func (s *sender) succeeds() {
 // is the same one, and gets as far again; the last succeeds.
 func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
 	t.Parallel()
-	few, many := []int64{0, 1000, 100_000, 240 << 10}, []int64{}
+	few, many := []int64{1000, 100_000}, []int64{}
 	for at := range int64(65) {
 		many = append(many, at)
 	}
@@ -109,6 +109,9 @@ func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
 		{"bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, few, "connection lost"},
 		{"bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
 	} {
+		if c.name != "cut" && !*everything {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSender(t, 256<<10)

@@ -21,6 +21,7 @@ const forging = `test $KIS_HOST = web1 || {
 
 // TestAnApplicationThatDoesNotImportIsNotLinked, and its traceback is shown.
 func TestAnApplicationThatDoesNotImportIsNotLinked(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
@@ -34,6 +35,7 @@ func TestAnApplicationThatDoesNotImportIsNotLinked(t *testing.T) {
 
 // TestAVerificationThatHangsIsEnded at the time limit, with what it has started.
 func TestAVerificationThatHangsIsEnded(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())

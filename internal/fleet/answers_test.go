@@ -19,7 +19,7 @@ func TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime(t *testing.T) {
 	}
 	proxy := w.proxy["web2"]
 	targets := []string{"hello-1.0", "hello-1.1"}
-	for n, next := int64(1900), 0; n < 2500; n += 50 {
+	for n, next := int64(2000), 0; n < 2470; n += 150 {
 		report := w.run(t.Context(), t, fleet.Plan{Op: fleet.Relink, Target: pkg(t, targets[next])}, func(e fleet.Event) {
 			switch {
 			case e.Host != "web2" || e.State != fleet.Started:
