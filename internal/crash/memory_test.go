@@ -113,6 +113,7 @@ func doubled(text string) string {
 func measured(t *testing.T, cmd *exec.Cmd, other func() string) (own, others int) {
 	t.Helper()
 	require.NoError(t, cmd.Start())
+	own = peak(t, filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status")) // before it is waited for: some runs end at once
 	ended := make(chan struct{})
 	go func() { // ends with the command, which is waited for below
 		defer close(ended)
@@ -121,13 +122,13 @@ func measured(t *testing.T, cmd *exec.Cmd, other func() string) (own, others int
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
+		own = max(own, peak(t, filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status")))
+		others = max(others, peak(t, other()))
 		select {
 		case <-ended:
 			require.NotZero(t, own)
 			return own, others
 		case <-ticker.C:
-			own = max(own, peak(t, filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status")))
-			others = max(others, peak(t, other()))
 		}
 	}
 }
