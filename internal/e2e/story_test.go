@@ -29,7 +29,7 @@ func tell(w *site.World, story []chapter) {
 
 func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 	t.Parallel()
-	w := site.New(t, 3, hosttest.Options{})
+	w := site.New(t, 3, hosttest.Options{Bare: true})
 	w.Inventory(site.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
 	tell(w, []chapter{
 		{"a dry run tells the plan and changes nothing", dryRun},

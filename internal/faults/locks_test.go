@@ -75,23 +75,24 @@ func lockFileRemoved(p *pair) {
 func halves(p, other *pair, to string, more ...string) (both []*site.Started, near func()) {
 	p.T.Helper()
 	const far = 3 * time.Second
-	ways := map[*pair]*sshtest.Proxy{}
-	start := func(who *pair, first, last int) *site.Started {
+	var ways []*sshtest.Proxy
+	start := func(who *pair, last int) *site.Started {
 		way, host := p.Hosts[last].Proxy(p.T), p.Hosts[last].Name
-		ways[who] = way
+		ways = append(ways, way)
 		who.Client.SetPort(p.T, host, way.Port())
 		way.Delay(200 * time.Millisecond)
 		s := who.Start(who.push(to, append(more, "-o", "json")...)...)
 		s.Saw(host, "connect", "done", time.Minute)
-		way.Delay(far)
-		require.Eventually(p.T, func() bool { return p.Locked(p.Hosts[first]) }, time.Minute, 5*time.Millisecond, "%s is locked", p.Hosts[first].Name)
-		way.Stall()
+		way.Stall() // while it looks at the host
 		return s
 	}
-	both = []*site.Started{start(p, web1, web2), start(other, web2, web1)}
-	for _, way := range ways { // the questions arrive now, and the answers when both have arrived
+	both = []*site.Started{start(p, web2), start(other, web1)}
+	for _, way := range ways { // both go on together: what is said to the host that is far away arrives when the near one is locked
 		way.Heal()
 		way.Delay(far)
+	}
+	for _, h := range p.Hosts {
+		require.Eventually(p.T, func() bool { return p.Locked(h) }, time.Minute, 5*time.Millisecond, "%s is locked", h.Name)
 	}
 	return both, func() {
 		for _, way := range ways {

@@ -19,6 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/inventory"
@@ -93,6 +94,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 		home := filepath.Join(dir, name)
 		root := filepath.Join(home, "webcode")
 		require.NoError(t, os.MkdirAll(root, 0o755))
+		piptest.Into(t, "/usr/bin/python3", root)
 		l := start(t, home)
 		proxy, err := sshtest.NewProxy(l.addr)
 		require.NoError(t, err)

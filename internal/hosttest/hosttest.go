@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
@@ -35,6 +36,9 @@ type Options struct {
 	// Network gives each host a network of its own, at port 22 of an address of its own, whose traffic Block and Slow can harm. Without it
 	// hosts share this machine's loopback interface, and reach what this machine reaches, such as an index of packages.
 	Network bool
+	// Bare hosts have an empty package repository, as before their first push. Others have the pip in it that the first push unpacks, so that
+	// not every test takes the seconds for that.
+	Bare bool
 }
 
 // Host is one host. Its fields do not change; its methods are for one goroutine at a time.
@@ -88,6 +92,10 @@ func (h *Host) makeFolders(tb testing.TB) {
 	keys := filepath.Join(h.Home, ".ssh", "authorized_keys")
 	require.NoError(tb, os.WriteFile(keys, public, 0o600)) //nolint:gosec // in the test's own folder
 	h.account.give(tb, keys)
+	if !h.options.Bare {
+		piptest.Into(tb, "/usr/bin/python3", h.Repo)
+		Run(tb, "chown", "-R", h.User+":", filepath.Join(h.Repo, ".kis"))
+	}
 }
 
 // NewHostKey gives the host another key. A running host uses it after Restart.

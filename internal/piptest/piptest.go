@@ -1,0 +1,77 @@
+// Package piptest spares the hosts of tests the first seconds of their first push: there the agent unpacks and compiles the pip that comes with
+// Python (scripts/kisagent/bundled.py), which is the same for all hosts of a machine.
+package piptest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// unpack has the agent's own code do it.
+const unpack = `import os, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent.bundled import unpack_pip
+from kisagent.store import Repository
+os.umask(0o022)
+repository = Repository(sys.argv[2])
+os.mkdir(repository.kis, 0o700)
+unpack_pip(repository, repository.root)
+`
+
+// Into makes .kis in a package repository that is empty, with the unpacked pip of python in it. The caller gives both to the deploying user.
+func Into(tb testing.TB, python, repository string) {
+	tb.Helper()
+	run(tb, "cp", "-a", filepath.Join(unpacked(tb, python), ".kis"), repository)
+}
+
+// unpacked is a package repository with nothing else in it, in the user's cache. It is made once.
+func unpacked(tb testing.TB, python string) string {
+	tb.Helper()
+	code := agent(tb)
+	text, err := os.ReadFile(filepath.Join(code, "kisagent", "bundled.py")) //nolint:gosec // of this module
+	require.NoError(tb, err)
+	sum := sha256.Sum256([]byte(string(text) + unpack + run(tb, python, "-VV")))
+	cache, err := os.UserCacheDir()
+	require.NoError(tb, err)
+	folder := filepath.Join(cache, "kis-test", "pip-"+hex.EncodeToString(sum[:6]))
+	if _, err := os.Stat(folder); err == nil {
+		return folder
+	}
+	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755))  //nolint:gosec // pip is no secret
+	beside, err := os.MkdirTemp(filepath.Dir(folder), "unpacking-") //nolint:usetesting // renamed into place, which needs the same file system
+	require.NoError(tb, err)
+	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the cache
+	run(tb, python, "-B", "-c", unpack, code, beside)
+	if err := os.Rename(beside, folder); err != nil {
+		require.DirExists(tb, folder, "%v", err) // another test was faster
+	}
+	return folder
+}
+
+// agent is the folder of the agent's code, wherever below the module the tests are run.
+func agent(tb testing.TB) string {
+	tb.Helper()
+	top, err := os.Getwd()
+	require.NoError(tb, err)
+	for {
+		folder := filepath.Join(top, "scripts")
+		if _, err := os.Stat(filepath.Join(folder, "kisagent")); err == nil {
+			return folder
+		}
+		require.NotEqual(tb, filepath.Dir(top), top, "run the tests inside of the module")
+		top = filepath.Dir(top)
+	}
+}
+
+func run(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), name, args...).CombinedOutput()
+	require.NoError(tb, err, "%s %v: %s", name, args, out)
+	return string(out)
+}
