@@ -19,6 +19,7 @@ const (
 type redial struct {
 	pause time.Duration // before the next attempt; zero before the first
 	final error         // the host's no: it is not dialed any more
+	why   error         // why the last attempt that came to its own end failed
 }
 
 // reach starts another conversation, and tries again until ctx ends or the host says no.
@@ -34,9 +35,12 @@ func (m *member) reach(ctx context.Context) (linker, error) {
 			m.again.final = err
 			break
 		}
+		if ctx.Err() == nil || m.again.why == nil { // an attempt that is cut short tells nothing of the host
+			m.again.why = err
+		}
 		m.again.pause = min(max(2*m.again.pause, firstPause), longestPause)
 		if wait(ctx, m.again.pause) != nil {
-			return nil, err
+			return nil, m.again.why
 		}
 	}
 	return nil, m.again.final

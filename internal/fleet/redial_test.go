@@ -27,8 +27,8 @@ func TestAHostThatIsDialedAgainIsNotDialedTooOften(t *testing.T) {
 		"the login is refused":     {known: true, most: 1, says: "login as deploy refused"},
 		"another host key":         {most: 1, says: "host key: changed"},
 		"this address is kept out": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "Not allowed at this time\r\n"}}, most: 1, says: "Not allowed at this time"},
-		// After 0, 0.5, 1.5 and 3.5 s of four, and once for the last look at the link.
-		"no answer that says anything": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "busy\r\n"}}, most: 5, says: "busy"},
+		// After 0, 0.5, 1.5, 3.5 and 7.5 s of eight, and once for the last look at the link.
+		"no answer that says anything": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "busy\r\n"}}, most: 6, says: "busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

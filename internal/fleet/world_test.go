@@ -139,6 +139,7 @@ func (w *world) run(ctx context.Context, t testing.TB, p fleet.Plan, at func(fle
 	if p.Stage.Name == "" {
 		p.Stage.Name = "staging"
 	}
+	require.NoError(t, f.Ready(t.Context(), p.Hosts)) // as kis does, so that nothing is resolved while time counts
 	watch := oracle.Start(t, p.Stage.Name, w.roots...)
 	report := f.Run(ctx, p)
 	require.NoError(t, dialer.Close())
