@@ -239,7 +239,7 @@ func TestKisKilledAtAnyCallOfAPush(t *testing.T) {
 	p.linked = name
 	all := calls(t, log)
 	reached := 0
-	moments := spread(2, len(all))
+	moments := spread(1, len(all))
 	for _, n := range moments {
 		archive, name := p.archive()
 		if p.killed(n, archive, name) {

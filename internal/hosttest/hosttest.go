@@ -93,8 +93,9 @@ func (h *Host) makeFolders(tb testing.TB) {
 	require.NoError(tb, os.WriteFile(keys, public, 0o600)) //nolint:gosec // in the test's own folder
 	h.account.give(tb, keys)
 	if !h.options.Bare {
-		piptest.Into(tb, "/usr/bin/python3", h.Repo)
-		Run(tb, "chown", "-R", h.User+":", filepath.Join(h.Repo, ".kis"))
+		for _, folder := range piptest.Into(tb, "/usr/bin/python3", h.Repo) {
+			h.account.give(tb, folder)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (w *Watch) end() {
 }
 
 // visitEvery leaves the processor to what is tested; the test that looks for the shortest gap has a visitor of its own, without any pause.
-const visitEvery = 5 * time.Millisecond
+const visitEvery = 20 * time.Millisecond
 
 // poll is a visitor of the stage: it reads a file through the link, again and again.
 func (w *Watch) poll(ctx context.Context, i int) {

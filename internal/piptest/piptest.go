@@ -5,6 +5,7 @@ package piptest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,30 +25,40 @@ os.mkdir(repository.kis, 0o700)
 unpack_pip(repository, repository.root)
 `
 
-// Into makes .kis in a package repository that is empty, with the unpacked pip of python in it. The caller gives both to the deploying user.
-func Into(tb testing.TB, python, repository string) {
+// Into makes .kis/pip in a package repository that is empty, with a link to the unpacked pip of python in it, and returns the two folders: the
+// caller gives them to the deploying user.
+func Into(tb testing.TB, python, repository string) (made []string) {
 	tb.Helper()
-	run(tb, "cp", "-a", filepath.Join(unpacked(tb, python), ".kis"), repository)
+	pips, err := filepath.Glob(filepath.Join(unpacked(tb, python), ".kis", "pip", "*"))
+	require.NoError(tb, err)
+	require.Len(tb, pips, 1)
+	made = []string{filepath.Join(repository, ".kis"), filepath.Join(repository, ".kis", "pip")}
+	for _, folder := range made {
+		require.NoError(tb, os.Mkdir(folder, 0o700))
+	}
+	require.NoError(tb, os.Symlink(pips[0], filepath.Join(made[1], filepath.Base(pips[0]))))
+	return made
 }
 
-// unpacked is a package repository with nothing else in it, in the user's cache. It is made once.
+// unpacked is a package repository with nothing else in it. It is made once, where every user of the machine may read it, and stays.
 func unpacked(tb testing.TB, python string) string {
 	tb.Helper()
 	code := agent(tb)
 	text, err := os.ReadFile(filepath.Join(code, "kisagent", "bundled.py")) //nolint:gosec // of this module
 	require.NoError(tb, err)
 	sum := sha256.Sum256([]byte(string(text) + unpack + run(tb, python, "-VV")))
-	cache, err := os.UserCacheDir()
-	require.NoError(tb, err)
-	folder := filepath.Join(cache, "kis-test", "pip-"+hex.EncodeToString(sum[:6]))
+	folder := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "pip-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(folder); err == nil {
 		return folder
 	}
-	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755))  //nolint:gosec // pip is no secret
+	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755)) //nolint:gosec // pip is no secret
 	beside, err := os.MkdirTemp(filepath.Dir(folder), "unpacking-") //nolint:usetesting // renamed into place, which needs the same file system
 	require.NoError(tb, err)
 	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the cache
 	run(tb, python, "-B", "-c", unpack, code, beside)
+	for _, path := range []string{beside, filepath.Join(beside, ".kis"), filepath.Join(beside, ".kis", "pip")} {
+		require.NoError(tb, os.Chmod(path, 0o755)) //nolint:gosec // likewise
+	}
 	if err := os.Rename(beside, folder); err != nil {
 		require.DirExists(tb, folder, "%v", err) // another test was faster
 	}
