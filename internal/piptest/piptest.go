@@ -44,14 +44,14 @@ func Into(tb testing.TB, python, repository string) (made []string) {
 func unpacked(tb testing.TB, python string) string {
 	tb.Helper()
 	code := agent(tb)
-	text, err := os.ReadFile(filepath.Join(code, "kisagent", "bundled.py")) //nolint:gosec // of this module
+	text, err := os.ReadFile(filepath.Join(code, "kisagent", "bundled.py"))
 	require.NoError(tb, err)
 	sum := sha256.Sum256([]byte(string(text) + unpack + run(tb, python, "-VV")))
 	folder := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "pip-"+hex.EncodeToString(sum[:6]))
-	if _, err := os.Stat(folder); err == nil {
+	if _, err := os.Stat(folder); err == nil { //nolint:gosec // a hash is no way out of the folder
 		return folder
 	}
-	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755)) //nolint:gosec // pip is no secret
+	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755))   //nolint:gosec // pip is no secret
 	beside, err := os.MkdirTemp(filepath.Dir(folder), "unpacking-") //nolint:usetesting // renamed into place, which needs the same file system
 	require.NoError(tb, err)
 	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the cache
@@ -59,7 +59,7 @@ func unpacked(tb testing.TB, python string) string {
 	for _, path := range []string{beside, filepath.Join(beside, ".kis"), filepath.Join(beside, ".kis", "pip")} {
 		require.NoError(tb, os.Chmod(path, 0o755)) //nolint:gosec // likewise
 	}
-	if err := os.Rename(beside, folder); err != nil {
+	if err := os.Rename(beside, folder); err != nil { //nolint:gosec // likewise
 		require.DirExists(tb, folder, "%v", err) // another test was faster
 	}
 	return folder
