@@ -22,7 +22,7 @@ const allowed = "kistest ALL=(" + webapp + ") NOPASSWD: /bin/sh\n"
 // becoming makes n hosts whose package repository is webapp's, and an inventory that says so.
 func becoming(t *testing.T, n int) (w *site.World, rules []func(string)) {
 	t.Helper()
-	w = site.New(t, n, hosttest.Options{Env: site.Environment()})
+	w = site.New(t, n, hosttest.Options{Env: site.Environment(), Bare: true})
 	for _, h := range w.Hosts {
 		addWebapp(t, h)
 		rules = append(rules, sudoers(t, h))
