@@ -184,7 +184,7 @@ func TestFoldersThatSomebodyElseHasPlanted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := site.New(t, 1, hosttest.Options{})
+			w := site.New(t, 1, hosttest.Options{Bare: true})
 			w.Hosts[0].Shell(t, plant)
 			r := w.Kis("push", "staging", "--sdist", w.Archive())
 			assert.Equal(t, 3, r.Exit)
