@@ -9,19 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process leaves its group with setsid(1); a step that ended before that would show nothing.
+// A process leaves its group with setsid(1); a step that ended before that would show nothing. And it is a sleep only once it is no shell any more.
 const (
-	escape  = `setsid sh -c 'touch "$TMPDIR/up"; exec sleep MARK' `
-	escaped = `until test -e "$TMPDIR/up"; do :; done`
+	behind  = `sleep MARK & until grep -q sleep /proc/$!/comm; do :; done`
+	escape  = `setsid sh -c 'echo $$ >"$TMPDIR/up"; exec sleep MARK' `
+	escaped = `until test -s "$TMPDIR/up" && grep -q sleep /proc/$(cat "$TMPDIR/up")/comm; do :; done`
 )
 
 func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]string{
-		"in the background":       "sleep MARK & :",
+		"in the background":       behind,
 		"in a session of its own": escape + "& " + escaped,
 		"with output closed":      escape + ">/dev/null 2>&1 </dev/null & " + escaped,
-		"ignoring signals":        "trap '' HUP TERM INT; sleep MARK & :",
+		"ignoring signals":        "trap '' HUP TERM INT; " + behind,
 		"after a failure":         escape + "& " + escaped + "; exit 3",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,7 +62,7 @@ func TestLockWaitEnds(t *testing.T) {
 func TestOverlappingRunsDoNotKeepEachOther(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Version("0.4")
 	archive := w.Archive()
 	first := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m", "--hosts", "web1,web2")

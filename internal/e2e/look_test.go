@@ -27,7 +27,9 @@ type look struct {
 func pushed(w *site.World, version string, args ...string) {
 	w.T.Helper()
 	w.Version(version)
-	w.Run(0, "hello-"+version, append([]string{"push", "staging", "--sdist", w.Archive()}, args...)...)
+	archive := w.Archive()
+	w.Install(archive)
+	w.Run(0, "hello-"+version, append([]string{"push", "staging", "--sdist", archive}, args...)...)
 }
 
 // cutShort pushes a new version and kills kis while the hosts, which have switched, run the after-link command.

@@ -72,9 +72,9 @@ func TestAVisitorSeesNoGapDuring200Switches(t *testing.T) {
 	t.Parallel()
 	const switches = 200
 	w := site.New(t, 1, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Version("0.4")
-	w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+	w.Install(w.Archive())
 	agent := converse(w, "web1")
 
 	v := &visitor{link: filepath.Join(w.Hosts[0].Repo, "staging")}

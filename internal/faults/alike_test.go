@@ -40,7 +40,7 @@ func TestAReceiptThatSaysSomethingElseIsNotLinked(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Version("0.4")
 	archive := w.Archive()
 	w.Run(0, "", "push", "staging", "--no-link", "--sdist", archive)

@@ -86,7 +86,7 @@ func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
 func TestVerificationsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Version("0.4")
 	archive := w.Archive()
 	for _, c := range []struct{ name, command, says string }{
@@ -137,7 +137,7 @@ func TestAPackageWhosePythonIsGoneIsNotLinked(t *testing.T) {
 func TestRollBacksThatCannotBe(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	for _, c := range []struct {
 		name  string
 		fault func(w *site.World)
@@ -147,10 +147,9 @@ func TestRollBacksThatCannotBe(t *testing.T) {
 		{"there is nothing before", func(*site.World) {}, 3, "nothing to roll back to"},
 		{"one host has another before", func(w *site.World) {
 			w.Version("0.4")
-			w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+			w.Install(w.Archive())
 			w.On("web1").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web1")
-			w.Version("0.5")
-			w.Run(0, "hello-0.5", "push", "staging", "--sdist", w.Archive())
+			w.Earlier("0.5")
 		}, 3, "--to"},
 		{"a host lacks it", func(w *site.World) {
 			w.Run(0, "hello-0.4", "link", "staging", "hello-0.4")
@@ -225,7 +224,7 @@ func TestAHomeThatCannotBeWritten(t *testing.T) {
 func TestADiskThatIsFullByTheTimeOfTheUpload(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	host := w.Hosts[1]
 	host.Shell(t, `mount -t tmpfs -o size=100m,mode=755,uid=$(id -u kistest) none /var/webcode
 cp /usr/lib/openssh/sftp-server /media/sftp-server

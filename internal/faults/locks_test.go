@@ -80,6 +80,7 @@ func halves(p, other *pair, to string, more ...string) (both []*site.Started, ne
 		way, host := p.Hosts[last].Proxy(p.T), p.Hosts[last].Name
 		ways = append(ways, way)
 		who.Client.SetPort(p.T, host, way.Port())
+		who.Client.Set(p.T, "ServerAliveInterval 60") // the silence until the other has come so far is not to be taken for death
 		way.Delay(200 * time.Millisecond)
 		s := who.Start(who.push(to, append(more, "-o", "json")...)...)
 		s.Saw(host, "connect", "done", time.Minute)

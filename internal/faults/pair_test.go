@@ -41,7 +41,7 @@ func pairOf(w *site.World) *pair {
 	for _, version := range []string{"0.4", "0.3"} {
 		p.Version(version)
 		p.archives["hello-"+version] = p.Archive()
-		p.Run(0, "", "push", "staging", "--no-link", "--sdist", p.archives["hello-"+version])
+		p.Install(p.archives["hello-"+version])
 	}
 	p.Run(0, "hello-0.3", "link", "staging", "hello-0.3")
 	return p

@@ -85,7 +85,7 @@ func TestAHostThatComesAndGoes(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{Network: true})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Version("0.4")
 	archive := w.Archive()
 	draw := rand.New(rand.NewPCG(1, 1))

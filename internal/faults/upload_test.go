@@ -30,7 +30,7 @@ type sender struct {
 func newSender(t *testing.T, size int) *sender {
 	t.Helper()
 	w := site.New(t, 1, hosttest.Options{})
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	w.Pad(size)
 	w.Version("0.4")
 	s := &sender{World: w, way: w.Hosts[0].Proxy(t), archive: w.Archive()}

@@ -31,7 +31,7 @@ func TestAConnectionThatBreaksAtAnyByte(t *testing.T) {
 			w := site.New(t, 2, hosttest.Options{})
 			proxy := w.Hosts[1].Proxy(t)
 			w.Client.SetPort(t, "web2", proxy.Port())
-			w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+			w.Earlier("0.3")
 			whole := proxy.Connections()[0]
 			steps := int64(1)
 			if *everything {

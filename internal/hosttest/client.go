@@ -22,6 +22,7 @@ type Client struct {
 	jumps     map[string]string // host's name → the host that leads to it
 	order     []string
 	user      string
+	options   string
 }
 
 // NewClient writes the files for hosts.
@@ -57,6 +58,13 @@ func (c *Client) Jump(tb testing.TB, name, over string) {
 	c.write(tb)
 }
 
+// Set adds a line of ssh_config(5) for all hosts, as "Keyword value".
+func (c *Client) Set(tb testing.TB, line string) {
+	tb.Helper()
+	c.options += "  " + line + "\n"
+	c.write(tb)
+}
+
 func (c *Client) write(tb testing.TB) {
 	tb.Helper()
 	var text strings.Builder
@@ -69,6 +77,6 @@ func (c *Client) write(tb testing.TB) {
 		}
 	}
 	fmt.Fprintf(&text, "Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
-		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n", c.user, c.Key, c.KnownHosts)
+		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n%s", c.user, c.Key, c.KnownHosts, c.options)
 	require.NoError(tb, os.WriteFile(c.Config, []byte(text.String()), 0o600))
 }

@@ -10,6 +10,7 @@ package hosttest
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,6 +118,17 @@ func (h *Host) KnownHostsLine(tb testing.TB) string {
 	fields := strings.Fields(string(text))
 	require.GreaterOrEqual(tb, len(fields), 2)
 	return h.Name + " " + fields[0] + " " + fields[1]
+}
+
+// Give makes a folder of this machine, with all in it, the deploying user's, as if it had been made on the host.
+func (h *Host) Give(tb testing.TB, folder string) {
+	tb.Helper()
+	require.NoError(tb, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			h.account.give(tb, path)
+		}
+		return err
+	}))
 }
 
 // Restart starts the host again, on the same port and with the same folders, after killing it if it runs. Mounts that a test has made inside

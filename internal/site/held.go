@@ -38,7 +38,7 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 // archive of hello-0.4, for PushHeld. The build waits only where Trap is set.
 func (w *World) Hold() (archive string) {
 	w.T.Helper()
-	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+	w.Earlier("0.3")
 	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
 	require.NoError(w.T, err)
 	w.Write("build_backend/backend.py", string(backend)+heldBackend)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/oracle"
@@ -71,7 +72,9 @@ func (s *Started) Screen() string { return s.out.String() + s.errs.String() }
 // Says waits until kis has printed a text.
 func (s *Started) Says(text string, within time.Duration) {
 	s.w.T.Helper()
-	require.Eventually(s.w.T, func() bool { return strings.Contains(s.Screen(), text) }, within, 10*time.Millisecond, "kis does not say %q", text)
+	if !assert.Eventually(s.w.T, func() bool { return strings.Contains(s.Screen(), text) }, within, 10*time.Millisecond) {
+		require.FailNow(s.w.T, "kis does not say it", "%q is not in:\n%s", text, s.Screen())
+	}
 }
 
 // Signal sends kis a signal.

@@ -1,0 +1,86 @@
+package site
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/scripts"
+)
+
+// Earlier gives the project a version, and has it installed on all hosts and linked there by a push, for tests that are about what comes after
+// that. It returns the source distribution.
+func (w *World) Earlier(version string) (archive string) {
+	w.T.Helper()
+	w.Version(version)
+	archive = w.Archive()
+	w.Install(archive)
+	w.Run(0, "hello-"+version, "push", w.Stage, "--sdist", archive)
+	return archive
+}
+
+// Install has a source distribution of the sample installed on all hosts, as a push without a link leaves it. Only the first test with it
+// pushes it to be built: hosts are alike, so what that has sealed is copied to those of the others. A push that finds it goes on to its switch.
+func (w *World) Install(archive string) {
+	w.T.Helper()
+	a, err := sdist.Open(archive)
+	require.NoError(w.T, err)
+	require.NoError(w.T, a.Close())
+	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+agent(w), a.Package+"-"+a.Content[len("sha256:"):][:12])
+	if _, err := os.Stat(kept); err != nil {
+		names := make([]string, len(w.Hosts))
+		for i, h := range w.Hosts {
+			names[i] = h.Name
+		}
+		w.Run(0, "", "push", w.Stage, "--no-link", "--sdist", archive, "--hosts", strings.Join(names, ","))
+		w.keep(filepath.Join(w.Root(w.Hosts[0]), a.Package), kept)
+		return
+	}
+	for _, h := range w.Hosts {
+		folder := filepath.Join(w.Root(h), a.Package)
+		if _, err := os.Stat(folder); err != nil {
+			h.Give(w.T, w.copied(kept, folder))
+		}
+	}
+}
+
+// keep copies a package to where it is kept, all at once.
+func (w *World) keep(sealed, kept string) {
+	w.T.Helper()
+	require.NoError(w.T, os.MkdirAll(filepath.Dir(kept), 0o700))
+	beside, err := os.MkdirTemp(filepath.Dir(kept), "copying-") //nolint:usetesting // renamed into place, which needs the same file system
+	require.NoError(w.T, err)
+	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the next start of the machine
+	if err := os.Rename(w.copied(sealed, filepath.Join(beside, "package")), kept); err != nil {
+		require.DirExists(w.T, kept, "%v", err) // another test was faster
+	}
+}
+
+// copied copies a folder with all that the fingerprint of a package is made of, and returns to.
+func (w *World) copied(from, to string) string {
+	w.T.Helper()
+	hosttest.Run(w.T, "cp", "-a", from, to)
+	return to
+}
+
+// agent is a short name of what builds a package: the code that runs on hosts, and their Python.
+func agent(w *World) string {
+	w.T.Helper()
+	sum := sha256.New()
+	for _, m := range scripts.Modules() {
+		sum.Write([]byte(m.Source))
+	}
+	steps := scripts.Steps()
+	for _, name := range []string{"unpack", "environment", "verify", "command", "imports"} {
+		sum.Write([]byte(steps[name]))
+	}
+	sum.Write([]byte(strings.TrimSpace(hosttest.Run(w.T, "/usr/bin/python3", "-VV"))))
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+}
