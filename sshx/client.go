@@ -103,17 +103,42 @@ func (c *Client) end(why error) {
 	}
 }
 
+// opened is what open returns, which asks the host for a channel, or the reason
+// for the end of the connection. x/crypto/ssh never returns when the channel is
+// asked for in the very moment in which the connection ends: that goroutine is
+// left behind, and nobody waits for it.
+func opened[T any](c *Client, open func() (T, error)) (T, error) {
+	type result struct {
+		channel T
+		err     error
+	}
+	ch := make(chan result, 1)
+	go func() { // ends with open
+		channel, err := open()
+		ch <- result{channel, err}
+	}()
+	var r result
+	select {
+	case r = <-ch:
+	case <-c.done:
+		if r.err = c.Err(); r.err == nil {
+			r.err = errClosed
+		}
+	}
+	return r.channel, r.err
+}
+
 // openSession opens a channel for one process or subsystem. The session belongs
 // to the caller; when ctx ends first, it is closed as soon as it opens.
 func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) error) (*ssh.Session, error) {
-	type opened struct {
+	type result struct {
 		sess *ssh.Session
 		err  error
 	}
 	// Unbuffered: either the caller takes the session or it is closed here.
-	ch := make(chan opened)
+	ch := make(chan result)
 	c.owned.Go(func() {
-		sess, err := c.ssh.NewSession()
+		sess, err := opened(c, c.ssh.NewSession)
 		if err == nil {
 			// The host's answer to prepare can be missing for ever too, which
 			// is why it runs in here.
@@ -124,7 +149,7 @@ func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) err
 			stop()
 		}
 		select {
-		case ch <- opened{sess, err}:
+		case ch <- result{sess, err}:
 		case <-ctx.Done():
 			if sess != nil {
 				_ = sess.Close()

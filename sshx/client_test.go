@@ -240,6 +240,25 @@ func TestAnAnsweringHostIsKept(t *testing.T) {
 	assert.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
 }
 
+// TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection: x/crypto/ssh forgets one that is asked for while the connection ends. That
+// takes a moment that no test can hit, so that what it comes to is played here.
+func TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection(t *testing.T) {
+	t.Parallel()
+	forgotten := make(chan struct{})
+	t.Cleanup(func() { close(forgotten) })
+	open := func() (int, error) {
+		<-forgotten
+		return 1, nil
+	}
+	proxy, client := connectThrough(t, sshtest.Options{}, func(*sshx.Target) {})
+	proxy.Cut()
+	_, err := sshx.Opened(client, open)
+	require.ErrorIs(t, err, sshx.ErrConnectionLost)
+	require.NoError(t, client.Close())
+	_, err = sshx.Opened(client, open)
+	require.Error(t, err)
+}
+
 func TestChannelsThatTheHostOpensAreRejected(t *testing.T) {
 	t.Parallel()
 	types := []string{"auth-agent@openssh.com", "x11", "forwarded-tcpip", "forwarded-streamlocal@openssh.com", "direct-tcpip", "session"}

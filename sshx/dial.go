@@ -162,7 +162,7 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 	var err error
 	switch {
 	case via != nil:
-		nc, err = via.ssh.DialContext(limited, "tcp", t.addr())
+		nc, err = opened(via, func() (net.Conn, error) { return via.ssh.DialContext(limited, "tcp", t.addr()) })
 	case len(t.ProxyCommand) > 0:
 		nc, err = startCommand(ctx, t.ProxyCommand)
 	default:
