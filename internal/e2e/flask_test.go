@@ -22,10 +22,10 @@ import (
 // on every host from the package that the stage is linked to, restarted by the after-link command.
 func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 	t.Parallel()
-	w := site.New(t, 3, hosttest.Options{Env: site.Environment()})
+	w := site.New(t, 2, hosttest.Options{Env: site.Environment()})
 	project(w, "greeter", "1.0")
 	more := "python: " + site.Python + "\n"
-	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2, web3], after_link: [sh ~/restart.sh]}}\n%s", more))
+	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2], after_link: [sh ~/restart.sh]}}\n%s", more))
 	script, err := os.ReadFile("testdata/restart.sh")
 	require.NoError(t, err)
 	var ports []int
@@ -55,11 +55,11 @@ func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 			answers(w, "1.0")
 		}},
 		{"after a push that fails behind the barrier", func(w *site.World) {
-			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[2].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
+			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[1].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
 				"sh ~/real.sh\n"), 0o644))
-			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[2].Home, "real.sh"), script, 0o644))
+			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[1].Home, "real.sh"), script, 0o644))
 			r := w.Run(4, "greeter-1.1", "link", "staging", "greeter-1.1")
-			assert.Contains(w.T, r.Err, "web3: after_link: ")
+			assert.Contains(w.T, r.Err, "web2: after_link: ")
 			assert.Contains(w.T, r.Err, "no such service")
 			answers(w, "1.0")
 		}},

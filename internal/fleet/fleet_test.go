@@ -12,7 +12,7 @@ import (
 
 func TestPushLinksEveryHost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, embedded, 3)
+	w := newWorld(t, embedded, 2)
 	report := w.run(t.Context(), t, push(t, "1.0"), nil)
 	require.Empty(t, report.Failures)
 	require.Equal(t, fleet.Succeeded, report.Outcome)
