@@ -55,7 +55,7 @@ func (w *World) Install(archive string) {
 func (w *World) keep(sealed, kept string) {
 	w.T.Helper()
 	require.NoError(w.T, os.MkdirAll(filepath.Dir(kept), 0o700))
-	beside, err := os.MkdirTemp(filepath.Dir(kept), "copying-") //nolint:usetesting // renamed into place, which needs the same file system
+	beside, err := os.MkdirTemp(filepath.Dir(kept), "copying-")
 	require.NoError(w.T, err)
 	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the next start of the machine
 	if err := os.Rename(w.copied(sealed, filepath.Join(beside, "package")), kept); err != nil {
