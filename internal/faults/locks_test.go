@@ -70,36 +70,42 @@ func lockFileRemoved(p *pair) {
 	p.again(to)
 }
 
-// halves starts the same push of two people, and returns when each has the lock of one host and has asked for that of the other. Both are told
-// what came of it after three seconds; near makes their ways short again.
-func halves(p, other *pair, to string, more ...string) (both []*site.Started, near func()) {
+// halves starts the same push of two people, who are each near one host and far from the other, and returns when each has the lock of the near
+// one and has asked for that of the other, which is told only then.
+func halves(p, other *pair, to string, more ...string) (both []*site.Started) {
 	p.T.Helper()
-	const far = 3 * time.Second
+	people, hosts := []*pair{p, other}, []string{p.Hosts[web2].Name, p.Hosts[web1].Name}
 	var ways []*sshtest.Proxy
-	start := func(who *pair, last int) *site.Started {
-		way, host := p.Hosts[last].Proxy(p.T), p.Hosts[last].Name
+	for i, who := range people {
+		way := p.Hosts[1-i].Proxy(p.T)
 		ways = append(ways, way)
-		who.Client.SetPort(p.T, host, way.Port())
+		who.Client.SetPort(p.T, hosts[i], way.Port())
 		who.Client.Set(p.T, "ServerAliveInterval 60") // the silence until the other has come so far is not to be taken for death
-		way.Delay(200 * time.Millisecond)
-		s := who.Start(who.push(to, append(more, "-o", "json")...)...)
-		s.Saw(host, "connect", "done", time.Minute)
-		way.Stall() // while it looks at the host
-		return s
+		way.Delay(300 * time.Millisecond)
+		both = append(both, who.Start(who.push(to, append(more, "-o", "json")...)...))
 	}
-	both = []*site.Started{start(p, web2), start(other, web1)}
-	for _, way := range ways { // both go on together: what is said to the host that is far away arrives when the near one is locked
-		way.Heal()
-		way.Delay(far)
+	// Each time what a host has said has arrived, and what it is asked next is on its way still, and time enough to stop that.
+	atEach := func(step string, do func(way *sshtest.Proxy)) {
+		come := map[int]bool{}
+		require.Eventually(p.T, func() bool {
+			for i, s := range both {
+				if !come[i] && s.Has(hosts[i], step, "done") {
+					come[i] = true
+					do(ways[i])
+				}
+			}
+			return len(come) == len(both)
+		}, time.Minute, 5*time.Millisecond, "both come to %s", step)
 	}
+	atEach("connect", func(way *sshtest.Proxy) { way.Delay(3 * time.Second) })
+	atEach("check", func(way *sshtest.Proxy) { way.Stall() })
 	for _, h := range p.Hosts {
 		require.Eventually(p.T, func() bool { return p.Locked(h) }, time.Minute, 5*time.Millisecond, "%s is locked", h.Name)
 	}
-	return both, func() {
-		for _, way := range ways {
-			way.Heal()
-		}
+	for _, way := range ways {
+		way.Heal()
 	}
+	return both
 }
 
 // TestTwoPeopleWhoEachGetHalfOfTheHosts: nobody waits for the other for ever, and nothing is half.
@@ -119,11 +125,10 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 			p := newPair(t, hosttest.Options{})
 			other := p.colleague()
 			to := p.next()
-			both, near := halves(p, other, to, c.args...)
+			both := halves(p, other, to, c.args...)
 			for _, s := range both {
 				s.Says(c.says, time.Minute)
 			}
-			near()
 			for _, s := range both {
 				require.Equal(t, c.exit, s.End(time.Minute).Exit)
 			}

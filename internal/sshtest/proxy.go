@@ -40,6 +40,7 @@ type Proxy struct {
 	limit   map[Direction]int64 // bytes until a cut, -1 without
 	flip    map[Direction]int64 // bytes until one that arrives with a bit turned, -1 without
 	delay   time.Duration
+	healed  chan struct{}           // closed by the next Heal
 	rate    map[Direction]int       // bytes a second, 0 without
 	free    map[Direction]time.Time // when the next byte may pass
 	links   []*link
@@ -58,7 +59,7 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sshtest: proxy: %w", err)
 	}
-	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), rate: map[Direction]int{}, free: map[Direction]time.Time{}, ending: make(chan struct{})}
+	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), rate: map[Direction]int{}, free: map[Direction]time.Time{}, ending: make(chan struct{}), healed: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
 	p.serving.Go(p.accept)
 	return p, nil
@@ -112,9 +113,12 @@ func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 // second; 0 is without a bound. What does not pass waits, as before a thin line.
 func (p *Proxy) Rate(d Direction, rate int) { p.set(func() { p.rate[d] = rate }) }
 
-// Heal undoes Stall, Down, CutAfter, FlipAfter, Delay and Rate.
+// Heal undoes Stall, Down, CutAfter, FlipAfter, Delay and Rate. What is on its
+// way arrives at once.
 func (p *Proxy) Heal() {
 	p.set(func() {
+		close(p.healed)
+		p.healed = make(chan struct{})
 		p.stalled, p.down, p.delay = false, false, 0
 		clear(p.rate)
 		p.limit, p.flip = without(), without()
