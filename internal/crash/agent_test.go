@@ -124,6 +124,7 @@ func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	var archives, names [2]string
 	for i := range archives {
 		archives[i], names[i] = p.archive()
+		p.Install(archives[i])
 		p.succeed(archives[i], names[i], names[0])
 	}
 	turn := func() int { return map[string]int{names[0]: 1, names[1]: 0}[p.linked] }
@@ -160,6 +161,7 @@ func TestALinkWhoseAgentDiedBeforeItsFlushIsFlushed(t *testing.T) {
 	var archives, names [2]string
 	for i := range archives {
 		archives[i], names[i] = p.archive()
+		p.Install(archives[i])
 		p.succeed(archives[i], names[i], names[0])
 	}
 	const flush = `fsync "/var/webcode"`

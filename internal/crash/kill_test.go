@@ -175,6 +175,7 @@ func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
 	var archives, names [2]string
 	for i := range archives {
 		archives[i], names[i] = p.archive()
+		p.Install(archives[i])
 		p.succeed(archives[i], names[i], names[0])
 	}
 	turn := func() int { return map[string]int{names[0]: 1, names[1]: 0}[p.linked] }
@@ -211,6 +212,7 @@ func TestASignalAfterTheReportChangesNothing(t *testing.T) {
 	var archives, names [2]string
 	for i := range archives {
 		archives[i], names[i] = p.archive()
+		p.Install(archives[i])
 		p.succeed(archives[i], names[i], names[0])
 	}
 	for n := 1; ; n++ {

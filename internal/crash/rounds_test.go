@@ -180,6 +180,7 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 	var archives, names [2]string
 	for i := range archives {
 		archives[i], names[i] = r.archive()
+		r.Install(archives[i])
 		r.succeed(archives[i], names[i], names[0])
 	}
 	// Half of the pushes build, half only link: what is linked, or was before, is not built again. Half of them have a long way to go.

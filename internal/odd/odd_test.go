@@ -24,7 +24,7 @@ type odd struct {
 	says    []string                              // on the screen of the push or, when only that is run, of the check; HOST is the host's name
 	pushed  []string                              // on the screen of the push only
 	silent  []string                              // never on the screen
-	whole   bool                                  // has a complete life also without -everything
+	whole   bool                                  // takes a push also without -everything
 	slow    bool                                  // takes so long that it is tried with -everything only
 }
 
@@ -109,11 +109,11 @@ func (o odd) refuse(w *site.World) {
 	assert.Less(w.T, r.Took, hangs)
 }
 
-// live is a life: two versions, and back.
+// live is a life: two versions, and back; without -everything it ends with the first.
 func (o odd) live(w *site.World, u *pooled) {
 	w.T.Helper()
 	var packages []string
-	for range 2 {
+	for range map[bool]int{false: 1, true: 2}[*everything] {
 		u.last++
 		version := fmt.Sprintf("0.%d", u.last)
 		w.Version(version)
@@ -122,7 +122,9 @@ func (o odd) live(w *site.World, u *pooled) {
 		o.show(w, r, append(o.says, o.pushed...))
 		modes(w.T, u.host, "hello-"+version)
 	}
-	o.show(w, w.Run(0, packages[0], "rollback", "staging"), nil)
+	if len(packages) > 1 {
+		o.show(w, w.Run(0, packages[0], "rollback", "staging"), nil)
+	}
 	o.show(w, w.Run(0, "", "status", "staging"), nil)
 }
 
