@@ -102,8 +102,25 @@ func halves(p, other *pair, to string, more ...string) (both []*site.Started) {
 	for _, h := range p.Hosts {
 		require.Eventually(p.T, func() bool { return p.Locked(h) }, time.Minute, 5*time.Millisecond, "%s is locked", h.Name)
 	}
+	// Both are told before either can do anything about it.
+	told := func() (bytes [2]int64) {
+		for i, way := range ways {
+			for _, c := range way.Connections() {
+				bytes[i] += c.ToClient
+			}
+		}
+		return bytes
+	}
+	before := told()
+	for _, s := range both {
+		s.Signal(syscall.SIGSTOP)
+	}
 	for _, way := range ways {
 		way.Heal()
+	}
+	require.Eventually(p.T, func() bool { now := told(); return now[0] > before[0] && now[1] > before[1] }, time.Minute, 5*time.Millisecond, "both are told")
+	for _, s := range both {
+		s.Signal(syscall.SIGCONT)
 	}
 	return both
 }
