@@ -1,6 +1,8 @@
 package site
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"log"
 	"os"
 	"os/exec"
@@ -8,8 +10,11 @@ import (
 	"testing"
 )
 
-// binaryVariable tells the tests of a package where Main has put the program.
-const binaryVariable = "KIS_TEST_BINARY"
+// binaryVariable tells the tests of a package where Main has put the program, and sumVariable its SHA-256.
+const (
+	binaryVariable = "KIS_TEST_BINARY"
+	sumVariable    = "KIS_TEST_SUM"
+)
 
 // Main builds kis once, with the race detector, runs the tests of a package and returns their exit status. A package whose tests run kis has
 //
@@ -27,9 +32,16 @@ func Main(m *testing.M) int {
 		log.Printf("build kis: %v\n%s", err, out)
 		return 1
 	}
-	if err := os.Setenv(binaryVariable, binary); err != nil {
+	program, err := os.ReadFile(binary)
+	if err != nil {
 		log.Print(err)
 		return 1
+	}
+	for name, value := range map[string]string{binaryVariable: binary, sumVariable: fmt.Sprintf("%x", sha256.Sum256(program))} {
+		if err := os.Setenv(name, value); err != nil {
+			log.Print(err)
+			return 1
+		}
 	}
 	return m.Run()
 }

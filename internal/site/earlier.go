@@ -12,7 +12,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
 	"github.com/keep-it-simple/kis/internal/sdist"
-	"github.com/keep-it-simple/kis/scripts"
 )
 
 // Earlier gives the project a version, and has it installed on all hosts and linked there by a push, for tests that are about what comes after
@@ -33,7 +32,7 @@ func (w *World) Install(archive string) {
 	a, err := sdist.Open(archive)
 	require.NoError(w.T, err)
 	require.NoError(w.T, a.Close())
-	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+agent(w), a.Package+"-"+a.Content[len("sha256:"):][:12])
+	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+w.build(), a.Package+"-"+a.Content[len("sha256:"):][:12])
 	if _, err := os.Stat(kept); err != nil {
 		names := make([]string, len(w.Hosts))
 		for i, h := range w.Hosts {
@@ -70,17 +69,9 @@ func (w *World) copied(from, to string) string {
 	return to
 }
 
-// agent is a short name of what builds a package: the code that runs on hosts, and their Python.
-func agent(w *World) string {
+// build is a short name of what builds a package: kis, with all that it runs on hosts, and their Python.
+func (w *World) build() string {
 	w.T.Helper()
-	sum := sha256.New()
-	for _, m := range scripts.Modules() {
-		sum.Write([]byte(m.Source))
-	}
-	steps := scripts.Steps()
-	for _, name := range []string{"unpack", "environment", "verify", "command", "imports"} {
-		sum.Write([]byte(steps[name]))
-	}
-	sum.Write([]byte(strings.TrimSpace(hosttest.Run(w.T, "/usr/bin/python3", "-VV"))))
-	return hex.EncodeToString(sum.Sum(nil)[:6])
+	sum := sha256.Sum256([]byte(os.Getenv(sumVariable) + hosttest.Run(w.T, "/usr/bin/python3", "-VV")))
+	return hex.EncodeToString(sum[:6])
 }
