@@ -9,9 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/scripts"
 )
 
 // unpack has the agent's own code do it.
@@ -65,19 +68,19 @@ func unpacked(tb testing.TB, python string) string {
 	return folder
 }
 
-// agent is the folder of the agent's code, wherever below the module the tests are run.
+// agent writes the agent's modules as Python imports them, and returns the folder.
 func agent(tb testing.TB) string {
 	tb.Helper()
-	top, err := os.Getwd()
-	require.NoError(tb, err)
-	for {
-		folder := filepath.Join(top, "scripts")
-		if _, err := os.Stat(filepath.Join(folder, "kisagent")); err == nil {
-			return folder
+	folder := tb.TempDir()
+	require.NoError(tb, os.Mkdir(filepath.Join(folder, "kisagent"), 0o700))
+	for _, m := range scripts.Modules() {
+		file := filepath.Join(folder, strings.ReplaceAll(m.Name, ".", "/")+".py")
+		if m.Name == "kisagent" {
+			file = filepath.Join(folder, m.Name, "__init__.py")
 		}
-		require.NotEqual(tb, filepath.Dir(top), top, "run the tests inside of the module")
-		top = filepath.Dir(top)
+		require.NoError(tb, os.WriteFile(file, []byte(m.Source), 0o600))
 	}
+	return folder
 }
 
 func run(tb testing.TB, name string, args ...string) string {
