@@ -89,7 +89,7 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 	w.Earlier("0.3")
 	w.Version("0.4")
 	archive := w.Archive()
-	w.Install(archive) // what is verified once more is verified as what was just built is
+	w.Install(archive) // so that what runs on the hosts is the commands of the inventory only
 	for _, c := range []struct{ name, command, says string }{
 		{"it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
 		{"it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},

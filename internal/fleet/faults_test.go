@@ -92,8 +92,8 @@ func (c cut) on(w *world, host string) func(fleet.Event) {
 	}
 }
 
-// everything runs every row on every host over every backend, as `make faults` does. Without it every row of the switch runs on one host, over
-// one of them in turn, and every second row before it in process.
+// everything runs every row on every host over every backend, as `make faults` does. Without it every row of the switch runs on one host,
+// over one of the backends, in turn, and every second row before it in process.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "run the whole fault matrix")

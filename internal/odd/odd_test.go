@@ -112,8 +112,12 @@ func (o odd) refuse(w *site.World) {
 // live is a life: two versions, and back; without -everything it ends with the first.
 func (o odd) live(w *site.World, u *pooled) {
 	w.T.Helper()
+	versions := 1
+	if *everything {
+		versions = 2
+	}
 	var packages []string
-	for range map[bool]int{false: 1, true: 2}[*everything] {
+	for range versions {
 		u.last++
 		version := fmt.Sprintf("0.%d", u.last)
 		w.Version(version)
