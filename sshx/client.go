@@ -81,7 +81,7 @@ func (c *Client) Lost() error {
 }
 
 // Close ends the connection and everything started on it, and waits until no
-// goroutine of the client is left. A jump host stays connected: it is shared
+// goroutine of the client is left, but for one that can never end, see opened. A jump host stays connected: it is shared
 // and belongs to the Dialer. Closing twice is harmless.
 func (c *Client) Close() error {
 	c.end(errClosed)
