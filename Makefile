@@ -13,7 +13,7 @@ build: ## compile bin/kis
 # These drive kis from outside. They build it with the race detector, and would only be slower with it themselves.
 drivers = ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
 
-test: setup ## every test, with the race detector
+test: setup ## every test; kis and its packages with the race detector
 	go test -timeout 14m -p 3 -parallel 3 $(drivers)
 	go test -race -timeout 14m -p 3 -parallel 3 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
 	go test -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
