@@ -14,8 +14,8 @@ build: ## compile bin/kis
 drivers = ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
 
 test: setup ## every test; kis and its packages with the race detector
-	go test -timeout 14m -p 3 -parallel 3 $(drivers)
-	go test -race -timeout 14m -p 3 -parallel 3 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
+	go test -timeout 14m -parallel 4 $(drivers)
+	go test -race -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
 	go test -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
 
 faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
