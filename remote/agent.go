@@ -244,7 +244,7 @@ func (a *Agent) register(c *call) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
-		return 0, &Lost{Cause: a.err}
+		return 0, a.err
 	}
 	a.last++
 	a.pending[a.last] = c

@@ -309,4 +309,5 @@ func requireLost(t *testing.T, err error) {
 	t.Helper()
 	var lost *remote.Lost
 	require.ErrorAs(t, err, &lost)
+	require.NotContains(t, err.Error(), "connection lost: connection lost", "it is said once")
 }
