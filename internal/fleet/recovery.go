@@ -178,12 +178,17 @@ func isLost(err error) bool {
 	return lost
 }
 
-// asBefore reads the link, and reports whether it is what it was before this run.
+// asBefore reads the link, and reports whether it is what it was before this run. A host that was not found a moment ago is not looked for as
+// long as the others.
 func (t *transaction) asBefore(ctx context.Context, p *party) bool {
-	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+	patience := t.patience.find
+	if p.at == isUnknown {
+		patience = t.patience.link
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p.known = false
-	fenced, err := p.agent.Fence(bounded, t.stage, t.run)
+	fenced, err := t.fence(bounded, p)
 	for range attempts {
 		if !isLost(err) || bounded.Err() != nil {
 			break
@@ -193,7 +198,7 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 			return false
 		}
 		p.agent = agent
-		fenced, err = agent.Fence(bounded, t.stage, t.run)
+		fenced, err = t.fence(bounded, p)
 	}
 	if err != nil {
 		return false
@@ -201,4 +206,11 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 	p.linked, p.known = fenced.Linked, true
 	t.durable(p, fenced.Durable)
 	return fenced.Linked == p.from
+}
+
+// fence asks over a connection that may be dead.
+func (t *transaction) fence(ctx context.Context, p *party) (remote.Fenced, error) {
+	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+	defer cancel()
+	return p.agent.Fence(bounded, t.stage, t.run)
 }
