@@ -62,7 +62,7 @@ func TestBecome(t *testing.T) {
 	}
 }
 
-// TestSudoThatDoesNotLetUsIn: each kind of it is named within seconds, with a remedy; where the remedy is a line, adding it helps.
+// TestSudoThatDoesNotLetUsIn: each kind of it is named in time, with a remedy; where the remedy is a line, adding it helps.
 func TestSudoThatDoesNotLetUsIn(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 1)
@@ -84,7 +84,7 @@ func TestSudoThatDoesNotLetUsIn(t *testing.T) {
 			assert.Contains(t, r.Screen(), "web1: connect: ")
 			assert.Contains(t, r.Screen(), test.says)
 			assert.Contains(t, r.Screen(), test.hint)
-			assert.Less(t, r.Took, 15*time.Second)
+			assert.Less(t, r.Took, hangs)
 			rule(test.sudoers + line(t, r, test.hint) + "\n")
 			w.Run(0, "", "check", "staging")
 		})
@@ -110,7 +110,7 @@ func TestSudoThatIsNotThere(t *testing.T) {
 			r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
 			assert.Contains(t, r.Screen(), "web1: connect: "+test.says)
 			assert.Contains(t, r.Screen(), test.hint)
-			assert.Less(t, r.Took, 15*time.Second)
+			assert.Less(t, r.Took, hangs)
 		})
 	}
 }
