@@ -142,10 +142,10 @@ func first(t *testing.T, all []string, text string) int {
 	return 0
 }
 
-// spread are n numbers from 1 to most, as evenly as it goes; three times as many with -everything, and all with -every-call.
+// spread are n numbers from 1 to most, as evenly as it goes; twice as many with -everything, and all with -every-call.
 func spread(n, most int) []int {
 	if *everything {
-		n *= 3
+		n *= 2
 	}
 	if *everyCall || n > most {
 		n = most
@@ -157,13 +157,13 @@ func spread(n, most int) []int {
 	return all
 }
 
-// step is how far apart the calls are that are broken, where each matters: n, a third of that with -everything, 1 with -every-call.
+// step is how far apart the calls are that are broken, where each matters: n, half of that with -everything, 1 with -every-call.
 func step(n int) int {
 	switch {
 	case *everyCall:
 		return 1
 	case *everything:
-		return n / 3
+		return n / 2
 	}
 	return n
 }

@@ -25,15 +25,15 @@ import (
 // mostMemory is what kis may take, whatever hosts send.
 const mostMemory = 100 << 20
 
-// flood is shell text that prints so much without ending the line, on standard output and on standard error at once: 32 MiB on each, and
-// 3 GiB with -everything.
-func flood() string {
-	size := 32 << 20
-	if *everything {
-		size = 3 << 30
+// flood is shell text that prints without ending the line, on standard output and on standard error at once: 32 MiB on each, or as many bytes
+// on standard output as are wanted with -everything.
+func flood(most int) string {
+	const size = 32 << 20
+	if !*everything {
+		most = size
 	}
-	half := "head -c " + strconv.Itoa(size) + " /dev/zero | tr '\\000' x"
-	return half + " >&2 & " + half + "; wait"
+	stream := func(n int) string { return "head -c " + strconv.Itoa(n) + " /dev/zero | tr '\\000' x" }
+	return stream(size) + " >&2 & " + stream(most) + "; wait"
 }
 
 // prints is a build backend that prints lines, 1 MiB of them and 16 MiB with -everything, and then fails: pip, which has collected them on the
@@ -74,10 +74,10 @@ func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
 		name, inventory, bashrc, backend string
 		exits                            []int
 	}{
-		{"in a command after the switch", "stages:\n  staging: {hosts: [web1], after_link: [\"" + doubled(flood()) + "\"]}\n", "", "", []int{0}},
-		{"while a package is verified", site.InventoryText(w.Hosts, "verify: [\""+doubled(flood())+"\"]\n"), "", "", []int{0}},
+		{"in a command after the switch", "stages:\n  staging: {hosts: [web1], after_link: [\"" + doubled(flood(3<<30)) + "\"]}\n", "", "", []int{0}},
+		{"while a package is verified", site.InventoryText(w.Hosts, "verify: [\""+doubled(flood(256<<20))+"\"]\n"), "", "", []int{0}},
 		{"while a package is built", site.InventoryText(w.Hosts, ""), "", prints(), []int{3}},
-		{"before the greeting", site.InventoryText(w.Hosts, ""), flood(), "", []int{0, 3}}, // whether it has printed all before it is given up depends on the machine
+		{"before the greeting", site.InventoryText(w.Hosts, ""), flood(3 << 30), "", []int{0, 3}}, // whether it has printed all before it is given up depends on the machine
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := w.In(t)

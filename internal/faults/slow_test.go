@@ -46,11 +46,13 @@ func TestASlowHostIsWaitedFor(t *testing.T) {
 }
 
 // TestManyHostsWaitForTheSlowOne: 32 names, each with a repository of its own, all behind one sshd, and the way to one of them is long and thin.
+// The package is installed on the others.
 func TestManyHostsWaitForTheSlowOne(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	web1 := w.Hosts[0]
+	const built, slow = 0, 7
 	way := web1.Proxy(t)
 	way.Delay(100 * time.Millisecond)
 	way.Rate(sshtest.ToHost, 20_000)
@@ -66,15 +68,22 @@ func TestManyHostsWaitForTheSlowOne(t *testing.T) {
 		web1.Shell(t, "install -d -o kistest -m 755 /home/kistest/"+name)
 		known = append(known, strings.Replace(web1.KnownHostsLine(t), "web1", name, 1)+"\n"...)
 		port := web1.Port
-		if i == 7 {
+		if i == slow {
 			port = way.Port()
 		}
 		w.Client.SetPort(t, name, port)
 	}
 	require.NoError(t, os.WriteFile(w.Client.KnownHosts, known, 0o600))
 	w.Inventory("stages:\n  staging: {hosts: [" + strings.Join(names, ", ") + "]}\nhosts:\n" + strings.Join(settings, ""))
+	archive := w.Archive()
+	require.Equal(t, 0, w.Kis("push", "staging", "--sdist", archive, "--no-link", "--hosts", names[built]).Exit)
+	for i := range hosts {
+		if i != built && i != slow {
+			web1.Shell(t, fmt.Sprintf("cp -a /home/kistest/%s/hello-0.3 /home/kistest/%s/", names[built], names[i]))
+		}
+	}
 	watch := oracle.Start(t, "staging", hosts...)
-	r := w.Kis("push", "staging", "--sdist", w.Archive(), "-o", "json")
+	r := w.Kis("push", "staging", "--sdist", archive, "-o", "json")
 	require.Equal(t, 0, r.Exit)
 	watch.Check(oracle.Expect{Exit: 0, To: "hello-0.3"})
 	assert.Len(t, r.Report(t).Hosts, 32)

@@ -46,6 +46,9 @@ func (w *World) Install(archive string) {
 		folder := filepath.Join(w.Root(h), a.Package)
 		if _, err := os.Stat(folder); err != nil {
 			h.Give(w.T, w.copied(kept, folder))
+			if w.Roots[h.Name] != "" { // a disk of its own, which may come to harm: what kis has sealed would be on it
+				h.Shell(w.T, "sync -f "+hosttest.Repository)
+			}
 		}
 	}
 }
