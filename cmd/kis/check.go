@@ -42,16 +42,19 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if len(names) == 0 {
 		names = inv.StageNames()
 	}
-	worst := error(nil)
+	var plans []fleet.Plan
 	for _, name := range names {
 		stage, hosts, subset, err := a.stage(inv, name)
 		if err != nil {
 			return err
 		}
-		plan := fleet.Plan{Op: fleet.Check, Stage: stage, Hosts: hosts, Subset: subset, DryRun: true}
-		if err := a.carryOut(ctx, inv, plan, a.view()); err != nil {
-			worst = err
+		plans = append(plans, fleet.Plan{Op: fleet.Check, Stage: stage, Hosts: hosts, Subset: subset, DryRun: true})
+	}
+	first := error(nil)
+	for _, plan := range plans {
+		if err := a.carryOut(ctx, inv, plan, a.view()); first == nil {
+			first = err
 		}
 	}
-	return worst
+	return first
 }

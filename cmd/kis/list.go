@@ -155,14 +155,15 @@ func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
 	if len(failures) == 0 {
 		return nil
 	}
+	message := fmt.Sprintf("%d of %d hosts could not be asked", len(failures), len(hosts))
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": fleet.Split.Exit(), "failures": failures})
+		writeJSON(a.Out, map[string]any{"type": "error", "exit": fleet.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
 	} else {
 		v := newTextView(a)
 		for _, b := range fold(failures) {
 			v.failure(b)
 		}
-		_, _ = fmt.Fprintf(a.Err, "kis: %d of %d hosts could not be asked\n", len(failures), len(hosts))
+		_, _ = fmt.Fprintf(a.Err, "kis: %s\n", message)
 	}
 	return outcome{status: fleet.Split.Exit()}
 }

@@ -29,7 +29,7 @@ Exit status:
     3  aborted before link: every stage link is as it was
     4  failed at or after link and rolled back: every host is verified on its previous package
     5  hosts differ or are unknown: the table says which; see kis status
-    6  another run holds the lock: nothing changed
+    6  another run holds the lock: every stage link is as it was
   130  interrupted before link, as 3
 `
 
@@ -50,7 +50,7 @@ func newRoot(a *app) *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("hosts", a.completeHosts)
 	flags.IntVarP(&a.forks, "forks", "f", 0, "hosts that prepare at the same time (default 64)")
 	flags.StringVarP(&a.output, "output", "o", outputText, "output format: text or json (one event per line)")
-	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to every question")
+	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to confirm: and to unlock --force; unknown host keys are refused")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print the result only")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print the output of every step as it comes")
 	flags.StringVar(&a.color, "color", "auto", "color the output: auto, always or never")

@@ -45,7 +45,7 @@ func summary(r fleet.Report) string {
 	case fleet.Split:
 		return split(r, hosts)
 	case fleet.Locked:
-		return "locked by another run: nothing was changed"
+		return "locked by another run: no stage link was changed"
 	case fleet.Interrupted:
 		return "interrupted before link: no stage link was changed"
 	}

@@ -49,7 +49,7 @@ func TestLockWaitEnds(t *testing.T) {
 	other := w.PushHeld(archive)
 	r := w.Kis("push", "staging", "--sdist", archive, "--lock-wait", "1s")
 	assert.Equal(t, 6, r.Exit)
-	assert.Contains(t, r.Err, "locked by another run: nothing was changed")
+	assert.Contains(t, r.Err, "locked by another run: no stage link was changed")
 	p := w.Start("push", "staging", "--sdist", archive, "--lock-wait", "5m")
 	p.Says("waiting up to 5m0s", time.Minute)
 	p.Signal(syscall.SIGINT)
