@@ -110,6 +110,8 @@ func verdictText(s fleet.StageLook) string {
 		return "hosts differ, because a run was narrowed by --hosts"
 	case fleet.Unconfirmed:
 		return "the same on all hosts, but the last run did not come to its end"
+	case fleet.Apart:
+		return "hosts differ, and no run is open"
 	case fleet.Torn:
 		return "hosts differ, because a run did not come to its end"
 	case fleet.Drift:

@@ -92,6 +92,7 @@ const (
 	Uniform     Verdict = "uniform"     // all hosts are linked to the same package, confirmed; or none is linked
 	Subset      Verdict = "subset"      // hosts differ because a run was narrowed by --hosts
 	Unconfirmed Verdict = "unconfirmed" // the same everywhere, but a run did not come to its end
+	Apart       Verdict = "apart"       // hosts differ, and no run is open: some are new in the stage, say, or were left behind by on_partial
 	Torn        Verdict = "interrupted" // hosts differ because a run did not come to its end
 	Drift       Verdict = "drift"       // a link that kis did not make, or that does not lead to a sealed package
 	Unreachable Verdict = "unknown"     // some hosts could not be asked
@@ -104,6 +105,11 @@ func Judge(stage string, hosts []inventory.Host, looks map[string]Look) StageLoo
 		out.Hosts = append(out.Hosts, standing(stage, looks[h.Name], h.Name))
 	}
 	out.Verdict = verdict(out.Hosts)
+	for i, s := range out.Hosts {
+		if out.Verdict == Apart && s.Linked == "" && s.Run == "" && s.Note == "" {
+			out.Hosts[i].Note = "nothing has been linked here so far"
+		}
+	}
 	out.Next = out.remedies(looks)
 	return out
 }
@@ -217,7 +223,7 @@ func verdict(hosts []Standing) Verdict {
 	case !same && subset:
 		return Subset
 	case !same:
-		return Torn
+		return Apart
 	}
 	return Uniform
 }

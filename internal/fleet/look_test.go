@@ -87,7 +87,8 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			fleet.Subset,
 			[]string{"kis link live app-1    # forward, everywhere"},
 		},
-		"left apart, as on_partial may want": {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
+		"left apart, as on_partial may want": {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-1", first)), fleet.Apart, []string{forward, back}},
+		"a host that is new in the stage":    {state(t, linkedTo("app-2", first, second)), state(t, linkedTo(""), "app-1"), fleet.Apart, []string{"kis push live    # forward: app-2 is not installed on every host"}},
 		"linked by hand to a package":        {state(t, linkedTo("app-1", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"link removed by hand":               {state(t, linkedTo("", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"linked before kis":                  {state(t, linkedTo("app-1")), state(t, linkedTo("app-1", first)), fleet.Drift, []string{"kis link live app-1"}},
@@ -120,7 +121,7 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		// The clock of web2 is ten years behind.
 		"left apart, with a clock that is wrong": {
 			state(t, linkedTo("app-1", first)), state(t, linkedTo("app-2", past(t, 1, "r1", "confirmed", "", "app-1", nil), past(t, 5, "r2", "confirmed", "app-1", "app-2", nil))),
-			fleet.Torn,
+			fleet.Apart,
 			[]string{forward, back},
 		},
 		"interrupted twice, with a clock that is wrong": {

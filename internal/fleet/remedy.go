@@ -21,7 +21,7 @@ func Back(stage, pkg string) string {
 // remedies are the commands that make the stage what a person wants it to be: they name packages that are there.
 func (l StageLook) remedies(looks map[string]Look) []string {
 	switch l.Verdict {
-	case Torn, Unconfirmed, Subset:
+	case Torn, Unconfirmed, Subset, Apart:
 		return l.alike(looks)
 	case Drift:
 		return l.asLeft(looks)
