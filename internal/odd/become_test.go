@@ -3,6 +3,7 @@ package odd
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,4 +201,35 @@ func TestBecomeLeavesNothingOfARunThatIsKilled(t *testing.T) {
 	s.Watch.Check(oracle.Expect{Exit: -1, Within: time.Minute})
 	w.Inventory(site.InventoryText(w.Hosts, "become: "+webapp+"\n"))
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+}
+
+// TestACommandThatKisMayNotKillIsNotWaitedFor: it has made itself another user's. It is left alone, and named.
+func TestACommandThatKisMayNotKillIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := site.New(t, 2, hosttest.Options{})
+	w.Hosts[1].Shell(t, "install -m 4755 /usr/bin/setpriv /home/kistest/other")
+	w.Inventory(`
+stages:
+  staging:
+    hosts: [web1, web2]
+    after_link: ["case $PWD in *0.4) test ! -e ~/hang || exec ~/other --reuid=0 --regid=0 --clear-groups sh -c 'touch /home/kistest/began; exec sleep 1000';; esac"]
+`)
+	w.Earlier("0.3")
+	w.Version("0.4")
+	archive := w.Archive()
+	mark := filepath.Join(w.Hosts[1].Home, "hang")
+	require.NoError(t, os.WriteFile(mark, nil, 0o644))
+	s := w.Start("push", "staging", "--sdist", archive)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(w.Hosts[1].Home, "began"))
+		return err == nil
+	}, time.Minute, 20*time.Millisecond)
+	s.Signal(syscall.SIGINT)
+	r := s.End(time.Minute)
+	require.Equal(t, 4, r.Exit)
+	assert.Contains(t, r.Err, "canceled, and cannot be killed by this user: process ")
+	assert.Equal(t, w.All("hello-0.3"), w.Links())
+	w.Hosts[1].Shell(t, "pkill -x sleep")
+	require.NoError(t, os.Remove(mark))
+	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }

@@ -36,6 +36,7 @@ class Child:
         self.deadline = time.monotonic() + timeout
         self.timed_out = False
         self.canceled = False
+        self.immortal = False
         self.status = None
         self.ended = False  # nobody holds the other end of its output any more; it may still run
         self.bytes = 0
@@ -172,6 +173,7 @@ class Child:
         self.kill(signal.SIGKILL)
         if not self.keep_daemons:
             kill_marked(self.mark)
+        self.immortal = self.status is None  # another user's, by sudo, or in the hands of a dead disk: nobody may wait for it
         self.close()
 
     def _wait(self, seconds):
@@ -195,6 +197,8 @@ class Child:
 
     def outcome(self):
         """In words: how the main process ended; "" when well. What was killed may have caught the signal and called it a success."""
+        if self.immortal:
+            return "%s, and cannot be killed by this user: process %d" % ("canceled" if self.canceled else "still running at its deadline", self.pid)
         if self.canceled:
             return "canceled"
         if self.timed_out:

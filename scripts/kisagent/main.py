@@ -296,7 +296,7 @@ class Agent:
         if child.overdue():
             child.timed_out = True
             child.destroy()
-        if child.status is not None or child.reap():
+        if child.immortal or child.status is not None or child.reap():
             self.forward(child, child.drain() if child.fd >= 0 else [])
             child.close()
             self.advance(child)
