@@ -42,7 +42,7 @@ func (h *simHost) party() *party {
 	p.after = func(linked remote.Package) remote.Commands {
 		return remote.Commands{Package: linked, Commands: []string{"true"}}
 	}
-	p.step = func(_ Step, work func() error) error { return work() }
+	p.begin = func(Step) func(error) error { return func(err error) error { return err } }
 	return p
 }
 

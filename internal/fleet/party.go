@@ -63,15 +63,18 @@ func (m *member) party() *party {
 	p.again = m.lockAgain
 	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }
 	p.output = m.output(StepAfterLink)
-	p.step = func(s Step, work func() error) error {
-		if !m.step(s, work) {
-			return m.last()
+	p.begin = func(s Step) func(error) error {
+		end := m.begin(s)
+		return func(err error) error {
+			if !end(err) {
+				return m.last()
+			}
+			if (s == StepResolve || s == StepLink) && p.at == isNew { // the answer was lost, the switch was not; or it has happened now
+				m.forgive(StepLink)
+				m.forgive(StepResolve)
+			}
+			return nil
 		}
-		if (s == StepResolve || s == StepLink) && p.at == isNew { // the answer was lost, the switch was not; or it has happened now
-			m.forgive(StepLink)
-			m.forgive(StepResolve)
-		}
-		return nil
 	}
 	return p
 }

@@ -65,7 +65,7 @@ type party struct {
 	reach  func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
 	again  func(ctx context.Context) error           // takes the stage's lock again in the new conversation
 	after  func(p remote.Package) remote.Commands    // the after-link commands
-	step   func(s Step, work func() error) error     // tells the stream, remembers the failure
+	begin  func(s Step) (end func(error) error)      // tells the stream, and remembers the failure that end is told of
 	output func(line string)                         // gets the output of the after-link commands
 
 	here     bool // linked to the target before this run, and only to be confirmed
@@ -136,21 +136,25 @@ func (t *transaction) carryOut(ctx context.Context) Outcome {
 	return t.back(hold)
 }
 
-// all does one thing for every party at once and waits for all. It reports whether each did it.
+// all does one thing for every party at once and waits for all. It reports whether each did it. The stream is told before any host is: who does
+// not take what kis prints must not stand between two hosts.
 func (t *transaction) all(ctx context.Context, s Step, name string, within time.Duration, work func(ctx context.Context, p *party) error) bool {
 	begin := t.now()
-	errs := make([]error, len(t.parties))
+	errs, ends := make([]error, len(t.parties)), make([]func(error) error, len(t.parties))
+	for i, p := range t.parties {
+		ends[i] = p.begin(s)
+	}
 	each(len(t.parties), 0, func(i int) {
-		p := t.parties[i]
-		errs[i] = p.step(s, func() error {
-			bounded, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
-			defer cancel()
-			return work(bounded, p)
-		})
+		bounded, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("no answer within %v", within))
+		defer cancel()
+		errs[i] = ends[i](work(bounded, t.parties[i]))
 	})
 	t.phase(name, t.now().Sub(begin))
 	return errors.Join(errs...) == nil
 }
+
+// step does something else for one party than all does.
+func (p *party) step(s Step, work func() error) error { return p.begin(s)(work()) }
 
 func (t *transaction) link(p *party) remote.Link {
 	note := maps.Clone(t.note)
