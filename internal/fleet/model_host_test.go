@@ -22,9 +22,12 @@ type simHost struct {
 	holder    int // epoch of the agent that holds the lock; 0 is nobody
 	state     string
 	inFlight  bool // a commit is still on its way to the old agent
+	comesBack bool // a revert is
+	stuck     bool // the old agent cannot be ended until it has done that
 	down      bool
 	world     *simWorld
 	foreigner bool // somebody replaced the link by hand
+	later     bool // and did so when the switch was over, so that nobody has to have seen it
 	losses    int
 	excused   bool // something happened after which no run could put this host right
 }
@@ -78,8 +81,12 @@ func (h *simHost) next(n int) int {
 	return int(h.tape[h.at-1]) % n
 }
 
-// deliver lets a commit arrive that was on its way: the old agent obeys if it still can.
+// deliver lets arrive what was on its way: the old agent obeys if it still can.
 func (h *simHost) deliver() {
+	if h.comesBack && h.state == "linked" && h.link == "new-1" {
+		h.link, h.state = h.from, "ended"
+	}
+	h.comesBack, h.stuck = false, false
 	if !h.inFlight {
 		return
 	}
@@ -224,6 +231,10 @@ func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
 
 func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
 	h := a.h
+	if !a.dead && !h.down && !h.world.dead(reverting) && h.holder == a.epoch && h.next(12) == 1 { // as for a commit
+		a.phase, h.comesBack = reverting, true
+		return remote.Switched{}, a.lose()
+	}
 	if !a.request(reverting) {
 		return remote.Switched{}, errSim
 	}
@@ -274,6 +285,7 @@ func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error
 		return errSim
 	}
 	if a.h.next(32) == 1 {
+		a.h.later = !a.h.foreigner
 		a.h.meddle()
 	}
 	if a.h.next(24) == 1 {
@@ -302,10 +314,13 @@ func (h *simHost) reach(context.Context) (linker, error) {
 }
 
 func (h *simHost) again(context.Context) error {
-	if h.down || h.next(12) == 1 {
+	if h.comesBack && h.next(2) == 1 {
+		h.stuck = true // in the hands of a slow disk, say
+	}
+	if h.down || h.stuck || h.next(12) == 1 {
 		h.excused = true
 		return errSim
 	}
-	h.holder, h.state = h.epoch, "ended" // the old agent, if it lived, was ended
+	h.holder, h.state, h.comesBack = h.epoch, "ended", false // the old agent, if it lived, was ended
 	return nil
 }

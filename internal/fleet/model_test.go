@@ -112,7 +112,7 @@ func judge(o Outcome, tx *transaction, hosts []*simHost) string {
 		if want != "" && h.link != want {
 			return fmt.Sprintf("%s: %s is linked to %s", o, h.name, h.link)
 		}
-		if p.known && p.linked != h.link && (!h.foreigner || o != Split) {
+		if p.known && p.linked != h.link && (!h.later || o != Split) {
 			return fmt.Sprintf("%s: %s is said to be linked to %s, and is linked to %s", o, h.name, p.linked, h.link)
 		}
 		if !slices.Contains([]string{"old", "new-1"}, h.link) && !h.foreigner {

@@ -42,7 +42,7 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 	if err != nil {
 		return err
 	}
-	p.agent, p.linked, p.known, p.unlocked = agent, fenced.Linked, true, true
+	p.agent, p.linked, p.known, p.unlocked, p.idle = agent, fenced.Linked, true, true, true
 	t.durable(p, fenced.Durable)
 	switch fenced.Linked {
 	case t.to.String():
@@ -58,15 +58,31 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		p.at = isTaken
 		return refuse("taken", fmt.Sprintf("another run has linked %s meanwhile; it is left alone", orNone(fenced.Linked)), "")
 	}
-	if err := p.lockAgain(ctx); err != nil {
-		return err
-	}
-	return t.resume(ctx, p)
+	return t.own(ctx, p)
 }
 
+// own takes the lock and the switch up in a new conversation, as far as it has not done so yet.
+func (t *transaction) own(ctx context.Context, p *party) error {
+	if p.unlocked {
+		if err := p.lockAgain(ctx); err != nil {
+			return err
+		}
+	}
+	if !p.idle {
+		return nil
+	}
+	err := t.resume(ctx, p)
+	p.idle = err != nil
+	return err
+}
+
+// lockAgain also ends the agent of an older conversation, which might still do what it was told.
 func (p *party) lockAgain(ctx context.Context) error {
 	err := p.again(ctx)
 	p.unlocked = err != nil
+	if err == nil {
+		p.told = false
+	}
 	return err
 }
 
@@ -102,6 +118,7 @@ func (t *transaction) linkAgain(ctx context.Context, p *party) error {
 		}
 		return err
 	}
+	p.idle = false
 	return t.commit(ctx, p)
 }
 
@@ -114,7 +131,12 @@ func (t *transaction) back(ctx context.Context) Outcome {
 		}
 	})
 	same := make([]bool, len(t.parties))
-	each(len(t.parties), 0, func(i int) { same[i] = t.asBefore(ctx, t.parties[i]) })
+	each(len(t.parties), 0, func(i int) {
+		p := t.parties[i]
+		if same[i] = t.asBefore(ctx, p); same[i] && p.owed { // it went back, and its answer came to nobody
+			t.restart(ctx, p)
+		}
+	})
 	t.phase("revert", t.now().Sub(begin))
 	for _, ok := range same {
 		if !ok {
@@ -125,14 +147,16 @@ func (t *transaction) back(ctx context.Context) Outcome {
 }
 
 func (t *transaction) revert(ctx context.Context, p *party) {
+	p.owed = true
 	err := p.step(StepRevert, func() error {
 		bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("not reached again within %v", t.patience.find))
 		defer cancel()
-		return t.insist(bounded, p, func() error {
+		return t.insist(bounded, p, func(ctx context.Context) error {
 			if p.at == isOld { // an earlier answer was lost, the revert was not
 				return nil
 			}
-			switched, err := p.agent.Revert(bounded, t.run)
+			switched, err := p.agent.Revert(ctx, t.run)
+			p.told = isLost(err)
 			if err == nil {
 				t.durable(p, switched.Durable)
 			}
@@ -140,9 +164,18 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 		})
 	})
 	if err != nil {
+		if _, refused := errors.AsType[*remote.Refused](err); !refused {
+			p.at = isUnknown // it was looked for just now
+		}
 		return
 	}
 	p.at = isOld
+	t.restart(ctx, p)
+}
+
+// restart runs the after-link commands for what the host has gone back to.
+func (t *transaction) restart(ctx context.Context, p *party) {
+	p.owed = false
 	before, err := remote.ParsePackage(p.from)
 	if err != nil {
 		return // nothing was linked before: there is nothing to restart
@@ -158,19 +191,31 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 // attempts is how often a host is asked again whose answers are lost, while it can be reached.
 const attempts = 3
 
-// insist does something on a host that has switched. When the answer is lost it reaches the host again, learns where it stands (p.at), and
-// does it once more.
-func (t *transaction) insist(ctx context.Context, p *party, work func() error) error {
-	err := work()
+// insist does something on a host that has switched. When the answer is lost, or does not come in time, it reaches the host again, learns where
+// it stands (p.at), and does it once more.
+func (t *transaction) insist(ctx context.Context, p *party, work func(ctx context.Context) error) error {
+	err := t.attempt(ctx, p, work)
 	for range attempts {
 		if !isLost(err) || ctx.Err() != nil {
 			return err
 		}
 		if err = t.find(ctx, p); err == nil {
-			err = work()
+			err = t.attempt(ctx, p, work)
 		}
 	}
 	return err
+}
+
+// attempt leaves time to reach the host again when its answer does not come.
+func (t *transaction) attempt(ctx context.Context, p *party, work func(ctx context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+	defer cancel()
+	if p.at == isNew {
+		if err := t.own(bounded, p); err != nil {
+			return err
+		}
+	}
+	return work(bounded)
 }
 
 func isLost(err error) bool {
@@ -188,7 +233,7 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p.known = false
-	fenced, err := t.fence(bounded, p)
+	fenced, err := t.read(bounded, p)
 	for range attempts {
 		if !isLost(err) || bounded.Err() != nil {
 			break
@@ -197,8 +242,8 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 		if unreached != nil {
 			return false
 		}
-		p.agent = agent
-		fenced, err = t.fence(bounded, p)
+		p.agent, p.unlocked, p.idle = agent, true, true
+		fenced, err = t.read(bounded, p)
 	}
 	if err != nil {
 		return false
@@ -208,9 +253,23 @@ func (t *transaction) asBefore(ctx context.Context, p *party) bool {
 	return fenced.Linked == p.from
 }
 
-// fence asks over a connection that may be dead.
-func (t *transaction) fence(ctx context.Context, p *party) (remote.Fenced, error) {
+// readOld learns what is linked where the switch has not happened: what was there before may not be there any more.
+func (t *transaction) readOld(ctx context.Context) {
+	each(len(t.parties), 0, func(i int) {
+		if p := t.parties[i]; p.at == isOld {
+			_ = t.asBefore(ctx, p)
+		}
+	})
+}
+
+// read asks over a connection that may be dead. What an older one was told must not come true after that.
+func (t *transaction) read(ctx context.Context, p *party) (remote.Fenced, error) {
 	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
 	defer cancel()
+	if p.told && p.unlocked {
+		if err := p.lockAgain(bounded); err != nil {
+			return remote.Fenced{}, err
+		}
+	}
 	return p.agent.Fence(bounded, t.stage, t.run)
 }

@@ -74,6 +74,9 @@ type party struct {
 	linked   string // text of the link as last read
 	known    bool
 	unlocked bool // the conversation is a new one, and does not hold the stage's lock yet
+	idle     bool // it holds the lock, and has not taken the switch up yet
+	told     bool // an older conversation was told to go back, and has not answered: it may do so until this run has the lock again
+	owed     bool // the host has switched, and the after-link commands have not run for what it goes back to
 	unwell   bool // after the way back the after-link commands failed
 	doubted  bool // the disk has not confirmed what is linked, and that was told
 	switched remote.Switched
@@ -117,6 +120,9 @@ func (t *transaction) carryOut(ctx context.Context) Outcome {
 		t.forward(hold)
 	}
 	everywhere := t.count(isNew) == len(t.parties)
+	if t.partial != inventory.PartialBack {
+		t.readOld(hold)
+	}
 	switch {
 	case t.partial == inventory.PartialStop && !everywhere:
 		return Split // as it is at this moment, after-link commands included: that is what was asked for
@@ -225,7 +231,7 @@ func (t *transaction) commit(ctx context.Context, p *party) error {
 		p.at, p.switched, p.linked, p.known = isNew, switched, t.to.String(), true
 		t.durable(p, switched.Durable)
 	case errors.As(err, &refused):
-		p.at = isOld
+		p.at, p.known = isOld, false // perhaps because something else is linked
 	default:
 		p.at, p.known = isUnknown, false
 	}
@@ -265,11 +271,11 @@ func (t *transaction) confirm(ctx context.Context) bool {
 	if t.skew != nil {
 		note["skew"] = t.skew.Seconds
 	}
-	return t.all(ctx, StepConfirm, "confirm", t.patience.find, func(ctx context.Context, p *party) error {
+	return t.all(ctx, StepConfirm, "confirm", t.patience.find, func(bounded context.Context, p *party) error {
 		if p.at != isNew {
 			return nil
 		}
-		err := t.insist(ctx, p, func() error { return p.agent.Confirm(ctx, t.run, note) })
+		err := t.insist(bounded, p, func(ctx context.Context) error { return p.agent.Confirm(ctx, t.run, note) })
 		if err == nil {
 			p.linked, p.known = t.to.String(), true
 			return nil
