@@ -59,7 +59,8 @@ func TestADiskThatTurnsReadOnly(t *testing.T) {
 		playOn(pairOf(w), []scene{{
 			// The prepared link cannot be taken away from such a disk, and nobody is left who could use it.
 			name: "play", moment: (*pair).arming, exit: 4, dirty: true, says: []string{`"web1"`, "read-only file system"},
-			fault: func(p *pair, _ *site.Started) {
+			fault: func(p *pair, s *site.Started) {
+				s.Saw("web1", "arm", "done", time.Minute) // a link that is there need not have been flushed
 				d.fail(p.T)
 				p.start(web2)
 			},
