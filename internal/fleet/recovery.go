@@ -134,7 +134,7 @@ func (t *transaction) back(ctx context.Context) Outcome {
 	each(len(t.parties), 0, func(i int) {
 		p := t.parties[i]
 		if same[i] = t.asBefore(ctx, p); same[i] && p.owed { // it went back, and its answer came to nobody
-			t.restart(ctx, p)
+			t.restartIn(ctx, p)
 		}
 	})
 	t.phase("revert", t.now().Sub(begin))
@@ -173,6 +173,16 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 	t.restart(ctx, p)
 }
 
+// restartIn is restart in a conversation that may be a new one: commands take a run that has the lock.
+func (t *transaction) restartIn(ctx context.Context, p *party) {
+	if p.unlocked {
+		bounded, cancel := context.WithTimeout(ctx, t.patience.find)
+		defer cancel()
+		_ = p.lockAgain(bounded) // without it the commands are refused, which makes the host unwell
+	}
+	t.restart(ctx, p)
+}
+
 // restart runs the after-link commands for what the host has gone back to.
 func (t *transaction) restart(ctx context.Context, p *party) {
 	p.owed = false
@@ -208,7 +218,7 @@ func (t *transaction) insist(ctx context.Context, p *party, work func(ctx contex
 
 // attempt leaves time to reach the host again when its answer does not come.
 func (t *transaction) attempt(ctx context.Context, p *party, work func(ctx context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+	bounded, cancel := context.WithTimeoutCause(ctx, t.patience.link, fmt.Errorf("no answer within %v", t.patience.link))
 	defer cancel()
 	if p.at == isNew {
 		if err := t.own(bounded, p); err != nil {

@@ -67,7 +67,7 @@ func TestOddHosts(t *testing.T) {
 			w := site.Around(t, []*hosttest.Host{u.host})
 			o.make(w, u.host)
 			versions := 1
-			if i%5 == 0 {
+			if i%10 == 0 {
 				versions = 2
 			}
 			o.judge(w, u, versions)
