@@ -134,7 +134,7 @@ func (t *transaction) back(ctx context.Context) Outcome {
 	each(len(t.parties), 0, func(i int) {
 		p := t.parties[i]
 		if same[i] = t.asBefore(ctx, p); same[i] && p.owed { // it went back, and its answer came to nobody
-			t.restartIn(ctx, p)
+			t.restart(ctx, p)
 		}
 	})
 	t.phase("revert", t.now().Sub(begin))
@@ -173,22 +173,17 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 	t.restart(ctx, p)
 }
 
-// restartIn is restart in a conversation that may be a new one: commands take a run that has the lock.
-func (t *transaction) restartIn(ctx context.Context, p *party) {
-	if p.unlocked {
-		bounded, cancel := context.WithTimeout(ctx, t.patience.find)
-		defer cancel()
-		_ = p.lockAgain(bounded) // without it the commands are refused, which makes the host unwell
-	}
-	t.restart(ctx, p)
-}
-
-// restart runs the after-link commands for what the host has gone back to.
+// restart runs the after-link commands for what the host has gone back to, in a conversation that has the lock.
 func (t *transaction) restart(ctx context.Context, p *party) {
 	p.owed = false
 	before, err := remote.ParsePackage(p.from)
 	if err != nil {
 		return // nothing was linked before: there is nothing to restart
+	}
+	if p.unlocked {
+		bounded, cancel := context.WithTimeout(ctx, t.patience.find)
+		defer cancel()
+		_ = p.lockAgain(bounded) // without it the commands are refused, which makes the host unwell
 	}
 	if t.runAfter(ctx, p, before, t.nextInterrupt()) != nil {
 		p.unwell = true
