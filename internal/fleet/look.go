@@ -73,7 +73,8 @@ type Standing struct {
 	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
 	Failure     *Failure       `json:"failure,omitempty"`
 
-	left string // what kis has linked last, "" for nothing
+	left  string // what kis has linked last, "" for nothing
+	fresh bool   // nothing is linked, and no run has ever been here
 }
 
 // StageLook is one stage over its hosts.
@@ -106,7 +107,7 @@ func Judge(stage string, hosts []inventory.Host, looks map[string]Look) StageLoo
 	}
 	out.Verdict = verdict(out.Hosts)
 	for i, s := range out.Hosts {
-		if out.Verdict == Apart && s.Linked == "" && s.Run == "" && s.Note == "" {
+		if out.Verdict == Apart && s.fresh {
 			out.Hosts[i].Note = "nothing has been linked here so far"
 		}
 	}
@@ -115,7 +116,7 @@ func Judge(stage string, hosts []inventory.Host, looks map[string]Look) StageLoo
 }
 
 func standing(stage string, look Look, host string) Standing {
-	s := Standing{Host: host, Failure: look.Failure, Known: look.Failure == nil}
+	s := Standing{Host: host, Failure: look.Failure, Known: look.Failure == nil, fresh: look.Failure == nil}
 	for _, there := range look.State.Stages {
 		if there.Stage == stage {
 			s.read(there)
@@ -159,6 +160,7 @@ func (s *Standing) read(there remote.StageState) {
 		s.Note = strings.TrimSuffix(strings.Join(append(notes, s.Note), "; "), "; ")
 	}
 	last, some := journal.Last()
+	s.fresh = !some && there.Linked == ""
 	switch {
 	case !some:
 		if there.Linked != "" && s.Drift == "" {

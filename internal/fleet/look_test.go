@@ -146,6 +146,25 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 	}
 }
 
+func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
+	t.Parallel()
+	first, linked := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "linked", "", "app-1", nil)
+	looks := map[string]fleet.Look{
+		"web1": state(t, linkedTo("app-1", first)),
+		"web2": state(t, linkedTo("")),
+		"web3": state(t, linkedTo("", linked, line(t, 6, "r2", "reverted", "", "app-1", nil))),
+		"web4": {},
+	}
+	look := fleet.Judge("live", []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}, {Name: "web4"}}, looks)
+	require.Equal(t, fleet.Apart, look.Verdict)
+	var notes []string
+	for _, h := range look.Hosts {
+		notes = append(notes, h.Note)
+	}
+	const fresh = "nothing has been linked here so far"
+	assert.Equal(t, []string{"", fresh, "", fresh}, notes)
+}
+
 func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 	t.Parallel()
 	lines := []string{line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 6, "r2", "reverted", "app-1", "app-2", map[string]any{"note": "after_link failed after the way back"})}
