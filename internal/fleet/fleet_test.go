@@ -2,11 +2,17 @@ package fleet_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -27,13 +33,33 @@ func TestPushLinksEveryHost(t *testing.T) {
 	})
 	require.True(t, again.Already)
 
-	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, push(t, "1.1"), nil).Outcome)
+	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, push(t, "1.1"), untouched(t, w)).Outcome)
 	back := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
 	require.Empty(t, back.Failures)
 	require.Equal(t, "hello-1.0", back.Package)
 	nowhere := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
 	require.Equal(t, fleet.Aborted, nowhere.Outcome)
 	require.Equal(t, "no-target", nowhere.Failures[0].Code)
+}
+
+// untouched looks at the hosts for as long as nobody takes what the stream says of the last of them before the switch: none has been told yet.
+func untouched(t *testing.T, w *world) func(fleet.Event) {
+	t.Helper()
+	started := 0
+	return func(e fleet.Event) {
+		if e.Step != fleet.StepLink || e.State != fleet.Started {
+			return
+		}
+		if started++; started < len(w.hosts) {
+			return
+		}
+		assert.Never(t, func() bool {
+			return slices.ContainsFunc(w.roots, func(h oracle.Host) bool {
+				target, err := os.Readlink(filepath.Join(h.Root, "staging"))
+				return err != nil || target != "hello-1.0"
+			})
+		}, time.Second/2, 10*time.Millisecond, "a host is told before the stream is")
+	}
 }
 
 func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
