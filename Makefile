@@ -12,7 +12,7 @@ build: ## compile bin/kis
 
 # These drive kis from outside, and would only be slower with the race detector. They build kis with it, but for the sweeps, which run kis
 # hundreds of times.
-test: setup ## every test; kis and its packages with the race detector
+test: setup ## every test, with the race detector but for sweeps and odd hosts
 	KIS_TEST_PLAIN=1 go test -timeout 14m -parallel 4 ./internal/crash ./internal/odd
 	go test -timeout 14m -parallel 4 ./internal/e2e ./internal/faults
 	go test -race -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
