@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -21,6 +22,9 @@ type Client struct {
 
 	done  chan struct{}  // closed when the connection has ended
 	owned sync.WaitGroup // goroutines of this client; Close waits for them
+
+	asking atomic.Bool // for a sign of life
+	silent atomic.Bool // as a jump host it has left a dial without any sign of life
 
 	mu  sync.Mutex
 	why error // first reason for the end

@@ -51,12 +51,15 @@ type Dialer struct {
 type dialerState struct {
 	keys keyring
 
-	mu     sync.Mutex
-	slots  chan struct{} // one per handshake that may run
-	jumps  map[string]*jump
-	gates  map[string]*gate
-	warned map[string]bool
-	closed bool
+	mu    sync.Mutex
+	slots chan struct{} // one per handshake that may run
+	jumps map[string]*jump
+	// Connections that no new host goes through. Some may serve others still: a
+	// silent one ends by its own keep-alives, when others would have hung up too.
+	replaced []*jump
+	gates    map[string]*gate
+	warned   map[string]bool
+	closed   bool
 
 	resolver *net.Resolver  // nil: the system's
 	owned    sync.WaitGroup // dials of jump hosts
@@ -162,7 +165,7 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 	var err error
 	switch {
 	case via != nil:
-		nc, err = opened(via, func() (net.Conn, error) { return via.ssh.DialContext(limited, "tcp", t.addr()) })
+		nc, err = via.tunnel(limited, t.addr())
 	case len(t.ProxyCommand) > 0:
 		nc, err = startCommand(ctx, t.ProxyCommand)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +29,8 @@ const coolDown = 5 * time.Second
 // jumpTo returns the connection to the last host of a chain, which is reached
 // through those before it. All hosts behind the same chain share one: channels
 // through it count neither against its MaxSessions nor against its MaxStartups,
-// and it asks for one login instead of one per host. A connection that has ended
-// is replaced.
+// and it asks for one login instead of one per host. A connection that has ended,
+// or has become silent, is replaced.
 func (d *Dialer) jumpTo(ctx context.Context, chain []Target) (*Client, error) {
 	last := chain[len(chain)-1]
 	last.Jump = chain[:len(chain)-1]
@@ -54,8 +55,11 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 	if d.state.closed {
 		return nil, errDialerClosed
 	}
-	if j := d.state.jumps[key]; j != nil && j.usable() {
-		return j, nil
+	if j := d.state.jumps[key]; j != nil {
+		if j.usable() {
+			return j, nil
+		}
+		d.state.replaced = append(d.state.replaced, j)
 	}
 	// The attempt serves every host behind the jump host, so the end of the one
 	// that happened to come first must not end it; Close does.
@@ -107,7 +111,7 @@ func (j *jump) usable() bool {
 	case <-j.client.Done():
 		return false
 	default:
-		return true
+		return !j.client.silent.Load()
 	}
 }
 
@@ -116,7 +120,7 @@ func (j *jump) usable() bool {
 func (d *Dialer) Close() error {
 	d.state.mu.Lock()
 	d.state.closed = true
-	jumps := d.state.jumps
+	jumps := slices.AppendSeq(d.state.replaced, maps.Values(d.state.jumps))
 	for _, j := range jumps {
 		j.cancel()
 	}

@@ -134,3 +134,82 @@ func TestALostJumpHostIsDialedAgain(t *testing.T) {
 	}, 10*tick, tick/100)
 	assert.Equal(t, 2, bastion.Record().Connections)
 }
+
+// throughProxy is a host behind a jump host, which is reached through a proxy.
+func throughProxy(t *testing.T) (sshx.Target, *sshtest.Proxy, *sshtest.Host) {
+	t.Helper()
+	k := newKey(t)
+	bastion, h := startHost(t, sshtest.Options{Forward: true}, k), startHost(t, sshtest.Options{}, k)
+	proxy, err := sshtest.NewProxy(bastion.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	jump := targetOf(t, bastion, k)
+	jump.Name, jump.Port, jump.HostKey = "bastion", proxy.Port(), fingerprintOf(bastion)
+	target := targetOf(t, h, k)
+	target.Jump = []sshx.Target{jump}
+	return target, proxy, bastion
+}
+
+// A firewall between has forgotten the connection: a new one works.
+func TestAJumpHostThatIsSilentIsDialedAgain(t *testing.T) {
+	t.Parallel()
+	target, proxy, bastion := throughProxy(t)
+	d := newDialer(t)
+	d.ConnectTimeout = tick
+	c := dial(t, d, target)
+
+	proxy.Forget()
+
+	_, err := d.Dial(deadline(t), target)
+	require.ErrorContains(t, err, "through bastion: no answer")
+	require.Equal(t, 1, bastion.Record().Connections)
+	again := dial(t, d, target)
+	out, _, err := sh(t, again, "echo through")
+	require.NoError(t, err)
+	assert.Equal(t, "through\n", out)
+	assert.Equal(t, 2, bastion.Record().Connections)
+	select {
+	case <-c.Done():
+		require.Fail(t, "who was there before is not hung up")
+	default:
+	}
+}
+
+// The host behind it is the one that is silent.
+func TestAJumpHostThatAnswersIsNotDialedAgain(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	bastion := startHost(t, sshtest.Options{Faults: sshtest.Faults{SilentForward: true}}, k)
+	target := targetAt("127.0.0.1:1")
+	target.Jump = []sshx.Target{named(t, "bastion", bastion, k)}
+	d := newDialer(t)
+	d.ConnectTimeout = tick
+	for range 2 {
+		_, err := d.Dial(deadline(t), target)
+		require.ErrorContains(t, err, "through bastion: no answer")
+	}
+	assert.Equal(t, 1, bastion.Record().Connections)
+}
+
+// Whoever gives up behind a silent jump host does not wait for it.
+func TestClosingDoesNotWaitForASilentJumpHost(t *testing.T) {
+	t.Parallel()
+	target, proxy, _ := throughProxy(t)
+	d := newDialer(t)
+	c := dial(t, d, target)
+	p, err := c.Start(t.Context(), "cat")
+	require.NoError(t, err)
+	proxy.Stall()
+	full := make(chan error, 1)
+	go func() { // until nothing more goes in
+		for {
+			if _, err := p.Stdin.Write(make([]byte, 1<<20)); err != nil {
+				full <- err
+				return
+			}
+		}
+	}()
+	require.NoError(t, c.Close())
+	require.Error(t, <-full)
+	require.NoError(t, d.Close())
+}

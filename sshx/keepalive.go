@@ -30,14 +30,11 @@ func aliveSettings(t Target) (time.Duration, int) {
 func (c *Client) keepAlive(interval time.Duration, count int) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	answered := make(chan struct{}, 1)
-	asking, silent, seen := false, 0, int64(-1)
+	silent, seen := 0, int64(-1)
 	for {
 		select {
 		case <-c.done:
 			return
-		case <-answered:
-			asking, silent = false, 0
 		case <-ticker.C:
 			if now := c.conn.received.Load(); now != seen {
 				seen, silent = now, 0
@@ -49,16 +46,20 @@ func (c *Client) keepAlive(interval time.Duration, count int) {
 				_ = c.ssh.Close()
 				return
 			}
-			// A request without an answer blocks every later one, so there is
-			// never more than one on its way.
-			if !asking {
-				asking = true
-				c.owned.Go(func() {
-					if _, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil); err == nil {
-						answered <- struct{}{}
-					}
-				})
-			}
+			c.ask()
 		}
 	}
+}
+
+// ask asks the host for a sign of life and does not wait for it. A request
+// without an answer blocks every later one, so there is never more than one on
+// its way.
+func (c *Client) ask() {
+	if !c.asking.CompareAndSwap(false, true) {
+		return
+	}
+	c.owned.Go(func() {
+		defer c.asking.Store(false)
+		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // what arrives is counted, and an end is seen elsewhere
+	})
 }

@@ -54,3 +54,22 @@ func TestABastionThatDies(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(r.Err, "jump host "+bastion.Name), "it is named once, not once for each host")
 	})
 }
+
+// TestABastionWhoseConnectionIsForgotten: web1 is reached over a third host, and something on the way to that forgets the connection before the
+// word to link, and tells nobody. New ones work.
+func TestABastionWhoseConnectionIsForgotten(t *testing.T) {
+	long(t)
+	t.Parallel()
+	all := site.New(t, 3, hosttest.Options{})
+	bastion := all.Hosts[2].Proxy(t)
+	all.Client.SetPort(t, "web3", bastion.Port())
+	all.Client.Jump(t, "web1", "web3")
+	w := all.On("web1", "web2")
+	w.Inventory(site.InventoryText(w.Hosts, ""))
+	playOn(pairOf(w), []scene{
+		{name: "before the word", moment: calling, exit: 4, says: []string{`"web1"`}, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
+			bastion.Forget()
+			s.Saw("web1", "resolve", "done", 30*time.Second)
+		}},
+	})
+}

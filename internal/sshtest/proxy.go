@@ -51,6 +51,7 @@ type link struct {
 	client, host *net.TCPConn
 	sent         [2]int64
 	open         bool
+	forgotten    bool
 }
 
 // NewProxy listens on a free port of 127.0.0.1 and forwards to target. Close it.
@@ -93,6 +94,16 @@ func (p *Proxy) CutAfter(n int64, d Direction) {
 
 // Stall stops forwarding and keeps the sockets open, as a cable that was pulled.
 func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
+
+// Forget stops forwarding for the connections that are open, for good, as when a
+// firewall on the way has forgotten them; new ones are forwarded.
+func (p *Proxy) Forget() {
+	p.set(func() {
+		for _, l := range p.links {
+			l.forgotten = true
+		}
+	})
+}
 
 // Down refuses new connections by closing them at once; open ones go on.
 func (p *Proxy) Down() { p.set(func() { p.down = true }) }
@@ -237,7 +248,7 @@ func (p *Proxy) damage(d Direction, data []byte) {
 func (p *Proxy) allow(l *link, d Direction, n int) (allowed int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.stalled && !p.closed && l.open {
+	for (p.stalled || l.forgotten) && !p.closed && l.open {
 		p.changed.Wait()
 	}
 	if limit := p.limit[d]; limit >= 0 && int64(n) >= limit {

@@ -71,6 +71,7 @@ func (h *Host) channel(n ssh.NewChannel) {
 		if ch, requests, err := n.Accept(); err == nil {
 			h.session(ch, requests)
 		}
+	case n.ChannelType() == "direct-tcpip" && h.options.Faults.SilentForward:
 	case n.ChannelType() == "direct-tcpip" && h.options.Forward:
 		h.forward(n)
 	default:

@@ -74,6 +74,9 @@ type Faults struct {
 	SilentExec bool
 	// NoExitStatus closes processes without exit-status and exit-signal.
 	NoExitStatus bool
+	// SilentForward leaves requests for a way to another host unanswered, as when
+	// that one takes no connection and a firewall drops its answer.
+	SilentForward bool
 	// IgnoreKeepAlive leaves global requests unanswered.
 	IgnoreKeepAlive bool
 	// OpenChannels are channel types that the host asks the client for, right
