@@ -3,6 +3,7 @@ package sshx_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -195,6 +196,7 @@ func TestAJumpHostThatAnswersIsNotDialedAgain(t *testing.T) {
 func TestClosingDoesNotWaitForASilentJumpHost(t *testing.T) {
 	t.Parallel()
 	target, proxy, _ := throughProxy(t)
+	target.ServerAliveInterval, target.Jump[0].ServerAliveInterval = time.Hour, time.Hour // they do not end it
 	d := newDialer(t)
 	c := dial(t, d, target)
 	p, err := c.Start(t.Context(), "cat")
