@@ -14,14 +14,26 @@ type Locked struct {
 	HostID string   `json:"host_id"`
 	Linked string   `json:"linked"` // text of the stage's link, "" for none
 	Fenced []string `json:"fenced"` // dead runs whose prepared links were taken away
+	// Journal is the number of the newest line of the stage's journal: what comes behind it is this run's own, as long as the lock is.
+	Journal int `json:"journal"`
 }
 
 // Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
 // with it, what dead runs left is put in order. run is a name no other run has: lower-case letters and digits.
 func (a *Agent) Lock(ctx context.Context, s Stage, run string, owner Holder) (Locked, error) {
-	var locked Locked
+	return a.lock(ctx, s, run, owner, nil)
+}
+
+// LockAgain takes the lock that this run has had in another conversation, and is *Refused with code "taken" when somebody else has been at work
+// since, or has ended this run: then the link is theirs, whatever it leads to. before is what Lock returned, or the last LockAgain.
+func (a *Agent) LockAgain(ctx context.Context, s Stage, run string, owner Holder, before Locked) (Locked, error) {
+	return a.lock(ctx, s, run, owner, map[string]any{"since": before.Journal})
+}
+
+func (a *Agent) lock(ctx context.Context, s Stage, run string, owner Holder, more map[string]any) (locked Locked, err error) {
 	args := map[string]any{"stage": s.String(), "run": run, "owner": map[string]any{"who": owner.Who, "what": owner.What}}
-	err := a.call(ctx, "lock", args, &locked, nil)
+	maps.Copy(args, more)
+	err = a.call(ctx, "lock", args, &locked, nil)
 	return locked, err
 }
 
@@ -31,12 +43,13 @@ func (a *Agent) Unlock(ctx context.Context) error {
 }
 
 // Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
-// ten seconds. It returns who it was, nil when the lock was free.
-func (a *Agent) Break(ctx context.Context, s Stage) (*Holder, error) {
+// ten seconds. The journal says so, and by whom, so that the run's controller cannot take the lock again. It returns who it was, nil when the
+// lock was free.
+func (a *Agent) Break(ctx context.Context, s Stage, by string) (*Holder, error) {
 	var result struct {
 		Holder *Holder `json:"holder"`
 	}
-	err := a.call(ctx, "break", map[string]any{"stage": s.String()}, &result, nil)
+	err := a.call(ctx, "break", map[string]any{"stage": s.String(), "by": by}, &result, nil)
 	return result.Holder, err
 }
 

@@ -44,8 +44,9 @@ func (e Entry) Time() time.Time {
 // Journal is what could be read of a stage's journal.
 type Journal struct {
 	Entries []Entry
-	Damaged int // lines in the middle that could not be read. A torn last line is not counted: a power cut leaves one
-	Later   int // lines of a format that is newer than this program, which are left out
+	Ended   []Entry // remarks: Run was ended by force, By whom. They say nothing of the link
+	Damaged int     // lines in the middle that could not be read. A torn last line is not counted: a power cut leaves one
+	Later   int     // lines of a format that is newer than this program, which are left out
 }
 
 // format is that of the lines this program understands. Lines that say nothing of theirs are of the first.
@@ -59,6 +60,8 @@ func ParseJournal(lines []string) Journal {
 		switch {
 		case err == nil && e.Format > format:
 			j.Later++
+		case err == nil && e.Event == "ended":
+			j.Ended = append(j.Ended, e)
 		case err == nil:
 			j.Entries = append(j.Entries, e)
 		case i < len(lines)-1:
@@ -142,6 +145,13 @@ func rolledBack(stack []string, to string) []string {
 		stack = stack[:len(stack)-1]
 	}
 	return append(stack, to)
+}
+
+// Open is the newest run when it has linked and did not come to its end: neither confirmed nor taken back. False when there is none. A line that
+// only says armed counts: it is for who sees that the link has been made.
+func (j Journal) Open() (Entry, bool) {
+	last, some := j.Last()
+	return last, some && (last.Event == "armed" || last.Event == "linked" || last.Event == "unconfirmed")
 }
 
 // Last returns the newest entry, false when there is none.

@@ -39,20 +39,21 @@ func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
 	holder.link(t, "", "app-1")
 	require.NoError(t, holder.Arm(t.Context(), holder.change(t, "app-1", "app-2"), soon))
 	l := opened(t, holder.root)
-	ended, err := l.Break(t.Context(), stage(t, "staging"))
+	ended, err := l.Break(t.Context(), stage(t, "staging"), "bob@desk")
 	require.NoError(t, err)
 	require.NotNil(t, ended)
 	assert.Equal(t, "ann@laptop", ended.Who)
 	assert.Equal(t, "app-1", holder.linked(t))
 	l.lock(t, "staging")
 	assert.Empty(t, l.locked.Fenced, "the holder has taken it away itself")
-	assert.Equal(t, "aborted", events(t, l.root)[len(events(t, l.root))-1])
+	last := events(t, l.root)
+	assert.Equal(t, []string{"aborted", "ended"}, last[len(last)-2:])
 }
 
 func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
-	ended, err := l.Break(t.Context(), stage(t, "staging"))
+	ended, err := l.Break(t.Context(), stage(t, "staging"), "bob@desk")
 	require.NoError(t, err)
 	require.Nil(t, ended)
 }
@@ -66,7 +67,7 @@ func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	l := opened(t, holder.root)
-	_, err = l.Break(t.Context(), stage(t, "staging"))
+	_, err = l.Break(t.Context(), stage(t, "staging"), "bob@desk")
 	requireRefused(t, err, "odd-holder")
 	_, err = holder.Ping(t.Context())
 	require.NoError(t, err)
@@ -164,4 +165,65 @@ func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
 	l.requireEnd(t)
 	_, err := other.Lock(t.Context(), l.stage, l.run, remote.Holder{})
 	require.NoError(t, err)
+}
+
+// A run whose connection was lost takes its lock again, but for what has become another's meanwhile, even where the link leads to the same.
+func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
+	t.Parallel()
+	ann := remote.Holder{Who: "ann@laptop", What: "push"}
+	for name, c := range map[string]struct {
+		meanwhile func(t *testing.T, root string, l *local)
+		refusal   string
+	}{
+		"nobody": {func(*testing.T, string, *local) {}, ""},
+		"somebody who only had the lock": {func(t *testing.T, root string, _ *local) {
+			other := opened(t, root)
+			other.lock(t, "staging")
+			require.NoError(t, other.Unlock(t.Context()))
+		}, ""},
+		"another run, which has gone back and linked the same": {func(t *testing.T, root string, _ *local) {
+			other := opened(t, root)
+			other.lock(t, "staging")
+			other.link(t, "app-2", "app-1")
+			other.link(t, "app-1", "app-2")
+			require.NoError(t, other.Close())
+		}, "another run has been at work here meanwhile: push by ann@laptop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := installed(t, "1", "2")
+			l.link(t, "", "app-1")
+			require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon))
+			_, err := l.Commit(t.Context(), l.run)
+			require.NoError(t, err)
+			require.NoError(t, l.Close())
+			l.requireEnd(t)
+			c.meanwhile(t, l.root, l)
+			again := opened(t, l.root)
+			_, err = again.LockAgain(t.Context(), l.stage, l.run, ann, l.locked)
+			if c.refusal == "" {
+				require.NoError(t, err)
+				return
+			}
+			requireRefused(t, err, "taken")
+			assert.Equal(t, c.refusal, refusal(t, err).Message)
+		})
+	}
+}
+
+// Nor by a run that somebody has ended on purpose.
+func TestARunThatWasEndedByForceDoesNotTakeItsLockAgain(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	other := opened(t, l.root)
+	_, err = other.Break(t.Context(), l.stage, "bob@desk")
+	require.NoError(t, err)
+	l.requireEnd(t)
+	_, err = other.LockAgain(t.Context(), l.stage, l.run, remote.Holder{}, l.locked)
+	requireRefused(t, err, "taken")
+	assert.Equal(t, "this run was ended by bob@desk with kis unlock --force", refusal(t, err).Message)
+	assert.Equal(t, "app-2", l.linked(t))
+	other.lock(t, "staging") // anybody else does
 }

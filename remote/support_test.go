@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -276,11 +277,12 @@ func events(t *testing.T, root string) []string {
 	var found []string
 	for line := range strings.Lines(string(text)) {
 		one := remote.ParseJournal([]string{strings.TrimSuffix(line, "\n"), ""})
-		if len(one.Entries) == 0 {
+		all := slices.Concat(one.Entries, one.Ended)
+		if len(all) == 0 {
 			found = append(found, "damaged")
 			continue
 		}
-		found = append(found, one.Entries[0].Event)
+		found = append(found, all[0].Event)
 	}
 	return found
 }

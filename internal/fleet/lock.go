@@ -139,7 +139,7 @@ func (f *Fleet) unlock(ctx context.Context, stage string, h inventory.Host, forc
 	bounded, cancel := context.WithTimeout(ctx, quickly)
 	defer cancel()
 	if force {
-		out.Holder, err = conn.agent.Break(bounded, name)
+		out.Holder, err = conn.agent.Break(bounded, name, f.Who)
 		out.Ended = err == nil && out.Holder != nil
 	} else {
 		var facts remote.Facts

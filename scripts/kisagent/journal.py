@@ -10,6 +10,7 @@ from kisagent.wire import Refused
 FORMAT = 1
 LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
 READ_LIMIT = 1 << 20  # bytes read from the end
+ENDED = "ended"  # a remark: what was done to the run, by whom. It says nothing of the link
 
 
 def boot_id():
@@ -54,9 +55,7 @@ class Journal:
             raise Refused("newer-format", message, "use a kis that is at least as new: kis version")
 
     def append(self, record):
-        last = self.last() or {}
-        before = last.get("seq")
-        full = {"v": FORMAT, "seq": before + 1 if isinstance(before, int) else 1, "boot": boot_id()}
+        full = {"v": FORMAT, "seq": self.seq() + 1, "boot": boot_id()}
         full["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         full.update(record)
         line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
@@ -91,9 +90,35 @@ class Journal:
             lines = lines[1:]
         return [line for line in lines if line]
 
-    def last(self):
+    def records(self):
+        """What sound lines say, newest first."""
         for line in reversed(self.lines()):
             record = sound(line)
             if record is not None:
-                return record
-        return None
+                yield record
+
+    def last(self):
+        return next(self.records(), None)
+
+    def seq(self):
+        """The number of the newest line that has one; 0 when there is none."""
+        return next((record["seq"] for record in self.records() if isinstance(record.get("seq"), int)), 0)
+
+    def link(self):
+        """The newest line about the link."""
+        return next((record for record in self.records() if record.get("ev") != ENDED), None)
+
+    def must_be_ours(self, run, since):
+        """Refuse when somebody else has been at work since the line of that number, or has ended the run: then the link is theirs, even where
+        it leads to what the run has linked, or has found."""
+        for record in self.records():
+            number = record.get("seq")
+            if not isinstance(number, int):
+                continue
+            if number <= since:
+                return
+            by = record.get("by") or "somebody"
+            if record.get("run") != run:
+                raise Refused("taken", "another run has been at work here meanwhile: %s by %s" % (record.get("op") or "one", by))
+            if record.get("ev") == ENDED:
+                raise Refused("taken", "this run was ended by %s with kis unlock --force" % by)

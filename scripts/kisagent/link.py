@@ -49,7 +49,7 @@ def recover(repository, stage):
     for name in os.listdir(repository.root):
         if name.startswith(PROBE):
             remove_file(os.path.join(repository.root, name))
-    last = journal.last()
+    last = journal.link()
     event = last and _happened(last, repository.linked(stage), fenced)
     if event:
         journal.append(dict(_echo(last), ev=event, note="found at the next contact"))

@@ -8,6 +8,7 @@ import types
 
 from kisagent import build, check, leftovers, link, locks, surroundings
 from kisagent.child import Work, fork, spawn
+from kisagent.journal import ENDED, Journal
 from kisagent.locks import Lock, RunFolder
 from kisagent.processes import MARK
 from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
@@ -78,7 +79,8 @@ class Agent:
         return check.state(self.repository)
 
     def do_lock(self, args):
-        """Become the owner of the stage on this host; from here on this run may write."""
+        """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
+        the journal was the newest then."""
         stage, self.run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
         problems = check.root_problems(self.repository)
         if problems:
@@ -88,6 +90,9 @@ class Agent:
         lock = Lock(self.repository.path("locks", stage), stage)
         lock.take(self.owner)
         try:
+            journal = Journal(self.repository, stage)
+            if "since" in args:
+                journal.must_be_ours(self.run, args["since"])
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
             self.run_folder = RunFolder(self.repository, self.run)
@@ -98,7 +103,7 @@ class Agent:
             self.stage_lock = None
             lock.release()  # what is refused has not happened
             raise
-        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked}
+        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked, "journal": journal.seq()}
 
     def sweep(self):
         """Remove what nobody needs any more. The lock is had by now, and the run need not know what is left for the next one."""
@@ -118,7 +123,16 @@ class Agent:
 
     def do_break(self, args):
         """End the agent of another run that holds the stage's lock. It gives up by itself, as when its connection ends."""
-        return (yield from self.work(lambda: locks.end_holder(self.repository.path("locks", checked(STAGE, args["stage"], "stage")))))
+        return (yield from self.work(lambda: self.end_run(checked(STAGE, args["stage"], "stage"), args["by"])))
+
+    def end_run(self, stage, by):
+        """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
+        that; a line this short is written whole, whoever else writes. Where it cannot be written, that run cannot link either."""
+        ended = locks.end_holder(self.repository.path("locks", stage))
+        owner = ended["holder"]
+        if owner is not None and owner.get("run"):
+            link.quietly(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
+        return ended
 
     def do_have(self, args):
         found = yield from self.work(lambda: Uploads(self.repository).have(args["digests"]))
