@@ -15,7 +15,8 @@ type simHost struct {
 	tape  []byte
 	at    int
 	link  string
-	from  string // what the run has found linked
+	from  string // what the run goes back to
+	began string // what it has found linked
 	armed bool   // the prepared link lies there
 
 	epoch     int // of the newest conversation; calls of older ones are lost
@@ -26,8 +27,9 @@ type simHost struct {
 	stuck     bool // the old agent cannot be ended until it has done that
 	down      bool
 	world     *simWorld
-	foreigner bool // somebody replaced the link by hand
-	later     bool // and did so when the switch was over, so that nobody has to have seen it
+	theirs    string // what another run has linked and confirmed since, "" when there was none
+	foreigner bool   // somebody replaced the link by hand
+	later     bool   // and did so when the switch was over, so that nobody has to have seen it
 	losses    int
 	excused   bool // something happened after which no run could put this host right
 }
@@ -172,6 +174,9 @@ func (a *simAgent) Arm(_ context.Context, l remote.Link, _ time.Duration) error 
 	if !a.request(arming) {
 		return errSim
 	}
+	if a.h.holder != a.epoch {
+		return a.answer(refused("not-locked"))
+	}
 	if a.h.link != l.From {
 		return a.answer(refused("changed-meanwhile"))
 	}
@@ -298,6 +303,14 @@ func (a *simAgent) Cancel(context.Context) error { return nil }
 
 func (a *simAgent) Unwell(context.Context, string) error { return a.answer(nil) }
 
+// colleague is another run, from its lock to its end. It finds nobody who holds the lock any more, and links the same package, or goes back.
+func (h *simHost) colleague() {
+	h.die(true)
+	h.armed, h.inFlight, h.comesBack, h.stuck = false, false, false, false
+	h.link, h.excused = []string{"old", "new-1"}[h.next(2)], true
+	h.theirs = h.link
+}
+
 // reach is what member.reach and member.lockAgain do, without waiting.
 func (h *simHost) reach(context.Context) (linker, error) {
 	if h.next(3) == 1 {
@@ -305,6 +318,9 @@ func (h *simHost) reach(context.Context) (linker, error) {
 	}
 	if h.next(6) == 1 {
 		h.down, h.excused = true, true
+	}
+	if h.next(8) == 1 && !h.foreigner {
+		h.colleague()
 	}
 	if h.down || h.world.dead(finding) {
 		return nil, errSim
@@ -314,6 +330,9 @@ func (h *simHost) reach(context.Context) (linker, error) {
 }
 
 func (h *simHost) again(context.Context) error {
+	if h.theirs != "" && !h.down {
+		return refused("taken")
+	}
 	if h.comesBack && h.next(2) == 1 {
 		h.stuck = true // in the hands of a slow disk, say
 	}

@@ -36,8 +36,12 @@ type schedule struct {
 // party is the host's part in a transaction.
 func (h *simHost) party() *party {
 	h.epoch++
-	h.holder, h.state, h.down, h.losses = h.epoch, "idle", false, 0
+	h.holder, h.state, h.down, h.losses, h.theirs = h.epoch, "idle", false, 0, ""
+	h.began = h.link
 	p := &party{name: h.name, from: h.link, here: h.link == "new-1", agent: &simAgent{h: h, epoch: h.epoch}, linked: h.link, known: true}
+	if p.here { // by a run that did not come to its end
+		p.from = "old"
+	}
 	p.reach, p.again = h.reach, h.again
 	p.after = func(linked remote.Package) remote.Commands {
 		return remote.Commands{Package: linked, Commands: []string{"true"}}
@@ -50,7 +54,9 @@ func (h *simHost) party() *party {
 func simulate(t *testing.T, s schedule) (Outcome, string) {
 	var hosts []*simHost
 	for i, tape := range s.tapes {
-		hosts = append(hosts, &simHost{name: fmt.Sprintf("web%d", i+1), tape: tape, link: "old"})
+		h := &simHost{name: fmt.Sprintf("web%d", i+1), tape: tape}
+		h.link = []string{"old", "new-1", "old", "old", "old", "old"}[h.next(6)]
+		hosts = append(hosts, h)
 	}
 	outcome, tx := runModel(t, s.partial, hosts)
 	killed := hosts[0].world.diedIn.Load() < never
@@ -108,9 +114,12 @@ func runModel(t *testing.T, partial inventory.OnPartial, hosts []*simHost) (Outc
 func judge(o Outcome, tx *transaction, hosts []*simHost) string {
 	for i, h := range hosts {
 		p := tx.parties[i]
-		want := map[Outcome]string{Succeeded: "new-1", Aborted: "old", Interrupted: "old", RolledBack: "old"}[o]
+		want := map[Outcome]string{Succeeded: "new-1", Aborted: h.began, Interrupted: h.began, RolledBack: "old"}[o]
 		if want != "" && h.link != want {
 			return fmt.Sprintf("%s: %s is linked to %s", o, h.name, h.link)
+		}
+		if h.theirs != "" && h.link != h.theirs && !h.foreigner {
+			return fmt.Sprintf("%s: another run has linked %s to %s meanwhile, and it is linked to %s", o, h.name, h.theirs, h.link)
 		}
 		if p.known && p.linked != h.link && (!h.later || o != Split) {
 			return fmt.Sprintf("%s: %s is said to be linked to %s, and is linked to %s", o, h.name, p.linked, h.link)

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -54,9 +53,14 @@ func (m *member) party() *party {
 	stage := m.facts.Stage
 	p := &party{name: m.host.Name, from: stage.Linked, agent: m.conn.agent, linked: stage.Linked, known: true, dangling: stage.Linked != "" && !stage.Sealed}
 	if p.from == m.run.pkg.String() {
-		last, some := remote.ParseJournal(stage.Lines).Last()
+		journal := remote.ParseJournal(stage.Lines)
+		last, some := journal.Last()
 		m.already = some && last.Event == "confirmed" && last.To == p.from
 		p.here = true
+		// What nobody has confirmed is taken back with this run: to what was there before the run that did not come to its end.
+		if open, some := journal.Open(); some && open.To == p.from {
+			p.from = open.From
+		}
 	}
 	p.key = m.conn.client.AuthKey()
 	p.reach = m.reach
@@ -85,10 +89,11 @@ const retryEvery = 500 * time.Millisecond
 // lockAgain takes the stage's lock in a new conversation. The old agent, if it still lives on the far side of a dead connection, is ended.
 func (m *member) lockAgain(ctx context.Context) error {
 	for {
-		locked, err := m.conn.agent.Lock(ctx, m.run.stage, m.run.name, remote.Holder{Who: m.run.fleet.Who, What: string(m.run.plan.Op)})
-		var refused *remote.Refused
-		if !errors.As(err, &refused) || refused.Code != "locked" {
+		locked, err := m.conn.agent.LockAgain(ctx, m.run.stage, m.run.name, remote.Holder{Who: m.run.fleet.Who, What: string(m.run.plan.Op)}, m.locked)
+		if err == nil {
 			m.locked = locked
+		}
+		if !isCode(err, "locked") {
 			return err
 		}
 		if err := m.conn.agent.Evict(ctx, m.run.stage, m.run.name); err != nil {

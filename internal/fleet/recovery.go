@@ -34,6 +34,7 @@ func (t *transaction) find(ctx context.Context, p *party) error {
 }
 
 func (t *transaction) findOnce(ctx context.Context, p *party) error {
+	p.known = false // as long as nobody has read it again: another run may have come meanwhile
 	agent, err := p.reach(ctx)
 	if err != nil {
 		return err
@@ -52,7 +53,9 @@ func (t *transaction) findOnce(ctx context.Context, p *party) error {
 		// What the host is linked to does not depend on it, and the others wait to be taken back.
 		briefly, cancel := context.WithTimeout(ctx, t.patience.call)
 		defer cancel()
-		_ = p.lockAgain(briefly)
+		if err := p.lockAgain(briefly); p.at == isTaken {
+			return err
+		}
 		return nil
 	default:
 		p.at = isTaken
@@ -76,11 +79,15 @@ func (t *transaction) own(ctx context.Context, p *party) error {
 	return err
 }
 
-// lockAgain also ends the agent of an older conversation, which might still do what it was told.
+// lockAgain also ends the agent of an older conversation, which might still do what it was told. Where another run has been at work meanwhile
+// there is none any more, and the link is that run's, even where it leads to what this one has linked or found.
 func (p *party) lockAgain(ctx context.Context) error {
 	err := p.again(ctx)
 	p.unlocked = err != nil
-	if err == nil {
+	switch {
+	case isCode(err, "taken"):
+		p.at, p.told = isTaken, false
+	case err == nil:
 		p.told = false
 	}
 	return err
@@ -126,14 +133,14 @@ func (t *transaction) linkAgain(ctx context.Context, p *party) error {
 func (t *transaction) back(ctx context.Context) Outcome {
 	begin := t.now()
 	each(len(t.parties), 0, func(i int) {
-		if p := t.parties[i]; p.at == isNew && !p.here {
+		if p := t.parties[i]; p.at == isNew && p.from != t.to.String() {
 			t.revert(ctx, p)
 		}
 	})
 	same := make([]bool, len(t.parties))
 	each(len(t.parties), 0, func(i int) {
 		p := t.parties[i]
-		if same[i] = t.asBefore(ctx, p); same[i] && p.owed { // it went back, and its answer came to nobody
+		if same[i] = t.asBefore(ctx, p); same[i] && p.owed && p.at != isTaken { // it went back, and its answer came to nobody
 			t.restart(ctx, p)
 		}
 	})
@@ -223,6 +230,12 @@ func (t *transaction) attempt(ctx context.Context, p *party, work func(ctx conte
 	return work(bounded)
 }
 
+// isCode reports that a host has refused something for that reason.
+func isCode(err error, code string) bool {
+	refused, ok := errors.AsType[*remote.Refused](err)
+	return ok && refused.Code == code
+}
+
 func isLost(err error) bool {
 	_, lost := errors.AsType[*remote.Lost](err)
 	return lost
@@ -272,7 +285,7 @@ func (t *transaction) read(ctx context.Context, p *party) (remote.Fenced, error)
 	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
 	defer cancel()
 	if p.told && p.unlocked {
-		if err := p.lockAgain(bounded); err != nil {
+		if err := p.lockAgain(bounded); err != nil && p.at != isTaken {
 			return remote.Fenced{}, err
 		}
 	}

@@ -38,8 +38,8 @@ func (r *run) chooseTarget() bool {
 func (r *run) agreeOnPrevious() error {
 	chosen := map[remote.Package][]string{}
 	for _, m := range r.members {
-		previous := remote.ParseJournal(m.facts.Stage.Lines).Previous(m.facts.Stage.Linked)
-		chosen[previous] = append(chosen[previous], m.host.Name)
+		back := m.goesBackTo()
+		chosen[back] = append(chosen[back], m.host.Name)
 	}
 	if len(chosen) > 1 {
 		var parts []string
@@ -58,6 +58,18 @@ func (r *run) agreeOnPrevious() error {
 			fmt.Sprintf("see what there is: kis list %s", r.stage))
 	}
 	return nil
+}
+
+// goesBackTo is where the roll-back leads on this host: what a roll-back that did not come to its end has linked, so that the same command
+// finishes it, and otherwise what was confirmed before.
+func (m *member) goesBackTo() remote.Package {
+	journal := remote.ParseJournal(m.facts.Stage.Lines)
+	if open, some := journal.Open(); some && open.Op == string(Rollback) && open.To == m.facts.Stage.Linked {
+		if p, err := remote.ParsePackage(open.To); err == nil {
+			return p
+		}
+	}
+	return journal.Previous(m.facts.Stage.Linked)
 }
 
 // has refuses when the package is not installed on this host.

@@ -59,7 +59,7 @@ const (
 // party is one host in the switch.
 type party struct {
 	name   string
-	from   string // text of the link before, "" for none
+	from   string // text of the link to go back to, "" for none: the one before this run, or before a run that did not come to its end
 	key    string // fingerprint of the key that logged in, for the journal
 	agent  linker
 	reach  func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
