@@ -30,7 +30,10 @@ type Entry struct {
 	Hosts   []string  `json:"hosts"`   // the run's hosts
 	Reason  string    `json:"reason"`
 	Note    string    `json:"note"`
-	Skew    float64   `json:"skew"` // seconds between the first and the last host's switch
+	After   bool      `json:"after"` // the stage has after-link commands
+	// Restarted: those have come to their end since the way back. Of a line that says reverted.
+	Restarted bool    `json:"restarted"`
+	Skew      float64 `json:"skew"` // seconds between the first and the last host's switch
 }
 
 // Time is when it happened, by the controller's clock where the line says so: hosts' clocks may differ, and be years off.

@@ -116,9 +116,10 @@ func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) er
 	return a.call(ctx, "confirm", map[string]any{"run": run, "note": note}, nil, nil)
 }
 
-// Unwell writes down that the after-link commands have failed once more after Revert: the link is back, and the service may not be.
-func (a *Agent) Unwell(ctx context.Context, run string) error {
-	return a.call(ctx, "unwell", map[string]any{"run": run}, nil, nil)
+// Restarted writes down that the after-link commands have come to their end after Revert: well, or with the link back and the service perhaps
+// not. It needs the stage's lock.
+func (a *Agent) Restarted(ctx context.Context, s Stage, run string, well bool) error {
+	return a.call(ctx, "restarted", map[string]any{"stage": s.String(), "run": run, "well": well}, nil, nil)
 }
 
 // Abort gives an armed link up. It is no error when nothing is armed.

@@ -77,19 +77,29 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
-	require.NoError(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon))
+	change := l.change(t, "app-1", "app-2")
+	change.Note["after"] = true
+	require.NoError(t, l.Arm(t.Context(), change, soon))
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
-	requireRefused(t, l.Unwell(t.Context(), l.run), "not-ended")
+	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "not-ended")
 	_, err = l.Revert(t.Context(), l.run)
 	require.NoError(t, err)
-	require.NoError(t, l.Unwell(t.Context(), l.run))
-	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
-	require.NoError(t, err)
-	last, some := remote.ParseJournal(facts.Stage.Lines).Last()
-	require.True(t, some)
-	assert.Equal(t, "reverted", last.Event)
-	assert.Equal(t, "after_link failed after the way back", last.Note)
+	last := func() remote.Entry {
+		facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+		require.NoError(t, err)
+		last, some := remote.ParseJournal(facts.Stage.Lines).Last()
+		require.True(t, some)
+		require.Equal(t, "reverted", last.Event)
+		require.True(t, last.After)
+		return last
+	}
+	assert.False(t, last().Restarted, "until that is written they have not come to their end")
+	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, false))
+	assert.True(t, last().Restarted)
+	assert.Equal(t, "after_link failed after the way back", last().Note)
+	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, true))
+	assert.Empty(t, last().Note)
 }
 
 func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {

@@ -83,7 +83,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 	code := 0
 	for i, s := range stages {
 		judged := fleet.Judge(s.name, s.hosts, looks)
-		if judged.Verdict != fleet.Uniform && judged.Verdict != fleet.Unconfirmed {
+		if !slices.Contains([]fleet.Verdict{fleet.Uniform, fleet.Unconfirmed, fleet.Unwell}, judged.Verdict) {
 			code = fleet.Split.Exit()
 		}
 		if a.output == outputJSON {
@@ -110,6 +110,8 @@ func verdictText(s fleet.StageLook) string {
 		return "hosts differ, because a run was narrowed by --hosts"
 	case fleet.Unconfirmed:
 		return "the same on all hosts, but the last run did not come to its end"
+	case fleet.Unwell:
+		return "the same on all hosts, but after_link did not end well after the way back"
 	case fleet.Apart:
 		return "hosts differ, and no run is open"
 	case fleet.Torn:

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
 )
 
 // block is one failure that several hosts have in common.
@@ -41,7 +42,7 @@ func summary(r fleet.Report) string {
 	case fleet.Aborted:
 		return "aborted before link: no stage link was changed" + ready(r, hosts)
 	case fleet.RolledBack:
-		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before%s", r.Stage, hosts, unwell(r))
+		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before%s%s", r.Stage, hosts, beforeWhat(r), unwell(r))
 	case fleet.Split:
 		return split(r, hosts)
 	case fleet.Locked:
@@ -88,6 +89,14 @@ func ready(r fleet.Report, hosts string) string {
 	return fmt.Sprintf(" (%d of %s ready)", n, hosts)
 }
 
+// beforeWhat tells of a way back that led further than to the beginning of the run.
+func beforeWhat(r fleet.Report) string {
+	if slices.ContainsFunc(r.Hosts, func(h fleet.HostReport) bool { return h.Was != h.Back }) {
+		return " the run that did not come to its end"
+	}
+	return ""
+}
+
 // unwell names the hosts whose service may not run although the link is back.
 func unwell(r fleet.Report) string {
 	var names []string
@@ -112,27 +121,74 @@ func split(r fleet.Report, hosts string) string {
 	if linked := r.Hosts[0].Linked; linked != r.Package {
 		return fmt.Sprintf("%s is linked to %s on %s, which is not what this run wanted:", r.Stage, orNone(linked), hosts)
 	}
-	return fmt.Sprintf("%s is linked to %s on %s, but the run did not come to its end; nothing is taken back (on_partial: %s):", r.Stage, r.Package, hosts, r.OnPartial)
+	text := fmt.Sprintf("%s is linked to %s on %s, but the run did not come to its end", r.Stage, r.Package, hosts)
+	if r.OnPartial == inventory.PartialForward || r.OnPartial == inventory.PartialStop {
+		text += fmt.Sprintf("; nothing is taken back (on_partial: %s)", r.OnPartial)
+	}
+	return text + ":"
 }
 
-// nextCommands are what a person would run next.
+// nextCommands are what a person would run next. They name packages that are there: the run's own is ready on all of its hosts, and what was
+// linked on a host is installed there.
 func nextCommands(r fleet.Report) []string {
-	if r.Outcome != fleet.Split {
+	switch r.Outcome {
+	case fleet.RolledBack:
+		return restarts(r)
+	case fleet.Split:
+	default:
 		return nil
 	}
 	next := []string{"kis status " + r.Stage}
 	if slices.ContainsFunc(r.Failures, func(f fleet.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
 		return next // somebody else is at work: what is to be done depends on what they want
 	}
-	next = append(next, fleet.Forward(r.Stage, r.Package))
-	var before []string
-	for _, h := range r.Hosts {
-		if h.Was != "" && !slices.Contains(before, h.Was) {
-			before = append(before, h.Was)
+	narrowed := func(command string, hosts []string) string {
+		if !r.Subset && len(hosts) == len(r.Hosts) {
+			return command
 		}
+		return fleet.On(command, hosts)
 	}
-	if len(before) == 1 {
-		next = append(next, fleet.Back(r.Stage, before[0]))
+	_, all := byPackage(r, func(fleet.HostReport) string { return r.Package })
+	next = append(next, narrowed(fleet.Forward(r.Stage, r.Package), all[r.Package]))
+	before, on := byPackage(r, func(h fleet.HostReport) string {
+		if h.Back == r.Package {
+			return "" // as it is
+		}
+		return h.Back
+	})
+	for _, pkg := range before {
+		next = append(next, narrowed(fleet.Back(r.Stage, pkg), on[pkg]))
 	}
 	return next
+}
+
+// restarts run the after-link commands again where they have failed after the way back.
+func restarts(r fleet.Report) []string {
+	linked, on := byPackage(r, func(h fleet.HostReport) string {
+		if !h.Unwell {
+			return ""
+		}
+		return h.Linked
+	})
+	var next []string
+	for _, pkg := range linked {
+		next = append(next, fleet.On(fleet.Again(r.Stage, pkg), on[pkg]))
+	}
+	return next
+}
+
+// byPackage sorts hosts by a package of theirs; those without one are left out. The packages are in the order of their first hosts.
+func byPackage(r fleet.Report, of func(fleet.HostReport) string) (packages []string, hosts map[string][]string) {
+	hosts = map[string][]string{}
+	for _, h := range r.Hosts {
+		pkg := of(h)
+		if pkg == "" {
+			continue
+		}
+		if hosts[pkg] == nil {
+			packages = append(packages, pkg)
+		}
+		hosts[pkg] = append(hosts[pkg], h.Host)
+	}
+	return packages, hosts
 }

@@ -72,3 +72,38 @@ func TestTheTableNamesTheHostsThatDiffer(t *testing.T) {
 	assert.Contains(t, errs.String(), "  "+strings.Join(names, ", ")+": nothing → app-1\n")
 	assert.Contains(t, errs.String(), "  web1, web2, web3, web4, web5, web6, web7 and 181 more: nothing → app-2\n")
 }
+
+// A line that cannot work is worse than none: a package is named only where it is installed, and hosts that were left out stay out.
+func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
+	t.Parallel()
+	host := func(name, back, linked string) fleet.HostReport {
+		return fleet.HostReport{Host: name, Was: back, Back: back, Linked: linked, Known: true}
+	}
+	const look = "kis status live"
+	for name, c := range map[string]struct {
+		outcome fleet.Outcome
+		subset  bool
+		hosts   []fleet.HostReport
+		code    string // of the failure
+		want    []string
+	}{
+		"torn": {fleet.Split, false, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-1", "app-1")}, "",
+			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1    # back, everywhere"}},
+		"narrowed": {fleet.Split, true, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-1", "app-1")}, "",
+			[]string{look, "kis link live app-2 --hosts 'web1,web2'    # forward, on web1, web2", "kis rollback live --to app-1 --hosts 'web1,web2'    # back, on web1, web2"}},
+		"a host is new": {fleet.Split, false, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "", "app-2")}, "",
+			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts 'web1'    # back, on web1"}},
+		"they were apart": {fleet.Split, false, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-0", "app-2")}, "",
+			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts 'web1'    # back, on web1", "kis rollback live --to app-0 --hosts 'web2'    # back, on web2"}},
+		"somebody else's": {fleet.Split, false, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-1", "app-1")}, "taken", []string{look}},
+		"all back":        {fleet.RolledBack, false, []fleet.HostReport{host("web1", "app-1", "app-1"), host("web2", "app-1", "app-1")}, "", nil},
+		"unwell": {fleet.RolledBack, false, []fleet.HostReport{host("web1", "app-1", "app-1"), {Host: "web2", Back: "app-1", Linked: "app-1", Known: true, Unwell: true}}, "",
+			[]string{"kis link live app-1 --hosts 'web2'    # runs after_link again"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := fleet.Report{Outcome: c.outcome, Stage: "live", Package: "app-2", Subset: c.subset, Hosts: c.hosts, Failures: []fleet.Failure{{Host: "web1", Code: c.code}}}
+			assert.Equal(t, c.want, nextCommands(r))
+		})
+	}
+}

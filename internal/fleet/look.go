@@ -61,9 +61,10 @@ type Standing struct {
 	Linked      string         `json:"linked"` // text of the link, "" for none
 	Known       bool           `json:"known"`  // false: the host could not be asked
 	Confirmed   bool           `json:"confirmed"`
-	Drift       string         `json:"drift,omitempty"` // what is there that kis did not do
-	Hint        string         `json:"hint,omitempty"`  // what to do about Drift, where it is for this host alone
-	Note        string         `json:"note,omitempty"`  // what the journal says beside it
+	Drift       string         `json:"drift,omitempty"`  // what is there that kis did not do
+	Hint        string         `json:"hint,omitempty"`   // what to do about Drift, where it is for this host alone
+	Note        string         `json:"note,omitempty"`   // what the journal says beside it
+	Unwell      bool           `json:"unwell,omitempty"` // the link was taken back, and after_link failed then or did not come to its end
 	Since       time.Time      `json:"since,omitzero"`
 	By          string         `json:"by,omitempty"`
 	Op          string         `json:"op,omitempty"`
@@ -93,6 +94,7 @@ const (
 	Uniform     Verdict = "uniform"     // all hosts are linked to the same package, confirmed; or none is linked
 	Subset      Verdict = "subset"      // hosts differ because a run was narrowed by --hosts
 	Unconfirmed Verdict = "unconfirmed" // the same everywhere, but a run did not come to its end
+	Unwell      Verdict = "unwell"      // the same everywhere, but after_link failed after the way back or did not come to its end
 	Apart       Verdict = "apart"       // hosts differ, and no run is open: some are new in the stage, say, or were left behind by on_partial
 	Torn        Verdict = "interrupted" // hosts differ because a run did not come to its end
 	Drift       Verdict = "drift"       // a link that kis did not make, or that does not lead to a sealed package
@@ -149,11 +151,18 @@ func (s *Standing) read(there remote.StageState) {
 		switch e.Event {
 		case "linked", "confirmed", "unconfirmed":
 			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
+			s.Unwell = false
 		case "reverted":
 			if e.Run == s.Run { // all is as it was before this run
 				*s = before
 			}
-			s.Note = e.Note
+			s.Note, s.Unwell = e.Note, false
+			if e.From != "" && e.After { // there is something to run again
+				s.Unwell = !e.Restarted || e.Note != ""
+				if !e.Restarted {
+					s.Note = "after_link did not come to its end after the way back"
+				}
+			}
 		}
 	}
 	if notes := unread(journal); len(notes) > 0 {
@@ -206,12 +215,13 @@ func verdict(hosts []Standing) Verdict {
 	for _, s := range hosts {
 		same = same && s.Linked == hosts[0].Linked
 	}
-	interrupted, drift, unknown, subset := false, false, false, false
+	interrupted, drift, unknown, subset, unwell := false, false, false, false, false
 	for _, s := range hosts {
 		interrupted = interrupted || s.Interrupted != nil
 		drift = drift || s.Drift != ""
 		unknown = unknown || !s.Known
 		subset = subset || s.Scope == "subset"
+		unwell = unwell || s.Unwell
 	}
 	switch {
 	case unknown:
@@ -226,6 +236,8 @@ func verdict(hosts []Standing) Verdict {
 		return Subset
 	case !same:
 		return Apart
+	case unwell:
+		return Unwell
 	}
 	return Uniform
 }

@@ -167,13 +167,30 @@ func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
 
 func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 	t.Parallel()
-	lines := []string{line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 6, "r2", "reverted", "app-1", "app-2", map[string]any{"note": "after_link failed after the way back"})}
-	look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-1", lines...))})
-	assert.Equal(t, fleet.Uniform, look.Verdict)
-	assert.Equal(t, "after_link failed after the way back", look.Hosts[0].Note)
-	lines = append(lines, line(t, 7, "r3", "confirmed", "app-1", "app-2", nil))
-	look = fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-2", lines...))})
-	assert.Empty(t, look.Hosts[0].Note, "a run that went well has made it well")
+	const owed, failed = "after_link did not come to its end after the way back", "after_link failed after the way back"
+	was := line(t, 1, "r1", "confirmed", "", "app-1", nil)
+	back := func(more map[string]any) string { return line(t, 6, "r2", "reverted", "app-1", "app-2", more) }
+	for name, c := range map[string]struct {
+		lines   []string
+		verdict fleet.Verdict
+		note    string
+	}{
+		"nothing runs after it": {[]string{was, back(nil)}, fleet.Uniform, ""},
+		"not yet":               {[]string{was, back(map[string]any{"after": true})}, fleet.Unwell, owed},
+		"failed":                {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, fleet.Unwell, failed},
+		"went well":             {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, fleet.Uniform, ""},
+		"linked again":          {[]string{was, back(map[string]any{"after": true}), line(t, 7, "r3", "confirmed", "app-1", "app-1", nil)}, fleet.Uniform, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-1", c.lines...))})
+			assert.Equal(t, c.verdict, look.Verdict)
+			assert.Equal(t, c.note, look.Hosts[0].Note)
+			if c.verdict == fleet.Unwell {
+				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, look.Next)
+			}
+		})
+	}
 }
 
 func TestJudgeTellsOfLinesThatSayNothing(t *testing.T) {

@@ -301,7 +301,7 @@ func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error
 
 func (a *simAgent) Cancel(context.Context) error { return nil }
 
-func (a *simAgent) Unwell(context.Context, string) error { return a.answer(nil) }
+func (a *simAgent) Restarted(context.Context, remote.Stage, string, bool) error { return a.answer(nil) }
 
 // colleague is another run, from its lock to its end. It finds nobody who holds the lock any more, and links the same package, or goes back.
 func (h *simHost) colleague() {

@@ -42,6 +42,9 @@ func (r *run) note() map[string]any {
 	}
 	told := r.fleet.now().UTC().Truncate(time.Millisecond)
 	note := map[string]any{"by": r.fleet.Who, "scope": scope, "hosts": r.names(), "told": told}
+	if len(r.plan.Stage.AfterLink) > 0 {
+		note["after"] = true
+	}
 	if r.plan.Git != "" {
 		note["git"] = r.plan.Git
 	}

@@ -184,20 +184,19 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 func (t *transaction) restart(ctx context.Context, p *party) {
 	p.owed = false
 	before, err := remote.ParsePackage(p.from)
-	if err != nil {
-		return // nothing was linked before: there is nothing to restart
+	if err != nil || len(p.after(before).Commands) == 0 {
+		return // nothing was linked before, or nothing runs after it: there is nothing to restart
 	}
 	if p.unlocked {
 		bounded, cancel := context.WithTimeout(ctx, t.patience.find)
 		defer cancel()
 		_ = p.lockAgain(bounded) // without it the commands are refused, which makes the host unwell
 	}
-	if t.runAfter(ctx, p, before, t.nextInterrupt()) != nil {
-		p.unwell = true
-		bounded, cancel := context.WithTimeout(ctx, t.patience.link)
-		defer cancel()
-		_ = p.agent.Unwell(bounded, t.run) // so that a look tells of it; what is linked does not depend on it
-	}
+	p.unwell = t.runAfter(ctx, p, before, t.nextInterrupt()) != nil
+	bounded, cancel := context.WithTimeout(ctx, t.patience.link)
+	defer cancel()
+	// Where this does not come to the journal, a look tells that the commands did not come to their end. What is linked does not depend on it.
+	_ = p.agent.Restarted(bounded, t.stage, t.run, !p.unwell)
 }
 
 // attempts is how often a host is asked again whose answers are lost, while it can be reached.

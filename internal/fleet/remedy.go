@@ -18,11 +18,28 @@ func Back(stage, pkg string) string {
 	return fmt.Sprintf("kis rollback %s --to %s    # back, everywhere", stage, pkg)
 }
 
+// Again is the command that runs the after-link commands again for what is linked.
+func Again(stage, pkg string) string {
+	return fmt.Sprintf("kis link %s %s    # runs after_link again", stage, pkg)
+}
+
+// On narrows one of those commands to hosts.
+func On(command string, hosts []string) string {
+	command, comment, _ := strings.Cut(command, "    #")
+	where := "on " + strings.Join(hosts, ", ")
+	if len(hosts) > 4 {
+		where = fmt.Sprintf("on %d hosts", len(hosts))
+	}
+	return fmt.Sprintf("%s --hosts '%s'    #%s", command, strings.Join(hosts, ","), strings.Replace(comment, "everywhere", where, 1))
+}
+
 // remedies are the commands that make the stage what a person wants it to be: they name packages that are there.
 func (l StageLook) remedies(looks map[string]Look) []string {
 	switch l.Verdict {
 	case Torn, Unconfirmed, Subset, Apart:
 		return l.alike(looks)
+	case Unwell:
+		return []string{Again(l.Stage, l.Hosts[0].Linked)}
 	case Drift:
 		return l.asLeft(looks)
 	case Unreachable:

@@ -42,6 +42,7 @@ type Report struct {
 	Stage   string       `json:"stage"`
 	Package string       `json:"package,omitempty"`
 	Run     string       `json:"run"`
+	Subset  bool         `json:"subset,omitempty"` // Hosts are not all hosts of the stage
 	NoLink  bool         `json:"no_link,omitempty"`
 	DryRun  bool         `json:"dry_run,omitempty"`
 	Already bool         `json:"already,omitempty"` // every host was linked and confirmed before: nothing was done
@@ -70,6 +71,7 @@ type Skew struct {
 type HostReport struct {
 	Host    string  `json:"host"`
 	Was     string  `json:"was,omitempty"`    // text of the stage's link when the run began
+	Back    string  `json:"back,omitempty"`   // where the way back leads, "" for no link: Was, or what was linked before a run that did not come to its end
 	Linked  string  `json:"linked,omitempty"` // text of the link now, as the host said last; "" for none
 	Known   bool    `json:"known"`            // false: nobody knows what is linked; Linked means nothing
 	Unwell  bool    `json:"unwell,omitempty"` // the link is back, but the after-link commands failed after it

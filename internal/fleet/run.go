@@ -188,7 +188,7 @@ func (r *run) close() {
 
 func (r *run) report(o Outcome) Report {
 	report := Report{
-		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Run: r.name, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Run: r.name, Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
 		Failures: r.failures(), Seconds: r.fleet.now().Sub(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.Already = o == Succeeded && !r.plan.DryRun

@@ -41,7 +41,7 @@ type linker interface {
 	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
 	Command(ctx context.Context, c remote.Commands, output func(string)) error
 	Cancel(ctx context.Context) error
-	Unwell(ctx context.Context, run string) error
+	Restarted(ctx context.Context, s remote.Stage, run string, well bool) error
 }
 
 var _ linker = (*remote.Agent)(nil)
@@ -311,10 +311,10 @@ func (t *transaction) measure() {
 
 func (t *transaction) addTo(r *Report) {
 	r.Skew, r.OnPartial = t.skew, t.partial
-	for i, p := range t.parties {
+	for _, p := range t.parties {
 		for j := range r.Hosts {
 			if r.Hosts[j].Host == p.name {
-				r.Hosts[j].Linked, r.Hosts[j].Known, r.Hosts[j].Unwell = t.parties[i].linked, t.parties[i].known, t.parties[i].unwell
+				r.Hosts[j].Back, r.Hosts[j].Linked, r.Hosts[j].Known, r.Hosts[j].Unwell = p.from, p.linked, p.known, p.unwell
 			}
 		}
 	}

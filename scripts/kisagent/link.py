@@ -66,7 +66,16 @@ def _happened(last, linked, fenced):
 
 
 def _echo(record):
-    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope") if key in record}
+    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after") if key in record}
+
+
+def restarted(repository, stage, run, well):
+    """Journal that the commands after the way back have come to their end: until then whoever looks is told that they have not."""
+    journal = Journal(repository, stage)
+    last = journal.link() or {}
+    if (last.get("run"), last.get("ev")) != (run, "reverted"):
+        raise Refused("not-ended", "the last that the journal of %s tells is not that this run has gone back" % stage)
+    journal.append(dict(_echo(last), ev="reverted", restarted=True, **({} if well else {"note": "after_link failed after the way back"})))
 
 
 class Transaction:
@@ -210,11 +219,6 @@ class Transaction:
         self.state = ENDED
         self.remember("reverted", durable=record["durable"])
         return record
-
-    def unwell(self):
-        if self.state != ENDED:
-            raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % self.stage)
-        self.remember("reverted", note="after_link failed after the way back")
 
     def confirm(self, note):
         if self.state != LINKED:

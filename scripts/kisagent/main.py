@@ -173,10 +173,13 @@ class Agent:
 
     def may_link(self, args):
         """A link is changed by the owner of its stage only, and one change at a time: a forgotten one could not be given up any more."""
-        if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
-            raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
+        self.must_own(args)
         if self.transaction is not None and self.transaction.state in (link.ARMED, link.LINKED):
             raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % args["stage"])
+
+    def must_own(self, args):
+        if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
+            raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
 
     def do_evict(self, args):
         """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
@@ -198,9 +201,9 @@ class Agent:
             self.transaction.abort("aborted")
         return {}
 
-    def do_unwell(self, args):
-        """After the way back the after-link commands failed: a look at this stage shall tell."""
-        self.committed(args).unwell()
+    def do_restarted(self, args):
+        self.must_own(args)
+        link.restarted(self.repository, args["stage"], args["run"], args["well"])
         return {}
 
     def committed(self, args):
