@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -214,7 +215,7 @@ func who() string {
 	return name + "@" + machine
 }
 
-// noArguments, one and two are cobra's checks with words that name what is missing.
+// arguments is cobra's check of their number with words that name what is missing.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(names) {
@@ -223,7 +224,7 @@ func arguments(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return usageError(cmd, fmt.Errorf("unexpected argument %q", args[len(names)]))
 		}
-		return nil
+		return emptyArgument(cmd, names, args)
 	}
 }
 
@@ -233,8 +234,16 @@ func atMost(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return usageError(cmd, fmt.Errorf("unexpected argument %q", args[len(names)]))
 		}
-		return nil
+		return emptyArgument(cmd, names, args)
 	}
+}
+
+// emptyArgument refuses an argument that says nothing, as emptyFlag finds a flag.
+func emptyArgument(cmd *cobra.Command, names, args []string) error {
+	if at := slices.Index(args, ""); at >= 0 {
+		return usageError(cmd, fmt.Errorf("%s is empty", names[at]))
+	}
+	return nil
 }
 
 func usageError(cmd *cobra.Command, err error) error {

@@ -18,7 +18,7 @@ func newCheck(a *app) *cobra.Command {
 every host, and looks at Python, tools, space, rights and links. It changes nothing, and builds nothing: kis push --dry-run does. It
 exits with 2 when nothing could be built here, and with 3 when a host would refuse a push.`,
 		GroupID:           "look",
-		Args:              atMost("stage"),
+		Args:              atMost("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.check(cmd.Context(), args) },
 	}

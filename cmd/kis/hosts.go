@@ -22,7 +22,7 @@ func newHosts(a *app) *cobra.Command {
 and who decided it: the inventory, a file of ssh_config, a default, or kis itself where it does not follow what is said. It connects
 to no host.`,
 		GroupID: "look",
-		Args:    atMost("pattern"),
+		Args:    atMost("the pattern"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pattern := a.hosts
 			if len(args) > 0 {

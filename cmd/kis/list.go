@@ -20,7 +20,7 @@ func newList(a *app) *cobra.Command {
 		Short:             "Show the packages, how old and how large they are, what links them and where they are missing",
 		Long:              `List asks every host for its packages. It changes nothing. It exits with 5 when a host cannot be asked.`,
 		GroupID:           "look",
-		Args:              atMost("stage"),
+		Args:              atMost("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.list(cmd.Context(), args) },
 	}

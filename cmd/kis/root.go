@@ -88,6 +88,9 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 
 // checkFlags looks at the global flags once, before any command runs.
 func (a *app) checkFlags(cmd *cobra.Command) error {
+	if name := emptyFlag(cmd); name != "" {
+		return usageError(cmd, fmt.Errorf("--%s is empty", name))
+	}
 	switch {
 	case a.output != outputText && a.output != outputJSON:
 		given := a.output
@@ -97,8 +100,6 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 		return usageError(cmd, fmt.Errorf("--color is auto, always or never, not %q", a.color))
 	case a.forks < 0 || a.timeout < 0 || a.connectTimeout < 0:
 		return usageError(cmd, fmt.Errorf("--forks, --timeout and --connect-timeout are not negative"))
-	case cmd.Flags().Changed("hosts") && a.hosts == "":
-		return usageError(cmd, fmt.Errorf("--hosts is empty"))
 	case a.lockWait < 0:
 		return usageError(cmd, fmt.Errorf("--lock-wait is not negative"))
 	}
@@ -108,6 +109,17 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// emptyFlag is the name of a flag that was given and says nothing, or "". What a script gives from a variable that is not set must not mean the
+// same as no flag, which may be every host, or another package.
+func emptyFlag(cmd *cobra.Command) (name string) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // flagError says what is wrong with a flag's value in words of its own where pflag speaks of its parser.

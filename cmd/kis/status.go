@@ -20,7 +20,7 @@ func newStatus(a *app) *cobra.Command {
 		Long: `Status asks every host what its stages are linked to, and says whether the hosts agree, whether a run was interrupted, and whether
 something was changed by other hands. It changes nothing. It exits with 5 when hosts differ or cannot be asked.`,
 		GroupID:           "look",
-		Args:              atMost("stage"),
+		Args:              atMost("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.status(cmd.Context(), args)
