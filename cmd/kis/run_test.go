@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,5 +64,19 @@ func TestWhatIsGivenEmptyIsRefused(t *testing.T) {
 		assert.Equal(t, 2, execute(t.Context(), a, p.args(args...)), says)
 		assert.Contains(t, errs.String(), "kis: "+says+"\n  hint: usage: kis "+args[0])
 		assert.Empty(t, out.String(), says)
+	}
+}
+
+// TestInterruptedBeforeAnyHostHasAnsweredIs130: for every command that asks hosts, or only how they are reached.
+func TestInterruptedBeforeAnyHostHasAnsweredIs130(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "stages: {live: {hosts: [web1, web2]}}\nhosts: {web2: {ssh: {identity_file: none}}}\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"link", "live", "app-1"}, {"rollback", "live"}, {"unlock", "live"}, {"status"}, {"list"}, {"log", "live"}, {"hosts"}} {
+		a, out, errs := p.app()
+		assert.Equal(t, 130, execute(ctx, a, p.args(args...)), args)
+		assert.Equal(t, "kis: interrupted\n", errs.String(), args)
+		assert.Empty(t, out.String(), args)
 	}
 }

@@ -60,11 +60,18 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 			status = fleet.Locked.Exit()
 		}
 	}
+	interrupted := len(failures) > 0 && ctx.Err() != nil
+	if interrupted && !force {
+		return ctx.Err()
+	}
 	if len(failures) > 0 {
 		status = fleet.Split.Exit()
 	}
 	if a.output != outputJSON {
 		a.printUnlocked(stage.Name, all, failures)
+	}
+	if interrupted {
+		return ctx.Err()
 	}
 	if status != 0 {
 		return outcome{status: status}

@@ -30,6 +30,9 @@ func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
 			errs[i] = named.check(ctx, found[i])
 		}
 	})
+	if ctx.Err() != nil {
+		return ctx.Err() // nothing is wrong with this machine: somebody does not want to know any more
+	}
 	if err := together(hosts, errs); err != nil {
 		return err
 	}
