@@ -52,7 +52,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 			writeJSON(a.Out, map[string]any{"type": "package", "schema": fleet.Schema, "package": p})
 		}
 	} else {
-		a.printPackages(packages)
+		a.printPackages(packages, hosts, looks)
 	}
 	return a.unreached(hosts, looks)
 }
@@ -115,9 +115,26 @@ func (p *listed) add(host string, there remote.InstalledPackage) {
 	}
 }
 
-func (a *app) printPackages(packages []*listed) {
+// none says that there is nothing of a kind, of those hosts only that have answered.
+func (a *app) none(sentence string, hosts []string, looks map[string]fleet.Look) {
+	var answered []string
+	for _, h := range hosts {
+		if looks[h].Failure == nil {
+			answered = append(answered, h)
+		}
+	}
+	switch len(answered) {
+	case 0:
+	case len(hosts):
+		_, _ = fmt.Fprintln(a.Out, sentence)
+	default:
+		_, _ = fmt.Fprintf(a.Out, "%s on %s\n", sentence, clean(list(answered, 4)))
+	}
+}
+
+func (a *app) printPackages(packages []*listed, hosts []string, looks map[string]fleet.Look) {
 	if len(packages) == 0 {
-		_, _ = fmt.Fprintln(a.Out, "no packages")
+		a.none("no packages", hosts, looks)
 		return
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)

@@ -67,7 +67,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 			writeJSON(a.Out, map[string]any{"type": "run", "schema": fleet.Schema, "run": r})
 		}
 	} else {
-		a.printRuns(runs, len(hosts))
+		a.printRuns(runs, hosts, looks)
 	}
 	return a.unreached(hosts, looks)
 }
@@ -142,20 +142,20 @@ func entries(stage string, look fleet.Look) []remote.Entry {
 	return nil
 }
 
-func (a *app) printRuns(runs []*logged, hosts int) {
+func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]fleet.Look) {
 	if len(runs) == 0 {
-		_, _ = fmt.Fprintln(a.Out, "nothing was ever linked")
+		a.none("nothing was ever linked", hosts, looks)
 		return
 	}
 	if a.verbose {
 		for _, r := range runs {
-			a.printRunDetails(r, hosts)
+			a.printRunDetails(r, len(hosts))
 		}
 		return
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, hosts))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
 	}
 	_ = w.Flush()
 }
