@@ -62,6 +62,7 @@ type app struct {
 	stateFolder string    // "" is the user's; the demo has its own
 	live        *liveLine // nil but while one is shown
 	signals     *signals
+	changes     bool // something may have changed on a host: the exit status has to tell of that
 }
 
 // run is kis: it returns the exit status. exit ends the process at once, for the second signal.
@@ -74,7 +75,7 @@ func run(ctx context.Context, args []string, s streams, exit func(int)) (status 
 		}
 	}()
 	ctx, a.signals = catchSignals(ctx, s.Err, exit)
-	return execute(ctx, a, args)
+	return executeAll(ctx, a, args)
 }
 
 // execute runs one command line.

@@ -64,7 +64,7 @@ func (a *app) printHosts(ctx context.Context, pattern string) error {
 		for i, h := range hosts {
 			_, _ = fmt.Fprintln(w, strings.Join(hostCells(h, targets[i]), "\t"))
 		}
-		return w.Flush()
+		_ = w.Flush()
 	}
 	return nil
 }

@@ -103,6 +103,7 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 	if err := f.Ready(ctx, plan.Hosts); err != nil {
 		return err
 	}
+	a.changes = !plan.DryRun
 	v.begin(a)
 	report := f.Run(ctx, plan)
 	shown := relativeToHome(log.path)

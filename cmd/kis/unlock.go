@@ -47,6 +47,7 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 	}
 	f := a.fleet(inv, a.view().event)
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	a.changes = force
 	all := f.Unlock(ctx, stage.Name, hosts, force)
 	status, failures := 0, []fleet.Failure(nil)
 	for _, u := range all {

@@ -22,8 +22,8 @@ func newVersion(a *app) *cobra.Command {
 				writeJSON(a.Out, map[string]any{"type": "version", "version": version(), "protocol": remote.Protocol, "go": runtime.Version()})
 				return nil
 			}
-			_, err := fmt.Fprintf(a.Out, "kis %s (protocol %d, %s, %s/%s)\n", version(), remote.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			_, _ = fmt.Fprintf(a.Out, "kis %s (protocol %d, %s, %s/%s)\n", version(), remote.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
 		},
 	}
 }

@@ -54,7 +54,7 @@ func (v *jsonView) event(e fleet.Event) { writeJSON(v.out, e) }
 
 func (v *jsonView) report(fleet.Report, string) {} // the report is the last event
 
-// writeJSON writes one line. An output that is closed or full must not change what happens on the hosts, so errors end here.
+// writeJSON writes one line. What cannot be written is told by executeAll.
 func writeJSON(w io.Writer, value any) { _ = tryJSON(w, value) }
 
 // tryJSON is writeJSON for what has to arrive.

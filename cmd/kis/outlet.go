@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"syscall"
+
+	"github.com/keep-it-simple/kis/internal/fleet"
+)
+
+// outlet is standard output. Writing to it never fails, because an output that is closed or full must not change what happens on the hosts;
+// what could not be written is told when all is over.
+type outlet struct {
+	w io.Writer
+
+	mu     sync.Mutex
+	failed error // the first
+}
+
+func (o *outlet) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, err := o.w.Write(p); err != nil && o.failed == nil {
+		o.failed = err
+	}
+	return len(p), nil
+}
+
+// cut is why not all was written; nil too when who read it had enough, as `| head` has.
+func (o *outlet) cut() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if errors.Is(o.failed, syscall.EPIPE) {
+		return nil
+	}
+	if file, ok := errors.AsType[*fs.PathError](o.failed); ok {
+		return file.Err // its name says nothing here
+	}
+	return o.failed
+}
+
+// executeAll is execute, and an error when not all of the output could be written: a program would take what has arrived for the whole. Where
+// something may have changed on a host, the exit status goes on telling that.
+func executeAll(ctx context.Context, a *app, args []string) int {
+	out := &outlet{w: a.Out}
+	a.Out = out
+	status := execute(ctx, a, args)
+	err := out.cut()
+	if err == nil {
+		return status
+	}
+	_, _ = fmt.Fprintf(a.Err, "kis: cannot write the output: %s\n", clean(err.Error()))
+	if a.changes || status == fleet.Interrupted.Exit() {
+		return status
+	}
+	return 2
+}
