@@ -108,7 +108,8 @@ func (a *Agent) Evict(ctx context.Context, s Stage, run string) error {
 	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run}, nil, nil)
 }
 
-// Confirm ends a run that has switched, and has the journal say so.
+// Confirm ends a run that has switched, and has the journal say so. *Refused with the code "unwritten" means that the link is as the run has
+// made it, and that the journal does not say so.
 func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) error {
 	if note == nil {
 		note = map[string]any{}

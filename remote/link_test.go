@@ -295,3 +295,20 @@ func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
 	_, err = l.Revert(t.Context(), l.run)
 	requireRefused(t, err, "changed-meanwhile")
 }
+
+// TestAConfirmationThatCannotBeWrittenIsTold: it is all that the step has to leave, and status goes by it.
+func TestAConfirmationThatCannotBeWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	l := armed(t)
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	sh(t, l.root, "cd .kis/journal; mv staging away; mkdir staging")
+	err = l.Confirm(t.Context(), l.run, nil)
+	requireRefused(t, err, "unwritten")
+	require.ErrorContains(t, err, "/.kis/journal/staging: is a directory")
+	require.Equal(t, "app-2", l.linked(t))
+	sh(t, l.root, "cd .kis/journal; rmdir staging; mv away staging")
+	l.stop()
+	l.requireEnd(t)
+	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed")
+}

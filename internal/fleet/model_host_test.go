@@ -269,6 +269,9 @@ func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
 	if a.h.state != "linked" || a.h.link != "new-1" {
 		return a.answer(refused("changed-meanwhile"))
 	}
+	if a.h.next(24) == 1 { // the journal cannot be written, which does not change the link
+		return a.answer(refused("unwritten"))
+	}
 	a.h.state = "ended"
 	return a.answer(nil)
 }

@@ -127,3 +127,40 @@ func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(notices, func(n string) bool { return strings.Contains(n, "hello-0.9, which is no complete package") }), "%v", notices)
 }
+
+// TestAJournalThatCannotBeWrittenIsTold: the links are what the run promises, so it is done; what status says of it is told, and the same
+// command again puts it right.
+func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	for _, version := range []string{"1.0", "1.1"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	journal := filepath.Join(w.roots[1].Root, ".kis", "journal", "staging")
+	var notices []string
+	plan := fleet.Plan{Op: fleet.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+	r := w.run(t.Context(), t, plan, func(e fleet.Event) {
+		switch {
+		case e.Host == "web2" && e.Step == fleet.StepAfterLink && e.State == fleet.Started:
+			assert.NoError(t, os.Rename(journal, journal+".away"))
+			assert.NoError(t, os.Mkdir(journal, 0o700))
+		case e.Type == fleet.TypeReport:
+			assert.NoError(t, os.Remove(journal))
+			assert.NoError(t, os.Rename(journal+".away", journal))
+		case e.Type == fleet.TypeNotice && e.Host == "web2":
+			notices = append(notices, e.Message)
+		}
+	})
+	assert.Equal(t, fleet.Succeeded, r.Outcome, "%v", r.Failures)
+	require.Len(t, notices, 1)
+	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status will call this run unconfirmed until the same command has run again$`, notices[0])
+	var confirmed []string
+	r = w.run(t.Context(), t, plan, func(e fleet.Event) {
+		if e.Step == fleet.StepConfirm && e.State == fleet.Done {
+			confirmed = append(confirmed, e.Host)
+		}
+	})
+	assert.Equal(t, fleet.Succeeded, r.Outcome)
+	assert.False(t, r.Already)
+	assert.Contains(t, confirmed, "web2")
+}

@@ -265,7 +265,8 @@ func (t *transaction) count(at position) int {
 	return n
 }
 
-// confirm has every host that has switched compare its link once more and write down that the run is complete.
+// confirm has every host that has switched compare its link once more and write down that the run is complete. A journal that cannot be
+// written is told, and does not make the links other than they are.
 func (t *transaction) confirm(ctx context.Context) bool {
 	note := map[string]any{}
 	if t.skew != nil {
@@ -276,6 +277,12 @@ func (t *transaction) confirm(ctx context.Context) bool {
 			return nil
 		}
 		err := t.insist(bounded, p, func(ctx context.Context) error { return p.agent.Confirm(ctx, t.run, note) })
+		var refused *remote.Refused
+		if errors.As(err, &refused) && refused.Code == "unwritten" {
+			// The host has just compared its link, which is what success promises; the line is for status and roll-backs to come.
+			t.notice(p.name, fmt.Sprintf("confirm: the journal could not be written: %s; kis status will call this run unconfirmed until the same command has run again", refused.Message))
+			err = nil
+		}
 		if err == nil {
 			p.linked, p.known = t.to.String(), true
 			return nil

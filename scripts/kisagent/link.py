@@ -224,8 +224,12 @@ class Transaction:
         if self.state != LINKED:
             raise Refused("not-linked", "this run has not linked %s" % self.stage)
         self.compare(self.new)
+        try:
+            self.journal.append(dict(self.note, ev="confirmed", **note))
+        except Exception as err:  # pylint: disable=broad-except
+            # The link is as it shall be, and the line is all that this step has to leave: who asked for it is to know.
+            raise Refused("unwritten", why(err, self.repository.root))
         self.state = ENDED
-        self.remember("confirmed", **note)
 
     def lost(self):
         """The controller is gone: an armed link is given up, a switched one is kept and known as unconfirmed."""
