@@ -83,9 +83,7 @@ func (a *app) status(ctx context.Context, args []string) error {
 	code := 0
 	for i, s := range stages {
 		judged := fleet.Judge(s.name, s.hosts, looks)
-		if !slices.Contains([]fleet.Verdict{fleet.Uniform, fleet.Unconfirmed, fleet.Unwell}, judged.Verdict) {
-			code = fleet.Split.Exit()
-		}
+		code = max(code, statusExit(judged))
 		if a.output == outputJSON {
 			writeJSON(a.Out, map[string]any{"type": "status", "schema": fleet.Schema, "status": judged})
 			continue
@@ -99,6 +97,19 @@ func (a *app) status(ctx context.Context, args []string) error {
 		return outcome{status: code}
 	}
 	return nil
+}
+
+// statusExit is what kis ends with for one stage.
+func statusExit(s fleet.StageLook) int {
+	switch s.Verdict {
+	case fleet.Uniform, fleet.Unwell, fleet.Unconfirmed:
+		return 0
+	case fleet.Busy:
+		if s.Alike() {
+			return 0
+		}
+	}
+	return fleet.Split.Exit()
 }
 
 // verdictText explains a verdict.
@@ -118,10 +129,26 @@ func verdictText(s fleet.StageLook) string {
 		return "hosts differ, because a run did not come to its end"
 	case fleet.Drift:
 		return "something is not as kis left it"
+	case fleet.Busy:
+		return busyText(s)
 	case fleet.Unreachable:
 		return "not known on all hosts"
 	}
 	return string(s.Verdict)
+}
+
+// busyText says who is at work, on the first host where somebody is.
+func busyText(s fleet.StageLook) string {
+	text := "hosts differ while a run is at work"
+	if s.Alike() {
+		text = "the same on all hosts while a run is at work"
+	}
+	for _, h := range s.Hosts {
+		if h.Holder != nil && h.Holder.Who != "" {
+			return fmt.Sprintf("%s: %s, %s", text, clean(h.Holder.Who), clean(h.Holder.What))
+		}
+	}
+	return text
 }
 
 func (a *app) printStage(s fleet.StageLook) {

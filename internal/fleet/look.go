@@ -98,6 +98,7 @@ const (
 	Apart       Verdict = "apart"       // hosts differ, and no run is open: some are new in the stage, say, or were left behind by on_partial
 	Torn        Verdict = "interrupted" // hosts differ because a run did not come to its end
 	Drift       Verdict = "drift"       // a link that kis did not make, or that does not lead to a sealed package
+	Busy        Verdict = "busy"        // a run is at work: what is seen is on its way
 	Unreachable Verdict = "unknown"     // some hosts could not be asked
 )
 
@@ -184,7 +185,8 @@ func (s *Standing) read(there remote.StageState) {
 	}
 	want := expected(last)
 	s.left = want
-	if s.Drift == "" && last.Event != "armed" && want != there.Linked {
+	// A run that is at work renames before it writes its line.
+	if s.Drift == "" && last.Event != "armed" && want != there.Linked && there.Holder == nil {
 		s.Drift = "linked to " + orNone(there.Linked) + ", but kis linked it to " + orNone(want)
 	}
 }
@@ -210,14 +212,24 @@ func expected(e remote.Entry) string {
 	return e.From
 }
 
-func verdict(hosts []Standing) Verdict {
-	same := true
+// Alike reports whether all hosts are linked to the same, or none of them is.
+func (l StageLook) Alike() bool { return alike(l.Hosts) }
+
+func alike(hosts []Standing) bool {
 	for _, s := range hosts {
-		same = same && s.Linked == hosts[0].Linked
+		if !s.Known || s.Linked != hosts[0].Linked {
+			return false
+		}
 	}
-	interrupted, drift, unknown, subset, unwell := false, false, false, false, false
+	return true
+}
+
+func verdict(hosts []Standing) Verdict {
+	same := alike(hosts)
+	interrupted, drift, unknown, subset, unwell, busy := false, false, false, false, false, false
 	for _, s := range hosts {
 		interrupted = interrupted || s.Interrupted != nil
+		busy = busy || s.Holder != nil
 		drift = drift || s.Drift != ""
 		unknown = unknown || !s.Known
 		subset = subset || s.Scope == "subset"
@@ -226,6 +238,8 @@ func verdict(hosts []Standing) Verdict {
 	switch {
 	case unknown:
 		return Unreachable
+	case busy:
+		return Busy
 	case drift:
 		return Drift
 	case interrupted && !same:

@@ -57,12 +57,19 @@ func linkedTo(pkg string, lines ...string) remote.StageState {
 	return remote.StageState{Linked: pkg, Managed: true, Sealed: pkg != "", Lines: lines}
 }
 
+// held is a stage while a run is at work there.
+func held(stage remote.StageState) remote.StageState {
+	stage.Holder = &remote.Holder{Who: "bob@laptop", What: "push live app-2"}
+	return stage
+}
+
 func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 	t.Parallel()
 	first := line(t, 1, "r1", "confirmed", "", "app-1", nil)
 	second := line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
 	linked := line(t, 5, "r2", "linked", "app-1", "app-2", nil)
 	forward, back := "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1    # back, everywhere"
+	ended := "kis status live    # again, when that run has ended"
 	changed := &remote.Problem{Code: "changed-package", Message: "app-2 is not as it was sealed", Hint: "bump the version"}
 	for name, test := range map[string]struct {
 		web1, web2 fleet.Look
@@ -76,6 +83,11 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		"unconfirmed":   {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-2", first, second)), fleet.Unconfirmed, []string{forward, back}},
 		"first push":    {state(t, linkedTo("app-2", line(t, 5, "r2", "linked", "", "app-2", nil))), state(t, linkedTo("")), fleet.Torn, []string{forward}},
 		"not there yet": {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first), "app-1"), fleet.Torn, []string{"kis push live    # forward: app-2 is not installed on every host", back}},
+		"linked on one host, with the run at work":     {state(t, held(linkedTo("app-2", first, linked))), state(t, held(linkedTo("app-1", first))), fleet.Busy, []string{ended}},
+		"left apart, with a run at work":               {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-1", first)), fleet.Busy, []string{ended}},
+		"alike, with a run at work":                    {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-2", first, second)), fleet.Busy, []string{ended}},
+		"linked this moment, and not in the journal":   {state(t, held(linkedTo("app-2", first))), state(t, held(linkedTo("app-1", first))), fleet.Busy, []string{ended}},
+		"a host that cannot be asked, and one at work": {fleet.Look{Failure: &fleet.Failure{Host: "web1"}}, state(t, held(linkedTo("app-1", first))), fleet.Unreachable, []string{"kis status live    # again, when web1 is back"}},
 		"narrowed": {
 			state(t, linkedTo("app-2", first, line(t, 5, "r2", "confirmed", "app-1", "app-2", map[string]any{"scope": "subset"}))), state(t, linkedTo("app-1", first)),
 			fleet.Subset,
@@ -191,6 +203,14 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that is at work renames before it writes its line: what is read between the two is no drift.
+func TestJudgeDoesNotTakeARunAtWorkForOtherHands(t *testing.T) {
+	t.Parallel()
+	look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, held(linkedTo("app-2", line(t, 1, "r1", "confirmed", "", "app-1", nil))))})
+	assert.Empty(t, look.Hosts[0].Drift)
+	assert.True(t, look.Alike())
 }
 
 func TestJudgeTellsOfLinesThatSayNothing(t *testing.T) {

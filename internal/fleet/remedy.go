@@ -38,6 +38,8 @@ func (l StageLook) remedies(looks map[string]Look) []string {
 	switch l.Verdict {
 	case Torn, Unconfirmed, Subset, Apart:
 		return l.alike(looks)
+	case Busy:
+		return []string{fmt.Sprintf("kis status %s    # again, when that run has ended", l.Stage)}
 	case Unwell:
 		return []string{Again(l.Stage, l.Hosts[0].Linked)}
 	case Drift:
@@ -67,7 +69,9 @@ func (l StageLook) without(looks map[string]Look) []string {
 		who = fmt.Sprintf("%d hosts", len(away))
 	}
 	next := []string{fmt.Sprintf("kis status %s    # again, when %s %s back", l.Stage, who, verb)}
-	rest.Verdict = verdict(rest.Hosts)
+	if rest.Verdict = verdict(rest.Hosts); rest.Verdict == Busy {
+		return next
+	}
 	if others := rest.remedies(looks); len(others) > 0 {
 		command, comment, _ := strings.Cut(others[0], "    #")
 		comment = strings.TrimSpace(strings.Replace(comment, ", everywhere", "", 1) + ", on the others")
