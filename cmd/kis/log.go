@@ -136,10 +136,24 @@ func (r *logged) add(host string, e remote.Entry) {
 func entries(stage string, look fleet.Look) []remote.Entry {
 	for _, s := range look.State.Stages {
 		if s.Stage == stage {
-			return remote.ParseJournal(s.Lines).Entries
+			j := remote.ParseJournal(s.Lines)
+			for _, e := range j.Ended {
+				note(j.Entries, e.Run, fmt.Sprintf("ended by %s with kis unlock --force", e.By))
+			}
+			return j.Entries
 		}
 	}
 	return nil
+}
+
+// note adds a remark to the last line of a run.
+func note(lines []remote.Entry, run, text string) {
+	for i := range slices.Backward(lines) {
+		if lines[i].Run == run {
+			lines[i].Note = strings.TrimPrefix(lines[i].Note+"; "+text, "; ")
+			return
+		}
+	}
 }
 
 func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]fleet.Look) {

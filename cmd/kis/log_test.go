@@ -44,3 +44,24 @@ func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 		assert.ElementsMatch(t, hosts, runs[0].Result["confirmed"])
 	}
 }
+
+// That somebody has ended a run on purpose is no line about the link, and is told beside it.
+func TestTheLogTellsWhoHasEndedARun(t *testing.T) {
+	t.Parallel()
+	line := func(record map[string]any) string {
+		text, err := json.Marshal(record)
+		require.NoError(t, err)
+		return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
+	}
+	lines := []string{
+		line(map[string]any{"run": "first", "ev": "linked", "op": "push", "to": "app-1", "by": "ann@laptop"}),
+		line(map[string]any{"run": "first", "ev": "unconfirmed", "op": "push", "to": "app-1", "by": "ann@laptop"}),
+		line(map[string]any{"run": "first", "ev": "ended", "by": "bob@desk"}),
+		line(map[string]any{"run": "second", "ev": "confirmed", "op": "push", "to": "app-1", "by": "bob@desk"}),
+	}
+	looks := map[string]fleet.Look{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
+	runs := (&app{}).runs("live", []string{"web1"}, looks)
+	require.Len(t, runs, 2)
+	assert.Equal(t, map[string][]string{"unconfirmed": {"web1"}}, runs[1].Result)
+	assert.Equal(t, map[string][]string{"ended by bob@desk with kis unlock --force": {"web1"}}, runs[1].Notes)
+}

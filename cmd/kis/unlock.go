@@ -17,7 +17,7 @@ func newUnlock(a *app) *cobra.Command {
 		Short: "Show who holds the lock of a stage; with --force, end that run",
 		Long: `Unlock asks every host of the stage who holds its lock. A lock goes with the run that holds it, at the latest a minute after its host has
 heard the last of that run's machine, so there is seldom a reason for --force: it ends the run on the hosts. What that run has prepared
-to link is taken away there, what it has linked stays linked; its own machine is told that the connection was lost.
+to link is taken away there, what it has linked stays linked; its own kis, if it lives, ends and says who has ended it.
 
 It exits with 0 when no lock is held any more, with 6 when one is, and with 5 when a host cannot be asked.
 
