@@ -136,6 +136,9 @@ func (a *app) fail(err error) int {
 		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint, "tail": append([]string{}, tail...)})
 		return status
 	}
+	if status == fleet.Interrupted.Exit() && a.signals.told.Load() {
+		return status
+	}
 	_, _ = fmt.Fprintf(a.Err, "kis: %s\n", clean(err.Error()))
 	for _, line := range tail {
 		_, _ = fmt.Fprintf(a.Err, "    %s\n", clean(line))

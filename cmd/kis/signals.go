@@ -19,6 +19,7 @@ type signals struct {
 	phase  atomic.Int32 // one of the phases below
 	status atomic.Int32 // exit status of a run that has ended
 	caught chan os.Signal
+	told   atomic.Bool // that kis was interrupted
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next signal
@@ -54,6 +55,7 @@ func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (cont
 			case asked:
 				exit(130)
 			case phase == local:
+				s.told.Store(true)
 				_, _ = fmt.Fprintln(messages, "kis: interrupted")
 			default:
 				_, _ = fmt.Fprintln(messages, "kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")

@@ -89,6 +89,7 @@ func TestCtrlCWhileThisMachineBuilds(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := os.Stat(reached); return err == nil }, time.Minute, 20*time.Millisecond)
 	p.Signal(syscall.SIGINT)
 	assert.Equal(t, 130, p.End(20*time.Second).Exit)
+	assert.Equal(t, 1, strings.Count(p.Screen(), "interrupted"), "told once")
 	assert.Contains(t, p.Screen(), "kis: interrupted\n")
 	assert.NotContains(t, p.Screen(), "hosts")
 }
