@@ -8,7 +8,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// newTransaction makes the parties of the run's members. A host that has been linked and confirmed before takes no part.
+// newTransaction makes the parties of the run's members. A host that is settled takes no part.
 func newTransaction(r *run) *transaction {
 	t := &transaction{stage: r.stage, run: r.name, op: string(r.plan.Op), to: r.pkg, now: r.fleet.now, notice: r.notice, armedAt: r.fleet.now()}
 	t.partial, t.interrupts = r.plan.Stage.OnPartial, r.fleet.Interrupts
@@ -51,19 +51,22 @@ func (r *run) note() map[string]any {
 	return note
 }
 
-// party is this host's part in the switch. Where it has been linked and confirmed before, there is nothing to do: it is settled.
+// settled reports whether there is nothing to do on this host: it is linked to the package, and that this was confirmed is the last that its
+// journal says. Where a run was taken back, or died, after_link may have failed for what is linked.
+func (m *member) settled() bool {
+	stage := m.facts.Stage
+	last, some := remote.ParseJournal(stage.Lines).Last()
+	return some && last.Event == "confirmed" && last.To == stage.Linked && stage.Linked == m.run.pkg.String()
+}
+
+// party is this host's part in the switch.
 func (m *member) party() *party {
 	stage := m.facts.Stage
 	p := &party{name: m.host.Name, from: stage.Linked, agent: m.conn.agent, linked: stage.Linked, known: true, dangling: stage.Linked != "" && !stage.Sealed}
-	if p.from == m.run.pkg.String() {
-		journal := remote.ParseJournal(stage.Lines)
-		last, some := journal.Last()
-		m.already = some && last.Event == "confirmed" && last.To == p.from
-		p.here = true
-		// What nobody has confirmed is taken back with this run: to what was there before the run that did not come to its end.
-		if open, some := journal.Open(); some && open.To == p.from {
-			p.from = open.From
-		}
+	m.already, p.here = m.settled(), p.from == m.run.pkg.String()
+	// What nobody has confirmed is taken back with this run: to what was there before the run that did not come to its end.
+	if open, some := remote.ParseJournal(stage.Lines).Open(); some && p.here && open.To == p.from {
+		p.from = open.From
 	}
 	p.key = m.conn.client.AuthKey()
 	p.reach = m.reach

@@ -120,8 +120,29 @@ func problems(found []remote.Problem) error {
 	return &Failure{State: Refused, Code: found[0].Code, Message: strings.Join(messages, "; "), Hint: strings.Join(hints, "\n")}
 }
 
-// planNothing is the plan for a host that is as it shall be.
-const planNothing = "nothing; it is linked already"
+// planned is what a dry run says of this host: these steps, and what comes behind the barrier.
+func (m *member) planned(steps, remark string) string {
+	linked := m.facts.Stage.Linked == m.run.pkg.String()
+	switch {
+	case m.settled():
+		return "nothing; it is linked already"
+	case linked:
+		remark = "; it is linked already, but not confirmed last"
+	}
+	if m.run.plan.NoLink {
+		return steps + remark
+	}
+	if !linked {
+		steps += ", link"
+	}
+	if len(m.run.plan.Stage.AfterLink) > 0 {
+		steps += ", after_link"
+	}
+	if linked {
+		steps += ", confirm"
+	}
+	return steps + remark
+}
 
 // judge compares what is on the host with what the plan wants to put there.
 func (m *member) judge() error {
@@ -137,14 +158,11 @@ func (m *member) judge() error {
 	if m.run.plan.Op != Push {
 		return nil
 	}
-	m.plan = "upload, build, verify, link"
+	m.plan = m.planned("upload, build, verify", "")
 	if there.State != remote.Sealed {
 		return m.python()
 	}
-	m.plan = "link; the package is installed already"
-	if m.facts.Stage.Linked == there.Name.String() {
-		m.plan = planNothing
-	}
+	m.plan = m.planned("verify", "; the package is installed already")
 	for _, pair := range [][3]string{
 		{"content", there.Receipt.Content, m.run.plan.Archive.Content},
 		{"recipe", there.Receipt.Recipe, m.run.plan.Recipe.Digest},

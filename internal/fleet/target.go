@@ -27,10 +27,7 @@ func (r *run) chooseTarget() bool {
 			m.fail(StepCheck, err)
 			continue
 		}
-		m.plan = "verify, link"
-		if m.facts.Stage.Linked == r.pkg.String() {
-			m.plan = planNothing
-		}
+		m.plan = m.planned("verify", "")
 	}
 	return len(r.failures()) == 0
 }
