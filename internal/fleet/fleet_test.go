@@ -32,6 +32,9 @@ func TestPushLinksEveryHost(t *testing.T) {
 		require.NotContains(t, []fleet.Step{fleet.StepUpload, fleet.StepUnpack, fleet.StepEnvironment, fleet.StepSeal, fleet.StepLink}, e.Step, "nothing is left to do")
 	})
 	require.True(t, again.Already)
+	first := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
+	require.Equal(t, fleet.Aborted, first.Outcome)
+	require.Equal(t, "nothing to roll back to: the journal of staging tells of no other package", first.Failures[0].Message)
 
 	require.Equal(t, fleet.Succeeded, w.run(t.Context(), t, push(t, "1.1"), untouched(t, w)).Outcome)
 	back := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
@@ -40,6 +43,8 @@ func TestPushLinksEveryHost(t *testing.T) {
 	nowhere := w.run(t.Context(), t, fleet.Plan{Op: fleet.Rollback}, nil)
 	require.Equal(t, fleet.Aborted, nowhere.Outcome)
 	require.Equal(t, "no-target", nowhere.Failures[0].Code)
+	require.Equal(t, "nothing to roll back to: what staging was linked to before was rolled back from, or never confirmed", nowhere.Failures[0].Message)
+	require.Equal(t, "see what there is: kis list staging\nthen say which: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
 }
 
 // untouched looks at the hosts for as long as nobody takes what the stream says of the last of them before the switch: none has been told yet.

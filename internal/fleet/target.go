@@ -50,11 +50,27 @@ func (r *run) agreeOnPrevious() error {
 	for p := range chosen {
 		r.pkg = p
 	}
-	if r.pkg.IsZero() {
-		return refuse("no-target", fmt.Sprintf("%v: %s has linked no other package that was confirmed", errNoTarget, r.stage),
-			fmt.Sprintf("see what there is: kis list %s", r.stage))
+	if !r.pkg.IsZero() {
+		return nil
 	}
-	return nil
+	why := fmt.Sprintf("the journal of %s tells of no other package", r.stage)
+	if slices.ContainsFunc(r.members, (*member).hasLinkedAnother) {
+		why = fmt.Sprintf("what %s was linked to before was rolled back from, or never confirmed", r.stage)
+	}
+	return refuse("no-target", fmt.Sprintf("%v: %s", errNoTarget, why),
+		fmt.Sprintf("see what there is: kis list %s\nthen say which: kis rollback %s --to PACKAGE", r.stage, r.stage))
+}
+
+// hasLinkedAnother reports whether the journal of this host tells of a package that the stage was linked to and is not linked to now.
+func (m *member) hasLinkedAnother() bool {
+	linked := m.facts.Stage.Linked
+	for _, e := range remote.ParseJournal(m.facts.Stage.Lines).Entries {
+		switched := e.Event != "armed" && e.Event != "aborted"
+		if switched && e.To != linked || e.From != "" && e.From != linked {
+			return true
+		}
+	}
+	return false
 }
 
 // goesBackTo is where the roll-back leads on this host: what a roll-back that did not come to its end has linked, so that the same command
