@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -166,31 +167,58 @@ func (a *app) printStage(s fleet.StageLook) {
 	a.printHints(s)
 }
 
+// hint is what to do about hosts that have the same trouble: the text is for the first of them.
+type hint struct {
+	text, shape string
+	hosts       []string // that it is for as it is
+	likewise    []string // for which it would name another host, key or address
+}
+
 // printHints says what to do: for hosts that have trouble of their own first, then for the stage.
 func (a *app) printHints(s fleet.StageLook) {
-	var hints []block
-	for _, h := range s.Hosts {
-		hint := h.Hint
-		if h.Failure != nil {
-			hint = h.Failure.Hint
+	for _, h := range hintsOf(s) {
+		for line := range strings.Lines(h.text) {
+			_, _ = fmt.Fprintf(a.Out, "  hint: %s: %s\n", clean(list(h.hosts, 4)), clean(strings.TrimRight(line, "\n")))
 		}
-		at := slices.IndexFunc(hints, func(b block) bool { return b.failure.Hint == hint })
-		switch {
-		case hint == "":
-		case at < 0:
-			hints = append(hints, block{hosts: []string{h.Host}, failure: fleet.Failure{Hint: hint}})
-		default:
-			hints[at].hosts = append(hints[at].hosts, h.Host)
-		}
-	}
-	for _, b := range hints {
-		for line := range strings.Lines(b.failure.Hint) {
-			_, _ = fmt.Fprintf(a.Out, "  hint: %s: %s\n", clean(list(b.hosts, 4)), clean(strings.TrimRight(line, "\n")))
+		if len(h.likewise) > 0 {
+			_, _ = fmt.Fprintf(a.Out, "  hint: %s: likewise\n", clean(whole(h.likewise)))
 		}
 	}
 	for _, next := range s.Next {
 		_, _ = fmt.Fprintf(a.Out, "  next: %s\n", clean(next))
 	}
+}
+
+// hintsOf gathers the hints of hosts, each once.
+func hintsOf(s fleet.StageLook) []hint {
+	var hints []hint
+	for _, h := range s.Hosts {
+		text := h.Hint
+		if h.Failure != nil {
+			text = h.Failure.Hint
+		}
+		if text == "" {
+			continue
+		}
+		shape := hintShape(text, h.Host)
+		at := slices.IndexFunc(hints, func(b hint) bool { return b.shape == shape })
+		switch {
+		case at < 0:
+			hints = append(hints, hint{text: text, shape: shape, hosts: []string{h.Host}})
+		case hints[at].text == text:
+			hints[at].hosts = append(hints[at].hosts, h.Host)
+		default:
+			hints[at].likewise = append(hints[at].likewise, h.Host)
+		}
+	}
+	return hints
+}
+
+var ofOneHost = regexp.MustCompile(`SHA256:[A-Za-z0-9+/]+|\b[0-9][0-9.]*`)
+
+// hintShape is a hint without what only this host has: its name, its key, its address and port.
+func hintShape(text, host string) string {
+	return ofOneHost.ReplaceAllString(strings.ReplaceAll(text, host, "HOST"), "ONE")
 }
 
 func linkedText(h fleet.Standing) string {

@@ -23,9 +23,10 @@ func failure(host string, step Step, err error) *Failure {
 	switch {
 	case errors.As(err, &own):
 		copied := *own
-		copied.Host, copied.Step = host, step
+		copied.Host, copied.Step, copied.answered = host, step, own.State == Refused
 		return &copied
 	case errors.As(err, &refused):
+		f.answered = true
 		f.State, f.Code, f.Message, f.Hint, f.Tail = Refused, refused.Code, refused.Message, refused.Hint, refused.Tail
 		if refused.Holder != nil {
 			f.Message += holderText(refused.Holder)
@@ -36,6 +37,7 @@ func failure(host string, step Step, err error) *Failure {
 			f.Hint = "packages are never changed: bump the version"
 		}
 	case errors.As(err, &start):
+		f.answered = true
 		f.State, f.Message, f.Hint, f.Tail = Refused, start.Message, start.Hint, start.Tail
 	case errors.As(err, &sent) && (sent.Kind == transfer.Source || sent.Kind == transfer.Size):
 		f.State = Refused // by this machine: what has arrived counts for nothing
@@ -44,6 +46,7 @@ func failure(host string, step Step, err error) *Failure {
 	}
 	if step == StepConnect {
 		f.State = Refused // nothing has been asked of the host yet
+		f.answered = f.answered || hasLetNobodyIn(err)
 		f.Message = strings.TrimPrefix(f.Message, string(StepConnect)+": ")
 		if f.Hint == "" {
 			f.Hint = reachHint(err)

@@ -48,8 +48,13 @@ func (m *member) reach(ctx context.Context) (linker, error) {
 
 // isNo reports that the host has let nobody in and will not the next time either: each further attempt only counts against this address.
 func isNo(err error) bool {
+	var dial *sshx.DialError
+	return hasLetNobodyIn(err) || errors.As(err, &dial) && banned(dial)
+}
+
+// hasLetNobodyIn reports that the host is there, and that it, or this machine, has refused the other.
+func hasLetNobodyIn(err error) bool {
 	var login *sshx.AuthError
 	var key *sshx.HostKeyError
-	var dial *sshx.DialError
-	return errors.As(err, &login) || errors.As(err, &key) || errors.As(err, &dial) && banned(dial)
+	return errors.As(err, &login) || errors.As(err, &key)
 }

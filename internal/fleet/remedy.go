@@ -50,25 +50,24 @@ func (l StageLook) remedies(looks map[string]Look) []string {
 	return nil
 }
 
-// without says what can be done while hosts cannot be asked: ask again, and, where the others need it, put those right.
+// without says what can be done while hosts cannot be asked: ask again when those that are away are back, and, where the others need it, put
+// those right. What is to be done about a host that has answered is said by its own hint.
 func (l StageLook) without(looks map[string]Look) []string {
 	rest := StageLook{Stage: l.Stage}
-	var away, leaveOut []string
+	var next, away, leaveOut []string
 	for _, h := range l.Hosts {
 		if h.Known {
 			rest.Hosts = append(rest.Hosts, h)
 			continue
 		}
-		away, leaveOut = append(away, h.Host), append(leaveOut, "!"+h.Host)
+		leaveOut = append(leaveOut, "!"+h.Host)
+		if !h.Failure.answered {
+			away = append(away, h.Host)
+		}
 	}
-	who, verb := strings.Join(away, ", "), "is"
-	if len(away) > 1 {
-		verb = "are"
+	if len(away) > 0 {
+		next = append(next, l.again(away))
 	}
-	if len(away) > 4 {
-		who = fmt.Sprintf("%d hosts", len(away))
-	}
-	next := []string{fmt.Sprintf("kis status %s    # again, when %s %s back", l.Stage, who, verb)}
 	if rest.Verdict = verdict(rest.Hosts); rest.Verdict == Busy {
 		return next
 	}
@@ -78,6 +77,18 @@ func (l StageLook) without(looks map[string]Look) []string {
 		next = append(next, fmt.Sprintf("%s --hosts '%s'    # %s", command, strings.Join(leaveOut, ","), strings.TrimPrefix(comment, ", ")))
 	}
 	return next
+}
+
+// again asks once more when hosts that are away are back.
+func (l StageLook) again(away []string) string {
+	who, verb := strings.Join(away, ", "), "is"
+	if len(away) > 1 {
+		verb = "are"
+	}
+	if len(away) > 4 {
+		who = fmt.Sprintf("%d hosts", len(away))
+	}
+	return fmt.Sprintf("kis status %s    # again, when %s %s back", l.Stage, who, verb)
 }
 
 // alike makes the hosts the same: with what the last run wanted, or with what was before it.

@@ -89,6 +89,8 @@ type Failure struct {
 	Message string   `json:"message"`
 	Hint    string   `json:"hint,omitempty"`
 	Tail    []string `json:"tail,omitempty"` // last lines of output, oldest first
+
+	answered bool // by the host, with a no: it is there, and says the same again until somebody has done something
 }
 
 // Error returns `host: step: cause`.
