@@ -36,6 +36,12 @@ func fold(failures []fleet.Failure) []block {
 func summary(r fleet.Report) string {
 	hosts := hostCount(len(r.Hosts))
 	took := seconds(r.Seconds)
+	switch {
+	case r.Op == fleet.Check && r.Outcome == fleet.Aborted:
+		return fmt.Sprintf("%s is not ready for a push on %d of %s; nothing was changed", r.Stage, failed(r), hosts)
+	case r.Op == fleet.Check && r.Outcome == fleet.Interrupted:
+		return "interrupted: nothing was changed"
+	}
 	switch r.Outcome {
 	case fleet.Succeeded:
 		return succeeded(r, hosts, took)
@@ -95,6 +101,15 @@ func beforeWhat(r fleet.Report) string {
 		return " the run that did not come to its end"
 	}
 	return ""
+}
+
+// failed counts the hosts that have failed.
+func failed(r fleet.Report) int {
+	on := map[string]bool{}
+	for _, f := range r.Failures {
+		on[f.Host] = true
+	}
+	return len(on)
 }
 
 // unwell names the hosts whose service may not run although the link is back.

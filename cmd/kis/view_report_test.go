@@ -42,6 +42,19 @@ func TestEveryHostThatHasFailedIsNamed(t *testing.T) {
 	assert.Contains(t, errs.String(), "run.jsonl", "where all of them are")
 }
 
+// A check links nothing, so its end speaks of no link.
+func TestACheckEndsWithWordsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r, _ := failing(3)
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r))
+	r.Failures = append(r.Failures, r.Failures[0])
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r), "a host is counted once")
+	r.Outcome = fleet.Interrupted
+	assert.Equal(t, "interrupted: nothing was changed", summary(r))
+	r.Outcome, r.Failures = fleet.Succeeded, nil
+	assert.Equal(t, "live is ready for a push on 200 hosts", summary(r))
+}
+
 func TestJSONNamesEveryHostThatHasFailed(t *testing.T) {
 	t.Parallel()
 	r, names := failing(150)

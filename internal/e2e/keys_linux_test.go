@@ -84,7 +84,7 @@ func TestNobodyIsAskedAboutHostKeysWithYesOrWithoutATerminal(t *testing.T) {
 	cmd := w.Command(t.Context(), "--yes", "check", "staging")
 	terminal.Control(cmd)
 	require.NoError(t, cmd.Start())
-	terminal.See("aborted before link")
+	terminal.See("staging is not ready for a push on ")
 	require.Error(t, cmd.Wait())
 	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
 	assert.NotContains(t, terminal.Screen(), "[yes/no]")
