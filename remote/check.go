@@ -54,6 +54,7 @@ type StageState struct {
 	Sealed   bool     `json:"sealed"`   // the linked package has its receipt
 	Dangling bool     `json:"dangling"` // the link leads nowhere
 	Lines    []string `json:"journal"`  // newest lines of the journal, oldest first, unjudged: see ParseJournal
+	Unread   *Problem `json:"unread"`   // why the journal could not be read: Lines say nothing then
 	Holder   *Holder  `json:"holder"`   // of the lock; nil when it is free
 	Changed  *Problem `json:"changed"`  // how the linked package is not as it was sealed; nil when it is
 	Armed    []string `json:"armed"`    // runs that have a prepared link: alive, or dead and not yet cleaned up after

@@ -293,6 +293,46 @@ func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
 	}
 }
 
+// What cannot be read is not empty: nothing may be concluded from it, and nothing begun.
+func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
+	t.Parallel()
+	requireSuperuser(t)
+	const journal = ".kis/journal/staging"
+	for name, test := range map[string]struct{ by, hint string }{
+		"somebody else's": {"chown root: " + journal + "; chmod 600 " + journal, "give it to the deploying user: sudo "},
+		"closed":          {"chmod 0 " + journal, "open it to its owner: "},
+		"a folder":        {"rm " + journal + "; mkdir -m 700 " + journal + "; chown nobody " + journal, "move it away: "},
+		"folder of root":  {"chown root .kis/journal", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := repository(t)
+			sh(t, root, "chmod 755 ../..; mkdir -m 700 .kis .kis/journal; touch "+journal+"; ln -s app-1 staging; chown -R nobody .; "+test.by)
+			l, err := launch(t, exec.Command("setpriv", "--reuid=nobody", "--clear-groups", "/bin/sh", "-s", "--", "python3"))
+			require.NoError(t, err)
+			require.NoError(t, l.Open(t.Context(), root))
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+			require.NoError(t, err)
+			require.Len(t, facts.Problems, 1)
+			require.Equal(t, &facts.Problems[0], facts.Stage.Unread)
+			state, err := l.State(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, facts.Stage.Unread, state.Stages[0].Unread)
+			hint, pasted := strings.CutPrefix(facts.Problems[0].Hint, test.hint)
+			require.True(t, pasted, facts.Problems[0].Hint)
+			if test.hint == "" {
+				require.Equal(t, "foreign-folder", facts.Problems[0].Code)
+				return
+			}
+			require.Equal(t, "unreadable-journal", facts.Problems[0].Code)
+			sh(t, root, strings.ReplaceAll(hint, "sudo ", ""))
+			facts, err = l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+			require.NoError(t, err)
+			require.Empty(t, facts.Problems)
+		})
+	}
+}
+
 // The state of a repository with many stages and long journals is larger than what may wait unread; that is no reason to hang up.
 func TestLargeStateArrives(t *testing.T) {
 	t.Parallel()

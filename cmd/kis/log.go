@@ -58,6 +58,12 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 		return err
 	}
 	hosts := hostNames(stages)
+	for name, l := range looks {
+		if unread := l.Unread(stages[0].name); unread != nil {
+			l.Failure = unread // without its journal there is nothing to tell of this host
+			looks[name] = l
+		}
+	}
 	runs := a.runs(stages[0].name, hosts, looks)
 	if len(runs) > most {
 		runs = runs[:most]

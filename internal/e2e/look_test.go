@@ -82,6 +82,23 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 		{"a lost journal", onWeb2("rm .kis/journal/staging"), 5, "drift", []string{"drift: linked, but not by kis: the journal is empty"}},
 		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
 		{
+			"a journal that is root's", func(w *site.World) {
+				onWeb2("chown root: .kis/journal/staging")(w)
+				hint := "hint: give it to the deploying user: sudo chown kistest /var/webcode/.kis/journal/staging"
+				for _, command := range []struct {
+					exit int
+					line []string
+				}{{5, []string{"log", "staging"}}, {3, []string{"check", "staging"}}, {3, []string{"link", "staging", "hello-0.3"}}} {
+					r := w.Kis(command.line...)
+					assert.Equal(w.T, command.exit, r.Exit)
+					assert.Contains(w.T, r.Err, "web2: check: the journal cannot be read: /var/webcode/.kis/journal/staging: permission denied")
+					assert.Contains(w.T, r.Err, hint)
+				}
+			}, 5, "drift",
+			[]string{"drift: the journal cannot be read: ", "hint: web2: give it to the deploying user: sudo chown kistest "},
+		},
+		{"its remedy", onWeb2("chown kistest: .kis/journal/staging"), 0, "uniform", []string{"hello-0.3"}},
+		{
 			"a changed package", onWeb2("chmod u+w hello-0.3/VERSION && echo 9.9 >hello-0.3/VERSION"), 5, "drift",
 			[]string{"hello-0.3 is not as it was sealed", "hint: web2: packages are never changed: bump the version"},
 		},

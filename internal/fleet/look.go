@@ -55,6 +55,16 @@ func look(ctx context.Context, h inventory.Host, conn *conversation, err error) 
 	return look
 }
 
+// Unread is why the stage's journal could not be read on this host, nil when it could or when the host could not be asked at all.
+func (l Look) Unread(stage string) *Failure {
+	for _, s := range l.State.Stages {
+		if s.Stage == stage && s.Unread != nil {
+			return &Failure{Host: l.Host, Step: StepCheck, State: Refused, Code: s.Unread.Code, Message: s.Unread.Message, Hint: s.Unread.Hint}
+		}
+	}
+	return nil
+}
+
 // Standing is what is true of one stage on one host.
 type Standing struct {
 	Host        string         `json:"host"`
@@ -138,6 +148,8 @@ func (s *Standing) read(there remote.StageState) {
 	switch {
 	case there.Problem != nil:
 		s.Drift, s.Hint = there.Problem.Message, there.Problem.Hint
+	case there.Unread != nil:
+		s.Drift, s.Hint = there.Unread.Message, there.Unread.Hint
 	case there.Linked != "" && !there.Sealed:
 		s.Drift = there.Linked + " is not a sealed package"
 		s.Hint = "bump the version and push that, or roll back to another package: kis list " + there.Stage
@@ -170,7 +182,7 @@ func (s *Standing) read(there remote.StageState) {
 		s.Note = strings.TrimSuffix(strings.Join(append(notes, s.Note), "; "), "; ")
 	}
 	last, some := journal.Last()
-	s.fresh = !some && there.Linked == ""
+	s.fresh = !some && there.Linked == "" && there.Unread == nil
 	switch {
 	case !some:
 		if there.Linked != "" && s.Drift == "" {

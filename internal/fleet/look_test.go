@@ -71,6 +71,7 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 	forward, back := "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1    # back, everywhere"
 	ended := "kis status live    # again, when that run has ended"
 	changed := &remote.Problem{Code: "changed-package", Message: "app-2 is not as it was sealed", Hint: "bump the version"}
+	unread := &remote.Problem{Code: "unreadable-journal", Message: "the journal cannot be read", Hint: "give it back"}
 	for name, test := range map[string]struct {
 		web1, web2 fleet.Look
 		verdict    fleet.Verdict
@@ -104,6 +105,7 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		"linked by hand to a package":        {state(t, linkedTo("app-1", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"link removed by hand":               {state(t, linkedTo("", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"linked before kis":                  {state(t, linkedTo("app-1")), state(t, linkedTo("app-1", first)), fleet.Drift, []string{"kis link live app-1"}},
+		"a journal that cannot be read":      {state(t, remote.StageState{Linked: "app-1", Managed: true, Sealed: true, Unread: unread}), state(t, linkedTo("app-1", first)), fleet.Drift, nil},
 		"changed by hand":                    {state(t, remote.StageState{Linked: "app-2", Managed: true, Sealed: true, Lines: []string{first, second}, Changed: changed}), state(t, linkedTo("app-2", first, second)), fleet.Drift, nil},
 		"changed by hand, removed elsewhere": {state(t, remote.StageState{Linked: "app-2", Managed: true, Sealed: true, Lines: []string{first, second}, Changed: changed}), state(t, linkedTo("", first, second)), fleet.Drift, nil},
 		"a host that cannot be asked": {

@@ -1,4 +1,5 @@
 """Read-only looks at the host and at its package repository. Nothing here writes."""
+import errno
 import fcntl
 import os
 import platform
@@ -11,7 +12,7 @@ import sys
 from kisagent import leftovers, link, locks, seal
 from kisagent.bundled import pip_wheel
 from kisagent.journal import Journal, boot_id
-from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name
+from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
 from kisagent.wire import Refused
 
 
@@ -144,6 +145,9 @@ def check(repository, args):
     if args.get("stage") and usable:
         try:
             facts["stage"] = stage_state(repository, args["stage"])
+            unread = facts["stage"]["unread"]
+            if unread and unread not in found:
+                found.append(unread)
         except Refused as refused:
             found.append(problem(refused.code, refused.message, refused.hint))
     if args.get("package") and usable:
@@ -203,7 +207,7 @@ def stage_state(repository, stage):
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state["journal"] = journal_lines(repository, stage)
+    state["journal"], state["unread"] = journal_lines(repository, stage)
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.leftovers(repository, stage)
     return state
@@ -219,11 +223,29 @@ def changed(repository, package):
 
 
 def journal_lines(repository, stage):
-    """The newest lines. What keeps them from being read is a problem of .kis, which kis_problems tells; a look does not fail by it."""
+    """The newest lines, and what keeps them from being read, or None. A look does not fail by it, and must not take it for an empty journal."""
+    journal = Journal(repository, stage)
     try:
-        return Journal(repository, stage).lines()[-200:]
+        return journal.lines()[-200:], None
+    except OSError as err:
+        found = [] if os.path.lexists(journal.path) else kis_problems(repository)
+        return [], (found or [unreadable(journal.path, err)])[0]
+
+
+def unreadable(path, err):
+    """What is wrong with a journal, and what gives it back."""
+    user, hint = user_name(os.geteuid()), "look at it: ls -la %s" % path
+    try:
+        info = os.lstat(path)
     except OSError:
-        return []
+        info = None
+    if info and not stat.S_ISREG(info.st_mode):
+        hint = "move it away: mv %s %s.before-kis" % (path, path)
+    elif info and info.st_uid != os.geteuid():
+        hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user, path, path)
+    elif info and err.errno == errno.EACCES:
+        hint = "open it to its owner: chmod 600 %s" % path
+    return problem("unreadable-journal", "the journal cannot be read: %s" % why(err, path), hint)
 
 
 def state(repository):
@@ -245,7 +267,7 @@ def state(repository):
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
-            broken["journal"] = Journal(repository, name).lines()[-200:]
+            broken["journal"], broken["unread"] = journal_lines(repository, name)
             out["stages"].append(broken)
     out["packages"] = packages(repository)
     return out
