@@ -102,6 +102,10 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		},
 		"left apart, as on_partial may want": {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-1", first)), fleet.Apart, []string{forward, back}},
 		"a host that is new in the stage":    {state(t, linkedTo("app-2", first, second)), state(t, linkedTo(""), "app-1"), fleet.Apart, []string{"kis push live    # forward: app-2 is not installed on every host"}},
+		"an older journal on one host":       {state(t, linkedTo("app-2", first)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
+		"restored, apart from the other":     {state(t, linkedTo("", first)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-1 --hosts web1"}},
+		"older journals on all hosts":        {state(t, linkedTo("app-2", first)), state(t, linkedTo("app-2", first)), fleet.Drift, []string{"kis link live app-1"}},
+		"two that want to be linked apart":   {state(t, linkedTo("app-2", first)), state(t, linkedTo("app-1", first, second)), fleet.Drift, []string{"kis link live app-1 --hosts web1", "kis link live app-2 --hosts web2"}},
 		"linked by hand to a package":        {state(t, linkedTo("app-1", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"link removed by hand":               {state(t, linkedTo("", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Drift, []string{"kis link live app-2"}},
 		"linked before kis":                  {state(t, linkedTo("app-1")), state(t, linkedTo("app-1", first)), fleet.Drift, []string{"kis link live app-1"}},
@@ -158,6 +162,22 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			assert.True(t, told, "somebody has to be told what to do")
 		})
 	}
+}
+
+// Whatever is proposed for a host that drifts, the hosts that are as their own journals say stay where they are.
+func TestJudgeProposesNothingThatMovesHostsThatAreAsTheirJournalsSay(t *testing.T) {
+	t.Parallel()
+	first, second := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
+	looks := map[string]fleet.Look{
+		"web1": state(t, linkedTo("app-1", first, second)),
+		"web2": state(t, linkedTo("app-2", first, second)),
+		"web3": state(t, linkedTo("app-1", first)),
+	}
+	hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}}
+	assert.Equal(t, []string{"kis link live app-2 --hosts web1"}, fleet.Judge("live", hosts, looks).Next)
+	looks["web1"] = state(t, linkedTo("", first, second))
+	looks["web2"] = fleet.Look{Failure: &fleet.Failure{Host: "web2"}}
+	assert.Equal(t, []string{"kis status live    # again, when web2 is back", "kis link live app-2 --hosts web1"}, fleet.Judge("live", hosts, looks).Next)
 }
 
 func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {

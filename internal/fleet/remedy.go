@@ -74,6 +74,9 @@ func (l StageLook) without(looks map[string]Look) []string {
 	if others := rest.remedies(looks); len(others) > 0 {
 		command, comment, _ := strings.Cut(others[0], "    #")
 		comment = strings.TrimSpace(strings.Replace(comment, ", everywhere", "", 1) + ", on the others")
+		if strings.Contains(command, " --hosts ") {
+			return append(next, command) // it names hosts that are there
+		}
 		next = append(next, fmt.Sprintf("%s --hosts '%s'    # %s", command, strings.Join(leaveOut, ","), strings.TrimPrefix(comment, ", ")))
 	}
 	return next
@@ -134,7 +137,11 @@ func (l StageLook) wanted(runs []string) (to, from string) {
 
 // everywhere reports whether a package is sealed on all hosts of the stage.
 func (l StageLook) everywhere(pkg string, looks map[string]Look) bool {
-	for _, h := range l.Hosts {
+	return installed(pkg, l.Hosts, looks)
+}
+
+func installed(pkg string, hosts []Standing, looks map[string]Look) bool {
+	for _, h := range hosts {
 		if !slices.ContainsFunc(looks[h.Host].State.Packages, func(p remote.InstalledPackage) bool { return p.Name.String() == pkg && p.State == remote.Sealed }) {
 			return false
 		}
@@ -147,27 +154,62 @@ func (l StageLook) touched(pkg string) bool {
 	return slices.ContainsFunc(l.Hosts, func(h Standing) bool { return h.Linked == pkg && h.Hint != "" })
 }
 
-// asLeft puts right what other hands did to a link that kis has made. Where the drift is of another kind, its host's own hint says what to do.
+// asLeft puts right what other hands did to a link that kis has made, without a change to hosts that are as their own journals say. Where the
+// drift is of another kind, its host's own hint says what to do.
 func (l StageLook) asLeft(looks map[string]Look) []string {
-	var next []string
+	var next, wanted []string
+	wanting := map[string][]Standing{}
+	settled := l.settled()
 	for _, h := range l.Hosts {
 		if h.Drift == "" || h.Hint != "" {
 			continue
 		}
 		pkg := h.left
-		if pkg == "" {
+		if pkg == "" || len(settled) == 1 && settled[0] == h.Linked { // its journal has lost what the others' know
 			pkg = h.Linked
 		}
 		if l.touched(pkg) {
 			continue // no command puts it right: its own host says what to do
 		}
-		command := fmt.Sprintf("kis push %s", l.Stage)
-		if l.everywhere(pkg, looks) {
-			command = fmt.Sprintf("kis link %s %s", l.Stage, pkg)
+		if wanting[pkg] == nil {
+			wanted = append(wanted, pkg)
 		}
-		if !slices.Contains(next, command) {
+		wanting[pkg] = append(wanting[pkg], h)
+	}
+	for _, pkg := range wanted {
+		alone := len(wanted) > 1 || slices.ContainsFunc(settled, func(other string) bool { return other != pkg })
+		if command := l.relink(pkg, wanting[pkg], alone, looks); !slices.Contains(next, command) {
 			next = append(next, command)
 		}
 	}
 	return next
+}
+
+// settled are the packages of the hosts that are as their own journals say, each once.
+func (l StageLook) settled() []string {
+	var found []string
+	for _, h := range l.Hosts {
+		if h.Drift == "" && !slices.Contains(found, h.Linked) {
+			found = append(found, h.Linked)
+		}
+	}
+	return found
+}
+
+// relink links a package on all hosts of the stage, or on the named ones alone.
+func (l StageLook) relink(pkg string, hosts []Standing, alone bool, looks map[string]Look) string {
+	only := ""
+	if alone {
+		var names []string
+		for _, h := range hosts {
+			names = append(names, h.Host)
+		}
+		only = " --hosts " + strings.Join(names, ",")
+	} else {
+		hosts = l.Hosts
+	}
+	if !installed(pkg, hosts, looks) {
+		return fmt.Sprintf("kis push %s%s", l.Stage, only)
+	}
+	return fmt.Sprintf("kis link %s %s%s", l.Stage, pkg, only)
 }
