@@ -73,7 +73,11 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 			"a link by hand", onWeb2("ln -sfn hello-0.4 staging"), 5, "drift",
 			[]string{"drift: linked to hello-0.4, but kis linked it to hello-0.3", "next: kis link staging hello-0.3"},
 		},
-		{"its remedy", func(w *site.World) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
+		{
+			"a link that leads nowhere", onWeb2("ln -sfn hello-7.7 staging"), 5, "drift",
+			[]string{"drift: linked to hello-7.7, which does not exist", "next: kis link staging hello-0.3"},
+		},
+		{"its remedy", func(w *site.World) { assert.Equal(w.T, 0, w.Kis("link", "staging", "hello-0.3").Exit) }, 0, "uniform", nil}, // no visitor gets through before it
 		{
 			"a link that somebody has removed", onWeb2("rm staging"), 5, "drift",
 			[]string{"but kis linked it to hello-0.3", "next: kis link staging hello-0.3"},

@@ -150,6 +150,8 @@ func (s *Standing) read(there remote.StageState) {
 		s.Drift, s.Hint = there.Problem.Message, there.Problem.Hint
 	case there.Unread != nil:
 		s.Drift, s.Hint = there.Unread.Message, there.Unread.Hint
+	case there.Dangling:
+		s.Drift = "linked to " + there.Linked + ", which does not exist"
 	case there.Linked != "" && !there.Sealed:
 		s.Drift = there.Linked + " is not a sealed package"
 		s.Hint = "bump the version and push that, or roll back to another package: kis list " + there.Stage

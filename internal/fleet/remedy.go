@@ -185,11 +185,11 @@ func (l StageLook) asLeft(looks map[string]Look) []string {
 	return next
 }
 
-// settled are the packages of the hosts that are as their own journals say, each once.
+// settled are the packages that hosts are linked to which are as their own journals say, each once.
 func (l StageLook) settled() []string {
 	var found []string
 	for _, h := range l.Hosts {
-		if h.Drift == "" && !slices.Contains(found, h.Linked) {
+		if h.Drift == "" && h.Linked != "" && !slices.Contains(found, h.Linked) {
 			found = append(found, h.Linked)
 		}
 	}
