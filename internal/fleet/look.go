@@ -84,6 +84,7 @@ type Standing struct {
 	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
 	Failure     *Failure       `json:"failure,omitempty"`
 
+	said  string // what Since, By, Op, Run and Scope are about
 	left  string // what kis has linked last, "" for nothing
 	fresh bool   // nothing is linked, and no run has ever been here
 }
@@ -165,20 +166,24 @@ func (s *Standing) read(there remote.StageState) {
 		}
 		switch e.Event {
 		case "linked", "confirmed", "unconfirmed":
-			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.Note = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed", ""
-			s.Unwell = false
+			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
+			s.said, s.Note, s.Unwell = e.To, "", false
 		case "reverted":
 			if e.Run == s.Run { // all is as it was before this run
 				*s = before
 			}
 			s.Note, s.Unwell = e.Note, false
 			if e.From != "" && e.After { // there is something to run again
-				s.Unwell = !e.Restarted || e.Note != ""
-				if !e.Restarted {
+				atWork := there.Holder != nil
+				s.Unwell = !e.Restarted && !atWork || e.Note != ""
+				if !e.Restarted && !atWork {
 					s.Note = "after_link did not come to its end after the way back"
 				}
 			}
 		}
+	}
+	if s.said != there.Linked { // other hands' link, which no line is about
+		s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = time.Time{}, "", "", "", "", false
 	}
 	if notes := unread(journal); len(notes) > 0 {
 		s.Note = strings.TrimSuffix(strings.Join(append(notes, s.Note), "; "), "; ")

@@ -230,6 +230,20 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 	}
 }
 
+func TestJudgeSaysSinceWhenAndByWhomOnlyOfWhatIsLinked(t *testing.T) {
+	t.Parallel()
+	first, second := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "confirmed", "app-1", "app-2", map[string]any{"scope": "subset"})
+	for linked, since := range map[string]int{"app-2": 5, "app-1": 0, "": 0} {
+		s := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo(linked, first, second))}).Hosts[0]
+		if since > 0 {
+			assert.Equal(t, []any{told(since), "ann@laptop", "push", "r2", "subset", true}, []any{s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed})
+			continue
+		}
+		assert.Equal(t, []any{time.Time{}, "", "", "", ""}, []any{s.Since, s.By, s.Op, s.Run, s.Scope}, linked)
+		assert.False(t, s.Confirmed && linked != "")
+	}
+}
+
 // A run that is at work renames before it writes its line: what is read between the two is no drift.
 func TestJudgeDoesNotTakeARunAtWorkForOtherHands(t *testing.T) {
 	t.Parallel()
