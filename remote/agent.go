@@ -47,9 +47,10 @@ type Host struct {
 // time: all but Ping answer *Refused while another step is in progress. Every method returns nil (done), *Refused (not done, by the host's
 // own word) or *Lost (unknown). Close it when done.
 type Agent struct {
-	host  Host
-	login Login
-	noise string
+	host   Host
+	hostID string // of the package repository
+	login  Login
+	noise  string
 
 	in    io.WriteCloser
 	turn  chan struct{} // holds one token: who has put it there may write to in

@@ -95,8 +95,16 @@ type Facts struct {
 
 // Open says which package repository the conversation is about: an absolute folder on the host. It must be the first call.
 func (a *Agent) Open(ctx context.Context, root string) error {
-	return a.call(ctx, "open", map[string]any{"root": root}, nil, nil)
+	var result struct {
+		HostID string `json:"host_id"`
+	}
+	err := a.call(ctx, "open", map[string]any{"root": root}, &result, nil)
+	a.hostID = result.HostID
+	return err
 }
+
+// HostID is that of the package repository when it was opened, "" for none.
+func (a *Agent) HostID() string { return a.hostID }
 
 // Check looks, and changes nothing on the host.
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {

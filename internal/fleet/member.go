@@ -27,6 +27,8 @@ type member struct {
 	plan    string          // what a dry run found
 	already bool            // linked and confirmed before this run
 	again   redial
+	// repository is the host-id of what the switch is about; "" before that.
+	repository string
 
 	failures []Failure // in the order in which they happened
 	spent    time.Duration

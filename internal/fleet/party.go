@@ -69,6 +69,7 @@ func (m *member) party() *party {
 		p.from = open.From
 	}
 	p.key = m.conn.client.AuthKey()
+	m.repository = m.locked.HostID
 	p.reach = m.reach
 	p.again = m.lockAgain
 	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }

@@ -1,10 +1,13 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -28,8 +31,11 @@ func (m *member) reach(ctx context.Context) (linker, error) {
 	for m.again.final == nil {
 		conn, err := m.run.fleet.converse(ctx, m.host)
 		if err == nil {
-			m.conn, m.again = conn, redial{}
-			return conn.agent, nil
+			if err = m.sameRepository(conn.agent); err == nil {
+				m.conn, m.again = conn, redial{}
+				return conn.agent, nil
+			}
+			conn.close() // and try again: a host that has just booted may mount its volumes later than it lets anybody in
 		}
 		if isNo(err) {
 			m.again.final = err
@@ -44,6 +50,20 @@ func (m *member) reach(ctx context.Context) (linker, error) {
 		}
 	}
 	return nil, m.again.final
+}
+
+// sameRepository refuses to take what lies at the root now for what this run has seen there: a host that comes back without the volume of its
+// packages has an empty folder, and the links on the volume are as they are.
+func (m *member) sameRepository(a *remote.Agent) error {
+	id := a.HostID()
+	if m.repository == "" || id == m.repository {
+		return nil
+	}
+	return &Failure{
+		State: Unknown, Code: "other-repository",
+		Message: fmt.Sprintf("the repository is not the one of before (host-id %s, now %s): is its volume mounted?", m.repository, cmp.Or(id, "none")),
+		Hint:    fmt.Sprintf("see: findmnt -T %s; when it is mounted: kis status %s", m.facts.Root, m.run.stage),
+	}
 }
 
 // isNo reports that the host has let nobody in and will not the next time either: each further attempt only counts against this address.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/sshx"
 )
 
 // TestAHostThatIsDialedAgainIsNotDialedTooOften: an answer is lost at the switch, and from then on something else answers at the host's
@@ -65,4 +68,49 @@ func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
 	require.NoError(t, err)
 	line := host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
 	require.NoError(t, os.WriteFile(path, append(text, line...), 0o600))
+}
+
+// TestAHostThatComesBackWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what lies at its root then is an empty folder,
+// as after a boot that did not mount the volume. Nothing is read off it. The oracle is not asked, because it would see that folder.
+func TestAHostThatComesBackWithoutItsVolumeIsUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	ready := push(t, "1.0")
+	ready.NoLink = true // so that the first link of the stage is the one that is lost, and nothing linked looks like before
+	require.Empty(t, w.run(t.Context(), t, ready, nil).Failures)
+	root := w.roots[1].Root
+	move := func(from, to string) {
+		entries, err := os.ReadDir(from)
+		assert.NoError(t, err) //nolint:testifylint // not in the goroutine of the test
+		for _, e := range entries {
+			assert.NoError(t, os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
+		}
+	}
+	volume := t.TempDir()
+	dialer := &sshx.Dialer{}
+	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Who: "test@laptop", Emit: func(e fleet.Event) {
+		if e.Host == "web2" && e.Step == fleet.StepAfterLink && e.State == fleet.Started {
+			w.proxy["web2"].Cut()
+			assert.Eventually(t, func() bool {
+				left, err := os.ReadDir(filepath.Join(root, ".kis", "run"))
+				return err == nil && len(left) == 0
+			}, 10*time.Second, time.Millisecond, "the agent has ended")
+			move(root, volume)
+		}
+	}}
+	f.Impatient()
+	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"true"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	move(volume, root)
+	assert.Equal(t, fleet.Split, r.Outcome)
+	assert.True(t, r.Hosts[0].Known)
+	assert.False(t, r.Hosts[1].Known)
+	require.NotEmpty(t, r.Failures)
+	last := r.Failures[len(r.Failures)-1]
+	assert.Equal(t, "web2", last.Host)
+	assert.Equal(t, fleet.Unknown, last.State)
+	assert.Regexp(t, `^the repository is not the one of before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
+	assert.Equal(t, "see: findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
+	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures, "the volume is mounted, and the same command again puts it right")
 }

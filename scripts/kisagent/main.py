@@ -70,7 +70,7 @@ class Agent:
 
     def do_open(self, args):
         self.repository = Repository(args["root"])
-        return {"root": self.repository.root}
+        return {"root": self.repository.root, "host_id": self.repository.host_id()}
 
     def do_check(self, args):
         return check.check(self.repository, args)
