@@ -28,12 +28,25 @@ func (r *run) apart() bool {
 	return len(r.failures()) == 0
 }
 
+// sameAs refuses. The same machine and folder is proof. The same host-id alone is none: a machine that was cloned has it too. But nothing that
+// can be asked tells the clone from a file system that two machines see, where locks may hold on each of them for itself, so a person has to say.
 func (m *member) sameAs(other *member, id string) error {
-	where := fmt.Sprintf("%s on %s", m.facts.Root, m.conn.agent.Host().Hostname)
+	where, or, hint := fmt.Sprintf("%s on %s", m.facts.Root, m.conn.agent.Host().Hostname), "", takeOneOut
 	if id != m.facts.Identity {
 		where += ", host-id " + id
+		or = ", or one is a copy of the other"
+		hint += "\nif it is a copy, as of a cloned machine, remove its host-id, and the next run makes a new one: " + m.removeHostID()
 	}
-	return refuse("same-repository", fmt.Sprintf("%s and %s are the same package repository (%s)", other.host.Name, m.host.Name, where), takeOneOut)
+	return refuse("same-repository", fmt.Sprintf("%s and %s are the same package repository (%s)%s", other.host.Name, m.host.Name, where, or), hint)
+}
+
+// removeHostID is the command that makes a copy of a repository one of its own. The root's characters are safe: package inventory sees to that.
+func (m *member) removeHostID() string {
+	ssh, rm := "ssh ", " rm "
+	if m.host.Become != "" { // .kis is closed to who logs in
+		ssh, rm = "ssh -t ", " sudo rm "
+	}
+	return ssh + m.host.Name + rm + m.host.Root + "/.kis/host-id"
 }
 
 // ours makes of a lock that this very run holds what it means: the run has taken it under another name of this repository.

@@ -3,7 +3,9 @@ package fleet_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/oracle"
 )
 
 // share gives two repositories what they would have in common if they were one, on a file system that two machines see: made between the
@@ -45,6 +48,40 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	assert.Contains(t, report.Failures[0].Message, "web1 and web2 are the same package repository (")
 	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed")
 	assert.Contains(t, report.Failures[0].Hint, "take one of them out of the stage")
+}
+
+// TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn: a repository that was copied with its host-id is refused like one that two machines share.
+// The command of the hint mends it, whatever the copy is linked to.
+func TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	both := w.hosts
+	w.hosts, w.roots = both[:1], w.roots[:1]
+	plan := push(t, "1.0")
+	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+	sh := func(text string) {
+		out, err := exec.CommandContext(t.Context(), "sh", "-ec", text).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	sh(fmt.Sprintf("rm -rf %[2]s && cp -a %[1]s %[2]s", both[0].Root, both[1].Root))
+	w.hosts, w.roots = both, append(w.roots, oracle.Host{Name: both[1].Name, Root: both[1].Root})
+	r := w.run(t.Context(), t, plan, nil)
+	require.Equal(t, fleet.Aborted, r.Outcome)
+	require.Len(t, r.Failures, 1)
+	assert.Contains(t, r.Failures[0].Message, ", or one is a copy of the other")
+	_, command, found := strings.Cut(r.Failures[0].Hint, "makes a new one: ssh web2 ")
+	require.True(t, found, r.Failures[0].Hint)
+	require.Equal(t, "rm "+both[1].Root+"/.kis/host-id", command)
+	sh(command)
+	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+	require.Empty(t, w.run(t.Context(), t, push(t, "1.1"), nil).Failures)
+	ids := map[string]bool{}
+	for _, h := range both {
+		id, err := os.ReadFile(filepath.Join(h.Root, ".kis", "host-id"))
+		require.NoError(t, err)
+		ids[string(id)] = true
+	}
+	assert.Len(t, ids, 2)
 }
 
 // Where locks work between the machines, the second name finds the lock taken, by the very same run: nobody else is at work.
