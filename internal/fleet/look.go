@@ -159,29 +159,7 @@ func (s *Standing) read(there remote.StageState) {
 	case there.Changed != nil:
 		s.Drift, s.Hint = there.Changed.Message, there.Changed.Hint
 	}
-	before := *s
-	for _, e := range journal.Entries {
-		if e.Event == "linked" && e.Run != s.Run {
-			before = *s
-		}
-		switch e.Event {
-		case "linked", "confirmed", "unconfirmed":
-			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
-			s.said, s.Note, s.Unwell = e.To, "", false
-		case "reverted":
-			if e.Run == s.Run { // all is as it was before this run
-				*s = before
-			}
-			s.Note, s.Unwell = e.Note, false
-			if e.From != "" && e.After { // there is something to run again
-				atWork := there.Holder != nil
-				s.Unwell = !e.Restarted && !atWork || e.Note != ""
-				if !e.Restarted && !atWork {
-					s.Note = "after_link did not come to its end after the way back"
-				}
-			}
-		}
-	}
+	s.replay(journal)
 	if s.said != there.Linked { // other hands' link, which no line is about
 		s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = time.Time{}, "", "", "", "", false
 	}
@@ -207,6 +185,31 @@ func (s *Standing) read(there remote.StageState) {
 	// A run that is at work renames before it writes its line.
 	if s.Drift == "" && last.Event != "armed" && want != there.Linked && there.Holder == nil {
 		s.Drift = "linked to " + orNone(there.Linked) + ", but kis linked it to " + orNone(want)
+	}
+}
+
+// replay makes of the lines of a journal what they say of the link that is there now.
+func (s *Standing) replay(j remote.Journal) {
+	before := *s
+	for _, e := range j.Entries {
+		if e.Event == "linked" && e.Run != s.Run {
+			before = *s
+		}
+		switch e.Event {
+		case "linked", "confirmed", "unconfirmed":
+			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
+			s.said, s.Note, s.Unwell = e.To, "", false
+		case "reverted":
+			if e.Run == s.Run || e.To == s.said { // all is as it was before this run, or before the one that it has taken up
+				*s = before
+			}
+			s.Note, s.Unwell = e.Note, e.Note != ""
+			if e.From == "" || !e.After { // there is nothing to run again
+				s.Unwell = false
+			} else if !e.Restarted && s.Holder == nil {
+				s.Note, s.Unwell = "after_link did not come to its end after the way back", true
+			}
+		}
 	}
 }
 

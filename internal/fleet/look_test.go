@@ -216,13 +216,17 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 		"not yet":               {[]string{was, back(map[string]any{"after": true})}, fleet.Unwell, owed},
 		"failed":                {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, fleet.Unwell, failed},
 		"went well":             {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, fleet.Uniform, ""},
-		"linked again":          {[]string{was, back(map[string]any{"after": true}), line(t, 7, "r3", "confirmed", "app-1", "app-1", nil)}, fleet.Uniform, ""},
+		"a later run has taken up what one that was killed had linked, and gone back": {
+			[]string{was, line(t, 2, "r2", "linked", "app-1", "app-2", nil), line(t, 3, "r3", "reverted", "app-1", "app-2", nil)}, fleet.Uniform, "",
+		},
+		"linked again": {[]string{was, back(map[string]any{"after": true}), line(t, 7, "r3", "confirmed", "app-1", "app-1", nil)}, fleet.Uniform, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			look := fleet.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]fleet.Look{"web1": state(t, linkedTo("app-1", c.lines...))})
 			assert.Equal(t, c.verdict, look.Verdict)
 			assert.Equal(t, c.note, look.Hosts[0].Note)
+			assert.False(t, look.Hosts[0].Since.IsZero())
 			if c.verdict == fleet.Unwell {
 				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, look.Next)
 			}
