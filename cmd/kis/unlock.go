@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/inventory"
 )
 
 func newUnlock(a *app) *cobra.Command {
@@ -18,6 +19,8 @@ func newUnlock(a *app) *cobra.Command {
 		Long: `Unlock asks every host of the stage who holds its lock. A lock goes with the run that holds it, at the latest a minute after its host has
 heard the last of that run's machine, so there is seldom a reason for --force: it ends the run on the hosts. What that run has prepared
 to link is taken away there, what it has linked stays linked; its own kis, if it lives, ends and says who has ended it.
+
+At a terminal it shows the run first, and asks.
 
 It exits with 0 when no lock is held any more, with 6 when one is, and with 5 when a host cannot be asked.
 
@@ -42,46 +45,109 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 	if err != nil {
 		return err
 	}
-	if ask := a.ask(); force && ask != nil && !ask(ctx, fmt.Sprintf("end the run that holds the lock of %s?", stage.Name)) {
-		return errors.New("not unlocked: the answer was no")
-	}
 	f := a.fleet(inv, a.view().event)
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	if ask := a.ask(); force && ask != nil {
+		return a.unlockAsked(ctx, f, stage.Name, hosts, ask)
+	}
 	a.changes = force
 	all := f.Unlock(ctx, stage.Name, hosts, force)
-	status, failures := 0, []fleet.Failure(nil)
-	for _, u := range all {
-		if a.output == outputJSON {
+	if !force && cutShort(ctx, all) {
+		return ctx.Err()
+	}
+	if a.output == outputJSON {
+		for _, u := range all {
 			writeJSON(a.Out, map[string]any{"type": "unlock", "schema": fleet.Schema, "stage": stage.Name, "unlock": u})
 		}
-		switch {
-		case u.Failure != nil:
-			failures = append(failures, *u.Failure)
-		case u.Holder != nil && !u.Ended:
-			status = fleet.Locked.Exit()
+	} else {
+		a.printUnlocked(stage.Name, all)
+	}
+	return a.unlocked(ctx, stage.Name, all, force)
+}
+
+// unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
+func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
+	shown := f.Unlock(ctx, stage, hosts, false)
+	if cutShort(ctx, shown) {
+		return ctx.Err()
+	}
+	a.printUnlocked(stage, shown)
+	var held []inventory.Host
+	var rest []fleet.Unlocked
+	for i, u := range shown {
+		if u.Holder != nil {
+			held = append(held, hosts[i])
+		} else {
+			rest = append(rest, u)
 		}
 	}
-	interrupted := len(failures) > 0 && ctx.Err() != nil
-	if interrupted && !force {
-		return ctx.Err()
+	if len(held) == 0 {
+		return a.unlocked(ctx, stage, shown, true)
 	}
-	if len(failures) > 0 {
-		status = fleet.Split.Exit()
+	yes := ask(ctx, fmt.Sprintf("end the run that holds the lock of %s?", stage))
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !yes:
+		_, _ = fmt.Fprintln(a.Err, "kis: not unlocked: the answer was no")
+		return outcome{status: fleet.Locked.Exit()}
+	case taken(shown, f.Unlock(ctx, stage, held, false)): // the answer may have taken long
+		_, _ = fmt.Fprintf(a.Err, "kis: not unlocked: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
+		return outcome{status: fleet.Locked.Exit()}
+	}
+	a.changes = true
+	ended := f.Unlock(ctx, stage, held, true)
+	a.printUnlocked(stage, ended)
+	return a.unlocked(ctx, stage, append(rest, ended...), true)
+}
+
+// taken reports whether a lock is held by another run than the one that was shown.
+func taken(shown, now []fleet.Unlocked) bool {
+	runs := map[string]string{}
+	for _, u := range shown {
+		if u.Holder != nil {
+			runs[u.Host] = u.Holder.Run
+		}
+	}
+	return slices.ContainsFunc(now, func(u fleet.Unlocked) bool { return u.Holder != nil && u.Holder.Run != runs[u.Host] })
+}
+
+// cutShort reports whether somebody has interrupted before every host had answered.
+func cutShort(ctx context.Context, all []fleet.Unlocked) bool {
+	return ctx.Err() != nil && slices.ContainsFunc(all, func(u fleet.Unlocked) bool { return u.Failure != nil })
+}
+
+// unlocked is the end: what failed, and the exit status.
+func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, force bool) error {
+	var failures []fleet.Failure
+	held := false
+	for _, u := range all {
+		if u.Failure != nil {
+			failures = append(failures, *u.Failure)
+		}
+		held = held || u.Failure == nil && u.Holder != nil && !u.Ended
 	}
 	if a.output != outputJSON {
-		a.printUnlocked(stage.Name, all, failures)
+		v := newTextView(a)
+		for _, b := range fold(failures) {
+			v.failure(b)
+		}
+		if held && !force {
+			_, _ = fmt.Fprintf(a.Err, "  hint: wait for it; or end it: kis unlock %s --force\n", stage)
+		}
 	}
-	if interrupted {
+	switch {
+	case cutShort(ctx, all):
 		return ctx.Err()
-	}
-	if status != 0 {
-		return outcome{status: status}
+	case len(failures) > 0:
+		return outcome{status: fleet.Split.Exit()}
+	case held:
+		return outcome{status: fleet.Locked.Exit()}
 	}
 	return nil
 }
 
-func (a *app) printUnlocked(stage string, all []fleet.Unlocked, failures []fleet.Failure) {
-	held := false
+func (a *app) printUnlocked(stage string, all []fleet.Unlocked) {
 	for _, u := range all {
 		switch {
 		case u.Failure != nil:
@@ -90,15 +156,7 @@ func (a *app) printUnlocked(stage string, all []fleet.Unlocked, failures []fleet
 		case u.Ended:
 			_, _ = fmt.Fprintf(a.Out, "%s  ended: %s\n", clean(u.Host), clean(fleet.HolderText(u.Holder)))
 		default:
-			held = true
 			_, _ = fmt.Fprintf(a.Out, "%s  %s is locked: %s\n", clean(u.Host), stage, clean(fleet.HolderText(u.Holder)))
 		}
-	}
-	v := newTextView(a)
-	for _, b := range fold(failures) {
-		v.failure(b)
-	}
-	if held {
-		_, _ = fmt.Fprintf(a.Err, "  hint: wait for it; or end it: kis unlock %s --force\n", stage)
 	}
 }
