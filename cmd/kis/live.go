@@ -19,12 +19,19 @@ type liveLine struct {
 	width func() int // of the terminal, in columns
 
 	mu     sync.Mutex
+	local  activeLocal  // what this machine does; zero for nothing
 	active []activeStep // in the order in which they began
 	shown  bool
 	pauses int      // questions that are being asked
 	held   []func() // what is to be printed when none is
 	ended  chan struct{}
 	owned  sync.WaitGroup
+}
+
+// activeLocal is something that this machine does before there is a run.
+type activeLocal struct {
+	what  string
+	since time.Time
 }
 
 // activeStep is a step on a host that has begun and not ended.
@@ -135,9 +142,22 @@ func (l *liveLine) follow(e fleet.Event) {
 	}
 }
 
+// here notes what this machine does.
+func (l *liveLine) here(what string, since time.Time) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.local = activeLocal{what: what, since: since}
+}
+
 // text is the line: each step that is worth showing, with its hosts and the time of the slowest.
 func (l *liveLine) text(now time.Time) string {
 	var parts []string
+	if l.local.what != "" && now.Sub(l.local.since) >= worthShowing {
+		parts = append(parts, fmt.Sprintf("%s (%d s)", l.local.what, int(now.Sub(l.local.since).Seconds())))
+	}
 	for len(parts) < 3 {
 		var hosts []string
 		var first activeStep
@@ -190,5 +210,5 @@ func (l *liveLine) stop() {
 	defer l.mu.Unlock()
 	l.clear()
 	l.flush()
-	l.active = nil // an answer that comes later brings no line back
+	l.local, l.active = activeLocal{}, nil // an answer that comes later brings no line back
 }

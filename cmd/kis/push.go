@@ -63,7 +63,7 @@ func (o pushOptions) run(ctx context.Context, a *app, name string) error {
 		return fmt.Errorf("%s: %w", relative(inv.Path()), err)
 	}
 	v := a.view()
-	archive, err := o.archive(ctx, inv, v)
+	archive, err := o.archive(ctx, a, inv, v)
 	if err != nil {
 		return err
 	}
@@ -79,10 +79,11 @@ func (o pushOptions) run(ctx context.Context, a *app, name string) error {
 }
 
 // archive builds the source distribution, or opens the one that was named.
-func (o pushOptions) archive(ctx context.Context, inv *inventory.Inventory, v view) (*sdist.Archive, error) {
+func (o pushOptions) archive(ctx context.Context, a *app, inv *inventory.Inventory, v view) (*sdist.Archive, error) {
 	if o.sdist != "" {
 		return sdist.Open(o.sdist)
 	}
+	defer v.building(a)()
 	return sdist.Build(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
 }
 

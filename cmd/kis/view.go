@@ -14,6 +14,7 @@ import (
 type view interface {
 	say(sentence string)               // something about this machine's own work
 	buildLog() io.Writer               // where the output of the build goes
+	building(a *app) (end func())      // this machine builds until end is called
 	archive(a *sdist.Archive)          // the source distribution is there
 	begin(a *app)                      // a run is about to begin; report ends what it starts
 	event(e fleet.Event)               // one at a time, in order
@@ -40,6 +41,8 @@ func (v *jsonView) say(sentence string) {
 }
 
 func (v *jsonView) buildLog() io.Writer { return io.Discard }
+
+func (v *jsonView) building(*app) (end func()) { return func() {} }
 
 func (v *jsonView) archive(a *sdist.Archive) {
 	writeJSON(v.out, map[string]any{

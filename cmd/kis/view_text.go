@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sdist"
@@ -42,13 +43,28 @@ func (v *textView) begin(a *app) {
 	}
 }
 
+// building has the line at the bottom say what this machine does, before there is a run. With -v the builder's own output does.
+func (v *textView) building(a *app) (end func()) {
+	if v.verbose {
+		return func() {}
+	}
+	v.begin(a)
+	v.live.here("building the source distribution here", time.Now())
+	return func() {
+		v.live.stop()
+		v.live, a.live = nil, nil
+	}
+}
+
 func (v *textView) printf(format string, args ...any) {
 	if !v.quiet {
 		_, _ = fmt.Fprintf(v.out, format, args...)
 	}
 }
 
-func (v *textView) say(sentence string) { v.printf("%s\n", clean(sentence)) }
+func (v *textView) say(sentence string) {
+	v.live.around(func() { v.printf("%s\n", clean(sentence)) })
+}
 
 func (v *textView) buildLog() io.Writer {
 	if v.verbose {
