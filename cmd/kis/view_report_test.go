@@ -110,19 +110,19 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 			fleet.Split, true,
 			[]fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-1", "app-1")},
 			"",
-			[]string{look, "kis link live app-2 --hosts 'web1,web2'    # forward, on web1, web2", "kis rollback live --to app-1 --hosts 'web1,web2'    # back, on web1, web2"},
+			[]string{look, "kis link live app-2 --hosts web1,web2    # forward, on web1, web2", "kis rollback live --to app-1 --hosts web1,web2    # back, on web1, web2"},
 		},
 		"a host is new": {
 			fleet.Split, false,
 			[]fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "", "app-2")},
 			"",
-			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts 'web1'    # back, on web1"},
+			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts web1    # back, on web1"},
 		},
 		"they were apart": {
 			fleet.Split, false,
 			[]fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-0", "app-2")},
 			"",
-			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts 'web1'    # back, on web1", "kis rollback live --to app-0 --hosts 'web2'    # back, on web2"},
+			[]string{look, "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1 --hosts web1    # back, on web1", "kis rollback live --to app-0 --hosts web2    # back, on web2"},
 		},
 		"somebody else's": {fleet.Split, false, []fleet.HostReport{host("web1", "app-1", "app-2"), host("web2", "app-1", "app-1")}, "taken", []string{look}},
 		"all back":        {fleet.RolledBack, false, []fleet.HostReport{host("web1", "app-1", "app-1"), host("web2", "app-1", "app-1")}, "", nil},
@@ -130,7 +130,7 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 			fleet.RolledBack, false,
 			[]fleet.HostReport{host("web1", "app-1", "app-1"), {Host: "web2", Back: "app-1", Linked: "app-1", Known: true, Unwell: true}},
 			"",
-			[]string{"kis link live app-1 --hosts 'web2'    # runs after_link again"},
+			[]string{"kis link live app-1 --hosts web2    # runs after_link again"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

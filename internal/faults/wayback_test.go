@@ -59,7 +59,7 @@ func TestAWayBackThatDoesNotComeToItsEnd(t *testing.T) {
 			p.kill(web1, p.Agent(p.Hosts[web1]))
 			s.Says("connection lost", 30*time.Second)
 			p.letGo()
-		}, "after_link failed again on web1", "kis link staging " + from + " --hosts 'web1'"},
+		}, "after_link failed again on web1", "kis link staging " + from + " --hosts web1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := p.in(t)

@@ -30,8 +30,11 @@ func On(command string, hosts []string) string {
 	if len(hosts) > 4 {
 		where = fmt.Sprintf("on %d hosts", len(hosts))
 	}
-	return fmt.Sprintf("%s --hosts '%s'    #%s", command, strings.Join(hosts, ","), strings.Replace(comment, "everywhere", where, 1))
+	return fmt.Sprintf("%s%s    #%s", command, only(hosts), strings.Replace(comment, "everywhere", where, 1))
 }
+
+// only is the flag that narrows a command to hosts. There is nothing in their names that a shell would read.
+func only(hosts []string) string { return " --hosts " + strings.Join(hosts, ",") }
 
 // remedies are the commands that make the stage what a person wants it to be: they name packages that are there.
 func (l StageLook) remedies(looks map[string]Look) []string {
@@ -198,18 +201,18 @@ func (l StageLook) settled() []string {
 
 // relink links a package on all hosts of the stage, or on the named ones alone.
 func (l StageLook) relink(pkg string, hosts []Standing, alone bool, looks map[string]Look) string {
-	only := ""
+	narrowed := ""
 	if alone {
 		var names []string
 		for _, h := range hosts {
 			names = append(names, h.Host)
 		}
-		only = " --hosts " + strings.Join(names, ",")
+		narrowed = only(names)
 	} else {
 		hosts = l.Hosts
 	}
 	if !installed(pkg, hosts, looks) {
-		return fmt.Sprintf("kis push %s%s", l.Stage, only)
+		return fmt.Sprintf("kis push %s%s", l.Stage, narrowed)
 	}
-	return fmt.Sprintf("kis link %s %s%s", l.Stage, pkg, only)
+	return fmt.Sprintf("kis link %s %s%s", l.Stage, pkg, narrowed)
 }
