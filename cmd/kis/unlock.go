@@ -18,7 +18,8 @@ func newUnlock(a *app) *cobra.Command {
 		Short: "Show who holds the lock of a stage; with --force, end that run",
 		Long: `Unlock asks every host of the stage who holds its lock. A lock goes with the run that holds it, at the latest a minute after its host has
 heard the last of that run's machine, so there is seldom a reason for --force: it ends the run on the hosts. What that run has prepared
-to link is taken away there, what it has linked stays linked; its own kis, if it lives, ends and says who has ended it.
+to link is taken away there, what it has linked stays linked. Its own kis, if it lives, ends with 3 before the links were switched; after that with 5, and it says
+who has ended it.
 
 At a terminal it shows the run first, and asks.
 
