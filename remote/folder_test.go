@@ -2,11 +2,14 @@ package remote_test
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -333,19 +336,46 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// The state of a repository with many stages and long journals is larger than what may wait unread; that is no reason to hang up.
-func TestLargeStateArrives(t *testing.T) {
+// gate is a line on which, once it is shut, nothing comes until it is opened.
+type gate struct {
+	io.Reader
+	mu sync.Mutex
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return n, err
+}
+
+// The state of a repository with many stages and long journals takes a while over a thin line. The agent goes on with what it is told, the
+// pings first of all: it does not take a line for a controller that has gone.
+func TestLargeStateArrivesHoweverSlowly(t *testing.T) {
 	t.Parallel()
-	l := owner(t, repository(t))
-	for i := range 12 {
+	root := repository(t)
+	g := new(gate)
+	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { g.Reader = out; return g })
+	require.NoError(t, err)
+	require.NoError(t, l.Open(t.Context(), root))
+	sh(t, root, "mkdir -m 700 .kis .kis/journal")
+	for i := range 7 {
 		name := "s" + strings.Repeat("x", i)
-		sh(t, l.root, "ln -s app-1 "+name)
+		sh(t, root, "ln -s app-1 "+name)
 		lines := strings.Repeat(strings.Repeat("x", 3999)+"\n", 200)
-		require.NoError(t, os.WriteFile(filepath.Join(l.root, ".kis/journal", name), []byte(lines), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(root, ".kis/journal", name), []byte(lines), 0o600))
 	}
-	state, err := l.State(t.Context())
+	g.mu.Lock()
+	run := newRun()
+	_, err = io.WriteString(l.in, `{"id":101,"op":"state"}`+"\n"+`{"id":102,"op":"ping"}`+"\n"+
+		`{"id":103,"op":"lock","stage":"staging","run":"`+run+`","owner":{}}`+"\n")
 	require.NoError(t, err)
-	require.Len(t, state.Stages, 12)
-	_, err = l.State(t.Context())
-	require.NoError(t, err)
+	require.Eventually(t, func() bool { _, err := os.Stat(filepath.Join(root, ".kis/run", run)); return err == nil }, soon, 5*time.Millisecond)
+	g.mu.Unlock()
+	var state remote.RepositoryState
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // once the lock is had
+		state, err = l.State(t.Context())
+		assert.NoError(c, err)
+	}, soon, 5*time.Millisecond)
+	require.Len(t, state.Stages, 7)
 }

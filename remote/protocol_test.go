@@ -103,6 +103,19 @@ func TestLastWordsOfAHostAreInTheError(t *testing.T) {
 	require.Less(t, len(err.Error()), 500)
 }
 
+// An answer that the end of the connection has cut off is not an answer that cannot be read: what the host said last is what helps.
+func TestAnswerThatIsCutOffEndsWithTheLastWordsOfTheHost(t *testing.T) {
+	t.Parallel()
+	agent := pretend(t, func(p *pipes) {
+		p.next()
+		_, _ = io.WriteString(p.said, "MemoryError")
+		p.say("KIS1 " + p.nonce + ` {"id":1,"ev":"do`)
+	})
+	err := agent.Open(t.Context(), "/")
+	requireLost(t, err)
+	require.EqualError(t, err, "connection lost: EOF; last said: MemoryError")
+}
+
 func TestSilentAgentIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

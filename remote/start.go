@@ -138,6 +138,7 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 		if err != nil {
 			words := a.lastWords()
 			if !greeted {
+				noise.add(withoutOurs(line))
 				noise.lines = append(noise.lines, words...)
 				tell(starting, started{noise: noise, err: err})
 			}
@@ -248,12 +249,12 @@ func (a *Agent) readErrors(lines *lineReader) {
 	defer close(a.errorsDone)
 	for {
 		line, _, err := lines.next()
-		if err != nil {
-			return
-		}
 		a.mu.Lock()
 		a.said.add(line)
 		a.mu.Unlock()
+		if err != nil {
+			return
+		}
 	}
 }
 

@@ -50,6 +50,12 @@ func command() *exec.Cmd { return exec.Command("/bin/sh", "-s", "--", "python3")
 // launch starts an agent with command; its process is the agent's, because everything before it is replaced by exec.
 func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	t.Helper()
+	return launchOver(t, command, func(out io.Reader) io.Reader { return out })
+}
+
+// launchOver is launch over a line of the test's own between the agent and whoever reads its answers.
+func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader) (*local, error) {
+	t.Helper()
 	if command.Env == nil {
 		command.Env = os.Environ()
 	}
@@ -69,7 +75,7 @@ func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: out, Err: said})
+	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: line(out), Err: said})
 	t.Cleanup(func() {
 		if l.Agent != nil {
 			_ = l.Close()

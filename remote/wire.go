@@ -53,7 +53,7 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), limit: limit}
 }
 
-// next returns the next line without its end. The slice is valid until the next call.
+// next returns the next line without its end. The slice is valid until the next call. With an error comes what there is of a last line.
 func (l *lineReader) next() (line []byte, whole bool, err error) {
 	whole = true
 	for {
@@ -64,17 +64,13 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err != nil && len(line) == 0 {
-			return nil, whole, err
-		}
-		return bytes.TrimRight(line, "\r\n"), whole, nil
+		return bytes.TrimRight(line, "\r\n"), whole, err
 	}
 }
 
 // tail keeps the last lines of what a host said outside of the protocol, for error messages. Safe for one goroutine.
 type tail struct {
 	lines []string
-	total int64
 }
 
 // Bounds of a tail: more does not help a person, and a host may print for ever.
@@ -84,7 +80,6 @@ const (
 )
 
 func (t *tail) add(line []byte) {
-	t.total += int64(len(line)) + 1
 	text := strings.TrimSpace(string(line[:min(len(line), tailWidth)]))
 	if text == "" {
 		return

@@ -21,25 +21,25 @@ func TestLinesAreBounded(t *testing.T) {
 		text string
 		want []got
 	}{
-		"nothing":            {"", nil},
-		"lines":              {"a\nb\n", []got{{"a", true}, {"b", true}}},
+		"nothing":            {"", []got{{"", true}}},
+		"lines":              {"a\nb\n", []got{{"a", true}, {"b", true}, {"", true}}},
 		"no end":             {"a\nb", []got{{"a", true}, {"b", true}}},
-		"carriage return":    {"a\r\n", []got{{"a", true}}},
-		"empty":              {"\n\n", []got{{"", true}, {"", true}}},
-		"exactly":            {"12345678\nx\n", []got{{"12345678", true}, {"x", true}}},
-		"one too many":       {"123456789\nx\n", []got{{"12345678", false}, {"x", true}}},
-		"longer than buffer": {"12345678" + long + "\nx\n", []got{{"12345678", false}, {"x", true}}},
+		"carriage return":    {"a\r\n", []got{{"a", true}, {"", true}}},
+		"empty":              {"\n\n", []got{{"", true}, {"", true}, {"", true}}},
+		"exactly":            {"12345678\nx\n", []got{{"12345678", true}, {"x", true}, {"", true}}},
+		"one too many":       {"123456789\nx\n", []got{{"12345678", false}, {"x", true}, {"", true}}},
+		"longer than buffer": {"12345678" + long + "\nx\n", []got{{"12345678", false}, {"x", true}, {"", true}}},
 		"long without end":   {"12345678" + long, []got{{"12345678", false}}},
 	} {
 		lines := newLineReader(strings.NewReader(test.text), 8)
 		var all []got
 		for {
 			line, whole, err := lines.next()
+			all = append(all, got{string(line), whole})
 			if err != nil {
 				require.ErrorIs(t, err, io.EOF)
 				break
 			}
-			all = append(all, got{string(line), whole})
 		}
 		assert.Equal(t, test.want, all, name)
 	}
