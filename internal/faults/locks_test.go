@@ -84,45 +84,58 @@ func halves(p, other *pair, to string, more ...string) (both []*site.Started) {
 		way.Delay(300 * time.Millisecond)
 		both = append(both, who.Start(who.push(to, append(more, "-o", "json")...)...))
 	}
-	// Each time what a host has said has arrived, and what it is asked next is on its way still, and time enough to stop that.
-	atEach := func(step string, do func(way *sshtest.Proxy)) {
-		come := map[int]bool{}
-		require.Eventually(p.T, func() bool {
-			for i, s := range both {
-				if !come[i] && s.Has(hosts[i], step, "done") {
-					come[i] = true
-					do(ways[i])
-				}
-			}
-			return len(come) == len(both)
-		}, time.Minute, 5*time.Millisecond, "both come to %s", step)
+	// Each time what a host has said has arrived, and what it is asked next is on its way still, and time enough to stop that. Neither waits
+	// for the other here: that may be far behind.
+	steps := []struct {
+		name string
+		then func(*sshtest.Proxy)
+	}{
+		{"connect", func(way *sshtest.Proxy) { way.Delay(3 * time.Second) }},
+		{"check", func(way *sshtest.Proxy) { way.Stall() }},
 	}
-	atEach("connect", func(way *sshtest.Proxy) { way.Delay(3 * time.Second) })
-	atEach("check", func(way *sshtest.Proxy) { way.Stall() })
+	var come [2]int
+	require.Eventually(p.T, func() bool {
+		for i, s := range both {
+			if come[i] < len(steps) && s.Has(hosts[i], steps[come[i]].name, "done") {
+				steps[come[i]].then(ways[i])
+				come[i]++
+			}
+		}
+		return come == [2]int{len(steps), len(steps)}
+	}, time.Minute, 5*time.Millisecond, "both have checked")
 	for _, h := range p.Hosts {
 		require.Eventually(p.T, func() bool { return p.Locked(h) }, time.Minute, 5*time.Millisecond, "%s is locked", h.Name)
 	}
-	// Both are told before either can do anything about it.
-	told := func() (bytes [2]int64) {
+	count := func(of func(sshtest.Traffic) int64) (bytes [2]int64) {
 		for i, way := range ways {
 			for _, c := range way.Connections() {
-				bytes[i] += c.ToClient
+				bytes[i] += of(c)
 			}
 		}
 		return bytes
 	}
-	before := told()
+	// moved waits until so much more has passed on each of both ways.
+	moved := func(of func(sshtest.Traffic) int64, since [2]int64, bytes int64, what string) {
+		require.Eventually(p.T, func() bool {
+			now := count(of)
+			return now[0] >= since[0]+bytes && now[1] >= since[1]+bytes
+		}, time.Minute, 5*time.Millisecond, what)
+	}
+	// Both have asked, and both are told before either can do anything about it. Signs of life that pass meanwhile are shorter than either.
+	toHost := func(c sshtest.Traffic) int64 { return c.ToHost }
+	toClient := func(c sshtest.Traffic) int64 { return c.ToClient }
+	asked, told := count(toHost), count(toClient)
+	for _, way := range ways {
+		way.StallOnly(sshtest.ToClient)
+	}
+	moved(toHost, asked, 200, "both have asked for the lock that the other has")
 	for _, s := range both {
 		s.Signal(syscall.SIGSTOP)
 	}
 	for _, way := range ways {
 		way.Heal()
 	}
-	const refusal = 300 // bytes at least: who holds the lock is a long answer, and the two to signs of life that may come before it are not
-	require.Eventually(p.T, func() bool {
-		now := told()
-		return now[0] >= before[0]+refusal && now[1] >= before[1]+refusal
-	}, time.Minute, 5*time.Millisecond, "both are told")
+	moved(toClient, told, 300, "both are told")
 	for _, s := range both {
 		s.Signal(syscall.SIGCONT)
 	}

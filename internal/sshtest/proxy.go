@@ -36,7 +36,7 @@ type Proxy struct {
 	target  string
 	closed  bool
 	down    bool
-	stalled bool
+	stalled [2]bool             // by direction
 	limit   map[Direction]int64 // bytes until a cut, -1 without
 	flip    map[Direction]int64 // bytes until one that arrives with a bit turned, -1 without
 	delay   time.Duration
@@ -93,7 +93,15 @@ func (p *Proxy) CutAfter(n int64, d Direction) {
 }
 
 // Stall stops forwarding and keeps the sockets open, as a cable that was pulled.
-func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
+func (p *Proxy) Stall() { p.set(func() { p.stalled = [2]bool{true, true} }) }
+
+// StallOnly is Stall in the direction d alone: in the other everything passes.
+func (p *Proxy) StallOnly(d Direction) {
+	p.set(func() {
+		p.stalled = [2]bool{}
+		p.stalled[d] = true
+	})
+}
 
 // Forget stops forwarding for the connections that are open, for good, as when a
 // firewall on the way has forgotten them; new ones are forwarded.
@@ -124,13 +132,13 @@ func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 // second; 0 is without a bound. What does not pass waits, as before a thin line.
 func (p *Proxy) Rate(d Direction, rate int) { p.set(func() { p.rate[d] = rate }) }
 
-// Heal undoes Stall, Down, CutAfter, FlipAfter, Delay and Rate. What is on its
+// Heal undoes Stall, StallOnly, Down, CutAfter, FlipAfter, Delay and Rate. What is on its
 // way arrives at once.
 func (p *Proxy) Heal() {
 	p.set(func() {
 		close(p.healed)
 		p.healed = make(chan struct{})
-		p.stalled, p.down, p.delay = false, false, 0
+		p.stalled, p.down, p.delay = [2]bool{}, false, 0
 		clear(p.rate)
 		p.limit, p.flip = without(), without()
 	})
@@ -248,7 +256,7 @@ func (p *Proxy) damage(d Direction, data []byte) {
 func (p *Proxy) allow(l *link, d Direction, n int) (allowed int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for (p.stalled || l.forgotten) && !p.closed && l.open {
+	for (p.stalled[d] || l.forgotten) && !p.closed && l.open {
 		p.changed.Wait()
 	}
 	if limit := p.limit[d]; limit >= 0 && int64(n) >= limit {
