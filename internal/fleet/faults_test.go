@@ -92,8 +92,8 @@ func (c cut) on(w *world, host string) func(fleet.Event) {
 	}
 }
 
-// everything runs every row of the switch over both backends, as `make faults` does. Without it each runs over one of them, in turn. So do rows
-// before the switch always; those over the real sshd need everything.
+// everything runs every row of the switch over both backends, and on three hosts, as `make faults` does. Without it each runs over one of them,
+// in turn, and on two hosts. So do rows before the switch always; those over the real sshd need everything.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "run the whole fault matrix")
@@ -103,7 +103,11 @@ func backends() []string { return []string{"embedded", "openssh"} }
 
 func startWorld(t *testing.T, name string) *world {
 	t.Helper()
-	return newWorld(t, map[string]backend{"embedded": embedded, "openssh": openssh}[name], 3)
+	hosts := 2
+	if *everything {
+		hosts = 3
+	}
+	return newWorld(t, map[string]backend{"embedded": embedded, "openssh": openssh}[name], hosts)
 }
 
 func TestCutWhileBuilding(t *testing.T) {
