@@ -44,12 +44,12 @@ func (a *Agent) Unlock(ctx context.Context) error {
 
 // Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
 // ten seconds. The journal says so, and by whom, so that the run's controller cannot take the lock again. It returns who it was, nil when the
-// lock was free.
-func (a *Agent) Break(ctx context.Context, s Stage, by string) (*Holder, error) {
+// lock was free. With the name of a run no other one is ended: that is *Refused with code locked.
+func (a *Agent) Break(ctx context.Context, s Stage, run, by string) (*Holder, error) {
 	var result struct {
 		Holder *Holder `json:"holder"`
 	}
-	err := a.call(ctx, "break", map[string]any{"stage": s.String(), "by": by}, &result, nil)
+	err := a.call(ctx, "break", map[string]any{"stage": s.String(), "run": run, "by": by}, &result, nil)
 	return result.Holder, err
 }
 

@@ -39,7 +39,7 @@ func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
 	holder.link(t, "", "app-1")
 	require.NoError(t, holder.Arm(t.Context(), holder.change(t, "app-1", "app-2"), soon))
 	l := opened(t, holder.root)
-	ended, err := l.Break(t.Context(), stage(t, "staging"), "bob@desk")
+	ended, err := l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
 	require.NoError(t, err)
 	require.NotNil(t, ended)
 	assert.Equal(t, "ann@laptop", ended.Who)
@@ -50,10 +50,26 @@ func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
 	assert.Equal(t, []string{"aborted", "ended"}, last[len(last)-2:])
 }
 
+// While somebody thinks about the answer, one run may end and the next take the lock.
+func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
+	t.Parallel()
+	holder := owner(t, repository(t))
+	l := opened(t, holder.root)
+	_, err := l.Break(t.Context(), holder.stage, newRun(), "bob@desk")
+	requireRefused(t, err, "locked")
+	require.Equal(t, holder.run, refusal(t, err).Holder.Run)
+	_, err = holder.Ping(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, events(t, l.root))
+	ended, err := l.Break(t.Context(), holder.stage, holder.run, "bob@desk")
+	require.NoError(t, err)
+	require.Equal(t, holder.run, ended.Run)
+}
+
 func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
-	ended, err := l.Break(t.Context(), stage(t, "staging"), "bob@desk")
+	ended, err := l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
 	require.NoError(t, err)
 	require.Nil(t, ended)
 }
@@ -67,7 +83,7 @@ func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	l := opened(t, holder.root)
-	_, err = l.Break(t.Context(), stage(t, "staging"), "bob@desk")
+	_, err = l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
 	requireRefused(t, err, "odd-holder")
 	_, err = holder.Ping(t.Context())
 	require.NoError(t, err)
@@ -228,7 +244,7 @@ func TestARunThatWasEndedByForceDoesNotTakeItsLockAgain(t *testing.T) {
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
 	other := opened(t, l.root)
-	_, err = other.Break(t.Context(), l.stage, "bob@desk")
+	_, err = other.Break(t.Context(), l.stage, l.run, "bob@desk")
 	require.NoError(t, err)
 	l.requireEnd(t)
 	_, err = other.LockAgain(t.Context(), l.stage, l.run, remote.Holder{}, l.locked)

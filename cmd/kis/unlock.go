@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 func newUnlock(a *app) *cobra.Command {
@@ -52,7 +53,12 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 		return a.unlockAsked(ctx, f, stage.Name, hosts, ask)
 	}
 	a.changes = force
-	all := f.Unlock(ctx, stage.Name, hosts, force)
+	var all []fleet.Unlocked
+	if force {
+		all = f.Unlock(ctx, stage.Name, hosts, nil)
+	} else {
+		all = f.Holders(ctx, stage.Name, hosts)
+	}
 	if !force && cutShort(ctx, all) {
 		return ctx.Err()
 	}
@@ -68,16 +74,17 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 
 // unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
 func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
-	shown := f.Unlock(ctx, stage, hosts, false)
+	shown := f.Holders(ctx, stage, hosts)
 	if cutShort(ctx, shown) {
 		return ctx.Err()
 	}
 	a.printUnlocked(stage, shown)
-	var held []inventory.Host
+	held, holders := []inventory.Host{}, map[string]*remote.Holder{}
 	var rest []fleet.Unlocked
 	for i, u := range shown {
 		if u.Holder != nil {
 			held = append(held, hosts[i])
+			holders[u.Host] = u.Holder
 		} else {
 			rest = append(rest, u)
 		}
@@ -92,25 +99,11 @@ func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hos
 	case !yes:
 		_, _ = fmt.Fprintln(a.Err, "kis: not unlocked: the answer was no")
 		return outcome{status: fleet.Locked.Exit()}
-	case taken(shown, f.Unlock(ctx, stage, held, false)): // the answer may have taken long
-		_, _ = fmt.Fprintf(a.Err, "kis: not unlocked: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
-		return outcome{status: fleet.Locked.Exit()}
 	}
 	a.changes = true
-	ended := f.Unlock(ctx, stage, held, true)
+	ended := f.Unlock(ctx, stage, held, holders)
 	a.printUnlocked(stage, ended)
 	return a.unlocked(ctx, stage, append(rest, ended...), true)
-}
-
-// taken reports whether a lock is held by another run than the one that was shown.
-func taken(shown, now []fleet.Unlocked) bool {
-	runs := map[string]string{}
-	for _, u := range shown {
-		if u.Holder != nil {
-			runs[u.Host] = u.Holder.Run
-		}
-	}
-	return slices.ContainsFunc(now, func(u fleet.Unlocked) bool { return u.Holder != nil && u.Holder.Run != runs[u.Host] })
 }
 
 // cutShort reports whether somebody has interrupted before every host had answered.
@@ -133,7 +126,10 @@ func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, 
 		for _, b := range fold(failures) {
 			v.failure(b)
 		}
-		if held && !force {
+		switch {
+		case held && force: // one that came while somebody thought about the answer
+			_, _ = fmt.Fprintf(a.Err, "kis: not unlocked everywhere: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
+		case held:
 			_, _ = fmt.Fprintf(a.Err, "  hint: wait for it; or end it: kis unlock %s --force\n", stage)
 		}
 	}

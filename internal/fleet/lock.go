@@ -111,43 +111,60 @@ func (m *member) beginPackage(ctx context.Context, s remote.Source) (*remote.Rec
 type Unlocked struct {
 	Host    string         `json:"host"`
 	Holder  *remote.Holder `json:"holder,omitempty"` // who held the lock; nil: nobody
-	Ended   bool           `json:"ended"`            // the holder was ended
+	Ended   bool           `json:"ended"`            // the holder was ended; if not, it holds the lock still
 	Failure *Failure       `json:"failure,omitempty"`
 }
 
-// Unlock ends the runs that hold the stage's lock, on all hosts at the same time, if force; otherwise it only says who they are. A run that
-// is ended gives up as when its connection is lost: what it has armed is taken away, what it has linked stays.
-func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host, force bool) []Unlocked {
-	out := make([]Unlocked, len(hosts))
-	each(len(hosts), f.forks(), func(i int) { out[i] = f.unlock(ctx, stage, hosts[i], force) })
-	return out
+// Holders says who holds the stage's lock, on all hosts at the same time.
+func (f *Fleet) Holders(ctx context.Context, stage string, hosts []inventory.Host) []Unlocked {
+	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name remote.Stage, out *Unlocked) error {
+		facts, err := agent.Check(ctx, remote.CheckRequest{Stage: name})
+		out.Holder = facts.Stage.Holder
+		return err
+	})
 }
 
-func (f *Fleet) unlock(ctx context.Context, stage string, h inventory.Host, force bool) Unlocked {
-	out := Unlocked{Host: h.Name}
-	name, err := remote.ParseStage(stage)
-	if err != nil {
-		out.Failure = failure(h.Name, StepLock, err)
-		return out
-	}
-	conn, err := f.converse(ctx, h)
-	if err != nil {
-		out.Failure = failure(h.Name, StepConnect, err)
-		return out
-	}
-	defer conn.close()
-	bounded, cancel := context.WithTimeout(ctx, quickly)
-	defer cancel()
-	if force {
-		out.Holder, err = conn.agent.Break(bounded, name, f.Who)
-		out.Ended = err == nil && out.Holder != nil
-	} else {
-		var facts remote.Facts
-		facts, err = conn.agent.Check(bounded, remote.CheckRequest{Stage: name})
-		out.Holder = facts.Stage.Holder
-	}
-	if err != nil {
-		out.Failure = failure(h.Name, StepLock, err)
-	}
-	return out
+// Unlock ends the runs that hold the stage's lock, on all hosts at the same time; those only that shown names, where it is not nil: a holder
+// that came since is left alone, and told. A run that is ended gives up as when its connection is lost: what it has armed is taken away, what
+// it has linked stays.
+func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
+	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name remote.Stage, out *Unlocked) error {
+		run := ""
+		if holder := shown[out.Host]; holder != nil {
+			run = holder.Run
+		}
+		holder, err := agent.Break(ctx, name, run, f.Who)
+		if other := lockedBy([]error{err}); other != nil {
+			out.Holder = other
+			return nil
+		}
+		out.Holder, out.Ended = holder, err == nil && holder != nil
+		return err
+	})
+}
+
+// onLocks does something about the stage's lock on every host.
+func (f *Fleet) onLocks(ctx context.Context, stage string, hosts []inventory.Host, do func(context.Context, *remote.Agent, remote.Stage, *Unlocked) error) []Unlocked {
+	all := make([]Unlocked, len(hosts))
+	each(len(hosts), f.forks(), func(i int) {
+		out := &all[i]
+		out.Host = hosts[i].Name
+		name, err := remote.ParseStage(stage)
+		if err != nil {
+			out.Failure = failure(out.Host, StepLock, err)
+			return
+		}
+		conn, err := f.converse(ctx, hosts[i])
+		if err != nil {
+			out.Failure = failure(out.Host, StepConnect, err)
+			return
+		}
+		defer conn.close()
+		bounded, cancel := context.WithTimeout(ctx, quickly)
+		defer cancel()
+		if err := do(bounded, conn.agent, name, out); err != nil {
+			out.Failure = failure(out.Host, StepLock, err)
+		}
+	})
+	return all
 }

@@ -146,6 +146,11 @@ func standing(stage string, look Look, host string) Standing {
 func (s *Standing) read(there remote.StageState) {
 	s.Linked, s.Holder = there.Linked, there.Holder
 	journal := remote.ParseJournal(there.Lines)
+	if last, open := journal.Open(); open && last.Event != "armed" && last.From == there.Linked && there.Holder == nil {
+		// It has gone back, and could not write that down, as on a full disk. The next run on that host does (link.py, recover).
+		last.Event, last.Note = "reverted", "the way back could not be written down"
+		journal.Entries = append(journal.Entries, last)
+	}
 	switch {
 	case there.Problem != nil:
 		s.Drift, s.Hint = there.Problem.Message, there.Problem.Hint

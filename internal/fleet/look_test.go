@@ -77,13 +77,14 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		verdict    fleet.Verdict
 		next       []string
 	}{
-		"alike":         {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Uniform, nil},
-		"never pushed":  {state(t, linkedTo("")), state(t, linkedTo("")), fleet.Uniform, nil},
-		"taken back":    {state(t, linkedTo("app-1", first, linked, line(t, 6, "r2", "reverted", "app-1", "app-2", nil))), state(t, linkedTo("app-1", first)), fleet.Uniform, nil},
-		"interrupted":   {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
-		"unconfirmed":   {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-2", first, second)), fleet.Unconfirmed, []string{forward, back}},
-		"first push":    {state(t, linkedTo("app-2", line(t, 5, "r2", "linked", "", "app-2", nil))), state(t, linkedTo("")), fleet.Torn, []string{forward}},
-		"not there yet": {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first), "app-1"), fleet.Torn, []string{"kis push live    # forward: app-2 is not installed on every host", back}},
+		"alike":                            {state(t, linkedTo("app-2", first, second)), state(t, linkedTo("app-2", first, second)), fleet.Uniform, nil},
+		"never pushed":                     {state(t, linkedTo("")), state(t, linkedTo("")), fleet.Uniform, nil},
+		"taken back":                       {state(t, linkedTo("app-1", first, linked, line(t, 6, "r2", "reverted", "app-1", "app-2", nil))), state(t, linkedTo("app-1", first)), fleet.Uniform, nil},
+		"taken back, and not written down": {state(t, linkedTo("app-1", first, linked)), state(t, linkedTo("app-1", first)), fleet.Uniform, nil},
+		"interrupted":                      {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first)), fleet.Torn, []string{forward, back}},
+		"unconfirmed":                      {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-2", first, second)), fleet.Unconfirmed, []string{forward, back}},
+		"first push":                       {state(t, linkedTo("app-2", line(t, 5, "r2", "linked", "", "app-2", nil))), state(t, linkedTo("")), fleet.Torn, []string{forward}},
+		"not there yet":                    {state(t, linkedTo("app-2", first, linked)), state(t, linkedTo("app-1", first), "app-1"), fleet.Torn, []string{"kis push live    # forward: app-2 is not installed on every host", back}},
 		"linked on one host, with the run at work":     {state(t, held(linkedTo("app-2", first, linked))), state(t, held(linkedTo("app-1", first))), fleet.Busy, []string{ended}},
 		"left apart, with a run at work":               {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-1", first)), fleet.Busy, []string{ended}},
 		"alike, with a run at work":                    {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-2", first, second)), fleet.Busy, []string{ended}},
@@ -212,10 +213,12 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 		verdict fleet.Verdict
 		note    string
 	}{
-		"nothing runs after it": {[]string{was, back(nil)}, fleet.Uniform, ""},
-		"not yet":               {[]string{was, back(map[string]any{"after": true})}, fleet.Unwell, owed},
-		"failed":                {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, fleet.Unwell, failed},
-		"went well":             {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, fleet.Uniform, ""},
+		"nothing runs after it":          {[]string{was, back(nil)}, fleet.Uniform, ""},
+		"not yet":                        {[]string{was, back(map[string]any{"after": true})}, fleet.Unwell, owed},
+		"failed":                         {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, fleet.Unwell, failed},
+		"went well":                      {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, fleet.Uniform, ""},
+		"not written down":               {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", nil)}, fleet.Uniform, "the way back could not be written down"},
+		"not written down, and not well": {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", map[string]any{"after": true})}, fleet.Unwell, owed},
 		"a later run has taken up what one that was killed had linked, and gone back": {
 			[]string{was, line(t, 2, "r2", "linked", "app-1", "app-2", nil), line(t, 3, "r3", "reverted", "app-1", "app-2", nil)}, fleet.Uniform, "",
 		},

@@ -122,13 +122,19 @@ class Agent:
         return {}
 
     def do_break(self, args):
-        """End the agent of another run that holds the stage's lock. It gives up by itself, as when its connection ends."""
-        return (yield from self.work(lambda: self.end_run(checked(STAGE, args["stage"], "stage"), args["by"])))
+        """End the agent of another run that holds the stage's lock; of the named run only, if one is named. It gives up by itself, as when its
+        connection ends."""
+        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run") if args.get("run") else None
+        return (yield from self.work(lambda: self.end_run(stage, run, args["by"])))
 
-    def end_run(self, stage, by):
+    def end_run(self, stage, run, by):
         """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
         that; a line this short is written whole, whoever else writes. Where it cannot be written, that run cannot link either."""
-        ended = locks.end_holder(self.repository.path("locks", stage))
+        path = self.repository.path("locks", stage)
+        other = locks.holder(path)
+        if run and other is not None and other.get("run") != run:
+            raise Refused("locked", "another run than the one that was shown holds the lock of %s now" % stage, holder=other)
+        ended = locks.end_holder(path, run)
         owner = ended["holder"]
         if owner is not None and owner.get("run"):
             link.quietly(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
