@@ -131,11 +131,11 @@ class Agent:
         """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
         that; a line this short is written whole, whoever else writes. Where it cannot be written, that run cannot link either."""
         path = self.repository.path("locks", stage)
-        other = locks.holder(path)
-        if run and other is not None and other.get("run") != run:
-            raise Refused("locked", "another run than the one that was shown holds the lock of %s now" % stage, holder=other)
         ended = locks.end_holder(path, run)
         owner = ended["holder"]
+        other = locks.holder(path) if owner is None else None  # it may have come this moment
+        if other is not None:
+            raise Refused("locked", "another run than the one that was shown holds the lock of %s now" % stage, holder=other)
         if owner is not None and owner.get("run"):
             link.quietly(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
         return ended
