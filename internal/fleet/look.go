@@ -147,8 +147,9 @@ func (s *Standing) read(there remote.StageState) {
 	s.Linked, s.Holder = there.Linked, there.Holder
 	journal := remote.ParseJournal(there.Lines)
 	if last, open := journal.Open(); open && last.Event != "armed" && last.From == there.Linked && there.Holder == nil {
-		// It has gone back, and could not write that down, as on a full disk. The next run on that host does (link.py, recover).
-		last.Event, last.Note = "reverted", "the way back could not be written down"
+		// It has gone back, and that is not written down: the disk was full, or the agent was killed there. The next run on that host writes
+		// it (link.py, recover).
+		last.Event, last.Note = "reverted", "back to what was before the last run, which the journal does not tell"
 		journal.Entries = append(journal.Entries, last)
 	}
 	switch {

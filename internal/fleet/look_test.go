@@ -217,7 +217,7 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 		"not yet":                        {[]string{was, back(map[string]any{"after": true})}, fleet.Unwell, owed},
 		"failed":                         {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, fleet.Unwell, failed},
 		"went well":                      {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, fleet.Uniform, ""},
-		"not written down":               {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", nil)}, fleet.Uniform, "the way back could not be written down"},
+		"not written down":               {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", nil)}, fleet.Uniform, "back to what was before the last run, which the journal does not tell"},
 		"not written down, and not well": {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", map[string]any{"after": true})}, fleet.Unwell, owed},
 		"a later run has taken up what one that was killed had linked, and gone back": {
 			[]string{was, line(t, 2, "r2", "linked", "app-1", "app-2", nil), line(t, 3, "r3", "reverted", "app-1", "app-2", nil)}, fleet.Uniform, "",
