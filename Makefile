@@ -10,11 +10,11 @@ demo: build ## a push, a refused push and a roll-back on three throw-away hosts
 build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
-# These drive kis from outside, and would only be slower with the race detector. They build kis with it, but for the sweeps, which run kis
+# The first four drive kis from outside, and would only be slower with the race detector. internal/e2e builds kis with it; the others run kis
 # hundreds of times.
-test: setup ## every test, with the race detector but for sweeps and odd hosts
-	KIS_TEST_PLAIN=1 go test -timeout 14m -parallel 4 ./internal/crash ./internal/odd
-	go test -timeout 14m -parallel 4 ./internal/e2e ./internal/faults
+test: setup ## every test, with the race detector but for faults, sweeps and odd hosts
+	KIS_TEST_PLAIN=1 go test -timeout 14m -parallel 4 ./internal/faults ./internal/crash ./internal/odd
+	go test -timeout 14m -parallel 8 ./internal/e2e
 	go test -race -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
 	go test -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
 

@@ -45,7 +45,7 @@ func everybody(see func(text string)) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker, seen := time.NewTicker(3*time.Millisecond), map[string]bool{}
+		ticker, seen := time.NewTicker(15*time.Millisecond), map[string]bool{}
 		defer ticker.Stop()
 		for {
 			found, _ := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -116,10 +116,15 @@ func cases(moments []int) []order {
 	return all
 }
 
-// TestAgentBrokenAtAnyCallOfASwitch: both packages are installed on three hosts, so that a push is little more than the switch.
+// TestAgentBrokenAtAnyCallOfASwitch: both packages are installed, so that a push is little more than the switch. There are three hosts with
+// -everything.
 func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
 	t.Parallel()
-	p := newPusher(t, 3)
+	hosts := 2
+	if *everything || *everyCall {
+		hosts = 3
+	}
+	p := newPusher(t, hosts)
 	h := p.trace(p.Hosts[1])
 	var archives, names [2]string
 	for i := range archives {

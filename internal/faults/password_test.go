@@ -52,7 +52,7 @@ func lines(parts ...string) (found map[string][]string, stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(3 * time.Millisecond)
+		ticker := time.NewTicker(15 * time.Millisecond) // nothing that pip starts ends within that
 		defer ticker.Stop()
 		for {
 			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")

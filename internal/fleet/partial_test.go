@@ -65,7 +65,7 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 // links something else before this one is back. The oracle is not asked, because it knows of one run only.
 func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, embedded, 3)
+	w := newWorld(t, embedded, 2)
 	for _, version := range []string{"1.0", "1.1", "1.2"} {
 		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
 	}
@@ -87,8 +87,8 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, fleet.Split, r.Outcome)
-	assert.ElementsMatch(t, []string{"web1", "web3"}, reverted)
-	for i, want := range []string{"hello-1.2", "hello-1.1", "hello-1.2"} {
+	assert.Equal(t, []string{"web1"}, reverted)
+	for i, want := range []string{"hello-1.2", "hello-1.1"} {
 		assert.True(t, r.Hosts[i].Known)
 		assert.Equal(t, want, r.Hosts[i].Linked)
 	}

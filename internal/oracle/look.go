@@ -98,8 +98,13 @@ func (w *Watch) checkLeftovers(h Host, within time.Duration, dirty bool) {
 	defer ticker.Stop()
 	for {
 		last := time.Now().After(deadline)
-		left, locks, running := litter(h), held(w.tb, h), processes(h)
-		if (dirty || len(left) == 0) && len(locks) == 0 && len(running) == 0 {
+		left, locks := litter(h), held(w.tb, h)
+		clean := (dirty || len(left) == 0) && len(locks) == 0
+		var running []string
+		if clean || last { // it is the look at all processes that takes long
+			running = processes(h)
+		}
+		if clean && len(running) == 0 {
 			return
 		}
 		if last {
