@@ -2,7 +2,6 @@
 import errno
 import fcntl
 import os
-import platform
 import re
 import shutil
 import stat
@@ -24,11 +23,12 @@ ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
 
 
 def host_facts():
+    system = os.uname()
     return {
-        "hostname": platform.node(),
+        "hostname": system.nodename,
         "python": "%d.%d.%d" % sys.version_info[:3],
         "executable": sys.executable,
-        "system": "%s %s" % (platform.system(), platform.machine()),
+        "system": "%s %s" % (system.sysname, system.machine),
         "user": user_name(os.geteuid()),
         "boot": boot_id(),
     }

@@ -11,7 +11,6 @@ import collections
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -250,6 +249,8 @@ class Work(Child):
 def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
     """Start a step. Its records come through what is its standard output, its output and errors as one stream through its standard error:
     prelude.sh puts both where they belong. Its input is nothing."""
+    import subprocess
+
     ends = []
     try:
         records, records_there = pipe(ends)

@@ -1,5 +1,4 @@
 """Locks: flock(2) on files in .kis/locks. The kernel frees them on any death; nothing here goes by age."""
-import datetime
 import errno
 import fcntl
 import json
@@ -87,6 +86,8 @@ def known(text):
         return {}
     if not isinstance(owner, dict):
         return {}
+    import datetime  # rarely wanted, as is what else is imported late in the agent: a tenth of its start is such imports
+
     kinds = {"who": str, "what": str, "run": str, "since": str, "pid": int}
     found = {name: owner[name] for name, kind in kinds.items() if type(owner.get(name)) is kind}
     try:

@@ -71,7 +71,7 @@ def fingerprint(top, changes=False):
 
 def installed(environment):
     """What is installed in the companion environment, sorted, one `name==version` each, names normalised (PEP 503)."""
-    import email.parser  # here, because it would be a sixth of the time in which every agent starts
+    import email.parser
 
     found = set()
     for folder in site_folders(environment):

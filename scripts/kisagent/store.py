@@ -1,5 +1,4 @@
 """Layout of the package repository on this host, and the small durable-file operations everything else is made of."""
-import ctypes
 import errno
 import hashlib
 import json
@@ -150,6 +149,8 @@ def write_durably(path, text, mode=0o600):
 
 def sync_file_system(path):
     """Flush the file system that path is on: syncfs(2), or sync(2) where the C library does not have it."""
+    import ctypes
+
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
