@@ -11,10 +11,9 @@ build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
 # The first four drive kis from outside, and would only be slower with the race detector. internal/e2e builds kis with it; the others run kis
-# hundreds of times.
+# hundreds of times. make lint vets.
 test: setup ## every test, with the race detector but for faults, sweeps and odd hosts
-	KIS_TEST_PLAIN=1 go test -vet=off -timeout 14m -parallel 4 ./internal/faults ./internal/crash ./internal/odd
-	go test -vet=off -timeout 14m -parallel 8 ./internal/e2e
+	go test -vet=off -timeout 14m -parallel 4 ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
 	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
 	go test -vet=off -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
 

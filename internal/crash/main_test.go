@@ -30,5 +30,5 @@ func TestMain(m *testing.M) {
 	if order := os.Getenv(orderVariable); order != "" {
 		os.Exit(traced(order))
 	}
-	os.Exit(site.Main(m))
+	os.Exit(site.Main(m, false))
 }

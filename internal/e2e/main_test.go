@@ -7,4 +7,4 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(site.Main(m, true)) }

@@ -22,4 +22,4 @@ func long(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(site.Main(m, false)) }

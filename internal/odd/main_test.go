@@ -12,4 +12,4 @@ import (
 // only checked: that brings the agent up, which is where hosts differ; what comes then runs in an environment that the agent has made.
 var everything = flag.Bool("everything", false, "give every odd host a life") //nolint:gochecknoglobals // a flag of the test program
 
-func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(site.Main(m, false)) }
