@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,10 @@ func (w *Watch) Check(e Expect) {
 		w.checkLeftovers(h, e.Within, e.Dirty)
 	}
 	w.end()
+	// Whoever has a disk looked at may unmount it after this. A child that is started while a file of it is open has that file as well, until
+	// it has become its own program, and keeps the disk busy.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for i, h := range w.hosts {
 		now := linked(w.tb, h, w.stage)
 		before := w.before[i]
