@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -15,6 +16,14 @@ func repository(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "webcode")
 	require.NoError(t, os.Mkdir(root, 0o755))
+	return root
+}
+
+// pushed is a package repository as after a first push, with the pip in it that this unpacks.
+func pushed(t *testing.T) string {
+	t.Helper()
+	root := repository(t)
+	piptest.Into(t, "/usr/bin/python3", root)
 	return root
 }
 

@@ -69,7 +69,7 @@ func dep(t *testing.T) []byte {
 func TestPackageWithARealEnvironment(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2canary"
-	l, a, wheel := owner(t, repository(t)), tiny(t, ""), dep(t)
+	l, a, wheel := owner(t, pushed(t)), tiny(t, ""), dep(t)
 	l.unpack(t, a)
 	l.place(t, wheel)
 	pinned := []byte("dep==1.0 --hash=sha256:" + digest(wheel) + "\n")
@@ -124,7 +124,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 	for name, code := range map[string]string{"in silence": "", "and says that all is well": forging} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := owner(t, repository(t))
+			l := owner(t, pushed(t))
 			a := tiny(t, code+"import os; os._exit(0)")
 			l.unpack(t, a)
 			wheel := dep(t)
@@ -142,7 +142,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 
 func TestEnvironmentThatLacksSomethingIsRefused(t *testing.T) {
 	t.Parallel()
-	l := owner(t, repository(t))
+	l := owner(t, pushed(t))
 	l.unpack(t, tiny(t, ""))
 	wheel := dep(t)
 	l.place(t, wheel)

@@ -84,7 +84,7 @@ func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, address := owner(t, repository(t)), index(t, test.user, test.password)
+			l, address := owner(t, pushed(t)), index(t, test.user, test.password)
 			project, err := os.ReadFile("../scripts/testdata/tiny/pyproject.toml")
 			require.NoError(t, err)
 			needy := strings.Replace(string(project), "requires = []", `requires = ["dep"]`, 1)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -57,7 +58,7 @@ func runs(t *testing.T, name string, arguments ...string) string {
 
 func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
 	t.Parallel()
-	pip := pip(t)
+	pip := piptest.Folder(t, python)
 	eachShell(t, func(t *testing.T, s shell) {
 		if s.name == "busybox" {
 			return // the same shell as "only busybox", and this takes seconds
@@ -94,7 +95,7 @@ func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
 func TestRegularModeCopiesTheApplication(t *testing.T) {
 	t.Parallel()
 	s := shells(t)[0]
-	top, pip := project(t, nil), pip(t)
+	top, pip := project(t, nil), piptest.Folder(t, python)
 	requireFinished(t, s.step(t, "environment", top, python, pip, "regular", "", "", ""), "environment")
 	where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny; print(tiny.__file__)")
 	require.Contains(t, where, filepath.Join(top, ".venv/lib"))
@@ -102,7 +103,7 @@ func TestRegularModeCopiesTheApplication(t *testing.T) {
 
 func TestEnvironmentFailsWithAReason(t *testing.T) {
 	t.Parallel()
-	top, pip := project(t, nil), pip(t)
+	top, pip := project(t, nil), piptest.Folder(t, python)
 	wheels, wrong := wheelhouse(t, "00000000000000000000000000000000000000000000000000000000000000aa")
 	unknown := filepath.Join(t.TempDir(), "requirements.txt")
 	require.NoError(t, os.WriteFile(unknown, []byte("no-such-distribution\n"), 0o600))
@@ -139,7 +140,7 @@ func TestEnvironmentFailsWithAReason(t *testing.T) {
 
 func TestVerifyFailsWithAReason(t *testing.T) {
 	t.Parallel()
-	pip := pip(t)
+	pip := piptest.Folder(t, python)
 	lacking := project(t, map[string]string{"REQUIRES": "dep"})
 	wheels, requirements := wheelhouse(t, "")
 	requireFinished(t, shells(t)[0].step(t, "environment", lacking, python, pip, "editable", requirements, "hashed", wheels), "environment")
@@ -173,7 +174,7 @@ os._exit(0)`
 
 func TestVerifyImportsTheApplication(t *testing.T) {
 	t.Parallel()
-	s, top, pip := shells(t)[0], project(t, nil), pip(t)
+	s, top, pip := shells(t)[0], project(t, nil), piptest.Folder(t, python)
 	requireFinished(t, s.step(t, "environment", top, python, pip, "editable", "", "", ""), "environment")
 	for text, said := range map[string]string{
 		"import no_such_module": "No module named 'no_such_module'",

@@ -130,16 +130,3 @@ func code(t *testing.T, top, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(top, "tiny/__init__.py"), []byte(text), 0o600))
 	require.NoError(t, os.RemoveAll(filepath.Join(top, "tiny/__pycache__")))
 }
-
-// pip is the pip that comes with the system's Python, unpacked as the agent unpacks it. It returns its folder.
-func pip(t *testing.T) string {
-	t.Helper()
-	folder := filepath.Join(t.TempDir(), "pip")
-	const unpack = `
-import ensurepip, glob, os, sys, sysconfig, zipfile
-folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")
-zipfile.ZipFile(glob.glob(os.path.join(folder, "pip-*.whl"))[0]).extractall(sys.argv[1])`
-	out, err := exec.Command(python, "-c", unpack, folder).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return folder
-}

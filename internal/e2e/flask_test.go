@@ -19,26 +19,21 @@ import (
 )
 
 // TestAFlaskApplicationAnswersFromTheLinkedPackage is the job kis is made for: an ordinary application with dependencies from the index, served
-// on every host from the package that the stage is linked to, restarted by the after-link command.
+// from the package that the stage is linked to, restarted by the after-link command.
 func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 	t.Parallel()
-	w := site.New(t, 2, hosttest.Options{Env: site.Environment()})
+	w := site.New(t, 1, hosttest.Options{Env: site.Environment()})
 	project(w, "greeter", "1.0")
 	more := "python: " + site.Python + "\n"
-	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1, web2], after_link: [sh ~/restart.sh]}}\n%s", more))
+	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1], after_link: [sh ~/restart.sh]}}\n%s", more))
 	script, err := os.ReadFile("testdata/restart.sh")
 	require.NoError(t, err)
-	var ports []int
-	for _, h := range w.Hosts {
-		ports = append(ports, freePort(t))
-		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "port"), []byte(strconv.Itoa(ports[len(ports)-1])+"\n"), 0o644))
-		require.NoError(t, os.WriteFile(filepath.Join(h.Home, "restart.sh"), script, 0o644))
-	}
+	home, port := w.Hosts[0].Home, freePort(t)
+	require.NoError(t, os.WriteFile(filepath.Join(home, "port"), []byte(strconv.Itoa(port)+"\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(home, "restart.sh"), script, 0o644))
 	answers := func(w *site.World, version string) {
-		for i := range w.Hosts {
-			want := fmt.Sprintf("greeter %s in /var/webcode/greeter-%s/greeter\n", version, version)
-			assert.Equal(w.T, want, get(w.T, ports[i]))
-		}
+		want := fmt.Sprintf("greeter %s in /var/webcode/greeter-%s/greeter\n", version, version)
+		assert.Equal(w.T, want, get(w.T, port))
 	}
 	tell(w, []chapter{
 		{"after the first push", func(w *site.World) {
@@ -55,11 +50,11 @@ func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 			answers(w, "1.0")
 		}},
 		{"after a push that fails behind the barrier", func(w *site.World) {
-			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[1].Home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
+			require.NoError(w.T, os.WriteFile(filepath.Join(home, "restart.sh"), []byte("echo no such service >&2; test $KIS_PACKAGE = greeter-1.0 && "+
 				"sh ~/real.sh\n"), 0o644))
-			require.NoError(w.T, os.WriteFile(filepath.Join(w.Hosts[1].Home, "real.sh"), script, 0o644))
+			require.NoError(w.T, os.WriteFile(filepath.Join(home, "real.sh"), script, 0o644))
 			r := w.Run(4, "greeter-1.1", "link", "staging", "greeter-1.1")
-			assert.Contains(w.T, r.Err, "web2: after_link: ")
+			assert.Contains(w.T, r.Err, "web1: after_link: ")
 			assert.Contains(w.T, r.Err, "no such service")
 			answers(w, "1.0")
 		}},

@@ -23,11 +23,11 @@ const allowed = "kistest ALL=(" + webapp + ") NOPASSWD: /bin/sh\n"
 // becoming makes n hosts whose package repository is webapp's, and an inventory that says so.
 func becoming(t *testing.T, n int) (w *site.World, rules []func(string)) {
 	t.Helper()
-	w = site.New(t, n, hosttest.Options{Env: site.Environment(), Bare: true})
+	w = site.New(t, n, hosttest.Options{Env: site.Environment()})
 	for _, h := range w.Hosts {
 		addWebapp(t, h)
 		rules = append(rules, sudoers(t, h))
-		h.Shell(t, "chown "+webapp+": /var/webcode")
+		h.Shell(t, "chown -hR "+webapp+": /var/webcode")
 	}
 	w.Inventory(site.InventoryText(w.Hosts, "become: "+webapp+"\n"))
 	return w, rules

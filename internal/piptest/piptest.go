@@ -32,15 +32,22 @@ unpack_pip(repository, repository.root)
 // caller gives them to the deploying user.
 func Into(tb testing.TB, python, repository string) (made []string) {
 	tb.Helper()
-	pips, err := filepath.Glob(filepath.Join(unpacked(tb, python), ".kis", "pip", "*"))
-	require.NoError(tb, err)
-	require.Len(tb, pips, 1)
+	pip := Folder(tb, python)
 	made = []string{filepath.Join(repository, ".kis"), filepath.Join(repository, ".kis", "pip")}
 	for _, folder := range made {
 		require.NoError(tb, os.Mkdir(folder, 0o700))
 	}
-	require.NoError(tb, os.Symlink(pips[0], filepath.Join(made[1], filepath.Base(pips[0]))))
+	require.NoError(tb, os.Symlink(pip, filepath.Join(made[1], filepath.Base(pip))))
 	return made
+}
+
+// Folder is the unpacked pip of python. Nobody may change it: all tests of the machine have the same.
+func Folder(tb testing.TB, python string) string {
+	tb.Helper()
+	pips, err := filepath.Glob(filepath.Join(unpacked(tb, python), ".kis", "pip", "*"))
+	require.NoError(tb, err)
+	require.Len(tb, pips, 1)
+	return pips[0]
 }
 
 // unpacked is a package repository with nothing else in it. It is made once, where every user of the machine may read it, and stays.
