@@ -185,6 +185,7 @@ func TestRandomFaultAtARandomMoment(t *testing.T) {
 	}
 	// Half of the pushes build, half only link: what is linked, or was before, is not built again. Half of them have a long way to go.
 	type kind struct{ builds, far bool }
+	// How long an undisturbed one takes is measured when the first of its kind is drawn.
 	lengths := map[kind]time.Duration{}
 	length := func(k kind) time.Duration {
 		if lengths[k] == 0 {

@@ -52,7 +52,7 @@ func lines(parts ...string) (found map[string][]string, stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(15 * time.Millisecond) // nothing that pip starts ends within that
+		ticker := time.NewTicker(15 * time.Millisecond) // another pip, to which one could tell the password so, takes many times as long
 		defer ticker.Stop()
 		for {
 			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -19,8 +19,8 @@ const (
 // PlainVariable is the name of a variable that, when it is set, has Main build kis without the race detector in any case.
 const PlainVariable = "KIS_TEST_PLAIN"
 
-// Main builds kis once, runs the tests of a package and returns their exit status. With races kis has the race detector in it, with which each
-// run takes a fifth of a second more of the processor. A package whose tests run kis has
+// Main builds kis once, runs the tests of a package and returns their exit status. With races kis has the race detector in it, and takes longer.
+// A package whose tests run kis has
 //
 //	func TestMain(m *testing.M) { os.Exit(site.Main(m, false)) }
 func Main(m *testing.M, races bool) int {
