@@ -38,7 +38,9 @@ type Fleet struct {
 	// does before Timeout; the switch is taken back then. Nil: nobody can.
 	Interrupts func() <-chan struct{}
 
-	patience patience               // zero: the ordinary one
+	patience patience // zero: the ordinary one
+	// simulate takes the place of dial where hosts are simulated.
+	simulate func(context.Context, inventory.Host) (connection, remote.Streams, error)
 	targets  map[string]sshx.Target // by host, once Ready has found them
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pkg/sftp"
+
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -34,45 +36,64 @@ type member struct {
 	spent    time.Duration
 }
 
+// connection carries the streams of an agent: *sshx.Client, or a simulated one.
+type connection interface {
+	Close() error
+	AuthKey() string // fingerprint of the key that logged in, "" for none
+	Lost() error     // why the connection ended; nil while it works
+	SFTP(ctx context.Context) (*sftp.Client, error)
+}
+
+var _ connection = (*sshx.Client)(nil)
+
 // conversation is one connection with an agent on its far side.
 type conversation struct {
-	client  *sshx.Client
-	process *sshx.Process
-	agent   *remote.Agent
+	client connection
+	agent  *remote.Agent
 }
 
 // converse connects, starts the agent and names the package repository to it.
 func (f *Fleet) converse(ctx context.Context, h inventory.Host) (*conversation, error) {
-	target, err := f.target(ctx, h)
-	if err != nil {
-		return nil, err
+	dial := f.dial
+	if f.simulate != nil {
+		dial = f.simulate
 	}
-	client, err := f.Dialer.Dial(ctx, target)
+	client, streams, err := dial(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	c := &conversation{client: client}
-	if err := c.start(ctx, h, target.User); err != nil {
+	if c.agent, err = remote.Start(ctx, streams); err == nil {
+		err = c.agent.Open(ctx, h.Root)
+	}
+	if err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *conversation) start(ctx context.Context, h inventory.Host, user string) error {
+// dial connects over SSH and starts what becomes the agent.
+func (f *Fleet) dial(ctx context.Context, h inventory.Host) (connection, remote.Streams, error) {
+	target, err := f.target(ctx, h)
+	if err != nil {
+		return nil, remote.Streams{}, err
+	}
 	command, err := remote.Command(h.Python, h.Become)
 	if err != nil {
-		return err
+		return nil, remote.Streams{}, err
 	}
-	if c.process, err = c.client.Start(ctx, command); err != nil {
-		return err
-	}
-	login := remote.Login{Host: h.Name, User: user, Become: h.Become}
-	c.agent, err = remote.Start(ctx, remote.Streams{In: c.process.Stdin, Out: c.process.Stdout, Err: c.process.Stderr, Login: login})
+	client, err := f.Dialer.Dial(ctx, target)
 	if err != nil {
-		return err
+		return nil, remote.Streams{}, err
 	}
-	return c.agent.Open(ctx, h.Root)
+	process, err := client.Start(ctx, command)
+	if err != nil {
+		_ = client.Close()
+		return nil, remote.Streams{}, err
+	}
+	login := remote.Login{Host: h.Name, User: target.User, Become: h.Become}
+	return client, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr, Login: login}, nil
 }
 
 // close says goodbye, so that locks are free and temporary files gone when it returns, and hangs up.
