@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // Acceptable tells whether a person's yes may make the key known: it is an
@@ -34,7 +36,7 @@ func (e *HostKeyError) Accept() error {
 		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
 	}
 	there, err := readKnownHosts([]string{e.file})
-	known := slices.ContainsFunc(there.matching(e.Lookup, ""), func(l knownLine) bool { return sameKey(l.key, e.key) })
+	known := slices.ContainsFunc(there.matching(e.Lookup, ""), func(l knownLine) bool { return publickey.Equal(l.key, e.key) })
 	if err == nil && !known {
 		err = appendLine(e.file, e.Line)
 	}

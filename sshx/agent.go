@@ -12,6 +12,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // How long an agent may take to list its keys, and to sign: somebody may have to
@@ -88,7 +91,7 @@ func (d *Dialer) openAgent(ctx context.Context, t Target, clock *deadline) (keys
 			d.state.silent.add(path)
 			return nil, silent, nothing
 		}
-		return nil, fmt.Sprintf("agent %s: %s", path, printable(err.Error())), nothing
+		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error())), nothing
 	}
 	a.limit = cmp.Or(d.AgentTimeout, agentSignLimit)
 	for _, s := range held {
@@ -115,7 +118,7 @@ func usableAgentKey(s ssh.Signer) (agentKey, bool) {
 		if err != nil {
 			return agentKey{}, false
 		}
-		k.public, k.comment = public, printable(held.Comment)
+		k.public, k.comment = public, safetext.Line(held.Comment)
 	}
 	return k, true
 }
@@ -178,4 +181,4 @@ func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 }
 
 // isFIDO holds for keys on FIDO tokens, and for certificates of such keys.
-func isFIDO(k ssh.PublicKey) bool { return strings.HasPrefix(plainKey(k).Type(), "sk-") }
+func isFIDO(k ssh.PublicKey) bool { return strings.HasPrefix(publickey.Plain(k).Type(), "sk-") }

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // algorithms is what a connection may negotiate, in order of preference.
@@ -94,7 +97,7 @@ func adjust(directive, value string, have []string) ([]string, error) {
 	}
 	list = intersect(list, have)
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, printable(value), ErrUnsupported, strings.Join(have, ","))
+		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, safetext.Line(value), ErrUnsupported, strings.Join(have, ","))
 	}
 	return list, nil
 }
@@ -115,7 +118,7 @@ func (k knownHosts) orderHostKeys(t Target) []string {
 	for _, a := range t.HostKeyAlgorithms {
 		isCert := strings.Contains(a, "-cert-")
 		hit := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
-			return l.key.Type() == keyFormat(a)
+			return l.key.Type() == publickey.TypeOf(a)
 		})
 		if hit {
 			first = append(first, a)
@@ -124,14 +127,6 @@ func (k knownHosts) orderHostKeys(t Target) []string {
 		}
 	}
 	return append(first, last...)
-}
-
-// keyFormat is the key type that a signature algorithm goes with, RFC 8332 3.
-func keyFormat(algorithm string) string {
-	if algorithm == ssh.KeyAlgoRSASHA256 || algorithm == ssh.KeyAlgoRSASHA512 {
-		return ssh.KeyAlgoRSA
-	}
-	return algorithm
 }
 
 // signatures lists the algorithms of RFC 4252 7 with which a private key may
@@ -144,7 +139,7 @@ func signatures(public ssh.PublicKey, accepted []string) []string {
 		if isCert && strings.HasPrefix(plain, "sk-") {
 			plain += "@openssh.com"
 		}
-		if isCert == isCertificate(public) && keyFormat(plain) == plainKey(public).Type() {
+		if isCert == isCertificate(public) && publickey.TypeOf(plain) == publickey.Plain(public).Type() {
 			all = append(all, plain)
 		}
 	}

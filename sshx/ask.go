@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // accounts are the accounts that a person was asked about in this run, by
@@ -191,7 +193,7 @@ func (l *login) who() string { return l.target.User + "@" + l.target.Name }
 // harmless is text of a host in one line of bounded length.
 func harmless(s string) string {
 	const most = 400
-	runes := []rune(printable(strings.Join(strings.Fields(s), " ")))
+	runes := []rune(safetext.Line(strings.Join(strings.Fields(s), " ")))
 	if len(runes) > most {
 		runes = append(runes[:most], '…')
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // maxOffers is sshd's default MaxAuthTries: every key offered costs one try, and
@@ -143,7 +146,7 @@ func (l *login) waitForPerson() (done func()) {
 func (l *login) key() string {
 	for _, o := range slices.Backward(l.ids.offers) {
 		if o.signed {
-			return fingerprint(o.public)
+			return publickey.Fingerprint(o.public)
 		}
 	}
 	return ""
@@ -165,10 +168,10 @@ func (l *login) account(err error) []string {
 	var all []string
 	untried := 0
 	for _, o := range l.ids.offers {
-		what := fmt.Sprintf("%s %s from %s", o.public.Type(), fingerprint(o.public), o.label)
+		what := fmt.Sprintf("%s %s from %s", o.public.Type(), publickey.Fingerprint(o.public), o.label)
 		switch {
 		case o.failed != nil:
-			all = append(all, fmt.Sprintf("%s: signing failed: %s", what, printable(o.failed.Error())))
+			all = append(all, fmt.Sprintf("%s: signing failed: %s", what, safetext.Line(o.failed.Error())))
 		case o.signed && l.partial > 0:
 			all = append(all, what+": accepted, but not enough")
 		case o.signed:
@@ -187,7 +190,7 @@ func (l *login) account(err error) []string {
 	all = append(all, l.ids.notes...)
 	all = append(all, l.asking()...)
 	if len(l.allowed) > 0 {
-		all = append(all, "the host accepts "+printable(strings.Join(l.allowed, ", ")))
+		all = append(all, "the host accepts "+safetext.Line(strings.Join(l.allowed, ", ")))
 	}
 	return append(all, l.remedies(err)...)
 }
@@ -199,7 +202,7 @@ func (l *login) asking() []string {
 		a, asked := l.answers[m]
 		switch {
 		case asked && a.err != nil:
-			all = append(all, fmt.Sprintf("%s: no answer (%s)", m, printable(a.err.Error())))
+			all = append(all, fmt.Sprintf("%s: no answer (%s)", m, safetext.Line(a.err.Error())))
 		case asked && a.times > 1:
 			all = append(all, fmt.Sprintf("%s: refused %d times", m, a.times))
 		case asked:

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // builder makes a Target of settings, whoever read them.
@@ -81,7 +83,7 @@ func (b *builder) unsupported() error {
 		{"proxyusefdpass", "ProxyUseFdpass", "take a ProxyCommand that passes the data on, or ProxyJump"},
 	} {
 		if v := b.settings.first(u.keyword); v != "" && v != "none" && v != "no" && v != "false" {
-			return fmt.Errorf("%s %s (%s): %w; %s", u.name, printable(v), b.settings[u.keyword][0].source, ErrUnsupported, u.remedy)
+			return fmt.Errorf("%s %s (%s): %w; %s", u.name, safetext.Line(v), b.settings[u.keyword][0].source, ErrUnsupported, u.remedy)
 		}
 	}
 	return nil

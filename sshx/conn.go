@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // conn watches a network connection: it bounds every write, because neither
@@ -111,7 +113,7 @@ func (c *conn) said() string {
 	if len(c.first) == 0 || bytes.HasPrefix(c.first, []byte("SSH-")) || bytes.Contains(c.first, []byte("\nSSH-")) {
 		return ""
 	}
-	return printable(string(bytes.TrimSpace(c.first)))
+	return safetext.Line(string(bytes.TrimSpace(c.first)))
 }
 
 // isDropped tells an end by the peer from an error of our own.
@@ -130,5 +132,5 @@ func lostCause(err error) string {
 	case errors.Is(err, net.ErrClosed):
 		return "closed on this side"
 	}
-	return printable(err.Error())
+	return safetext.Line(err.Error())
 }

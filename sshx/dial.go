@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // Prompt asks the person at the terminal one question and returns the answer
@@ -189,7 +191,7 @@ func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
 	if t.BindAddress != "" {
 		local, err := net.ResolveTCPAddr(t.network(), net.JoinHostPort(t.BindAddress, "0"))
 		if err != nil {
-			return nil, fmt.Errorf("BindAddress %s: %w", printable(t.BindAddress), err)
+			return nil, fmt.Errorf("BindAddress %s: %w", safetext.Line(t.BindAddress), err)
 		}
 		dialer.LocalAddr = local
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // ErrConnectionLost says that the connection ended before an answer came: what
@@ -101,7 +103,7 @@ func dialCause(e *DialError) string {
 		}
 		return fmt.Sprintf("cannot resolve %q: %s", dns.Name, dns.Err)
 	case errors.As(e.Err, &open):
-		return "the jump host could not connect: " + printable(open.Message)
+		return "the jump host could not connect: " + safetext.Line(open.Message)
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(e.Err, errGone) || isDropped(e.Err):
@@ -110,7 +112,7 @@ func dialCause(e *DialError) string {
 	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads 1024 lines at most
 		return "it sends text and no SSH version"
 	}
-	return printable(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
+	return safetext.Line(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
 }
 
 func timeoutCause(e *DialError) string {
@@ -188,18 +190,7 @@ type ExitError struct {
 // Error is the status, or the signal.
 func (e *ExitError) Error() string {
 	if e.Signal != "" {
-		return "killed by signal " + printable(e.Signal)
+		return "killed by signal " + safetext.Line(e.Signal)
 	}
 	return fmt.Sprintf("exit status %d", e.Status)
-}
-
-// printable keeps text that a host chose from driving the terminal it is
-// printed on.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '.'
-		}
-		return r
-	}, s)
 }

@@ -1,9 +1,7 @@
 package sshx
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // HostKeyKind tells why a host key was refused.
@@ -117,8 +118,8 @@ func (t Target) hostNames() hostNames {
 func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyError {
 	n := t.hostNames()
 	e := &HostKeyError{
-		Host: t.Name, Lookup: n.lookup, Fingerprint: fingerprint(key), KeyType: plainKey(key).Type(),
-		key: plainKey(key), command: t.sshCommand(), scan: t.scanCommand(),
+		Host: t.Name, Lookup: n.lookup, Fingerprint: publickey.Fingerprint(key), KeyType: publickey.Plain(key).Type(),
+		key: publickey.Plain(key), command: t.sshCommand(), scan: t.scanCommand(),
 	}
 	if t.HostKey != "" {
 		return t.decidePin(e)
@@ -147,7 +148,7 @@ func (k knownHosts) decide(t Target, key ssh.PublicKey, now time.Time) *HostKeyE
 	var known []knownLine
 	for i, name := range names {
 		lines := k.matching(name, "")
-		if slices.ContainsFunc(lines, func(l knownLine) bool { return sameKey(l.key, plainKey(key)) }) {
+		if slices.ContainsFunc(lines, func(l knownLine) bool { return publickey.Equal(l.key, publickey.Plain(key)) }) {
 			return nil
 		}
 		// Only the full name makes a key a changed one; under the name without
@@ -179,7 +180,7 @@ func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
 			return KnownKey{File: l.file, Line: l.line}, true
 		}
 		cert, isCert := key.(*ssh.Certificate)
-		if sameKey(l.key, plainKey(key)) || isCert && sameKey(l.key, cert.SignatureKey) {
+		if publickey.Equal(l.key, publickey.Plain(key)) || isCert && publickey.Equal(l.key, cert.SignatureKey) {
 			return l.known(), true
 		}
 	}
@@ -190,7 +191,7 @@ func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
 // for the host, and if not, why.
 func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, signatures []string, now time.Time) error {
 	trusted := slices.ContainsFunc(k.matching(name, "cert-authority"), func(l knownLine) bool {
-		return sameKey(l.key, cert.SignatureKey)
+		return publickey.Equal(l.key, cert.SignatureKey)
 	})
 	switch {
 	case !trusted:
@@ -198,11 +199,11 @@ func (k knownHosts) certified(name, principal string, cert *ssh.Certificate, sig
 	case cert.CertType != ssh.HostCert:
 		return fmt.Errorf("its certificate is for users")
 	case !slices.Contains(signatures, cert.Signature.Format):
-		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms leaves out", printable(cert.Signature.Format))
+		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms leaves out", safetext.Line(cert.Signature.Format))
 	}
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}
 	if err := checker.CheckCert(principal, cert); err != nil {
-		return fmt.Errorf("its certificate does not hold: %s", printable(strings.TrimPrefix(err.Error(), "ssh: ")))
+		return fmt.Errorf("its certificate does not hold: %s", safetext.Line(strings.TrimPrefix(err.Error(), "ssh: ")))
 	}
 	return nil
 }
@@ -244,30 +245,14 @@ func (t Target) scanCommand() string {
 
 // weak says what is wrong with an RSA key that is too short, or is "".
 func (t Target) weak(key ssh.PublicKey) string {
-	holder, ok := plainKey(key).(ssh.CryptoPublicKey)
-	if !ok {
+	bits := publickey.ShortRSA(key, t.requiredRSASize())
+	if bits == 0 {
 		return ""
 	}
-	public, ok := holder.CryptoPublicKey().(*rsa.PublicKey)
-	if !ok || public.N.BitLen() >= t.requiredRSASize() {
-		return ""
-	}
-	return fmt.Sprintf("its RSA key has %d bits, and RequiredRSASize is %d: the host needs a new key", public.N.BitLen(), t.requiredRSASize())
+	return fmt.Sprintf("its RSA key has %d bits, and RequiredRSASize is %d: the host needs a new key", bits, t.requiredRSASize())
 }
 
 // defaultRSASize is OpenSSH's default of RequiredRSASize.
 const defaultRSASize = 1024
 
 func (t Target) requiredRSASize() int { return cmp.Or(t.RequiredRSASize, defaultRSASize) }
-
-// plainKey is the key itself, or the one a certificate certifies.
-func plainKey(k ssh.PublicKey) ssh.PublicKey {
-	if cert, ok := k.(*ssh.Certificate); ok {
-		return cert.Key
-	}
-	return k
-}
-
-func fingerprint(k ssh.PublicKey) string { return ssh.FingerprintSHA256(plainKey(k)) }
-
-func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

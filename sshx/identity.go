@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 // identities is what may be offered to one host, in the order in which it will
@@ -65,11 +67,11 @@ func (c *collection) add(o *offer) {
 	o.algorithms = signatures(o.public, c.target.PubkeyAcceptedAlgorithms)
 	switch {
 	case c.target.weak(o.public) != "":
-		c.note("%s from %s: too short for RequiredRSASize %d", fingerprint(o.public), o.label, c.target.requiredRSASize())
+		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.label, c.target.requiredRSASize())
 	case len(o.algorithms) > 0:
 		c.offers = append(c.offers, o)
 	case o.named:
-		c.note("%s %s from %s: PubkeyAcceptedAlgorithms leaves it out", o.public.Type(), fingerprint(o.public), o.label)
+		c.note("%s %s from %s: PubkeyAcceptedAlgorithms leaves it out", o.public.Type(), publickey.Fingerprint(o.public), o.label)
 	}
 }
 
@@ -91,12 +93,12 @@ func (c *collection) certificateFiles() {
 // signerOf finds the private half of public.
 func (c *collection) signerOf(public ssh.PublicKey) *offer {
 	for _, k := range c.agentKeys {
-		if sameKey(k.public, public) {
+		if publickey.Equal(k.public, public) {
 			return c.fromAgent(k)
 		}
 	}
 	for _, f := range c.files {
-		if sameKey(f.public, public) {
+		if publickey.Equal(f.public, public) {
 			if o, why := c.fromFile(f); why == "" {
 				return o
 			}
@@ -107,7 +109,7 @@ func (c *collection) signerOf(public ssh.PublicKey) *offer {
 
 // holds tells whether the agent has that very key or certificate.
 func (c *collection) holds(public ssh.PublicKey) bool {
-	return slices.ContainsFunc(c.agentKeys, func(k agentKey) bool { return sameKey(k.public, public) })
+	return slices.ContainsFunc(c.agentKeys, func(k agentKey) bool { return publickey.Equal(k.public, public) })
 }
 
 // held offers what the agent has of the configured identities, in its order: it
@@ -115,11 +117,11 @@ func (c *collection) holds(public ssh.PublicKey) bool {
 func (c *collection) held() []*offer {
 	var all []*offer
 	for _, k := range c.agentKeys {
-		if i := slices.IndexFunc(c.certs, func(cert certificate) bool { return sameKey(cert.Certificate, k.public) }); i >= 0 {
+		if i := slices.IndexFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) }); i >= 0 {
 			all = append(all, &offer{public: k.public, signer: k.signer, label: "agent (" + c.certs[i].path + ")", named: true})
 			continue
 		}
-		i := slices.IndexFunc(c.files, func(f *keyFile) bool { return sameKey(f.public, k.public) })
+		i := slices.IndexFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) })
 		if i < 0 {
 			continue
 		}
@@ -153,8 +155,8 @@ func (c *collection) others() []*offer {
 	var all []*offer
 	for _, k := range c.agentKeys {
 		switch {
-		case slices.ContainsFunc(c.files, func(f *keyFile) bool { return sameKey(f.public, k.public) }):
-		case slices.ContainsFunc(c.certs, func(cert certificate) bool { return sameKey(cert.Certificate, k.public) }):
+		case slices.ContainsFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) }):
+		case slices.ContainsFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) }):
 		case !c.target.IdentitiesOnly:
 			all = append(all, c.fromAgent(k))
 		}
@@ -184,7 +186,7 @@ func (c *collection) fromFile(f *keyFile) (o *offer, why string) {
 func (c *collection) withCertificate(o *offer, f *keyFile) []*offer {
 	var all []*offer
 	for _, cert := range c.certs {
-		if cert.file == f && sameKey(cert.Key, o.public) && !c.holds(cert.Certificate) {
+		if cert.file == f && publickey.Equal(cert.Key, o.public) && !c.holds(cert.Certificate) {
 			all = append(all, &offer{public: cert.Certificate, signer: o.signer, label: o.label + ", certificate", named: o.named})
 		}
 	}
@@ -210,7 +212,7 @@ func (d *Dialer) readIdentities(t Target, i *identities) []*keyFile {
 		}
 		switch {
 		case key != nil:
-			if !slices.ContainsFunc(files, func(f *keyFile) bool { return sameKey(f.public, key.public) }) {
+			if !slices.ContainsFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }) {
 				files = append(files, key)
 			}
 		case missing && t.DefaultIdentities: // nobody has named it

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // keyFile is one IdentityFile. An encrypted one is decrypted when a host accepts
@@ -77,11 +79,11 @@ func parseKeyFile(path string, content []byte) (*keyFile, error) {
 		}
 		k := &keyFile{path: path, public: public, sealed: content}
 		if cipher != "" && cipher != "aes256-ctr" && cipher != "aes256-cbc" { // asking for a passphrase would be in vain
-			k.useless = fmt.Sprintf("%s: encrypted with %s, which kis cannot decrypt; run: ssh-add %s", path, printable(cipher), path)
+			k.useless = fmt.Sprintf("%s: encrypted with %s, which kis cannot decrypt; run: ssh-add %s", path, safetext.Line(cipher), path)
 		}
 		return k, nil
 	case bytes.Contains(content, []byte("PRIVATE KEY")):
-		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); run: ssh-add %s", path, printable(err.Error()), path)
+		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); run: ssh-add %s", path, safetext.Line(err.Error()), path)
 	}
 	return nil, fmt.Errorf("%s: not a private key", path)
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // knownHosts is the content of all known_hosts files of a target.
@@ -92,7 +94,7 @@ func (k *knownHosts) add(file string, number int, text []byte) {
 		k.lines = append(k.lines, l)
 		return
 	}
-	k.warnings = append(k.warnings, fmt.Sprintf("%s:%d: ignored: %s", file, number, printable(strings.TrimPrefix(err.Error(), "ssh: "))))
+	k.warnings = append(k.warnings, fmt.Sprintf("%s:%d: ignored: %s", file, number, safetext.Line(strings.TrimPrefix(err.Error(), "ssh: "))))
 }
 
 // lookupName is how known_hosts(5) spells a host: [name]:port unless the port is

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
 var pinPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
@@ -35,7 +37,7 @@ func parsePin(s string) (fingerprint, keyType string, err error) {
 func (t Target) pinnedAlgorithms() []string {
 	var list []string
 	for _, a := range supported().hostKeys {
-		if !strings.Contains(a, "-cert-") && (t.HostKeyType == "" || keyFormat(a) == t.HostKeyType) {
+		if !strings.Contains(a, "-cert-") && (t.HostKeyType == "" || publickey.TypeOf(a) == t.HostKeyType) {
 			list = append(list, a)
 		}
 	}

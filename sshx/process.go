@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // plainCommand is the alphabet that bash, dash, zsh, fish, tcsh and busybox ash
@@ -118,7 +120,7 @@ func (c *Client) sessionCause(err error) error {
 	var open *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &open):
-		return fmt.Errorf("the host opens no more sessions on this connection (%s); see MaxSessions in its sshd_config", printable(open.Message))
+		return fmt.Errorf("the host opens no more sessions on this connection (%s); see MaxSessions in its sshd_config", safetext.Line(open.Message))
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
 	case c.conn.broken():

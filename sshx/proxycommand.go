@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // commandConn is a connection through the standard input and output of a
@@ -106,7 +108,7 @@ func (c *commandConn) explain(err error) error {
 	// When this side hung up first, the status is only the answer to that.
 	exit, failed := errors.AsType[*exec.ExitError](c.result)
 	if failed = failed && isDropped(dial.Err); failed {
-		text = fmt.Sprintf("`%s` ended: %s", printable(c.command()), exit)
+		text = fmt.Sprintf("`%s` ended: %s", safetext.Line(c.command()), exit)
 	}
 	if said != "" {
 		text += "; it said: " + said
@@ -161,5 +163,5 @@ func (l *lastLines) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := lines(string(bytes.ToValidUTF8(l.end, []byte("?"))))
-	return printable(strings.Join(all[max(0, len(all)-4):], "; "))
+	return safetext.Line(strings.Join(all[max(0, len(all)-4):], "; "))
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // maxJumps bounds chains of jump hosts; a real one has two or three.
@@ -68,7 +70,7 @@ func parseJump(value string) (Host, error) {
 	case strings.HasPrefix(rest, "["):
 		inner, after, ok := strings.Cut(rest[1:], "]")
 		if !ok {
-			return Host{}, fmt.Errorf("ProxyJump %s: the bracket is not closed", printable(value))
+			return Host{}, fmt.Errorf("ProxyJump %s: the bracket is not closed", safetext.Line(value))
 		}
 		host, port = inner, strings.TrimPrefix(after, ":")
 	case strings.Count(rest, ":") == 1:
@@ -78,7 +80,7 @@ func parseJump(value string) (Host, error) {
 	if port != "" {
 		n, err := strconv.Atoi(port)
 		if err != nil || n < 1 || n > 65535 {
-			return Host{}, fmt.Errorf("ProxyJump %s: %q is not a port", printable(value), port)
+			return Host{}, fmt.Errorf("ProxyJump %s: %q is not a port", safetext.Line(value), port)
 		}
 		h.Port = n
 	}

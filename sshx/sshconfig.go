@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // configKeywords are the settings that Target is made of.
@@ -89,7 +91,7 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 	for _, keyword := range []string{"userknownhostsfile", "globalknownhostsfile"} {
 		v := &s[keyword][0]
 		if strings.Contains(v.text, `"`) {
-			return fmt.Errorf("%s: %s %s: %w without ssh: quotes; write one path without blanks", v.source, keyword, printable(v.text), ErrUnsupported)
+			return fmt.Errorf("%s: %s %s: %w without ssh: quotes; write one path without blanks", v.source, keyword, safetext.Line(v.text), ErrUnsupported)
 		}
 		var paths []string
 		for word := range strings.FieldsSeq(v.text) {
@@ -181,11 +183,11 @@ func (c configScan) line(line string, depth int) (string, error) {
 	switch keyword {
 	case "match":
 		if !strings.EqualFold(value, "all") {
-			return "", refuse("Match "+printable(value), "use Host lines")
+			return "", refuse("Match "+safetext.Line(value), "use Host lines")
 		}
 	case "host":
 		if strings.ContainsAny(value, "\t\"?") {
-			return "", refuse("Host "+printable(value), "separate the patterns by blanks, without quotes, tabs and question marks")
+			return "", refuse("Host "+safetext.Line(value), "separate the patterns by blanks, without quotes, tabs and question marks")
 		}
 	case "proxycommand":
 		if strings.Contains(value, "#") { // a comment for the parser, and not for ssh
@@ -193,10 +195,10 @@ func (c configScan) line(line string, depth int) (string, error) {
 		}
 	case "include":
 		if strings.ContainsAny(value, "\t\"") {
-			return "", refuse("Include "+printable(value), "write paths without quotes and tabs")
+			return "", refuse("Include "+safetext.Line(value), "write paths without quotes and tabs")
 		}
 		if depth > 0 && !filepath.IsAbs(c.absolute(value)) {
-			return "", refuse("Include "+printable(value), "use an absolute path")
+			return "", refuse("Include "+safetext.Line(value), "use an absolute path")
 		}
 		return c.include(value, depth)
 	}
@@ -211,7 +213,7 @@ func (c configScan) include(value string, depth int) (string, error) {
 		patterns = append(patterns, pattern)
 		found, err := filepath.Glob(pattern)
 		if err != nil {
-			return "", fmt.Errorf("include %s: %w", printable(word), err)
+			return "", fmt.Errorf("include %s: %w", safetext.Line(word), err)
 		}
 		for _, path := range found {
 			if _, err := c.file(path, depth+1); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // settings are values by ssh_config(5) keyword in lower case, in the order in
@@ -88,7 +90,7 @@ func askSSHOf(ctx context.Context, program, config string, h Host) (settings, er
 		}
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && stderr.Len() > 0 {
-			return nil, fmt.Errorf("ssh -G: %s; `ssh -G %s` shows the same", printable(strings.Join(lines(stderr.String()), "; ")), h.Name)
+			return nil, fmt.Errorf("ssh -G: %s; `ssh -G %s` shows the same", safetext.Line(strings.Join(lines(stderr.String()), "; ")), h.Name)
 		}
 		return nil, fmt.Errorf("ssh -G: %w", err)
 	}

@@ -5,11 +5,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // fail notes that a setting has a value that it cannot have.
 func (b *builder) fail(keyword, value, want string) {
-	b.errs = append(b.errs, fmt.Errorf("%s %s (%s): %s", keyword, printable(value), b.settings[keyword][0].source, want))
+	b.errs = append(b.errs, fmt.Errorf("%s %s (%s): %s", keyword, safetext.Line(value), b.settings[keyword][0].source, want))
 }
 
 // flag reads yes and no in all of ssh_config's spellings; values of settings
