@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
@@ -18,29 +19,17 @@ type algorithms struct {
 
 // supported is what x/crypto implements without SHA-1 signatures, DSA and
 // broken ciphers. Its own defaults still contain them, so they are never used.
-// Host keys are in OpenSSH's order: with RSA first, as x/crypto has it, a host
-// with two keys would show the one that known_hosts mostly lacks. The
-// user's keys include those on FIDO tokens, which an agent signs with.
+// The user's keys include those on FIDO tokens, which an agent signs with.
 func supported() algorithms {
 	s := ssh.SupportedAlgorithms()
-	order := []string{
-		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
-		ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
-		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
-	}
 	users := []string{
 		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
 		ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
 		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
 	}
-	return algorithms{hostKeys: intersect(order, s.HostKeys), userKeys: users, kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
+	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: users, kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
-
-// authoritySignatures are the algorithms with which an authority may have signed
-// a host certificate: those without SHA-1, as ssh has them by default.
-func authoritySignatures() []string { return ssh.SupportedAlgorithms().PublicKeyAuths }
 
 // restrict leaves t only algorithms that kis implements; an empty list becomes
 // all of them, because x/crypto would take one for its own, weaker defaults.
@@ -55,7 +44,7 @@ func (t Target) restrict() Target {
 		{&t.KexAlgorithms, have.kex},
 		{&t.Ciphers, have.ciphers},
 		{&t.MACs, have.macs},
-		{&t.CASignatureAlgorithms, authoritySignatures()},
+		{&t.CASignatureAlgorithms, hostkey.CASignatureAlgorithms()},
 	} {
 		if *l.list = intersect(*l.list, l.have); len(*l.list) == 0 {
 			*l.list = l.have
@@ -90,7 +79,7 @@ func adjust(directive, value string, have []string) ([]string, error) {
 		list = slices.Concat(names, have)
 	case value[0] == '-':
 		list = slices.DeleteFunc(slices.Clone(have), func(a string) bool {
-			return slices.ContainsFunc(names, func(p string) bool { return matchPattern(p, a) })
+			return slices.ContainsFunc(names, func(p string) bool { return hostkey.MatchPattern(p, a) })
 		})
 	default:
 		list = names
@@ -100,33 +89,6 @@ func adjust(directive, value string, have []string) ([]string, error) {
 		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, safetext.Line(value), ErrUnsupported, strings.Join(have, ","))
 	}
 	return list, nil
-}
-
-// orderHostKeys puts the types first for which known_hosts has a key, so that
-// the host shows a key that can be compared: all certificates when a
-// @cert-authority line matches, as ssh does, whatever the authority's own type.
-// The others stay in the list; a host that lost a known key then gets a
-// decision about its new one instead of a failed negotiation.
-func (k knownHosts) orderHostKeys(t Target) []string {
-	if t.HostKey != "" {
-		return t.pinnedAlgorithms()
-	}
-	lookup := t.hostNames().lookup
-	ca := len(k.matching(lookup, "cert-authority")) > 0
-	plain := k.matching(lookup, "")
-	var first, last []string
-	for _, a := range t.HostKeyAlgorithms {
-		isCert := strings.Contains(a, "-cert-")
-		hit := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
-			return l.key.Type() == publickey.TypeOf(a)
-		})
-		if hit {
-			first = append(first, a)
-		} else {
-			last = append(last, a)
-		}
-	}
-	return append(first, last...)
 }
 
 // signatures lists the algorithms of RFC 4252 7 with which a private key may

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // A configuration that makes ssh forward everything makes kis forward nothing.
@@ -79,7 +80,7 @@ func TestAHostWithAWrongKeyIsToldNothing(t *testing.T) {
 		"revoked": func(target *sshx.Target, h *sshtest.Host) {
 			target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked "+h.KnownHostsLine())}
 		},
-		"pinned": func(target *sshx.Target, _ *sshtest.Host) { target.HostKey = other.fingerprint() },
+		"pinned": func(target *sshx.Target, _ *sshtest.Host) { target.HostKey = hostkey.Pin{Fingerprint: other.fingerprint()} },
 		"through a hop": func(target *sshx.Target, _ *sshtest.Host) {
 			target.UserKnownHostsFiles, target.Jump = nil, []sshx.Target{targetOf(t, bastion, k)}
 		},

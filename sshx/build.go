@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // builder makes a Target of settings, whoever read them.
@@ -28,7 +29,7 @@ func (b *builder) build() (Target, error) {
 	}
 	t := Target{Name: h.Name}
 	var err error
-	if t.HostKey, t.HostKeyType, err = parsePin(h.HostKey); err != nil {
+	if t.HostKey, err = hostkey.ParsePin(h.HostKey); err != nil {
 		return Target{}, err
 	}
 	t.HostName = strings.ToLower(orElse(s.first("hostname"), h.Name))
@@ -129,13 +130,13 @@ func (b *builder) proxy(t *Target) {
 func (b *builder) strict(t *Target) {
 	switch v := strings.ToLower(b.settings.first("stricthostkeychecking")); v {
 	case "", "ask":
-		t.StrictHostKeyChecking = StrictAsk
+		t.StrictHostKeyChecking = hostkey.StrictAsk
 	case "yes", "true":
-		t.StrictHostKeyChecking = StrictYes
+		t.StrictHostKeyChecking = hostkey.StrictYes
 	case "accept-new":
-		t.StrictHostKeyChecking = StrictAcceptNew
+		t.StrictHostKeyChecking = hostkey.StrictAcceptNew
 	case "no", "off", "false":
-		t.StrictHostKeyChecking = StrictAsk
+		t.StrictHostKeyChecking = hostkey.StrictAsk
 		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is not followed: kis refuses host keys that nobody has looked at; accept-new takes new hosts without asking")
 	default:
 		b.fail("stricthostkeychecking", v, "want yes, no, ask, off or accept-new")
@@ -154,7 +155,7 @@ func (b *builder) algorithms(t *Target) {
 		{"kexalgorithms", have.kex, &t.KexAlgorithms},
 		{"ciphers", have.ciphers, &t.Ciphers},
 		{"macs", have.macs, &t.MACs},
-		{"casignaturealgorithms", authoritySignatures(), &t.CASignatureAlgorithms},
+		{"casignaturealgorithms", hostkey.CASignatureAlgorithms(), &t.CASignatureAlgorithms},
 	} {
 		list, err := adjust(a.keyword, b.settings.first(a.keyword), a.have)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // named is a target for h under a name of its own, logged in to as a user of that name.
@@ -70,7 +71,7 @@ func TestEveryHostOfAChainIsChecked(t *testing.T) {
 		var e *sshx.HostKeyError
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, wrong, e.Host)
-		assert.Equal(t, sshx.HostKeyChanged, e.Kind)
+		assert.Equal(t, hostkey.Changed, e.Kind)
 		assert.Len(t, hosts[wrong].Record().Auths, before, "nothing was sent to %s", wrong)
 	}
 }
@@ -241,7 +242,7 @@ func TestAPinIsForItsHostOnly(t *testing.T) {
 	k := newKey(t)
 	bastion, h := startHost(t, sshtest.Options{Forward: true}, k), startHost(t, sshtest.Options{}, k)
 	target := targetOf(t, h, k)
-	target.UserKnownHostsFiles, target.HostKey = nil, ssh.FingerprintSHA256(h.HostKey())
+	target.UserKnownHostsFiles, target.HostKey = nil, hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(h.HostKey())}
 	jump := named(t, "bastion", bastion, k)
 	target.Jump = []sshx.Target{jump}
 	dial(t, newDialer(t), target)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // sshDecision asks the real client what it makes of a host key. It never gets
@@ -44,11 +45,11 @@ func sshDecides(t *testing.T, args ...string) string {
 	case strings.Contains(text, "Permission denied"):
 		return "ok"
 	case strings.Contains(text, "REVOKED HOST KEY DETECTED"):
-		return string(sshx.HostKeyRevoked)
+		return string(hostkey.Revoked)
 	case strings.Contains(text, "IDENTIFICATION HAS CHANGED"):
-		return string(sshx.HostKeyChanged)
+		return string(hostkey.Changed)
 	case strings.Contains(text, "No ED25519 host key is known") || strings.Contains(text, "host key is known for") || strings.Contains(text, "Host key verification failed"):
-		return string(sshx.HostKeyUnknown)
+		return string(hostkey.Unknown)
 	}
 	require.Fail(t, "ssh says something new", "%s", text)
 	return ""

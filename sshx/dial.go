@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // Prompt asks the person at the terminal one question and returns the answer
@@ -68,7 +68,7 @@ type dialerState struct {
 
 	prompting turns // one question at a time
 	touching  turns // one signature of a FIDO key at a time
-	accepting sync.Mutex
+	hostKeys  hostkey.Store
 	accounts  accounts
 	silent    silentAgents
 }
@@ -92,18 +92,15 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 		}
 		via = j
 	}
-	var known knownHosts
-	if t.HostKey == "" { // a pin alone decides
-		var err error
-		if known, err = readKnownHosts(slices.Concat(t.UserKnownHostsFiles, t.GlobalKnownHostsFiles)); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.Name, err)
-		}
-	}
-	for _, w := range slices.Concat(t.Warnings, known.warnings) {
+	for _, w := range t.Warnings {
 		d.warn(w)
 	}
+	keys, err := d.state.hostKeys.Verifier(t.hostKeyPolicy(), d.warn)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Name, err)
+	}
 	for try := 1; ; try++ {
-		c, err := d.once(ctx, t, via, known)
+		c, err := d.once(ctx, t, via, keys)
 		if err == nil || try == dialTries || !retryable(err) {
 			return c, err
 		}
@@ -131,7 +128,7 @@ func retryable(err error) bool {
 }
 
 // once makes one attempt. The slot is held until the login is over.
-func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHosts) (*Client, error) {
+func (d *Dialer) once(ctx context.Context, t Target, via *Client, keys *hostkey.Verifier) (*Client, error) {
 	done, err := d.pass(ctx, t)
 	if err != nil {
 		return nil, d.failure(t, via, PhaseConnect, 0, err)
@@ -148,7 +145,7 @@ func (d *Dialer) once(ctx context.Context, t Target, via *Client, known knownHos
 		done(false)
 		return nil, err
 	}
-	c, err := d.handshake(ctx, t, via, nc, known, time.Since(began))
+	c, err := d.handshake(ctx, t, via, nc, keys, time.Since(began))
 	if command, ok := nc.(*commandConn); ok && err != nil {
 		err = command.explain(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // handshakeLimit is the default of Dialer.HandshakeTimeout.
@@ -19,7 +21,7 @@ const handshakeLimit = 20 * time.Second
 // stays silent would hold it for ever, so the end of ctx closes nc. spent is
 // what connecting took of ConnectTimeout, which goes on until the server has
 // sent its version, as in ssh; key exchange and login have their own limit.
-func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Conn, known knownHosts, spent time.Duration) (*Client, error) {
+func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Conn, hostKeys *hostkey.Verifier, spent time.Duration) (*Client, error) {
 	limit := d.HandshakeTimeout
 	if limit == 0 {
 		limit = handshakeLimit
@@ -36,14 +38,14 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 	if note != "" {
 		l.ids.notes = append(l.ids.notes, note)
 	}
-	check := &hostKeyCheck{dialer: d, target: t, known: known}
+	check := &hostKeyCheck{keys: hostKeys}
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: t.KexAlgorithms, Ciphers: t.Ciphers, MACs: t.MACs},
 		User:              t.User,
 		Auth:              l.methods(limited),
 		AuthCallback:      l.proceed,
 		HostKeyCallback:   check.callback,
-		HostKeyAlgorithms: known.orderHostKeys(t),
+		HostKeyAlgorithms: hostKeys.Algorithms(),
 		ClientVersion:     "SSH-2.0-kis",
 	}
 	stop := context.AfterFunc(limited, func() { _ = nc.Close() })
@@ -107,39 +109,16 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, l 
 // hostKeyCheck is the HostKeyCallback of one handshake. x/crypto calls it before
 // it sends the first authentication request, and sends none when it fails.
 type hostKeyCheck struct {
-	dialer   *Dialer
-	target   Target
-	known    knownHosts
+	keys     *hostkey.Verifier
 	accepted atomic.Bool
-	refused  atomic.Pointer[HostKeyError]
+	refused  atomic.Pointer[hostkey.Error]
 }
 
 func (h *hostKeyCheck) callback(_ string, _ net.Addr, key ssh.PublicKey) error {
-	if reason := h.target.weak(key); reason != "" {
-		return errors.New("host key: " + reason)
+	err := h.keys.Verify(key)
+	if refused, ok := errors.AsType[*hostkey.Error](err); ok {
+		h.refused.Store(refused)
 	}
-	e := h.known.decide(h.target, key, time.Now())
-	if e != nil && e.Kind == HostKeyUnknown {
-		e.forAccept(h.target)
-		if h.target.StrictHostKeyChecking == StrictAcceptNew {
-			e = h.dialer.acceptNew(e)
-		}
-	}
-	if e != nil {
-		h.refused.Store(e)
-		return e
-	}
-	h.accepted.Store(true)
-	return nil
-}
-
-// acceptNew writes an unknown key to known_hosts. A key that cannot be written
-// is still accepted, as ssh does, with a warning.
-func (d *Dialer) acceptNew(e *HostKeyError) *HostKeyError {
-	d.state.accepting.Lock()
-	defer d.state.accepting.Unlock()
-	if err := e.Accept(); err != nil {
-		d.warn(err.Error())
-	}
-	return nil
+	h.accepted.Store(err == nil)
+	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // refusedHostKey dials h, which has to be refused, and checks that not one
@@ -31,7 +32,7 @@ func refusedHostKey(t *testing.T, h *sshtest.Host, target sshx.Target) *sshx.Hos
 func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
 	k := newKey(t)
-	for _, mode := range []sshx.StrictHostKeyChecking{"", sshx.StrictAsk, sshx.StrictYes} {
+	for _, mode := range []hostkey.StrictChecking{"", hostkey.StrictAsk, hostkey.StrictYes} {
 		h := startHost(t, sshtest.Options{Password: "secret"}, k)
 		target := targetOf(t, h, k)
 		target.UserKnownHostsFiles = []string{filepath.Join(t.TempDir(), "missing")}
@@ -40,7 +41,7 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 
 		e := refusedHostKey(t, h, target)
 
-		assert.Equal(t, sshx.HostKeyUnknown, e.Kind)
+		assert.Equal(t, hostkey.Unknown, e.Kind)
 		assert.Equal(t, ssh.FingerprintSHA256(h.HostKey()), e.Fingerprint)
 		assert.Equal(t, "ssh-ed25519", e.KeyType)
 		assert.Equal(t, h.KnownHostsLine(), e.Line)
@@ -66,7 +67,7 @@ func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
 func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
 	k, other := newKey(t), newKey(t)
-	for _, mode := range []sshx.StrictHostKeyChecking{sshx.StrictAsk, sshx.StrictYes, sshx.StrictAcceptNew} {
+	for _, mode := range []hostkey.StrictChecking{hostkey.StrictAsk, hostkey.StrictYes, hostkey.StrictAcceptNew} {
 		h := startHost(t, sshtest.Options{Password: "secret"}, k)
 		target := targetOf(t, h, k)
 		target.StrictHostKeyChecking = mode
@@ -75,8 +76,8 @@ func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 
 		e := refusedHostKey(t, h, target)
 
-		assert.Equal(t, sshx.HostKeyChanged, e.Kind)
-		require.Equal(t, []sshx.KnownKey{{Fingerprint: other.fingerprint(), KeyType: "ssh-ed25519", File: file, Line: 2}}, e.Known)
+		assert.Equal(t, hostkey.Changed, e.Kind)
+		require.Equal(t, []hostkey.KnownKey{{Fingerprint: other.fingerprint(), KeyType: "ssh-ed25519", File: file, Line: 2}}, e.Known)
 		assert.Contains(t, e.Error(), e.Fingerprint)
 		assert.Contains(t, e.Error(), other.fingerprint())
 		assert.Contains(t, e.Error(), file+":2")
@@ -95,7 +96,7 @@ func TestRevokedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	target := targetOf(t, h, k)
 	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * "+string(ssh.MarshalAuthorizedKey(h.HostKey())))}
 	e := refusedHostKey(t, h, target)
-	assert.Equal(t, sshx.HostKeyRevoked, e.Kind)
+	assert.Equal(t, hostkey.Revoked, e.Kind)
 	assert.Contains(t, e.Error(), target.UserKnownHostsFiles[0]+":2")
 }
 
@@ -106,7 +107,7 @@ func TestUnreadableRevokedLineFailsClosed(t *testing.T) {
 	target := targetOf(t, h, k)
 	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * ssh-mldsa44-ed25519@openssh.com AAAA")}
 	e := refusedHostKey(t, h, target)
-	assert.Equal(t, sshx.HostKeyRevoked, e.Kind)
+	assert.Equal(t, hostkey.Revoked, e.Kind)
 }
 
 func TestPinnedHostKeyNeedsNoKnownHosts(t *testing.T) {
@@ -115,7 +116,7 @@ func TestPinnedHostKeyNeedsNoKnownHosts(t *testing.T) {
 	h := startHost(t, sshtest.Options{}, k)
 	target := targetOf(t, h, k)
 	target.UserKnownHostsFiles = nil
-	target.HostKey = ssh.FingerprintSHA256(h.HostKey())
+	target.HostKey = hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(h.HostKey())}
 	dial(t, newDialer(t), target)
 }
 
@@ -124,10 +125,10 @@ func TestPinnedHostKeyOutweighsKnownHosts(t *testing.T) {
 	k := newKey(t)
 	h := startHost(t, sshtest.Options{}, k)
 	target := targetOf(t, h, k)
-	target.HostKey = newKey(t).fingerprint()
+	target.HostKey = hostkey.Pin{Fingerprint: newKey(t).fingerprint()}
 	e := refusedHostKey(t, h, target)
-	assert.Equal(t, sshx.HostKeyChanged, e.Kind)
-	assert.Contains(t, e.Error(), target.HostKey+" (pinned)")
+	assert.Equal(t, hostkey.Changed, e.Kind)
+	assert.Contains(t, e.Error(), target.HostKey.Fingerprint+" (pinned)")
 }
 
 func TestAcceptNewWritesTheKeyOnce(t *testing.T) {
@@ -137,7 +138,7 @@ func TestAcceptNewWritesTheKeyOnce(t *testing.T) {
 	target := targetOf(t, h, k)
 	file := filepath.Join(t.TempDir(), "ssh", "known_hosts")
 	target.UserKnownHostsFiles = []string{file}
-	target.StrictHostKeyChecking = sshx.StrictAcceptNew
+	target.StrictHostKeyChecking = hostkey.StrictAcceptNew
 	d := newDialer(t)
 
 	dial(t, d, target)

@@ -66,7 +66,7 @@ func (d *Dialer) collect(t Target, agentKeys []agentKey, canAsk bool, sign func(
 func (c *collection) add(o *offer) {
 	o.algorithms = signatures(o.public, c.target.PubkeyAcceptedAlgorithms)
 	switch {
-	case c.target.weak(o.public) != "":
+	case publickey.ShortRSA(o.public, c.target.requiredRSASize()) > 0:
 		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.label, c.target.requiredRSASize())
 	case len(o.algorithms) > 0:
 		c.offers = append(c.offers, o)

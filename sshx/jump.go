@@ -105,7 +105,7 @@ func (j *jump) usable() bool {
 	}
 	if j.err != nil {
 		key, isKey := errors.AsType[*HostKeyError](j.err)
-		return time.Since(j.failed) < coolDown && (!isKey || !key.accepted.Load())
+		return time.Since(j.failed) < coolDown && (!isKey || !key.Accepted())
 	}
 	select {
 	case <-j.client.Done():

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 func TestHostsShareOneConnectionToTheirJumpHost(t *testing.T) {
@@ -70,7 +71,7 @@ func TestTheTargetsHostKeyIsCheckedThroughTheJumpHost(t *testing.T) {
 	target.UserKnownHostsFiles = nil
 	target.Jump = []sshx.Target{targetOf(t, bastion, k)}
 	e := refusedHostKey(t, h, target)
-	assert.Equal(t, sshx.HostKeyUnknown, e.Kind)
+	assert.Equal(t, hostkey.Unknown, e.Kind)
 }
 
 func TestAllHostsBehindADeadJumpHostGetOneError(t *testing.T) {
@@ -118,7 +119,7 @@ func TestALostJumpHostIsDialedAgain(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	jump := targetOf(t, bastion, k)
 	jump.Port = proxy.Port()
-	jump.HostKey = fingerprintOf(bastion)
+	jump.HostKey = hostkey.Pin{Fingerprint: fingerprintOf(bastion)}
 	h := startHost(t, sshtest.Options{}, k)
 	target := targetOf(t, h, k)
 	target.Jump = []sshx.Target{jump}
@@ -145,7 +146,7 @@ func throughProxy(t *testing.T) (sshx.Target, *sshtest.Proxy, *sshtest.Host) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	jump := targetOf(t, bastion, k)
-	jump.Name, jump.Port, jump.HostKey = "bastion", proxy.Port(), fingerprintOf(bastion)
+	jump.Name, jump.Port, jump.HostKey = "bastion", proxy.Port(), hostkey.Pin{Fingerprint: fingerprintOf(bastion)}
 	target := targetOf(t, h, k)
 	target.Jump = []sshx.Target{jump}
 	return target, proxy, bastion

@@ -12,6 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // pinned resolves a host whose key the caller pins, as the inventory would.
@@ -44,7 +45,7 @@ func TestAPinOfAKeyThatTheHostDoesNotShowIsAChangedKey(t *testing.T) {
 
 	e := refusedHostKey(t, h, pinned(t, h, k, ssh.FingerprintSHA256(rsa.PublicKey())))
 
-	assert.Equal(t, sshx.HostKeyChanged, e.Kind)
+	assert.Equal(t, hostkey.Changed, e.Kind)
 	assert.False(t, e.Acceptable())
 	assert.Contains(t, e.Error(), ssh.FingerprintSHA256(rsa.PublicKey())+" (pinned)")
 	assert.Contains(t, e.Error(), "pin the whole key instead")
@@ -85,7 +86,7 @@ func TestOpenSSHPinnedHostNeedsNoKnownHosts(t *testing.T) {
 	target.UserKnownHostsFiles = nil
 	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s.PublicHostKey(t, 1)))
 	require.NoError(t, err)
-	target.HostKey, target.HostKeyType = ssh.FingerprintSHA256(public), public.Type()
+	target.HostKey = hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(public), Type: public.Type()}
 	dial(t, newDialer(t), target)
 }
 
@@ -101,6 +102,6 @@ func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
 	}
 	target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", HostKey: strings.TrimSpace(k.line())})
 	require.NoError(t, err)
-	assert.Equal(t, k.fingerprint(), target.HostKey)
+	assert.Equal(t, k.fingerprint(), target.HostKey.Fingerprint)
 	assert.Contains(t, target.Settings, sshx.Setting{Name: "hostkey", Value: "ssh-ed25519 " + k.fingerprint(), Source: "inventory"})
 }

@@ -29,7 +29,7 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "numberofpasswordprompts", Value: strconv.Itoa(t.PasswordPrompts)},
 		{Name: "batchmode", Value: yes[t.BatchMode]},
 		{Name: "stricthostkeychecking", Value: string(t.StrictHostKeyChecking)},
-		{Name: "hostkey", Value: strings.TrimSpace(t.HostKeyType + " " + t.HostKey)},
+		{Name: "hostkey", Value: strings.TrimSpace(t.HostKey.Type + " " + t.HostKey.Fingerprint)},
 		{Name: "hostkeyalias", Value: t.HostKeyAlias},
 		{Name: "userknownhostsfile", Value: strings.Join(t.UserKnownHostsFiles, " ")},
 		{Name: "globalknownhostsfile", Value: strings.Join(t.GlobalKnownHostsFiles, " ")},

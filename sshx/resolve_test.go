@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // resolver reads the configuration with both readers; home stands for ~.
@@ -153,7 +154,7 @@ func TestTheInventoryOverridesSSHConfig(t *testing.T) {
 		assert.Equal(t, 22, got.Port)
 		assert.Equal(t, []string{k.file}, got.IdentityFiles)
 		assert.False(t, got.DefaultIdentities)
-		assert.Equal(t, k.fingerprint(), got.HostKey)
+		assert.Equal(t, k.fingerprint(), got.HostKey.Fingerprint)
 		assert.Empty(t, got.Jump)
 		assert.Contains(t, got.Settings, sshx.Setting{Name: "user", Value: "deploy", Source: "inventory"})
 	}
@@ -183,7 +184,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 		assert.True(t, got.DefaultIdentities)
 		assert.Contains(t, got.IdentityFiles, filepath.Join(r.Home, ".ssh", "id_ed25519"))
 		assert.Equal(t, "/run/agent", got.IdentityAgent)
-		assert.Equal(t, sshx.StrictAsk, got.StrictHostKeyChecking)
+		assert.Equal(t, hostkey.StrictAsk, got.StrictHostKeyChecking)
 		assert.Equal(t, "ssh-ed25519-cert-v01@openssh.com", got.HostKeyAlgorithms[0])
 		assert.NotContains(t, got.HostKeyAlgorithms, "ssh-rsa")
 		assert.NotContains(t, got.KexAlgorithms, "diffie-hellman-group14-sha1")
@@ -275,7 +276,7 @@ func TestStrictNoIsAWarning(t *testing.T) {
 	r, _ := resolvers(t, "Host *\n StrictHostKeyChecking no\n")
 	got, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 	require.NoError(t, err)
-	assert.Equal(t, sshx.StrictAsk, got.StrictHostKeyChecking)
+	assert.Equal(t, hostkey.StrictAsk, got.StrictHostKeyChecking)
 	require.Len(t, got.Warnings, 1)
 	assert.Contains(t, got.Warnings[0], "StrictHostKeyChecking no is not followed")
 }

@@ -12,7 +12,11 @@
 // of inventories, stages or packages.
 package sshx
 
-import "time"
+import (
+	"time"
+
+	"github.com/keep-it-simple/kis/sshx/hostkey"
+)
 
 // Host is what a caller knows of a host before ssh_config has been read. Every
 // zero field except Name is left to ssh_config(5).
@@ -86,14 +90,11 @@ type Target struct {
 	HashKnownHosts bool
 	// HostKeyAlias replaces host name and port in known_hosts.
 	HostKeyAlias string
-	// HostKey is the pinned fingerprint, "SHA256:…"; empty: known_hosts decides.
-	HostKey string
-	// HostKeyType is the type of the pinned key, ssh-ed25519 and so on; empty:
-	// not known, and the host shows the one it prefers.
-	HostKeyType string
+	// HostKey is the only key that is accepted; the zero value: known_hosts decides.
+	HostKey hostkey.Pin
 	// StrictHostKeyChecking decides about unknown keys. Changed and revoked
 	// keys are refused whatever it says.
-	StrictHostKeyChecking StrictHostKeyChecking
+	StrictHostKeyChecking hostkey.StrictChecking
 
 	// HostKeyAlgorithms, KexAlgorithms, Ciphers and MACs are in order of
 	// preference. Dial ignores what it does not implement or what rests on SHA-1
@@ -150,14 +151,5 @@ type Setting struct {
 	Source string `json:"source"`
 }
 
-// StrictHostKeyChecking is ssh_config(5)'s setting of that name.
-type StrictHostKeyChecking string
-
-// The values kis honors. ssh_config's `no` and `off` become StrictAsk with a
-// warning: kis connects to many hosts at once, so a key that nobody has looked
-// at is never taken as known.
-const (
-	StrictAsk       StrictHostKeyChecking = "ask"        // unknown keys are refused; a person may accept them
-	StrictYes       StrictHostKeyChecking = "yes"        // unknown keys are refused
-	StrictAcceptNew StrictHostKeyChecking = "accept-new" // unknown keys are written to known_hosts
-)
+// HostKeyError says that the host showed a key that is not known to be its own.
+type HostKeyError = hostkey.Error

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
 // byConfig is what ssh and kis decide with one and the same ssh_config.
@@ -128,7 +129,7 @@ func TestKeysThatMayNotBeAcceptedSayWhy(t *testing.T) {
 		name, want string
 		change     func(*sshx.Target)
 	}{
-		{"StrictHostKeyChecking yes", "StrictHostKeyChecking is yes", func(target *sshx.Target) { target.StrictHostKeyChecking = sshx.StrictYes }},
+		{"StrictHostKeyChecking yes", "StrictHostKeyChecking is yes", func(target *sshx.Target) { target.StrictHostKeyChecking = hostkey.StrictYes }},
 		{"BatchMode", "BatchMode is yes", func(target *sshx.Target) { target.BatchMode = true }},
 		{"no file", "UserKnownHostsFile is none", func(target *sshx.Target) { target.UserKnownHostsFiles = nil }},
 		{"no regular file", "/dev/null is not a regular file", func(target *sshx.Target) { target.UserKnownHostsFiles = []string{"/dev/null"} }},

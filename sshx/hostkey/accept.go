@@ -1,4 +1,4 @@
-package sshx
+package hostkey
 
 import (
 	"crypto/rand"
@@ -18,19 +18,19 @@ import (
 // Acceptable tells whether a person's yes may make the key known: it is an
 // unknown one, StrictHostKeyChecking is not yes, BatchMode is off, and there is a
 // file to write to.
-func (e *HostKeyError) Acceptable() bool { return e.Kind == HostKeyUnknown && e.refusal == "" }
+func (e *Error) Acceptable() bool { return e.Kind == Unknown && e.refusal == "" }
 
 // File is where Accept writes the key to; "" when there is no such file.
-func (e *HostKeyError) File() string { return e.file }
+func (e *Error) File() string { return e.file }
 
-// Accept writes the key of a HostKeyUnknown error to the first user known_hosts
+// Accept writes the key of a Unknown error to the first user known_hosts
 // file, as ssh does after "yes" and with the same HashKnownHosts setting. A key
 // that is in there already is not written again. Call it only when a person has
 // compared the fingerprint. The next Dial reads the file again. A key that is
 // not Acceptable is an error; changed and revoked keys never are.
-func (e *HostKeyError) Accept() error {
+func (e *Error) Accept() error {
 	switch {
-	case e.Kind != HostKeyUnknown:
+	case e.Kind != Unknown:
 		return fmt.Errorf("%s: host key: a %s key cannot be accepted", e.Host, e.Kind)
 	case e.refusal != "":
 		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
@@ -47,16 +47,19 @@ func (e *HostKeyError) Accept() error {
 	return nil
 }
 
+// Accepted reports whether Accept has written the key.
+func (e *Error) Accepted() bool { return e.accepted.Load() }
+
 // forAccept completes an error about an unknown key with what Accept needs.
-func (e *HostKeyError) forAccept(t Target) {
-	if len(t.UserKnownHostsFiles) > 0 {
-		e.file = t.UserKnownHostsFiles[0]
+func (e *Error) forAccept(p Policy) {
+	if len(p.UserFiles) > 0 {
+		e.file = p.UserFiles[0]
 	}
 	info, err := os.Stat(e.file)
 	switch {
-	case t.StrictHostKeyChecking == StrictYes:
+	case p.Strict == StrictYes:
 		e.refusal = "StrictHostKeyChecking is yes"
-	case t.BatchMode && t.StrictHostKeyChecking != StrictAcceptNew: // which asks nobody
+	case p.BatchMode && p.Strict != StrictAcceptNew: // which asks nobody
 		e.refusal = "BatchMode is yes"
 	case e.file == "":
 		e.refusal = "UserKnownHostsFile is none, so there is no file to write to"
@@ -64,7 +67,7 @@ func (e *HostKeyError) forAccept(t Target) {
 		e.refusal = e.file + " is not a regular file, so the key would be forgotten"
 	}
 	name := e.Lookup
-	if t.HashKnownHosts {
+	if p.HashNames {
 		salt := make([]byte, 20) // the length of its hash, as ssh does
 		_, _ = rand.Read(salt)   // never fails, crypto/rand
 		name = "|1|" + base64.StdEncoding.EncodeToString(salt) + "|" + base64.StdEncoding.EncodeToString(hashName(salt, name))
@@ -74,8 +77,8 @@ func (e *HostKeyError) forAccept(t Target) {
 
 // Hint is what a person does about the key, one command or setting a line; ""
 // where the error itself says all there is.
-func (e *HostKeyError) Hint() string {
-	if e.Kind != HostKeyUnknown {
+func (e *Error) Hint() string {
+	if e.Kind != Unknown {
 		return ""
 	}
 	remedies := []string{

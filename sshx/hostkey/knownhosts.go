@@ -1,4 +1,4 @@
-package sshx
+package hostkey
 
 import (
 	"bytes"
@@ -126,7 +126,7 @@ func (l knownLine) match(name string) bool {
 	matched := false
 	for _, p := range l.hosts {
 		p, negated := strings.CutPrefix(strings.ToLower(p), "!")
-		if !matchPattern(p, name) {
+		if !MatchPattern(p, name) {
 			continue
 		}
 		if negated {
@@ -137,8 +137,8 @@ func (l knownLine) match(name string) bool {
 	return matched
 }
 
-// matchPattern matches * and ? only, neither of which minds dots or brackets.
-func matchPattern(pattern, name string) bool {
+// MatchPattern matches * and ? only, neither of which minds dots or brackets.
+func MatchPattern(pattern, name string) bool {
 	for pattern != "" {
 		switch {
 		case pattern[0] == '*':
@@ -147,7 +147,7 @@ func matchPattern(pattern, name string) bool {
 				return true
 			}
 			for i := range len(name) {
-				if matchPattern(pattern, name[i:]) {
+				if MatchPattern(pattern, name[i:]) {
 					return true
 				}
 			}
