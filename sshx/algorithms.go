@@ -9,7 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
-	"github.com/keep-it-simple/kis/sshx/internal/publickey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // algorithms is what a connection may negotiate, in order of preference.
@@ -19,16 +19,9 @@ type algorithms struct {
 
 // supported is what x/crypto implements without SHA-1 signatures, DSA and
 // broken ciphers. Its own defaults still contain them, so they are never used.
-// The user's keys include those on FIDO tokens, which an agent signs with.
 func supported() algorithms {
 	s := ssh.SupportedAlgorithms()
-	users := []string{
-		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
-		ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
-		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
-	}
-	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: users, kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
+	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: userauth.Algorithms(), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
 // restrict leaves t only algorithms that kis implements; an empty list becomes
@@ -89,21 +82,4 @@ func adjust(directive, value string, have []string) ([]string, error) {
 		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, safetext.Line(value), ErrUnsupported, strings.Join(have, ","))
 	}
 	return list, nil
-}
-
-// signatures lists the algorithms of RFC 4252 7 with which a private key may
-// sign for public, out of the accepted ones and in their order. Certificates
-// have algorithm names of their own; their keys sign with the plain ones.
-func signatures(public ssh.PublicKey, accepted []string) []string {
-	var all []string
-	for _, a := range accepted {
-		plain, isCert := strings.CutSuffix(a, "-cert-v01@openssh.com")
-		if isCert && strings.HasPrefix(plain, "sk-") {
-			plain += "@openssh.com"
-		}
-		if isCert == isCertificate(public) && publickey.TypeOf(plain) == publickey.Plain(public).Type() {
-			all = append(all, plain)
-		}
-	}
-	return all
 }

@@ -80,7 +80,9 @@ func TestAHostWithAWrongKeyIsToldNothing(t *testing.T) {
 		"revoked": func(target *sshx.Target, h *sshtest.Host) {
 			target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked "+h.KnownHostsLine())}
 		},
-		"pinned": func(target *sshx.Target, _ *sshtest.Host) { target.HostKey = hostkey.Pin{Fingerprint: other.fingerprint()} },
+		"pinned": func(target *sshx.Target, _ *sshtest.Host) {
+			target.HostKey = hostkey.Pin{Fingerprint: other.fingerprint()}
+		},
 		"through a hop": func(target *sshx.Target, _ *sshtest.Host) {
 			target.UserKnownHostsFiles, target.Jump = nil, []sshx.Target{targetOf(t, bastion, k)}
 		},

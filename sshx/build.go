@@ -10,6 +10,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // builder makes a Target of settings, whoever read them.
@@ -47,7 +48,7 @@ func (b *builder) build() (Target, error) {
 	t.NoPublicKey = !b.flag("pubkeyauthentication", true)
 	t.NoPassword = !b.flag("passwordauthentication", true)
 	t.NoKeyboardInteractive = !b.flag("kbdinteractiveauthentication", b.flag("challengeresponseauthentication", true))
-	t.PasswordPrompts = b.number("numberofpasswordprompts", 3, 0, 1<<20)
+	t.PasswordPrompts = b.number("numberofpasswordprompts", userauth.DefaultPasswordPrompts, 0, 1<<20)
 	// Nothing may be asked for: that is what BatchMode means.
 	t.BatchMode = b.flag("batchmode", false) || t.PasswordPrompts == 0
 	t.HashKnownHosts = b.flag("hashknownhosts", false)
@@ -193,7 +194,7 @@ func (b *builder) identities(t *Target) {
 	t.CertificateFiles = expand("certificatefile")
 	t.IdentityAgent = b.agent(x)
 	if b.host.IdentityFile != "" && len(t.IdentityFiles) > 0 {
-		if _, err := readKeyFile(t.IdentityFiles[0]); err != nil {
+		if err := userauth.CheckKeyFile(t.IdentityFiles[0]); err != nil {
 			b.errs = append(b.errs, fmt.Errorf("identity file: %w", err))
 		}
 	}

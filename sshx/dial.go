@@ -14,12 +14,8 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
-
-// Prompt asks the person at the terminal one question and returns the answer
-// without the line end. echo is false for secrets. It is called by one
-// goroutine at a time.
-type Prompt func(ctx context.Context, question string, echo bool) (string, error)
 
 // Dialer opens connections and owns what they share: jump hosts, decrypted
 // keys, the limit of parallel handshakes. The zero value works. Fields must not
@@ -38,7 +34,7 @@ type Dialer struct {
 	// keys, 60 s for a signature, which somebody may have to confirm.
 	AgentTimeout time.Duration
 	// Prompt asks for passphrases and passwords; nil: there is nobody to ask.
-	Prompt Prompt
+	Prompt userauth.Prompt
 	// Limit is the number of handshakes that may run at once, because sshd's
 	// MaxStartups starts to drop connections at 10. Zero: 8.
 	Limit int
@@ -51,7 +47,8 @@ type Dialer struct {
 
 // dialerState is what the dials of one run share.
 type dialerState struct {
-	keys keyring
+	hostKeys hostkey.Store
+	logins   userauth.Shared
 
 	mu    sync.Mutex
 	slots chan struct{} // one per handshake that may run
@@ -65,12 +62,6 @@ type dialerState struct {
 
 	resolver *net.Resolver  // nil: the system's
 	owned    sync.WaitGroup // dials of jump hosts
-
-	prompting turns // one question at a time
-	touching  turns // one signature of a FIDO key at a time
-	hostKeys  hostkey.Store
-	accounts  accounts
-	silent    silentAgents
 }
 
 // Dial connects, checks the host key, logs in and starts keep-alives. ctx covers
@@ -253,4 +244,16 @@ func (d *Dialer) warn(text string) {
 	}
 	d.state.warned[text] = true
 	d.Warn(text)
+}
+
+// Ready reports why a login as t could offer nothing: no key that can sign, and
+// nobody to ask for a passphrase or a password. It contacts nobody but the agent.
+func (d *Dialer) Ready(ctx context.Context, t Target) error {
+	clock := func() func() { return func() {} } // only the agent is asked, which has a limit of its own
+	l := d.state.logins.Login(ctx, d.loginSettings(t), userauth.Connection{Pause: clock})
+	defer l.Close()
+	if err := l.Ready(); err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	return nil
 }

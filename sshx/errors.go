@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // ErrConnectionLost says that the connection ended before an answer came: what
@@ -106,7 +107,7 @@ func dialCause(e *DialError) string {
 		return "the jump host could not connect: " + safetext.Line(open.Message)
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return "connection refused"
-	case errors.Is(e.Err, errGone) || isDropped(e.Err):
+	case errors.Is(e.Err, userauth.ErrGone) || isDropped(e.Err):
 		return droppedCause(e)
 	}
 	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads 1024 lines at most
@@ -154,32 +155,6 @@ func (e *JumpError) Error() string { return "jump host " + e.Err.Error() }
 
 // Unwrap gives the Dial error of the jump host.
 func (e *JumpError) Unwrap() error { return e.Err }
-
-// AuthError says that the host key was accepted and the login was not.
-type AuthError struct {
-	Name, User string
-	// Tried has one line per key or method: what was offered, what was held
-	// back, and why.
-	Tried []string
-	// Accepts are the methods that the host named last, as in RFC 4252 5.1;
-	// empty when it hung up instead.
-	Accepts []string
-	// TooManyTries says that the host hung up because of its MaxAuthTries.
-	TooManyTries bool
-	Err          error
-}
-
-// Error lists what was tried, because "permission denied" alone helps nobody.
-func (e *AuthError) Error() string {
-	tried := "no key and nobody to ask"
-	if len(e.Tried) > 0 {
-		tried = strings.Join(e.Tried, "; ")
-	}
-	return fmt.Sprintf("%s: authentication: login as %s refused (%s)", e.Name, e.User, tried)
-}
-
-// Unwrap gives the protocol's error.
-func (e *AuthError) Unwrap() error { return e.Err }
 
 // ExitError says that a process ended with a status other than 0 or by a signal.
 type ExitError struct {

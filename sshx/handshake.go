@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // handshakeLimit is the default of Dialer.HandshakeTimeout.
@@ -32,22 +32,16 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 	interval, count := aliveSettings(t)
 	c := newConn(nc, interval*time.Duration(count), func() { clock.restart(limit) })
 
-	keys, note, hangUp := d.openAgent(limited, t, clock)
-	defer hangUp()
-	l := d.newLogin(limited, t, c, clock, keys)
-	if note != "" {
-		l.ids.notes = append(l.ids.notes, note)
-	}
+	l := d.state.logins.Login(limited, d.loginSettings(t), loginConnection(c, clock))
+	defer l.Close()
 	check := &hostKeyCheck{keys: hostKeys}
 	config := &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: t.KexAlgorithms, Ciphers: t.Ciphers, MACs: t.MACs},
-		User:              t.User,
-		Auth:              l.methods(limited),
-		AuthCallback:      l.proceed,
 		HostKeyCallback:   check.callback,
 		HostKeyAlgorithms: hostKeys.Algorithms(),
 		ClientVersion:     "SSH-2.0-kis",
 	}
+	l.Configure(limited, config)
 	stop := context.AfterFunc(limited, func() { _ = nc.Close() })
 	sc, channels, requests, err := ssh.NewClientConn(c, t.addr(), config)
 	if !stop() && err == nil {
@@ -55,32 +49,23 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 		err = context.Cause(limited)
 	}
 	if err == nil {
-		l.settle(true, false)
-		return newClient(t, c, ssh.NewClient(sc, channels, requests), l.key()), nil
+		return newClient(t, c, ssh.NewClient(sc, channels, requests), l.Succeeded()), nil
 	}
 	_ = nc.Close()
 	if cause := context.Cause(limited); cause != nil {
 		err = cause // closing nc on time is what made it fail
 	}
-	err = d.handshakeFailure(t, via, check, l, err)
-	var refused *AuthError
-	l.settle(false, errors.As(err, &refused))
-	return nil, err
+	return nil, d.handshakeFailure(t, via, check, c, clock, l, err)
 }
 
-// newLogin collects what can be offered and who can be asked.
-func (d *Dialer) newLogin(ctx context.Context, t Target, c *conn, clock *deadline, keys []agentKey) *login {
-	ask := d.prompt(t)
-	l := &login{target: t, conn: c, clock: clock, ask: ask, say: d.warn, acct: d.state.accounts.of(t)}
-	l.ids = d.collect(t, keys, ask != nil, func(k *keyFile) lazySigner {
-		return lazySigner{ctx: ctx, key: k, ask: ask, tries: t.prompts(), wait: l.waitForPerson}
-	})
-	return l
+// loginConnection is what a login needs of the connection and its clock.
+func loginConnection(c *conn, clock *deadline) userauth.Connection {
+	return userauth.Connection{Gone: c.gone, Pause: clock.pause, Restart: clock.restart}
 }
 
 // handshakeFailure sorts the errors of x/crypto, most of which are plain text,
 // by what had been reached.
-func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, l *login, err error) error {
+func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, c *conn, clock *deadline, l *userauth.Login, err error) error {
 	if refused := check.refused.Load(); refused != nil {
 		return refused
 	}
@@ -88,20 +73,20 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, l 
 	if check.accepted.Load() {
 		phase = PhaseAuthenticate
 	}
-	dropped := isDropped(err) || errors.Is(err, errGone)
+	dropped := isDropped(err) || errors.Is(err, userauth.ErrGone)
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if phase == PhaseAuthenticate && !dropped && !ended {
-		return &AuthError{Name: t.Name, User: t.User, Tried: l.account(err), Accepts: slices.Clone(l.allowed), TooManyTries: tooManyTries(err), Err: err}
+		return l.Refused(err)
 	}
-	e := d.failure(t, via, phase, l.clock.current(), err)
+	e := d.failure(t, via, phase, clock.current(), err)
 	switch {
 	case phase == PhaseAuthenticate:
-		e.Awaited, e.Asked, e.Offered = "an answer to the login", l.asked, l.offered()
-	case l.conn.hasGreeted():
+		e.Awaited, e.Asked, e.Offered = "an answer to the login", l.Asked(), l.Offered()
+	case c.hasGreeted():
 		e.Awaited = "the end of the key exchange"
 	default:
 		e.Awaited = "an SSH version"
-		e.Said = l.conn.said()
+		e.Said = c.said()
 	}
 	return e
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // Host is what a caller knows of a host before ssh_config has been read. Every
@@ -153,3 +154,9 @@ type Setting struct {
 
 // HostKeyError says that the host showed a key that is not known to be its own.
 type HostKeyError = hostkey.Error
+
+// AuthError says that the host key was accepted and the login was not.
+type AuthError = userauth.Error
+
+// Prompt asks the person at the terminal one question.
+type Prompt = userauth.Prompt

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // hostKeyPolicy is what t says about the keys of the host.
@@ -58,3 +59,26 @@ func (t Target) scanCommand() string {
 const defaultRSASize = 1024
 
 func (t Target) requiredRSASize() int { return cmp.Or(t.RequiredRSASize, defaultRSASize) }
+
+// loginSettings is what t says about the login, and whom the Dialer asks.
+func (d *Dialer) loginSettings(t Target) userauth.Settings {
+	return userauth.Settings{
+		Host: t.Name, User: t.User, Account: t.account(),
+		IdentityFiles: t.IdentityFiles, DefaultIdentities: t.DefaultIdentities, CertificateFiles: t.CertificateFiles,
+		IdentitiesOnly: t.IdentitiesOnly, IdentityAgent: t.IdentityAgent, AgentTimeout: d.AgentTimeout,
+		Preferred: t.PreferredAuthentications, Algorithms: t.PubkeyAcceptedAlgorithms, RequiredRSASize: t.requiredRSASize(),
+		NoPublicKey: t.NoPublicKey, NoPassword: t.NoPassword, NoKeyboardInteractive: t.NoKeyboardInteractive,
+		PasswordPrompts: t.PasswordPrompts, BatchMode: t.BatchMode,
+		Prompt: d.Prompt, Warn: d.warn,
+	}
+}
+
+// account is the same for all names of one account: user@host:port, and the way
+// there, because another network can have the same addresses.
+func (t Target) account() string {
+	way := []string{t.User, t.addr()}
+	for _, j := range t.Jump {
+		way = append(way, j.addr())
+	}
+	return strings.Join(way, "\n")
+}

@@ -1,4 +1,4 @@
-package sshx
+package userauth
 
 import (
 	"cmp"
@@ -53,30 +53,30 @@ func (s *silentAgents) add(path string) {
 	s.paths[path] = true
 }
 
-// openAgent connects to t's agent and lists its keys. Every host gets its own
+// openAgent connects to the agent and lists its keys. Every login has its own
 // connection: an agent answers in order, so one key that waits for a touch or a
-// confirmation would hold up the logins of all other hosts. The caller calls
-// hangUp after the login. An agent that cannot be used is a note, no error: keys
-// in files may do. The clock stands still, because the host is not to blame.
-func (d *Dialer) openAgent(ctx context.Context, t Target, clock *deadline) (keys []agentKey, note string, hangUp func()) {
-	path, nothing := t.IdentityAgent, func() {}
-	if path == "" || t.NoPublicKey {
-		return nil, "", nothing
+// confirmation would hold up the logins of all other hosts. Close ends it. An
+// agent that cannot be used is a note, no error: keys in files may do. The clock
+// stands still, because the host is not to blame.
+func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
+	path := l.settings.IdentityAgent
+	if path == "" || l.settings.NoPublicKey {
+		return nil, ""
 	}
-	limit := cmp.Or(d.AgentTimeout, agentListLimit)
+	limit := cmp.Or(l.settings.AgentTimeout, agentListLimit)
 	silent := fmt.Sprintf("agent %s: no answer within %s", path, limit)
-	if d.state.silent.has(path) {
-		return nil, silent, nothing
+	if l.shared.silent.has(path) {
+		return nil, silent
 	}
-	defer clock.pause()()
+	defer l.conn.Pause()()
 	dialer := net.Dialer{Timeout: limit}
 	nc, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Sprintf("agent %s: cannot connect", path), nothing
+		return nil, fmt.Sprintf("agent %s: cannot connect", path)
 	}
 	// An agent that hangs must not outlive the login that waits for it.
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
-	hangUp = func() {
+	l.hangUp = func() {
 		stop()
 		_ = nc.Close()
 	}
@@ -86,24 +86,23 @@ func (d *Dialer) openAgent(ctx context.Context, t Target, clock *deadline) (keys
 	client := agent.NewClient(struct{ io.ReadWriter }{a})
 	held, err := client.Signers()
 	if err != nil {
-		hangUp()
 		if a.late() {
-			d.state.silent.add(path)
-			return nil, silent, nothing
+			l.shared.silent.add(path)
+			return nil, silent
 		}
-		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error())), nothing
+		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error()))
 	}
-	a.limit = cmp.Or(d.AgentTimeout, agentSignLimit)
+	a.limit = cmp.Or(l.settings.AgentTimeout, agentSignLimit)
 	for _, s := range held {
 		if k, ok := usableAgentKey(s); ok {
-			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a, dialer: d, ctx: ctx, clock: clock, path: path, fido: isFIDO(k.public)}
+			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a, login: l, ctx: ctx, path: path, fido: isFIDO(k.public)}
 			keys = append(keys, k)
 		}
 	}
 	if len(keys) == 0 {
 		note = fmt.Sprintf("agent %s: holds no keys", path)
 	}
-	return keys, note, hangUp
+	return keys, note
 }
 
 // usableAgentKey leaves out kinds of keys that the library cannot read.
@@ -148,21 +147,20 @@ func (a *agentConn) late() bool { return !a.until.IsZero() && !time.Now().Before
 type agentSigner struct {
 	ssh.AlgorithmSigner
 
-	conn   *agentConn
-	dialer *Dialer
-	ctx    context.Context //nolint:containedctx // the signer lives as long as one login; x/crypto hands none down
-	clock  *deadline
-	path   string
-	fido   bool
+	conn  *agentConn
+	login *Login
+	ctx   context.Context //nolint:containedctx // the signer lives as long as one login; x/crypto hands none down
+	path  string
+	fido  bool
 }
 
 // SignWithAlgorithm stops the login's clock. A token that has to be touched is
 // asked for one signature at a time: an agent does no more at once, and each
 // shall have its full time.
 func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	defer s.clock.pause()()
+	defer s.login.conn.Pause()()
 	if s.fido {
-		leave, err := s.dialer.state.touching.enter(s.ctx)
+		leave, err := s.login.shared.touching.enter(s.ctx)
 		if err != nil {
 			return nil, err
 		}

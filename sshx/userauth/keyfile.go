@@ -1,4 +1,4 @@
-package sshx
+package userauth
 
 import (
 	"bytes"
@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 
@@ -27,6 +29,14 @@ type keyFile struct {
 
 	mu     sync.Mutex
 	failed error // a person gave up on this key; it is not asked for again
+}
+
+// CheckKeyFile reports why the private key in a file, or the public key whose
+// private half an agent holds, cannot be used. It is fs.ErrNotExist when there
+// is no such file.
+func CheckKeyFile(path string) error {
+	_, err := readKeyFile(path)
+	return err
 }
 
 // readKeyFile reads a private key, or a public key whose private half an agent
@@ -221,4 +231,11 @@ func (r *keyring) read(path string) (*keyFile, error) {
 	}
 	r.files[path] = keyResult{key, err}
 	return key, err
+}
+
+// isMine tells whether the user who runs kis owns a file. ssh minds the mode of
+// a key only then: whoever mounts keys of another owner has decided about them.
+func isMine(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || int(s.Uid) == os.Getuid()
 }

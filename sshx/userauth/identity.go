@@ -1,6 +1,7 @@
-package sshx
+package userauth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ func (i *identities) note(format string, args ...any) {
 type collection struct {
 	identities
 
-	target    Target
+	settings  Settings
 	files     []*keyFile
 	agentKeys []agentKey
 	certs     []certificate
@@ -40,18 +41,20 @@ type collection struct {
 	canAsk    bool
 }
 
-// collect reads the identities of t. sign makes the signer of a key in a file.
-func (d *Dialer) collect(t Target, agentKeys []agentKey, canAsk bool, sign func(*keyFile) lazySigner) *identities {
-	c := &collection{target: t, agentKeys: agentKeys, sign: sign, canAsk: canAsk}
-	if t.NoPublicKey {
+// collect reads what the login can offer, beside the keys of an agent.
+func (l *Login) collect(ctx context.Context, agentKeys []agentKey) *identities {
+	c := &collection{settings: l.settings, agentKeys: agentKeys, canAsk: l.ask != nil, sign: func(k *keyFile) lazySigner {
+		return lazySigner{ctx: ctx, key: k, ask: l.ask, tries: l.settings.prompts(), wait: l.waitForPerson}
+	}}
+	if l.settings.NoPublicKey {
 		return &c.identities
 	}
-	c.files = d.readIdentities(t, &c.identities)
-	c.certs = readCertificates(t, c.files, &c.identities)
+	c.files = l.readIdentities(&c.identities)
+	c.certs = readCertificates(l.settings, c.files, &c.identities)
 	c.certificateFiles()
 	named := c.held()
 	files, others := c.unheld(), c.others()
-	if t.DefaultIdentities {
+	if l.settings.DefaultIdentities {
 		named = slices.Concat(named, others, files)
 	} else {
 		named = slices.Concat(named, files, others)
@@ -64,10 +67,10 @@ func (d *Dialer) collect(t Target, agentKeys []agentKey, canAsk bool, sign func(
 
 // add keeps back what PubkeyAcceptedAlgorithms and RequiredRSASize leave out.
 func (c *collection) add(o *offer) {
-	o.algorithms = signatures(o.public, c.target.PubkeyAcceptedAlgorithms)
+	o.algorithms = signatures(o.public, c.settings.Algorithms)
 	switch {
-	case publickey.ShortRSA(o.public, c.target.requiredRSASize()) > 0:
-		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.label, c.target.requiredRSASize())
+	case publickey.ShortRSA(o.public, c.settings.RequiredRSASize) > 0:
+		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.label, c.settings.RequiredRSASize)
 	case len(o.algorithms) > 0:
 		c.offers = append(c.offers, o)
 	case o.named:
@@ -144,7 +147,7 @@ func (c *collection) unheld() []*offer {
 			c.note("%s", why)
 			continue
 		}
-		o.named = !c.target.DefaultIdentities
+		o.named = !c.settings.DefaultIdentities
 		all = append(all, c.withCertificate(o, f)...)
 	}
 	return all
@@ -157,7 +160,7 @@ func (c *collection) others() []*offer {
 		switch {
 		case slices.ContainsFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) }):
 		case slices.ContainsFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) }):
-		case !c.target.IdentitiesOnly:
+		case !c.settings.IdentitiesOnly:
 			all = append(all, c.fromAgent(k))
 		}
 	}
@@ -196,10 +199,10 @@ func (c *collection) withCertificate(o *offer, f *keyFile) []*offer {
 // readIdentities reads the IdentityFiles. What cannot be used is noted, not
 // fatal: an agent may hold the key all the same, and the public half next to it
 // tells which one that is.
-func (d *Dialer) readIdentities(t Target, i *identities) []*keyFile {
+func (l *Login) readIdentities(i *identities) []*keyFile {
 	var files []*keyFile
-	for _, path := range t.IdentityFiles {
-		key, err := d.state.keys.read(path)
+	for _, path := range l.settings.IdentityFiles {
+		key, err := l.shared.keys.read(path)
 		missing := errors.Is(err, fs.ErrNotExist)
 		if missing {
 			err = fmt.Errorf("%s: no such file", path)
@@ -215,12 +218,12 @@ func (d *Dialer) readIdentities(t Target, i *identities) []*keyFile {
 			if !slices.ContainsFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }) {
 				files = append(files, key)
 			}
-		case missing && t.DefaultIdentities: // nobody has named it
+		case missing && l.settings.DefaultIdentities: // nobody has named it
 		default:
 			i.note("%v", err)
 		}
 		if err != nil && !missing {
-			d.warn(fmt.Sprintf("identity file %v", err))
+			l.settings.Warn(fmt.Sprintf("identity file %v", err))
 		}
 	}
 	return files

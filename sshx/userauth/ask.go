@@ -1,4 +1,4 @@
-package sshx
+package userauth
 
 import (
 	"context"
@@ -29,12 +29,7 @@ type account struct {
 	refused  bool   // a person could not log in; they are not asked again
 }
 
-func (a *accounts) of(t Target) *account {
-	way := []string{t.User, t.addr()}
-	for _, j := range t.Jump { // another network can have the same addresses
-		way = append(way, j.addr())
-	}
-	name := strings.Join(way, "\n")
+func (a *accounts) of(name string) *account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.all == nil {
@@ -49,17 +44,17 @@ func (a *accounts) of(t Target) *account {
 // errAskedBefore keeps a person from typing the same wrong password for ever.
 var errAskedBefore = errors.New("not accepted before in this run")
 
-// errGone ends a question that is of no use any more.
-var errGone = errors.New("the host has closed the connection")
+// ErrGone ends a question that is of no use any more.
+var ErrGone = errors.New("the host has closed the connection")
 
-// prompt is the Dialer's Prompt for one target: one question at a time over all
-// hosts. It is nil when there is nobody to ask.
-func (d *Dialer) prompt(t Target) Prompt {
-	if d.Prompt == nil || t.BatchMode {
+// prompt asks one question at a time over all hosts. It is nil when there is
+// nobody to ask.
+func (s *Shared) prompt(ask Prompt, batch bool) Prompt {
+	if ask == nil || batch {
 		return nil
 	}
 	return func(ctx context.Context, question string, echo bool) (string, error) {
-		leave, err := d.state.prompting.enter(ctx)
+		leave, err := s.prompting.enter(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -67,14 +62,14 @@ func (d *Dialer) prompt(t Target) Prompt {
 		if err := context.Cause(ctx); err != nil {
 			return "", err
 		}
-		return d.Prompt(ctx, question, echo)
+		return ask(ctx, question, echo)
 	}
 }
 
 // question asks a person about the account. Other logins to it wait until this
 // one is over, because they may need the same answer. When the host hangs up,
 // the question goes away.
-func (l *login) question(ctx context.Context, method, text string, echo bool) (string, error) {
+func (l *Login) question(ctx context.Context, method, text string, echo bool) (string, error) {
 	if l.answers == nil {
 		l.answers = map[string]answer{}
 	}
@@ -86,10 +81,12 @@ func (l *login) question(ctx context.Context, method, text string, echo bool) (s
 	return said, err
 }
 
-func (l *login) put(ctx context.Context, text string, echo bool) (string, error) {
+func (l *Login) put(ctx context.Context, text string, echo bool) (string, error) {
 	defer l.waitForPerson()()
-	if l.conn.broken() {
-		return "", errGone
+	select {
+	case <-l.conn.Gone:
+		return "", ErrGone
+	default:
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -97,8 +94,8 @@ func (l *login) put(ctx context.Context, text string, echo bool) (string, error)
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
-		case <-l.conn.gone:
-			cancel(errGone)
+		case <-l.conn.Gone:
+			cancel(ErrGone)
 		case <-stop:
 		}
 	})
@@ -139,9 +136,10 @@ func isPassword(question string) bool {
 	return strings.HasPrefix(question, "Password for ") || strings.HasSuffix(question, ": Password:")
 }
 
-// settle is called when the login is over, and lets others to the same account
-// go on. refused says that the host did not accept what a person said.
-func (l *login) settle(in, refused bool) {
+// settle ends what the login has to do with its account, and lets others to the
+// same account go on. refused says that the host did not accept what a person
+// said.
+func (l *Login) settle(in, refused bool) {
 	if l.leave == nil {
 		return
 	}
@@ -152,10 +150,11 @@ func (l *login) settle(in, refused bool) {
 		l.acct.refused = l.acct.refused || refused && a.err == nil
 	}
 	l.leave()
+	l.leave = nil
 }
 
 // password answers the method of RFC 4252 8.
-func (l *login) password(ctx context.Context) func() (string, error) {
+func (l *Login) password(ctx context.Context) func() (string, error) {
 	return func() (string, error) {
 		text := "Password for " + l.who()
 		if l.answers["password"].times > 0 {
@@ -167,12 +166,12 @@ func (l *login) password(ctx context.Context) func() (string, error) {
 
 // challenge answers keyboard-interactive questions, RFC 4256. A host chooses
 // their text, so it is made harmless, and the account stands in front of it.
-func (l *login) challenge(ctx context.Context) ssh.KeyboardInteractiveChallenge {
+func (l *Login) challenge(ctx context.Context) ssh.KeyboardInteractiveChallenge {
 	return func(name, instruction string, questions []string, echos []bool) ([]string, error) {
 		before := harmless(name + " " + instruction)
 		if len(questions) == 0 && before != "" {
 			// Nothing to type, but something to do, such as to look at one's phone.
-			l.say(l.who() + ": " + before)
+			l.settings.Warn(l.who() + ": " + before)
 		}
 		answers := make([]string, len(questions))
 		for i, q := range questions {
@@ -183,12 +182,12 @@ func (l *login) challenge(ctx context.Context) ssh.KeyboardInteractiveChallenge 
 			}
 			answers[i], before = said, ""
 		}
-		l.clock.restart(answerLimit)
+		l.conn.Restart(answerLimit)
 		return answers, nil
 	}
 }
 
-func (l *login) who() string { return l.target.User + "@" + l.target.Name }
+func (l *Login) who() string { return l.settings.User + "@" + l.settings.Host }
 
 // harmless is text of a host in one line of bounded length.
 func harmless(s string) string {
@@ -198,4 +197,23 @@ func harmless(s string) string {
 		runes = append(runes[:most], '…')
 	}
 	return string(runes)
+}
+
+// turns lets one through at a time. Unlike a mutex it can be left alone when the
+// waiting takes too long. The zero value is ready for use.
+type turns struct {
+	once sync.Once
+	slot chan struct{}
+}
+
+// enter waits until nobody is in or ctx ends. Call leave once, if there is
+// no error.
+func (t *turns) enter(ctx context.Context) (leave func(), err error) {
+	t.once.Do(func() { t.slot = make(chan struct{}, 1) })
+	select {
+	case t.slot <- struct{}{}:
+		return sync.OnceFunc(func() { <-t.slot }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }

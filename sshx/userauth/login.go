@@ -1,4 +1,4 @@
-package sshx
+package userauth
 
 import (
 	"context"
@@ -17,16 +17,16 @@ import (
 // after the last the server hangs up.
 const maxOffers = 6
 
-// login is the state of one authentication: what has been offered and what the
+// Login is the state of one authentication: what has been offered and what the
 // host said to it. One goroutine uses it, the one that x/crypto logs in on.
-type login struct {
-	target Target
-	ids    *identities
-	conn   *conn
-	clock  *deadline
-	ask    Prompt       // nil: nobody
-	say    func(string) // what a person has to know and need not answer
-	acct   *account
+type Login struct {
+	shared   *Shared
+	settings Settings
+	conn     Connection
+	ids      *identities
+	ask      Prompt // nil: nobody
+	acct     *account
+	hangUp   func() // ends the connection to the agent
 
 	allowed  []string          // methods that the host named last
 	failures int               // offers whose signing failed, when proceed looked last
@@ -48,12 +48,12 @@ type answer struct {
 // methods gives x/crypto one AuthMethod per method of RFC 4252, in the order of
 // PreferredAuthentications. It would use only the first of two publickey
 // methods, so agent and file keys share one.
-func (l *login) methods(ctx context.Context) []ssh.AuthMethod {
-	order := l.target.PreferredAuthentications
+func (l *Login) methods(ctx context.Context) []ssh.AuthMethod {
+	order := l.settings.Preferred
 	if len(order) == 0 {
 		order = []string{"publickey", "keyboard-interactive", "password"}
 	}
-	tries := l.target.prompts()
+	tries := l.settings.prompts()
 	var all []ssh.AuthMethod
 	for _, m := range order {
 		switch {
@@ -68,18 +68,10 @@ func (l *login) methods(ctx context.Context) []ssh.AuthMethod {
 	return all
 }
 
-// prompts is NumberOfPasswordPrompts.
-func (t Target) prompts() int {
-	if t.PasswordPrompts <= 0 {
-		return 3
-	}
-	return t.PasswordPrompts
-}
-
 // mayAsk tells whether a person can be asked for method.
-func (l *login) mayAsk(method string) bool {
-	off := method == "password" && l.target.NoPassword || method == "keyboard-interactive" && l.target.NoKeyboardInteractive
-	order := l.target.PreferredAuthentications
+func (l *Login) mayAsk(method string) bool {
+	off := method == "password" && l.settings.NoPassword || method == "keyboard-interactive" && l.settings.NoKeyboardInteractive
+	order := l.settings.Preferred
 	return l.ask != nil && !off && (len(order) == 0 || slices.Contains(order, method))
 }
 
@@ -87,7 +79,7 @@ func (l *login) mayAsk(method string) bool {
 // several, and after a key that could not sign, it asks again. Keys that nobody
 // has named are held back when the host would hang up before the last of them,
 // or before a password could be typed.
-func (l *login) signers() ([]ssh.Signer, error) {
+func (l *Login) signers() ([]ssh.Signer, error) {
 	room := maxOffers
 	if slices.ContainsFunc(l.allowed, l.mayAsk) {
 		room--
@@ -113,7 +105,7 @@ func (l *login) signers() ([]ssh.Signer, error) {
 // with the remaining keys when signing with one failed, or when one was accepted
 // and another is wanted in addition: x/crypto gives up on publickey then, ssh
 // does not.
-func (l *login) proceed(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+func (l *Login) proceed(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	l.allowed = c.AllowedMethods
 	failures, left := 0, 0
 	for _, o := range l.ids.offers {
@@ -134,8 +126,8 @@ func (l *login) proceed(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 
 // waitForPerson stops the clock and counts the time: the server's own limit goes
 // on meanwhile.
-func (l *login) waitForPerson() (done func()) {
-	began, resume := time.Now(), l.clock.pause()
+func (l *Login) waitForPerson() (done func()) {
+	began, resume := time.Now(), l.conn.Pause()
 	return func() {
 		l.asked += time.Since(began)
 		resume()
@@ -143,7 +135,7 @@ func (l *login) waitForPerson() (done func()) {
 }
 
 // key is the fingerprint of the key that logged in, if one did.
-func (l *login) key() string {
+func (l *Login) key() string {
 	for _, o := range slices.Backward(l.ids.offers) {
 		if o.signed {
 			return publickey.Fingerprint(o.public)
@@ -152,8 +144,8 @@ func (l *login) key() string {
 	return ""
 }
 
-// offered counts the keys that the host was asked about.
-func (l *login) offered() int {
+// Offered counts the keys that the host was asked about.
+func (l *Login) Offered() int {
 	n := 0
 	for _, o := range l.ids.offers {
 		if o.shown {
@@ -164,7 +156,7 @@ func (l *login) offered() int {
 }
 
 // account tells what was tried, for AuthError.
-func (l *login) account(err error) []string {
+func (l *Login) account(err error) []string {
 	var all []string
 	untried := 0
 	for _, o := range l.ids.offers {
@@ -196,7 +188,7 @@ func (l *login) account(err error) []string {
 }
 
 // asking tells what came of the methods that need a person.
-func (l *login) asking() []string {
+func (l *Login) asking() []string {
 	var all []string
 	for _, m := range []string{"keyboard-interactive", "password"} {
 		a, asked := l.answers[m]
@@ -208,7 +200,7 @@ func (l *login) asking() []string {
 		case asked:
 			all = append(all, m+": refused")
 		case !slices.Contains(l.allowed, m):
-		case l.target.BatchMode:
+		case l.settings.BatchMode:
 			all = append(all, m+": not asked for, because of BatchMode")
 		case l.ask == nil:
 			all = append(all, m+": nobody to ask, because there is no terminal")
@@ -220,10 +212,10 @@ func (l *login) asking() []string {
 }
 
 // remedies are the two cases in which the keys are not to blame.
-func (l *login) remedies(err error) []string {
+func (l *Login) remedies(err error) []string {
 	switch {
 	case tooManyTries(err):
-		return []string{fmt.Sprintf("the host hung up after %d keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes", l.offered())}
+		return []string{fmt.Sprintf("the host hung up after %d keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes", l.Offered())}
 	case l.kept > 0:
 		return []string{fmt.Sprintf("%d of them were held back, because sshd hangs up after %d tries; name the right one with IdentityFile and set IdentitiesOnly yes", l.kept, maxOffers)}
 	case strings.Contains(err.Error(), "no common public key signature algorithm"):
@@ -236,4 +228,45 @@ func (l *login) remedies(err error) []string {
 // disconnect has no type.
 func tooManyTries(err error) bool {
 	return strings.Contains(strings.ToLower(err.Error()), "too many authentication failures")
+}
+
+// Configure makes config log in.
+func (l *Login) Configure(ctx context.Context, config *ssh.ClientConfig) {
+	config.User, config.Auth, config.AuthCallback = l.settings.User, l.methods(ctx), l.proceed
+}
+
+// Ready reports why the login can offer nothing: no key that can sign, and
+// nobody to ask.
+func (l *Login) Ready() error {
+	if len(l.ids.offers) > 0 || l.ask != nil {
+		return nil
+	}
+	return fmt.Errorf("nothing to log in with: %s", strings.Join(l.ids.notes, "; "))
+}
+
+// Succeeded notes that the host has let the user in. It returns the fingerprint
+// of the key that logged in, or "" when no key did.
+func (l *Login) Succeeded() (key string) {
+	l.settle(true, false)
+	return l.key()
+}
+
+// Refused makes the error of a login that the host has refused.
+func (l *Login) Refused(err error) *Error {
+	l.settle(false, true)
+	return &Error{
+		Name: l.settings.Host, User: l.settings.User, Tried: l.account(err), Accepts: slices.Clone(l.allowed),
+		TooManyTries: tooManyTries(err), Err: err,
+	}
+}
+
+// Asked is for how long a person was asked, or waited for.
+func (l *Login) Asked() time.Duration { return l.asked }
+
+// Close ends the login, whatever came of it.
+func (l *Login) Close() {
+	l.settle(false, false)
+	if l.hangUp != nil {
+		l.hangUp()
+	}
 }

@@ -1,4 +1,4 @@
-package sshx
+package userauth
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ type certificate struct {
 
 // readCertificates reads the CertificateFiles or, as ssh does only when there is
 // none, the -cert.pub next to each identity.
-func readCertificates(t Target, files []*keyFile, i *identities) []certificate {
+func readCertificates(s Settings, files []*keyFile, i *identities) []certificate {
 	var certs []certificate
 	read := func(path string, file *keyFile) {
 		cert, err := readCertificate(path)
@@ -36,10 +36,10 @@ func readCertificates(t Target, files []*keyFile, i *identities) []certificate {
 		}
 		certs = append(certs, certificate{cert, path, file})
 	}
-	for _, path := range t.CertificateFiles {
+	for _, path := range s.CertificateFiles {
 		read(path, nil)
 	}
-	if len(t.CertificateFiles) > 0 {
+	if len(s.CertificateFiles) > 0 {
 		return certs
 	}
 	for _, f := range files {
