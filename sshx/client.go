@@ -38,7 +38,7 @@ func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
 		cl.end(fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err)))
 		close(cl.done)
 	})
-	interval, count := aliveSettings(t)
+	interval, count := t.KeepAlive()
 	cl.owned.Go(func() { cl.keepAlive(interval, count) })
 	return cl
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -74,7 +73,7 @@ type dialerState struct {
 // address. A ProxyCommand that fails is not repeated either: it may have logged
 // in to something.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
-	t = t.restrict()
+	t = t.Supported()
 	var via *Client
 	if len(t.Jump) > 0 {
 		j, err := d.jumpTo(ctx, t.Jump)
@@ -86,7 +85,7 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	for _, w := range t.Warnings {
 		d.warn(w)
 	}
-	keys, err := d.state.hostKeys.Verifier(t.hostKeyPolicy(), d.warn)
+	keys, err := d.state.hostKeys.Verifier(hostKeyPolicy(t), d.warn)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
@@ -155,7 +154,7 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 	var err error
 	switch {
 	case via != nil:
-		nc, err = via.tunnel(limited, t.addr())
+		nc, err = via.tunnel(limited, t.Addr())
 	case len(t.ProxyCommand) > 0:
 		nc, err = startCommand(ctx, t.ProxyCommand)
 	default:
@@ -177,22 +176,20 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
 	dialer := net.Dialer{Resolver: d.state.resolver}
 	if t.BindAddress != "" {
-		local, err := net.ResolveTCPAddr(t.network(), net.JoinHostPort(t.BindAddress, "0"))
+		local, err := net.ResolveTCPAddr(network(t), net.JoinHostPort(t.BindAddress, "0"))
 		if err != nil {
 			return nil, fmt.Errorf("BindAddress %s: %w", safetext.Line(t.BindAddress), err)
 		}
 		dialer.LocalAddr = local
 	}
-	return dialer.DialContext(ctx, t.network(), t.addr())
+	return dialer.DialContext(ctx, network(t), t.Addr())
 }
 
 func (d *Dialer) connectLimit(t Target) time.Duration {
 	return cmp.Or(d.ConnectTimeout, t.ConnectTimeout, 10*time.Second)
 }
 
-func (t Target) addr() string { return net.JoinHostPort(t.HostName, strconv.Itoa(t.Port)) }
-
-func (t Target) network() string {
+func network(t Target) string {
 	switch t.AddressFamily {
 	case "inet":
 		return "tcp4"
@@ -203,7 +200,7 @@ func (t Target) network() string {
 }
 
 func (d *Dialer) failure(t Target, via *Client, phase Phase, limit time.Duration, err error) *DialError {
-	e := &DialError{Name: t.Name, Addr: t.addr(), Phase: phase, Err: err}
+	e := &DialError{Name: t.Name, Addr: t.Addr(), Phase: phase, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
 		e.After = limit
 	}

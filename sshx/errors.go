@@ -36,10 +36,6 @@ var ErrUnresponsive = fmt.Errorf("%w: no answer to keep-alives", ErrConnectionLo
 // differently; nothing was sent.
 var ErrCommand = errors.New("command not fit for every login shell")
 
-// ErrUnsupported says that a setting matters for reaching the host and cannot
-// be honored. The error that wraps it names the setting and a remedy.
-var ErrUnsupported = errors.New("not supported")
-
 // Phase is a part of Dial, for messages such as "no answer within 10s".
 type Phase string
 

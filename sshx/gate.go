@@ -13,7 +13,7 @@ type gate struct {
 // pass waits for the right to dial t, and returns what to call afterwards with
 // whether the host dropped the connection.
 func (d *Dialer) pass(ctx context.Context, t Target) (done func(dropped bool), err error) {
-	key := t.addr()
+	key := t.Addr()
 	d.state.mu.Lock()
 	if d.state.gates == nil {
 		d.state.gates = map[string]*gate{}

@@ -29,7 +29,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 	limited, clock := newDeadline(ctx, min(d.connectLimit(t), limit))
 	defer clock.stop()
 	clock.take(min(spent, d.connectLimit(t)))
-	interval, count := aliveSettings(t)
+	interval, count := t.KeepAlive()
 	c := newConn(nc, interval*time.Duration(count), func() { clock.restart(limit) })
 
 	l := d.state.logins.Login(limited, d.loginSettings(t), loginConnection(c, clock))
@@ -43,7 +43,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 	}
 	l.Configure(limited, config)
 	stop := context.AfterFunc(limited, func() { _ = nc.Close() })
-	sc, channels, requests, err := ssh.NewClientConn(c, t.addr(), config)
+	sc, channels, requests, err := ssh.NewClientConn(c, t.Addr(), config)
 	if !stop() && err == nil {
 		_ = sc.Close()
 		err = context.Cause(limited)

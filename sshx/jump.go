@@ -89,7 +89,7 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 func chainKey(chain []Target) string {
 	var key strings.Builder
 	for _, hop := range chain {
-		fmt.Fprintf(&key, "%q %q %q %q\n", hop.Name, hop.User, hop.addr(), hop.ProxyCommand)
+		fmt.Fprintf(&key, "%q %q %q %q\n", hop.Name, hop.User, hop.Addr(), hop.ProxyCommand)
 	}
 	return key.String()
 }

@@ -4,25 +4,6 @@ import (
 	"time"
 )
 
-// Defaults of ServerAliveInterval and ServerAliveCountMax. OpenSSH's interval of
-// 0 (never) suits a person who sees that a terminal hangs; a deployment has to
-// notice by itself, and does after 45 s.
-const (
-	defaultAliveInterval = 15 * time.Second
-	defaultAliveCount    = 3
-)
-
-func aliveSettings(t Target) (time.Duration, int) {
-	interval, count := t.ServerAliveInterval, t.ServerAliveCountMax
-	if interval <= 0 {
-		interval = defaultAliveInterval
-	}
-	if count <= 0 {
-		count = defaultAliveCount
-	}
-	return interval, count
-}
-
 // keepAlive asks the host for a sign of life every interval and closes the
 // connection after count intervals without one. Anything that arrives is a sign
 // of life, as in ssh(1), so a reply queued behind a long download is no reason

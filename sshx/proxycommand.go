@@ -162,6 +162,11 @@ func (l *lastLines) Write(p []byte) (int, error) {
 func (l *lastLines) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := lines(string(bytes.ToValidUTF8(l.end, []byte("?"))))
+	var all []string
+	for line := range strings.Lines(string(bytes.ToValidUTF8(l.end, []byte("?")))) {
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
+		}
+	}
 	return safetext.Line(strings.Join(all[max(0, len(all)-4):], "; "))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/config"
 )
 
 // relayScript is a program that connects its standard input and output to a port of
@@ -105,7 +106,7 @@ func TestProxyCommandGetsTheWordsThatSSHGivesIt(t *testing.T) {
 			want := said()
 			for _, r := range []sshx.Resolver{withSSH, without} {
 				target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
-				if errors.Is(err, sshx.ErrUnsupported) && r.SSH == "none" {
+				if errors.Is(err, config.ErrUnsupported) && r.SSH == "none" {
 					continue // named, not guessed
 				}
 				require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/config"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
@@ -97,7 +98,7 @@ func TestBothReadersAgreeOrTheOneWithoutSSHRefuses(t *testing.T) {
 			require.NoError(t, err)
 			got, err := without.Resolve(t.Context(), sshx.Host{Name: "web1"})
 			if !c.both {
-				require.ErrorIs(t, err, sshx.ErrUnsupported)
+				require.ErrorIs(t, err, config.ErrUnsupported)
 				assert.ErrorContains(t, err, without.ConfigFile+":1: ")
 				return
 			}
@@ -136,7 +137,7 @@ func TestIncludesAreFollowedWithoutSSH(t *testing.T) {
 	bad := filepath.Join(dir, "b.conf")
 	require.NoError(t, os.WriteFile(bad, []byte("# one\nMatch user bob\n User x\n"), 0o600))
 	_, err = without.Resolve(t.Context(), sshx.Host{Name: "web1"})
-	require.ErrorIs(t, err, sshx.ErrUnsupported)
+	require.ErrorIs(t, err, config.ErrUnsupported)
 	assert.ErrorContains(t, err, bad+":2: Match user bob")
 }
 
@@ -213,7 +214,7 @@ func TestResolveRefusesByName(t *testing.T) {
 			withSSH, without := resolvers(t, c.config)
 			for _, r := range []sshx.Resolver{withSSH, without} {
 				_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
-				require.ErrorIs(t, err, sshx.ErrUnsupported)
+				require.ErrorIs(t, err, config.ErrUnsupported)
 				assert.ErrorContains(t, err, c.want)
 			}
 		})

@@ -1,4 +1,4 @@
-package sshx
+package config
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // and where ssh_config or the inventory said it.
 func (b *builder) report(t Target) []Setting {
 	yes := map[bool]string{true: "yes", false: "no"}
-	alive, count := aliveSettings(t)
+	alive, count := t.KeepAlive()
 	list := []Setting{
 		{Name: "hostname", Value: t.HostName},
 		{Name: "port", Value: strconv.Itoa(t.Port)},
@@ -39,7 +39,7 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "ciphers", Value: strings.Join(t.Ciphers, ",")},
 		{Name: "macs", Value: strings.Join(t.MACs, ",")},
 		{Name: "casignaturealgorithms", Value: strings.Join(t.CASignatureAlgorithms, ",")},
-		{Name: "requiredrsasize", Value: strconv.Itoa(t.requiredRSASize())},
+		{Name: "requiredrsasize", Value: strconv.Itoa(t.MinRSASize())},
 		{Name: "addressfamily", Value: t.AddressFamily},
 		{Name: "bindaddress", Value: t.BindAddress},
 		{Name: "connecttimeout", Value: t.ConnectTimeout.String()},

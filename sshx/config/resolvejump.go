@@ -1,4 +1,4 @@
-package sshx
+package config
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func checkLoop(t Target, behind []string) error {
 	return fmt.Errorf("ProxyJump: %w: %s is reached through itself; exclude it from the setting, as in `Host * !%s`, or give it `ProxyJump none`", errLoop, t.Name, t.Name)
 }
 
-func loopKey(t Target) string { return fmt.Sprintf("%s@%s", t.User, t.addr()) }
+func loopKey(t Target) string { return fmt.Sprintf("%s@%s", t.User, t.Addr()) }
 
 // parseJump reads [user@]host[:port] or ssh://[user@]host[:port].
 func parseJump(value string) (Host, error) {

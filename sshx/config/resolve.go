@@ -1,4 +1,4 @@
-package sshx
+package config
 
 import (
 	"context"
@@ -31,6 +31,10 @@ type Resolver struct {
 	// lets one see: it is asked twice more for each host.
 	Explain bool
 }
+
+// ErrUnsupported says that a setting matters for reaching the host and cannot
+// be honored. The error that wraps it names the setting and a remedy.
+var ErrUnsupported = errors.New("not supported")
 
 var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 

@@ -1,4 +1,4 @@
-package sshx
+package config
 
 import (
 	"fmt"
@@ -24,9 +24,9 @@ func supported() algorithms {
 	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: userauth.Algorithms(), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
-// restrict leaves t only algorithms that kis implements; an empty list becomes
+// Supported leaves t only algorithms that kis implements; an empty list becomes
 // all of them, because x/crypto would take one for its own, weaker defaults.
-func (t Target) restrict() Target {
+func (t Target) Supported() Target {
 	have := supported()
 	for _, l := range []struct {
 		list *[]string

@@ -1,4 +1,4 @@
-package sshx
+package config
 
 import (
 	"crypto/sha1" //nolint:gosec // ssh_config(5) defines %C as a SHA-1 hash; it names files
