@@ -9,9 +9,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
-// Algorithms are the host key algorithms that kis implements, none of which
-// rests on SHA-1, in OpenSSH's order: with RSA first, as x/crypto has it, a host
-// with two keys would show the one that known_hosts mostly lacks.
+// Algorithms returns the host key algorithms that kis supports, without SHA-1, in OpenSSH's order
+// of preference. x/crypto prefers RSA: a host with several keys would then show the one that
+// known_hosts usually lacks.
 func Algorithms() []string {
 	have := ssh.SupportedAlgorithms().HostKeys
 	return slices.DeleteFunc([]string{
@@ -22,15 +22,14 @@ func Algorithms() []string {
 	}, func(a string) bool { return !slices.Contains(have, a) })
 }
 
-// CASignatureAlgorithms are the algorithms with which an authority may have
-// signed a host certificate: those without SHA-1, as ssh has them by default.
+// CASignatureAlgorithms returns OpenSSH's default for ssh_config(5) CASignatureAlgorithms: all
+// without SHA-1.
 func CASignatureAlgorithms() []string { return ssh.SupportedAlgorithms().PublicKeyAuths }
 
-// orderAlgorithms puts the types first for which known_hosts has a key, so that
-// the host shows a key that can be compared: all certificates when a
-// @cert-authority line matches, as ssh does, whatever the authority's own type.
-// The others stay in the list; a host that lost a known key then gets a
-// decision about its new one instead of a failed negotiation.
+// orderAlgorithms prefers the types for which known_hosts has a key, so that the host shows a key
+// that can be compared. A @cert-authority line prefers all certificates, as in ssh, whatever the
+// type of the authority's own key. The other types stay in the list: a host that has replaced its
+// known key then gets a decision about the new one instead of a failed negotiation.
 func (k knownHosts) orderAlgorithms(p Policy) []string {
 	if !p.Pin.IsZero() {
 		return p.Pin.algorithms()
@@ -41,10 +40,10 @@ func (k knownHosts) orderAlgorithms(p Policy) []string {
 	var first, last []string
 	for _, a := range p.Algorithms {
 		isCert := strings.Contains(a, "-cert-")
-		hit := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
+		preferred := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
 			return l.key.Type() == publickey.TypeOf(a)
 		})
-		if hit {
+		if preferred {
 			first = append(first, a)
 		} else {
 			last = append(last, a)

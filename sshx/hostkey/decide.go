@@ -12,10 +12,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
-// decide compares key with what is known, in ssh's order: revoked keys, then
-// certificates, then plain keys, each under the name with the port and then
-// without. A certificate that does not hold is judged by the key it certifies.
-// The result is nil when the key is the host's.
+// decide returns nil when key is the host's. It checks in ssh's order: revoked keys, certificates,
+// plain keys, each under the name with the port and then under the name without. An invalid
+// certificate counts as the key that it certifies.
 func (k knownHosts) decide(p Policy, key ssh.PublicKey, now time.Time) *Error {
 	plain, names := publickey.Plain(key), p.lookupNames()
 	e := &Error{
@@ -45,20 +44,20 @@ func (k knownHosts) decide(p Policy, key ssh.PublicKey, now time.Time) *Error {
 	return k.decidePlain(e, names)
 }
 
-// decidePlain looks for the key itself. Only the full name, which comes first,
-// makes a key a changed one; under the name without a port it may be another
-// sshd's.
+// decidePlain compares the key with the plain keys in known_hosts. Only lines for the first name,
+// which includes the port, can make a key a changed one: a line without a port may be about another
+// sshd.
 func (k knownHosts) decidePlain(e *Error, names []string) *Error {
-	is := func(l knownLine) bool { return publickey.Equal(l.key, e.key) }
+	isShown := func(l knownLine) bool { return publickey.Equal(l.key, e.key) }
 	for i, name := range names {
 		lines := k.matching(name, "")
 		switch {
-		case slices.ContainsFunc(lines, is):
+		case slices.ContainsFunc(lines, isShown):
 			return nil
 		case i == 0 && len(lines) > 0:
 			e.Kind = Changed
 			for _, l := range lines {
-				e.Known = append(e.Known, l.known())
+				e.Known = append(e.Known, l.knownKey())
 			}
 			return e
 		}
@@ -67,9 +66,9 @@ func (k knownHosts) decidePlain(e *Error, names []string) *Error {
 	return e
 }
 
-// revoked looks for a line that forbids the key, the key a certificate
-// certifies, or the authority that signed it. A line that cannot be parsed
-// forbids every key, because nobody can tell which it meant.
+// revoked returns the line that revokes the key, the key that a certificate certifies, or the
+// authority that signed the certificate. A @revoked line that cannot be parsed revokes every key,
+// because the key that it means is unknown.
 func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
 	for _, l := range k.matching(name, "revoked") {
 		if l.key == nil {
@@ -77,29 +76,29 @@ func (k knownHosts) revoked(name string, key ssh.PublicKey) (KnownKey, bool) {
 		}
 		cert, isCert := key.(*ssh.Certificate)
 		if publickey.Equal(l.key, publickey.Plain(key)) || isCert && publickey.Equal(l.key, cert.SignatureKey) {
-			return l.known(), true
+			return l.knownKey(), true
 		}
 	}
 	return KnownKey{}, false
 }
 
-// certified tells whether an authority that known_hosts trusts for name vouches
-// for the host, and if not, why.
+// certified returns nil when the certificate is valid for the host and signed by an authority that
+// known_hosts trusts for name.
 func (k knownHosts) certified(p Policy, name string, cert *ssh.Certificate, now time.Time) error {
 	trusted := slices.ContainsFunc(k.matching(name, "cert-authority"), func(l knownLine) bool {
 		return publickey.Equal(l.key, cert.SignatureKey)
 	})
 	switch {
 	case !trusted:
-		return fmt.Errorf("its certificate is signed by %s, which no @cert-authority line names", ssh.FingerprintSHA256(cert.SignatureKey))
+		return fmt.Errorf("its certificate is signed by %s, which no @cert-authority line trusts", ssh.FingerprintSHA256(cert.SignatureKey))
 	case cert.CertType != ssh.HostCert:
-		return fmt.Errorf("its certificate is for users")
+		return fmt.Errorf("its certificate is a user certificate")
 	case !slices.Contains(p.CASignatures, cert.Signature.Format):
-		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms leaves out", safetext.Line(cert.Signature.Format))
+		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms does not allow", safetext.Line(cert.Signature.Format))
 	}
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}
 	if err := checker.CheckCert(p.principal(), cert); err != nil {
-		return fmt.Errorf("its certificate does not hold: %s", safetext.Line(strings.TrimPrefix(err.Error(), "ssh: ")))
+		return fmt.Errorf("its certificate is not valid: %s", safetext.Line(strings.TrimPrefix(err.Error(), "ssh: ")))
 	}
 	return nil
 }

@@ -8,44 +8,40 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Kind tells why a host key was refused.
+// Kind is the reason for refusing a host key.
 type Kind string
 
-// The three refusals. Only an unknown key may become known by a person's yes.
+// The three reasons. The user can accept only an unknown key.
 const (
-	Unknown Kind = "unknown" // no line for this host
-	Changed Kind = "changed" // lines for this host, all with other keys
-	Revoked Kind = "revoked" // a @revoked line forbids the key
+	Unknown Kind = "unknown" // known_hosts has no key for this host
+	Changed Kind = "changed" // known_hosts has other keys for this host
+	Revoked Kind = "revoked" // a @revoked line lists the key
 )
 
-// Error says that the host showed a key that is not known to be its own.
-// No authentication request has been sent to it.
+// Error refuses the key that a host has shown. No authentication request was sent to the host.
 type Error struct {
 	Host        string // Policy.Host
 	Lookup      string // the name in known_hosts: host, [host]:port or the alias
 	Kind        Kind
-	Fingerprint string // SHA256:… of the key that was shown
+	Fingerprint string // SHA256:… of the shown key
 	KeyType     string // its type, ssh-ed25519, …
-	// Known holds the keys that were expected (changed) or the line that
-	// forbids the key (revoked).
+	// Known holds the expected keys (Changed) or the line that lists the key (Revoked).
 	Known []KnownKey
-	// Note tells what else spoke against the key, such as an expired
-	// certificate; mostly "".
+	// Note is a further problem, such as an expired certificate; usually "".
 	Note string
-	// Line is the known_hosts line that would make the key known; set for
-	// unknown keys only.
+	// Line is the known_hosts line that would make an unknown key known.
 	Line string
 
-	command  string // reaches the same host with ssh
-	scan     string // prints the same key without logging in, where that is possible
-	file     string // where Accept writes
-	refusal  string // why nobody may be asked about the key
+	command  string // connects to the same host with ssh
+	scan     string // prints the same key without a login, or ""
+	file     string // that Accept writes to, or ""
+	refusal  string // why the key cannot be accepted, or ""
 	key      ssh.PublicKey
 	accepted atomic.Bool
 }
 
-// Error is one line with the fingerprints, the place, and the remedy. For a
-// changed key the remedy is to find out, never to ignore.
+// Error is one line with the fingerprints, their places and the remedy. The remedy for a changed
+// key is to find out why, never to ignore it.
 func (e *Error) Error() string {
 	shown := fmt.Sprintf("%s %s", e.KeyType, e.Fingerprint)
 	note := ""
@@ -54,16 +50,16 @@ func (e *Error) Error() string {
 	}
 	switch e.Kind {
 	case Changed:
-		return fmt.Sprintf("%s: host key: changed: the host shows %s, known is %s%s: either the host was installed anew or someone answers in its place; "+
-			"compare with `ssh-keygen -lf` of the key file on the host's own console before touching that line", e.Host, shown, knownList(e.Known), note)
+		return fmt.Sprintf("%s: host key: changed: the host shows %s, expected is %s%s: either the host was reinstalled or another machine answers in its place; "+
+			"compare with `ssh-keygen -lf` of the key file on the host's own console before changing that line", e.Host, shown, formatKeys(e.Known), note)
 	case Revoked:
-		return fmt.Sprintf("%s: host key: revoked: %s is forbidden by %s%s: the host needs a new key", e.Host, shown, knownPlaces(e.Known), note)
+		return fmt.Sprintf("%s: host key: revoked: %s is revoked by %s%s: the host needs a new key", e.Host, shown, formatPlaces(e.Known), note)
 	default:
 		return fmt.Sprintf("%s: host key: unknown: the host shows %s, and no known_hosts file has a key for %s%s", e.Host, shown, e.Lookup, note)
 	}
 }
 
-func knownList(known []KnownKey) string {
+func formatKeys(known []KnownKey) string {
 	var all []string
 	for _, k := range known {
 		place := "pinned"
@@ -75,7 +71,7 @@ func knownList(known []KnownKey) string {
 	return strings.Join(all, ", ")
 }
 
-func knownPlaces(known []KnownKey) string {
+func formatPlaces(known []KnownKey) string {
 	var all []string
 	for _, k := range known {
 		all = append(all, fmt.Sprintf("%s:%d", k.File, k.Line))

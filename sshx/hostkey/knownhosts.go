@@ -3,7 +3,7 @@ package hostkey
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // known_hosts(5) hashes host names with HMAC-SHA1; no secret rests on it
+	"crypto/sha1" //nolint:gosec // known_hosts(5) hashes host names with HMAC-SHA1; it protects no secret
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,17 +17,16 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// knownHosts is the content of all known_hosts files of a target.
+// knownHosts is the content of all known_hosts files of a host.
 //
-// It is read here and not by x/crypto's knownhosts package, nor by wrappers
-// around it, because those refuse a whole file for one line they cannot parse
-// (newer OpenSSH writes such lines), know nothing of names without a port when
-// the port is not 22, call a mismatch with a wildcard a changed key where ssh
-// calls it unknown, and do not say which line revoked a key. The decisions here
-// are compared with ssh's own in the tests.
+// x/crypto's knownhosts package and the wrappers around it are not used, because they reject a file
+// for one line that they cannot parse (newer versions of OpenSSH write such lines), ignore names
+// without a port when the port is not 22, report a mismatch with a wildcard as a changed key where
+// ssh reports an unknown one, and do not report the line that revokes a key. The tests compare the
+// decisions of this package with those of ssh.
 type knownHosts struct {
 	lines    []knownLine
-	warnings []string // lines that were left out, and why
+	warnings []string // ignored lines, and why
 }
 
 // knownLine is one line of known_hosts(5).
@@ -39,17 +38,17 @@ type knownLine struct {
 	key    ssh.PublicKey // nil on a @revoked line that cannot be parsed
 }
 
-// KnownKey is a key that known_hosts holds for a host.
+// KnownKey is a key that known_hosts or a pin lists for a host.
 type KnownKey struct {
 	Fingerprint string // SHA256:…
 	KeyType     string // ssh-ed25519, …
-	File        string // "" for a key that the inventory pins
+	File        string // "" for a pin
 	Line        int    // from 1
 }
 
-// readKnownHosts reads the files in order. A missing file is an empty one. Lines
-// that cannot be parsed are left out, as ssh does; only a @revoked line is kept,
-// because leaving it out could accept what it forbids.
+// readKnownHosts reads the files in order. A missing file counts as empty. Lines that cannot be
+// parsed are ignored, as in ssh, except @revoked lines: ignoring one could accept the key that it
+// revokes.
 func readKnownHosts(files []string) (knownHosts, error) {
 	var k knownHosts
 	for _, file := range files {
@@ -97,8 +96,8 @@ func (k *knownHosts) add(file string, number int, text []byte) {
 	k.warnings = append(k.warnings, fmt.Sprintf("%s:%d: ignored: %s", file, number, safetext.Line(strings.TrimPrefix(err.Error(), "ssh: "))))
 }
 
-// lookupName is how known_hosts(5) spells a host: [name]:port unless the port is
-// 22. Names are compared in lower case.
+// lookupName is the name of a host in known_hosts(5): [name]:port unless the port is 22. Names are
+// compared in lower case.
 func lookupName(host string, port int) string {
 	host = strings.ToLower(host)
 	if port == 22 {
@@ -107,7 +106,7 @@ func lookupName(host string, port int) string {
 	return "[" + host + "]:" + strconv.Itoa(port)
 }
 
-// matching returns the lines that are about name, with the given marker.
+// matching returns the lines with the given marker whose patterns match name.
 func (k knownHosts) matching(name, marker string) []knownLine {
 	var found []knownLine
 	for _, l := range k.lines {
@@ -118,7 +117,7 @@ func (k knownHosts) matching(name, marker string) []knownLine {
 	return found
 }
 
-// match obeys ssh_config(5) PATTERNS: one negated match outweighs the others.
+// match implements ssh_config(5) PATTERNS: one negated match overrides all others.
 func (l knownLine) match(name string) bool {
 	if strings.HasPrefix(l.hosts[0], "|") {
 		return matchHash(l.hosts[0], name)
@@ -137,7 +136,7 @@ func (l knownLine) match(name string) bool {
 	return matched
 }
 
-// MatchPattern matches * and ? only, neither of which minds dots or brackets.
+// MatchPattern matches one pattern of ssh_config(5) PATTERNS, whose only wildcards are * and ?.
 func MatchPattern(pattern, name string) bool {
 	for pattern != "" {
 		switch {
@@ -160,7 +159,7 @@ func MatchPattern(pattern, name string) bool {
 	return name == ""
 }
 
-// splitHash takes "|1|salt|hash" apart (HashKnownHosts in ssh_config(5)).
+// splitHash parses "|1|salt|hash" (ssh_config(5) HashKnownHosts).
 func splitHash(s string) (salt, hash []byte, ok bool) {
 	parts := strings.Split(s, "|")
 	if len(parts) != 4 || parts[0] != "" || parts[1] != "1" {
@@ -187,7 +186,7 @@ func hashName(salt []byte, name string) []byte {
 	return mac.Sum(nil)
 }
 
-// known describes the line's key for messages.
-func (l knownLine) known() KnownKey {
+// knownKey describes the line's key for messages.
+func (l knownLine) knownKey() KnownKey {
 	return KnownKey{Fingerprint: ssh.FingerprintSHA256(l.key), KeyType: l.key.Type(), File: l.file, Line: l.line}
 }

@@ -13,20 +13,20 @@ import (
 
 var pinPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
-// Pin is the one key that a host may show. The zero value is no pin.
+// Pin is the only host key to accept. The zero value is no pin.
 type Pin struct {
 	// Fingerprint is "SHA256:…", as `ssh-keygen -l` prints it.
 	Fingerprint string
-	// Type is ssh-ed25519 and so on; empty: not known, and the host shows the key
-	// that it prefers.
+	// Type is ssh-ed25519 and so on. It is "" when only the fingerprint is known; the host then
+	// shows the key that it prefers.
 	Type string
 }
 
 // IsZero reports whether there is no pin.
 func (p Pin) IsZero() bool { return p.Fingerprint == "" }
 
-// ParsePin reads a pinned host key: a fingerprint, or a public key as it stands
-// in known_hosts(5), whose type then decides what the host is asked for.
+// ParsePin parses a pinned host key: "" for no pin, a fingerprint, or a public key in the format of
+// known_hosts(5), whose type becomes the only one to request from the host.
 func ParsePin(s string) (Pin, error) {
 	switch {
 	case s == "" || pinPattern.MatchString(s):
@@ -44,16 +44,15 @@ func ParsePin(s string) (Pin, error) {
 	return Pin{}, fmt.Errorf("host key %q: write the fingerprint, SHA256: and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the host, or the whole line of that file", s)
 }
 
-// algorithms asks the host for the pinned key and for nothing else. Where only
-// the fingerprint is known, that is the key the host would show to everyone who
-// knows none of its keys.
+// algorithms requests the pinned key and no other. When only the fingerprint is known, that is the
+// key that the host shows to a client that knows none of its keys.
 func (p Pin) algorithms() []string {
 	return slices.DeleteFunc(Algorithms(), func(a string) bool {
 		return strings.Contains(a, "-cert-") || p.Type != "" && publickey.TypeOf(a) != p.Type
 	})
 }
 
-// decide is knownHosts.decide for a pinned host.
+// decide implements knownHosts.decide for a pinned host.
 func (p Pin) decide(e *Error) *Error {
 	if e.Fingerprint == p.Fingerprint {
 		return nil

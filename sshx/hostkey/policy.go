@@ -1,6 +1,5 @@
-// Package hostkey decides whether the key that a host shows is its own, as ssh
-// does: by a pin, or by known_hosts files, to which it adds accepted keys. It
-// opens no connections.
+// Package hostkey decides whether to accept the key that a host shows, as ssh does: by a pin or by
+// known_hosts files, to which it adds accepted keys. It opens no connections.
 package hostkey
 
 import (
@@ -15,53 +14,50 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
-// Policy is what the configuration says about the keys of one host.
+// Policy is the configuration of host key checking for one host.
 type Policy struct {
 	// Host names the host in messages.
 	Host string
-	// HostName and Port are where the connection goes.
+	// HostName and Port are the address to connect to.
 	HostName string
 	Port     int
-	// Alias replaces both in known_hosts, ssh_config(5) HostKeyAlias; empty: it does not.
+	// Alias replaces HostName and Port in known_hosts, ssh_config(5) HostKeyAlias; empty: no alias.
 	Alias string
-	// Pin is the only key that is accepted; the zero value: known_hosts decides.
+	// Pin is the only key to accept; the zero value: known_hosts decides.
 	Pin Pin
-	// UserFiles and GlobalFiles are known_hosts files, read in this order;
-	// missing files are empty files. The first user file takes new keys.
+	// UserFiles and GlobalFiles are known_hosts files, read in this order; missing files count as
+	// empty. New keys are added to the first user file.
 	UserFiles, GlobalFiles []string
-	// HashNames writes new names as hashes.
+	// HashNames stores names of new keys as hashes.
 	HashNames bool
 	// Strict decides about unknown keys.
 	Strict StrictChecking
-	// BatchMode says that nobody may be asked about a key.
+	// BatchMode forbids asking the user about a key.
 	BatchMode bool
-	// Algorithms are those that may be negotiated, in order of preference.
+	// Algorithms are the host key algorithms to negotiate, in order of preference.
 	Algorithms []string
-	// CASignatures are those with which an authority may have signed a
-	// certificate of a host.
+	// CASignatures are the signature algorithms to accept in host certificates.
 	CASignatures []string
-	// RequiredRSASize is the least size of RSA keys in bits.
+	// RequiredRSASize is the minimum size of RSA keys in bits.
 	RequiredRSASize int
-	// SSHCommand is what a person types to meet the same key; ScanCommand prints
-	// it without logging in, or is empty where that is not possible.
+	// SSHCommand is a command that gets the same key. ScanCommand prints the key without a login;
+	// it is "" where that is not possible.
 	SSHCommand, ScanCommand string
 }
 
 // StrictChecking is ssh_config(5)'s StrictHostKeyChecking.
 type StrictChecking string
 
-// The values kis honors. ssh_config's `no` and `off` become StrictAsk with a
-// warning: kis connects to many hosts at once, so a key that nobody has looked
-// at is never taken as known.
+// The supported values. ssh_config's `no` and `off` become StrictAsk with a warning: kis connects
+// to many hosts at once and never trusts a key that the user has not compared.
 const (
-	StrictAsk       StrictChecking = "ask"        // unknown keys are refused; a person may accept them
-	StrictYes       StrictChecking = "yes"        // unknown keys are refused
-	StrictAcceptNew StrictChecking = "accept-new" // unknown keys are written to known_hosts
+	StrictAsk       StrictChecking = "ask"        // refuse unknown keys; the user can accept them
+	StrictYes       StrictChecking = "yes"        // refuse unknown keys
+	StrictAcceptNew StrictChecking = "accept-new" // accept unknown keys and add them to known_hosts
 )
 
-// lookupNames are the names under which ssh looks the host up in known_hosts:
-// with the port and, when that is not 22, without. An alias stands for host and
-// port together (ssh_config(5) HostKeyAlias).
+// lookupNames returns the names under which ssh looks up the host in known_hosts: with the port
+// and, when that is not 22, without. An alias replaces both the name and the port.
 func (p Policy) lookupNames() []string {
 	if p.Alias != "" {
 		return []string{strings.ToLower(p.Alias)}
@@ -73,7 +69,7 @@ func (p Policy) lookupNames() []string {
 	return []string{host}
 }
 
-// principal is what a certificate of the host has to name.
+// principal is the name that a certificate of the host must contain.
 func (p Policy) principal() string {
 	if p.Alias != "" {
 		return strings.ToLower(p.Alias)
@@ -81,14 +77,14 @@ func (p Policy) principal() string {
 	return strings.ToLower(p.HostName)
 }
 
-// Store is the known_hosts files as the connections of one run use them. The
-// zero value is ready for use, by several goroutines.
+// Store synchronizes the connections of one run on the known_hosts files. The zero value is ready
+// for use by several goroutines.
 type Store struct {
-	accepting sync.Mutex // two connections must not both add the same key
+	accepting sync.Mutex // so that two connections do not add the same key twice
 }
 
-// Verifier reads the files of p, but not for a pinned host: a pin alone decides.
-// Lines that are left out go to warn.
+// Verifier reads the known_hosts files of p, except for a pinned host, where the pin alone decides.
+// warn gets a line for each line of the files that is ignored.
 func (s *Store) Verifier(p Policy, warn func(string)) (*Verifier, error) {
 	v := &Verifier{store: s, policy: p, warn: warn}
 	if p.Pin.IsZero() {
@@ -103,7 +99,7 @@ func (s *Store) Verifier(p Policy, warn func(string)) (*Verifier, error) {
 	return v, nil
 }
 
-// Verifier decides about the keys that one host shows.
+// Verifier checks the keys of one host.
 type Verifier struct {
 	store  *Store
 	policy Policy
@@ -111,13 +107,12 @@ type Verifier struct {
 	warn   func(string)
 }
 
-// Algorithms are those to ask the host for, in order of preference.
+// Algorithms returns the algorithms to negotiate, in order of preference.
 func (v *Verifier) Algorithms() []string { return v.known.orderAlgorithms(v.policy) }
 
-// Verify returns nil when key is the host's, an *Error when the pin or
-// known_hosts speaks against it, and another error when it is too short. With
-// StrictAcceptNew it adds an unknown key to known_hosts. A key that cannot be
-// written is still accepted then, as ssh does, with a warning.
+// Verify returns nil when key is the host's, an *Error when the pin or known_hosts refuses it, and
+// another error when it is too short. With StrictAcceptNew it adds an unknown key to known_hosts.
+// When that fails, it warns and accepts the key all the same, as ssh does.
 func (v *Verifier) Verify(key ssh.PublicKey) error {
 	if bits := publickey.ShortRSA(key, v.policy.RequiredRSASize); bits > 0 {
 		return fmt.Errorf("host key: its RSA key has %d bits, and RequiredRSASize is %d: the host needs a new key", bits, v.policy.RequiredRSASize)
@@ -129,7 +124,7 @@ func (v *Verifier) Verify(key ssh.PublicKey) error {
 	case e.Kind != Unknown:
 		return e
 	}
-	e.forAccept(v.policy)
+	e.prepareAccept(v.policy)
 	if v.policy.Strict != StrictAcceptNew {
 		return e
 	}

@@ -1,5 +1,5 @@
-// Package publickey has what is the same for the keys of hosts and of users: a certificate stands
-// for the key that it certifies.
+// Package publickey has what the checks of host keys and the keys of users have in common. A
+// certificate counts as the key that it certifies.
 package publickey
 
 import (
@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Plain is the key itself, or the one that a certificate certifies.
+// Plain returns the key itself or, for a certificate, the key that it certifies.
 func Plain(k ssh.PublicKey) ssh.PublicKey {
 	if cert, ok := k.(*ssh.Certificate); ok {
 		return cert.Key
@@ -17,13 +17,13 @@ func Plain(k ssh.PublicKey) ssh.PublicKey {
 	return k
 }
 
-// Fingerprint is what `ssh-keygen -l` prints, for a certificate that of its key.
+// Fingerprint is the SHA-256 fingerprint of the plain key, as `ssh-keygen -l` prints it.
 func Fingerprint(k ssh.PublicKey) string { return ssh.FingerprintSHA256(Plain(k)) }
 
 // Equal reports whether a and b are the same key or the same certificate.
 func Equal(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
-// TypeOf is the type of the keys that an algorithm signs with, RFC 8332 section 3.
+// TypeOf returns the type of the keys that a signature algorithm uses, RFC 8332 section 3.
 func TypeOf(algorithm string) string {
 	if algorithm == ssh.KeyAlgoRSASHA256 || algorithm == ssh.KeyAlgoRSASHA512 {
 		return ssh.KeyAlgoRSA
@@ -31,7 +31,8 @@ func TypeOf(algorithm string) string {
 	return algorithm
 }
 
-// ShortRSA returns the size of an RSA key in bits if it has less than the required ones, otherwise 0.
+// ShortRSA returns the size of an RSA key in bits if it has less than the required ones, otherwise
+// 0.
 func ShortRSA(k ssh.PublicKey, required int) int {
 	holder, ok := Plain(k).(ssh.CryptoPublicKey)
 	if !ok {
