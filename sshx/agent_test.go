@@ -219,7 +219,7 @@ func TestAFIDOKeyFileWithoutItsAgentIsNamed(t *testing.T) {
 	file := newToken(t).keyFile(t)
 	target := targetOf(t, startHost(t, sshtest.Options{}))
 	target.IdentityFiles = []string{file}
-	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": a FIDO key (sk-ssh-ed25519@openssh.com), with which only an agent can sign for kis; run: ssh-add "+file)
+	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": a FIDO key (sk-ssh-ed25519@openssh.com), with which kis can sign through an agent only; run: ssh-add "+file)
 }
 
 func TestCommentsOfAgentKeysAreHarmless(t *testing.T) {

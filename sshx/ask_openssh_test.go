@@ -30,7 +30,7 @@ func TestOpenSSHAsksForTwoKeys(t *testing.T) {
 	dial(t, dialerWith(t, &person{answers: []string{"open sesame"}}), target)
 
 	target.IdentityFiles = []string{first.file}
-	require.ErrorContains(t, authError(t, newDialer(t), target), "from "+first.file+": accepted, but not enough")
+	require.ErrorContains(t, authError(t, newDialer(t), target), "from "+first.file+": accepted, but not sufficient")
 }
 
 // graceError is how a login ends that the host cuts because of its LoginGraceTime.

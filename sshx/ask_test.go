@@ -169,9 +169,9 @@ func TestWithoutATerminalTheErrorSaysSo(t *testing.T) {
 	t.Parallel()
 	h := startHost(t, sshtest.Options{Password: "secret"})
 	target := targetOf(t, h)
-	require.ErrorContains(t, authError(t, newDialer(t), target), "password: nobody to ask, because there is no terminal")
+	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not tried because there is no terminal")
 	target.BatchMode = true
-	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not asked for, because of BatchMode")
+	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not tried because of BatchMode")
 }
 
 func TestAPersonWhoDoesNotAnswerIsNotAskedAgainForTheSameKey(t *testing.T) {

@@ -149,7 +149,7 @@ func TestEncryptedKeyWithoutAPersonIsNamed(t *testing.T) {
 	k := newSealedKey(t, "open sesame")
 	h := startHost(t, sshtest.Options{}, k)
 	e := authError(t, newDialer(t), targetOf(t, h, k))
-	require.ErrorContains(t, e, k.file+": encrypted, and nobody to ask")
+	require.ErrorContains(t, e, k.file+": encrypted, and kis cannot ask")
 	assert.Empty(t, offered(h))
 }
 
@@ -175,7 +175,7 @@ func TestUnusableKeyFilesAreNamed(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"others can read it", open.file, open.file + ": others can read it (mode 0644); run: chmod 600 " + open.file},
 		{"missing", "/no/such/key", "/no/such/key: no such file"},
-		{"a folder", filepath.Dir(text), filepath.Dir(text) + ": is a folder, not a key"},
+		{"a folder", filepath.Dir(text), filepath.Dir(text) + ": is a directory, not a key"},
 		{"not a key", text, text + ": not a private key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

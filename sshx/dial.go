@@ -73,7 +73,7 @@ type dialerState struct {
 // address. A ProxyCommand that fails is not repeated either: it may have logged
 // in to something.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
-	t = t.Supported()
+	t = t.WithSupportedAlgorithms()
 	var via *Client
 	if len(t.Jump) > 0 {
 		j, err := d.jumpTo(ctx, t.Jump)

@@ -103,7 +103,7 @@ func dialCause(e *DialError) string {
 		return "the jump host could not connect: " + safetext.Line(open.Message)
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return "connection refused"
-	case errors.Is(e.Err, userauth.ErrGone) || isDropped(e.Err):
+	case errors.Is(e.Err, userauth.ErrClosedByHost) || isDropped(e.Err):
 		return droppedCause(e)
 	}
 	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads 1024 lines at most

@@ -60,7 +60,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 
 // loginConnection is what a login needs of the connection and its clock.
 func loginConnection(c *conn, clock *deadline) userauth.Connection {
-	return userauth.Connection{Gone: c.gone, Pause: clock.pause, Restart: clock.restart}
+	return userauth.Connection{Closed: c.gone, Pause: clock.pause, Restart: clock.restart}
 }
 
 // handshakeFailure sorts the errors of x/crypto, most of which are plain text,
@@ -73,7 +73,7 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, c 
 	if check.accepted.Load() {
 		phase = PhaseAuthenticate
 	}
-	dropped := isDropped(err) || errors.Is(err, userauth.ErrGone)
+	dropped := isDropped(err) || errors.Is(err, userauth.ErrClosedByHost)
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	if phase == PhaseAuthenticate && !dropped && !ended {
 		return l.Refused(err)
@@ -81,7 +81,7 @@ func (d *Dialer) handshakeFailure(t Target, via *Client, check *hostKeyCheck, c 
 	e := d.failure(t, via, phase, clock.current(), err)
 	switch {
 	case phase == PhaseAuthenticate:
-		e.Awaited, e.Asked, e.Offered = "an answer to the login", l.Asked(), l.Offered()
+		e.Awaited, e.Asked, e.Offered = "an answer to the login", l.PromptTime(), l.Offered()
 	case c.hasGreeted():
 		e.Awaited = "the end of the key exchange"
 	default:

@@ -38,7 +38,7 @@ func TestOpenSSHHangsUpAfterTooManyKeysAndTheErrorSaysSo(t *testing.T) {
 	e := authError(t, newDialer(t), target)
 	assert.True(t, e.TooManyTries)
 	require.ErrorContains(t, e, "17 more keys not tried")
-	require.ErrorContains(t, e, "the host hung up after 3 keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes")
+	require.ErrorContains(t, e, "the host closed the connection after 3 keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes")
 
 	target.IdentityFiles = right // only in a file: ssh would try the agent's twenty first
 	dial(t, newDialer(t), target)
@@ -114,7 +114,7 @@ func TestKeyFilesAreUsedWhenSSHUsesThem(t *testing.T) {
 			t.Helper()
 			require.NoError(t, os.Remove(file))
 			require.NoError(t, os.Mkdir(file, 0o700))
-		}, ": is a folder, not a key"},
+		}, ": is a directory, not a key"},
 		{"not a key", func(t *testing.T, file string) {
 			t.Helper()
 			require.NoError(t, os.WriteFile(file, []byte("hello"), 0o600))
@@ -123,7 +123,7 @@ func TestKeyFilesAreUsedWhenSSHUsesThem(t *testing.T) {
 			t.Helper()
 			require.NoError(t, os.Remove(file))
 			require.NoError(t, os.Symlink("/dev/null", file))
-		}, ": is not a file"},
+		}, ": is not a regular file"},
 	} {
 		for _, public := range []string{"with its public half", "alone"} {
 			t.Run(c.name+", "+public, func(t *testing.T) {
@@ -170,5 +170,5 @@ func TestPubkeyAcceptedAlgorithmsNamesWhatItLeavesOut(t *testing.T) {
 	var e *sshx.AuthError
 	_, err := newDialer(t).Dial(deadline(t), target)
 	require.ErrorAs(t, err, &e)
-	assert.ErrorContains(t, e, "from "+k.file+": PubkeyAcceptedAlgorithms leaves it out")
+	assert.ErrorContains(t, e, "from "+k.file+": excluded by PubkeyAcceptedAlgorithms")
 }

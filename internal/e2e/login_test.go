@@ -33,8 +33,8 @@ func TestKeyFilesThatCannotBeUsed(t *testing.T) {
 		{"locked", func(path string) {
 			require.NoError(t, os.WriteFile(path, good, 0o600))
 			hosttest.Run(t, "ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", path)
-		}, "encrypted, and nobody to ask for the passphrase; run: ssh-add "},
-		{"folder", func(path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, "is a folder, not a key"},
+		}, "encrypted, and kis cannot ask for the passphrase; run: ssh-add "},
+		{"folder", func(path string) { require.NoError(t, os.Mkdir(path, 0o700)) }, "is a directory, not a key"},
 		{"missing", func(string) {}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

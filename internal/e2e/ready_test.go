@@ -41,9 +41,9 @@ func TestWhatIsWrongWithThisMachineIsFoundBeforeAnyHostIsContacted(t *testing.T)
 	}
 	for name, test := range map[string]struct{ key, says string }{
 		"others can read it": {key("open", "", 0o644), "others can read it (mode 0644); run: chmod 600 "},
-		"a folder":           {w.Home, "is a folder, not a key"},
+		"a folder":           {w.Home, "is a directory, not a key"},
 		"missing":            {filepath.Join(w.Home, "none"), "no such file"},
-		"encrypted":          {key("sealed", "secret", 0o600), "encrypted, and nobody to ask for the passphrase; run: ssh-add "},
+		"encrypted":          {key("sealed", "secret", 0o600), "encrypted, and kis cannot ask for the passphrase; run: ssh-add "},
 	} {
 		w.Inventory(site.InventoryText(w.Hosts, "") + fmt.Sprintf("hosts: {web2: {ssh: {identity_file: %s}}}\n", test.key))
 		r := w.Run(2, "", "push", "staging", "--sdist", archive)

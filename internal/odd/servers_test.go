@@ -111,7 +111,7 @@ func servers() []odd {
 		{name: "a password that has expired", make: shadow(3, "0"), refused: true, says: []string{"HOST: connect: the password has expired", "sudo chage -M -1 -d today kistest"}},
 		{
 			name: "passwords only", make: settings("PubkeyAuthentication=no", "PasswordAuthentication=yes"), refused: true,
-			says: []string{"HOST: connect: authentication: ", "nobody to ask", "it takes no keys: type what it asks for"}, silent: []string{"authorized_keys"},
+			says: []string{"HOST: connect: authentication: ", "because there is no terminal", "it takes no keys: type what it asks for"}, silent: []string{"authorized_keys"},
 		},
 		{name: "maintenance", make: maintenance, refused: true, says: ended},
 		{name: "dropbear", make: dropbear, whole: true},

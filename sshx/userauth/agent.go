@@ -17,82 +17,80 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
-// How long an agent may take to list its keys, and to sign: somebody may have to
-// touch a token or to confirm the use of a key.
+// Timeouts of an agent. The user may have to touch a token or to confirm a signature.
 const (
-	agentListLimit = 10 * time.Second
-	agentSignLimit = 60 * time.Second
+	agentListTimeout = 10 * time.Second
+	agentSignTimeout = 60 * time.Second
 )
 
-// agentKey is a key whose private half an agent holds.
+// agentKey is a key that an agent holds.
 type agentKey struct {
 	public  ssh.PublicKey
 	signer  ssh.AlgorithmSigner
 	comment string
 }
 
-// silentAgents remembers agents that did not answer, so that a run on many hosts
-// waits for each only once.
-type silentAgents struct {
+// deadAgents records agents that did not answer, so that a run on many hosts waits for each only
+// once.
+type deadAgents struct {
 	mu    sync.Mutex
 	paths map[string]bool
 }
 
-func (s *silentAgents) has(path string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.paths[path]
+func (d *deadAgents) has(path string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.paths[path]
 }
 
-func (s *silentAgents) add(path string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.paths == nil {
-		s.paths = map[string]bool{}
+func (d *deadAgents) add(path string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.paths == nil {
+		d.paths = map[string]bool{}
 	}
-	s.paths[path] = true
+	d.paths[path] = true
 }
 
-// openAgent connects to the agent and lists its keys. Every login has its own
-// connection: an agent answers in order, so one key that waits for a touch or a
-// confirmation would hold up the logins of all other hosts. Close ends it. An
-// agent that cannot be used is a note, no error: keys in files may do. The clock
-// stands still, because the host is not to blame.
+// openAgent connects to the agent and lists its keys. Each login has its own connection: an agent
+// answers in order, so one key that waits for a touch or a confirmation would delay the logins to
+// all other hosts. closeAgent closes the connection. An unusable agent is a note, not an error:
+// keys in files may suffice. The login's clock stops, because the host does not cause the delay.
 func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 	path := l.settings.IdentityAgent
 	if path == "" || l.settings.NoPublicKey {
 		return nil, ""
 	}
-	limit := cmp.Or(l.settings.AgentTimeout, agentListLimit)
-	silent := fmt.Sprintf("agent %s: no answer within %s", path, limit)
-	if l.shared.silent.has(path) {
-		return nil, silent
+	timeout := cmp.Or(l.settings.AgentTimeout, agentListTimeout)
+	noAnswer := fmt.Sprintf("agent %s: no answer within %s", path, timeout)
+	if l.shared.deadAgents.has(path) {
+		return nil, noAnswer
 	}
 	defer l.conn.Pause()()
-	dialer := net.Dialer{Timeout: limit}
+	dialer := net.Dialer{Timeout: timeout}
 	nc, err := dialer.DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Sprintf("agent %s: cannot connect", path)
 	}
-	// An agent that hangs must not outlive the login that waits for it.
+	// The end of the login cancels a request to an agent that hangs.
 	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
-	l.hangUp = func() {
+	l.closeAgent = func() {
 		stop()
 		_ = nc.Close()
 	}
-	a := &agentConn{Conn: nc, limit: limit}
-	// Without a Close method the client needs no goroutine, and asks one thing at
-	// a time, so that a deadline belongs to one question.
+	a := &agentConn{Conn: nc, timeout: timeout}
+	// Without a Close method the client needs no goroutine and sends one request at a time, so that
+	// a deadline belongs to one request.
 	client := agent.NewClient(struct{ io.ReadWriter }{a})
 	held, err := client.Signers()
 	if err != nil {
-		if a.late() {
-			l.shared.silent.add(path)
-			return nil, silent
+		if a.timedOut() {
+			l.shared.deadAgents.add(path)
+			return nil, noAnswer
 		}
 		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error()))
 	}
-	a.limit = cmp.Or(l.settings.AgentTimeout, agentSignLimit)
+	a.timeout = cmp.Or(l.settings.AgentTimeout, agentSignTimeout)
 	for _, s := range held {
 		if k, ok := usableAgentKey(s); ok {
 			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a, login: l, ctx: ctx, path: path, fido: isFIDO(k.public)}
@@ -105,7 +103,7 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 	return keys, note
 }
 
-// usableAgentKey leaves out kinds of keys that the library cannot read.
+// usableAgentKey excludes kinds of keys that x/crypto cannot read.
 func usableAgentKey(s ssh.Signer) (agentKey, bool) {
 	signer, ok := s.(ssh.AlgorithmSigner)
 	if !ok {
@@ -122,61 +120,59 @@ func usableAgentKey(s ssh.Signer) (agentKey, bool) {
 	return k, true
 }
 
-// agentConn gives every question to an agent a time limit.
+// agentConn limits the time of each request to an agent.
 type agentConn struct {
 	net.Conn
 
-	limit time.Duration
-	until time.Time
+	timeout  time.Duration
+	deadline time.Time // of the last request
 }
 
-// Write begins a question.
+// Write sends a request.
 func (a *agentConn) Write(b []byte) (int, error) {
-	a.until = time.Now().Add(a.limit)
-	if err := a.SetDeadline(a.until); err != nil {
+	a.deadline = time.Now().Add(a.timeout)
+	if err := a.SetDeadline(a.deadline); err != nil {
 		return 0, err
 	}
 	return a.Conn.Write(b)
 }
 
-// late tells that the last question got no answer in time. The library drops
-// the error that says so.
-func (a *agentConn) late() bool { return !a.until.IsZero() && !time.Now().Before(a.until) }
+// timedOut reports whether the last request got no answer in time. x/crypto drops the error.
+func (a *agentConn) timedOut() bool { return !a.deadline.IsZero() && !time.Now().Before(a.deadline) }
 
-// agentSigner has an agent sign, which can take as long as a person does.
+// agentSigner signs with an agent's key, which can take as long as the user does.
 type agentSigner struct {
 	ssh.AlgorithmSigner
 
 	conn  *agentConn
 	login *Login
-	ctx   context.Context //nolint:containedctx // the signer lives as long as one login; x/crypto hands none down
+	ctx   context.Context //nolint:containedctx // it lasts for one login; x/crypto passes none
 	path  string
 	fido  bool
 }
 
-// SignWithAlgorithm stops the login's clock. A token that has to be touched is
-// asked for one signature at a time: an agent does no more at once, and each
-// shall have its full time.
+// SignWithAlgorithm stops the login's clock. FIDO keys sign one at a time, because a token must be
+// touched for each and an agent waits for one touch at a time; each has its full timeout.
 func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	defer s.login.conn.Pause()()
 	if s.fido {
-		leave, err := s.login.shared.touching.enter(s.ctx)
+		release, err := s.login.shared.touching.acquire(s.ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer leave()
+		defer release()
 	}
 	signature, err := s.AlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 	switch {
 	case err == nil:
 		return signature, nil
-	case s.conn.late() && s.fido:
-		return nil, fmt.Errorf("agent %s: no signature within %s: was the token touched?", s.path, s.conn.limit)
-	case s.conn.late():
-		return nil, fmt.Errorf("agent %s: no signature within %s", s.path, s.conn.limit)
+	case s.conn.timedOut() && s.fido:
+		return nil, fmt.Errorf("agent %s: no signature within %s: was the token touched?", s.path, s.conn.timeout)
+	case s.conn.timedOut():
+		return nil, fmt.Errorf("agent %s: no signature within %s", s.path, s.conn.timeout)
 	}
 	return nil, fmt.Errorf("agent %s: %w", s.path, err)
 }
 
-// isFIDO holds for keys on FIDO tokens, and for certificates of such keys.
+// isFIDO reports whether k is a key on a FIDO token, or a certificate of one.
 func isFIDO(k ssh.PublicKey) bool { return strings.HasPrefix(publickey.Plain(k).Type(), "sk-") }

@@ -12,24 +12,23 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// accounts are the accounts that a person was asked about in this run, by
-// user@host:port as resolved: several names may lead to the same one, and a
-// connection that was lost is made again.
+// accounts are the accounts of one run, by Settings.Account: several host names can lead to the
+// same account, and a lost connection is made again.
 type accounts struct {
 	mu  sync.Mutex
 	all map[string]*account
 }
 
-// account is what is known of one account. The fields below turns belong to who
-// has entered it.
+// account is what the logins to one account share. The fields below turn belong to the login that
+// holds the turn.
 type account struct {
-	turns
+	turn
 
-	password string // logged in with; "" is none
-	refused  bool   // a person could not log in; they are not asked again
+	password string // that logged in; "": none did
+	refused  bool   // the host refused the user's answers; do not ask again
 }
 
-func (a *accounts) of(name string) *account {
+func (a *accounts) get(name string) *account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.all == nil {
@@ -41,24 +40,24 @@ func (a *accounts) of(name string) *account {
 	return a.all[name]
 }
 
-// errAskedBefore keeps a person from typing the same wrong password for ever.
-var errAskedBefore = errors.New("not accepted before in this run")
+// errRefusedBefore keeps the user from typing the same wrong password for each host.
+var errRefusedBefore = errors.New("not accepted before in this run")
 
-// ErrGone ends a question that is of no use any more.
-var ErrGone = errors.New("the host has closed the connection")
+// ErrClosedByHost cancels a prompt when its answer has become useless.
+var ErrClosedByHost = errors.New("the host has closed the connection")
 
-// prompt asks one question at a time over all hosts. It is nil when there is
-// nobody to ask.
+// prompt returns ask limited to one prompt at a time over all hosts, or nil when the user cannot be
+// asked.
 func (s *Shared) prompt(ask Prompt, batch bool) Prompt {
 	if ask == nil || batch {
 		return nil
 	}
 	return func(ctx context.Context, question string, echo bool) (string, error) {
-		leave, err := s.prompting.enter(ctx)
+		release, err := s.prompting.acquire(ctx)
 		if err != nil {
 			return "", err
 		}
-		defer leave()
+		defer release()
 		if err := context.Cause(ctx); err != nil {
 			return "", err
 		}
@@ -66,149 +65,167 @@ func (s *Shared) prompt(ask Prompt, batch bool) Prompt {
 	}
 }
 
-// question asks a person about the account. Other logins to it wait until this
-// one is over, because they may need the same answer. When the host hangs up,
-// the question goes away.
-func (l *Login) question(ctx context.Context, method, text string, echo bool) (string, error) {
-	if l.answers == nil {
-		l.answers = map[string]answer{}
+// ask prompts the user for method and records the result.
+func (l *Login) ask(ctx context.Context, method, question string, echo bool) (string, error) {
+	if l.prompts == nil {
+		l.prompts = map[string]promptResult{}
 	}
-	a := l.answers[method]
-	a.times++
-	said, err := l.put(ctx, text, echo)
-	a.err = err
-	l.answers[method] = a
-	return said, err
+	r := l.prompts[method]
+	r.times++
+	answer, err := l.answer(ctx, question, echo)
+	r.err = err
+	l.prompts[method] = r
+	return answer, err
 }
 
-func (l *Login) put(ctx context.Context, text string, echo bool) (string, error) {
-	defer l.waitForPerson()()
-	select {
-	case <-l.conn.Gone:
-		return "", ErrGone
-	default:
+// answer returns the stored password of the account, or the user's answer. Other logins to the
+// account wait until this one ends, because they may need the same answer. The prompt is canceled
+// when the host closes the connection.
+func (l *Login) answer(ctx context.Context, question string, echo bool) (string, error) {
+	defer l.pauseForUser()()
+	ctx, stop := l.untilClosed(ctx)
+	defer stop()
+	if err := context.Cause(ctx); err != nil {
+		return "", err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-l.conn.Gone:
-			cancel(ErrGone)
-		case <-stop:
-		}
-	})
-	defer watching.Wait()
-	defer close(stop)
-	if l.leave == nil {
-		leave, err := l.acct.enter(ctx)
+	if l.release == nil {
+		release, err := l.account.acquire(ctx)
 		if err != nil {
 			return "", err
 		}
-		l.leave = leave
+		l.release = release
 	}
-	if l.acct.refused {
-		return "", errAskedBefore
+	if l.account.refused {
+		return "", errRefusedBefore
 	}
-	if isPassword(text) && !echo && l.acct.password != "" && !l.reused {
-		l.reused = true
-		return l.acct.password, nil
+	if isPassword(question) && !echo && l.account.password != "" && !l.triedStored {
+		l.triedStored = true
+		return l.account.password, nil
 	}
-	said, err := l.ask(ctx, text, echo)
+	answer, err := l.prompt(ctx, question, echo)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
-	if err == nil && isPassword(text) {
-		l.typed = said
+	if err == nil && isPassword(question) {
+		l.typed = answer
 	}
-	return said, err
+	return answer, err
 }
 
-// answerLimit is what a host gets to think about an answer: it may be waiting
-// for a person too, who confirms on a phone. It is sshd's own limit for a login.
-const answerLimit = 2 * time.Minute
+// untilClosed returns a context that ends with ErrClosedByHost when the host closes the connection.
+func (l *Login) untilClosed(ctx context.Context) (closing context.Context, stop func()) {
+	closing, cancel := context.WithCancelCause(ctx)
+	select {
+	case <-l.conn.Closed:
+		cancel(ErrClosedByHost)
+		return closing, func() {}
+	default:
+	}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-l.conn.Closed:
+			cancel(ErrClosedByHost)
+		case <-closing.Done():
+		}
+	})
+	return closing, func() {
+		cancel(nil)
+		watching.Wait()
+	}
+}
 
-// isPassword recognizes the question for a plain password, ours and that of the
-// usual PAM modules. The answers to others, such as one-time codes, are never
-// used twice.
+// pauseForUser stops the login's clock and counts the time, because the host's LoginGraceTime goes
+// on.
+func (l *Login) pauseForUser() (done func()) {
+	began, resume := time.Now(), l.conn.Pause()
+	return func() {
+		l.promptedTime += time.Since(began)
+		resume()
+	}
+}
+
+// releaseAccount lets other logins to the account prompt. It stores the typed password if the login
+// succeeded, and records that the user's answers were refused.
+func (l *Login) releaseAccount(succeeded, refused bool) {
+	if l.release == nil {
+		return
+	}
+	if succeeded && l.typed != "" {
+		l.account.password = l.typed
+	}
+	for _, r := range l.prompts {
+		l.account.refused = l.account.refused || refused && r.err == nil
+	}
+	l.release()
+	l.release = nil
+}
+
+// isPassword recognizes the prompt for a plain password: that of password and that of the usual PAM
+// modules. Answers to other prompts, such as one-time codes, are never reused.
 func isPassword(question string) bool {
 	return strings.HasPrefix(question, "Password for ") || strings.HasSuffix(question, ": Password:")
 }
 
-// settle ends what the login has to do with its account, and lets others to the
-// same account go on. refused says that the host did not accept what a person
-// said.
-func (l *Login) settle(in, refused bool) {
-	if l.leave == nil {
-		return
-	}
-	if in && l.typed != "" {
-		l.acct.password = l.typed
-	}
-	for _, a := range l.answers {
-		l.acct.refused = l.acct.refused || refused && a.err == nil
-	}
-	l.leave()
-	l.leave = nil
-}
-
-// password answers the method of RFC 4252 8.
+// password answers the password method, RFC 4252 section 8.
 func (l *Login) password(ctx context.Context) func() (string, error) {
 	return func() (string, error) {
-		text := "Password for " + l.who()
-		if l.answers["password"].times > 0 {
-			text += " (the last was not accepted)"
+		question := "Password for " + l.userAtHost()
+		if l.prompts["password"].times > 0 {
+			question += " (the last was not accepted)"
 		}
-		return l.question(ctx, "password", text+":", false)
+		return l.ask(ctx, "password", question+":", false)
 	}
 }
 
-// challenge answers keyboard-interactive questions, RFC 4256. A host chooses
-// their text, so it is made harmless, and the account stands in front of it.
-func (l *Login) challenge(ctx context.Context) ssh.KeyboardInteractiveChallenge {
+// verifyTimeout limits the host's verification of an answer: it may wait for the user to confirm on
+// a phone. It is sshd's default of LoginGraceTime.
+const verifyTimeout = 2 * time.Minute
+
+// keyboardInteractive answers keyboard-interactive prompts, RFC 4256. The host chooses their text,
+// so they are made safe and begin with the account.
+func (l *Login) keyboardInteractive(ctx context.Context) ssh.KeyboardInteractiveChallenge {
 	return func(name, instruction string, questions []string, echos []bool) ([]string, error) {
-		before := harmless(name + " " + instruction)
+		before := oneLine(name + " " + instruction)
 		if len(questions) == 0 && before != "" {
-			// Nothing to type, but something to do, such as to look at one's phone.
-			l.settings.Warn(l.who() + ": " + before)
+			// There is nothing to type, but something to do, such as to confirm on a phone.
+			l.settings.Warn(l.userAtHost() + ": " + before)
 		}
 		answers := make([]string, len(questions))
 		for i, q := range questions {
-			text := strings.TrimSpace(before + " " + harmless(q))
-			said, err := l.question(ctx, "keyboard-interactive", l.who()+": "+text, echos[i])
+			text := strings.TrimSpace(before + " " + oneLine(q))
+			answer, err := l.ask(ctx, "keyboard-interactive", l.userAtHost()+": "+text, echos[i])
 			if err != nil {
 				return nil, err
 			}
-			answers[i], before = said, ""
+			answers[i], before = answer, ""
 		}
-		l.conn.Restart(answerLimit)
+		l.conn.Restart(verifyTimeout)
 		return answers, nil
 	}
 }
 
-func (l *Login) who() string { return l.settings.User + "@" + l.settings.Host }
+func (l *Login) userAtHost() string { return l.settings.User + "@" + l.settings.Host }
 
-// harmless is text of a host in one line of bounded length.
-func harmless(s string) string {
-	const most = 400
-	runes := []rune(safetext.Line(strings.Join(strings.Fields(s), " ")))
-	if len(runes) > most {
-		runes = append(runes[:most], '…')
+// oneLine makes the host's text safe to print, on one line of limited length.
+func oneLine(text string) string {
+	const limit = 400
+	runes := []rune(safetext.Line(strings.Join(strings.Fields(text), " ")))
+	if len(runes) > limit {
+		runes = append(runes[:limit], '…')
 	}
 	return string(runes)
 }
 
-// turns lets one through at a time. Unlike a mutex it can be left alone when the
-// waiting takes too long. The zero value is ready for use.
-type turns struct {
+// turn is a mutex whose acquire can be canceled. The zero value is ready for use.
+type turn struct {
 	once sync.Once
 	slot chan struct{}
 }
 
-// enter waits until nobody is in or ctx ends. Call leave once, if there is
-// no error.
-func (t *turns) enter(ctx context.Context) (leave func(), err error) {
+// acquire waits until the turn is free or ctx ends. The caller must call release once, unless there
+// is an error.
+func (t *turn) acquire(ctx context.Context) (release func(), err error) {
 	t.once.Do(func() { t.slot = make(chan struct{}, 1) })
 	select {
 	case t.slot <- struct{}{}:

@@ -10,36 +10,36 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// certificate is a user's certificate in a file.
+// certificate is a user certificate in a file.
 type certificate struct {
 	*ssh.Certificate
 
 	path string
-	file *keyFile // the identity whose -cert.pub neighbor it is; nil: a CertificateFile
+	file *keyFile // the identity that it is beside; nil: it is a CertificateFile
 }
 
-// readCertificates reads the CertificateFiles or, as ssh does only when there is
-// none, the -cert.pub next to each identity.
-func readCertificates(s Settings, files []*keyFile, i *identities) []certificate {
+// readCertificates reads the CertificateFiles or, as ssh does only when there is none, the
+// -cert.pub file beside each identity.
+func (l *Login) readCertificates(files []*keyFile) []certificate {
 	var certs []certificate
 	read := func(path string, file *keyFile) {
 		cert, err := readCertificate(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			if file == nil {
-				i.note("%s: no such file", path)
+				l.note("%s: no such file", path)
 			}
 			return
 		}
 		if err != nil {
-			i.note("%v", err)
+			l.note("%v", err)
 			return
 		}
 		certs = append(certs, certificate{cert, path, file})
 	}
-	for _, path := range s.CertificateFiles {
+	for _, path := range l.settings.CertificateFiles {
 		read(path, nil)
 	}
-	if len(s.CertificateFiles) > 0 {
+	if len(l.settings.CertificateFiles) > 0 {
 		return certs
 	}
 	for _, f := range files {
@@ -48,8 +48,7 @@ func readCertificates(s Settings, files []*keyFile, i *identities) []certificate
 	return certs
 }
 
-// readCertificate reads a user certificate; fs.ErrNotExist means that there is
-// no such file.
+// readCertificate reads a user certificate; the error is fs.ErrNotExist when there is no such file.
 func readCertificate(path string) (*ssh.Certificate, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -64,12 +63,12 @@ func readCertificate(path string) (*ssh.Certificate, error) {
 		return nil, fmt.Errorf("%s: a key, not a certificate", path)
 	}
 	if cert.CertType != ssh.UserCert {
-		return nil, fmt.Errorf("%s: a certificate of a host, not of a user", path)
+		return nil, fmt.Errorf("%s: a host certificate, not a user certificate", path)
 	}
 	return cert, nil
 }
 
-// expired words the most frequent reason for a certificate's refusal, or is "".
+// expired describes an expired certificate, the most frequent reason for refusing one, or is "".
 func expired(k ssh.PublicKey, now time.Time) string {
 	cert, ok := k.(*ssh.Certificate)
 	if !ok || cert.ValidBefore == ssh.CertTimeInfinity || uint64(now.Unix()) < cert.ValidBefore {

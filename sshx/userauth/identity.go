@@ -12,97 +12,78 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
-// identities is what may be offered to one host, in the order in which it will
-// be, and notes about what will not.
-type identities struct {
-	offers []*offer
-	notes  []string
-}
+// collector fills in the offers of a login, in this order: the CertificateFiles; configured keys
+// that the agent holds, in the agent's order; configured keys that only files hold; the agent's
+// other keys. ssh has the last two the other way round: with many keys in the agent, the host would
+// close the connection before the configured key. OpenSSH's default files are not configured keys;
+// those that the agent lacks come last, as in ssh.
+type collector struct {
+	*Login
 
-func (i *identities) note(format string, args ...any) {
-	i.notes = append(i.notes, fmt.Sprintf(format, args...))
-}
-
-// collection puts the identities of one login in order: the CertificateFiles;
-// what the configuration names and the agent holds, as the agent lists it; what
-// it names and only files hold; the agent's other keys. That is ssh's order but
-// for the last two, which ssh has the other way round: with many keys in the
-// agent the server would hang up before the key that was named comes. With
-// OpenSSH's default files nobody has named anything, and those that the agent
-// lacks come last, as in ssh.
-type collection struct {
-	identities
-
-	settings  Settings
+	ctx       context.Context //nolint:containedctx // it lasts for one call of collect
 	files     []*keyFile
 	agentKeys []agentKey
 	certs     []certificate
-	sign      func(*keyFile) lazySigner
-	canAsk    bool
 }
 
-// collect reads what the login can offer, beside the keys of an agent.
-func (l *Login) collect(ctx context.Context, agentKeys []agentKey) *identities {
-	c := &collection{settings: l.settings, agentKeys: agentKeys, canAsk: l.ask != nil, sign: func(k *keyFile) lazySigner {
-		return lazySigner{ctx: ctx, key: k, ask: l.ask, tries: l.settings.prompts(), wait: l.waitForPerson}
-	}}
+// collect fills in l.offers and l.notes.
+func (l *Login) collect(ctx context.Context, agentKeys []agentKey) {
 	if l.settings.NoPublicKey {
-		return &c.identities
+		return
 	}
-	c.files = l.readIdentities(&c.identities)
-	c.certs = readCertificates(l.settings, c.files, &c.identities)
-	c.certificateFiles()
-	named := c.held()
-	files, others := c.unheld(), c.others()
+	c := &collector{Login: l, ctx: ctx, agentKeys: agentKeys}
+	c.files = l.readIdentities()
+	c.certs = l.readCertificates(c.files)
+	c.addCertificateFiles()
+	keys, onlyInFiles, others := c.agentIdentities(), c.fileIdentities(), c.otherAgentKeys()
 	if l.settings.DefaultIdentities {
-		named = slices.Concat(named, others, files)
+		keys = slices.Concat(keys, others, onlyInFiles)
 	} else {
-		named = slices.Concat(named, files, others)
+		keys = slices.Concat(keys, onlyInFiles, others)
 	}
-	for _, o := range named {
+	for _, o := range keys {
 		c.add(o)
 	}
-	return &c.identities
 }
 
-// add keeps back what PubkeyAcceptedAlgorithms and RequiredRSASize leave out.
-func (c *collection) add(o *offer) {
-	o.algorithms = signatures(o.public, c.settings.Algorithms)
+// add appends o to the offers, unless PubkeyAcceptedAlgorithms or RequiredRSASize exclude it.
+func (c *collector) add(o *offer) {
+	o.algorithms = signatureAlgorithms(o.public, c.settings.Algorithms)
 	switch {
 	case publickey.ShortRSA(o.public, c.settings.RequiredRSASize) > 0:
-		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.label, c.settings.RequiredRSASize)
+		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.source, c.settings.RequiredRSASize)
 	case len(o.algorithms) > 0:
 		c.offers = append(c.offers, o)
-	case o.named:
-		c.note("%s %s from %s: PubkeyAcceptedAlgorithms leaves it out", o.public.Type(), publickey.Fingerprint(o.public), o.label)
+	case o.configured:
+		c.note("%s %s from %s: excluded by PubkeyAcceptedAlgorithms", o.public.Type(), publickey.Fingerprint(o.public), o.source)
 	}
 }
 
-// certificateFiles offers the certificates that were named for themselves. ssh
-// finds their private keys among the identities and in the agent.
-func (c *collection) certificateFiles() {
+// addCertificateFiles offers the CertificateFiles. Their private keys are those of the identities
+// and of the agent, as in ssh.
+func (c *collector) addCertificateFiles() {
 	for _, cert := range c.certs {
-		if cert.file != nil || c.holds(cert.Certificate) {
+		if cert.file != nil || c.agentHolds(cert.Certificate) {
 			continue
 		}
-		if o := c.signerOf(cert.Key); o != nil {
-			c.add(&offer{public: cert.Certificate, signer: o.signer, label: cert.path, named: true})
+		if o := c.findKey(cert.Key); o != nil {
+			c.add(&offer{public: cert.Certificate, signer: o.signer, source: cert.path, configured: true})
 			continue
 		}
 		c.note("%s: a certificate whose private key is neither in the agent nor among the identities", cert.path)
 	}
 }
 
-// signerOf finds the private half of public.
-func (c *collection) signerOf(public ssh.PublicKey) *offer {
+// findKey returns an offer that can sign for public, or nil.
+func (c *collector) findKey(public ssh.PublicKey) *offer {
 	for _, k := range c.agentKeys {
 		if publickey.Equal(k.public, public) {
-			return c.fromAgent(k)
+			return agentOffer(k)
 		}
 	}
 	for _, f := range c.files {
 		if publickey.Equal(f.public, public) {
-			if o, why := c.fromFile(f); why == "" {
+			if o, problem := c.fileOffer(f); problem == "" {
 				return o
 			}
 		}
@@ -110,107 +91,117 @@ func (c *collection) signerOf(public ssh.PublicKey) *offer {
 	return nil
 }
 
-// holds tells whether the agent has that very key or certificate.
-func (c *collection) holds(public ssh.PublicKey) bool {
+// agentHolds reports whether the agent holds exactly this key or certificate.
+func (c *collector) agentHolds(public ssh.PublicKey) bool {
 	return slices.ContainsFunc(c.agentKeys, func(k agentKey) bool { return publickey.Equal(k.public, public) })
 }
 
-// held offers what the agent has of the configured identities, in its order: it
-// needs no passphrase. Certificates precede their keys.
-func (c *collection) held() []*offer {
+// fileOf returns the index of the identity file of a key, or -1.
+func (c *collector) fileOf(k agentKey) int {
+	return slices.IndexFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) })
+}
+
+// certificateOf returns the index of the certificate file that has the agent's certificate, or -1.
+func (c *collector) certificateOf(k agentKey) int {
+	return slices.IndexFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) })
+}
+
+// agentIdentities offers the configured keys that the agent holds, in the agent's order: they need
+// no passphrase. Certificates come before their keys.
+func (c *collector) agentIdentities() []*offer {
 	var all []*offer
 	for _, k := range c.agentKeys {
-		if i := slices.IndexFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) }); i >= 0 {
-			all = append(all, &offer{public: k.public, signer: k.signer, label: "agent (" + c.certs[i].path + ")", named: true})
+		if i := c.certificateOf(k); i >= 0 {
+			all = append(all, &offer{public: k.public, signer: k.signer, source: "agent (" + c.certs[i].path + ")", configured: true})
 			continue
 		}
-		i := slices.IndexFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) })
+		i := c.fileOf(k)
 		if i < 0 {
 			continue
 		}
-		o := c.fromAgent(k)
-		o.named, o.label = true, "agent ("+c.files[i].path+")"
-		all = append(all, c.withCertificate(o, c.files[i])...)
+		o := agentOffer(k)
+		o.configured, o.source = true, "agent ("+c.files[i].path+")"
+		all = append(all, c.withCertificates(o, c.files[i])...)
 	}
 	return all
 }
 
-// unheld offers the configured identities that only files have.
-func (c *collection) unheld() []*offer {
+// fileIdentities offers the configured keys that only files hold.
+func (c *collector) fileIdentities() []*offer {
 	var all []*offer
 	for _, f := range c.files {
-		if c.holds(f.public) {
+		if c.agentHolds(f.public) {
 			continue
 		}
-		o, why := c.fromFile(f)
-		if why != "" {
-			c.note("%s", why)
+		o, problem := c.fileOffer(f)
+		if problem != "" {
+			c.note("%s", problem)
 			continue
 		}
-		o.named = !c.settings.DefaultIdentities
-		all = append(all, c.withCertificate(o, f)...)
+		o.configured = !c.settings.DefaultIdentities
+		all = append(all, c.withCertificates(o, f)...)
 	}
 	return all
 }
 
-// others offers what else the agent has.
-func (c *collection) others() []*offer {
+// otherAgentKeys offers the agent's keys that are not configured.
+func (c *collector) otherAgentKeys() []*offer {
+	if c.settings.IdentitiesOnly {
+		return nil
+	}
 	var all []*offer
 	for _, k := range c.agentKeys {
-		switch {
-		case slices.ContainsFunc(c.files, func(f *keyFile) bool { return publickey.Equal(f.public, k.public) }):
-		case slices.ContainsFunc(c.certs, func(cert certificate) bool { return publickey.Equal(cert.Certificate, k.public) }):
-		case !c.settings.IdentitiesOnly:
-			all = append(all, c.fromAgent(k))
+		if c.fileOf(k) < 0 && c.certificateOf(k) < 0 {
+			all = append(all, agentOffer(k))
 		}
 	}
 	return all
 }
 
-func (c *collection) fromAgent(k agentKey) *offer {
-	label := "agent"
+func agentOffer(k agentKey) *offer {
+	source := "agent"
 	if k.comment != "" {
-		label += " (" + k.comment + ")"
+		source += " (" + k.comment + ")"
 	}
-	return &offer{public: k.public, signer: k.signer, label: label}
+	return &offer{public: k.public, signer: k.signer, source: source}
 }
 
-// fromFile tells why a file cannot sign, if it cannot.
-func (c *collection) fromFile(f *keyFile) (o *offer, why string) {
+// fileOffer returns the offer of a key file, or why the file cannot sign.
+func (c *collector) fileOffer(f *keyFile) (o *offer, problem string) {
 	switch {
-	case f.useless != "":
-		return nil, f.useless
-	case f.sealed != nil && !c.canAsk:
-		return nil, fmt.Sprintf("%s: encrypted, and nobody to ask for the passphrase; run: ssh-add %s", f.path, f.path)
+	case f.unusable != "":
+		return nil, f.unusable
+	case f.encrypted != nil && c.prompt == nil:
+		return nil, fmt.Sprintf("%s: encrypted, and kis cannot ask for the passphrase; run: ssh-add %s", f.path, f.path)
 	}
-	return &offer{public: f.public, signer: c.sign(f), label: f.path}, ""
+	return &offer{public: f.public, signer: fileSigner{ctx: c.ctx, login: c.Login, file: f}, source: f.path}, ""
 }
 
-func (c *collection) withCertificate(o *offer, f *keyFile) []*offer {
+// withCertificates puts the certificates beside a key file before its key.
+func (c *collector) withCertificates(o *offer, f *keyFile) []*offer {
 	var all []*offer
 	for _, cert := range c.certs {
-		if cert.file == f && publickey.Equal(cert.Key, o.public) && !c.holds(cert.Certificate) {
-			all = append(all, &offer{public: cert.Certificate, signer: o.signer, label: o.label + ", certificate", named: o.named})
+		if cert.file == f && publickey.Equal(cert.Key, o.public) && !c.agentHolds(cert.Certificate) {
+			all = append(all, &offer{public: cert.Certificate, signer: o.signer, source: o.source + ", certificate", configured: o.configured})
 		}
 	}
 	return append(all, o)
 }
 
-// readIdentities reads the IdentityFiles. What cannot be used is noted, not
-// fatal: an agent may hold the key all the same, and the public half next to it
-// tells which one that is.
-func (l *Login) readIdentities(i *identities) []*keyFile {
+// readIdentities reads the IdentityFiles. An unusable file is noted and is not an error: the agent
+// may hold its key, which the .pub file beside it identifies.
+func (l *Login) readIdentities() []*keyFile {
 	var files []*keyFile
 	for _, path := range l.settings.IdentityFiles {
-		key, err := l.shared.keys.read(path)
+		key, err := l.shared.keyFiles.read(path)
 		missing := errors.Is(err, fs.ErrNotExist)
 		if missing {
 			err = fmt.Errorf("%s: no such file", path)
 		}
 		if err != nil {
 			key = nil
-			if public := readPublic(path + ".pub"); public != nil {
-				key = &keyFile{path: path, public: public, useless: err.Error()}
+			if public := readPublicKey(path + ".pub"); public != nil {
+				key = &keyFile{path: path, public: public, unusable: err.Error()}
 			}
 		}
 		switch {
@@ -218,9 +209,9 @@ func (l *Login) readIdentities(i *identities) []*keyFile {
 			if !slices.ContainsFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }) {
 				files = append(files, key)
 			}
-		case missing && l.settings.DefaultIdentities: // nobody has named it
+		case missing && l.settings.DefaultIdentities: // the user has not asked for it
 		default:
-			i.note("%v", err)
+			l.note("%v", err)
 		}
 		if err != nil && !missing {
 			l.settings.Warn(fmt.Sprintf("identity file %v", err))

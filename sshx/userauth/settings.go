@@ -1,6 +1,5 @@
-// Package userauth logs a user in to hosts, as ssh does: with keys in files and
-// of an agent, with certificates, passwords and keyboard-interactive questions.
-// It opens no connections but to agents.
+// Package userauth authenticates the user to hosts, as ssh does: with keys in files and in an
+// agent, certificates, passwords and keyboard-interactive prompts. It connects to agents only.
 package userauth
 
 import (
@@ -9,92 +8,78 @@ import (
 	"time"
 )
 
-// Prompt asks the person at the terminal one question and returns the answer
-// without the line end. echo is false for secrets. It is called by one
-// goroutine at a time.
+// Prompt asks the user one question and returns the answer without the newline. echo is false for
+// secrets. One goroutine at a time calls it.
 type Prompt func(ctx context.Context, question string, echo bool) (string, error)
 
-// Settings is what the configuration says about the login to one host, and who
-// can be asked.
+// Settings is the configuration of the login to one host.
 type Settings struct {
-	// Host names the host in messages and User is the login name.
+	// Host names the host in messages. User is the login name.
 	Host, User string
-	// Account is equal for all logins that the same password fits.
+	// Account is equal for all logins to the same account: they can use the same password.
 	Account string
 
-	// IdentityFiles are paths of private keys (or of public keys whose private
-	// half an agent holds), in the order they are offered.
+	// IdentityFiles are private keys, or public keys whose private half an agent holds, in the
+	// order in which to offer them.
 	IdentityFiles []string
-	// DefaultIdentities says that nobody named IdentityFiles, so a missing one is
-	// not worth a word.
+	// DefaultIdentities says that IdentityFiles is OpenSSH's default list: missing files are not
+	// reported.
 	DefaultIdentities bool
-	// CertificateFiles are user certificates beyond the -cert.pub neighbors of
-	// the identities.
+	// CertificateFiles are user certificates that replace the -cert.pub files beside the
+	// identities.
 	CertificateFiles []string
-	// IdentitiesOnly keeps agent keys back that IdentityFiles does not name.
+	// IdentitiesOnly excludes agent keys that IdentityFiles does not name.
 	IdentitiesOnly bool
-	// IdentityAgent is the path of the agent's socket; empty: no agent.
+	// IdentityAgent is the agent's socket; empty: no agent.
 	IdentityAgent string
-	// AgentTimeout bounds each answer of the agent; zero: 10 s for its list of
-	// keys, 60 s for a signature.
+	// AgentTimeout limits each answer of the agent; zero: 10 s for its list of keys, 60 s for a
+	// signature.
 	AgentTimeout time.Duration
 
-	// Preferred orders the methods, as RFC 4252 names them; empty means
-	// publickey, keyboard-interactive, password.
+	// Preferred are the methods of RFC 4252 in order; empty: publickey, keyboard-interactive,
+	// password.
 	Preferred []string
-	// Algorithms are the signatures that keys may make, in order of preference.
+	// Algorithms are the allowed signature algorithms, in order of preference.
 	Algorithms []string
-	// RequiredRSASize is the least size of RSA keys in bits.
+	// RequiredRSASize is the minimum size of RSA keys in bits.
 	RequiredRSASize int
-	// NoPublicKey, NoPassword and NoKeyboardInteractive switch methods off.
+	// NoPublicKey, NoPassword and NoKeyboardInteractive disable methods.
 	NoPublicKey, NoPassword, NoKeyboardInteractive bool
-	// PasswordPrompts is how often a person is asked for one password or one
-	// passphrase; zero: DefaultPasswordPrompts.
+	// PasswordPrompts limits the prompts for one password or passphrase; zero:
+	// DefaultPasswordPrompts.
 	PasswordPrompts int
-	// BatchMode asks nobody anything.
+	// BatchMode disables prompts.
 	BatchMode bool
 
-	// Prompt asks a person; nil: there is nobody to ask.
+	// Prompt asks the user; nil: the user cannot be asked.
 	Prompt Prompt
-	// Warn takes what a person has to know and need not answer.
+	// Warn takes one-line messages for the user.
 	Warn func(string)
 }
 
 // DefaultPasswordPrompts is OpenSSH's default of NumberOfPasswordPrompts.
 const DefaultPasswordPrompts = 3
 
-func (s Settings) prompts() int { return cmp.Or(max(s.PasswordPrompts, 0), DefaultPasswordPrompts) }
+func (s Settings) passwordPrompts() int {
+	return cmp.Or(max(s.PasswordPrompts, 0), DefaultPasswordPrompts)
+}
 
-// Connection is what a login needs of the connection that it is for.
+// Connection is what a login needs of its connection.
 type Connection struct {
-	// Gone is closed when the host has closed the connection; nil: it never does.
-	Gone <-chan struct{}
-	// Pause stops the clock of the login until resume is called.
+	// Closed is closed when the host has closed the connection; nil: it never does.
+	Closed <-chan struct{}
+	// Pause stops the login's clock until resume is called.
 	Pause func() (resume func())
-	// Restart gives the rest of the login a limit of its own.
+	// Restart sets a new time limit for the rest of the login.
 	Restart func(limit time.Duration)
 }
 
-// Shared is what the logins of one run share: decrypted keys, the answers of a
-// person, and the turn to ask. The zero value is ready for use, by several
-// goroutines.
+// Shared is the state that the logins of one run share: decrypted keys, passwords, and the turn to
+// prompt. The zero value is ready for use by several goroutines.
 type Shared struct {
-	keys      keyring
-	prompting turns // one question at a time
-	touching  turns // one signature of a FIDO key at a time
-	accounts  accounts
-	silent    silentAgents
-}
-
-// Login collects what can be offered and who can be asked. ctx ends with the
-// login. The caller calls Close when it is over.
-func (s *Shared) Login(ctx context.Context, settings Settings, c Connection) *Login {
-	l := &Login{shared: s, settings: settings, conn: c, acct: s.accounts.of(settings.Account)}
-	l.ask = s.prompt(settings.Prompt, settings.BatchMode)
-	keys, note := l.openAgent(ctx)
-	l.ids = l.collect(ctx, keys)
-	if note != "" {
-		l.ids.note("%s", note)
-	}
-	return l
+	keyFiles   keyFiles
+	prompting  turn // one prompt at a time
+	touching   turn // one signature of a FIDO key at a time
+	accounts   accounts
+	deadAgents deadAgents
 }
