@@ -264,7 +264,7 @@ func TestAnIdentityFileOfTheInventoryHasToBeUsable(t *testing.T) {
 	for file, want := range map[string]string{
 		open.file:   "others can read it (mode 0640)",
 		"/no/such":  "no such file",
-		t.TempDir(): "is a folder, not a key",
+		t.TempDir(): "is a directory, not a key",
 	} {
 		_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", IdentityFile: file})
 		require.ErrorContains(t, err, want)
@@ -279,7 +279,7 @@ func TestStrictNoIsAWarning(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, hostkey.StrictAsk, got.StrictHostKeyChecking)
 	require.Len(t, got.Warnings, 1)
-	assert.Contains(t, got.Warnings[0], "StrictHostKeyChecking no is not followed")
+	assert.Contains(t, got.Warnings[0], "StrictHostKeyChecking no is ignored")
 }
 
 func TestAJumpHostLoopIsAnError(t *testing.T) {

@@ -12,21 +12,21 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// algorithms is what a connection may negotiate, in order of preference.
+// algorithms are lists in order of preference.
 type algorithms struct {
 	hostKeys, userKeys, kex, ciphers, macs []string
 }
 
-// supported is what x/crypto implements without SHA-1 signatures, DSA and
-// broken ciphers. Its own defaults still contain them, so they are never used.
+// supported is what x/crypto implements without SHA-1 signatures, DSA and broken ciphers. Its own
+// defaults still contain them, so they are never used.
 func supported() algorithms {
 	s := ssh.SupportedAlgorithms()
 	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: userauth.Algorithms(), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
 }
 
-// Supported leaves t only algorithms that kis implements; an empty list becomes
-// all of them, because x/crypto would take one for its own, weaker defaults.
-func (t Target) Supported() Target {
+// WithSupportedAlgorithms returns t without the algorithms that kis does not support. An empty list
+// becomes all supported ones, because x/crypto would replace it by its own, weaker defaults.
+func (t Target) WithSupportedAlgorithms() Target {
 	have := supported()
 	for _, l := range []struct {
 		list *[]string
@@ -46,7 +46,7 @@ func (t Target) Supported() Target {
 	return t
 }
 
-// intersect keeps the elements of wanted that are in have, in wanted's order.
+// intersect returns the elements of wanted that are in have, in the order of wanted.
 func intersect(wanted, have []string) []string {
 	var both []string
 	for _, w := range wanted {
@@ -57,9 +57,8 @@ func intersect(wanted, have []string) []string {
 	return both
 }
 
-// adjust applies ssh_config(5)'s spellings of an algorithm list to the default:
-// "a,b" replaces it, "+a" appends, "^a" puts in front, "-a*" removes by pattern.
-// The result holds supported names only.
+// adjust applies a list of ssh_config(5) to the supported algorithms: "a,b" replaces them, "+a"
+// appends, "^a" prepends, "-a*" removes by pattern. The result has supported names only.
 func adjust(directive, value string, have []string) ([]string, error) {
 	names := strings.Split(strings.TrimLeft(value, "+-^"), ",")
 	var list []string
@@ -79,7 +78,7 @@ func adjust(directive, value string, have []string) ([]string, error) {
 	}
 	list = intersect(list, have)
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s %s: %w: kis implements none of these; it has %s", directive, safetext.Line(value), ErrUnsupported, strings.Join(have, ","))
+		return nil, fmt.Errorf("%s %s: %w: kis supports none of these, but %s", directive, safetext.Line(value), ErrUnsupported, strings.Join(have, ","))
 	}
 	return list, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"path"
@@ -13,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// builder makes a Target of settings, whoever read them.
+// builder converts settings to a Target.
 type builder struct {
 	host     Host
 	settings settings
@@ -22,7 +23,7 @@ type builder struct {
 	errs     []error
 }
 
-// build converts every setting; the first problem is the error.
+// build converts all settings. It returns the first error.
 func (b *builder) build() (Target, error) {
 	s, h := b.settings, b.host
 	if err := b.unsupported(); err != nil {
@@ -33,14 +34,14 @@ func (b *builder) build() (Target, error) {
 	if t.HostKey, err = hostkey.ParsePin(h.HostKey); err != nil {
 		return Target{}, err
 	}
-	t.HostName = strings.ToLower(orElse(s.first("hostname"), h.Name))
+	t.HostName = strings.ToLower(cmp.Or(s.first("hostname"), h.Name))
 	if addr, err := netip.ParseAddr(t.HostName); err == nil {
-		t.HostName = addr.String() // as ssh writes it into known_hosts, whichever of its spellings was given
+		t.HostName = addr.String() // the spelling that ssh writes to known_hosts
 	}
 	if !hostNamePattern.MatchString(t.HostName) {
-		b.fail("hostname", t.HostName, "not the name or the address of a host")
+		b.fail("hostname", t.HostName, "not a host name or an address")
 	}
-	t.User = orElse(s.first("user"), b.local.name)
+	t.User = cmp.Or(s.first("user"), b.local.name)
 	t.Port = b.number("port", 22, 1, 65535)
 	t.HostKeyAlias = strings.ToLower(noneIsEmpty(s.first("hostkeyalias")))
 	t.IdentitiesOnly = b.flag("identitiesonly", false)
@@ -49,18 +50,18 @@ func (b *builder) build() (Target, error) {
 	t.NoPassword = !b.flag("passwordauthentication", true)
 	t.NoKeyboardInteractive = !b.flag("kbdinteractiveauthentication", b.flag("challengeresponseauthentication", true))
 	t.PasswordPrompts = b.number("numberofpasswordprompts", userauth.DefaultPasswordPrompts, 0, 1<<20)
-	// Nothing may be asked for: that is what BatchMode means.
+	// No prompt is allowed, as in BatchMode.
 	t.BatchMode = b.flag("batchmode", false) || t.PasswordPrompts == 0
 	t.HashKnownHosts = b.flag("hashknownhosts", false)
-	t.ConnectTimeout = b.seconds("connecttimeout")
-	t.ServerAliveInterval = b.seconds("serveraliveinterval")
+	t.ConnectTimeout = b.duration("connecttimeout")
+	t.ServerAliveInterval = b.duration("serveraliveinterval")
 	if t.BatchMode && t.ServerAliveInterval == 300*time.Second {
-		// Debian's ssh says 300 in batch mode when nobody has said anything
-		// (its ssh_config(5)); a quarter of an hour is no answer.
+		// Debian's ssh has a default of 300 in batch mode (its ssh_config(5)); a quarter of an hour
+		// is too late for a deployment.
 		t.ServerAliveInterval = 0
 	}
 	t.ServerAliveCountMax = b.number("serveralivecountmax", defaultAliveCount, 0, 1<<20)
-	t.AddressFamily = strings.ToLower(orElse(s.first("addressfamily"), "any"))
+	t.AddressFamily = strings.ToLower(cmp.Or(s.first("addressfamily"), "any"))
 	t.BindAddress = s.first("bindaddress")
 	t.RequiredRSASize = b.number("requiredrsasize", defaultRSASize, 0, 1<<16)
 	t.UserKnownHostsFiles = splitPaths(s.first("userknownhostsfile"))
@@ -69,7 +70,7 @@ func (b *builder) build() (Target, error) {
 	b.algorithms(&t)
 	b.identities(&t)
 	b.proxy(&t)
-	b.notFollowed(&t)
+	b.warnIgnored(&t)
 	t.Settings = b.report(t)
 	if len(b.errs) > 0 {
 		return Target{}, b.errs[0]
@@ -77,12 +78,12 @@ func (b *builder) build() (Target, error) {
 	return t, nil
 }
 
-// unsupported names the settings without which the host would not be reached,
-// or not as safely as with ssh.
+// unsupported returns an error for settings without which kis would not reach the host, or not as
+// safely as ssh.
 func (b *builder) unsupported() error {
 	for _, u := range []struct{ keyword, name, remedy string }{
-		{"revokedhostkeys", "RevokedHostKeys", "write the keys as @revoked lines into known_hosts"},
-		{"proxyusefdpass", "ProxyUseFdpass", "take a ProxyCommand that passes the data on, or ProxyJump"},
+		{"revokedhostkeys", "RevokedHostKeys", "add the keys to known_hosts as @revoked lines"},
+		{"proxyusefdpass", "ProxyUseFdpass", "use a ProxyCommand that relays the data, or ProxyJump"},
 	} {
 		if v := b.settings.first(u.keyword); v != "" && v != "none" && v != "no" && v != "false" {
 			return fmt.Errorf("%s %s (%s): %w; %s", u.name, safetext.Line(v), b.settings[u.keyword][0].source, ErrUnsupported, u.remedy)
@@ -91,31 +92,30 @@ func (b *builder) unsupported() error {
 	return nil
 }
 
-// notFollowed warns of settings that change how a host is reached or whom it is
-// taken for, and that kis does without; everything else is only stricter then.
-func (b *builder) notFollowed(t *Target) {
+// warnIgnored warns of ignored settings that change how ssh reaches or authenticates a host.
+// Ignoring any other setting only makes kis stricter.
+func (b *builder) warnIgnored(t *Target) {
 	for _, n := range []struct{ keyword, name, instead string }{
-		{"bindinterface", "BindInterface", "the system chooses the interface; BindAddress is followed"},
-		{"knownhostscommand", "KnownHostsCommand", "host keys have to be in known_hosts, or pinned in the inventory"},
-		{"verifyhostkeydns", "VerifyHostKeyDNS", "host keys have to be in known_hosts, or pinned in the inventory"},
+		{"bindinterface", "BindInterface", "the system chooses the interface; BindAddress is supported"},
+		{"knownhostscommand", "KnownHostsCommand", "host keys must be in known_hosts, or pinned in the inventory"},
+		{"verifyhostkeydns", "VerifyHostKeyDNS", "host keys must be in known_hosts, or pinned in the inventory"},
 	} {
 		if v := b.settings.first(n.keyword); v != "" && v != "none" && v != "no" && v != "false" {
-			t.Warnings = append(t.Warnings, n.name+" is not followed: "+n.instead)
+			t.Warnings = append(t.Warnings, n.name+" is ignored: "+n.instead)
 		}
 	}
 }
 
-// proxy makes the argument vector of ProxyCommand. The command is text of the
-// user's own for a shell, and ssh puts names into it; a name that the shell
-// could read as anything but a name is refused, wherever it comes from.
+// proxy makes the argument vector of ProxyCommand. The command is the user's own shell text, into
+// which ssh inserts names. A name with characters that the shell interprets is refused.
 func (b *builder) proxy(t *Target) {
 	command := b.settings.first("proxycommand")
 	if jump := b.settings.first("proxyjump"); command == "" || command == "none" || jump != "" {
 		return
 	}
-	for what, value := range map[string]string{"User": t.User, "HostName": t.HostName, "host name": t.Name} {
-		if strings.HasPrefix(value, "-") || strings.ContainsFunc(value, forShells) {
-			b.fail("proxycommand", command, fmt.Sprintf("%s %q has characters that the shell of the command would not take for a name", what, value))
+	for name, value := range map[string]string{"User": t.User, "HostName": t.HostName, "host name": t.Name} {
+		if strings.HasPrefix(value, "-") || strings.ContainsFunc(value, isShellSpecial) {
+			b.fail("proxycommand", command, fmt.Sprintf("%s %q has characters that the shell of the command would interpret", name, value))
 			return
 		}
 	}
@@ -124,8 +124,8 @@ func (b *builder) proxy(t *Target) {
 		b.fail("proxycommand", command, err.Error())
 		return
 	}
-	// As ssh does: the shell is the user's, and makes way for the command.
-	t.ProxyCommand = []string{orElse(b.getenv("SHELL"), "/bin/sh"), "-c", "exec " + text}
+	// As in ssh: the user's shell, which the command replaces.
+	t.ProxyCommand = []string{cmp.Or(b.getenv("SHELL"), "/bin/sh"), "-c", "exec " + text}
 }
 
 func (b *builder) strict(t *Target) {
@@ -138,7 +138,7 @@ func (b *builder) strict(t *Target) {
 		t.StrictHostKeyChecking = hostkey.StrictAcceptNew
 	case "no", "off", "false":
 		t.StrictHostKeyChecking = hostkey.StrictAsk
-		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is not followed: kis refuses host keys that nobody has looked at; accept-new takes new hosts without asking")
+		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is ignored: kis does not trust unknown host keys; accept-new accepts those of new hosts without a prompt")
 	default:
 		b.fail("stricthostkeychecking", v, "want yes, no, ask, off or accept-new")
 	}
@@ -166,7 +166,7 @@ func (b *builder) algorithms(t *Target) {
 	}
 }
 
-// identities expands the paths, which `ssh -G` prints as they were written.
+// identities expands the paths, which `ssh -G` prints unexpanded.
 func (b *builder) identities(t *Target) {
 	x := expander{target: t, local: b.local, getenv: b.getenv, jump: b.settings.first("proxyjump")}
 	expand := func(keyword string) []string {
@@ -187,7 +187,7 @@ func (b *builder) identities(t *Target) {
 	t.DefaultIdentities = isDefaultList(b.settings.all("identityfile"))
 	if t.DefaultIdentities && len(b.settings["identityfile"]) == 0 {
 		for _, name := range []string{"id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"} {
-			b.settings.add("identityfile", "~/.ssh/"+name, "default")
+			b.settings.add("identityfile", "~/.ssh/"+name, sourceDefault)
 		}
 	}
 	t.IdentityFiles = expand("identityfile")
@@ -200,8 +200,8 @@ func (b *builder) identities(t *Target) {
 	}
 }
 
-// isDefaultList recognizes OpenSSH's own list, which `ssh -G` prints when nobody
-// has named an identity: several ~/.ssh/id_… and nothing else.
+// isDefaultList recognizes OpenSSH's default list, which `ssh -G` prints when the configuration
+// names no identity: several ~/.ssh/id_… and nothing else.
 func isDefaultList(paths []string) bool {
 	if len(paths) == 0 {
 		return true
@@ -212,7 +212,7 @@ func isDefaultList(paths []string) bool {
 	})
 }
 
-// agent finds the socket, IdentityAgent in ssh_config(5).
+// agent returns the agent's socket, ssh_config(5) IdentityAgent.
 func (b *builder) agent(x expander) string {
 	v := b.settings.first("identityagent")
 	switch {

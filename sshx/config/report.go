@@ -1,13 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 )
 
-// report lists the settings in force for people to read: what the Target says,
-// and where ssh_config or the inventory said it.
+// report lists the effective settings and their sources for the user.
 func (b *builder) report(t Target) []Setting {
 	yes := map[bool]string{true: "yes", false: "no"}
 	alive, count := t.KeepAlive()
@@ -20,7 +20,7 @@ func (b *builder) report(t Target) []Setting {
 		{Name: "identityfile", Value: strings.Join(t.IdentityFiles, " ")},
 		{Name: "certificatefile", Value: strings.Join(t.CertificateFiles, " ")},
 		{Name: "identitiesonly", Value: yes[t.IdentitiesOnly]},
-		{Name: "identityagent", Value: orElse(t.IdentityAgent, "none")},
+		{Name: "identityagent", Value: cmp.Or(t.IdentityAgent, "none")},
 		{Name: "preferredauthentications", Value: strings.Join(t.PreferredAuthentications, ",")},
 		{Name: "pubkeyauthentication", Value: yes[!t.NoPublicKey]},
 		{Name: "passwordauthentication", Value: yes[!t.NoPassword]},
@@ -51,7 +51,7 @@ func (b *builder) report(t Target) []Setting {
 		if s.Value == "" || s.Value == "none" || s.Value == "0s" {
 			continue
 		}
-		s.Source = byDefault
+		s.Source = sourceDefault
 		if v := b.settings[s.Name]; len(v) > 0 {
 			s.Source = v[0].source
 		}
@@ -63,8 +63,8 @@ func (b *builder) report(t Target) []Setting {
 	return append(shown, b.forwards()...)
 }
 
-// forwards lists the forwarding that ssh_config asks for, which kis never does:
-// a deployment needs none, and a host could use it to reach back.
+// forwards lists the forwarding that ssh_config requests and kis never does: a deployment needs
+// none, and the host could use it to reach this machine's network.
 func (b *builder) forwards() []Setting {
 	var list []Setting
 	for _, keyword := range []string{"forwardagent", "forwardx11", "localforward", "remoteforward", "dynamicforward"} {
@@ -77,27 +77,26 @@ func (b *builder) forwards() []Setting {
 	return list
 }
 
-// ownSource is the source of values that ssh_config has not decided, or that kis
-// does not take as they stand there.
+// ownSource is the source of a value that is not from ssh_config, or that kis overrides, or "".
 func (b *builder) ownSource(t Target, name string) string {
-	said := b.settings.first(name)
+	configured := b.settings.first(name)
 	switch name {
 	case "hostkey":
-		return inInventory
+		return sourceInventory
 	case "stricthostkeychecking":
-		if v := strings.ToLower(said); v == "no" || v == "off" || v == "false" {
-			return byKis
+		if v := strings.ToLower(configured); v == "no" || v == "off" || v == "false" {
+			return sourceKis
 		}
 	case "serveraliveinterval":
 		if t.ServerAliveInterval <= 0 {
-			return byKis
+			return sourceKis
 		}
 	case "serveralivecountmax":
 		if t.ServerAliveCountMax <= 0 {
-			return byKis
+			return sourceKis
 		}
 	case "identityagent":
-		if said == "" {
+		if configured == "" {
 			return "SSH_AUTH_SOCK"
 		}
 	}

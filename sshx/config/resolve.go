@@ -13,40 +13,38 @@ import (
 	"unicode"
 )
 
-// Resolver decides the settings of hosts as ssh(1) would: with `ssh -G` where
-// there is an ssh, otherwise by reading ssh_config with a parser that knows less
-// and refuses what it would get wrong. The zero value works and may be used by
-// several goroutines.
+// Resolver resolves the settings of hosts as ssh(1) does: with `ssh -G` where ssh is installed,
+// otherwise with a parser of ssh_config that supports less and refuses what it would misread. The
+// zero value is ready for use by several goroutines.
 type Resolver struct {
-	// ConfigFile replaces the user's and the system's ssh_config, as ssh -F
-	// does; "": those.
+	// ConfigFile replaces the user's and the system's ssh_config, as in ssh -F; "": it does not.
 	ConfigFile string
-	// SSH is the path of ssh; "": look it up in PATH; "none": do without.
+	// SSH is the path of ssh; "": search PATH; "none": do not use ssh.
 	SSH string
-	// Home stands for ~; "": the home of the user who runs kis.
+	// Home replaces the home directory of the user who runs kis; "": it does not.
 	Home string
-	// Getenv reads SHELL, SSH_AUTH_SOCK and what ssh_config names; nil: os.Getenv.
+	// Getenv reads SHELL, SSH_AUTH_SOCK and the variables in ssh_config; nil: os.Getenv.
 	Getenv func(string) string
-	// Explain finds out for Target.Settings which file says what, as far as ssh
-	// lets one see: it is asked twice more for each host.
+	// Explain adds to Target.Settings the file of each setting, as far as ssh shows it: ssh runs
+	// twice more for each host.
 	Explain bool
 }
 
-// ErrUnsupported says that a setting matters for reaching the host and cannot
-// be honored. The error that wraps it names the setting and a remedy.
+// ErrUnsupported says that kis cannot reach the host safely because it does not support a setting.
+// The error that wraps it names the setting and a remedy.
 var ErrUnsupported = errors.New("not supported")
 
 var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 
-// check refuses values that ssh or a shell could take for something else. A
-// name that begins with a dash would be an option of ssh.
+// check refuses values that ssh or a shell could misinterpret. A name that begins with a dash would
+// be an option of ssh.
 func (h Host) check() error {
 	switch {
 	case !hostNamePattern.MatchString(h.Name):
-		return fmt.Errorf("host name %q: only letters, digits and . _ : %% - are possible, and no dash at the start", h.Name)
+		return fmt.Errorf("host name %q: only letters, digits and . _ : %% - are allowed, and no dash at the start", h.Name)
 	case h.Address != "" && !hostNamePattern.MatchString(h.Address):
-		return fmt.Errorf("%s: address %q: only letters, digits and . _ : %% - are possible, and no dash at the start", h.Name, h.Address)
-	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, forShells) || strings.Contains(h.User, "@"):
+		return fmt.Errorf("%s: address %q: only letters, digits and . _ : %% - are allowed, and no dash at the start", h.Name, h.Address)
+	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, isShellSpecial) || strings.Contains(h.User, "@"):
 		return fmt.Errorf("%s: user %q: not a login name", h.Name, h.User)
 	case h.Port < 0 || h.Port > 65535:
 		return fmt.Errorf("%s: port %d: a port is between 1 and 65535", h.Name, h.Port)
@@ -54,20 +52,19 @@ func (h Host) check() error {
 	return nil
 }
 
-// forShells holds for characters that a shell gives a meaning of its own.
-func forShells(r rune) bool {
+// isShellSpecial reports whether a shell interprets the character.
+func isShellSpecial(r rune) bool {
 	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"`$;&|<>(){}", r)
 }
 
-// Resolve decides every setting of h. Errors name the setting, the place where
-// it stands if that is known, and what to do; ErrUnsupported marks settings that
-// kis cannot honor. It contacts nobody, but `Match exec` commands of ssh_config
-// run, as they would for ssh.
+// Resolve resolves all settings of h. Errors name the setting, its source if known, and a remedy;
+// they wrap ErrUnsupported for settings that kis does not support. Resolve opens no connections,
+// but `Match exec` commands of ssh_config run, as in ssh.
 func (r Resolver) Resolve(ctx context.Context, h Host) (Target, error) {
 	return r.resolve(ctx, h, nil)
 }
 
-// resolve decides about h, which is a jump host when hosts lie behind it.
+// resolve resolves the settings of h, which is a jump host when there are hosts behind it.
 func (r Resolver) resolve(ctx context.Context, h Host, behind []string) (Target, error) {
 	if err := h.check(); err != nil {
 		return Target{}, err
@@ -76,15 +73,15 @@ func (r Resolver) resolve(ctx context.Context, h Host, behind []string) (Target,
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
-	by := inInventory
+	source := sourceInventory
 	if len(behind) > 0 {
-		by = byProxyJump
+		source = sourceProxyJump
 	}
 	s, err := r.settings(ctx, h, local)
 	if err != nil {
 		return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
-	s.override(h, by)
+	s.override(h, source)
 	b := builder{host: h, settings: s, local: local, getenv: r.getenv}
 	t, err := b.build()
 	if err != nil {
@@ -103,13 +100,12 @@ func (r Resolver) resolve(ctx context.Context, h Host, behind []string) (Target,
 	case err == nil:
 		return t, nil
 	case errors.Is(err, errLoop) && len(behind) > 0:
-		return Target{}, err // the host at the beginning is the one to name
+		return Target{}, err // the caller names the first host
 	}
 	return Target{}, fmt.Errorf("%s: %w", h.Name, err)
 }
 
-// settings asks ssh where there is one. A configuration that only ssh
-// understands must never be guessed at.
+// settings runs ssh where it is installed. Otherwise readConfig replaces it.
 func (r Resolver) settings(ctx context.Context, h Host, local localUser) (settings, error) {
 	program := r.SSH
 	if program == "" {
@@ -123,14 +119,14 @@ func (r Resolver) settings(ctx context.Context, h Host, local localUser) (settin
 	if program == "none" {
 		return r.readConfig(h, local)
 	}
-	return r.askSSH(ctx, program, h)
+	return r.runSSH(ctx, program, h)
 }
 
-// localUser is who runs kis.
+// localUser is the user who runs kis.
 type localUser struct{ name, home, uid string }
 
-// localUser takes the home from the user database, as ssh does, and not from
-// $HOME, which sudo and containers change.
+// localUser takes the home directory from the user database, as ssh does, and not from $HOME, which
+// sudo and containers change.
 func (r Resolver) localUser() (localUser, error) {
 	u, err := user.Current()
 	l := localUser{home: r.Home}
@@ -147,7 +143,7 @@ func (r Resolver) localUser() (localUser, error) {
 		l.home = r.getenv("HOME")
 	}
 	if l.home == "" {
-		return l, errors.New("no home folder: set HOME")
+		return l, errors.New("no home directory: set HOME")
 	}
 	return l, nil
 }

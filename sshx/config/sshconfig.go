@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// configKeywords are the settings that Target is made of.
+// configKeywords are the settings that a Target depends on.
 func configKeywords() []string {
 	return []string{
 		"HostName", "Port", "User", "IdentityFile", "CertificateFile", "IdentitiesOnly", "IdentityAgent",
@@ -28,9 +29,9 @@ func configKeywords() []string {
 	}
 }
 
-// readConfig resolves h without ssh. The parser misreads parts of ssh_config
-// without a word, so files that contain such parts are refused by name first
-// (configScan): a wrong guess could deploy to the wrong host.
+// readConfig replaces runSSH where ssh is not installed. The parser silently misreads parts of
+// ssh_config, so files that contain such parts are refused first (configScan): a wrong setting
+// could deploy to the wrong host.
 func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
 	s := settings{}
 	for _, f := range r.configFiles(local) {
@@ -43,7 +44,7 @@ func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
 		}
 		for _, name := range configKeywords() {
 			keyword := strings.ToLower(name)
-			// The first value wins, across files too; only these accumulate.
+			// The first value applies, also across files; only these accumulate.
 			if len(s[keyword]) > 0 && keyword != "identityfile" && keyword != "certificatefile" {
 				continue
 			}
@@ -65,12 +66,12 @@ func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
 	return s, s.complete(h, local, r.getenv)
 }
 
-// complete does what `ssh -G` does after reading: the overrides, the tokens in
-// HostName and in the paths, and the defaults of known_hosts.
+// complete does what `ssh -G` does after reading: it applies the overrides, the tokens in HostName
+// and in paths, and the defaults of the known_hosts files.
 func (s settings) complete(h Host, local localUser, getenv func(string) string) error {
-	s.override(h, inInventory) // its values are needed in the tokens below
-	hostName := orElse(s.first("hostname"), h.Name)
-	if len(s["hostname"]) > 0 && s["hostname"][0].source != inInventory {
+	s.override(h, sourceInventory) // the tokens below need its values
+	hostName := cmp.Or(s.first("hostname"), h.Name)
+	if len(s["hostname"]) > 0 && s["hostname"][0].source != sourceInventory {
 		hostName = strings.NewReplacer("%%", "%", "%h", h.Name).Replace(hostName)
 		s["hostname"][0].text = hostName
 	}
@@ -78,20 +79,20 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 	x := expander{
 		target: &Target{
 			Name: h.Name, HostName: hostName, HostKeyAlias: s.first("hostkeyalias"),
-			User: orElse(s.first("user"), local.name), Port: b.number("port", 22, 1, 65535),
+			User: cmp.Or(s.first("user"), local.name), Port: b.number("port", 22, 1, 65535),
 		},
 		local: local, getenv: getenv, jump: s.first("proxyjump"),
 	}
 	if len(s["userknownhostsfile"]) == 0 {
-		s.add("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2", "default")
+		s.add("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2", sourceDefault)
 	}
 	if len(s["globalknownhostsfile"]) == 0 {
-		s.add("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2", "default")
+		s.add("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2", sourceDefault)
 	}
 	for _, keyword := range []string{"userknownhostsfile", "globalknownhostsfile"} {
 		v := &s[keyword][0]
 		if strings.Contains(v.text, `"`) {
-			return fmt.Errorf("%s: %s %s: %w without ssh: quotes; write one path without blanks", v.source, keyword, safetext.Line(v.text), ErrUnsupported)
+			return fmt.Errorf("%s: %s %s: %w without ssh: quotes; write one path without spaces", v.source, keyword, safetext.Line(v.text), ErrUnsupported)
 		}
 		var paths []string
 		for word := range strings.FieldsSeq(v.text) {
@@ -106,15 +107,14 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 	return nil
 }
 
-// configFile is one ssh_config file that is read on its own; included files
-// belong to the file that includes them.
+// configFile is one ssh_config file; included files are part of the file that includes them.
 type configFile struct {
 	path     string
-	relative string // folder of relative Includes, ssh_config(5) Include
+	relative string // directory of relative Includes, ssh_config(5) Include
 	required bool
 }
 
-// configFiles lists the user's file before the system's, so that it wins.
+// configFiles lists the user's file before the system's, so that it has precedence.
 func (r Resolver) configFiles(local localUser) []configFile {
 	dir := filepath.Join(local.home, ".ssh")
 	if r.ConfigFile == "none" {
@@ -146,12 +146,11 @@ func (f configFile) parse(home string) (*ssh_config.Config, error) {
 	return cfg, nil
 }
 
-// configScan refuses the constructs that the parser gets wrong and makes
-// Includes absolute, because the parser takes all of them as relative to the
-// real home.
+// configScan refuses the constructs that the parser misreads. It makes Includes absolute, because
+// the parser reads all of them relative to the real home directory.
 type configScan struct{ home, relative string }
 
-// maxIncludes is the depth at which ssh gives up (readconf.c).
+// maxIncludes is ssh's limit (readconf.c).
 const maxIncludes = 16
 
 func (c configScan) file(path string, depth int) ([]byte, error) {
@@ -187,11 +186,11 @@ func (c configScan) line(line string, depth int) (string, error) {
 		}
 	case "host":
 		if strings.ContainsAny(value, "\t\"?") {
-			return "", refuse("Host "+safetext.Line(value), "separate the patterns by blanks, without quotes, tabs and question marks")
+			return "", refuse("Host "+safetext.Line(value), "separate the patterns by spaces, without quotes, tabs and question marks")
 		}
 	case "proxycommand":
-		if strings.Contains(value, "#") { // a comment for the parser, and not for ssh
-			return "", refuse("ProxyCommand with #", "put the command into a script")
+		if strings.Contains(value, "#") { // the parser reads a comment, ssh does not
+			return "", refuse("ProxyCommand with #", "move the command into a script")
 		}
 	case "include":
 		if strings.ContainsAny(value, "\t\"") {
@@ -205,7 +204,7 @@ func (c configScan) line(line string, depth int) (string, error) {
 	return line, nil
 }
 
-// include scans the included files too, and returns the line with absolute paths.
+// include scans the included files and returns the line with absolute paths.
 func (c configScan) include(value string, depth int) (string, error) {
 	var patterns []string
 	for word := range strings.FieldsSeq(value) {
@@ -234,7 +233,7 @@ func (c configScan) absolute(path string) string {
 	return filepath.Join(c.relative, path)
 }
 
-// splitKeyword takes "Keyword value" and "Keyword=value" apart.
+// splitKeyword parses "Keyword value" and "Keyword=value".
 func splitKeyword(line string) (keyword, value string) {
 	line = strings.TrimSpace(line)
 	end := strings.IndexAny(line, " \t=")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // ssh_config(5) defines %C as a SHA-1 hash; it names files
 	"encoding/hex"
 	"fmt"
@@ -11,21 +12,21 @@ import (
 	"strings"
 )
 
-// expander replaces ~, ${NAME} and the tokens of ssh_config(5) TOKENS in paths.
+// expander expands ~, ${NAME} and the tokens of ssh_config(5) TOKENS.
 type expander struct {
 	target *Target
 	local  localUser
 	getenv func(string) string
 	jump   string // value of ProxyJump
-	// allowed are the tokens that the setting knows; "": those of IdentityFile.
+	// allowed are the tokens that the setting supports; "": those of IdentityFile.
 	allowed string
 }
 
 // proxyTokens are the tokens of ProxyCommand and ProxyJump, ssh_config(5) TOKENS.
 const proxyTokens = "%hnpr"
 
-// expand makes a path absolute or leaves it relative to the working folder, as
-// ssh does. A token or a variable that does not exist is an error.
+// expand expands a path. It can stay relative to the working directory, as in ssh. An unknown token
+// and a variable that is not set are errors.
 func (x expander) expand(s string) (string, error) {
 	s, err := x.tilde(s)
 	if err != nil {
@@ -44,18 +45,18 @@ func (x expander) expand(s string) (string, error) {
 		}
 		name, rest, closed := strings.Cut(after, "}")
 		if !closed {
-			return "", fmt.Errorf("${ is not closed")
+			return "", fmt.Errorf("missing } after ${")
 		}
 		value := x.getenv(name)
 		if value == "" {
-			return "", fmt.Errorf("the environment has no %s", name)
+			return "", fmt.Errorf("environment variable %s is not set", name)
 		}
 		out.WriteString(value)
 		s = rest
 	}
 }
 
-// tokens replaces the % tokens alone.
+// tokens expands only the % tokens.
 func (x expander) tokens(s string) (string, error) {
 	var out strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -68,7 +69,7 @@ func (x expander) tokens(s string) (string, error) {
 			}
 			out.WriteString(value)
 		case s[i] == '%':
-			return "", fmt.Errorf("a %% stands at the end; write %%%%")
+			return "", fmt.Errorf("a single %% at the end; write %%%%")
 		default:
 			out.WriteByte(s[i])
 		}
@@ -106,7 +107,7 @@ func (x expander) token(c byte) (string, bool) {
 	case 'j':
 		return x.jump, true
 	case 'k':
-		return orElse(t.HostKeyAlias, t.Name), true
+		return cmp.Or(t.HostKeyAlias, t.Name), true
 	case 'L':
 		short, _, _ := strings.Cut(hostname(), ".")
 		return short, true
@@ -127,7 +128,7 @@ func (x expander) token(c byte) (string, bool) {
 	return "", false
 }
 
-// hostname is the local one; a machine without a name has an empty one.
+// hostname is the name of this machine, or "".
 func hostname() string {
 	name, _ := os.Hostname()
 	return name

@@ -9,27 +9,27 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// fail notes that a setting has a value that it cannot have.
+// fail records that a setting has an invalid value.
 func (b *builder) fail(keyword, value, want string) {
 	b.errs = append(b.errs, fmt.Errorf("%s %s (%s): %s", keyword, safetext.Line(value), b.settings[keyword][0].source, want))
 }
 
-// flag reads yes and no in all of ssh_config's spellings; values of settings
-// that have more than two, such as PubkeyAuthentication, count as yes.
-func (b *builder) flag(keyword string, otherwise bool) bool {
+// flag parses yes and no in all spellings of ssh_config. Other values, such as PubkeyAuthentication
+// has, count as yes.
+func (b *builder) flag(keyword string, fallback bool) bool {
 	switch strings.ToLower(b.settings.first(keyword)) {
 	case "":
-		return otherwise
+		return fallback
 	case "no", "false":
 		return false
 	}
 	return true
 }
 
-func (b *builder) number(keyword string, otherwise, low, high int) int {
+func (b *builder) number(keyword string, fallback, low, high int) int {
 	v := b.settings.first(keyword)
 	if v == "" {
-		return otherwise
+		return fallback
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < low || n > high {
@@ -38,8 +38,8 @@ func (b *builder) number(keyword string, otherwise, low, high int) int {
 	return n
 }
 
-// seconds reads the time formats of sshd_config(5): 90, 90s, 1m30s, 2h, 1d, 1w.
-func (b *builder) seconds(keyword string) time.Duration {
+// duration parses the time formats of sshd_config(5): 90, 90s, 1m30s, 2h, 1d, 1w.
+func (b *builder) duration(keyword string) time.Duration {
 	v := strings.ToLower(b.settings.first(keyword))
 	if v == "" || v == "none" {
 		return 0
@@ -64,13 +64,6 @@ func (b *builder) seconds(keyword string) time.Duration {
 	return total
 }
 
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 func noneIsEmpty(s string) string {
 	if s == "none" {
 		return ""
@@ -85,9 +78,8 @@ func splitList(s string) []string {
 	return strings.Split(s, ",")
 }
 
-// splitPaths splits a list of paths. `ssh -G` prints paths with blanks without
-// their quotes; as all it prints are absolute, a word that is not belongs to the
-// path before it.
+// splitPaths splits a list of paths. `ssh -G` prints paths with spaces without their quotes. As all
+// paths that it prints are absolute, a word that is not is part of the path before it.
 func splitPaths(s string) []string {
 	if s == "none" {
 		return nil

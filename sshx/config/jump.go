@@ -11,12 +11,12 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// maxJumps bounds chains of jump hosts; a real one has two or three.
+// maxJumps limits chains of jump hosts; real ones have two or three.
 const maxJumps = 16
 
-// resolveJump resolves the value of ProxyJump to the chain of jump hosts before
-// t, each under its own name. As with ssh, those before the last in the list
-// replace the last one's own ProxyJump, and the first one's own is followed.
+// resolveJump resolves the value of t's ProxyJump to the chain of jump hosts, each under its own
+// name. As in ssh, the hosts before the last one replace the last one's own ProxyJump, and the
+// first one's own ProxyJump is followed.
 func (r Resolver) resolveJump(ctx context.Context, value string, t Target, behind []string) ([]Target, error) {
 	x := expander{target: &t, allowed: proxyTokens}
 	value, err := x.tokens(value)
@@ -35,7 +35,7 @@ func (r Resolver) resolveJump(ctx context.Context, value string, t Target, behin
 	hop, err := r.resolve(ctx, h, append(slices.Clone(behind), loopKey(t)))
 	if err != nil {
 		if errors.Is(err, errLoop) {
-			return nil, err // said at the place where it closes
+			return nil, err // checkLoop has named the host
 		}
 		return nil, fmt.Errorf("ProxyJump: %w", err)
 	}
@@ -44,11 +44,10 @@ func (r Resolver) resolveJump(ctx context.Context, value string, t Target, behin
 	return chain, nil
 }
 
-// errLoop says that jump hosts lead in a circle, where ssh would start itself
-// for ever.
-var errLoop = errors.New("jump hosts in a circle")
+// errLoop says that the jump hosts form a loop, in which ssh would start itself for ever.
+var errLoop = errors.New("loop of jump hosts")
 
-// checkLoop refuses a jump host that is to be reached through itself.
+// checkLoop refuses a jump host that is reached through itself.
 func checkLoop(t Target, behind []string) error {
 	if !slices.Contains(behind, loopKey(t)) && len(behind) <= maxJumps {
 		return nil
@@ -70,7 +69,7 @@ func parseJump(value string) (Host, error) {
 	case strings.HasPrefix(rest, "["):
 		inner, after, ok := strings.Cut(rest[1:], "]")
 		if !ok {
-			return Host{}, fmt.Errorf("ProxyJump %s: the bracket is not closed", safetext.Line(value))
+			return Host{}, fmt.Errorf("ProxyJump %s: missing ]", safetext.Line(value))
 		}
 		host, port = inner, strings.TrimPrefix(after, ":")
 	case strings.Count(rest, ":") == 1:
