@@ -12,35 +12,33 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// algorithms are lists in order of preference.
-type algorithms struct {
-	hostKeys, userKeys, kex, ciphers, macs []string
+// algorithmList is one list of a Target.
+type algorithmList struct {
+	keyword   string
+	supported []string // in order of preference
+	list      *[]string
 }
 
-// supported is what x/crypto implements without SHA-1 signatures, DSA and broken ciphers. Its own
-// defaults still contain them, so they are never used.
-func supported() algorithms {
+// algorithmLists returns the lists of t. kis supports what x/crypto supports, without SHA-1
+// signatures, DSA and broken ciphers. x/crypto's defaults still contain them and are never used.
+func (t *Target) algorithmLists() []algorithmList {
 	s := ssh.SupportedAlgorithms()
-	return algorithms{hostKeys: hostkey.Algorithms(), userKeys: userauth.Algorithms(), kex: s.KeyExchanges, ciphers: s.Ciphers, macs: s.MACs}
+	return []algorithmList{
+		{"hostkeyalgorithms", hostkey.Algorithms(), &t.HostKeyAlgorithms},
+		{"pubkeyacceptedalgorithms", userauth.Algorithms(), &t.PubkeyAcceptedAlgorithms},
+		{"kexalgorithms", s.KeyExchanges, &t.KexAlgorithms},
+		{"ciphers", s.Ciphers, &t.Ciphers},
+		{"macs", s.MACs, &t.MACs},
+		{"casignaturealgorithms", hostkey.CASignatureAlgorithms(), &t.CASignatureAlgorithms},
+	}
 }
 
 // WithSupportedAlgorithms returns t without the algorithms that kis does not support. An empty list
 // becomes all supported ones, because x/crypto would replace it by its own, weaker defaults.
 func (t Target) WithSupportedAlgorithms() Target {
-	have := supported()
-	for _, l := range []struct {
-		list *[]string
-		have []string
-	}{
-		{&t.HostKeyAlgorithms, have.hostKeys},
-		{&t.PubkeyAcceptedAlgorithms, have.userKeys},
-		{&t.KexAlgorithms, have.kex},
-		{&t.Ciphers, have.ciphers},
-		{&t.MACs, have.macs},
-		{&t.CASignatureAlgorithms, hostkey.CASignatureAlgorithms()},
-	} {
-		if *l.list = intersect(*l.list, l.have); len(*l.list) == 0 {
-			*l.list = l.have
+	for _, l := range t.algorithmLists() {
+		if *l.list = intersect(*l.list, l.supported); len(*l.list) == 0 {
+			*l.list = l.supported
 		}
 	}
 	return t

@@ -25,48 +25,18 @@ type builder struct {
 
 // build converts all settings. It returns the first error.
 func (b *builder) build() (Target, error) {
-	s, h := b.settings, b.host
 	if err := b.unsupported(); err != nil {
 		return Target{}, err
 	}
-	t := Target{Name: h.Name}
+	t := Target{Name: b.host.Name}
 	var err error
-	if t.HostKey, err = hostkey.ParsePin(h.HostKey); err != nil {
+	if t.HostKey, err = hostkey.ParsePin(b.host.HostKey); err != nil {
 		return Target{}, err
 	}
-	t.HostName = strings.ToLower(cmp.Or(s.first("hostname"), h.Name))
-	if addr, err := netip.ParseAddr(t.HostName); err == nil {
-		t.HostName = addr.String() // the spelling that ssh writes to known_hosts
-	}
-	if !hostNamePattern.MatchString(t.HostName) {
-		b.fail("hostname", t.HostName, "not a host name or an address")
-	}
-	t.User = cmp.Or(s.first("user"), b.local.name)
-	t.Port = b.number("port", 22, 1, 65535)
-	t.HostKeyAlias = strings.ToLower(noneIsEmpty(s.first("hostkeyalias")))
-	t.IdentitiesOnly = b.flag("identitiesonly", false)
-	t.PreferredAuthentications = splitList(s.first("preferredauthentications"))
-	t.NoPublicKey = !b.flag("pubkeyauthentication", true)
-	t.NoPassword = !b.flag("passwordauthentication", true)
-	t.NoKeyboardInteractive = !b.flag("kbdinteractiveauthentication", b.flag("challengeresponseauthentication", true))
-	t.PasswordPrompts = b.number("numberofpasswordprompts", userauth.DefaultPasswordPrompts, 0, 1<<20)
-	// No prompt is allowed, as in BatchMode.
-	t.BatchMode = b.flag("batchmode", false) || t.PasswordPrompts == 0
-	t.HashKnownHosts = b.flag("hashknownhosts", false)
-	t.ConnectTimeout = b.duration("connecttimeout")
-	t.ServerAliveInterval = b.duration("serveraliveinterval")
-	if t.BatchMode && t.ServerAliveInterval == 300*time.Second {
-		// Debian's ssh has a default of 300 in batch mode (its ssh_config(5)); a quarter of an hour
-		// is too late for a deployment.
-		t.ServerAliveInterval = 0
-	}
-	t.ServerAliveCountMax = b.number("serveralivecountmax", defaultAliveCount, 0, 1<<20)
-	t.AddressFamily = strings.ToLower(cmp.Or(s.first("addressfamily"), "any"))
-	t.BindAddress = s.first("bindaddress")
-	t.RequiredRSASize = b.number("requiredrsasize", defaultRSASize, 0, 1<<16)
-	t.UserKnownHostsFiles = splitPaths(s.first("userknownhostsfile"))
-	t.GlobalKnownHostsFiles = splitPaths(s.first("globalknownhostsfile"))
-	b.strict(&t)
+	b.address(&t)
+	b.methods(&t)
+	b.timeouts(&t)
+	b.knownHosts(&t)
 	b.algorithms(&t)
 	b.identities(&t)
 	b.proxy(&t)
@@ -76,6 +46,64 @@ func (b *builder) build() (Target, error) {
 		return Target{}, b.errs[0]
 	}
 	return t, nil
+}
+
+func (b *builder) address(t *Target) {
+	s := b.settings
+	t.HostName = strings.ToLower(cmp.Or(s.first("hostname"), b.host.Name))
+	if addr, err := netip.ParseAddr(t.HostName); err == nil {
+		t.HostName = addr.String() // the spelling that ssh writes to known_hosts
+	}
+	if !hostNamePattern.MatchString(t.HostName) {
+		b.fail("hostname", t.HostName, "not a host name or an address")
+	}
+	t.User = cmp.Or(s.first("user"), b.local.name)
+	t.Port = b.number("port", 22, 1, 65535)
+	t.AddressFamily = strings.ToLower(cmp.Or(s.first("addressfamily"), "any"))
+	t.BindAddress = s.first("bindaddress")
+}
+
+// methods sets the authentication methods.
+func (b *builder) methods(t *Target) {
+	t.PreferredAuthentications = splitList(b.settings.first("preferredauthentications"))
+	t.NoPublicKey = !b.flag("pubkeyauthentication", true)
+	t.NoPassword = !b.flag("passwordauthentication", true)
+	t.NoKeyboardInteractive = !b.flag("kbdinteractiveauthentication", b.flag("challengeresponseauthentication", true))
+	t.PasswordPrompts = b.number("numberofpasswordprompts", userauth.DefaultPasswordPrompts, 0, 1<<20)
+	// No prompt is allowed, as in BatchMode.
+	t.BatchMode = b.flag("batchmode", false) || t.PasswordPrompts == 0
+}
+
+func (b *builder) timeouts(t *Target) {
+	t.ConnectTimeout = b.duration("connecttimeout")
+	t.ServerAliveInterval = b.duration("serveraliveinterval")
+	if t.BatchMode && t.ServerAliveInterval == 300*time.Second {
+		// Debian's ssh has a default of 300 in batch mode (its ssh_config(5)); a quarter of an hour
+		// is too late for a deployment.
+		t.ServerAliveInterval = 0
+	}
+	t.ServerAliveCountMax = b.number("serveralivecountmax", defaultAliveCount, 0, 1<<20)
+}
+
+func (b *builder) knownHosts(t *Target) {
+	t.UserKnownHostsFiles = splitPaths(b.settings.first("userknownhostsfile"))
+	t.GlobalKnownHostsFiles = splitPaths(b.settings.first("globalknownhostsfile"))
+	t.HashKnownHosts = b.flag("hashknownhosts", false)
+	t.HostKeyAlias = strings.ToLower(noneIsEmpty(b.settings.first("hostkeyalias")))
+	t.RequiredRSASize = b.number("requiredrsasize", defaultRSASize, 0, 1<<16)
+	switch v := strings.ToLower(b.settings.first("stricthostkeychecking")); v {
+	case "", "ask":
+		t.StrictHostKeyChecking = hostkey.StrictAsk
+	case "yes", "true":
+		t.StrictHostKeyChecking = hostkey.StrictYes
+	case "accept-new":
+		t.StrictHostKeyChecking = hostkey.StrictAcceptNew
+	case "no", "off", "false":
+		t.StrictHostKeyChecking = hostkey.StrictAsk
+		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is ignored: kis does not trust unknown host keys; accept-new accepts those of new hosts without a prompt")
+	default:
+		b.fail("stricthostkeychecking", v, "want yes, no, ask, off or accept-new")
+	}
 }
 
 // unsupported returns an error for settings without which kis would not reach the host, or not as
@@ -128,41 +156,13 @@ func (b *builder) proxy(t *Target) {
 	t.ProxyCommand = []string{cmp.Or(b.getenv("SHELL"), "/bin/sh"), "-c", "exec " + text}
 }
 
-func (b *builder) strict(t *Target) {
-	switch v := strings.ToLower(b.settings.first("stricthostkeychecking")); v {
-	case "", "ask":
-		t.StrictHostKeyChecking = hostkey.StrictAsk
-	case "yes", "true":
-		t.StrictHostKeyChecking = hostkey.StrictYes
-	case "accept-new":
-		t.StrictHostKeyChecking = hostkey.StrictAcceptNew
-	case "no", "off", "false":
-		t.StrictHostKeyChecking = hostkey.StrictAsk
-		t.Warnings = append(t.Warnings, "StrictHostKeyChecking no is ignored: kis does not trust unknown host keys; accept-new accepts those of new hosts without a prompt")
-	default:
-		b.fail("stricthostkeychecking", v, "want yes, no, ask, off or accept-new")
-	}
-}
-
 func (b *builder) algorithms(t *Target) {
-	have := supported()
-	for _, a := range []struct {
-		keyword string
-		have    []string
-		to      *[]string
-	}{
-		{"hostkeyalgorithms", have.hostKeys, &t.HostKeyAlgorithms},
-		{"pubkeyacceptedalgorithms", have.userKeys, &t.PubkeyAcceptedAlgorithms},
-		{"kexalgorithms", have.kex, &t.KexAlgorithms},
-		{"ciphers", have.ciphers, &t.Ciphers},
-		{"macs", have.macs, &t.MACs},
-		{"casignaturealgorithms", hostkey.CASignatureAlgorithms(), &t.CASignatureAlgorithms},
-	} {
-		list, err := adjust(a.keyword, b.settings.first(a.keyword), a.have)
+	for _, l := range t.algorithmLists() {
+		list, err := adjust(l.keyword, b.settings.first(l.keyword), l.supported)
 		if err != nil {
 			b.errs = append(b.errs, err)
 		}
-		*a.to = list
+		*l.list = list
 	}
 }
 
@@ -190,6 +190,7 @@ func (b *builder) identities(t *Target) {
 			b.settings.add("identityfile", "~/.ssh/"+name, sourceDefault)
 		}
 	}
+	t.IdentitiesOnly = b.flag("identitiesonly", false)
 	t.IdentityFiles = expand("identityfile")
 	t.CertificateFiles = expand("certificatefile")
 	t.IdentityAgent = b.agent(x)
