@@ -9,22 +9,20 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// bridge stands between the sftp package and the session, so that closing takes
-// effect at once. The sftp package holds a lock while it writes, which Close
-// needs too, and Close waits until the reader ends; on a stalled host neither
-// would come to an end before the keep-alives give up.
+// bridge connects package sftp and a session, so that Close returns at once. Package sftp holds a
+// lock while it writes, Close needs the lock, and Close waits for the reader: while a host stalls,
+// neither ends before the keep-alives close the connection.
 //
-// Writes therefore never wait: they go to a queue. It stays small by itself,
-// because the sftp package sends no more than 64 requests of 32 KiB ahead of
-// their answers.
+// Writes therefore never block: they append to a queue. It stays small, because package sftp sends
+// at most 64 requests of 32 KiB ahead of their answers.
 type bridge struct {
-	*io.PipeReader // what the server says
+	*io.PipeReader // from the server
 
 	mu     sync.Mutex
 	filled *sync.Cond
 	queue  []byte
 	closed bool
-	first  []byte // of what the server said, for messages
+	first  []byte // first bytes from the server, for messages
 }
 
 func (c *Client) bridge(sess *ssh.Session, in io.Writer, out io.Reader) *bridge {
@@ -41,7 +39,7 @@ func (c *Client) bridge(sess *ssh.Session, in io.Writer, out io.Reader) *bridge 
 			err = io.EOF
 		}
 		_ = fromServer.CloseWithError(err)
-		b.stop() // a server that has ended takes nothing more either
+		b.stop() // a server that has ended does not read either
 	})
 	return b
 }
@@ -58,7 +56,7 @@ func (b *bridge) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pump sends what is queued until the bridge is closed or the channel ends.
+// pump sends the queue until the bridge is closed or the channel ends.
 func (b *bridge) pump(in io.Writer) {
 	defer b.stop()
 	var sending []byte
@@ -79,8 +77,7 @@ func (b *bridge) pump(in io.Writer) {
 	}
 }
 
-// Close ends both directions at once; the session follows when it can. What is
-// queued and not sent is dropped: nobody waits for its answer any more.
+// Close ends both directions at once and drops the queue; the session closes later.
 func (b *bridge) Close() error {
 	b.stop()
 	return b.PipeReader.Close()
@@ -94,7 +91,7 @@ func (b *bridge) stop() {
 	b.filled.Signal()
 }
 
-func (b *bridge) seen() []byte {
+func (b *bridge) firstBytes() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Clone(b.first)
@@ -107,8 +104,8 @@ type firstWriter bridge
 func (f *firstWriter) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	const enough = 80
-	if n := enough - len(f.first); n > 0 {
+	const limit = 80
+	if n := limit - len(f.first); n > 0 {
 		f.first = append(f.first, p[:min(n, len(p))]...)
 	}
 	return len(p), nil

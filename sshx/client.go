@@ -11,9 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Client is one authenticated connection to one host. Its methods may be used
-// by several goroutines. Close it; it does not end by itself unless the host or
-// the network ends it.
+// Client is an authenticated connection to a host. Several goroutines can use it. The caller must
+// Close it.
 type Client struct {
 	name    string
 	ssh     *ssh.Client
@@ -21,21 +20,21 @@ type Client struct {
 	authKey string
 
 	done  chan struct{}  // closed when the connection has ended
-	owned sync.WaitGroup // goroutines of this client; Close waits for them
+	owned sync.WaitGroup // goroutines of this client
 
-	asking atomic.Bool // for a sign of life
-	silent atomic.Bool // as a jump host it has left a dial without any sign of life
+	probing      atomic.Bool // a keep-alive has not been answered
+	unresponsive atomic.Bool // a dial through this jump host got no answer at all
 
 	mu  sync.Mutex
-	why error // first reason for the end
+	err error // why the connection ended
 }
 
-// newClient takes over c. The target only tells how to keep the connection alive.
+// newClient owns c.
 func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
 	cl := &Client{name: t.Name, ssh: client, conn: c, authKey: authKey, done: make(chan struct{})}
 	cl.owned.Go(func() {
 		err := client.Wait()
-		cl.end(fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err)))
+		cl.setErr(fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err)))
 		close(cl.done)
 	})
 	interval, count := t.KeepAlive()
@@ -43,15 +42,14 @@ func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
 	return cl
 }
 
-// AuthKey is the SHA256 fingerprint of the key that logged in, as ssh-keygen -l
-// prints it, or "" when no key did.
+// AuthKey is the fingerprint of the key that logged in, as `ssh-keygen -l` prints it, or "".
 func (c *Client) AuthKey() string { return c.authKey }
 
-// Done is closed when the connection has ended, whoever ended it.
+// Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err tells why the connection ended: nil while it lasts and after Close,
-// otherwise an error that is ErrConnectionLost.
+// Err is why the connection was lost. It wraps ErrConnectionLost, or is nil before the end and
+// after Close.
 func (c *Client) Err() error {
 	select {
 	case <-c.done:
@@ -60,23 +58,22 @@ func (c *Client) Err() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if errors.Is(c.why, errClosed) {
+	if errors.Is(c.err, errClosed) {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", c.name, c.why)
+	return fmt.Errorf("%s: %w", c.name, c.err)
 }
 
-// aMoment is how long the reason for an end may take to be known.
-const aMoment = 200 * time.Millisecond
+// lossGrace limits the wait for the reason of a loss.
+const lossGrace = 200 * time.Millisecond
 
-// Lost is Err for who has seen the end of something that was on the connection,
-// which comes a moment before the reason is known. It is nil when the
-// connection is there.
+// Lost is Err for a caller whose stream has ended: that can happen shortly before Err is set, so
+// Lost waits for it. It is nil when the connection has not ended.
 func (c *Client) Lost() error {
-	if !c.conn.broken() { // as when what arrives is damaged: then it is we who end the connection
+	if !c.conn.broken() { // x/crypto closes the connection itself when a packet is damaged
 		select {
 		case <-c.done:
-		case <-time.After(aMoment):
+		case <-time.After(lossGrace):
 			return nil
 		}
 	}
@@ -84,34 +81,33 @@ func (c *Client) Lost() error {
 	return c.Err()
 }
 
-// Close ends the connection and everything started on it, and waits until no
-// goroutine of the client is left, but for one that can never end, see opened. A jump host stays connected: it is shared
-// and belongs to the Dialer. Closing twice is harmless.
+// Close closes the connection with everything on it, and waits for the goroutines of the client,
+// except one that can never end, see openChannel. The connection to a jump host belongs to the
+// Dialer and stays open. Close can be called more than once.
 func (c *Client) Close() error {
-	c.end(errClosed)
-	// A connection that is already gone is as closed as it should be.
+	c.setErr(errClosed)
+	// An error would say that the connection has ended already.
 	_ = c.ssh.Close()
 	c.owned.Wait()
 	return nil
 }
 
-// errClosed marks an end that the caller asked for.
+// errClosed is the reason of an end by Close.
 var errClosed = errors.New("closed")
 
-// end keeps the first reason: what follows is only its consequence.
-func (c *Client) end(why error) {
+// setErr keeps the first reason, because later errors are its consequences.
+func (c *Client) setErr(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.why == nil {
-		c.why = why
+	if c.err == nil {
+		c.err = err
 	}
 }
 
-// opened is what open returns, which asks the host for a channel, or the reason
-// for the end of the connection. x/crypto/ssh never returns when the channel is
-// asked for in the very moment in which the connection ends: that goroutine is
-// left behind, and nobody waits for it.
-func opened[T any](c *Client, open func() (T, error)) (T, error) {
+// openChannel returns the result of open, which requests a channel, or the reason why the
+// connection ended. x/crypto/ssh never returns when the connection ends while it sends the request:
+// that goroutine is leaked.
+func openChannel[T any](c *Client, open func() (T, error)) (T, error) {
 	type result struct {
 		channel T
 		err     error
@@ -132,20 +128,19 @@ func opened[T any](c *Client, open func() (T, error)) (T, error) {
 	return r.channel, r.err
 }
 
-// openSession opens a channel for one process or subsystem. The session belongs
-// to the caller; when ctx ends first, it is closed as soon as it opens.
+// openSession opens a channel for one process or subsystem. The caller owns the session. When ctx
+// ends first, the session is closed as soon as it opens.
 func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) error) (*ssh.Session, error) {
 	type result struct {
 		sess *ssh.Session
 		err  error
 	}
-	// Unbuffered: either the caller takes the session or it is closed here.
+	// Unbuffered: either the caller receives the session, or it is closed here.
 	ch := make(chan result)
 	c.owned.Go(func() {
-		sess, err := opened(c, c.ssh.NewSession)
+		sess, err := openChannel(c, c.ssh.NewSession)
 		if err == nil {
-			// The host's answer to prepare can be missing for ever too, which
-			// is why it runs in here.
+			// The host may never answer prepare either, so it runs in this goroutine.
 			stop := context.AfterFunc(ctx, func() { _ = sess.Close() })
 			if err = prepare(sess); err != nil {
 				_ = sess.Close()

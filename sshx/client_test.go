@@ -252,10 +252,10 @@ func TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection(t *testing.T) {
 	}
 	proxy, client := connectThrough(t, sshtest.Options{}, func(*sshx.Target) {})
 	proxy.Cut()
-	_, err := sshx.Opened(client, open)
+	_, err := sshx.OpenChannel(client, open)
 	require.ErrorIs(t, err, sshx.ErrConnectionLost)
 	require.NoError(t, client.Close())
-	_, err = sshx.Opened(client, open)
+	_, err = sshx.OpenChannel(client, open)
 	require.Error(t, err)
 }
 

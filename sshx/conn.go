@@ -15,31 +15,31 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// conn watches a network connection: it bounds every write, because neither
-// x/crypto nor TCP gives up on a peer that has stopped reading, counts what
-// arrives, because that proves the peer alive, and keeps the first bytes,
-// because a server that refuses us says so in place of its SSH version.
+// conn monitors a network connection. It limits the time of each write, because neither x/crypto
+// nor TCP gives up on a peer that does not read. It counts received bytes, which prove that the
+// peer is alive. It keeps the first bytes, because a server can send the reason for a refusal
+// instead of its SSH version.
 type conn struct {
 	net.Conn
 
-	writeLimit time.Duration // for one Write; 0: none
-	received   atomic.Int64
-	ended      atomic.Bool   // reading has failed: nothing more will arrive
-	gone       chan struct{} // closed when ended becomes true
-	onVersion  func()        // called once, when the server has sent its SSH version
+	writeTimeout time.Duration // of one Write; 0: none
+	received     atomic.Int64
+	ended        atomic.Bool   // reading has failed
+	closed       chan struct{} // closed when ended becomes true
+	onVersion    func()        // called once, after the server has sent its SSH version
 
 	mu      sync.Mutex
 	first   []byte
-	line    []byte // the line that is being read, until the version is there
-	greeted bool
+	line    []byte // the current line, until the version has been received
+	version bool   // the version has been received
 }
 
-// newConn watches nc. A write that takes longer than writeLimit fails; 0: none does.
-func newConn(nc net.Conn, writeLimit time.Duration, onVersion func()) *conn {
-	return &conn{Conn: nc, writeLimit: writeLimit, onVersion: onVersion, gone: make(chan struct{})}
+// newConn owns nc.
+func newConn(nc net.Conn, writeTimeout time.Duration, onVersion func()) *conn {
+	return &conn{Conn: nc, writeTimeout: writeTimeout, onVersion: onVersion, closed: make(chan struct{})}
 }
 
-// firstBytes is the length of the longest version line, RFC 4253 4.2.
+// firstBytes is the maximum length of a version line, RFC 4253 section 4.2.
 const firstBytes = 255
 
 func (c *conn) Read(b []byte) (int, error) {
@@ -53,16 +53,15 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 	}
 	if err != nil && c.ended.CompareAndSwap(false, true) {
-		close(c.gone)
+		close(c.closed)
 	}
 	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	if c.writeLimit > 0 {
-		// Connections through a jump host have no deadlines; the jump host's
-		// own connection has.
-		_ = c.SetWriteDeadline(time.Now().Add(c.writeLimit))
+	if c.writeTimeout > 0 {
+		// A connection through a jump host has no deadline; that to the jump host has.
+		_ = c.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 	}
 	return c.Conn.Write(b)
 }
@@ -73,12 +72,12 @@ func (c *conn) keepFirst(b []byte) {
 	c.first = append(c.first, b[:min(len(b), firstBytes-len(c.first))]...)
 }
 
-// readVersion tells that b completes the server's version line, which other
-// lines may precede (RFC 4253 4.2).
+// readVersion reports whether b completes the server's version line, which can follow other lines
+// (RFC 4253 section 4.2).
 func (c *conn) readVersion(b []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.greeted {
+	if c.version {
 		return false
 	}
 	for _, char := range b {
@@ -86,7 +85,7 @@ func (c *conn) readVersion(b []byte) bool {
 		case char != '\n' && len(c.line) < firstBytes:
 			c.line = append(c.line, char)
 		case char == '\n' && bytes.HasPrefix(c.line, []byte("SSH-")):
-			c.greeted = true
+			c.version = true
 			return true
 		case char == '\n':
 			c.line = c.line[:0]
@@ -95,19 +94,19 @@ func (c *conn) readVersion(b []byte) bool {
 	return false
 }
 
-// hasGreeted tells whether the server has sent its SSH version.
-func (c *conn) hasGreeted() bool {
+// hasVersion reports whether the server has sent its SSH version.
+func (c *conn) hasVersion() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.greeted
+	return c.version
 }
 
-// broken tells whether the connection has ended for reading. It is true before
-// any reader on top of the connection learns of the end.
+// broken reports whether reading has ended. It is true before any reader of the connection sees the
+// end.
 func (c *conn) broken() bool { return c.ended.Load() }
 
-// said is what the server sent if that was not an SSH version.
-func (c *conn) said() string {
+// greeting is what the server sent instead of an SSH version, or "".
+func (c *conn) greeting() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.first) == 0 || bytes.HasPrefix(c.first, []byte("SSH-")) || bytes.Contains(c.first, []byte("\nSSH-")) {
@@ -116,12 +115,12 @@ func (c *conn) said() string {
 	return safetext.Line(string(bytes.TrimSpace(c.first)))
 }
 
-// isDropped tells an end by the peer from an error of our own.
+// isDropped reports whether the peer ended the connection.
 func isDropped(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// lostCause words the end of an established connection.
+// lostCause describes the end of an established connection.
 func lostCause(err error) string {
 	var missing *ssh.ExitMissingError
 	switch {

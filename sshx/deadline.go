@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// deadline is a context that ends after a limit of its own time: while a person
-// is being asked it stands still.
+// deadline is the clock of a context that ends after a time limit. It can be paused, for the time
+// in which the user is asked.
 type deadline struct {
 	limit  time.Duration
 	cancel context.CancelCauseFunc
@@ -20,7 +20,7 @@ type deadline struct {
 	stopped bool
 }
 
-// newDeadline starts the clock. Call stop when the work is done.
+// newDeadline starts the clock. The caller must call stop.
 func newDeadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &deadline{limit: limit, cancel: cancel, left: limit, since: time.Now()}
@@ -36,7 +36,7 @@ func (d *deadline) stop() {
 	d.cancel(nil)
 }
 
-// restart gives the next part of the work a limit of its own.
+// restart sets a new limit from now on.
 func (d *deadline) restart(limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,15 +46,15 @@ func (d *deadline) restart(limit time.Duration) {
 	}
 }
 
-// take counts time that was spent before the clock began.
-func (d *deadline) take(spent time.Duration) {
+// spend subtracts time that was spent before the start.
+func (d *deadline) spend(spent time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left -= spent
 	d.timer.Reset(max(d.left, 0))
 }
 
-// current is the limit that runs now.
+// current is the current limit.
 func (d *deadline) current() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()

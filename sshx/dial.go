@@ -16,44 +16,40 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// Dialer opens connections and owns what they share: jump hosts, decrypted
-// keys, the limit of parallel handshakes. The zero value works. Fields must not
-// change after the first Dial. Use one Dialer per run, and Close it after its
-// clients.
+// Dialer opens connections and owns what they share: connections to jump hosts, decrypted keys, the
+// limit of parallel handshakes. The zero value is ready for use. Fields must not change after the
+// first Dial. Use one Dialer for each run, and Close it after its clients.
 type Dialer struct {
-	// ConnectTimeout bounds name resolution, TCP and the wait for the server's
-	// SSH version together, whatever the target says, as an option on ssh's
-	// command line would. Zero: the target's.
+	// ConnectTimeout limits name resolution, TCP and the wait for the server's SSH version
+	// together. It overrides the target's, as an option of ssh does. Zero: the target's.
 	ConnectTimeout time.Duration
-	// HandshakeTimeout bounds key exchange and authentication together; time
-	// that a person takes to answer a Prompt, or an agent to sign, does not
-	// count. Zero: 20 s.
+	// HandshakeTimeout limits key exchange and authentication together, without the time that the
+	// user takes to answer a Prompt, or an agent to sign. Zero: 20 s.
 	HandshakeTimeout time.Duration
-	// AgentTimeout bounds each answer of an agent. Zero: 10 s for its list of
-	// keys, 60 s for a signature, which somebody may have to confirm.
+	// AgentTimeout limits each answer of an agent. Zero: 10 s for its list of keys, 60 s for a
+	// signature, which the user may have to confirm.
 	AgentTimeout time.Duration
-	// Prompt asks for passphrases and passwords; nil: there is nobody to ask.
+	// Prompt asks for passphrases and passwords; nil: the user cannot be asked.
 	Prompt userauth.Prompt
-	// Limit is the number of handshakes that may run at once, because sshd's
-	// MaxStartups starts to drop connections at 10. Zero: 8.
+	// Limit is the maximum number of parallel handshakes: sshd's MaxStartups drops connections from
+	// 10 on. Zero: 8.
 	Limit int
-	// Warn takes one-line warnings; nil: they are dropped. It is called from
-	// several goroutines.
+	// Warn takes one-line warnings; nil: they are dropped. Several goroutines call it.
 	Warn func(string)
 
 	state dialerState
 }
 
-// dialerState is what the dials of one run share.
+// dialerState is the state that the dials of one run share.
 type dialerState struct {
 	hostKeys hostkey.Store
 	logins   userauth.Shared
 
 	mu    sync.Mutex
-	slots chan struct{} // one per handshake that may run
+	slots chan struct{} // one for each parallel handshake
 	jumps map[string]*jump
-	// Connections that no new host goes through. Some may serve others still: a
-	// silent one ends by its own keep-alives, when others would have hung up too.
+	// Connections to jump hosts that are not used for new hosts. Others may still use them: an
+	// unresponsive one is closed by its keep-alives, no earlier than for any other host.
 	replaced []*jump
 	gates    map[string]*gate
 	warned   map[string]bool
@@ -63,15 +59,13 @@ type dialerState struct {
 	owned    sync.WaitGroup // dials of jump hosts
 }
 
-// Dial connects, checks the host key, logs in and starts keep-alives. ctx covers
-// all of it, not the life of the client. Errors are *HostKeyError, *AuthError,
-// *JumpError or *DialError, or say that a known_hosts file cannot be read;
-// nothing is left open when there is one. A host that drops the connection
-// before authentication (MaxStartups) is tried three times, and from then on
-// only one dial at a time goes to it; nothing after the first authentication
-// request is ever repeated, because sshd counts failed logins against our
-// address. A ProxyCommand that fails is not repeated either: it may have logged
-// in to something.
+// Dial connects, verifies the host key, logs in and starts keep-alives. ctx limits Dial, not the
+// life of the client. Errors are *HostKeyError, *AuthError, *JumpError or *DialError, or say that a
+// known_hosts file cannot be read; nothing is left open then. When the host drops the connection
+// before authentication (MaxStartups), Dial tries three times, and from then on dials the host one
+// connection at a time. It never repeats anything after the first authentication request, because
+// sshd counts failed logins of an address. It does not repeat a ProxyCommand that fails either,
+// because the command may have logged in somewhere.
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	t = t.WithSupportedAlgorithms()
 	var via *Client
@@ -85,17 +79,17 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	for _, w := range t.Warnings {
 		d.warn(w)
 	}
-	keys, err := d.state.hostKeys.Verifier(hostKeyPolicy(t), d.warn)
+	verifier, err := d.state.hostKeys.Verifier(hostKeyPolicy(t), d.warn)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
 	for try := 1; ; try++ {
-		c, err := d.once(ctx, t, via, keys)
+		c, err := d.attempt(ctx, t, via, verifier)
 		if err == nil || try == dialTries || !retryable(err) {
 			return c, err
 		}
-		// Hosts that were dropped together must not come back together.
-		pause := time.Duration(try) * (200*time.Millisecond + rand.N(400*time.Millisecond)) //nolint:gosec // a pause needs no secret
+		// Connections that were dropped together must not be retried together.
+		pause := time.Duration(try) * (200*time.Millisecond + rand.N(400*time.Millisecond)) //nolint:gosec // a pause needs no secure randomness
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -104,11 +98,11 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	}
 }
 
-// dialTries is how often a host is dialed that drops the connection unseen.
+// dialTries is the number of attempts while the host drops the connection before authentication.
 const dialTries = 3
 
-// retryable holds for a connection that the host dropped before authentication
-// began and without a reason, or with sshd's own word for "too many at once".
+// retryable reports whether the host dropped the connection before authentication without a reason,
+// or with sshd's message for MaxStartups.
 func retryable(err error) bool {
 	var e *DialError
 	if !errors.As(err, &e) || e.Phase != PhaseHandshake || !isDropped(e.Err) || e.Command != "" {
@@ -117,9 +111,9 @@ func retryable(err error) bool {
 	return e.Said == "" || strings.Contains(e.Said, "MaxStartups")
 }
 
-// once makes one attempt. The slot is held until the login is over.
-func (d *Dialer) once(ctx context.Context, t Target, via *Client, keys *hostkey.Verifier) (*Client, error) {
-	done, err := d.pass(ctx, t)
+// attempt dials once. It holds its slot until the login ends.
+func (d *Dialer) attempt(ctx context.Context, t Target, via *Client, verifier *hostkey.Verifier) (*Client, error) {
+	done, err := d.passGate(ctx, t)
 	if err != nil {
 		return nil, d.failure(t, via, PhaseConnect, 0, err)
 	}
@@ -135,7 +129,7 @@ func (d *Dialer) once(ctx context.Context, t Target, via *Client, keys *hostkey.
 		done(false)
 		return nil, err
 	}
-	c, err := d.handshake(ctx, t, via, nc, keys, time.Since(began))
+	c, err := d.handshake(ctx, t, via, nc, verifier, time.Since(began))
 	if command, ok := nc.(*commandConn); ok && err != nil {
 		err = command.explain(err)
 	}
@@ -143,12 +137,11 @@ func (d *Dialer) once(ctx context.Context, t Target, via *Client, keys *hostkey.
 	return c, err
 }
 
-// connect opens the TCP connection, or the channel through the jump host
-// (RFC 4254 7.2), or starts the ProxyCommand. Of several addresses each is tried
-// in turn.
+// connect opens a TCP connection or a channel through the jump host (RFC 4254 section 7.2), or
+// starts the ProxyCommand. It tries each address of a name.
 func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
-	limit := d.connectLimit(t)
-	limited, cancel := context.WithTimeout(ctx, limit)
+	timeout := d.connectTimeout(t)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var nc net.Conn
 	var err error
@@ -169,10 +162,10 @@ func (d *Dialer) connect(ctx context.Context, t Target, via *Client) (net.Conn, 
 	if limited.Err() != nil {
 		err = context.DeadlineExceeded
 	}
-	return nil, d.failure(t, via, PhaseConnect, limit, err)
+	return nil, d.failure(t, via, PhaseConnect, timeout, err)
 }
 
-// dialTCP connects from BindAddress, if there is one (ssh_config(5)).
+// dialTCP connects from BindAddress, ssh_config(5), if it is set.
 func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
 	dialer := net.Dialer{Resolver: d.state.resolver}
 	if t.BindAddress != "" {
@@ -185,7 +178,7 @@ func (d *Dialer) dialTCP(ctx context.Context, t Target) (net.Conn, error) {
 	return dialer.DialContext(ctx, network(t), t.Addr())
 }
 
-func (d *Dialer) connectLimit(t Target) time.Duration {
+func (d *Dialer) connectTimeout(t Target) time.Duration {
 	return cmp.Or(d.ConnectTimeout, t.ConnectTimeout, 10*time.Second)
 }
 
@@ -199,10 +192,10 @@ func network(t Target) string {
 	return "tcp"
 }
 
-func (d *Dialer) failure(t Target, via *Client, phase Phase, limit time.Duration, err error) *DialError {
+func (d *Dialer) failure(t Target, via *Client, phase Phase, timeout time.Duration, err error) *DialError {
 	e := &DialError{Name: t.Name, Addr: t.Addr(), Phase: phase, Err: err}
 	if errors.Is(err, context.DeadlineExceeded) {
-		e.After = limit
+		e.After = timeout
 	}
 	switch {
 	case via != nil:
@@ -213,7 +206,7 @@ func (d *Dialer) failure(t Target, via *Client, phase Phase, limit time.Duration
 	return e
 }
 
-// slot waits for the right to start a handshake.
+// slot waits until fewer than Limit handshakes run.
 func (d *Dialer) slot(ctx context.Context) (release func(), err error) {
 	d.state.mu.Lock()
 	if d.state.slots == nil {
@@ -229,7 +222,7 @@ func (d *Dialer) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// warn passes a warning on, once per run: 64 hosts share one known_hosts file.
+// warn passes on each warning once in a run: many hosts share a known_hosts file.
 func (d *Dialer) warn(text string) {
 	d.state.mu.Lock()
 	defer d.state.mu.Unlock()
@@ -243,10 +236,10 @@ func (d *Dialer) warn(text string) {
 	d.Warn(text)
 }
 
-// Ready reports why a login as t could offer nothing: no key that can sign, and
-// nobody to ask for a passphrase or a password. It contacts nobody but the agent.
+// Ready returns an error when a login to t has nothing to offer: no key that can sign, and no
+// prompt for a passphrase or a password. It connects to the agent only.
 func (d *Dialer) Ready(ctx context.Context, t Target) error {
-	clock := func() func() { return func() {} } // only the agent is asked, which has a limit of its own
+	clock := func() func() { return func() {} } // the agent has a timeout of its own
 	l := d.state.logins.Login(ctx, d.loginSettings(t), userauth.Connection{Pause: clock})
 	defer l.Close()
 	if err := l.Ready(); err != nil {

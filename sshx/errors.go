@@ -16,58 +16,55 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// ErrConnectionLost says that the connection ended before an answer came: what
-// the host did is unknown.
+// ErrConnectionLost says that the connection ended before the answer: what the host did is unknown.
 var ErrConnectionLost = errors.New("connection lost")
 
-// ErrNoExitStatus says that the host closed a process without telling how it
-// ended (RFC 4254 6.10 allows that): what the host did is unknown.
+// ErrNoExitStatus says that the host closed a process without an exit status, as RFC 4254 section
+// 6.10 allows: what the host did is unknown.
 var ErrNoExitStatus = errors.New("closed without an exit status")
 
-// ErrNoSFTP says that the host has no usable SFTP subsystem. The error that
-// wraps it tells why.
+// ErrNoSFTP says that the host has no usable SFTP subsystem. The error that wraps it has the
+// reason.
 var ErrNoSFTP = errors.New("no sftp on this host")
 
-// ErrUnresponsive says that the host stopped answering keep-alives. It is a
-// lost connection too: errors.Is holds for ErrConnectionLost.
+// ErrUnresponsive says that the host did not answer keep-alives. It wraps ErrConnectionLost.
 var ErrUnresponsive = fmt.Errorf("%w: no answer to keep-alives", ErrConnectionLost)
 
-// ErrCommand says that a command holds characters which login shells read
-// differently; nothing was sent.
-var ErrCommand = errors.New("command not fit for every login shell")
+// ErrCommand says that a command has characters that login shells interpret differently; nothing
+// was sent.
+var ErrCommand = errors.New("command is not portable between login shells")
 
 // Phase is a part of Dial, for messages such as "no answer within 10s".
 type Phase string
 
-// The phases in the order in which they happen.
+// The phases in order.
 const (
 	PhaseConnect      Phase = "connect"        // name resolution and TCP
 	PhaseHandshake    Phase = "handshake"      // versions, key exchange, host key
 	PhaseAuthenticate Phase = "authentication" // RFC 4252
 )
 
-// DialError is every error of Dial that is neither a *HostKeyError nor an
-// *AuthError. Err tells refused (syscall.ECONNREFUSED), a deadline
-// (context.DeadlineExceeded), names (*net.DNSError) and the rest apart.
+// DialError is any error of Dial but a *HostKeyError, an *AuthError and a *JumpError. Err
+// distinguishes a refused connection (syscall.ECONNREFUSED), a deadline (context.DeadlineExceeded),
+// a name that does not resolve (*net.DNSError) and others.
 type DialError struct {
 	Name  string        // Target.Name
-	Addr  string        // host:port that was tried
+	Addr  string        // host:port
 	Via   string        // name of the jump host, "ProxyCommand", or ""
-	Phase Phase         // where it ended
-	After time.Duration // the limit that ran out, or 0
+	Phase Phase         // in which it failed
+	After time.Duration // the timeout that expired, or 0
 	Said  string        // what the server sent instead of an SSH version, or ""
-	// Command tells how a ProxyCommand ended and what it printed, or is "".
+	// Command is how a ProxyCommand ended and what it printed, or "".
 	Command string
-	// Awaited is what the host did not do within After, or ""; Asked is for how
-	// long a person was asked before the host closed the connection; Offered is
-	// how many keys it had seen by then.
+	// Awaited is what the host did not do within After, or "". Asked is the time spent on prompts
+	// and Offered the number of keys offered before the host closed the connection.
 	Awaited string
 	Asked   time.Duration
 	Offered int
 	Err     error
 }
 
-// Error is one line: who, which phase, why.
+// Error is one line: the host, the phase, the cause.
 func (e *DialError) Error() string {
 	where := e.Addr
 	if e.Via != "" {
@@ -83,7 +80,7 @@ func (e *DialError) Error() string {
 	return fmt.Sprintf("%s: %s: %s: %s", e.Name, e.Phase, where, cause)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *DialError) Unwrap() error { return e.Err }
 
 func dialCause(e *DialError) string {
@@ -106,7 +103,7 @@ func dialCause(e *DialError) string {
 	case errors.Is(e.Err, userauth.ErrClosedByHost) || isDropped(e.Err):
 		return droppedCause(e)
 	}
-	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads 1024 lines at most
+	if strings.Contains(e.Err.Error(), "overflow reading version string") { // x/crypto reads at most 1024 lines
 		return "it sends text and no SSH version"
 	}
 	return safetext.Line(strings.TrimPrefix(e.Err.Error(), "ssh: handshake failed: "))
@@ -123,7 +120,7 @@ func timeoutCause(e *DialError) string {
 	return cause
 }
 
-// droppedCause guesses why a host hangs up without a word while somebody logs in.
+// droppedCause guesses why a host closes the connection without a message during the login.
 func droppedCause(e *DialError) string {
 	cause := "the host closed the connection"
 	if errors.Is(e.Err, syscall.ECONNRESET) {
@@ -131,28 +128,27 @@ func droppedCause(e *DialError) string {
 	}
 	switch {
 	case e.Asked > time.Second:
-		cause += fmt.Sprintf(" while a person was asked, for %s; it allows a login only so long (LoginGraceTime in its sshd_config, 2m unless set)", e.Asked.Round(time.Second))
+		cause += fmt.Sprintf(" while kis waited %s for an answer of the user; LoginGraceTime in its sshd_config limits the time of a login (default 2m)", e.Asked.Round(time.Second))
 	case e.Offered > 0:
-		cause += fmt.Sprintf(" after it had seen %d keys; name the right one with IdentityFile and set IdentitiesOnly yes", e.Offered)
+		cause += fmt.Sprintf(" after %d keys; name the right one with IdentityFile and set IdentitiesOnly yes", e.Offered)
 	}
 	return cause
 }
 
-// JumpError says that a jump host could not be used; of a chain, the first that
-// could not. All hosts behind it get the same text, so that callers can report
-// it once.
+// JumpError says that a jump host failed; of a chain, the first one that did. All hosts behind it
+// get the same text, so that callers can report it once.
 type JumpError struct {
 	Name string // the jump host
 	Err  error  // the Dial error of the jump host
 }
 
-// Error names the jump host and its trouble.
+// Error names the jump host and its error.
 func (e *JumpError) Error() string { return "jump host " + e.Err.Error() }
 
-// Unwrap gives the Dial error of the jump host.
+// Unwrap returns the Dial error of the jump host.
 func (e *JumpError) Unwrap() error { return e.Err }
 
-// ExitError says that a process ended with a status other than 0 or by a signal.
+// ExitError says that a process ended with a status other than 0, or by a signal.
 type ExitError struct {
 	Status int    // 1 to 255
 	Signal string // without SIG, or ""

@@ -2,17 +2,17 @@ package sshx
 
 import "context"
 
-// gate lets the dials of one sshd through. They run freely until that sshd drops
-// one unseen; from then on they come one at a time, because an sshd that is
-// throttled by MaxStartups would drop the ones that come back together again.
+// gate limits the dials to one sshd. They run in parallel until the sshd drops one before
+// authentication. From then on they run one at a time, because an sshd that has reached MaxStartups
+// would drop parallel retries again.
 type gate struct {
 	throttled bool
 	turn      chan struct{}
 }
 
-// pass waits for the right to dial t, and returns what to call afterwards with
-// whether the host dropped the connection.
-func (d *Dialer) pass(ctx context.Context, t Target) (done func(dropped bool), err error) {
+// passGate waits until t may be dialed. The caller must call done afterwards and say whether the
+// host dropped the connection.
+func (d *Dialer) passGate(ctx context.Context, t Target) (done func(dropped bool), err error) {
 	key := t.Addr()
 	d.state.mu.Lock()
 	if d.state.gates == nil {

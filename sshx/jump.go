@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// jump is the shared connection to one jump host, or the attempt to get it.
+// jump is the shared connection to one jump host, or the attempt to open it.
 type jump struct {
 	ready  chan struct{} // closed when client or err is set
 	cancel context.CancelFunc
@@ -22,15 +22,14 @@ type jump struct {
 // errDialerClosed says that a Dialer was used after Close.
 var errDialerClosed = errors.New("the dialer is closed")
 
-// coolDown is how long the failure of a jump host answers for the hosts behind
-// it that come later: 64 hosts must not knock at a dead bastion one by one.
-const coolDown = 5 * time.Second
+// failureLifetime is how long hosts behind a jump host share its failure, so that they do not dial
+// an unreachable jump host one by one.
+const failureLifetime = 5 * time.Second
 
-// jumpTo returns the connection to the last host of a chain, which is reached
-// through those before it. All hosts behind the same chain share one: channels
-// through it count neither against its MaxSessions nor against its MaxStartups,
-// and it asks for one login instead of one per host. A connection that has ended,
-// or has become silent, is replaced.
+// jumpTo returns the connection to the last host of a chain, which is reached through the hosts
+// before it. All hosts behind the same chain share it: its channels count neither against the jump
+// host's MaxSessions nor against its MaxStartups, and it needs one login. A connection that has
+// ended or become unresponsive is replaced.
 func (d *Dialer) jumpTo(ctx context.Context, chain []Target) (*Client, error) {
 	last := chain[len(chain)-1]
 	last.Jump = chain[:len(chain)-1]
@@ -46,8 +45,8 @@ func (d *Dialer) jumpTo(ctx context.Context, chain []Target) (*Client, error) {
 	}
 }
 
-// sharedJump finds the attempt that is under way, has succeeded or has just
-// failed, or starts one.
+// sharedJump returns the attempt that is in progress, has succeeded or has failed recently, or
+// starts one.
 func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 	key := chainKey(append(slices.Clip(t.Jump), t))
 	d.state.mu.Lock()
@@ -61,8 +60,8 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 		}
 		d.state.replaced = append(d.state.replaced, j)
 	}
-	// The attempt serves every host behind the jump host, so the end of the one
-	// that happened to come first must not end it; Close does.
+	// All hosts behind the jump host share the attempt, so the end of the first one's ctx must not
+	// cancel it; Close does.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	j := &jump{ready: make(chan struct{}), cancel: cancel}
 	if d.state.jumps == nil {
@@ -77,7 +76,7 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 			return
 		}
 		j.failed = time.Now()
-		j.err = err // of a jump host before this one, which is the one to name
+		j.err = err // names the first jump host that failed
 		if _, named := errors.AsType[*JumpError](err); !named {
 			j.err = &JumpError{Name: t.Name, Err: err}
 		}
@@ -85,7 +84,7 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 	return j, nil
 }
 
-// chainKey is equal for two chains that lead the same way under the same names.
+// chainKey identifies a chain by the names, addresses and users of its hosts.
 func chainKey(chain []Target) string {
 	var key strings.Builder
 	for _, hop := range chain {
@@ -94,9 +93,8 @@ func chainKey(chain []Target) string {
 	return key.String()
 }
 
-// usable holds for an attempt under way, for a connection that lasts, and for a
-// failure that is still news. A host key that a person has accepted meanwhile
-// makes its failure old at once.
+// usable reports whether the attempt is in progress, the connection is alive, or the failure is
+// recent. A failure because of an unknown host key ends when the user accepts the key.
 func (j *jump) usable() bool {
 	select {
 	case <-j.ready:
@@ -105,18 +103,18 @@ func (j *jump) usable() bool {
 	}
 	if j.err != nil {
 		key, isKey := errors.AsType[*HostKeyError](j.err)
-		return time.Since(j.failed) < coolDown && (!isKey || !key.Accepted())
+		return time.Since(j.failed) < failureLifetime && (!isKey || !key.Accepted())
 	}
 	select {
 	case <-j.client.Done():
 		return false
 	default:
-		return !j.client.silent.Load()
+		return !j.client.unresponsive.Load()
 	}
 }
 
-// Close ends the shared connections to jump hosts. Clients behind them end too,
-// so close those first. The Dialer cannot be used afterwards.
+// Close closes the shared connections to jump hosts. Close the clients first, because their
+// connections end too. The Dialer cannot be used afterwards.
 func (d *Dialer) Close() error {
 	d.state.mu.Lock()
 	d.state.closed = true

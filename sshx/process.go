@@ -13,19 +13,18 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// plainCommand is the alphabet that bash, dash, zsh, fish, tcsh and busybox ash
-// all read as plain words.
+// plainCommand has the characters that bash, dash, zsh, fish, tcsh and busybox ash all read as
+// plain words.
 var plainCommand = regexp.MustCompile(`^[A-Za-z0-9/._=:+ -]+$`)
 
-// Process is a command that runs on a host without a terminal. Read Stdout and
-// Stderr to their ends, each from its own goroutine: a host stops a process
-// whose output nobody takes.
+// Process is a command that runs on a host without a terminal. Read Stdout and Stderr to their
+// ends, each in a goroutine of its own: a process blocks when its output is not read.
 type Process struct {
-	// Stdin is the process's input; Close it to send end of file, from any
-	// goroutine: it ends a write that is stuck.
+	// Stdin is the process's input. Close sends end of file and ends a blocked write; any goroutine
+	// can call it.
 	Stdin io.WriteCloser
-	// Stdout and Stderr end when the process and all that inherited its output
-	// have ended, or when the connection has.
+	// Stdout and Stderr end when all processes that hold them have ended, or when the connection
+	// has.
 	Stdout, Stderr io.Reader
 
 	client  *Client
@@ -33,13 +32,12 @@ type Process struct {
 	session *ssh.Session
 }
 
-// Start runs command through the login shell of the host. The login shell may
-// be any (sshd runs `$SHELL -c`), so command has to match
-// ^[A-Za-z0-9/._=:+ -]+$; otherwise the error is ErrCommand and nothing is
-// sent. ctx covers the start only: end a running process with Process.Close.
+// Start runs command in the user's login shell on the host. As that can be any shell (sshd runs
+// `$SHELL -c`), command must match ^[A-Za-z0-9/._=:+ -]+$; otherwise the error is ErrCommand and
+// nothing is sent. ctx limits the start only: end a running process with Process.Close.
 func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	if !plainCommand.MatchString(command) {
-		return nil, fmt.Errorf("%s: start %q: %w: allowed are letters, digits, blanks and / . _ = : + -", c.name, command, ErrCommand)
+		return nil, fmt.Errorf("%s: start %q: %w: allowed are letters, digits, spaces and / . _ = : + -", c.name, command, ErrCommand)
 	}
 	p := &Process{client: c, command: command}
 	sess, err := c.openSession(ctx, func(s *ssh.Session) (err error) {
@@ -61,8 +59,8 @@ func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	return p, nil
 }
 
-// stdin is a process's input that may be closed while something is being
-// written to it: package ssh does not order the two.
+// stdin is a process's input that can be closed during a write: package ssh does not synchronize
+// them.
 type stdin struct {
 	mu      sync.Mutex // held while writing
 	in      io.WriteCloser
@@ -75,8 +73,8 @@ func (s *stdin) Write(data []byte) (int, error) {
 	return s.in.Write(data)
 }
 
-// Close sends end of file. While a write is stuck, which only happens on a host
-// that does not read, it closes the process's channel instead, and so ends the write.
+// Close sends end of file. While a write is blocked, because the host does not read, Close closes
+// the process's channel instead, which ends the write.
 func (s *stdin) Close() error {
 	if s.mu.TryLock() {
 		defer s.mu.Unlock()
@@ -85,10 +83,10 @@ func (s *stdin) Close() error {
 	return s.session.Close()
 }
 
-// Wait waits for the end of the process. An *ExitError is what the host said of
-// it, ErrConnectionLost and ErrNoExitStatus mean that its outcome is unknown.
-// Nil is only the host's word: a login shell that exits early reports status 0
-// too, so a caller needs its own proof that the work was done. Call it once.
+// Wait waits for the end of the process. An *ExitError is the exit status from the host.
+// ErrConnectionLost and ErrNoExitStatus mean that the outcome is unknown. Nil proves nothing: a
+// login shell that exits early has status 0 too, so the caller needs proof that the work was done.
+// Call it once.
 func (p *Process) Wait() error {
 	err := p.session.Wait()
 	if err == nil {
@@ -105,9 +103,9 @@ func (p *Process) Wait() error {
 	return fmt.Errorf("%s: %q: %w", p.client.name, p.command, ErrConnectionLost)
 }
 
-// Close closes the process's channel: the process sees end of file on its input
-// and SIGPIPE on its output, and is not killed (RFC 4254 6.9 signals are not
-// delivered by every sshd). It does not wait, and may be called more than once.
+// Close closes the process's channel: the process gets end of file on its input and SIGPIPE on its
+// output, and is not killed (not every sshd delivers the signals of RFC 4254 section 6.9). It does
+// not wait, and can be called more than once.
 func (p *Process) Close() error {
 	if err := p.session.Close(); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: close %q: %w", p.client.name, p.command, err)
@@ -115,7 +113,7 @@ func (p *Process) Close() error {
 	return nil
 }
 
-// sessionCause words the two refusals that users can do something about.
+// sessionCause explains the refusals that the user can do something about.
 func (c *Client) sessionCause(err error) error {
 	var open *ssh.OpenChannelError
 	switch {
@@ -129,12 +127,12 @@ func (c *Client) sessionCause(err error) error {
 	return err
 }
 
-// lostOr is why the connection was lost, or as much as err tells of it.
+// lostOr returns why the connection was lost, or err when that is not known.
 func (c *Client) lostOr(err error) error {
 	if c.Lost() == nil { // closed on this side
 		return fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.why
+	return c.err
 }

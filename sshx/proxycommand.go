@@ -16,28 +16,26 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// commandConn is a connection through the standard input and output of a
-// ProxyCommand (ssh_config(5)).
+// commandConn is a connection through the standard input and output of a ProxyCommand,
+// ssh_config(5).
 //
-// The command runs in a session of its own. It then has no terminal, so a ^C
-// that is meant for kis does not end the connections in the middle of a switch,
-// and 64 of them cannot ask for 64 passphrases at once. It also makes a group
-// that can be killed with everything it has started.
+// The command runs in a session of its own, without a terminal: Ctrl-C interrupts kis and not its
+// connections during a switch, and many commands cannot prompt at once. The session is also a
+// process group, so that the command can be killed with its children.
 type commandConn struct {
 	fromCommand, toCommand *os.File
 
 	cmd    *exec.Cmd
 	stderr lastLines
-	ended  chan struct{} // closed when the command has ended and is reaped
-	result error         // of the command; read it after ended
+	ended  chan struct{} // closed when the command has been reaped
+	result error         // of the command, after ended
 	once   sync.Once
 }
 
-// commandGrace is how long a command may take to end by itself after the
-// connection has been closed, and then after a polite signal.
+// commandGrace is the time from closing the connection to SIGTERM, and from SIGTERM to SIGKILL.
 const commandGrace = time.Second
 
-// startCommand runs a program with its arguments as the far side of a connection.
+// startCommand starts a program with its arguments as the other end of a connection.
 func startCommand(ctx context.Context, argv []string) (*commandConn, error) {
 	in, toCommand, err := os.Pipe()
 	if err != nil {
@@ -48,13 +46,13 @@ func startCommand(ctx context.Context, argv []string) (*commandConn, error) {
 		return nil, errors.Join(err, in.Close(), toCommand.Close())
 	}
 	c := &commandConn{fromCommand: fromCommand, toCommand: toCommand, ended: make(chan struct{})}
-	// The connection outlives ctx, which bounds the dial; Close ends it.
+	// ctx limits the dial only; Close ends the command.
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = in, out, &c.stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	c.cmd.WaitDelay = commandGrace // what the command leaves behind may hold its standard error open
+	c.cmd.WaitDelay = commandGrace // children of the command may keep its standard error open
 	err = c.cmd.Start()
-	_ = in.Close() // the command has its own
+	_ = in.Close() // the command has its own copy
 	_ = out.Close()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ProxyCommand: %w", err), fromCommand.Close(), toCommand.Close())
@@ -62,8 +60,7 @@ func startCommand(ctx context.Context, argv []string) (*commandConn, error) {
 	go func() { // Close waits for it
 		defer close(c.ended)
 		c.result = c.cmd.Wait()
-		// What is left of its group ends with it, at once: later the number
-		// could be another group's.
+		// Kill the rest of its process group now: later the id could be reused.
 		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
 	}()
 	return c, nil
@@ -75,9 +72,8 @@ func (c *commandConn) Read(b []byte) (int, error) { return c.fromCommand.Read(b)
 // Write sends to the command's standard input.
 func (c *commandConn) Write(b []byte) (int, error) { return c.toCommand.Write(b) }
 
-// Close ends the connection, and the command with its whole process group, and
-// waits until it is reaped. A command that does not mind the end of its input is
-// told by SIGTERM and then by SIGKILL.
+// Close closes the connection and waits until the command is reaped. A command that does not exit
+// at the end of its input gets SIGTERM, then SIGKILL.
 func (c *commandConn) Close() error {
 	c.once.Do(func() {
 		_ = c.toCommand.Close()
@@ -96,31 +92,30 @@ func (c *commandConn) Close() error {
 	return nil
 }
 
-// explain adds to an error of the handshake how the command ended and what it
-// said. The connection is closed by then.
+// explain adds the exit status and the standard error of the command to an error of the handshake.
+// The handshake has closed the connection.
 func (c *commandConn) explain(err error) error {
 	_ = c.Close()
 	dial, ok := errors.AsType[*DialError](err)
 	if !ok {
 		return err
 	}
-	text, said := dialCause(dial), c.stderr.text()
-	// When this side hung up first, the status is only the answer to that.
+	text, output := dialCause(dial), c.stderr.tail()
+	// When kis closed the connection first, the exit status is only the consequence.
 	exit, failed := errors.AsType[*exec.ExitError](c.result)
 	if failed = failed && isDropped(dial.Err); failed {
 		text = fmt.Sprintf("`%s` ended: %s", safetext.Line(c.command()), exit)
 	}
-	if said != "" {
-		text += "; it said: " + said
+	if output != "" {
+		text += "; its output: " + output
 	}
-	if failed || said != "" {
+	if failed || output != "" {
 		dial.Command = text
 	}
 	return dial
 }
 
-// command is what a person would recognize: the last argument, which is what
-// stands in ssh_config, without the exec that ssh puts before it.
+// command is the last argument: the command in ssh_config, without the exec before it.
 func (c *commandConn) command() string {
 	return strings.TrimPrefix(c.cmd.Args[len(c.cmd.Args)-1], "exec ")
 }
@@ -128,7 +123,7 @@ func (c *commandConn) command() string {
 // LocalAddr is a placeholder: there is no socket.
 func (c *commandConn) LocalAddr() net.Addr { return &net.TCPAddr{} }
 
-// RemoteAddr is a placeholder: only the command knows where it leads.
+// RemoteAddr is a placeholder: only the command knows the address.
 func (c *commandConn) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
 // SetDeadline sets both deadlines.
@@ -136,13 +131,13 @@ func (c *commandConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline bounds Read.
+// SetReadDeadline limits Read.
 func (c *commandConn) SetReadDeadline(t time.Time) error { return c.fromCommand.SetReadDeadline(t) }
 
-// SetWriteDeadline bounds Write.
+// SetWriteDeadline limits Write.
 func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.toCommand.SetWriteDeadline(t) }
 
-// lastLines keeps the end of what is written to it.
+// lastLines keeps the last bytes written to it.
 type lastLines struct {
 	mu  sync.Mutex
 	end []byte
@@ -150,16 +145,16 @@ type lastLines struct {
 
 // Write never fails.
 func (l *lastLines) Write(p []byte) (int, error) {
-	const enough = 1000
+	const limit = 1000
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end = append(l.end, p...)
-	l.end = l.end[max(0, len(l.end)-enough):]
+	l.end = l.end[max(0, len(l.end)-limit):]
 	return len(p), nil
 }
 
-// text is the last lines as one, harmless to print.
-func (l *lastLines) text() string {
+// tail returns the last four lines as one, safe to print.
+func (l *lastLines) tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []string

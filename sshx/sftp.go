@@ -12,10 +12,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// SFTP opens the SFTP subsystem in a session of its own. Close the result; it
-// then ends at once, even when the host has stopped answering. A host without
-// the subsystem, or whose login shell prints before SFTP can start, gives
-// ErrNoSFTP with the reason and the first bytes.
+// SFTP opens the SFTP subsystem in a session of its own. The caller must Close the result, which
+// returns at once, even when the host does not answer. The error wraps ErrNoSFTP, with the reason,
+// when the host has no SFTP subsystem or when its login shell prints text before SFTP starts.
 func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
 	var in io.WriteCloser
 	var out io.Reader
@@ -42,7 +41,7 @@ func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
 	return c.startSFTP(ctx, sess, in, out)
 }
 
-// startSFTP does the handshake of the SFTP protocol over an open subsystem.
+// startSFTP performs the handshake of the SFTP protocol.
 func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCloser, out io.Reader) (*sftp.Client, error) {
 	b := c.bridge(sess, in, out)
 	stop := context.AfterFunc(ctx, func() { _ = b.Close() })
@@ -55,24 +54,24 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 		return client, nil
 	}
 	_ = b.Close()
-	first := b.seen()
+	first := b.firstBytes()
 	switch {
 	case ctx.Err() != nil:
 		err = fmt.Errorf("no answer from the sftp subsystem: %w", context.Cause(ctx))
 	case c.conn.broken():
 		err = c.lostOr(net.ErrClosed)
 	case len(first) == 0:
-		err = fmt.Errorf("%w: the subsystem ended without a word; does the sftp-server its sshd_config names exist?", ErrNoSFTP)
+		err = fmt.Errorf("%w: the subsystem ended without output; does the sftp-server in its sshd_config exist?", ErrNoSFTP)
 	case !isVersionPacket(first):
-		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: %q); make its start-up files silent when they run without a terminal", ErrNoSFTP, safetext.Line(string(first)))
+		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: %q); change its start-up files to print nothing without a terminal", ErrNoSFTP, safetext.Line(string(first)))
 	default:
 		err = fmt.Errorf("%w: %w", ErrNoSFTP, err)
 	}
 	return nil, fmt.Errorf("%s: sftp: %w", c.name, err)
 }
 
-// isVersionPacket tells the first packet of an SFTP server (type 2 after four
-// bytes of length, draft-ietf-secsh-filexfer-02 4) from anything else.
+// isVersionPacket recognizes the first packet of an SFTP server: type 2 after four bytes of length,
+// draft-ietf-secsh-filexfer-02 section 4.
 func isVersionPacket(b []byte) bool {
 	return len(b) < 5 || b[0] == 0 && b[1] == 0 && b[4] == 2
 }

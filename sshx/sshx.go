@@ -1,15 +1,16 @@
-// Package sshx is an SSH client as OpenSSH users expect it: whoever can
-// `ssh web1` reaches web1 with the same configuration, keys, known hosts and
-// jump host, and is refused where ssh refuses.
+// Package sshx is an SSH client that behaves like OpenSSH's: it reaches a host with the same
+// configuration, keys, known hosts and jump hosts as ssh, and refuses a host that ssh refuses.
 //
-// A Resolver turns a Host (a name and what the caller overrides) into a Target
-// (every setting decided). A Dialer turns a Target into a Client. A Client
-// starts processes and SFTP sessions.
+// A Resolver resolves a Host (a name and overrides) to a Target (all settings). A Dialer connects
+// to a Target and returns a Client. A Client starts processes and SFTP sessions.
 //
-// It is not a general SSH library. It never forwards an agent, X11 or ports for
-// a host, never allocates a terminal, never accepts a changed host key, and
-// sends only command lines that every login shell reads alike. It knows nothing
-// of inventories, stages or packages.
+// The parts are packages of their own, which only sshx imports: config resolves settings, hostkey
+// verifies host keys, userauth logs in. sshx itself has the connections, and the names that callers
+// need of the parts.
+//
+// It is not a general SSH library. It never forwards an agent, X11 or ports for a host, never
+// allocates a terminal, never accepts a changed host key, and sends only command lines that all
+// login shells parse in the same way. It does not know inventories, stages or packages.
 package sshx
 
 import (
@@ -18,23 +19,23 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// Host is what a caller knows of a host before ssh_config has been read.
+// Host is a host as the caller names it, before ssh_config is read.
 type Host = config.Host
 
-// Target is one host with every setting decided.
+// Target is a host with all settings resolved.
 type Target = config.Target
 
 // Setting is one line of Target.Settings.
 type Setting = config.Setting
 
-// Resolver decides the settings of hosts as ssh(1) would.
+// Resolver resolves the settings of hosts as ssh(1) does.
 type Resolver = config.Resolver
 
-// HostKeyError says that the host showed a key that is not known to be its own.
+// HostKeyError refuses the key that a host has shown.
 type HostKeyError = hostkey.Error
 
-// AuthError says that the host key was accepted and the login was not.
+// AuthError says that the host has refused the login.
 type AuthError = userauth.Error
 
-// Prompt asks the person at the terminal one question.
+// Prompt asks the user one question.
 type Prompt = userauth.Prompt

@@ -7,7 +7,7 @@ import (
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
-// hostKeyPolicy is what t says about the keys of the host.
+// hostKeyPolicy selects what hostkey needs of t.
 func hostKeyPolicy(t Target) hostkey.Policy {
 	return hostkey.Policy{
 		Host: t.Name, HostName: t.HostName, Port: t.Port, Alias: t.HostKeyAlias, Pin: t.HostKey,
@@ -18,7 +18,7 @@ func hostKeyPolicy(t Target) hostkey.Policy {
 	}
 }
 
-// loginSettings is what t says about the login, and whom the Dialer asks.
+// loginSettings selects what userauth needs of t and of the Dialer.
 func (d *Dialer) loginSettings(t Target) userauth.Settings {
 	return userauth.Settings{
 		Host: t.Name, User: t.User, Account: account(t),
@@ -31,12 +31,12 @@ func (d *Dialer) loginSettings(t Target) userauth.Settings {
 	}
 }
 
-// account is the same for all names of one account: user@host:port, and the way
-// there, because another network can have the same addresses.
+// account identifies the account of t by user, address and jump hosts: behind other jump hosts the
+// same address can be another host.
 func account(t Target) string {
-	way := []string{t.User, t.Addr()}
+	path := []string{t.User, t.Addr()}
 	for _, j := range t.Jump {
-		way = append(way, j.Addr())
+		path = append(path, j.Addr())
 	}
-	return strings.Join(way, "\n")
+	return strings.Join(path, "\n")
 }

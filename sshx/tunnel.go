@@ -6,29 +6,27 @@ import (
 	"net"
 )
 
-// tunnel is a channel through a jump host (RFC 4254 7.2) that can be closed
-// whatever the jump host does. The channel itself ends only when the jump host
-// says so, or when the connection to it ends: until then whoever reads from it,
-// or writes more than its window takes, would wait.
+// tunnel is a channel through a jump host (RFC 4254 section 7.2) that closes at once. The channel
+// itself ends only when the jump host closes it, or when the connection to the jump host ends;
+// until then, reads block, and so do writes beyond its window.
 type tunnel struct {
 	net.Conn
 
-	in  *io.PipeReader     // what the host says
-	out *io.PipeWriter     // what it is told
-	end context.CancelFunc // closes the channel, without waiting for that
+	in  *io.PipeReader     // from the host
+	out *io.PipeWriter     // to the host
+	end context.CancelFunc // closes the channel without waiting
 }
 
-// tunnel opens a channel to an address as the client's host sees it. When ctx
-// ends first and nothing at all has come from that host meanwhile, it counts as
-// silent: it would have said something, because it was asked for more than the
-// channel.
+// tunnel opens a channel through the client's host to an address. The host counts as unresponsive
+// when ctx ends and nothing at all has arrived from it meanwhile: it should have answered the
+// probe.
 func (c *Client) tunnel(ctx context.Context, addr string) (net.Conn, error) {
 	before := c.conn.received.Load()
-	c.ask()
-	nc, err := opened(c, func() (net.Conn, error) { return c.ssh.DialContext(ctx, "tcp", addr) })
+	c.probe()
+	nc, err := openChannel(c, func() (net.Conn, error) { return c.ssh.DialContext(ctx, "tcp", addr) })
 	if err != nil {
 		if ctx.Err() != nil && c.conn.received.Load() == before {
-			c.silent.Store(true)
+			c.unresponsive.Store(true)
 		}
 		return nil, err
 	}
@@ -42,7 +40,7 @@ func (c *Client) tunnel(ctx context.Context, addr string) (net.Conn, error) {
 		_, err := io.Copy(nc, toHost)
 		_ = toHost.CloseWithError(err)
 	})
-	wanted, end := context.WithCancel(context.WithoutCancel(ctx)) // ctx is of the dial only
+	wanted, end := context.WithCancel(context.WithoutCancel(ctx)) // ctx limits the dial only
 	c.owned.Go(func() {
 		select {
 		case <-wanted.Done():
@@ -57,8 +55,7 @@ func (t *tunnel) Read(b []byte) (int, error) { return t.in.Read(b) }
 
 func (t *tunnel) Write(b []byte) (int, error) { return t.out.Write(b) }
 
-// Close ends both directions at once; the channel follows when it can. What the
-// jump host has not taken yet is dropped.
+// Close ends both directions at once and drops unsent data; the channel closes later.
 func (t *tunnel) Close() error {
 	_ = t.in.Close()
 	_ = t.out.Close()
