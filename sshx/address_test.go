@@ -16,6 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // nameServer answers every question with the addresses (RFC 1035 4).
@@ -74,75 +75,56 @@ func answer(question []byte, addresses []string) []byte {
 }
 
 // byName is a target for h under a name that the name server knows.
-func byName(t *testing.T, h *sshtest.Host, k key) sshx.Target {
+func byName(t *testing.T, h *sshtest.Host, k sshxtest.Key) sshx.Target {
 	t.Helper()
-	target := targetOf(t, h, k)
+	target := sshxtest.Target(t, h, k)
 	target.HostName = "web1.example.org"
-	target.UserKnownHostsFiles = []string{knownHosts(t, fmt.Sprintf("[web1.example.org]:%d %s", h.Port(), strings.SplitN(h.KnownHostsLine(), " ", 2)[1]))}
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, fmt.Sprintf("[web1.example.org]:%d %s", h.Port(), strings.SplitN(h.KnownHostsLine(), " ", 2)[1]))}
 	return target
 }
 
 func TestTheNextAddressIsTriedWhenOneIsDead(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	d := newDialer(t)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	d := sshxtest.NewDialer(t)
 	d.UseResolver(nameServer(t, "::1", "127.0.0.8", "127.0.0.9", "127.0.0.1"))
-	dial(t, d, byName(t, h, k))
+	sshxtest.Dial(t, d, byName(t, h, k))
 	assert.Equal(t, 1, h.Record().Connections)
 }
 
 func TestAddressFamilyChoosesAmongTheAddresses(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k) // on 127.0.0.1 only
-	d := newDialer(t)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k) // on 127.0.0.1 only
+	d := sshxtest.NewDialer(t)
 	d.UseResolver(nameServer(t, "::1", "127.0.0.1"))
 	target := byName(t, h, k)
 	target.AddressFamily = "inet6"
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "connection refused")
 	assert.Zero(t, h.Record().Connections)
 	target.AddressFamily = "inet"
-	dial(t, d, target)
-}
-
-func TestOpenSSHByIPv6Literal(t *testing.T) {
-	t.Parallel()
-	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"ListenAddress ::1"}})
-	key := s.PublicHostKey(t, 0)
-	for _, line := range []string{fmt.Sprintf("[::1]:%d %s", s.Port, key), "::1 " + key, fmt.Sprintf("[0:0::1]:%d %s", s.Port, key)} {
-		file := knownHosts(t, line)
-		want := sshDecision(t, s, "::1", "StrictHostKeyChecking=yes", "UserKnownHostsFile="+file)
-		target := targetOn(t, s)
-		target.HostName, target.UserKnownHostsFiles = "::1", []string{file}
-		assert.Equal(t, want, ourDecision(t, target), line)
-	}
-	// Through a jump host, too.
-	bastion := opensshtest.Start(t, opensshtest.Options{})
-	target := targetOn(t, s)
-	target.HostName, target.Jump = "::1", []sshx.Target{targetOn(t, bastion)}
-	target.UserKnownHostsFiles = []string{knownHosts(t, fmt.Sprintf("[::1]:%d %s", s.Port, key))}
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, d, target)
 }
 
 func TestOpenSSHSeesTheBindAddress(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.BindAddress = "127.0.0.5"
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 	assert.Contains(t, s.Log(), "Connection from 127.0.0.5 port ")
 
 	target.BindAddress = "192.0.2.77" // not an address of this machine
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "web1: connect: "+s.Addr)
 }
 
 // One host has one name in known_hosts, however it is spelled.
 func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "")
+	withSSH, without := sshxtest.Resolvers(t, "")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		for _, spelling := range []string{"web1.example.org", "WEB1.Example.ORG"} {
 			target, err := r.Resolve(t.Context(), sshx.Host{Name: spelling})
@@ -152,18 +134,5 @@ func TestSpellingsOfAHostAreOneHost(t *testing.T) {
 		target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: "2001:DB8::1"})
 		require.NoError(t, err)
 		assert.Equal(t, "2001:db8::1", target.HostName)
-	}
-}
-
-// known_hosts has one spelling of an address, the one that ssh writes; ssh_config and the inventory may have any.
-func TestAddressesBeginWithColonsAndHaveOneSpelling(t *testing.T) {
-	t.Parallel()
-	withSSH, without := resolvers(t, "")
-	for _, address := range []string{"::1", "0::1", "0:0:0:0:0:0:0:1"} {
-		for _, r := range []sshx.Resolver{withSSH, without} {
-			target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: address})
-			require.NoError(t, err, address)
-			assert.Equal(t, "::1", target.HostName)
-		}
 	}
 }

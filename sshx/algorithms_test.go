@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // strictServer is an sshd that knows one algorithm of each kind.
@@ -29,12 +30,12 @@ func TestAlgorithmsOfTheConfigurationAreTheOnlyOnes(t *testing.T) {
 		t.Run(c.directive, func(t *testing.T) {
 			t.Parallel()
 			for value, want := range map[string]bool{c.right: true, c.wrong: false} {
-				withSSH, without := resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentityAgent none\n UserKnownHostsFile %s\n %s %s\n",
-					s.Port, s.User, s.UserKey, knownHosts(t, s.HostKeyLine(t, 1)), c.directive, value))
+				withSSH, without := sshxtest.Resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentityAgent none\n UserKnownHostsFile %s\n %s %s\n",
+					s.Port, s.User, s.UserKey, sshxtest.KnownHosts(t, s.HostKeyLine(t, 1)), c.directive, value))
 				for _, r := range []sshx.Resolver{withSSH, without} {
 					target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 					require.NoError(t, err)
-					client, err := newDialer(t).Dial(deadline(t), target)
+					client, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 					if !want {
 						require.ErrorContains(t, err, "no common algorithm for ", value)
 						continue
@@ -55,9 +56,9 @@ func TestOldAlgorithmsAreRefusedByDefault(t *testing.T) {
 		t.Run(old, func(t *testing.T) {
 			t.Parallel()
 			s := strictServer(t, old)
-			target := targetOn(t, s)
-			target.UserKnownHostsFiles = []string{knownHosts(t, s.HostKeyLine(t, 0), s.HostKeyLine(t, 1))}
-			_, err := newDialer(t).Dial(deadline(t), target)
+			target := sshxtest.TargetOn(t, s)
+			target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, s.HostKeyLine(t, 0), s.HostKeyLine(t, 1))}
+			_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 			var e *sshx.DialError
 			require.ErrorAs(t, err, &e)
 			assert.Equal(t, sshx.PhaseHandshake, e.Phase)

@@ -12,13 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 	"github.com/keep-it-simple/kis/transfer"
 )
 
 // BenchmarkUpload measures an upload of 64 MiB to a real sshd on this machine.
 func BenchmarkUpload(b *testing.B) {
 	s := opensshtest.Start(b, opensshtest.Options{})
-	c := dial(b, newDialer(b), targetOn(b, s))
+	c := sshxtest.Dial(b, sshxtest.NewDialer(b), sshxtest.TargetOn(b, s))
 	session, err := c.SFTP(b.Context())
 	require.NoError(b, err)
 	const size = 64 << 20

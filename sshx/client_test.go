@@ -14,55 +14,40 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // connect gives a client of a host with the options.
 func connect(t *testing.T, o sshtest.Options) (*sshtest.Host, *sshx.Client) {
 	t.Helper()
-	k := newKey(t)
-	h := startHost(t, o, k)
-	return h, dial(t, newDialer(t), targetOf(t, h, k))
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, o, k)
+	return h, sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.Target(t, h, k))
 }
 
 // connectThrough gives a client of a host behind a proxy.
 func connectThrough(t *testing.T, o sshtest.Options, change func(*sshx.Target)) (*sshtest.Proxy, *sshx.Client) {
 	t.Helper()
-	k := newKey(t)
-	h := startHost(t, o, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, o, k)
 	p, err := sshtest.NewProxy(h.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	target := targetOf(t, h, k)
+	target := sshxtest.Target(t, h, k)
 	target.Port = p.Port()
 	target.HostKeyAlias = "alias"
-	target.UserKnownHostsFiles = []string{knownHosts(t, "alias "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, "alias "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
 	if change != nil {
 		change(&target)
 	}
-	return p, dial(t, newDialer(t), target)
-}
-
-// sh runs the commands on a shell's standard input, so that the command line
-// stays plain.
-func sh(t *testing.T, c *sshx.Client, script string) (stdout, stderr string, err error) {
-	t.Helper()
-	p, err := c.Start(deadline(t), "exec /bin/sh -s")
-	require.NoError(t, err)
-	_, err = io.WriteString(p.Stdin, script)
-	require.NoError(t, err)
-	require.NoError(t, p.Stdin.Close())
-	out, err := io.ReadAll(p.Stdout)
-	require.NoError(t, err)
-	errs, err := io.ReadAll(p.Stderr)
-	require.NoError(t, err)
-	return string(out), string(errs), p.Wait()
+	return p, sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
 func TestStartRunsACommandWithItsStreams(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	h, c := connect(t, sshtest.Options{Home: home, Env: []string{"PATH=/usr/bin:/bin", "COLOR=red"}})
-	out, errs, err := sh(t, c, `echo $COLOR; pwd; echo oops >&2`)
+	out, errs, err := sshxtest.Run(t, c, `echo $COLOR; pwd; echo oops >&2`)
 	require.NoError(t, err)
 	real, err := filepath.EvalSymlinks(home)
 	require.NoError(t, err)
@@ -81,7 +66,7 @@ func TestWaitTellsHowAProcessEnded(t *testing.T) {
 		"kill -TERM $$; :":           {Status: 143, Signal: "TERM"},
 		"exec /bin/sh -c 'exit 255'": {Status: 255},
 	} {
-		_, _, err := sh(t, c, script)
+		_, _, err := sshxtest.Run(t, c, script)
 		var exit *sshx.ExitError
 		require.ErrorAs(t, err, &exit, script)
 		assert.Equal(t, want, exit, script)
@@ -94,7 +79,7 @@ func TestStartRefusesCommandsThatShellsReadDifferently(t *testing.T) {
 	for _, command := range []string{
 		"", "echo 'x'", "a;b", "a|b", "a&b", "a>b", "$HOME", "`id`", "a\nb", "~/x", "a*", "a?", "{a,b}", "!x", "a\\b", "é", "a\x00b", "[a]", "(a)", "#x", "%1", "^a",
 	} {
-		_, err := c.Start(deadline(t), command)
+		_, err := c.Start(sshxtest.Deadline(t), command)
 		require.ErrorIs(t, err, sshx.ErrCommand, "%q", command)
 	}
 	assert.Empty(t, h.Record().Channels)
@@ -103,7 +88,7 @@ func TestStartRefusesCommandsThatShellsReadDifferently(t *testing.T) {
 func TestAProcessWithoutExitStatusHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{NoExitStatus: true}})
-	_, _, err := sh(t, c, "exit 0")
+	_, _, err := sshxtest.Run(t, c, "exit 0")
 	require.ErrorIs(t, err, sshx.ErrNoExitStatus)
 	require.NotErrorIs(t, err, sshx.ErrConnectionLost)
 }
@@ -111,7 +96,7 @@ func TestAProcessWithoutExitStatusHasNoOutcome(t *testing.T) {
 func TestACutConnectionIsNoExitStatus(t *testing.T) {
 	t.Parallel()
 	proxy, c := connectThrough(t, sshtest.Options{}, nil)
-	p, err := c.Start(deadline(t), "cat")
+	p, err := c.Start(sshxtest.Deadline(t), "cat")
 	require.NoError(t, err)
 	proxy.Cut()
 	err = p.Wait()
@@ -119,9 +104,9 @@ func TestACutConnectionIsNoExitStatus(t *testing.T) {
 	require.NotErrorIs(t, err, sshx.ErrNoExitStatus)
 	<-c.Done()
 	require.ErrorIs(t, c.Err(), sshx.ErrConnectionLost)
-	_, err = c.Start(deadline(t), "true")
+	_, err = c.Start(sshxtest.Deadline(t), "true")
 	require.ErrorIs(t, err, sshx.ErrConnectionLost)
-	_, err = c.SFTP(deadline(t))
+	_, err = c.SFTP(sshxtest.Deadline(t))
 	require.ErrorIs(t, err, sshx.ErrConnectionLost)
 }
 
@@ -140,7 +125,7 @@ func TestClosingAProcessClosesItsPipes(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	_, c := connect(t, sshtest.Options{Home: home})
-	p, err := c.Start(deadline(t), "exec /bin/sh -s")
+	p, err := c.Start(sshxtest.Deadline(t), "exec /bin/sh -s")
 	require.NoError(t, err)
 	_, err = io.WriteString(p.Stdin, "echo ready\nread line || echo end-of-file > seen\nread line || exit 0\n")
 	require.NoError(t, err)
@@ -159,7 +144,7 @@ func TestClosingAProcessClosesItsPipes(t *testing.T) {
 func TestClosingTheInputEndsAWriteThatIsStuck(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{})
-	p, err := c.Start(deadline(t), "exec sleep 1000")
+	p, err := c.Start(sshxtest.Deadline(t), "exec sleep 1000")
 	require.NoError(t, err)
 	begun, ended := make(chan struct{}), make(chan error)
 	go func() {
@@ -177,7 +162,7 @@ func TestClosingTheInputEndsAWriteThatIsStuck(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.Error(t, err)
-	case <-deadline(t).Done():
+	case <-sshxtest.Deadline(t).Done():
 		t.Fatal("the write does not end")
 	}
 	require.NoError(t, p.Close())
@@ -195,9 +180,9 @@ func TestStartEndsWithItsContextWhenTheHostDoesNotAnswer(t *testing.T) {
 func TestRefusedSessionsNameMaxSessions(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{RefuseSessions: true}})
-	_, err := c.Start(deadline(t), "true")
+	_, err := c.Start(sshxtest.Deadline(t), "true")
 	require.ErrorContains(t, err, "MaxSessions")
-	_, err = c.SFTP(deadline(t))
+	_, err = c.SFTP(sshxtest.Deadline(t))
 	require.ErrorContains(t, err, "MaxSessions")
 }
 
@@ -216,7 +201,7 @@ func TestAHostThatStopsAnsweringIsNoticed(t *testing.T) {
 			proxy, client := connectThrough(t, sshtest.Options{Faults: c.faults}, func(target *sshx.Target) {
 				target.ServerAliveInterval, target.ServerAliveCountMax = 50*time.Millisecond, 3
 			})
-			p, err := client.Start(deadline(t), "cat")
+			p, err := client.Start(sshxtest.Deadline(t), "cat")
 			require.NoError(t, err)
 			if c.stall {
 				proxy.Stall()
@@ -230,11 +215,11 @@ func TestAHostThatStopsAnsweringIsNoticed(t *testing.T) {
 
 func TestAnAnsweringHostIsKept(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	target.ServerAliveInterval, target.ServerAliveCountMax = 200*time.Millisecond, 3
-	c := dial(t, newDialer(t), target)
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 	require.Eventually(t, func() bool { return len(h.Record().Globals) >= 5 }, 20*time.Second, 10*time.Millisecond)
 	require.NoError(t, c.Err())
 	assert.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
@@ -267,7 +252,7 @@ func TestChannelsThatTheHostOpensAreRejected(t *testing.T) {
 	for _, o := range h.Record().Opened {
 		assert.False(t, o.Accepted, o.Type)
 	}
-	_, _, err := sh(t, c, "exit 0")
+	_, _, err := sshxtest.Run(t, c, "exit 0")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"session"}, h.Record().Channels)
 	assert.Equal(t, []string{"exec"}, h.Record().Requests)
@@ -292,7 +277,7 @@ func TestALostConnectionSaysWhyToWhoSawOnlyItsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy, client := connectThrough(t, sshtest.Options{}, nil)
-			p, err := client.Start(deadline(t), "cat")
+			p, err := client.Start(sshxtest.Deadline(t), "cat")
 			require.NoError(t, err)
 			require.NoError(t, client.Lost())
 			c.fault(proxy)

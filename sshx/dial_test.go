@@ -16,14 +16,15 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 func TestDialLogsIn(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	c := dial(t, newDialer(t), targetOf(t, h, k))
-	assert.Equal(t, k.fingerprint(), c.AuthKey())
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.Target(t, h, k))
+	assert.Equal(t, k.Fingerprint(), c.AuthKey())
 	assert.NoError(t, c.Err())
 }
 
@@ -34,7 +35,7 @@ func TestDialTellsRefusedConnections(t *testing.T) {
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
 
-	_, err = newDialer(t).Dial(deadline(t), targetAt(addr))
+	_, err = sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.TargetAt(addr))
 
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
@@ -45,7 +46,7 @@ func TestDialTellsRefusedConnections(t *testing.T) {
 func TestDialTellsNamesThatDoNotResolve(t *testing.T) {
 	t.Parallel()
 	target := sshx.Target{Name: "web1", HostName: "no-such-host.invalid", Port: 22, User: "deploy"}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	var dns *net.DNSError
 	require.ErrorAs(t, err, &dns)
 	assert.ErrorContains(t, err, `web1: connect: no-such-host.invalid:22: cannot resolve "no-such-host.invalid"`)
@@ -53,11 +54,11 @@ func TestDialTellsNamesThatDoNotResolve(t *testing.T) {
 
 func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
-	d := newDialer(t)
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
+	d := sshxtest.NewDialer(t)
 	d.HandshakeTimeout = 50 * time.Millisecond
 
-	_, err := d.Dial(deadline(t), targetOf(t, h))
+	_, err := d.Dial(sshxtest.Deadline(t), sshxtest.Target(t, h))
 
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
@@ -68,12 +69,12 @@ func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
 
 func TestDialTellsATimeoutWhileLoggingIn(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 2 * time.Second}}, k)
-	d := newDialer(t)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 2 * time.Second}}, k)
+	d := sshxtest.NewDialer(t)
 	d.HandshakeTimeout = 500 * time.Millisecond
 
-	_, err := d.Dial(deadline(t), targetOf(t, h, k))
+	_, err := d.Dial(sshxtest.Deadline(t), sshxtest.Target(t, h, k))
 
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
@@ -83,26 +84,26 @@ func TestDialTellsATimeoutWhileLoggingIn(t *testing.T) {
 
 func TestDialEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Silent: true}})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	_, err := newDialer(t).Dial(ctx, targetOf(t, h))
+	_, err := sshxtest.NewDialer(t).Dial(ctx, sshxtest.Target(t, h))
 	require.ErrorIs(t, err, context.Canceled)
 	assert.ErrorContains(t, err, "interrupted")
 }
 
 func TestDialComesBackWhenTheHostDropsItUnseen(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 2}}, k)
-	dial(t, newDialer(t), targetOf(t, h, k))
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 2}}, k)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.Target(t, h, k))
 	assert.Equal(t, 3, h.Record().Connections)
 }
 
 func TestDialGivesUpAfterThreeDrops(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
-	_, err := newDialer(t).Dial(deadline(t), targetOf(t, h))
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.Target(t, h))
 	assert.Regexp(t, `the host closed the connection|connection reset by the host`, err.Error())
 	assert.Equal(t, 3, h.Record().Connections)
 }
@@ -119,8 +120,8 @@ func TestDialShowsWhatTheServerSaysInsteadOfSSH(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := startHost(t, sshtest.Options{Faults: sshtest.Faults{Greeting: c.greeting}})
-			_, err := newDialer(t).Dial(deadline(t), targetOf(t, h))
+			h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Greeting: c.greeting}})
+			_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.Target(t, h))
 			require.ErrorContains(t, err, c.want)
 			assert.Equal(t, c.connections, h.Record().Connections)
 		})
@@ -129,8 +130,8 @@ func TestDialShowsWhatTheServerSaysInsteadOfSSH(t *testing.T) {
 
 func TestDialNeverRepeatsARefusedLogin(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{}, newKey(t))
-	_, err := newDialer(t).Dial(deadline(t), targetOf(t, h, newKey(t)))
+	h := sshxtest.StartHost(t, sshtest.Options{}, sshxtest.NewKey(t))
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.Target(t, h, sshxtest.NewKey(t)))
 	var e *sshx.AuthError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, 1, h.Record().Connections)
@@ -162,13 +163,13 @@ func TestDialBoundsParallelHandshakes(t *testing.T) {
 		}
 	})
 	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.Limit = 2
 
 	var dials sync.WaitGroup
 	for range 8 {
 		dials.Go(func() {
-			_, err := d.Dial(deadline(t), targetAt(l.Addr().String()))
+			_, err := d.Dial(sshxtest.Deadline(t), sshxtest.TargetAt(l.Addr().String()))
 			assert.Error(t, err)
 		})
 	}

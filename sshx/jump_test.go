@@ -11,22 +11,23 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 func TestHostsShareOneConnectionToTheirJumpHost(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Forward: true}, k)
-	jump := targetOf(t, bastion, k)
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
+	jump := sshxtest.Target(t, bastion, k)
 	jump.Name = "bastion"
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	var dials sync.WaitGroup
 	for range 6 {
-		h := startHost(t, sshtest.Options{}, k)
-		target := targetOf(t, h, k)
+		h := sshxtest.StartHost(t, sshtest.Options{}, k)
+		target := sshxtest.Target(t, h, k)
 		target.Jump = []sshx.Target{jump}
 		dials.Go(func() {
-			c, err := d.Dial(deadline(t), target)
+			c, err := d.Dial(sshxtest.Deadline(t), target)
 			if assert.NoError(t, err) {
 				assert.Equal(t, 1, h.Record().Connections)
 				assert.NoError(t, c.Close())
@@ -42,16 +43,16 @@ func TestHostsShareOneConnectionToTheirJumpHost(t *testing.T) {
 
 func TestAJumpHostIsCheckedUnderItsOwnName(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Forward: true}, k)
-	h := startHost(t, sshtest.Options{}, k)
-	jump := targetOf(t, bastion, k)
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	jump := sshxtest.Target(t, bastion, k)
 	jump.Name = "bastion"
-	jump.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine())} // knows the target only
-	target := targetOf(t, h, k)
+	jump.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, h.KnownHostsLine())} // knows the target only
+	target := sshxtest.Target(t, h, k)
 	target.Jump = []sshx.Target{jump}
 
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 
 	var via *sshx.JumpError
 	require.ErrorAs(t, err, &via)
@@ -64,28 +65,28 @@ func TestAJumpHostIsCheckedUnderItsOwnName(t *testing.T) {
 
 func TestTheTargetsHostKeyIsCheckedThroughTheJumpHost(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Forward: true}, k)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	target.UserKnownHostsFiles = nil
-	target.Jump = []sshx.Target{targetOf(t, bastion, k)}
-	e := refusedHostKey(t, h, target)
+	target.Jump = []sshx.Target{sshxtest.Target(t, bastion, k)}
+	e := sshxtest.RefusedHostKey(t, h, target)
 	assert.Equal(t, hostkey.Unknown, e.Kind)
 }
 
 func TestAllHostsBehindADeadJumpHostGetOneError(t *testing.T) {
 	t.Parallel()
-	bastion := startHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
-	jump := targetOf(t, bastion)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 100}})
+	jump := sshxtest.Target(t, bastion)
 	jump.Name = "bastion"
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	errs := make([]error, 4)
 	var dials sync.WaitGroup
 	for i := range errs {
-		target := targetAt("127.0.0.1:1")
+		target := sshxtest.TargetAt("127.0.0.1:1")
 		target.Jump = []sshx.Target{jump}
-		dials.Go(func() { _, errs[i] = d.Dial(deadline(t), target) })
+		dials.Go(func() { _, errs[i] = d.Dial(sshxtest.Deadline(t), target) })
 	}
 	dials.Wait()
 	assert.Equal(t, 3, bastion.Record().Connections)
@@ -97,13 +98,13 @@ func TestAllHostsBehindADeadJumpHostGetOneError(t *testing.T) {
 
 func TestAHostThatTheJumpHostCannotReachIsNamed(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Forward: true}, k)
-	jump := targetOf(t, bastion, k)
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
+	jump := sshxtest.Target(t, bastion, k)
 	jump.Name = "bastion"
-	target := targetAt("127.0.0.1:1")
+	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.Jump = []sshx.Target{jump}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, sshx.PhaseConnect, e.Phase)
@@ -112,42 +113,42 @@ func TestAHostThatTheJumpHostCannotReachIsNamed(t *testing.T) {
 
 func TestALostJumpHostIsDialedAgain(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Forward: true}, k)
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
 	proxy, err := sshtest.NewProxy(bastion.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
-	jump := targetOf(t, bastion, k)
+	jump := sshxtest.Target(t, bastion, k)
 	jump.Port = proxy.Port()
-	jump.HostKey = hostkey.Pin{Fingerprint: fingerprintOf(bastion)}
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	jump.HostKey = hostkey.Pin{Fingerprint: sshxtest.Fingerprint(bastion)}
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	target.Jump = []sshx.Target{jump}
-	d := newDialer(t)
-	c := dial(t, d, target)
+	d := sshxtest.NewDialer(t)
+	c := sshxtest.Dial(t, d, target)
 
 	proxy.Cut()
 
 	<-c.Done()
 	require.ErrorIs(t, c.Err(), sshx.ErrConnectionLost)
 	require.Eventually(t, func() bool {
-		c, err := d.Dial(deadline(t), target)
+		c, err := d.Dial(sshxtest.Deadline(t), target)
 		return err == nil && c.Close() == nil
-	}, 10*tick, tick/100)
+	}, 10*time.Second, time.Second/100)
 	assert.Equal(t, 2, bastion.Record().Connections)
 }
 
 // throughProxy is a host behind a jump host, which is reached through a proxy.
 func throughProxy(t *testing.T) (sshx.Target, *sshtest.Proxy, *sshtest.Host) {
 	t.Helper()
-	k := newKey(t)
-	bastion, h := startHost(t, sshtest.Options{Forward: true}, k), startHost(t, sshtest.Options{}, k)
+	k := sshxtest.NewKey(t)
+	bastion, h := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k), sshxtest.StartHost(t, sshtest.Options{}, k)
 	proxy, err := sshtest.NewProxy(bastion.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
-	jump := targetOf(t, bastion, k)
-	jump.Name, jump.Port, jump.HostKey = "bastion", proxy.Port(), hostkey.Pin{Fingerprint: fingerprintOf(bastion)}
-	target := targetOf(t, h, k)
+	jump := sshxtest.Target(t, bastion, k)
+	jump.Name, jump.Port, jump.HostKey = "bastion", proxy.Port(), hostkey.Pin{Fingerprint: sshxtest.Fingerprint(bastion)}
+	target := sshxtest.Target(t, h, k)
 	target.Jump = []sshx.Target{jump}
 	return target, proxy, bastion
 }
@@ -156,17 +157,17 @@ func throughProxy(t *testing.T) (sshx.Target, *sshtest.Proxy, *sshtest.Host) {
 func TestAJumpHostThatIsSilentIsDialedAgain(t *testing.T) {
 	t.Parallel()
 	target, proxy, bastion := throughProxy(t)
-	d := newDialer(t)
-	d.ConnectTimeout = tick
-	c := dial(t, d, target)
+	d := sshxtest.NewDialer(t)
+	d.ConnectTimeout = time.Second
+	c := sshxtest.Dial(t, d, target)
 
 	proxy.Forget()
 
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "through bastion: no answer")
 	require.Equal(t, 1, bastion.Record().Connections)
-	again := dial(t, d, target)
-	out, _, err := sh(t, again, "echo through")
+	again := sshxtest.Dial(t, d, target)
+	out, _, err := sshxtest.Run(t, again, "echo through")
 	require.NoError(t, err)
 	assert.Equal(t, "through\n", out)
 	assert.Equal(t, 2, bastion.Record().Connections)
@@ -180,14 +181,14 @@ func TestAJumpHostThatIsSilentIsDialedAgain(t *testing.T) {
 // The host behind it is the one that is silent.
 func TestAJumpHostThatAnswersIsNotDialedAgain(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	bastion := startHost(t, sshtest.Options{Faults: sshtest.Faults{SilentForward: true}}, k)
-	target := targetAt("127.0.0.1:1")
+	k := sshxtest.NewKey(t)
+	bastion := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{SilentForward: true}}, k)
+	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.Jump = []sshx.Target{named(t, "bastion", bastion, k)}
-	d := newDialer(t)
-	d.ConnectTimeout = tick
+	d := sshxtest.NewDialer(t)
+	d.ConnectTimeout = time.Second
 	for range 2 {
-		_, err := d.Dial(deadline(t), target)
+		_, err := d.Dial(sshxtest.Deadline(t), target)
 		require.ErrorContains(t, err, "through bastion: no answer")
 	}
 	assert.Equal(t, 1, bastion.Record().Connections)
@@ -198,8 +199,8 @@ func TestClosingDoesNotWaitForASilentJumpHost(t *testing.T) {
 	t.Parallel()
 	target, proxy, _ := throughProxy(t)
 	target.ServerAliveInterval, target.Jump[0].ServerAliveInterval = time.Hour, time.Hour // they do not end it
-	d := newDialer(t)
-	c := dial(t, d, target)
+	d := sshxtest.NewDialer(t)
+	c := sshxtest.Dial(t, d, target)
 	p, err := c.Start(t.Context(), "cat")
 	require.NoError(t, err)
 	proxy.Stall()

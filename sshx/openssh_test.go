@@ -14,30 +14,21 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 	"github.com/keep-it-simple/kis/transfer"
 )
-
-// targetOn is a target for a real sshd whose first host key is known.
-func targetOn(t testing.TB, s *opensshtest.Server) sshx.Target {
-	t.Helper()
-	target := targetAt(s.Addr)
-	target.User = s.User
-	target.IdentityFiles = []string{s.UserKey}
-	target.UserKnownHostsFiles = []string{knownHosts(t, s.HostKeyLine(t, 0))}
-	return target
-}
 
 func TestOpenSSHRunsCommands(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
-	c := dial(t, newDialer(t), targetOn(t, s))
-	out, errs, err := sh(t, c, "printf hello; printf oops >&2; exit 7")
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.TargetOn(t, s))
+	out, errs, err := sshxtest.Run(t, c, "printf hello; printf oops >&2; exit 7")
 	var exit *sshx.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 7, exit.Status)
 	assert.Equal(t, "hello", out)
 	assert.Equal(t, "oops", errs)
-	_, _, err = sh(t, c, "kill -KILL $$")
+	_, _, err = sshxtest.Run(t, c, "kill -KILL $$")
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, "KILL", exit.Signal)
 }
@@ -45,22 +36,22 @@ func TestOpenSSHRunsCommands(t *testing.T) {
 func TestOpenSSHTakesUploads(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
-	c := dial(t, newDialer(t), targetOn(t, s))
-	session, err := c.SFTP(deadline(t))
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.TargetOn(t, s))
+	session, err := c.SFTP(sshxtest.Deadline(t))
 	require.NoError(t, err)
 	content := bytes.Repeat([]byte("package "), 1<<20)
 	dst := filepath.Join(s.Dir, "part")
-	require.NoError(t, transfer.Put(deadline(t), session, bytes.NewReader(content), int64(len(content)), dst, transfer.Options{}))
+	require.NoError(t, transfer.Put(sshxtest.Deadline(t), session, bytes.NewReader(content), int64(len(content)), dst, transfer.Options{}))
 	require.NoError(t, session.Close())
-	out, _, err := sh(t, c, "sha256sum < "+dst)
+	out, _, err := sshxtest.Run(t, c, "sha256sum < "+dst)
 	require.NoError(t, err)
 	assert.Equal(t, fmt.Sprintf("%x  -\n", sha256.Sum256(content)), out)
 
 	err = func() error {
-		session, err := c.SFTP(deadline(t))
+		session, err := c.SFTP(sshxtest.Deadline(t))
 		require.NoError(t, err)
 		defer func() { assert.NoError(t, session.Close()) }()
-		return transfer.Put(deadline(t), session, bytes.NewReader(content), int64(len(content)), dst, transfer.Options{})
+		return transfer.Put(sshxtest.Deadline(t), session, bytes.NewReader(content), int64(len(content)), dst, transfer.Options{})
 	}()
 	var e *transfer.Error
 	require.ErrorAs(t, err, &e)
@@ -70,18 +61,18 @@ func TestOpenSSHTakesUploads(t *testing.T) {
 func TestOpenSSHWithoutSFTPIsNamed(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{SFTP: "/no/such/sftp-server"})
-	c := dial(t, newDialer(t), targetOn(t, s))
-	_, err := c.SFTP(deadline(t))
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.TargetOn(t, s))
+	_, err := c.SFTP(sshxtest.Deadline(t))
 	require.ErrorIs(t, err, sshx.ErrNoSFTP)
 }
 
 func TestOpenSSHWithFewSessionsNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"MaxSessions 1"}})
-	c := dial(t, newDialer(t), targetOn(t, s))
-	p, err := c.Start(deadline(t), "cat")
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), sshxtest.TargetOn(t, s))
+	p, err := c.Start(sshxtest.Deadline(t), "cat")
 	require.NoError(t, err)
-	_, err = c.Start(deadline(t), "true")
+	_, err = c.Start(sshxtest.Deadline(t), "true")
 	require.ErrorContains(t, err, "MaxSessions")
 	require.NoError(t, p.Close())
 }
@@ -89,12 +80,12 @@ func TestOpenSSHWithFewSessionsNamesTheSetting(t *testing.T) {
 func TestOpenSSHWithSmallMaxStartupsTakesManyHosts(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"MaxStartups 10:30:100"}})
-	d := newDialer(t)
-	target := targetOn(t, s)
+	d := sshxtest.NewDialer(t)
+	target := sshxtest.TargetOn(t, s)
 	errs := make(chan error, 24)
 	for range cap(errs) {
 		go func() { // counted below
-			c, err := d.Dial(deadline(t), target)
+			c, err := d.Dial(sshxtest.Deadline(t), target)
 			if err == nil {
 				err = c.Close()
 			}
@@ -110,12 +101,12 @@ func TestOpenSSHThroughOpenSSH(t *testing.T) {
 	t.Parallel()
 	bastion := opensshtest.Start(t, opensshtest.Options{})
 	web := opensshtest.Start(t, opensshtest.Options{})
-	jump := targetOn(t, bastion)
+	jump := sshxtest.TargetOn(t, bastion)
 	jump.Name = "bastion"
-	target := targetOn(t, web)
+	target := sshxtest.TargetOn(t, web)
 	target.Jump = []sshx.Target{jump}
-	c := dial(t, newDialer(t), target)
-	out, _, err := sh(t, c, "echo through")
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), target)
+	out, _, err := sshxtest.Run(t, c, "echo through")
 	require.NoError(t, err)
 	assert.Equal(t, "through\n", out)
 	assert.Contains(t, bastion.Log(), "Accepted publickey for "+bastion.User)
@@ -124,19 +115,19 @@ func TestOpenSSHThroughOpenSSH(t *testing.T) {
 
 func TestOpenSSHTakesAgentKeysAndCertificates(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
+	k := sshxtest.NewKey(t)
 	ca := filepath.Join(t.TempDir(), "ca")
 	opensshtest.Keygen(t, ca, "ed25519")
-	public := k.file + ".pub"
-	require.NoError(t, os.WriteFile(public, []byte(k.line()), 0o600))
+	public := k.File + ".pub"
+	require.NoError(t, os.WriteFile(public, []byte(k.Line()), 0o600))
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"TrustedUserCAKeys " + ca + ".pub"}})
 	opensshtest.Run(t, "ssh-keygen", "-q", "-s", ca, "-I", "test", "-n", s.User, public)
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.IdentityFiles = nil
-	target.CertificateFiles = []string{k.file + "-cert.pub"}
-	target.IdentityAgent = startAgent(t, agent.AddedKey{PrivateKey: k.private})
-	c := dial(t, newDialer(t), target)
-	assert.Equal(t, k.fingerprint(), c.AuthKey())
+	target.CertificateFiles = []string{k.File + "-cert.pub"}
+	target.IdentityAgent = sshxtest.StartAgent(t, agent.AddedKey{PrivateKey: k.Private})
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), target)
+	assert.Equal(t, k.Fingerprint(), c.AuthKey())
 }
 
 func TestOpenSSHRSAKeysSignWithoutSHA1(t *testing.T) {
@@ -147,7 +138,7 @@ func TestOpenSSHRSAKeysSignWithoutSHA1(t *testing.T) {
 	line, err := os.ReadFile(k + ".pub")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(s.UserKey+".pub", line, 0o600))
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.IdentityFiles = []string{k}
-	dial(t, newDialer(t), target) // this sshd refuses SHA-1 signatures
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target) // this sshd refuses SHA-1 signatures
 }

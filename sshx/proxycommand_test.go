@@ -20,39 +20,19 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/config"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
-
-// relayScript is a program that connects its standard input and output to a port of
-// this machine, as nc does. It ends when either side does.
-const relayScript = `#!/usr/bin/python3
-import os, socket, sys, threading
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-def up():
-    while data := os.read(0, 65536):
-        s.sendall(data)
-    s.shutdown(socket.SHUT_WR)
-threading.Thread(target=up, daemon=True).start()
-while data := s.recv(65536):
-    os.write(1, data)
-`
-
-func script(t *testing.T, text string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "command")
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o700))
-	return file
-}
 
 func TestProxyCommandLeadsToTheHost(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	target.HostName, target.Port = "unresolvable.invalid", 22
-	target.UserKnownHostsFiles = []string{knownHosts(t, "unresolvable.invalid "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
-	target.ProxyCommand = []string{script(t, relayScript), strconv.Itoa(h.Port())}
-	c := dial(t, newDialer(t), target)
-	out, _, err := sh(t, c, "echo through")
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, "unresolvable.invalid "+strings.SplitN(h.KnownHostsLine(), " ", 2)[1])}
+	target.ProxyCommand = []string{sshxtest.RelayScript(t), strconv.Itoa(h.Port())}
+	c := sshxtest.Dial(t, sshxtest.NewDialer(t), target)
+	out, _, err := sshxtest.Run(t, c, "echo through")
 	require.NoError(t, err)
 	assert.Equal(t, "through\n", out)
 }
@@ -61,16 +41,16 @@ func TestProxyCommandLeadsToTheHost(t *testing.T) {
 func TestOpenSSHThroughProxyCommand(t *testing.T) {
 	t.Parallel()
 	bastion, web := opensshtest.Start(t, opensshtest.Options{}), opensshtest.Start(t, opensshtest.Options{})
-	known := knownHosts(t, bastion.HostKeyLine(t, 0), web.HostKeyLine(t, 0))
+	known := sshxtest.KnownHosts(t, bastion.HostKeyLine(t, 0), web.HostKeyLine(t, 0))
 	inner := filepath.Join(t.TempDir(), "inner")
 	require.NoError(t, os.WriteFile(inner, fmt.Appendf(nil, "Host bastion\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentitiesOnly yes\n"+
 		" UserKnownHostsFile %s\n StrictHostKeyChecking yes\n", bastion.Port, bastion.User, bastion.UserKey, known), 0o600))
-	withSSH, without := resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentitiesOnly yes\n IdentityAgent none\n"+
+	withSSH, without := sshxtest.Resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile %s\n IdentitiesOnly yes\n IdentityAgent none\n"+
 		" UserKnownHostsFile %s\n ProxyCommand ssh -F %s -W [%%h]:%%p bastion\n", web.Port, web.User, web.UserKey, known, inner))
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 		require.NoError(t, err)
-		out, _, err := sh(t, dial(t, newDialer(t), target), "echo through")
+		out, _, err := sshxtest.Run(t, sshxtest.Dial(t, sshxtest.NewDialer(t), target), "echo through")
 		require.NoError(t, err)
 		assert.Equal(t, "through\n", out)
 	}
@@ -90,8 +70,8 @@ func TestProxyCommandGetsTheWordsThatSSHGivesIt(t *testing.T) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "words")
-			record := script(t, fmt.Sprintf("#!/bin/sh\nfor w in \"$@\"; do printf '<%%s>' \"$w\"; done > %s.new\nmv %s.new %s\n", file, file, file))
-			withSSH, without := resolvers(t, fmt.Sprintf("Host web1\n HostName 192.0.2.1\n Port 2222\n User deploy\n ProxyCommand %s %s\n", record, words))
+			record := sshxtest.Script(t, fmt.Sprintf("#!/bin/sh\nfor w in \"$@\"; do printf '<%%s>' \"$w\"; done > %s.new\nmv %s.new %s\n", file, file, file))
+			withSSH, without := sshxtest.Resolvers(t, fmt.Sprintf("Host web1\n HostName 192.0.2.1\n Port 2222\n User deploy\n ProxyCommand %s %s\n", record, words))
 			said := func() string {
 				text, err := os.ReadFile(file)
 				require.NoError(t, err)
@@ -110,7 +90,7 @@ func TestProxyCommandGetsTheWordsThatSSHGivesIt(t *testing.T) {
 					continue // named, not guessed
 				}
 				require.NoError(t, err)
-				_, err = newDialer(t).Dial(deadline(t), target)
+				_, err = sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 				require.Error(t, err)
 				assert.Equal(t, want, said(), "%s with %q", words, r.SSH)
 			}
@@ -121,9 +101,9 @@ func TestProxyCommandGetsTheWordsThatSSHGivesIt(t *testing.T) {
 func TestAProxyCommandThatFailsIsToldWithWhatItSaid(t *testing.T) {
 	t.Parallel()
 	count := filepath.Join(t.TempDir(), "count")
-	target := targetAt("127.0.0.1:1")
+	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("echo x >> %s; printf 'first\\n\\033[31mno route\\n' >&2; exit 3", count)}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
 	assert.Contains(t, err.Error(), "web1: handshake: 127.0.0.1:1 through ProxyCommand: `echo x")
@@ -135,19 +115,19 @@ func TestAProxyCommandThatFailsIsToldWithWhatItSaid(t *testing.T) {
 
 func TestAProxyCommandThatDoesNotExistIsNamed(t *testing.T) {
 	t.Parallel()
-	target := targetAt("127.0.0.1:1")
+	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.ProxyCommand = []string{"/no/such/shell", "-c", "exec x"}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "web1: connect: 127.0.0.1:1 through ProxyCommand: ProxyCommand: fork/exec /no/such/shell")
 }
 
 func TestAProxyCommandThatSaysNothingEndsWithItsTime(t *testing.T) {
 	t.Parallel()
-	target := targetAt("127.0.0.1:1")
+	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.ProxyCommand = []string{"/bin/sh", "-c", "echo waiting >&2; exec sleep 1000"}
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.HandshakeTimeout = 300 * time.Millisecond
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "no answer within 300ms")
 }
@@ -156,14 +136,14 @@ func TestAProxyCommandThatSaysNothingEndsWithItsTime(t *testing.T) {
 // mind neither the end of their input nor a polite signal.
 func TestClosingEndsTheProxyCommandWithItsGroup(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
 	pids := filepath.Join(t.TempDir(), "pids")
-	target := targetOf(t, h, k)
+	target := sshxtest.Target(t, h, k)
 	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("trap '' TERM HUP; (trap '' TERM HUP; while :; do sleep 1; done) </dev/null >/dev/null 2>&1 & echo $! $$ > %s; %s %d; wait",
-		pids, script(t, relayScript), h.Port())}
-	d := newDialer(t)
-	c, err := d.Dial(deadline(t), target)
+		pids, sshxtest.RelayScript(t), h.Port())}
+	d := sshxtest.NewDialer(t)
+	c, err := d.Dial(sshxtest.Deadline(t), target)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	text, err := os.ReadFile(pids)
@@ -189,12 +169,12 @@ func ended(pid int) bool {
 // must not end by it in the middle of a switch.
 func TestAProxyCommandHasASessionOfItsOwn(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
 	file := filepath.Join(t.TempDir(), "pid")
-	target := targetOf(t, h, k)
-	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("echo $$ > %s; exec %s %d", file, script(t, relayScript), h.Port())}
-	dial(t, newDialer(t), target)
+	target := sshxtest.Target(t, h, k)
+	target.ProxyCommand = []string{"/bin/sh", "-c", fmt.Sprintf("echo $$ > %s; exec %s %d", file, sshxtest.RelayScript(t), h.Port())}
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(text)) + "/stat")
@@ -205,9 +185,9 @@ func TestAProxyCommandHasASessionOfItsOwn(t *testing.T) {
 
 func TestNamesThatAShellWouldReadAreKeptOutOfProxyCommand(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "Host web1\n User \"a;b\"\n ProxyCommand nc %h %p\n")
+	withSSH, without := sshxtest.Resolvers(t, "Host web1\n User \"a;b\"\n ProxyCommand nc %h %p\n")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
-		require.ErrorContains(t, err, "the shell of the command would not take for a name")
+		require.ErrorContains(t, err, "the shell of the command would interpret")
 	}
 }

@@ -13,13 +13,14 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 func TestSFTPReachesTheHostsFiles(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	_, c := connect(t, sshtest.Options{Home: home})
-	s, err := c.SFTP(deadline(t))
+	s, err := c.SFTP(sshxtest.Deadline(t))
 	require.NoError(t, err)
 	f, err := s.Create("greeting")
 	require.NoError(t, err)
@@ -35,7 +36,7 @@ func TestSFTPReachesTheHostsFiles(t *testing.T) {
 func TestSFTPNamesAMissingSubsystem(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{RefuseSubsystem: true}})
-	_, err := c.SFTP(deadline(t))
+	_, err := c.SFTP(sshxtest.Deadline(t))
 	require.ErrorIs(t, err, sshx.ErrNoSFTP)
 	assert.ErrorContains(t, err, "add `Subsystem sftp internal-sftp`")
 }
@@ -43,7 +44,7 @@ func TestSFTPNamesAMissingSubsystem(t *testing.T) {
 func TestSFTPQuotesALoginShellThatPrints(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{NoiseBeforeSFTP: "Welcome to \x1b[31mweb1\n"}})
-	_, err := c.SFTP(deadline(t))
+	_, err := c.SFTP(sshxtest.Deadline(t))
 	require.ErrorIs(t, err, sshx.ErrNoSFTP)
 	assert.ErrorContains(t, err, `first bytes: "Welcome to .[31mweb1.`)
 }
@@ -63,7 +64,7 @@ func TestSFTPLeavesNoSessionBehind(t *testing.T) {
 	for _, faults := range []sshtest.Faults{{RefuseSubsystem: true}, {NoiseBeforeSFTP: "hello\n"}} {
 		h, c := connect(t, sshtest.Options{Faults: faults})
 		for range 3 {
-			_, err := c.SFTP(deadline(t))
+			_, err := c.SFTP(sshxtest.Deadline(t))
 			require.Error(t, err)
 		}
 		require.Eventually(t, func() bool { return h.Record().Closed == 3 }, 10*time.Second, 5*time.Millisecond)
@@ -75,7 +76,7 @@ func TestSFTPLeavesNoSessionBehind(t *testing.T) {
 func TestSFTPOfAStalledHostClosesAtOnce(t *testing.T) {
 	t.Parallel()
 	proxy, c := connectThrough(t, sshtest.Options{}, nil)
-	s, err := c.SFTP(deadline(t))
+	s, err := c.SFTP(sshxtest.Deadline(t))
 	require.NoError(t, err)
 	f, err := s.Create("big")
 	require.NoError(t, err)

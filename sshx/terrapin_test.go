@@ -15,6 +15,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // between is an attacker on the way to a server, for one connection: change gets the server's first packet, its KEXINIT, and gives what is
@@ -83,10 +84,10 @@ func TestNobodyOnTheWayChangesTheKeyExchange(t *testing.T) {
 				assert.Contains(t, string(first), string(strict), "the server is one of today")
 				return c.change(first)
 			})
-			target := targetOn(t, s)
+			target := sshxtest.TargetOn(t, s)
 			target.Port = port
-			target.UserKnownHostsFiles = []string{knownHosts(t, fmt.Sprintf("[127.0.0.1]:%d %s", port, s.PublicHostKey(t, 0)))}
-			client, err := newDialer(t).Dial(deadline(t), target)
+			target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, fmt.Sprintf("[127.0.0.1]:%d %s", port, s.PublicHostKey(t, 0)))}
+			client, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 			if c.works {
 				require.NoError(t, err)
 				require.NoError(t, client.Close())

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // serveRaw has every connection to a fresh port served by serve, which should
@@ -91,11 +92,11 @@ func TestEveryWaitOfAHandshakeSaysWhatItWaitedFor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := newDialer(t)
+			d := sshxtest.NewDialer(t)
 			d.ConnectTimeout, d.HandshakeTimeout = c.connect, c.handshake
-			target := targetAt(serveRaw(t, c.serve))
+			target := sshxtest.TargetAt(serveRaw(t, c.serve))
 			began := time.Now()
-			_, err := d.Dial(deadline(t), target)
+			_, err := d.Dial(sshxtest.Deadline(t), target)
 			took := time.Since(began)
 			var e *sshx.DialError
 			require.ErrorAs(t, err, &e)
@@ -121,19 +122,19 @@ func TestConnectTimeoutIsSSHs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			target := targetAt(serveRaw(t, c.serve))
+			target := sshxtest.TargetAt(serveRaw(t, c.serve))
 			target.ConnectTimeout = time.Second
 			program, err := exec.LookPath("ssh")
 			require.NoError(t, err, "run: make setup")
-			cmd := exec.CommandContext(deadline(t), "timeout", "5", program, "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-p", strconv.Itoa(target.Port), "127.0.0.1", "true")
+			cmd := exec.CommandContext(sshxtest.Deadline(t), "timeout", "5", program, "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-p", strconv.Itoa(target.Port), "127.0.0.1", "true")
 			out, err := cmd.CombinedOutput()
 			require.Error(t, err)
 			const killed = 124 // timeout(1)
 			assert.True(t, c.either || c.want == (cmd.ProcessState.ExitCode() != killed), "ssh: %s", out)
 
-			d := newDialer(t)
+			d := sshxtest.NewDialer(t)
 			d.HandshakeTimeout = 2 * time.Second
-			_, err = d.Dial(deadline(t), target)
+			_, err = d.Dial(sshxtest.Deadline(t), target)
 			if c.want {
 				require.ErrorContains(t, err, "no answer within 1s (waited for an SSH version)")
 			} else { // ssh would wait for ever
@@ -145,10 +146,10 @@ func TestConnectTimeoutIsSSHs(t *testing.T) {
 
 func TestTheDialersConnectTimeoutWins(t *testing.T) {
 	t.Parallel()
-	target := targetAt(serveRaw(t, silent))
+	target := sshxtest.TargetAt(serveRaw(t, silent))
 	target.ConnectTimeout = time.Hour
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.ConnectTimeout = 100 * time.Millisecond
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "no answer within 100ms")
 }

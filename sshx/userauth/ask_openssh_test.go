@@ -1,4 +1,4 @@
-package sshx_test
+package userauth_test
 
 import (
 	"context"
@@ -18,19 +18,20 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 func TestOpenSSHAsksForTwoKeys(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"AuthenticationMethods publickey,publickey"}})
-	first, wrong, second := newKey(t), newKey(t), newSealedKey(t, "open sesame")
-	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(first.line()+second.line()), 0o600))
-	target := targetOn(t, s)
-	target.IdentityFiles = []string{first.file, wrong.file, second.file}
-	dial(t, dialerWith(t, &person{answers: []string{"open sesame"}}), target)
+	first, wrong, second := sshxtest.NewKey(t), sshxtest.NewKey(t), sshxtest.NewEncryptedKey(t, "open sesame")
+	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(first.Line()+second.Line()), 0o600))
+	target := sshxtest.TargetOn(t, s)
+	target.IdentityFiles = []string{first.File, wrong.File, second.File}
+	sshxtest.Dial(t, dialerWith(t, &sshxtest.User{Answers: []string{"open sesame"}}), target)
 
-	target.IdentityFiles = []string{first.file}
-	require.ErrorContains(t, authError(t, newDialer(t), target), "from "+first.file+": accepted, but not sufficient")
+	target.IdentityFiles = []string{first.File}
+	require.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "from "+first.File+": accepted, but not sufficient")
 }
 
 // graceError is how a login ends that the host cuts because of its LoginGraceTime.
@@ -38,14 +39,14 @@ const graceError = `(the host closed the connection|reset by the host) while kis
 
 func TestOpenSSHCutsASlowPersonOffAndTheErrorSaysWhy(t *testing.T) {
 	t.Parallel()
-	k := newSealedKey(t, "open sesame")
+	k := sshxtest.NewEncryptedKey(t, "open sesame")
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"LoginGraceTime 5"}})
-	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.line()), 0o600))
+	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.Line()), 0o600))
 	addr, hungUp := relay(t, s.Addr)
-	target := targetOn(t, s)
-	target.IdentityFiles, target.HostKeyAlias, target.Port = []string{k.file}, "alias", targetAt(addr).Port
-	target.UserKnownHostsFiles = []string{knownHosts(t, "alias "+s.PublicHostKey(t, 0))}
-	d := newDialer(t)
+	target := sshxtest.TargetOn(t, s)
+	target.IdentityFiles, target.HostKeyAlias, target.Port = []string{k.File}, "alias", sshxtest.TargetAt(addr).Port
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, "alias "+s.PublicHostKey(t, 0))}
+	d := sshxtest.NewDialer(t)
 	d.Prompt = func(ctx context.Context, _ string, _ bool) (string, error) {
 		select {
 		case <-hungUp:
@@ -54,7 +55,7 @@ func TestOpenSSHCutsASlowPersonOffAndTheErrorSaysWhy(t *testing.T) {
 			return "", context.Cause(ctx)
 		}
 	}
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, sshx.PhaseAuthenticate, e.Phase)
@@ -90,16 +91,16 @@ func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
 func TestOpenSSHTakesItsQuestionBackWhenItHangsUp(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"LoginGraceTime 5", "PasswordAuthentication yes"}})
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.IdentityFiles = nil
 	asked := 0
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.Prompt = func(ctx context.Context, _ string, _ bool) (string, error) {
 		asked++
 		<-ctx.Done()
 		return "", errors.New("interrupted")
 	}
-	_, err := d.Dial(deadline(t), target)
+	_, err := d.Dial(sshxtest.Deadline(t), target)
 	assert.Regexp(t, graceError, err.Error())
 	assert.Equal(t, 1, asked)
 }
@@ -107,8 +108,8 @@ func TestOpenSSHTakesItsQuestionBackWhenItHangsUp(t *testing.T) {
 func TestOpenSSHWithAPasswordAndACode(t *testing.T) {
 	t.Parallel()
 	name := passwordAccount(t, "secret")
-	k := newKey(t)
-	keys := readable(t, k.line())
+	k := sshxtest.NewKey(t)
+	keys := readable(t, k.Line())
 	for _, c := range []struct {
 		methods string
 		asked   []string
@@ -122,14 +123,14 @@ func TestOpenSSHWithAPasswordAndACode(t *testing.T) {
 			s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{
 				"UsePAM yes", "PasswordAuthentication yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods " + c.methods, "AuthorizedKeysFile " + keys,
 			}})
-			target := targetOn(t, s)
-			target.User, target.IdentityFiles = name, []string{k.file}
-			p := &person{answers: []string{"secret"}}
-			client := dial(t, dialerWith(t, p), target)
-			out, _, err := sh(t, client, "id -un")
+			target := sshxtest.TargetOn(t, s)
+			target.User, target.IdentityFiles = name, []string{k.File}
+			p := &sshxtest.User{Answers: []string{"secret"}}
+			client := sshxtest.Dial(t, dialerWith(t, p), target)
+			out, _, err := sshxtest.Run(t, client, "id -un")
 			require.NoError(t, err)
 			assert.Equal(t, name+"\n", out)
-			assert.Equal(t, c.asked, p.questions())
+			assert.Equal(t, c.asked, p.Questions())
 		})
 	}
 }

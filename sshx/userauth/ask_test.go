@@ -1,4 +1,4 @@
-package sshx_test
+package userauth_test
 
 import (
 	"context"
@@ -16,13 +16,14 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // dialerWith asks p.
-func dialerWith(t *testing.T, p *person) *sshx.Dialer {
+func dialerWith(t *testing.T, p *sshxtest.User) *sshx.Dialer {
 	t.Helper()
-	d := newDialer(t)
-	d.Prompt = p.prompt
+	d := sshxtest.NewDialer(t)
+	d.Prompt = p.Prompt
 	return d
 }
 
@@ -31,96 +32,96 @@ func TestAPasswordIsAskedForOncePerAccount(t *testing.T) {
 	for _, method := range []string{"password", "keyboard-interactive"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
-			h := startHost(t, sshtest.Options{Password: "secret"})
-			target := targetOf(t, h)
+			h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+			target := sshxtest.Target(t, h)
 			target.PreferredAuthentications = []string{method}
 			other := target
 			other.Name = "www" // another name of the same account
-			p := &person{answers: []string{"wrong", "secret"}}
+			p := &sshxtest.User{Answers: []string{"wrong", "secret"}}
 			d := dialerWith(t, p)
 			var dials sync.WaitGroup
 			for _, to := range []sshx.Target{target, other, target} {
 				dials.Go(func() {
-					c, err := d.Dial(deadline(t), to)
+					c, err := d.Dial(sshxtest.Deadline(t), to)
 					if assert.NoError(t, err) {
 						assert.NoError(t, c.Close())
 					}
 				})
 			}
 			dials.Wait()
-			dial(t, d, target) // as after a lost connection
-			assert.Len(t, p.questions(), 2)
+			sshxtest.Dial(t, d, target) // as after a lost connection
+			assert.Len(t, p.Questions(), 2)
 		})
 	}
 }
 
 func TestAPasswordOfOneAccountIsNotTriedOnAnother(t *testing.T) {
 	t.Parallel()
-	p := &person{answers: []string{"secret"}}
+	p := &sshxtest.User{Answers: []string{"secret"}}
 	d := dialerWith(t, p)
-	first := startHost(t, sshtest.Options{Password: "secret"})
-	dial(t, d, targetOf(t, first))
-	as := targetOf(t, first)
+	first := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+	sshxtest.Dial(t, d, sshxtest.Target(t, first))
+	as := sshxtest.Target(t, first)
 	as.User = "www"
-	dial(t, d, as)
-	dial(t, d, targetOf(t, startHost(t, sshtest.Options{Password: "secret"})))
-	assert.Len(t, p.questions(), 3)
+	sshxtest.Dial(t, d, as)
+	sshxtest.Dial(t, d, sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{Password: "secret"})))
+	assert.Len(t, p.Questions(), 3)
 }
 
 func TestThreeWrongPasswordsEndTheLoginsToAnAccount(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Password: "secret"})
-	target := targetOf(t, h)
+	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+	target := sshxtest.Target(t, h)
 	target.PreferredAuthentications = []string{"password"}
-	p := &person{answers: []string{"wrong"}}
+	p := &sshxtest.User{Answers: []string{"wrong"}}
 	d := dialerWith(t, p)
 	require.ErrorContains(t, authError(t, d, target), "password: refused 3 times")
 	again := "Password for deploy@web1 (the last was not accepted):"
-	assert.Equal(t, []string{"Password for deploy@web1:", again, again}, p.questions())
+	assert.Equal(t, []string{"Password for deploy@web1:", again, again}, p.Questions())
 	require.ErrorContains(t, authError(t, d, target), "password: no answer (not accepted before in this run)")
-	assert.Len(t, p.questions(), 3)
+	assert.Len(t, p.Questions(), 3)
 }
 
 func TestNumberOfPasswordPromptsIsHonored(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Password: "secret"})
-	p := &person{answers: []string{"wrong"}}
-	target := targetOf(t, h)
+	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+	p := &sshxtest.User{Answers: []string{"wrong"}}
+	target := sshxtest.Target(t, h)
 	target.PreferredAuthentications, target.PasswordPrompts = []string{"password"}, 1
 	require.ErrorContains(t, authError(t, dialerWith(t, p), target), "password: refused;")
-	assert.Len(t, p.questions(), 1)
+	assert.Len(t, p.Questions(), 1)
 }
 
 func TestOneTimeCodesAreAskedForAgain(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+	h := sshxtest.StartHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
 		answers, err := ask("", "", []string{"Verification code: "}, []bool{false})
 		if err != nil || answers[0] != "123456" {
 			return errors.New("wrong")
 		}
 		return nil
 	}})
-	p := &person{answers: []string{"123456"}}
+	p := &sshxtest.User{Answers: []string{"123456"}}
 	d := dialerWith(t, p)
-	dial(t, d, targetOf(t, h))
-	dial(t, d, targetOf(t, h))
-	assert.Len(t, p.questions(), 2)
+	sshxtest.Dial(t, d, sshxtest.Target(t, h))
+	sshxtest.Dial(t, d, sshxtest.Target(t, h))
+	assert.Len(t, p.Questions(), 2)
 }
 
 func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
 	t.Parallel()
 	var echoed []bool
 	var asked []string
-	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+	h := sshxtest.StartHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
 		_, err := ask("Login\x1b[2J", "line one\nline two", []string{"Name\x07: ", "Code: ", strings.Repeat("x", 9999)}, []bool{true, false, false})
 		return err
 	}})
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.Prompt = func(_ context.Context, question string, echo bool) (string, error) {
 		asked, echoed = append(asked, question), append(echoed, echo)
 		return "", nil
 	}
-	dial(t, d, targetOf(t, h))
+	sshxtest.Dial(t, d, sshxtest.Target(t, h))
 	require.Len(t, asked, 3)
 	assert.Equal(t, "deploy@web1: Login.[2J line one line two Name.:", asked[0])
 	assert.Equal(t, "deploy@web1: Code:", asked[1])
@@ -130,21 +131,21 @@ func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
 
 func TestInstructionsWithoutAQuestionAreShown(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
+	h := sshxtest.StartHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
 		_, err := ask("", "confirm on your phone\x1b[2J", nil, nil)
 		return err
 	}})
 	var said []string
-	d := dialerWith(t, &person{})
+	d := dialerWith(t, &sshxtest.User{})
 	d.Warn = func(text string) { said = append(said, text) }
-	dial(t, d, targetOf(t, h))
+	sshxtest.Dial(t, d, sshxtest.Target(t, h))
 	assert.Equal(t, []string{"deploy@web1: confirm on your phone.[2J"}, said)
 }
 
 func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.Prompt = func(context.Context, string, bool) (string, error) {
 		if !assert.True(t, mu.TryLock(), "two questions at once") {
 			return "", errors.New("two at once")
@@ -154,9 +155,9 @@ func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
 	}
 	var dials sync.WaitGroup
 	for range 6 {
-		target := targetOf(t, startHost(t, sshtest.Options{Password: "secret"}))
+		target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{Password: "secret"}))
 		dials.Go(func() {
-			c, err := d.Dial(deadline(t), target)
+			c, err := d.Dial(sshxtest.Deadline(t), target)
 			if assert.NoError(t, err) {
 				assert.NoError(t, c.Close())
 			}
@@ -167,31 +168,31 @@ func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
 
 func TestWithoutATerminalTheErrorSaysSo(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Password: "secret"})
-	target := targetOf(t, h)
-	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not tried because there is no terminal")
+	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+	target := sshxtest.Target(t, h)
+	require.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "password: not tried because there is no terminal")
 	target.BatchMode = true
-	require.ErrorContains(t, authError(t, newDialer(t), target), "password: not tried because of BatchMode")
+	require.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "password: not tried because of BatchMode")
 }
 
 func TestAPersonWhoDoesNotAnswerIsNotAskedAgainForTheSameKey(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, want string
-		p          *person
+		p          *sshxtest.User
 	}{
-		{"no answer", "signing failed: passphrase: nobody answers", &person{}},
-		{"nothing typed", "signing failed: no passphrase was given", &person{answers: []string{""}}},
-		{"three times wrong", "signing failed: wrong passphrase", &person{answers: []string{"wrong"}}},
+		{"no answer", "signing failed: passphrase: nobody answers", &sshxtest.User{}},
+		{"nothing typed", "signing failed: no passphrase was given", &sshxtest.User{Answers: []string{""}}},
+		{"three times wrong", "signing failed: wrong passphrase", &sshxtest.User{Answers: []string{"wrong"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			k := newSealedKey(t, "open sesame")
+			k := sshxtest.NewEncryptedKey(t, "open sesame")
 			d := dialerWith(t, c.p)
-			require.ErrorContains(t, authError(t, d, targetOf(t, startHost(t, sshtest.Options{}, k), k)), c.want)
-			n := len(c.p.questions())
-			require.ErrorContains(t, authError(t, d, targetOf(t, startHost(t, sshtest.Options{}, k), k)), c.want)
-			assert.Len(t, c.p.questions(), n)
+			require.ErrorContains(t, authError(t, d, sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, k), k)), c.want)
+			n := len(c.p.Questions())
+			require.ErrorContains(t, authError(t, d, sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, k), k)), c.want)
+			assert.Len(t, c.p.Questions(), n)
 		})
 	}
 }
@@ -213,20 +214,20 @@ func TestEncryptedKeysOfEveryFormat(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "id")
 			opensshtest.Keygen(t, file, c.typ, append([]string{"-N", "open sesame"}, c.args...)...)
-			public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readText(t, file+".pub")))
+			public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshxtest.ReadText(t, file+".pub")))
 			require.NoError(t, err)
-			h := startHost(t, sshtest.Options{AuthorizedKeys: []ssh.PublicKey{public}})
-			target := targetOf(t, h)
+			h := sshxtest.StartHost(t, sshtest.Options{AuthorizedKeys: []ssh.PublicKey{public}})
+			target := sshxtest.Target(t, h)
 			target.IdentityFiles = []string{file}
-			p := &person{answers: []string{"open sesame"}}
+			p := &sshxtest.User{Answers: []string{"open sesame"}}
 			d := dialerWith(t, p)
 			if c.refusal != "" {
 				require.ErrorContains(t, authError(t, d, target), file+c.refusal)
-				assert.Empty(t, p.questions())
+				assert.Empty(t, p.Questions())
 				return
 			}
-			dial(t, d, target)
-			assert.Len(t, p.questions(), 1)
+			sshxtest.Dial(t, d, target)
+			assert.Len(t, p.Questions(), 1)
 		})
 	}
 }
@@ -236,7 +237,7 @@ func TestAnEncryptedPEMKeyWithoutItsPublicHalfIsNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "id")
 	opensshtest.Keygen(t, file, "rsa", "-m", "PEM", "-N", "open sesame")
 	require.NoError(t, os.Remove(file+".pub"))
-	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityFiles = []string{file}
-	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": encrypted, and "+file+".pub is missing; run: ssh-keygen -y -f ")
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), file+": encrypted, and "+file+".pub is missing; run: ssh-keygen -y -f ")
 }

@@ -1,9 +1,12 @@
-package sshx_test
+package config_test
 
 import (
+	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,22 +16,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/config"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
-
-// resolver reads the configuration with both readers; home stands for ~.
-func resolvers(t *testing.T, config string) (withSSH, without sshx.Resolver) {
-	t.Helper()
-	home := t.TempDir()
-	file := filepath.Join(home, "config")
-	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	getenv := func(name string) string {
-		return map[string]string{"SSH_AUTH_SOCK": "/run/agent", "KEYS": "/keys"}[name]
-	}
-	withSSH = sshx.Resolver{ConfigFile: file, Home: home, Getenv: getenv}
-	without = withSSH
-	without.SSH = "none"
-	return withSSH, without
-}
 
 // comparable drops what the two readers may say differently: sources, lists of
 // algorithms, whose default is each one's own, and the default identities, of
@@ -93,7 +82,7 @@ func TestBothReadersAgreeOrTheOneWithoutSSHRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			withSSH, without := resolvers(t, c.config)
+			withSSH, without := sshxtest.Resolvers(t, c.config)
 			want, err := withSSH.Resolve(t.Context(), sshx.Host{Name: "web1"})
 			require.NoError(t, err)
 			got, err := without.Resolve(t.Context(), sshx.Host{Name: "web1"})
@@ -123,7 +112,7 @@ func TestBothReadersAgreeOrTheOneWithoutSSHRefuses(t *testing.T) {
 
 func TestIncludesAreFollowedWithoutSSH(t *testing.T) {
 	t.Parallel()
-	_, without := resolvers(t, "Include ~/.ssh/config.d/*.conf\nInclude more\nInclude missing\nHost web1\n User last\n Port 2201\n")
+	_, without := sshxtest.Resolvers(t, "Include ~/.ssh/config.d/*.conf\nInclude more\nInclude missing\nHost web1\n User last\n Port 2201\n")
 	dir := filepath.Join(without.Home, ".ssh", "config.d")
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.conf"), []byte("Host web1\n User first\n"), 0o600))
@@ -143,19 +132,19 @@ func TestIncludesAreFollowedWithoutSSH(t *testing.T) {
 
 func TestTheInventoryOverridesSSHConfig(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	withSSH, without := resolvers(t, "Host *\n User a\n Port 2200\n HostName 192.0.2.1\n ProxyCommand nc %h %p\n IdentityFile /other\n")
+	k := sshxtest.NewKey(t)
+	withSSH, without := sshxtest.Resolvers(t, "Host *\n User a\n Port 2200\n HostName 192.0.2.1\n ProxyCommand nc %h %p\n IdentityFile /other\n")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		got, err := r.Resolve(t.Context(), sshx.Host{
-			Name: "web1", Address: "fe80::1%eth0", User: "deploy", Port: 22, IdentityFile: k.file, Jump: "none", HostKey: k.fingerprint(),
+			Name: "web1", Address: "fe80::1%eth0", User: "deploy", Port: 22, IdentityFile: k.File, Jump: "none", HostKey: k.Fingerprint(),
 		})
 		require.NoError(t, err)
 		assert.Equal(t, "fe80::1%eth0", got.HostName)
 		assert.Equal(t, "deploy", got.User)
 		assert.Equal(t, 22, got.Port)
-		assert.Equal(t, []string{k.file}, got.IdentityFiles)
+		assert.Equal(t, []string{k.File}, got.IdentityFiles)
 		assert.False(t, got.DefaultIdentities)
-		assert.Equal(t, k.fingerprint(), got.HostKey.Fingerprint)
+		assert.Equal(t, k.Fingerprint(), got.HostKey.Fingerprint)
 		assert.Empty(t, got.Jump)
 		assert.Contains(t, got.Settings, sshx.Setting{Name: "user", Value: "deploy", Source: "inventory"})
 	}
@@ -163,7 +152,7 @@ func TestTheInventoryOverridesSSHConfig(t *testing.T) {
 
 func TestSettingsTellTheirSource(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "Host *\n User a\n")
+	withSSH, without := sshxtest.Resolvers(t, "Host *\n User a\n")
 	got, err := withSSH.Resolve(t.Context(), sshx.Host{Name: "web1"})
 	require.NoError(t, err)
 	assert.Contains(t, got.Settings, sshx.Setting{Name: "user", Value: "a", Source: "ssh_config"})
@@ -175,7 +164,7 @@ func TestSettingsTellTheirSource(t *testing.T) {
 
 func TestDefaultsAreComplete(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "")
+	withSSH, without := sshxtest.Resolvers(t, "")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		got, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 		require.NoError(t, err)
@@ -194,7 +183,7 @@ func TestDefaultsAreComplete(t *testing.T) {
 
 func TestIdentityFilesAreExpanded(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "Host web1\n HostName h\n User u\n Port 2222\n IdentityFile ~/a\n IdentityFile %d/%n-%h-%p-%r%%\n IdentityFile ${KEYS}/k\n")
+	withSSH, without := sshxtest.Resolvers(t, "Host web1\n HostName h\n User u\n Port 2222\n IdentityFile ~/a\n IdentityFile %d/%n-%h-%p-%r%%\n IdentityFile ${KEYS}/k\n")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		got, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 		require.NoError(t, err)
@@ -211,7 +200,7 @@ func TestResolveRefusesByName(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			withSSH, without := resolvers(t, c.config)
+			withSSH, without := sshxtest.Resolvers(t, c.config)
 			for _, r := range []sshx.Resolver{withSSH, without} {
 				_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 				require.ErrorIs(t, err, config.ErrUnsupported)
@@ -223,7 +212,7 @@ func TestResolveRefusesByName(t *testing.T) {
 
 func TestResolveShowsWhatSSHSays(t *testing.T) {
 	t.Parallel()
-	withSSH, _ := resolvers(t, "Host web1\n Prot 22\n")
+	withSSH, _ := sshxtest.Resolvers(t, "Host web1\n Prot 22\n")
 	_, err := withSSH.Resolve(t.Context(), sshx.Host{Name: "web1"})
 	require.ErrorContains(t, err, withSSH.ConfigFile)
 	require.ErrorContains(t, err, "line 2")
@@ -232,7 +221,7 @@ func TestResolveShowsWhatSSHSays(t *testing.T) {
 
 func TestResolveRefusesValuesThatCouldBeOptionsOrShell(t *testing.T) {
 	t.Parallel()
-	r, _ := resolvers(t, "")
+	r, _ := sshxtest.Resolvers(t, "")
 	for _, h := range []sshx.Host{
 		{},
 		{Name: "-oProxyCommand=x"},
@@ -258,11 +247,11 @@ func TestResolveRefusesValuesThatCouldBeOptionsOrShell(t *testing.T) {
 
 func TestAnIdentityFileOfTheInventoryHasToBeUsable(t *testing.T) {
 	t.Parallel()
-	open := newKey(t)
-	require.NoError(t, os.Chmod(open.file, 0o640))
-	r, _ := resolvers(t, "")
+	open := sshxtest.NewKey(t)
+	require.NoError(t, os.Chmod(open.File, 0o640))
+	r, _ := sshxtest.Resolvers(t, "")
 	for file, want := range map[string]string{
-		open.file:   "others can read it (mode 0640)",
+		open.File:   "others can read it (mode 0640)",
 		"/no/such":  "no such file",
 		t.TempDir(): "is a directory, not a key",
 	} {
@@ -274,7 +263,7 @@ func TestAnIdentityFileOfTheInventoryHasToBeUsable(t *testing.T) {
 
 func TestStrictNoIsAWarning(t *testing.T) {
 	t.Parallel()
-	r, _ := resolvers(t, "Host *\n StrictHostKeyChecking no\n")
+	r, _ := sshxtest.Resolvers(t, "Host *\n StrictHostKeyChecking no\n")
 	got, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 	require.NoError(t, err)
 	assert.Equal(t, hostkey.StrictAsk, got.StrictHostKeyChecking)
@@ -284,7 +273,7 @@ func TestStrictNoIsAWarning(t *testing.T) {
 
 func TestAJumpHostLoopIsAnError(t *testing.T) {
 	t.Parallel()
-	withSSH, without := resolvers(t, "Host *\n ProxyJump bastion\n")
+	withSSH, without := sshxtest.Resolvers(t, "Host *\n ProxyJump bastion\n")
 	for _, r := range []sshx.Resolver{withSSH, without} {
 		_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 		require.ErrorContains(t, err, "web1: ProxyJump")
@@ -293,10 +282,106 @@ func TestAJumpHostLoopIsAnError(t *testing.T) {
 
 func TestTimesOfSSHConfig(t *testing.T) {
 	t.Parallel()
-	_, r := resolvers(t, "Host web1\n ServerAliveInterval 1h2m3s\nHost web2\n ServerAliveInterval 2x\n")
+	_, r := sshxtest.Resolvers(t, "Host web1\n ServerAliveInterval 1h2m3s\nHost web2\n ServerAliveInterval 2x\n")
 	got, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
 	require.NoError(t, err)
 	assert.Equal(t, time.Hour+2*time.Minute+3*time.Second, got.ServerAliveInterval)
 	_, err = r.Resolve(t.Context(), sshx.Host{Name: "web2"})
 	require.ErrorContains(t, err, "want a time")
+}
+
+// known_hosts has one spelling of an address, the one that ssh writes; ssh_config and the inventory may have any.
+func TestAddressesBeginWithColonsAndHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	withSSH, without := sshxtest.Resolvers(t, "")
+	for _, address := range []string{"::1", "0::1", "0:0:0:0:0:0:0:1"} {
+		for _, r := range []sshx.Resolver{withSSH, without} {
+			target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: address})
+			require.NoError(t, err, address)
+			assert.Equal(t, "::1", target.HostName)
+		}
+	}
+}
+
+func TestChainsAreResolvedUnderTheirOwnNames(t *testing.T) {
+	t.Parallel()
+	withSSH, without := sshxtest.Resolvers(t, `Host web1
+ ProxyJump a,me@b:2200
+Host a
+ HostName 192.0.2.1
+ ProxyJump c
+ HostKeyAlias alias-of-a
+Host b
+ HostName 192.0.2.2
+ IdentityFile /keys/b
+ ProxyJump never
+Host c
+ Port 2022
+ ProxyCommand nc %h %p
+Host *
+ User everybody
+`)
+	for _, r := range []sshx.Resolver{withSSH, without} {
+		target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
+		require.NoError(t, err)
+		var way []string
+		for _, j := range target.Jump {
+			way = append(way, fmt.Sprintf("%s=%s@%s:%d", j.Name, j.User, j.HostName, j.Port))
+			assert.Empty(t, j.Jump)
+		}
+		assert.Equal(t, []string{"c=everybody@c:2022", "a=everybody@192.0.2.1:22", "b=me@192.0.2.2:2200"}, way)
+		assert.NotEmpty(t, target.Jump[0].ProxyCommand)
+		assert.Equal(t, "alias-of-a", target.Jump[1].HostKeyAlias)
+		assert.Equal(t, []string{"/keys/b"}, target.Jump[2].IdentityFiles)
+		assert.Contains(t, target.Jump[2].Settings, sshx.Setting{Name: "user", Value: "me", Source: "ProxyJump"})
+		assert.Equal(t, "everybody", target.User)
+	}
+}
+
+func TestJumpHostsInACircleAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, config := range []string{
+		"Host *\n ProxyJump bastion\n",
+		"Host web1\n ProxyJump a\nHost a\n ProxyJump b\nHost b\n ProxyJump a\n",
+		"Host web1\n ProxyJump a\nHost a\n ProxyJump web1\n",
+	} {
+		withSSH, without := sshxtest.Resolvers(t, config)
+		for _, r := range []sshx.Resolver{withSSH, without} {
+			_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
+			require.ErrorContains(t, err, "web1: ", config)
+			if r.SSH == "none" { // a newer ssh sees some circles itself
+				require.ErrorContains(t, err, "is reached through itself")
+			}
+		}
+	}
+}
+
+func TestIdentityAgentTakesATilde(t *testing.T) {
+	t.Parallel()
+	me, err := user.Current()
+	require.NoError(t, err)
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte("IdentityAgent ~/agent.sock\n"), 0o600))
+	for _, reader := range []string{"", "none"} { // ssh -G, and our own
+		r := sshx.Resolver{ConfigFile: config, SSH: reader}
+		target, err := r.Resolve(sshxtest.Deadline(t), sshx.Host{Name: "web1"})
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join(me.HomeDir, "agent.sock"), target.IdentityAgent)
+	}
+}
+
+func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	r, _ := sshxtest.Resolvers(t, "")
+	k := sshxtest.NewKey(t)
+	for _, pin := range []string{
+		"MD5:00", "SHA256:short", "ssh-ed25519 AAAA", "ssh-rsa " + strings.Fields(k.Line())[1], "no-pty " + k.Line(), k.Line() + k.Line(), "web1 " + k.Line(),
+	} {
+		_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", HostKey: pin})
+		require.ErrorContains(t, err, "web1: host key ", pin)
+	}
+	target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", HostKey: strings.TrimSpace(k.Line())})
+	require.NoError(t, err)
+	assert.Equal(t, k.Fingerprint(), target.HostKey.Fingerprint)
+	assert.Contains(t, target.Settings, sshx.Setting{Name: "hostkey", Value: "ssh-ed25519 " + k.Fingerprint(), Source: "inventory"})
 }

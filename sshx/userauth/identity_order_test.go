@@ -1,11 +1,10 @@
-package sshx_test
+package userauth_test
 
 import (
 	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // identityKeys is a folder of key files: a, b, x (ed25519), c (ECDSA), rsa; b has
@@ -35,7 +35,7 @@ func newIdentityKeys(t *testing.T) identityKeys {
 		opensshtest.Keygen(t, k.path(name), typ)
 		k.remember(t, name, k.path(name)+".pub")
 	}
-	require.NoError(t, os.WriteFile(k.path("c2.pub"), []byte(readText(t, k.path("c.pub"))), 0o600))
+	require.NoError(t, os.WriteFile(k.path("c2.pub"), []byte(sshxtest.ReadText(t, k.path("c.pub"))), 0o600))
 	for _, name := range []string{"b", "c2"} {
 		opensshtest.Run(t, "ssh-keygen", "-q", "-s", k.path("ca"), "-I", "test", "-n", "deploy", k.path(name+".pub"))
 		k.remember(t, name+"-cert", k.path(name+"-cert.pub"))
@@ -68,11 +68,11 @@ func newIdentityWorld(t *testing.T, keys identityKeys, held []string, config ...
 		}
 		require.NoError(t, ring.Add(key))
 	}
-	w.agent = serveAgent(t, ring)
-	w.host = startHost(t, sshtest.Options{MaxAuthTries: 20})
+	w.agent = sshxtest.ServeAgent(t, ring)
+	w.host = sshxtest.StartHost(t, sshtest.Options{MaxAuthTries: 20})
 	lines := []string{
 		"Host web1", "HostName 127.0.0.1", fmt.Sprintf("Port %d", w.host.Port()), "User deploy", "BatchMode yes",
-		"UserKnownHostsFile " + knownHosts(t, w.host.KnownHostsLine()), "GlobalKnownHostsFile /dev/null",
+		"UserKnownHostsFile " + sshxtest.KnownHosts(t, w.host.KnownHostsLine()), "GlobalKnownHostsFile /dev/null",
 	}
 	text := strings.Join(append(lines, config...), "\n") + "\n"
 	text = strings.NewReplacer("KEYS", w.dir, "SOCKET", w.agent).Replace(text)
@@ -83,7 +83,7 @@ func newIdentityWorld(t *testing.T, keys identityKeys, held []string, config ...
 
 func (k identityKeys) remember(t *testing.T, name, public string) {
 	t.Helper()
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readText(t, public)))
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshxtest.ReadText(t, public)))
 	require.NoError(t, err)
 	k.names[ssh.FingerprintSHA256(key)] = name
 }
@@ -102,9 +102,9 @@ func (w *identityWorld) byKis(t *testing.T, env map[string]string) []string {
 	t.Helper()
 	n := len(offered(w.host))
 	r := sshx.Resolver{ConfigFile: w.config, Getenv: func(name string) string { return env[name] }}
-	target, err := r.Resolve(deadline(t), sshx.Host{Name: "web1"})
+	target, err := r.Resolve(sshxtest.Deadline(t), sshx.Host{Name: "web1"})
 	require.NoError(t, err)
-	require.Error(t, authError(t, newDialer(t), target))
+	require.Error(t, authError(t, sshxtest.NewDialer(t), target))
 	return w.seen(n)
 }
 
@@ -113,7 +113,7 @@ func (w *identityWorld) bySSH(t *testing.T, env map[string]string) []string {
 	n := len(offered(w.host))
 	program, err := exec.LookPath("ssh")
 	require.NoError(t, err, "run: make setup")
-	cmd := exec.CommandContext(deadline(t), program, "-F", w.config, "web1", "true")
+	cmd := exec.CommandContext(sshxtest.Deadline(t), program, "-F", w.config, "web1", "true")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir}
 	for k, v := range env {
 		cmd.Env = append(cmd.Env, k+"="+v)
@@ -125,23 +125,16 @@ func (w *identityWorld) bySSH(t *testing.T, env map[string]string) []string {
 	return w.seen(n)
 }
 
-func readText(t testing.TB, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(text)
-}
-
 func privateKey(t testing.TB, path string) any {
 	t.Helper()
-	k, err := ssh.ParseRawPrivateKey([]byte(readText(t, path)))
+	k, err := ssh.ParseRawPrivateKey([]byte(sshxtest.ReadText(t, path)))
 	require.NoError(t, err)
 	return k
 }
 
 func certificateIn(t testing.TB, path string) *ssh.Certificate {
 	t.Helper()
-	k, _, _, _, err := ssh.ParseAuthorizedKey([]byte(readText(t, path)))
+	k, _, _, _, err := ssh.ParseAuthorizedKey([]byte(sshxtest.ReadText(t, path)))
 	require.NoError(t, err)
 	cert, ok := k.(*ssh.Certificate)
 	require.True(t, ok)
@@ -213,18 +206,4 @@ func TestIdentityAgentTakesAVariableInBraces(t *testing.T) {
 	env := map[string]string{"KIS_TEST_AGENT": w.agent}
 	assert.Equal(t, []string{"x"}, w.bySSH(t, env))
 	assert.Equal(t, []string{"x"}, w.byKis(t, env))
-}
-
-func TestIdentityAgentTakesATilde(t *testing.T) {
-	t.Parallel()
-	me, err := user.Current()
-	require.NoError(t, err)
-	config := filepath.Join(t.TempDir(), "config")
-	require.NoError(t, os.WriteFile(config, []byte("IdentityAgent ~/agent.sock\n"), 0o600))
-	for _, reader := range []string{"", "none"} { // ssh -G, and our own
-		r := sshx.Resolver{ConfigFile: config, SSH: reader}
-		target, err := r.Resolve(deadline(t), sshx.Host{Name: "web1"})
-		require.NoError(t, err)
-		assert.Equal(t, filepath.Join(me.HomeDir, "agent.sock"), target.IdentityAgent)
-	}
 }

@@ -1,4 +1,4 @@
-package sshx_test
+package hostkey_test
 
 import (
 	"fmt"
@@ -13,12 +13,13 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // byConfig is what ssh and kis decide with one and the same ssh_config.
 func byConfig(t *testing.T, s *opensshtest.Server, options string) (theirs, ours string) {
 	t.Helper()
-	withSSH, _ := resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile none\n IdentityAgent none\n GlobalKnownHostsFile /dev/null\n", s.Port, s.User))
+	withSSH, _ := sshxtest.Resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n User %s\n IdentityFile none\n IdentityAgent none\n GlobalKnownHostsFile /dev/null\n", s.Port, s.User))
 	config, err := os.ReadFile(withSSH.ConfigFile)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(withSSH.ConfigFile, append([]byte("Host web1\n"+options), config...), 0o600))
@@ -39,7 +40,7 @@ func TestStrictHostKeyCheckingIsSSHsOrStricter(t *testing.T) {
 		for _, mode := range []string{"yes", "ask", "accept-new", "no", "off"} {
 			t.Run(state+" "+mode, func(t *testing.T) {
 				t.Parallel()
-				theirs, ours := byConfig(t, s, fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking %s\n", knownHosts(t, lines...), mode))
+				theirs, ours := byConfig(t, s, fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking %s\n", sshxtest.KnownHosts(t, lines...), mode))
 				if mode == "no" || mode == "off" { // kis takes no key that nobody has looked at
 					theirs = map[string]string{"known": "ok"}[state]
 					if theirs == "" {
@@ -74,7 +75,7 @@ func TestSeveralKnownHostsFilesAreSSHs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			options := fmt.Sprintf(" UserKnownHostsFile %s %s\n GlobalKnownHostsFile %s\n StrictHostKeyChecking yes\n",
-				knownHosts(t, c.first...), knownHosts(t, c.second...), knownHosts(t, c.glob...))
+				sshxtest.KnownHosts(t, c.first...), sshxtest.KnownHosts(t, c.second...), sshxtest.KnownHosts(t, c.glob...))
 			theirs, ours := byConfig(t, s, options)
 			assert.Equal(t, theirs, ours)
 		})
@@ -92,7 +93,7 @@ func TestAcceptedKeysAreWrittenAsSSHWritesThem(t *testing.T) {
 			file := filepath.Join(dir, fmt.Sprint(i), "known_hosts")
 			options := fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking accept-new\n HashKnownHosts %s\n BatchMode yes\n", file, hash)
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700)) // ssh makes ~/.ssh only
-			withSSH, _ := resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n IdentityFile none\n IdentityAgent none\n GlobalKnownHostsFile /dev/null\n%s", s.Port, options))
+			withSSH, _ := sshxtest.Resolvers(t, fmt.Sprintf("Host web1\n HostName 127.0.0.1\n Port %d\n IdentityFile none\n IdentityAgent none\n GlobalKnownHostsFile /dev/null\n%s", s.Port, options))
 			if i == 0 {
 				assert.Equal(t, "ok", sshDecides(t, "-F", withSSH.ConfigFile, "-o", "BatchMode=yes", "--", "web1", "true"))
 			} else {
@@ -136,10 +137,10 @@ func TestKeysThatMayNotBeAcceptedSayWhy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			target := targetOn(t, s)
+			target := sshxtest.TargetOn(t, s)
 			target.UserKnownHostsFiles = []string{filepath.Join(t.TempDir(), "known_hosts")}
 			c.change(&target)
-			_, err := newDialer(t).Dial(deadline(t), target)
+			_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 			var e *sshx.HostKeyError
 			require.ErrorAs(t, err, &e)
 			assert.False(t, e.Acceptable())
@@ -159,10 +160,10 @@ func TestAcceptWritesAKeyOnce(t *testing.T) {
 	s := opensshtest.Start(t, opensshtest.Options{})
 	file := filepath.Join(t.TempDir(), "ssh", "known_hosts")
 	for range 2 { // two hosts of a run may have one name
-		target := targetOn(t, s)
+		target := sshxtest.TargetOn(t, s)
 		target.UserKnownHostsFiles = []string{filepath.Join(filepath.Dir(file), "other"), file}
 		target.HashKnownHosts = true
-		_, err := newDialer(t).Dial(deadline(t), target)
+		_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 		var e *sshx.HostKeyError
 		if err == nil {
 			break
@@ -182,9 +183,9 @@ func TestAcceptWritesAKeyOnce(t *testing.T) {
 func TestTheHintForAnUnknownKeyIsExact(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.UserKnownHostsFiles = []string{filepath.Join(t.TempDir(), "known_hosts")}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	var e *sshx.HostKeyError
 	require.ErrorAs(t, err, &e)
 	scan := fmt.Sprintf("ssh-keyscan -p %d 127.0.0.1", s.Port)
@@ -194,13 +195,13 @@ func TestTheHintForAnUnknownKeyIsExact(t *testing.T) {
 	assert.Contains(t, e.Hint(), fmt.Sprintf("ssh: {host_key: %q}", e.Fingerprint))
 
 	target.HostKeyAlias = "alias"
-	_, err = newDialer(t).Dial(deadline(t), target)
+	_, err = sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorAs(t, err, &e)
 	assert.NotContains(t, e.Hint(), "ssh-keyscan", "it knows no alias")
 
 	target.HostKeyAlias = ""
-	target.Jump = []sshx.Target{targetOn(t, s)}
-	_, err = newDialer(t).Dial(deadline(t), target)
+	target.Jump = []sshx.Target{sshxtest.TargetOn(t, s)}
+	_, err = sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorAs(t, err, &e)
 	assert.NotContains(t, e.Hint(), "ssh-keyscan", "it cannot go through a jump host")
 }

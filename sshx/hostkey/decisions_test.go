@@ -1,4 +1,4 @@
-package sshx_test
+package hostkey_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // sshDecision asks the real client what it makes of a host key. It never gets
@@ -58,7 +59,7 @@ func sshDecides(t *testing.T, args ...string) string {
 // ourDecision is the same question to kis.
 func ourDecision(t *testing.T, target sshx.Target) string {
 	t.Helper()
-	c, err := newDialer(t).Dial(deadline(t), target)
+	c, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	var key *sshx.HostKeyError
 	var auth *sshx.AuthError
 	switch {
@@ -85,7 +86,7 @@ func TestHostKeyDecisionsAreSSHs(t *testing.T) {
 	other := opensshtest.PublicKey(t, s.UserKey)
 	at := fmt.Sprintf("[127.0.0.1]:%d ", s.Port)
 	hashed := func(line string) string {
-		file := knownHosts(t, line)
+		file := sshxtest.KnownHosts(t, line)
 		opensshtest.Run(t, "ssh-keygen", "-q", "-H", "-f", file)
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -152,9 +153,9 @@ func TestHostKeyDecisionsAreSSHs(t *testing.T) {
 				server = c.on.Server
 				lines = c.on.fill(t, lines)
 			}
-			file := knownHosts(t, lines...)
+			file := sshxtest.KnownHosts(t, lines...)
 			want := sshDecision(t, server, "127.0.0.1", "StrictHostKeyChecking=yes", "UserKnownHostsFile="+file)
-			target := targetOn(t, server)
+			target := sshxtest.TargetOn(t, server)
 			target.UserKnownHostsFiles = []string{file}
 			assert.Equal(t, want, ourDecision(t, target))
 		})
@@ -166,9 +167,9 @@ func TestHostKeyAliasesAreSSHs(t *testing.T) {
 	s := opensshtest.Start(t, opensshtest.Options{})
 	key := s.PublicHostKey(t, 0)
 	for _, line := range []string{"alias " + key, "Alias " + key, fmt.Sprintf("[alias]:%d %s", s.Port, key), "127.0.0.1 " + key, s.HostKeyLine(t, 0)} {
-		file := knownHosts(t, line)
+		file := sshxtest.KnownHosts(t, line)
 		want := sshDecision(t, s, "127.0.0.1", "HostKeyAlias=alias", "StrictHostKeyChecking=yes", "UserKnownHostsFile="+file)
-		target := targetOn(t, s)
+		target := sshxtest.TargetOn(t, s)
 		target.HostKeyAlias = "alias"
 		target.UserKnownHostsFiles = []string{file}
 		assert.Equal(t, want, ourDecision(t, target), line)
@@ -206,4 +207,23 @@ func (c *certifiedServer) fill(t *testing.T, lines []string) []string {
 		filled = append(filled, r.Replace(l))
 	}
 	return filled
+}
+
+func TestOpenSSHByIPv6Literal(t *testing.T) {
+	t.Parallel()
+	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"ListenAddress ::1"}})
+	key := s.PublicHostKey(t, 0)
+	for _, line := range []string{fmt.Sprintf("[::1]:%d %s", s.Port, key), "::1 " + key, fmt.Sprintf("[0:0::1]:%d %s", s.Port, key)} {
+		file := sshxtest.KnownHosts(t, line)
+		want := sshDecision(t, s, "::1", "StrictHostKeyChecking=yes", "UserKnownHostsFile="+file)
+		target := sshxtest.TargetOn(t, s)
+		target.HostName, target.UserKnownHostsFiles = "::1", []string{file}
+		assert.Equal(t, want, ourDecision(t, target), line)
+	}
+	// Through a jump host, too.
+	bastion := opensshtest.Start(t, opensshtest.Options{})
+	target := sshxtest.TargetOn(t, s)
+	target.HostName, target.Jump = "::1", []sshx.Target{sshxtest.TargetOn(t, bastion)}
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, fmt.Sprintf("[::1]:%d %s", s.Port, key))}
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }

@@ -1,4 +1,4 @@
-package sshx_test
+package userauth_test
 
 import (
 	"crypto/ed25519"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // stuck is an agent that does not answer until it is released.
@@ -59,38 +60,38 @@ func keyringOf(t testing.TB, keys ...agent.AddedKey) agent.ExtendedAgent {
 
 func TestAnAgentThatHangsIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
-	file := newKey(t)
+	file := sshxtest.NewKey(t)
 	never := make(chan struct{})
 	a := &stuck{ExtendedAgent: keyringOf(t), list: never}
-	socket := serveAgent(t, a)
+	socket := sshxtest.ServeAgent(t, a)
 	t.Cleanup(func() { close(never) })
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.AgentTimeout = 100 * time.Millisecond
 	for range 3 {
-		target := targetOf(t, startHost(t, sshtest.Options{}, file), file)
+		target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, file), file)
 		target.IdentityAgent = socket
-		dial(t, d, target)
+		sshxtest.Dial(t, d, target)
 	}
 	assert.EqualValues(t, 1, a.lists.Load())
 
-	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityAgent = socket
 	assert.ErrorContains(t, authError(t, d, target), "agent "+socket+": no answer within 100ms")
 }
 
 func TestAnAgentThatHangsWhileSigningLeavesTheOtherKeys(t *testing.T) {
 	t.Parallel()
-	held, file := newKey(t), newKey(t)
+	held, file := sshxtest.NewKey(t), sshxtest.NewKey(t)
 	never := make(chan struct{})
-	socket := serveAgent(t, &stuck{ExtendedAgent: keyringOf(t, agent.AddedKey{PrivateKey: held.private}), sign: never})
+	socket := sshxtest.ServeAgent(t, &stuck{ExtendedAgent: keyringOf(t, agent.AddedKey{PrivateKey: held.Private}), sign: never})
 	t.Cleanup(func() { close(never) })
-	h := startHost(t, sshtest.Options{}, held, file)
-	d := newDialer(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, held, file)
+	d := sshxtest.NewDialer(t)
 	d.AgentTimeout = 2 * time.Second
 
-	target := targetOf(t, h, file)
+	target := sshxtest.Target(t, h, file)
 	target.IdentityAgent, target.DefaultIdentities = socket, true
-	assert.Equal(t, file.fingerprint(), dial(t, d, target).AuthKey())
+	assert.Equal(t, file.Fingerprint(), sshxtest.Dial(t, d, target).AuthKey())
 
 	target.IdentityFiles = nil
 	assert.ErrorContains(t, authError(t, d, target), "from agent: signing failed: agent "+socket+": no signature within 2s")
@@ -98,24 +99,24 @@ func TestAnAgentThatHangsWhileSigningLeavesTheOtherKeys(t *testing.T) {
 
 func TestTheHostIsNotBlamedForASlowAgent(t *testing.T) {
 	t.Parallel()
-	held := newKey(t)
+	held := sshxtest.NewKey(t)
 	later := make(chan struct{})
 	time.AfterFunc(2500*time.Millisecond, func() { close(later) })
-	h := startHost(t, sshtest.Options{}, held)
-	d := newDialer(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, held)
+	d := sshxtest.NewDialer(t)
 	d.HandshakeTimeout = 2 * time.Second
-	target := targetOf(t, h)
-	target.IdentityAgent = serveAgent(t, &stuck{ExtendedAgent: keyringOf(t, agent.AddedKey{PrivateKey: held.private}), list: later})
-	dial(t, d, target)
+	target := sshxtest.Target(t, h)
+	target.IdentityAgent = sshxtest.ServeAgent(t, &stuck{ExtendedAgent: keyringOf(t, agent.AddedKey{PrivateKey: held.Private}), list: later})
+	sshxtest.Dial(t, d, target)
 }
 
 func TestASocketThatNobodyServesIsNamed(t *testing.T) {
 	t.Parallel()
 	stale := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(stale, nil, 0o600))
-	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityAgent = stale
-	assert.ErrorContains(t, authError(t, newDialer(t), target), "agent "+stale+": cannot connect")
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "agent "+stale+": cannot connect")
 }
 
 // token is an agent that holds one FIDO key, as ssh-agent does once ssh-add has
@@ -194,14 +195,14 @@ func TestOpenSSHTakesFIDOKeysOfAnAgentOneTouchAtATime(t *testing.T) {
 	k := newToken(t)
 	s := opensshtest.Start(t, opensshtest.Options{})
 	require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.line(t)), 0o600))
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.IdentityFiles, target.IdentitiesOnly = []string{k.keyFile(t)}, true
-	target.IdentityAgent = serveAgent(t, k)
-	d := newDialer(t)
+	target.IdentityAgent = sshxtest.ServeAgent(t, k)
+	d := sshxtest.NewDialer(t)
 	errs := make(chan error, 4)
 	for range cap(errs) {
 		go func() { // counted below
-			c, err := d.Dial(deadline(t), target)
+			c, err := d.Dial(sshxtest.Deadline(t), target)
 			if err == nil {
 				err = c.Close()
 			}
@@ -217,16 +218,16 @@ func TestOpenSSHTakesFIDOKeysOfAnAgentOneTouchAtATime(t *testing.T) {
 func TestAFIDOKeyFileWithoutItsAgentIsNamed(t *testing.T) {
 	t.Parallel()
 	file := newToken(t).keyFile(t)
-	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityFiles = []string{file}
-	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": a FIDO key (sk-ssh-ed25519@openssh.com), with which kis can sign through an agent only; run: ssh-add "+file)
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), file+": a FIDO key (sk-ssh-ed25519@openssh.com), with which kis can sign through an agent only; run: ssh-add "+file)
 }
 
 func TestCommentsOfAgentKeysAreHarmless(t *testing.T) {
 	t.Parallel()
-	target := targetOf(t, startHost(t, sshtest.Options{}))
-	target.IdentityAgent = serveAgent(t, newToken(t))
-	assert.ErrorContains(t, authError(t, newDialer(t), target), "from agent (yubikey.[2J): refused")
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
+	target.IdentityAgent = sshxtest.ServeAgent(t, newToken(t))
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "from agent (yubikey.[2J): refused")
 }
 
 func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {
@@ -236,7 +237,7 @@ func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {
 	opensshtest.Keygen(t, k, "rsa")
 	opensshtest.Keygen(t, ca, "rsa")
 	private := privateKey(t, k)
-	public := readText(t, k+".pub")
+	public := sshxtest.ReadText(t, k+".pub")
 	opensshtest.Run(t, "ssh-keygen", "-q", "-s", ca, "-I", "test", "-n", opensshtest.Start(t, opensshtest.Options{}).User, k+".pub")
 	cert := certificateIn(t, k+"-cert.pub")
 	require.NoError(t, os.Rename(k+"-cert.pub", filepath.Join(dir, "cert.pub")))
@@ -260,14 +261,14 @@ func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {
 			if !c.certOnly {
 				require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(public), 0o600))
 			}
-			target := targetOn(t, s)
+			target := sshxtest.TargetOn(t, s)
 			target.IdentityFiles, target.CertificateFiles = c.files, c.certs
 			// This sshd tells clients of SHA-512 even when it does not accept it; ssh needs to be told too.
 			target.PubkeyAcceptedAlgorithms = []string{c.accepted}
 			if c.held != nil {
-				target.IdentityAgent = startAgent(t, c.held...)
+				target.IdentityAgent = sshxtest.StartAgent(t, c.held...)
 			}
-			dial(t, newDialer(t), target)
+			sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 		})
 	}
 }
@@ -275,13 +276,13 @@ func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {
 func TestOpenSSHsAgentServes(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
-	socket := startSSHAgent(t)
+	socket := sshxtest.StartSSHAgent(t)
 	opensshtest.Run(t, "env", "SSH_AUTH_SOCK="+socket, "ssh-add", "-q", s.UserKey)
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	target.IdentityFiles, target.IdentityAgent = nil, socket
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 
 	opensshtest.Run(t, "env", "SSH_AUTH_SOCK="+socket, "ssh-add", "-q", "-D")
-	e := authError(t, newDialer(t), target)
+	e := authError(t, sshxtest.NewDialer(t), target)
 	assert.ErrorContains(t, e, "agent "+socket+": holds no keys")
 }

@@ -1,4 +1,4 @@
-package sshx_test
+package hostkey_test
 
 import (
 	"fmt"
@@ -15,31 +15,20 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
-
-// refusedHostKey dials h, which has to be refused, and checks that not one
-// authentication request went out, not even the method none.
-func refusedHostKey(t *testing.T, h *sshtest.Host, target sshx.Target) *sshx.HostKeyError {
-	t.Helper()
-	_, err := newDialer(t).Dial(deadline(t), target)
-	var e *sshx.HostKeyError
-	require.ErrorAs(t, err, &e)
-	require.Empty(t, h.Record().Auths)
-	require.Equal(t, 1, h.Record().Connections)
-	return e
-}
 
 func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
+	k := sshxtest.NewKey(t)
 	for _, mode := range []hostkey.StrictChecking{"", hostkey.StrictAsk, hostkey.StrictYes} {
-		h := startHost(t, sshtest.Options{Password: "secret"}, k)
-		target := targetOf(t, h, k)
+		h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"}, k)
+		target := sshxtest.Target(t, h, k)
 		target.UserKnownHostsFiles = []string{filepath.Join(t.TempDir(), "missing")}
 		target.StrictHostKeyChecking = mode
-		p := &person{answers: []string{"yes"}}
+		p := &sshxtest.User{Answers: []string{"yes"}}
 
-		e := refusedHostKey(t, h, target)
+		e := sshxtest.RefusedHostKey(t, h, target)
 
 		assert.Equal(t, hostkey.Unknown, e.Kind)
 		assert.Equal(t, ssh.FingerprintSHA256(h.HostKey()), e.Fingerprint)
@@ -47,7 +36,7 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 		assert.Equal(t, h.KnownHostsLine(), e.Line)
 		assert.Contains(t, e.Error(), e.Fingerprint)
 		assert.Contains(t, e.Hint(), "then run: ssh web1\n")
-		assert.Empty(t, p.questions())
+		assert.Empty(t, p.Questions())
 	}
 }
 
@@ -55,31 +44,31 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 // another name known.
 func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{})
-	r, _ := resolvers(t, "")
+	h := sshxtest.StartHost(t, sshtest.Options{})
+	r, _ := sshxtest.Resolvers(t, "")
 	target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", Address: "127.0.0.1", Port: h.Port()})
 	require.NoError(t, err)
 	target.UserKnownHostsFiles, target.IdentityFiles = nil, nil
-	e := refusedHostKey(t, h, target)
+	e := sshxtest.RefusedHostKey(t, h, target)
 	assert.Contains(t, e.Hint(), fmt.Sprintf("then run: ssh -F %s -p %d 127.0.0.1\n", r.ConfigFile, h.Port()))
 }
 
 func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
-	k, other := newKey(t), newKey(t)
+	k, other := sshxtest.NewKey(t), sshxtest.NewKey(t)
 	for _, mode := range []hostkey.StrictChecking{hostkey.StrictAsk, hostkey.StrictYes, hostkey.StrictAcceptNew} {
-		h := startHost(t, sshtest.Options{Password: "secret"}, k)
-		target := targetOf(t, h, k)
+		h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"}, k)
+		target := sshxtest.Target(t, h, k)
 		target.StrictHostKeyChecking = mode
-		file := knownHosts(t, "# comment", knownhosts.Line([]string{h.Addr()}, other.signer.PublicKey()))
+		file := sshxtest.KnownHosts(t, "# comment", knownhosts.Line([]string{h.Addr()}, other.Signer.PublicKey()))
 		target.UserKnownHostsFiles = []string{file}
 
-		e := refusedHostKey(t, h, target)
+		e := sshxtest.RefusedHostKey(t, h, target)
 
 		assert.Equal(t, hostkey.Changed, e.Kind)
-		require.Equal(t, []hostkey.KnownKey{{Fingerprint: other.fingerprint(), KeyType: "ssh-ed25519", File: file, Line: 2}}, e.Known)
+		require.Equal(t, []hostkey.KnownKey{{Fingerprint: other.Fingerprint(), KeyType: "ssh-ed25519", File: file, Line: 2}}, e.Known)
 		assert.Contains(t, e.Error(), e.Fingerprint)
-		assert.Contains(t, e.Error(), other.fingerprint())
+		assert.Contains(t, e.Error(), other.Fingerprint())
 		assert.Contains(t, e.Error(), file+":2")
 		assert.NotContains(t, e.Error(), "ssh-keygen -R")
 		require.Error(t, e.Accept())
@@ -91,58 +80,58 @@ func TestChangedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 
 func TestRevokedHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
-	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * "+string(ssh.MarshalAuthorizedKey(h.HostKey())))}
-	e := refusedHostKey(t, h, target)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, h.KnownHostsLine(), "@revoked * "+string(ssh.MarshalAuthorizedKey(h.HostKey())))}
+	e := sshxtest.RefusedHostKey(t, h, target)
 	assert.Equal(t, hostkey.Revoked, e.Kind)
 	assert.Contains(t, e.Error(), target.UserKnownHostsFiles[0]+":2")
 }
 
 func TestUnreadableRevokedLineFailsClosed(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
-	target.UserKnownHostsFiles = []string{knownHosts(t, h.KnownHostsLine(), "@revoked * ssh-mldsa44-ed25519@openssh.com AAAA")}
-	e := refusedHostKey(t, h, target)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
+	target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, h.KnownHostsLine(), "@revoked * ssh-mldsa44-ed25519@openssh.com AAAA")}
+	e := sshxtest.RefusedHostKey(t, h, target)
 	assert.Equal(t, hostkey.Revoked, e.Kind)
 }
 
 func TestPinnedHostKeyNeedsNoKnownHosts(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	target.UserKnownHostsFiles = nil
 	target.HostKey = hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(h.HostKey())}
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
 func TestPinnedHostKeyOutweighsKnownHosts(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
-	target.HostKey = hostkey.Pin{Fingerprint: newKey(t).fingerprint()}
-	e := refusedHostKey(t, h, target)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
+	target.HostKey = hostkey.Pin{Fingerprint: sshxtest.NewKey(t).Fingerprint()}
+	e := sshxtest.RefusedHostKey(t, h, target)
 	assert.Equal(t, hostkey.Changed, e.Kind)
 	assert.Contains(t, e.Error(), target.HostKey.Fingerprint+" (pinned)")
 }
 
 func TestAcceptNewWritesTheKeyOnce(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
 	file := filepath.Join(t.TempDir(), "ssh", "known_hosts")
 	target.UserKnownHostsFiles = []string{file}
 	target.StrictHostKeyChecking = hostkey.StrictAcceptNew
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 
-	dial(t, d, target)
-	dial(t, d, target)
+	sshxtest.Dial(t, d, target)
+	sshxtest.Dial(t, d, target)
 
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -155,16 +144,16 @@ func TestAcceptNewWritesTheKeyOnce(t *testing.T) {
 func TestAcceptMakesAnUnknownKeyKnown(t *testing.T) {
 	t.Parallel()
 	for _, hashed := range []bool{false, true} {
-		k := newKey(t)
-		h := startHost(t, sshtest.Options{}, k)
-		target := targetOf(t, h, k)
+		k := sshxtest.NewKey(t)
+		h := sshxtest.StartHost(t, sshtest.Options{}, k)
+		target := sshxtest.Target(t, h, k)
 		file := filepath.Join(t.TempDir(), "known_hosts")
 		require.NoError(t, os.WriteFile(file, []byte("# no line end"), 0o600))
 		target.UserKnownHostsFiles, target.HashKnownHosts = []string{file}, hashed
 
-		require.NoError(t, refusedHostKey(t, h, target).Accept())
+		require.NoError(t, sshxtest.RefusedHostKey(t, h, target).Accept())
 
-		dial(t, newDialer(t), target)
+		sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.Equal(t, hashed, strings.Contains(string(text), "\n|1|"))
@@ -174,26 +163,26 @@ func TestAcceptMakesAnUnknownKeyKnown(t *testing.T) {
 
 func TestBadKnownHostsLinesAreLeftOutWithOneWarning(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	h := startHost(t, sshtest.Options{}, k)
-	target := targetOf(t, h, k)
-	file := knownHosts(t, "web9 ssh-mldsa44-ed25519@openssh.com AAAA", h.KnownHostsLine())
+	k := sshxtest.NewKey(t)
+	h := sshxtest.StartHost(t, sshtest.Options{}, k)
+	target := sshxtest.Target(t, h, k)
+	file := sshxtest.KnownHosts(t, "web9 ssh-mldsa44-ed25519@openssh.com AAAA", h.KnownHostsLine())
 	target.UserKnownHostsFiles = []string{file}
 	var warnings []string
-	d := newDialer(t)
+	d := sshxtest.NewDialer(t)
 	d.Warn = func(w string) { warnings = append(warnings, w) }
-	dial(t, d, target)
-	dial(t, d, target)
+	sshxtest.Dial(t, d, target)
+	sshxtest.Dial(t, d, target)
 	require.Len(t, warnings, 1)
 	assert.Contains(t, warnings[0], file+":1: ignored")
 }
 
 func TestKnownHostsThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{})
-	target := targetOf(t, h)
+	h := sshxtest.StartHost(t, sshtest.Options{})
+	target := sshxtest.Target(t, h)
 	target.UserKnownHostsFiles = []string{t.TempDir()}
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorContains(t, err, "web1: known hosts: ")
 	assert.Zero(t, h.Record().Connections)
 }
@@ -202,12 +191,12 @@ func TestKnownHostsThatCannotBeReadIsAnError(t *testing.T) {
 // order of preference; otherwise a good host would look like an attack.
 func TestTheHostIsAskedForTheKeyThatIsKnown(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	ed, ec, rsaKey := newKey(t).signer, newECDSA(t), newRSA(t)
-	h := startHost(t, sshtest.Options{HostKeys: []ssh.Signer{ed, ec, rsaKey}}, k)
+	k := sshxtest.NewKey(t)
+	ed, ec, rsaKey := sshxtest.NewKey(t).Signer, sshxtest.NewECDSA(t), sshxtest.NewRSA(t)
+	h := sshxtest.StartHost(t, sshtest.Options{HostKeys: []ssh.Signer{ed, ec, rsaKey}}, k)
 	for _, s := range []ssh.Signer{ed, ec, rsaKey} {
-		target := targetOf(t, h, k)
-		target.UserKnownHostsFiles = []string{knownHosts(t, knownhosts.Line([]string{h.Addr()}, s.PublicKey()))}
-		dial(t, newDialer(t), target)
+		target := sshxtest.Target(t, h, k)
+		target.UserKnownHostsFiles = []string{sshxtest.KnownHosts(t, knownhosts.Line([]string{h.Addr()}, s.PublicKey()))}
+		sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 	}
 }

@@ -1,4 +1,4 @@
-package sshx_test
+package config_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // sources are those of the settings of a target.
@@ -22,7 +23,7 @@ func sources(target sshx.Target) map[string]string {
 
 func TestSettingsTellTheirFile(t *testing.T) {
 	t.Parallel()
-	r, _ := resolvers(t, "Host web1\n HostName 192.0.2.1\n User a\n ServerAliveInterval 20\n IdentityFile /k\n")
+	r, _ := sshxtest.Resolvers(t, "Host web1\n HostName 192.0.2.1\n User a\n ServerAliveInterval 20\n IdentityFile /k\n")
 	r.Explain = true
 	target, err := r.Resolve(t.Context(), sshx.Host{Name: "web1", User: "deploy"})
 	require.NoError(t, err)
@@ -39,7 +40,7 @@ func TestSettingsTellTheUsersFileFromTheSystems(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	user := filepath.Join(home, ".ssh", "config")
-	ssh := script(t, fmt.Sprintf(`#!/bin/sh
+	ssh := sshxtest.Script(t, fmt.Sprintf(`#!/bin/sh
 echo "hostname web1"
 case "$*" in
 *"-F none"*) echo "user me"; echo "port 22"; echo "hashknownhosts no" ;;

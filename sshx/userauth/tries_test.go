@@ -1,4 +1,4 @@
-package sshx_test
+package userauth_test
 
 import (
 	"crypto/rand"
@@ -17,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // manyKeys are n keys of an agent that no host knows.
@@ -24,7 +25,7 @@ func manyKeys(t *testing.T, n int) []agent.AddedKey {
 	t.Helper()
 	keys := make([]agent.AddedKey, n)
 	for i := range keys {
-		keys[i].PrivateKey = newKey(t).private
+		keys[i].PrivateKey = sshxtest.NewKey(t).Private
 	}
 	return keys
 }
@@ -32,62 +33,62 @@ func manyKeys(t *testing.T, n int) []agent.AddedKey {
 func TestOpenSSHHangsUpAfterTooManyKeysAndTheErrorSaysSo(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"MaxAuthTries 3"}})
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	right := target.IdentityFiles
-	target.IdentityFiles, target.IdentityAgent = nil, startAgent(t, manyKeys(t, 20)...)
-	e := authError(t, newDialer(t), target)
+	target.IdentityFiles, target.IdentityAgent = nil, sshxtest.StartAgent(t, manyKeys(t, 20)...)
+	e := authError(t, sshxtest.NewDialer(t), target)
 	assert.True(t, e.TooManyTries)
 	require.ErrorContains(t, e, "17 more keys not tried")
 	require.ErrorContains(t, e, "the host closed the connection after 3 keys (its MaxAuthTries); name the right one with IdentityFile and set IdentitiesOnly yes")
 
 	target.IdentityFiles = right // only in a file: ssh would try the agent's twenty first
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
 func TestNamedKeysAreNeverHeldBack(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"MaxAuthTries 20"}})
-	target := targetOn(t, s)
+	target := sshxtest.TargetOn(t, s)
 	right := target.IdentityFiles
 	target.IdentityFiles = nil
 	for range 8 {
-		target.IdentityFiles = append(target.IdentityFiles, newKey(t).file)
+		target.IdentityFiles = append(target.IdentityFiles, sshxtest.NewKey(t).File)
 	}
 	target.IdentityFiles = append(target.IdentityFiles, right...)
-	dial(t, newDialer(t), target)
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
 func TestKeysLeaveOneTryForAPassword(t *testing.T) {
 	t.Parallel()
-	h := startHost(t, sshtest.Options{Password: "secret"})
-	target := targetOf(t, h)
-	target.IdentityAgent = startAgent(t, manyKeys(t, 20)...)
-	dial(t, dialerWith(t, &person{answers: []string{"secret"}}), target)
+	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
+	target := sshxtest.Target(t, h)
+	target.IdentityAgent = sshxtest.StartAgent(t, manyKeys(t, 20)...)
+	sshxtest.Dial(t, dialerWith(t, &sshxtest.User{Answers: []string{"secret"}}), target)
 	assert.Len(t, offered(h), 5)
 }
 
 func TestAnExpiredCertificateIsNamed(t *testing.T) {
 	t.Parallel()
-	authority, k := newKey(t), newKey(t)
+	authority, k := sshxtest.NewKey(t), sshxtest.NewKey(t)
 	cert := &ssh.Certificate{
-		Key: k.signer.PublicKey(), CertType: ssh.UserCert, ValidPrincipals: []string{"deploy"},
+		Key: k.Signer.PublicKey(), CertType: ssh.UserCert, ValidPrincipals: []string{"deploy"},
 		ValidBefore: uint64(time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC).Unix()),
 	}
-	require.NoError(t, cert.SignCert(rand.Reader, authority.signer))
-	require.NoError(t, os.WriteFile(k.file+"-cert.pub", ssh.MarshalAuthorizedKey(cert), 0o600))
-	target := targetOf(t, startHost(t, sshtest.Options{UserAuthorities: []ssh.PublicKey{authority.signer.PublicKey()}}), k)
-	assert.ErrorContains(t, authError(t, newDialer(t), target), "certificate: refused (it expired on 2020-01-02 03:04 UTC)")
+	require.NoError(t, cert.SignCert(rand.Reader, authority.Signer))
+	require.NoError(t, os.WriteFile(k.File+"-cert.pub", ssh.MarshalAuthorizedKey(cert), 0o600))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{UserAuthorities: []ssh.PublicKey{authority.Signer.PublicKey()}}), k)
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "certificate: refused (it expired on 2020-01-02 03:04 UTC)")
 }
 
 func TestACertificateWithoutItsKeyIsNamed(t *testing.T) {
 	t.Parallel()
-	authority, k := newKey(t), newKey(t)
-	cert, _ := newCert(t, authority.signer, k.signer, ssh.UserCert, "deploy")
+	authority, k := sshxtest.NewKey(t), sshxtest.NewKey(t)
+	cert, _ := sshxtest.NewCertificate(t, authority.Signer, k.Signer, ssh.UserCert, "deploy")
 	file := filepath.Join(t.TempDir(), "cert.pub")
 	require.NoError(t, os.WriteFile(file, ssh.MarshalAuthorizedKey(cert), 0o600))
-	target := targetOf(t, startHost(t, sshtest.Options{}))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.CertificateFiles = []string{file}
-	assert.ErrorContains(t, authError(t, newDialer(t), target), file+": a certificate whose private key is neither in the agent nor among the identities")
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), file+": a certificate whose private key is neither in the agent nor among the identities")
 }
 
 // TestKeyFilesAreUsedWhenSSHUsesThem compares what becomes of a login with one key file.
@@ -129,24 +130,24 @@ func TestKeyFilesAreUsedWhenSSHUsesThem(t *testing.T) {
 			t.Run(c.name+", "+public, func(t *testing.T) {
 				t.Parallel()
 				s := opensshtest.Start(t, opensshtest.Options{})
-				k := newKey(t)
-				require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.line()), 0o600))
+				k := sshxtest.NewKey(t)
+				require.NoError(t, os.WriteFile(s.UserKey+".pub", []byte(k.Line()), 0o600))
 				if public != "alone" {
-					require.NoError(t, os.WriteFile(k.file+".pub", []byte(k.line()), 0o600))
+					require.NoError(t, os.WriteFile(k.File+".pub", []byte(k.Line()), 0o600))
 				}
-				c.change(t, k.file)
-				target := targetOn(t, s)
-				target.IdentityFiles = []string{k.file}
+				c.change(t, k.File)
+				target := sshxtest.TargetOn(t, s)
+				target.IdentityFiles = []string{k.File}
 
-				cmd := exec.CommandContext(deadline(t), "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes",
-					"-o", "UserKnownHostsFile="+target.UserKnownHostsFiles[0], "-i", k.file, "-p", strconv.Itoa(target.Port), target.User+"@127.0.0.1", "true")
+				cmd := exec.CommandContext(sshxtest.Deadline(t), "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes",
+					"-o", "UserKnownHostsFile="+target.UserKnownHostsFiles[0], "-i", k.File, "-p", strconv.Itoa(target.Port), target.User+"@127.0.0.1", "true")
 				out, err := cmd.CombinedOutput()
 				assert.Equal(t, c.refusal == "", err == nil, "ssh: %s", out)
 				if c.refusal == "" {
-					dial(t, newDialer(t), target)
+					sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 					return
 				}
-				assert.ErrorContains(t, authError(t, newDialer(t), target), k.file+c.refusal)
+				assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), k.File+c.refusal)
 			})
 		}
 	}
@@ -154,21 +155,21 @@ func TestKeyFilesAreUsedWhenSSHUsesThem(t *testing.T) {
 
 func TestAKeyThatTheAgentHoldsNeedsNoGoodFile(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	require.NoError(t, os.WriteFile(k.file+".pub", []byte(k.line()), 0o600))
-	require.NoError(t, os.Chmod(k.file, 0o644))
-	target := targetOf(t, startHost(t, sshtest.Options{}, k), k)
-	target.IdentitiesOnly, target.IdentityAgent = true, startAgent(t, agent.AddedKey{PrivateKey: k.private})
-	dial(t, newDialer(t), target)
+	k := sshxtest.NewKey(t)
+	require.NoError(t, os.WriteFile(k.File+".pub", []byte(k.Line()), 0o600))
+	require.NoError(t, os.Chmod(k.File, 0o644))
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, k), k)
+	target.IdentitiesOnly, target.IdentityAgent = true, sshxtest.StartAgent(t, agent.AddedKey{PrivateKey: k.Private})
+	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
 func TestPubkeyAcceptedAlgorithmsNamesWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
-	k := newKey(t)
-	target := targetOf(t, startHost(t, sshtest.Options{}, k), k)
+	k := sshxtest.NewKey(t)
+	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, k), k)
 	target.PubkeyAcceptedAlgorithms = []string{"ecdsa-sha2-nistp256"}
 	var e *sshx.AuthError
-	_, err := newDialer(t).Dial(deadline(t), target)
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
 	require.ErrorAs(t, err, &e)
-	assert.ErrorContains(t, e, "from "+k.file+": excluded by PubkeyAcceptedAlgorithms")
+	assert.ErrorContains(t, e, "from "+k.File+": excluded by PubkeyAcceptedAlgorithms")
 }

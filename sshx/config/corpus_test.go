@@ -1,4 +1,4 @@
-package sshx_test
+package config_test
 
 import (
 	"os"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/config"
+	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
 // rhel is what stands in /etc/ssh on RHEL 9 and its relatives.
@@ -119,7 +120,7 @@ func TestBothReadersAgreeOnTheCorpus(t *testing.T) {
 	for _, c := range corpus() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			withSSH, without := resolvers(t, "")
+			withSSH, without := sshxtest.Resolvers(t, "")
 			dir := filepath.Dir(withSSH.ConfigFile)
 			for name, text := range c.files {
 				file := filepath.Join(dir, name)
