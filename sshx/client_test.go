@@ -57,7 +57,7 @@ func TestStartRunsACommandWithItsStreams(t *testing.T) {
 	assert.Equal(t, []string{"exec"}, h.Record().Requests)
 }
 
-func TestWaitTellsHowAProcessEnded(t *testing.T) {
+func TestWaitReportsHowAProcessEnded(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{})
 	for script, want := range map[string]*sshx.ExitError{
@@ -265,7 +265,7 @@ func TestExitErrorsAreReadable(t *testing.T) {
 	assert.Equal(t, "killed by signal KILL", fmt.Sprint(&sshx.ExitError{Status: 137, Signal: "KILL"}))
 }
 
-func TestALostConnectionSaysWhyToWhoSawOnlyItsEnd(t *testing.T) {
+func TestLostReturnsTheReasonAfterAnEndOfFile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fault func(*sshtest.Proxy)

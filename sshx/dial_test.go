@@ -28,7 +28,7 @@ func TestDialLogsIn(t *testing.T) {
 	assert.NoError(t, c.Err())
 }
 
-func TestDialTellsRefusedConnections(t *testing.T) {
+func TestDialReportsRefusedConnections(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -43,7 +43,7 @@ func TestDialTellsRefusedConnections(t *testing.T) {
 	assert.Equal(t, "web1: connect: "+addr+": connection refused", e.Error())
 }
 
-func TestDialTellsNamesThatDoNotResolve(t *testing.T) {
+func TestDialReportsNamesThatDoNotResolve(t *testing.T) {
 	t.Parallel()
 	target := sshx.Target{Name: "web1", HostName: "no-such-host.invalid", Port: 22, User: "deploy"}
 	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
@@ -67,7 +67,7 @@ func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
 	assert.Equal(t, "web1: handshake: "+h.Addr()+": no answer within 50ms (waited for an SSH version)", e.Error())
 }
 
-func TestDialTellsATimeoutWhileLoggingIn(t *testing.T) {
+func TestDialReportsATimeoutOfTheLogin(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 2 * time.Second}}, k)
@@ -92,7 +92,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	assert.ErrorContains(t, err, "interrupted")
 }
 
-func TestDialComesBackWhenTheHostDropsItUnseen(t *testing.T) {
+func TestDialRetriesWhenTheHostDropsTheConnection(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{Drop: 2}}, k)

@@ -54,7 +54,7 @@ func TestNothingIsForwardedWhateverTheConfigurationSays(t *testing.T) {
 }
 
 // A configuration that makes ssh forward everything makes kis forward nothing.
-func TestNoConfigurationMakesKisAskTheHostForMore(t *testing.T) {
+func TestNoConfigurationAddsRequestsToTheHost(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, sshtest.Options{Forward: true, Faults: sshtest.Faults{OpenChannels: []string{"auth-agent@openssh.com", "x11", "forwarded-tcpip", "tun@openssh.com"}}}, k)

@@ -98,7 +98,7 @@ func TestProxyCommandGetsTheWordsThatSSHGivesIt(t *testing.T) {
 	}
 }
 
-func TestAProxyCommandThatFailsIsToldWithWhatItSaid(t *testing.T) {
+func TestFailedProxyCommandsAreReportedWithTheirOutput(t *testing.T) {
 	t.Parallel()
 	count := filepath.Join(t.TempDir(), "count")
 	target := sshxtest.TargetAt("127.0.0.1:1")
@@ -121,7 +121,7 @@ func TestAProxyCommandThatDoesNotExistIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "web1: connect: 127.0.0.1:1 through ProxyCommand: ProxyCommand: fork/exec /no/such/shell")
 }
 
-func TestAProxyCommandThatSaysNothingEndsWithItsTime(t *testing.T) {
+func TestSilentProxyCommandsTimeOut(t *testing.T) {
 	t.Parallel()
 	target := sshxtest.TargetAt("127.0.0.1:1")
 	target.ProxyCommand = []string{"/bin/sh", "-c", "echo waiting >&2; exec sleep 1000"}
@@ -183,7 +183,7 @@ func TestAProxyCommandHasASessionOfItsOwn(t *testing.T) {
 	assert.Equal(t, strings.TrimSpace(string(text)), fields[3], "session")
 }
 
-func TestNamesThatAShellWouldReadAreKeptOutOfProxyCommand(t *testing.T) {
+func TestNamesWithShellCharactersAreRefusedInProxyCommand(t *testing.T) {
 	t.Parallel()
 	withSSH, without := sshxtest.Resolvers(t, "Host web1\n User \"a;b\"\n ProxyCommand nc %h %p\n")
 	for _, r := range []sshx.Resolver{withSSH, without} {

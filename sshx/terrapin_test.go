@@ -63,7 +63,7 @@ func between(t *testing.T, server string, change func(first []byte) []byte) int 
 // as many away from what comes after it (CVE-2023-48795, "Terrapin"). With a
 // server of today, which says that it is strict about that, neither this nor
 // taking away what it says goes unnoticed.
-func TestNobodyOnTheWayChangesTheKeyExchange(t *testing.T) {
+func TestAManInTheMiddleCannotChangeTheKeyExchange(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
 	strict := []byte("kex-strict-s-v00@openssh.com")

@@ -75,7 +75,7 @@ func versionLate(c net.Conn) {
 	versionOnly(c)
 }
 
-func TestEveryWaitOfAHandshakeSaysWhatItWaitedFor(t *testing.T) {
+func TestTimeoutsReportWhatTheHandshakeWaitedFor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name               string
@@ -144,7 +144,7 @@ func TestConnectTimeoutIsSSHs(t *testing.T) {
 	}
 }
 
-func TestTheDialersConnectTimeoutWins(t *testing.T) {
+func TestTheDialersConnectTimeoutOverridesTheTargets(t *testing.T) {
 	t.Parallel()
 	target := sshxtest.TargetAt(serveRaw(t, silent))
 	target.ConnectTimeout = time.Hour

@@ -21,7 +21,7 @@ func sources(target sshx.Target) map[string]string {
 	return all
 }
 
-func TestSettingsTellTheirFile(t *testing.T) {
+func TestSettingsNameTheirFile(t *testing.T) {
 	t.Parallel()
 	r, _ := sshxtest.Resolvers(t, "Host web1\n HostName 192.0.2.1\n User a\n ServerAliveInterval 20\n IdentityFile /k\n")
 	r.Explain = true
@@ -36,7 +36,7 @@ func TestSettingsTellTheirFile(t *testing.T) {
 }
 
 // The real home cannot be changed for ssh, so this one is played.
-func TestSettingsTellTheUsersFileFromTheSystems(t *testing.T) {
+func TestSettingsDistinguishTheUsersFileFromTheSystems(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	user := filepath.Join(home, ".ssh", "config")

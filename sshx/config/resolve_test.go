@@ -150,7 +150,7 @@ func TestTheInventoryOverridesSSHConfig(t *testing.T) {
 	}
 }
 
-func TestSettingsTellTheirSource(t *testing.T) {
+func TestSettingsNameTheirSource(t *testing.T) {
 	t.Parallel()
 	withSSH, without := sshxtest.Resolvers(t, "Host *\n User a\n")
 	got, err := withSSH.Resolve(t.Context(), sshx.Host{Name: "web1"})
@@ -210,7 +210,7 @@ func TestResolveRefusesByName(t *testing.T) {
 	}
 }
 
-func TestResolveShowsWhatSSHSays(t *testing.T) {
+func TestResolveReportsTheErrorOfSSH(t *testing.T) {
 	t.Parallel()
 	withSSH, _ := sshxtest.Resolvers(t, "Host web1\n Prot 22\n")
 	_, err := withSSH.Resolve(t.Context(), sshx.Host{Name: "web1"})
@@ -338,7 +338,7 @@ Host *
 	}
 }
 
-func TestJumpHostsInACircleAreRefused(t *testing.T) {
+func TestLoopsOfJumpHostsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, config := range []string{
 		"Host *\n ProxyJump bastion\n",

@@ -161,7 +161,7 @@ func TestAcceptMakesAnUnknownKeyKnown(t *testing.T) {
 	}
 }
 
-func TestBadKnownHostsLinesAreLeftOutWithOneWarning(t *testing.T) {
+func TestInvalidKnownHostsLinesAreIgnoredWithOneWarning(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, sshtest.Options{}, k)

@@ -16,7 +16,7 @@ import (
 
 // Whatever is wrong with the key, and whatever way leads to the host, the host
 // learns neither a user name nor a public key.
-func TestAHostWithAWrongKeyIsToldNothing(t *testing.T) {
+func TestAHostWithAWrongKeyGetsNoCredentials(t *testing.T) {
 	t.Parallel()
 	k, other := sshxtest.NewKey(t), sshxtest.NewKey(t)
 	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)

@@ -123,7 +123,7 @@ func TestAcceptedKeysAreWrittenAsSSHWritesThem(t *testing.T) {
 	}
 }
 
-func TestKeysThatMayNotBeAcceptedSayWhy(t *testing.T) {
+func TestUnacceptableKeysHaveAReason(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})
 	for _, c := range []struct {

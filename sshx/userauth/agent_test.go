@@ -110,7 +110,7 @@ func TestTheHostIsNotBlamedForASlowAgent(t *testing.T) {
 	sshxtest.Dial(t, d, target)
 }
 
-func TestASocketThatNobodyServesIsNamed(t *testing.T) {
+func TestErrorNamesASocketWithoutAnAgent(t *testing.T) {
 	t.Parallel()
 	stale := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(stale, nil, 0o600))
@@ -223,7 +223,7 @@ func TestAFIDOKeyFileWithoutItsAgentIsNamed(t *testing.T) {
 	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), file+": a FIDO key (sk-ssh-ed25519@openssh.com), with which kis can sign through an agent only; run: ssh-add "+file)
 }
 
-func TestCommentsOfAgentKeysAreHarmless(t *testing.T) {
+func TestCommentsOfAgentKeysAreSafeToPrint(t *testing.T) {
 	t.Parallel()
 	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityAgent = sshxtest.ServeAgent(t, newToken(t))

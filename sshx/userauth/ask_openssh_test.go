@@ -37,7 +37,7 @@ func TestOpenSSHAsksForTwoKeys(t *testing.T) {
 // graceError is how a login ends that the host cuts because of its LoginGraceTime.
 const graceError = `(the host closed the connection|reset by the host) while kis waited \d+s for an answer of the user; LoginGraceTime`
 
-func TestOpenSSHCutsASlowPersonOffAndTheErrorSaysWhy(t *testing.T) {
+func TestOpenSSHLoginGraceTimeIsReported(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewEncryptedKey(t, "open sesame")
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"LoginGraceTime 5"}})
@@ -88,7 +88,7 @@ func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
 	return l.Addr().String(), ended
 }
 
-func TestOpenSSHTakesItsQuestionBackWhenItHangsUp(t *testing.T) {
+func TestOpenSSHClosingTheConnectionCancelsThePrompt(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{"LoginGraceTime 5", "PasswordAuthentication yes"}})
 	target := sshxtest.TargetOn(t, s)

@@ -108,7 +108,7 @@ func TestOneTimeCodesAreAskedForAgain(t *testing.T) {
 	assert.Len(t, p.Questions(), 2)
 }
 
-func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
+func TestPromptsOfHostsAreSafeAndNameTheAccount(t *testing.T) {
 	t.Parallel()
 	var echoed []bool
 	var asked []string
@@ -142,7 +142,7 @@ func TestInstructionsWithoutAQuestionAreShown(t *testing.T) {
 	assert.Equal(t, []string{"deploy@web1: confirm on your phone.[2J"}, said)
 }
 
-func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
+func TestPromptsOfManyHostsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	d := sshxtest.NewDialer(t)
@@ -166,7 +166,7 @@ func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {
 	dials.Wait()
 }
 
-func TestWithoutATerminalTheErrorSaysSo(t *testing.T) {
+func TestErrorReportsAMissingTerminal(t *testing.T) {
 	t.Parallel()
 	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
 	target := sshxtest.Target(t, h)
@@ -175,7 +175,7 @@ func TestWithoutATerminalTheErrorSaysSo(t *testing.T) {
 	require.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "password: not tried because of BatchMode")
 }
 
-func TestAPersonWhoDoesNotAnswerIsNotAskedAgainForTheSameKey(t *testing.T) {
+func TestUnansweredPassphrasePromptsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, want string

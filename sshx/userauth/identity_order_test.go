@@ -179,7 +179,7 @@ func TestKeysAreOfferedInSSHsOrder(t *testing.T) {
 	}
 }
 
-func TestKeysAreOfferedOtherwiseThanBySSHWhereItsOrderEndsInTooManyTries(t *testing.T) {
+func TestKeyOrderDiffersFromSSHsToSaveTries(t *testing.T) {
 	t.Parallel()
 	keys := newIdentityKeys(t)
 	for _, c := range []struct {

@@ -135,7 +135,7 @@ func TestEncryptedKeyIsNotAskedForWhenTheHostRefusesIt(t *testing.T) {
 	assert.Equal(t, []string{sealed.Fingerprint(), plain.Fingerprint()}, offered(h))
 }
 
-func TestTheClockStandsStillWhileAPersonIsAsked(t *testing.T) {
+func TestPromptsDoNotCountTowardsTheHandshakeTimeout(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewEncryptedKey(t, "open sesame")
 	h := sshxtest.StartHost(t, sshtest.Options{}, k)
@@ -145,7 +145,7 @@ func TestTheClockStandsStillWhileAPersonIsAsked(t *testing.T) {
 	sshxtest.Dial(t, d, sshxtest.Target(t, h, k))
 }
 
-func TestEncryptedKeyWithoutAPersonIsNamed(t *testing.T) {
+func TestErrorNamesEncryptedKeysWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewEncryptedKey(t, "open sesame")
 	h := sshxtest.StartHost(t, sshtest.Options{}, k)
@@ -189,7 +189,7 @@ func TestUnusableKeyFilesAreNamed(t *testing.T) {
 	}
 }
 
-func TestMissingDefaultKeysAreNotWorthAWord(t *testing.T) {
+func TestMissingDefaultKeysAreNotReported(t *testing.T) {
 	t.Parallel()
 	h := sshxtest.StartHost(t, sshtest.Options{})
 	target := sshxtest.Target(t, h)
@@ -229,7 +229,7 @@ func TestAnAgentThatIsGoneIsNamed(t *testing.T) {
 	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "agent /no/such/agent: cannot connect")
 }
 
-func TestPasswordsAreAskedForWhenAPersonIsThere(t *testing.T) {
+func TestPasswordsArePromptedFor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		method string
@@ -254,7 +254,7 @@ func TestPasswordsAreAskedForWhenAPersonIsThere(t *testing.T) {
 	}
 }
 
-func TestNobodyIsAskedInBatchMode(t *testing.T) {
+func TestBatchModeDisablesPrompts(t *testing.T) {
 	t.Parallel()
 	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"})
 	target := sshxtest.Target(t, h)
@@ -267,7 +267,7 @@ func TestNobodyIsAskedInBatchMode(t *testing.T) {
 	assert.ErrorContains(t, e, "the host accepts password")
 }
 
-func TestMethodsThatAreSwitchedOffAreNotTried(t *testing.T) {
+func TestDisabledMethodsAreNotTried(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, sshtest.Options{Password: "secret"}, k)
@@ -281,7 +281,7 @@ func TestMethodsThatAreSwitchedOffAreNotTried(t *testing.T) {
 	}
 }
 
-func TestARefusedLoginTellsWhatWasTried(t *testing.T) {
+func TestRefusedLoginsListTheAttempts(t *testing.T) {
 	t.Parallel()
 	k, missing := sshxtest.NewKey(t), filepath.Join(t.TempDir(), "missing")
 	h := sshxtest.StartHost(t, sshtest.Options{}, sshxtest.NewKey(t))

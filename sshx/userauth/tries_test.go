@@ -30,7 +30,7 @@ func manyKeys(t *testing.T, n int) []agent.AddedKey {
 	return keys
 }
 
-func TestOpenSSHHangsUpAfterTooManyKeysAndTheErrorSaysSo(t *testing.T) {
+func TestOpenSSHMaxAuthTriesIsReported(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"MaxAuthTries 3"}})
 	target := sshxtest.TargetOn(t, s)
@@ -153,7 +153,7 @@ func TestKeyFilesAreUsedWhenSSHUsesThem(t *testing.T) {
 	}
 }
 
-func TestAKeyThatTheAgentHoldsNeedsNoGoodFile(t *testing.T) {
+func TestAKeyInTheAgentNeedsNoUsableFile(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	require.NoError(t, os.WriteFile(k.File+".pub", []byte(k.Line()), 0o600))
@@ -163,7 +163,7 @@ func TestAKeyThatTheAgentHoldsNeedsNoGoodFile(t *testing.T) {
 	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
-func TestPubkeyAcceptedAlgorithmsNamesWhatItLeavesOut(t *testing.T) {
+func TestErrorNamesKeysExcludedByPubkeyAcceptedAlgorithms(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}, k), k)
