@@ -48,8 +48,8 @@ func TestAlgorithmsOfTheConfigurationAreTheOnlyOnes(t *testing.T) {
 	}
 }
 
-// What rests on SHA-1 or on CBC is not used, unless somebody asks for it, and
-// signatures with SHA-1 are not used even then.
+// Algorithms with SHA-1 or CBC are not used unless the configuration requests them, and signatures
+// with SHA-1 are not used even then.
 func TestOldAlgorithmsAreRefusedByDefault(t *testing.T) {
 	t.Parallel()
 	for _, old := range []string{"KexAlgorithms diffie-hellman-group14-sha1", "Ciphers aes128-cbc", "HostKeyAlgorithms ssh-rsa"} {

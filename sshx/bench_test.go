@@ -31,7 +31,8 @@ func BenchmarkUpload(b *testing.B) {
 	}
 }
 
-// BenchmarkUploadByOpenSSH is what BenchmarkUpload is to be held against: the same bytes to the same sshd by sftp(1), its connection included.
+// BenchmarkUploadByOpenSSH is what BenchmarkUpload is to be held against: the same bytes to the
+// same sshd by sftp(1), its connection included.
 func BenchmarkUploadByOpenSSH(b *testing.B) {
 	s := opensshtest.Start(b, opensshtest.Options{})
 	const size = 64 << 20

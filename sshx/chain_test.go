@@ -130,9 +130,8 @@ func TestAJumpHostWhoseKeyWasAcceptedIsDialedAgain(t *testing.T) {
 	assert.Equal(t, 2, bastion.Record().Connections)
 }
 
-// 64 hosts behind a bastion, which is as strict as its sshd can be made, as is
-// the sshd that all 64 names lead to: nobody is lost, and nobody tried to log in
-// twice.
+// 64 hosts behind a bastion, which is as strict as its sshd can be made, as is the sshd that all 64
+// names lead to: all logins succeed, and none is tried twice.
 func TestOpenSSHWithTheStrictestMaxStartupsTakes64HostsBehindABastion(t *testing.T) {
 	t.Parallel()
 	strict := opensshtest.Options{Config: []string{"MaxStartups 3:50:6"}}
@@ -153,7 +152,7 @@ func TestOpenSSHWithTheStrictestMaxStartupsTakes64HostsBehindABastion(t *testing
 		})
 	}
 	dials.Wait()
-	// The last line of a log may come after what it tells of.
+	// The last line of a log can be written after the event.
 	accepted := func(s *opensshtest.Server) int { return strings.Count(s.Log(), "Accepted publickey") }
 	assert.Eventually(t, func() bool { return accepted(web) >= 64 && accepted(bastion) >= 1 }, 10*time.Second, 10*time.Millisecond)
 	assert.Equal(t, 1, accepted(bastion))

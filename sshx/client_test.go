@@ -119,8 +119,8 @@ func TestCloseIsNotALoss(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// A process that ignores the end of its input sees a closed pipe instead of
-// being killed, which is what sshd does and what remote steps have to expect.
+// A process that ignores the end of its input sees a closed pipe instead of being killed, which is
+// what sshd does and what remote steps have to expect.
 func TestClosingAProcessClosesItsPipes(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
@@ -140,7 +140,8 @@ func TestClosingAProcessClosesItsPipes(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
-// The race detector is the judge: a write that is stuck and the closing of the input belong to two goroutines.
+// The race detector is the judge: a write that is stuck and the closing of the input belong to two
+// goroutines.
 func TestClosingTheInputEndsAWriteThatIsStuck(t *testing.T) {
 	t.Parallel()
 	_, c := connect(t, sshtest.Options{})
@@ -225,8 +226,9 @@ func TestAnAnsweringHostIsKept(t *testing.T) {
 	assert.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
 }
 
-// TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection: x/crypto/ssh forgets one that is asked for while the connection ends. That
-// takes a moment that no test can hit, so that what it comes to is played here.
+// TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection: x/crypto/ssh forgets one that is asked
+// for while the connection ends. That takes a moment that no test can hit, so that what it comes to
+// is played here.
 func TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection(t *testing.T) {
 	t.Parallel()
 	forgotten := make(chan struct{})

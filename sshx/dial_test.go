@@ -150,8 +150,8 @@ func TestDialBoundsParallelHandshakes(t *testing.T) {
 				return
 			}
 			serving.Go(func() {
-				// Held for a moment, so that dials without a limit would meet.
-				// The count goes down before the client can know.
+				// Held for a moment, so that dials without a limit would meet. The count goes down
+				// before the client can know.
 				for n := now.Add(1); n > most.Load(); {
 					most.Store(n)
 				}

@@ -132,8 +132,8 @@ func TestSilentProxyCommandsTimeOut(t *testing.T) {
 	require.ErrorContains(t, err, "no answer within 300ms")
 }
 
-// The command and what it has started end with the connection, also when they
-// mind neither the end of their input nor a polite signal.
+// The command and what it has started end with the connection, also when they mind neither the end
+// of their input nor a polite signal.
 func TestClosingEndsTheProxyCommandWithItsGroup(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
@@ -165,8 +165,8 @@ func ended(pid int) bool {
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
-// A terminal's ^C reaches every process of its foreground group; a connection
-// must not end by it in the middle of a switch.
+// A terminal's ^C reaches every process of its foreground group; a connection must not end by it in
+// the middle of a switch.
 func TestAProxyCommandHasASessionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)

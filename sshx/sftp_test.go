@@ -71,8 +71,8 @@ func TestSFTPLeavesNoSessionBehind(t *testing.T) {
 	}
 }
 
-// The sftp package waits in Close for the host's last word, and in Write for its
-// window; a host that is cut off must not hold the caller.
+// The sftp package waits in Close for the host's last answer, and in Write for its window; a host
+// that is cut off must not hold the caller.
 func TestSFTPOfAStalledHostClosesAtOnce(t *testing.T) {
 	t.Parallel()
 	proxy, c := connectThrough(t, sshtest.Options{}, nil)

@@ -18,8 +18,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// between is an attacker on the way to a server, for one connection: change gets the server's first packet, its KEXINIT, and gives what is
-// passed on instead. It returns the port where it listens.
+// between is an attacker on the way to a server, for one connection: change gets the server's first
+// packet, its KEXINIT, and gives what is passed on instead. It returns the port where it listens.
 func between(t *testing.T, server string, change func(first []byte) []byte) int {
 	t.Helper()
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -59,10 +59,9 @@ func between(t *testing.T, server string, change func(first []byte) []byte) int 
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// An attacker on the way who could slip packets into the key exchange could take
-// as many away from what comes after it (CVE-2023-48795, "Terrapin"). With a
-// server of today, which says that it is strict about that, neither this nor
-// taking away what it says goes unnoticed.
+// An attacker on the way who could slip packets into the key exchange could take as many away from
+// what comes after it (CVE-2023-48795, "Terrapin"). With a server of today, which says that it is
+// strict about that, neither this nor taking away what it says goes unnoticed.
 func TestAManInTheMiddleCannotChangeTheKeyExchange(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})

@@ -16,8 +16,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// serveRaw has every connection to a fresh port served by serve, which should
-// end when the connection does. Nothing of it is left after the test.
+// serveRaw has every connection to a fresh port served by serve, which should end when the
+// connection does. Nothing of it is left after the test.
 func serveRaw(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

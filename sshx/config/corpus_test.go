@@ -38,13 +38,12 @@ CASignatureAlgorithms ecdsa-sha2-nistp256,ssh-ed25519,rsa-sha2-256,rsa-sha2-512
 RequiredRSASize 2048
 `
 
-// corpusCase is a folder of configuration files, of which config is the first,
-// and what the reader without ssh makes of it.
+// corpusCase is a directory of configuration files, of which config is the first, and what the
+// reader without ssh makes of it.
 type corpusCase struct {
 	name  string
 	files map[string]string
-	// refused is what the reader without ssh names instead of guessing; "": it
-	// agrees with ssh.
+	// refused is what the reader without ssh names instead of guessing; "": it agrees with ssh.
 	refused string
 }
 
@@ -113,8 +112,8 @@ func corpus() []corpusCase {
 	}
 }
 
-// Both readers come to the same Target over many configurations, or the one
-// without ssh says what it cannot read, and where.
+// Both readers come to the same Target over many configurations, or the one without ssh says what
+// it cannot read, and where.
 func TestBothReadersAgreeOnTheCorpus(t *testing.T) {
 	t.Parallel()
 	for _, c := range corpus() {
@@ -141,8 +140,8 @@ func TestBothReadersAgreeOnTheCorpus(t *testing.T) {
 	}
 }
 
-// settled is comparable, with the lists of algorithms that the case is about.
-// Paths below the real home, which is the only one ssh knows, are left out.
+// settled is comparable, with the lists of algorithms that the case is about. Paths below the real
+// home, which is the only one ssh knows, are left out.
 func settled(t sshx.Target, c corpusCase) sshx.Target {
 	all := ""
 	for _, text := range c.files {

@@ -35,7 +35,7 @@ func TestSettingsNameTheirFile(t *testing.T) {
 	}
 }
 
-// The real home cannot be changed for ssh, so this one is played.
+// The real home cannot be changed for ssh, so this one is simulated.
 func TestSettingsDistinguishTheUsersFileFromTheSystems(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()

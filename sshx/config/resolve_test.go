@@ -19,9 +19,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// comparable drops what the two readers may say differently: sources, lists of
-// algorithms, whose default is each one's own, and the default identities, of
-// which each ssh has its own list.
+// comparable drops what the two readers may say differently: sources, lists of algorithms, whose
+// default is each one's own, and the default identities, of which each ssh has its own list.
 func comparable(t sshx.Target) sshx.Target {
 	t.Settings = nil
 	t.KexAlgorithms, t.Ciphers, t.MACs = nil, nil, nil
@@ -35,8 +34,8 @@ func comparable(t sshx.Target) sshx.Target {
 	return t
 }
 
-// Both readers come to the same settings, or the one without ssh refuses. It
-// never silently says something else.
+// Both readers come to the same settings, or the one without ssh refuses. It never silently says
+// something else.
 func TestBothReadersAgreeOrTheOneWithoutSSHRefuses(t *testing.T) {
 	t.Parallel()
 	both, onlySSH := true, false
@@ -290,7 +289,8 @@ func TestTimesOfSSHConfig(t *testing.T) {
 	require.ErrorContains(t, err, "want a time")
 }
 
-// known_hosts has one spelling of an address, the one that ssh writes; ssh_config and the inventory may have any.
+// known_hosts has one spelling of an address, the one that ssh writes; ssh_config and the inventory
+// may have any.
 func TestAddressesBeginWithColonsAndHaveOneSpelling(t *testing.T) {
 	t.Parallel()
 	withSSH, without := sshxtest.Resolvers(t, "")

@@ -20,8 +20,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// sshDecision asks the real client what it makes of a host key. It never gets
-// past authentication: there is no key to offer.
+// sshDecision asks the real client what it makes of a host key. It never gets past authentication:
+// there is no key to offer.
 func sshDecision(t *testing.T, s *opensshtest.Server, name string, options ...string) string {
 	t.Helper()
 	args := []string{

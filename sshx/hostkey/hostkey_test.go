@@ -40,8 +40,7 @@ func TestUnknownHostKeyIsRefusedBeforeAuthentication(t *testing.T) {
 	}
 }
 
-// What only the inventory knows has to be in the command, or it would make
-// another name known.
+// What only the inventory knows has to be in the command, or it would make another name known.
 func TestTheRemedyForAnUnknownKeyReachesTheSameHost(t *testing.T) {
 	t.Parallel()
 	h := sshxtest.StartHost(t, sshtest.Options{})
@@ -187,8 +186,8 @@ func TestKnownHostsThatCannotBeReadIsAnError(t *testing.T) {
 	assert.Zero(t, h.Record().Connections)
 }
 
-// A host with several keys shows the one that known_hosts has, whatever the
-// order of preference; otherwise a good host would look like an attack.
+// A host with several keys shows the one that known_hosts has, whatever the order of preference;
+// otherwise a good host would look like an attack.
 func TestTheHostIsAskedForTheKeyThatIsKnown(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)

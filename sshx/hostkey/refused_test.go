@@ -14,8 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// Whatever is wrong with the key, and whatever way leads to the host, the host
-// learns neither a user name nor a public key.
+// Whatever is wrong with the key, and whatever way leads to the host, the host learns neither a
+// user name nor a public key.
 func TestAHostWithAWrongKeyGetsNoCredentials(t *testing.T) {
 	t.Parallel()
 	k, other := sshxtest.NewKey(t), sshxtest.NewKey(t)

@@ -41,7 +41,7 @@ func TestStrictHostKeyCheckingIsSSHsOrStricter(t *testing.T) {
 			t.Run(state+" "+mode, func(t *testing.T) {
 				t.Parallel()
 				theirs, ours := byConfig(t, s, fmt.Sprintf(" UserKnownHostsFile %s\n StrictHostKeyChecking %s\n", sshxtest.KnownHosts(t, lines...), mode))
-				if mode == "no" || mode == "off" { // kis takes no key that nobody has looked at
+				if mode == "no" || mode == "off" { // kis trusts no key that the user has not compared
 					theirs = map[string]string{"known": "ok"}[state]
 					if theirs == "" {
 						theirs = state
@@ -179,7 +179,7 @@ func TestAcceptWritesAKeyOnce(t *testing.T) {
 	assert.NoFileExists(t, file)
 }
 
-// The hint is what a person can type.
+// The hint is a command that the user can run.
 func TestTheHintForAnUnknownKeyIsExact(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{})

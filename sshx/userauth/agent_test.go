@@ -119,8 +119,8 @@ func TestErrorNamesASocketWithoutAnAgent(t *testing.T) {
 	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "agent "+stale+": cannot connect")
 }
 
-// token is an agent that holds one FIDO key, as ssh-agent does once ssh-add has
-// been told of a token. now is how many signatures are made at the same time.
+// token is an agent that holds one FIDO key, as ssh-agent does once ssh-add has been told of a
+// token. now is how many signatures are made at the same time.
 type token struct {
 	agent.ExtendedAgent
 
@@ -176,8 +176,8 @@ func (k *token) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
 	return &ssh.Signature{Format: fidoType, Blob: ed25519.Sign(k.private, signed), Rest: []byte(present + counter)}, nil
 }
 
-// keyFile writes the private file that ssh-keygen -t ed25519-sk would: it holds
-// no secret that could sign.
+// keyFile writes the private file that ssh-keygen -t ed25519-sk would: it holds no secret that
+// could sign.
 func (k *token) keyFile(t testing.TB) string {
 	t.Helper()
 	body := append([]byte("openssh-key-v1\x00"), ssh.Marshal(struct {
@@ -263,7 +263,8 @@ func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {
 			}
 			target := sshxtest.TargetOn(t, s)
 			target.IdentityFiles, target.CertificateFiles = c.files, c.certs
-			// This sshd tells clients of SHA-512 even when it does not accept it; ssh needs to be told too.
+			// This sshd tells clients of SHA-512 even when it does not accept it; ssh needs to be
+			// told too.
 			target.PubkeyAcceptedAlgorithms = []string{c.accepted}
 			if c.held != nil {
 				target.IdentityAgent = sshxtest.StartAgent(t, c.held...)

@@ -62,7 +62,7 @@ func TestOpenSSHLoginGraceTimeIsReported(t *testing.T) {
 	assert.Regexp(t, graceError, err.Error())
 }
 
-// relay forwards one connection and tells when the far side has hung up.
+// relay forwards one connection and reports when the server has closed it.
 func relay(t *testing.T, to string) (addr string, hungUp <-chan struct{}) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -147,8 +147,8 @@ func readable(t *testing.T, text string) string {
 	return file
 }
 
-// passwordAccount makes an account of this machine for one test. It needs root,
-// as sshd does to let somebody else in.
+// passwordAccount creates an account on this machine for one test. It needs root, as sshd does to
+// log in another user.
 func passwordAccount(t *testing.T, password string) string {
 	t.Helper()
 	require.Zero(t, os.Geteuid(), "this test makes an account: run as root")

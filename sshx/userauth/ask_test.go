@@ -181,7 +181,7 @@ func TestUnansweredPassphrasePromptsAreNotRepeated(t *testing.T) {
 		name, want string
 		p          *sshxtest.User
 	}{
-		{"no answer", "signing failed: passphrase: nobody answers", &sshxtest.User{}},
+		{"no answer", "signing failed: passphrase: no answer", &sshxtest.User{}},
 		{"nothing typed", "signing failed: no passphrase was given", &sshxtest.User{Answers: []string{""}}},
 		{"three times wrong", "signing failed: wrong passphrase", &sshxtest.User{Answers: []string{"wrong"}}},
 	} {

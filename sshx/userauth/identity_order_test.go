@@ -20,8 +20,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
 
-// identityKeys is a folder of key files: a, b, x (ed25519), c (ECDSA), rsa; b has
-// a certificate next to it, and c2-cert.pub is one for c that is not.
+// identityKeys is a directory of key files: a, b, x (ed25519), c (ECDSA), rsa; b has a certificate
+// next to it, and c2-cert.pub is one for c that is not.
 type identityKeys struct {
 	dir   string
 	names map[string]string // fingerprint to name
@@ -46,8 +46,8 @@ func newIdentityKeys(t *testing.T) identityKeys {
 // path is the file of a key.
 func (k identityKeys) path(name string) string { return filepath.Join(k.dir, name) }
 
-// identityWorld is a host that knows nobody, an agent, and a configuration.
-type identityWorld struct {
+// identityEnv is a host that accepts no key, an agent, and a configuration.
+type identityEnv struct {
 	identityKeys
 
 	host   *sshtest.Host
@@ -55,11 +55,11 @@ type identityWorld struct {
 	config string
 }
 
-// newIdentityWorld has the agent hold the keys named in held, in that order. In
-// config, KEYS is the folder of the keys and SOCKET the agent's.
-func newIdentityWorld(t *testing.T, keys identityKeys, held []string, config ...string) *identityWorld {
+// newIdentityEnv has the agent hold the keys named in held, in that order. In config, KEYS is the
+// directory of the keys and SOCKET the agent's.
+func newIdentityEnv(t *testing.T, keys identityKeys, held []string, config ...string) *identityEnv {
 	t.Helper()
-	w := &identityWorld{identityKeys: keys}
+	w := &identityEnv{identityKeys: keys}
 	ring := agent.NewKeyring()
 	for _, name := range held {
 		key := agent.AddedKey{PrivateKey: privateKey(t, w.path(strings.TrimSuffix(name, "-cert")))}
@@ -89,7 +89,7 @@ func (k identityKeys) remember(t *testing.T, name, public string) {
 }
 
 // seen names the keys that the host was asked about since the first n.
-func (w *identityWorld) seen(n int) []string {
+func (w *identityEnv) seen(n int) []string {
 	var names []string
 	for _, k := range offered(w.host)[n:] {
 		names = append(names, w.names[k])
@@ -98,7 +98,7 @@ func (w *identityWorld) seen(n int) []string {
 }
 
 // byKis and bySSH log in, in vain, and return what was offered.
-func (w *identityWorld) byKis(t *testing.T, env map[string]string) []string {
+func (w *identityEnv) byKis(t *testing.T, env map[string]string) []string {
 	t.Helper()
 	n := len(offered(w.host))
 	r := sshx.Resolver{ConfigFile: w.config, Getenv: func(name string) string { return env[name] }}
@@ -108,7 +108,7 @@ func (w *identityWorld) byKis(t *testing.T, env map[string]string) []string {
 	return w.seen(n)
 }
 
-func (w *identityWorld) bySSH(t *testing.T, env map[string]string) []string {
+func (w *identityEnv) bySSH(t *testing.T, env map[string]string) []string {
 	t.Helper()
 	n := len(offered(w.host))
 	program, err := exec.LookPath("ssh")
@@ -168,7 +168,7 @@ func TestKeysAreOfferedInSSHsOrder(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newIdentityWorld(t, keys, c.held, c.config...)
+			w := newIdentityEnv(t, keys, c.held, c.config...)
 			env := map[string]string{}
 			if c.env != "" {
 				env[c.env] = w.agent
@@ -193,7 +193,7 @@ func TestKeyOrderDiffersFromSSHsToSaveTries(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newIdentityWorld(t, keys, c.held, c.config...)
+			w := newIdentityEnv(t, keys, c.held, c.config...)
 			assert.Equal(t, c.ssh, strings.Join(w.bySSH(t, nil), " "), "ssh")
 			assert.Equal(t, c.kis, strings.Join(w.byKis(t, nil), " "), "kis")
 		})
@@ -201,7 +201,7 @@ func TestKeyOrderDiffersFromSSHsToSaveTries(t *testing.T) {
 }
 
 func TestIdentityAgentTakesAVariableInBraces(t *testing.T) {
-	w := newIdentityWorld(t, newIdentityKeys(t), []string{"x"}, "IdentityAgent ${KIS_TEST_AGENT}", "IdentityFile KEYS/none")
+	w := newIdentityEnv(t, newIdentityKeys(t), []string{"x"}, "IdentityAgent ${KIS_TEST_AGENT}", "IdentityFile KEYS/none")
 	t.Setenv("KIS_TEST_AGENT", w.agent) // ssh -G reads the real environment
 	env := map[string]string{"KIS_TEST_AGENT": w.agent}
 	assert.Equal(t, []string{"x"}, w.bySSH(t, env))

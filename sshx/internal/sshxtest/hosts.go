@@ -1,5 +1,5 @@
-// Package sshxtest has what the tests of sshx and of its parts share: keys, hosts, agents and a user who
-// answers prompts.
+// Package sshxtest has what the tests of sshx and of its parts share: keys, hosts, agents and a
+// user who answers prompts.
 package sshxtest
 
 import (
@@ -81,8 +81,8 @@ func TargetOn(t testing.TB, s *opensshtest.Server) sshx.Target {
 	return target
 }
 
-// Resolvers returns resolvers of the same configuration with and without ssh, with a home directory of
-// their own.
+// Resolvers returns resolvers of the same configuration with and without ssh, with a home directory
+// of their own.
 func Resolvers(t testing.TB, config string) (withSSH, without sshx.Resolver) {
 	t.Helper()
 	home := t.TempDir()

@@ -44,8 +44,8 @@ func NewKey(t testing.TB) Key {
 	return Key{private, signer, file}
 }
 
-// NewEncryptedKey is NewKey for an encrypted file, with one KDF round instead of the usual sixteen or more:
-// each takes a second of a race detector's time.
+// NewEncryptedKey is NewKey for an encrypted file, with one KDF round instead of the usual sixteen
+// or more: each takes a second of a race detector's time.
 func NewEncryptedKey(t testing.TB, passphrase string) Key {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "id_test")

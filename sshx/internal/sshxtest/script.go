@@ -16,8 +16,8 @@ func Script(t testing.TB, text string) string {
 	return file
 }
 
-// RelayScript writes a program that connects its standard input and output to a port of this machine,
-// as nc does. It ends when either side does.
+// RelayScript writes a program that connects its standard input and output to a port of this
+// machine, as nc does. It ends when either side does.
 func RelayScript(t testing.TB) string {
 	t.Helper()
 	return Script(t, `#!/usr/bin/python3

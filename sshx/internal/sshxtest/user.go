@@ -23,7 +23,7 @@ func (p *User) Prompt(_ context.Context, question string, _ bool) (string, error
 	defer p.mu.Unlock()
 	p.asked = append(p.asked, question)
 	if len(p.Answers) == 0 {
-		return "", errors.New("nobody answers")
+		return "", errors.New("no answer")
 	}
 	a := p.Answers[0]
 	if len(p.Answers) > 1 {
