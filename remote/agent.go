@@ -75,13 +75,6 @@ type call struct {
 	output func(line string)
 }
 
-// order is the one line the loader of the agent reads.
-type order struct {
-	Nonce   string            `json:"nonce"`
-	Modules [][2]string       `json:"modules"`
-	Steps   map[string]string `json:"steps"`
-}
-
 // Start brings the agent up over the streams of a command that was started as Command says. The error is *StartError when what is there is
 // not a shell with Python, *Lost when the connection went away. ctx bounds the start; the conversation outlives it.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
@@ -301,11 +294,23 @@ func (a *Agent) keepLease(ctx context.Context) {
 	}
 }
 
+// order is the line that the loader of the agent reads: see scripts/bootstrap.sh.
 func (a *Agent) order() ([]byte, error) {
-	o := order{Nonce: a.nonce, Steps: scripts.Steps()}
-	for _, m := range scripts.Modules() {
-		o.Modules = append(o.Modules, [2]string{m.Name, m.Source})
-	}
-	line, err := json.Marshal(o)
-	return append(line, '\n'), err
+	program, err := agentProgram()
+	return fmt.Appendf(nil, "{\"nonce\":%q,%s\n", a.nonce, program[1:]), err
 }
+
+// agentProgram is the agent, encoded once however many hosts it is for: it is some hundred kilobytes.
+//
+//nolint:gochecknoglobals // a constant that takes a computation
+var agentProgram = sync.OnceValues(func() ([]byte, error) {
+	var program struct {
+		Modules [][2]string       `json:"modules"`
+		Steps   map[string]string `json:"steps"`
+	}
+	program.Steps = scripts.Steps()
+	for _, m := range scripts.Modules() {
+		program.Modules = append(program.Modules, [2]string{m.Name, m.Source})
+	}
+	return json.Marshal(program)
+})

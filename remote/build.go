@@ -196,12 +196,14 @@ func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Recei
 	return result.Receipt, err
 }
 
-// Command runs commands in a package, in order, until one fails. What they start in the background may go on after them.
-func (a *Agent) Command(ctx context.Context, c Commands, output func(string)) error {
+// Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or
+// reload is the stage's. What they start in the background may go on after them.
+func (a *Agent) Command(ctx context.Context, s Stage, run string, c Commands, output func(string)) error {
 	args, err := c.args()
 	if err != nil {
 		return err
 	}
+	args["stage"], args["run"] = s.String(), run
 	return a.call(ctx, "command", args, nil, output)
 }
 

@@ -58,6 +58,36 @@ func TestOnlyTheOwnerOfAStageLinksIt(t *testing.T) {
 	requireRefused(t, second.resume(t, l.change(t, "", "app-1")), "not-locked")
 }
 
+func TestAfterLinkCommandsNeedTheLock(t *testing.T) {
+	t.Parallel()
+	l, ran := installed(t, "1"), filepath.Join(t.TempDir(), "ran")
+	c := commands(t, "touch "+ran)
+	requireRefused(t, l.Command(t.Context(), stage(t, "production"), l.run, c, nil), "not-locked")
+	requireRefused(t, l.Command(t.Context(), l.stage, newRun(), c, nil), "not-locked")
+	second := opened(t, l.root)
+	requireRefused(t, second.Command(t.Context(), l.stage, l.run, c, nil), "not-locked")
+	require.NoFileExists(t, ran)
+	require.NoError(t, l.Command(t.Context(), l.stage, l.run, c, nil))
+	require.FileExists(t, ran)
+}
+
+func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	change := l.change(t, "app-1", "app-2")
+	require.NoError(t, l.Arm(t.Context(), change, soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(l.root, ".kis/locks/staging")))
+	requireRefused(t, l.Command(t.Context(), l.stage, l.run, commands(t, "true"), nil), "lock-lost")
+	requireRefused(t, l.Confirm(t.Context(), l.run, nil), "lock-lost")
+	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "lock-lost")
+	_, err = l.Revert(t.Context(), l.run)
+	requireRefused(t, err, "lock-lost")
+	require.Equal(t, "app-2", l.linked(t))
+}
+
 func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	t.Parallel()
 	l := armed(t)

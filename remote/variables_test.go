@@ -23,7 +23,7 @@ func TestVariablesOfCommandsAreOurs(t *testing.T) {
 		c := remote.Commands{Package: pkg, Env: map[string]string{name: "x"}}
 		_, err := agent.Verify(t.Context(), "a", c, nil)
 		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "verify: %q: %v", name, err)
-		err = agent.Command(t.Context(), c, nil)
+		err = agent.Command(t.Context(), remote.Stage{}, "", c, nil)
 		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "command: %q: %v", name, err)
 	}
 }

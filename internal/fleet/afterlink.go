@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -35,6 +36,9 @@ func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Pack
 		return nil
 	}
 	return p.step(StepAfterLink, func() error {
+		if err := t.hold(ctx, p); err != nil {
+			return err
+		}
 		ended, watched := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(watched)
@@ -44,9 +48,23 @@ func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Pack
 			case <-ended:
 			}
 		}()
-		err := p.agent.Command(ctx, commands, p.output)
+		err := p.agent.Command(ctx, t.stage, t.run, commands, p.output)
 		close(ended)
 		<-watched
 		return err
 	})
+}
+
+// hold makes sure that this run has the stage's lock on a host before it starts anything there: a conversation that is new has to take it
+// again, and must not where another run has been at work meanwhile.
+func (t *transaction) hold(ctx context.Context, p *party) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, t.patience.find, fmt.Errorf("no answer within %v", t.patience.find))
+	defer cancel()
+	if p.at == isNew {
+		return t.own(bounded, p)
+	}
+	if p.unlocked {
+		return p.lockAgain(bounded)
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ var errInterrupted = errors.New("interrupted")
 
 // failure makes of an error what is reported. An error that is not known for a refusal is unknown: nothing is guessed.
 func failure(host string, step Step, err error) *Failure {
-	f := &Failure{Host: host, Step: step, State: Unknown, Message: strings.TrimPrefix(err.Error(), host+": ")}
+	f := &Failure{Host: host, Step: step, State: Unknown, Message: strings.TrimPrefix(err.Error(), host+": "), err: err}
 	var refused *remote.Refused
 	var start *remote.StartError
 	var own *Failure

@@ -78,6 +78,7 @@ func (m *member) lock(ctx context.Context) error {
 	if err != nil {
 		return m.ours(err)
 	}
+	m.linked = m.locked.Linked
 	if len(m.locked.Fenced) > 0 {
 		r.notice(m.host.Name, "an earlier run had died just before its switch; what it had armed was taken away")
 	}

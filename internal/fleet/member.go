@@ -24,6 +24,7 @@ type member struct {
 
 	conn    *conversation
 	facts   remote.Facts
+	linked  string // text of the stage's link, as the host reported it last before the switch
 	locked  remote.Locked
 	receipt *remote.Receipt // of the package, once it is sealed on this host
 	plan    string          // what a dry run found

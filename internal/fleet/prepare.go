@@ -47,7 +47,9 @@ func (m *member) look(ctx context.Context) error {
 	if !m.run.waited {
 		m.tellClock(clock)
 	}
-	if m.facts, err = m.conn.agent.Check(ctx, request); err != nil || !request.Build || m.facts.Package.State == remote.Sealed {
+	m.facts, err = m.conn.agent.Check(ctx, request)
+	m.linked = m.facts.Stage.Linked
+	if err != nil || !request.Build || m.facts.Package.State == remote.Sealed {
 		return err
 	}
 	if more := m.facts.Stage.LinkedSize - spareBytes; more > 0 {

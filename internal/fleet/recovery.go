@@ -143,6 +143,7 @@ func (t *transaction) back(ctx context.Context) Outcome {
 		if same[i] = t.asBefore(ctx, p); same[i] && p.owed && p.at != isTaken { // it went back, and its answer came to nobody
 			t.restart(ctx, p)
 		}
+		same[i] = same[i] && p.at != isTaken // another run has been at work: whatever is linked, it is not for this one to vouch for
 	})
 	t.phase("revert", t.now().Sub(begin))
 	for _, ok := range same {
@@ -170,14 +171,13 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 			return err
 		})
 	})
-	if err != nil {
-		if _, refused := errors.AsType[*remote.Refused](err); !refused {
-			p.at = isUnknown // it was looked for just now
-		}
-		return
+	switch _, refused := errors.AsType[*remote.Refused](err); {
+	case err == nil:
+		p.at = isOld
+		t.restart(ctx, p)
+	case p.at != isTaken && !refused:
+		p.at = isUnknown // it was looked for just now
 	}
-	p.at = isOld
-	t.restart(ctx, p)
 }
 
 // restart runs the after-link commands for what the host has gone back to, in a conversation that has the lock.
@@ -186,11 +186,6 @@ func (t *transaction) restart(ctx context.Context, p *party) {
 	before, err := remote.ParsePackage(p.from)
 	if err != nil || len(p.after(before).Commands) == 0 {
 		return // nothing was linked before, or nothing runs after it: there is nothing to restart
-	}
-	if p.unlocked {
-		bounded, cancel := context.WithTimeout(ctx, t.patience.find)
-		defer cancel()
-		_ = p.lockAgain(bounded) // without it the commands are refused, which makes the host unwell
 	}
 	p.unwell = t.runAfter(ctx, p, before, t.nextInterrupt()) != nil
 	bounded, cancel := context.WithTimeout(ctx, t.patience.link)

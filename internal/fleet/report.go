@@ -90,8 +90,12 @@ type Failure struct {
 	Hint    string   `json:"hint,omitempty"`
 	Tail    []string `json:"tail,omitempty"` // last lines of output, oldest first
 
+	err      error // what was made into this failure; see Unwrap
 	answered bool // by the host, with a no: it is there, and says the same again until somebody has done something
 }
+
+// Unwrap returns the error that the failure reports, so that callers can tell why a step failed.
+func (f *Failure) Unwrap() error { return f.err }
 
 // Error returns `host: step: cause`.
 func (f *Failure) Error() string {

@@ -195,7 +195,7 @@ func (r *run) report(o Outcome) Report {
 	for _, m := range r.members {
 		report.Already = report.Already && m.already
 		h := HostReport{
-			Host: m.host.Name, Was: m.facts.Stage.Linked, Linked: m.facts.Stage.Linked, Known: m.conn != nil && m.facts.Root != "", Ready: m.receipt != nil,
+			Host: m.host.Name, Was: m.facts.Stage.Linked, Linked: m.linked, Known: m.conn != nil && m.facts.Root != "", Ready: m.receipt != nil,
 			Plan: m.plan, Seconds: m.spent.Seconds(),
 		}
 		report.Hosts = append(report.Hosts, h)

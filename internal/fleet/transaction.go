@@ -39,7 +39,7 @@ type linker interface {
 	Resume(ctx context.Context, l remote.Link) (durable bool, err error)
 	Confirm(ctx context.Context, run string, note map[string]any) error
 	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
-	Command(ctx context.Context, c remote.Commands, output func(string)) error
+	Command(ctx context.Context, s remote.Stage, run string, c remote.Commands, output func(string)) error
 	Cancel(ctx context.Context) error
 	Restarted(ctx context.Context, s remote.Stage, run string, well bool) error
 }

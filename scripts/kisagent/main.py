@@ -186,6 +186,7 @@ class Agent:
     def must_own(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
             raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
+        self.stage_lock.check()
 
     def do_evict(self, args):
         """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
@@ -226,7 +227,9 @@ class Agent:
         return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
-        """Run commands in the package, in order; the first that fails ends the step. What they start may go on."""
+        """Run commands in the package, in order; the first that fails ends the step. What they start may go on. They are about what the
+        stage is linked to, so that only the owner of the stage may run them."""
+        self.must_own(args)
         top = self.repository.package(args["package"])
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])
