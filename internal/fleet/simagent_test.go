@@ -23,8 +23,7 @@ type simAgent struct {
 	stuck  time.Duration // how long it takes no notice of SIGTERM, as in the hands of a slow disk
 
 	fault  simFault // of the command in progress
-	during func() simRan
-	opened bool
+	during func(simCommand) simRan
 }
 
 // simFault is what goes wrong on the host while it carries out one command.
@@ -216,7 +215,12 @@ func (a *simAgent) lock(c simCommand) (map[string]any, *remote.Refused) {
 	}
 	linked := h.link
 	fenced := h.recover()
-	h.holder, h.lockRun, a.locked, h.folders[c.Run] = a, c.Run, true, true
+	h.lockRun = c.Run
+	if owner := h.folders[c.Run]; owner != nil && !owner.dead {
+		a.locked = false
+		return nil, refusedAs("io", "the run's directory exists")
+	}
+	h.holder, a.locked, h.folders[c.Run] = a, true, a
 	h.note(a.run, "locked", h.link, true)
 	if a.midway() {
 		return nil, nil
@@ -229,6 +233,7 @@ func (a *simAgent) unlock() (map[string]any, *remote.Refused) {
 		return nil, refusedAs("busy", "this run is at work")
 	}
 	a.release()
+	delete(a.h.folders, a.run)
 	return map[string]any{}, nil
 }
 
@@ -558,7 +563,7 @@ func (a *simAgent) command(c simCommand) (map[string]any, *remote.Refused) {
 	if refused := a.mustOwn(c.Stage, c.Run); refused != nil {
 		return nil, refused
 	}
-	ran := a.during()
+	ran := a.during(c)
 	a.h.note(a.run, "started", c.Package, a.owns())
 	a.work(c.ID, ran.took, func(canceled bool) {
 		if canceled || !ran.well {
@@ -614,6 +619,5 @@ func (a *simAgent) kill() {
 	if a.tx != nil && a.tx.deadline != nil {
 		a.tx.deadline.Stop()
 	}
-	delete(a.h.folders, a.run)
 	delete(a.h.agents, a)
 }

@@ -27,8 +27,8 @@ type simHost struct {
 	packages []string
 	armed    map[string]string // run (with .back for a rollback) → package
 	journal  []string
-	lines    []map[string]any // of the journal
-	folders  map[string]bool // runs that have a directory of their own
+	lines    []map[string]any     // of the journal
+	folders  map[string]*simAgent // by run: the agent that has made its directory
 
 	holder  *simAgent // who has the lock of the lock file that lies there
 	lockRun string    // what the lock file says of its last holder
@@ -61,7 +61,7 @@ func newSimHost(mu *sync.Mutex, nth int, link string, packages ...string) *simHo
 	name := fmt.Sprintf("web%d", nth)
 	return &simHost{
 		mu: mu, nth: nth, name: name, id: "id-" + name, root: "/srv/" + name, link: link, packages: packages, mounted: true,
-		armed: map[string]string{}, folders: map[string]bool{}, agents: map[*simAgent]bool{},
+		armed: map[string]string{}, folders: map[string]*simAgent{}, agents: map[*simAgent]bool{},
 	}
 }
 

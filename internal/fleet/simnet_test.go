@@ -264,7 +264,7 @@ func (c *simConn) start(line []byte) {
 	nonce := bytes.SplitN(line[:min(len(line), 100)], []byte(`"`), 5)[3]
 	c.nonce = string(nonce)
 	c.agent = &simAgent{h: c.h, reply: c.answer}
-	c.agent.during = func() simRan {
+	c.agent.during = func(simCommand) simRan {
 		return []simRan{
 			{300 * time.Millisecond, true},
 			{time.Second, false},
