@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestVariablesOfCommandsAreOurs(t *testing.T) {
 	t.Parallel()
 	agent := startLocal(t)
-	pkg, err := remote.ParsePackage("a-1")
+	pkg, err := name.ParsePackage("a-1")
 	require.NoError(t, err)
 	for name, good := range map[string]bool{
 		"KIS_STAGE": true, "KIS_VAR_RACK": true, "KIS_VAR_A_2": true, "KIS_VAR__X": true,

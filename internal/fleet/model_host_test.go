@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -276,7 +277,7 @@ func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
 	return a.answer(nil)
 }
 
-func (a *simAgent) Fence(context.Context, remote.Stage, string) (remote.Fenced, error) {
+func (a *simAgent) Fence(context.Context, name.Stage, string) (remote.Fenced, error) {
 	if a.h.next(4) == 1 {
 		a.h.deliver()
 	}
@@ -304,7 +305,7 @@ func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error
 
 func (a *simAgent) Cancel(context.Context) error { return nil }
 
-func (a *simAgent) Restarted(context.Context, remote.Stage, string, bool) error { return a.answer(nil) }
+func (a *simAgent) Restarted(context.Context, name.Stage, string, bool) error { return a.answer(nil) }
 
 // colleague is another run, from its lock to its end. It finds nobody who holds the lock any more, and links the same package, or goes back.
 func (h *simHost) colleague() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -43,7 +44,7 @@ func (h *simHost) party() *party {
 		p.from = "old"
 	}
 	p.reach, p.again = h.reach, h.again
-	p.after = func(linked remote.Package) remote.Commands {
+	p.after = func(linked name.Package) remote.Commands {
 		return remote.Commands{Package: linked, Commands: []string{"true"}}
 	}
 	p.begin = func(Step) func(error) error { return func(err error) error { return err } }
@@ -92,9 +93,9 @@ func simulate(t *testing.T, s schedule) (Outcome, string) {
 func runModel(t *testing.T, partial inventory.OnPartial, hosts []*simHost) (Outcome, *transaction) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	stage, err := remote.ParseStage("staging")
+	stage, err := name.ParseStage("staging")
 	require.NoError(t, err)
-	to, err := remote.ParsePackage("new-1")
+	to, err := name.ParsePackage("new-1")
 	require.NoError(t, err)
 	tx := &transaction{
 		stage: stage, run: "run", op: "push", to: to, now: time.Now, notice: func(string, string) {}, armedAt: time.Now(), patience: ordinaryPatience(),
