@@ -4,15 +4,17 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Link is one re-link of a stage by one run.
 type Link struct {
-	Stage Stage
+	Stage name.Stage
 	Run   string // the name the lock was taken with
 	Op    string // push, rollback, link or promote: for the journal
 	From  string // text of the link as it must be now, "" for none
-	To    Package
+	To    name.Package
 	// Dangling says that From leads to no sealed package, and leads nowhere again when the link is taken back.
 	Dangling bool
 	Note     map[string]any // what else the journal shall say
@@ -104,7 +106,7 @@ func (a *Agent) Resume(ctx context.Context, l Link) (durable bool, err error) {
 
 // Evict ends the agent that holds the stage's lock, if it belongs to the named run, and waits for its end: up to 15 seconds, of which it is
 // asked to give up for 10. Otherwise it does nothing.
-func (a *Agent) Evict(ctx context.Context, s Stage, run string) error {
+func (a *Agent) Evict(ctx context.Context, s name.Stage, run string) error {
 	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run}, nil, nil)
 }
 
@@ -119,7 +121,7 @@ func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) er
 
 // Restarted writes down that the after-link commands have come to their end after Revert: well, or with the link back and the service perhaps
 // not. It needs the stage's lock.
-func (a *Agent) Restarted(ctx context.Context, s Stage, run string, well bool) error {
+func (a *Agent) Restarted(ctx context.Context, s name.Stage, run string, well bool) error {
 	return a.call(ctx, "restarted", map[string]any{"stage": s.String(), "run": run, "well": well}, nil, nil)
 }
 
@@ -137,7 +139,7 @@ type Fenced struct {
 
 // Fence takes a run's prepared link away, so that the run cannot link this stage any more, and reads the link. It is for a new conversation
 // about a run whose answer was lost: when Linked is the run's package, the run has linked; otherwise it has not, and never will.
-func (a *Agent) Fence(ctx context.Context, s Stage, run string) (Fenced, error) {
+func (a *Agent) Fence(ctx context.Context, s name.Stage, run string) (Fenced, error) {
 	var f Fenced
 	err := a.call(ctx, "fence", map[string]any{"stage": s.String(), "run": run}, &f, nil)
 	return f, err

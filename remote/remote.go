@@ -12,66 +12,6 @@ import (
 	"strings"
 )
 
-// Package is the name of a package, {name}-{version}, which is also its folder in the package repository. The zero value is "no package".
-type Package struct{ dir string }
-
-// packagePattern allows what PEP 625 names and PEP 440 versions may hold after normalisation, and nothing that a path or a shell could read
-// in another way: no slash, no leading dash or dot.
-var packagePattern = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*-[0-9A-Za-z][0-9A-Za-z.+!_-]{0,99}$`)
-
-// ParsePackage reads a package's name, such as "projecta-0.4".
-func ParsePackage(text string) (Package, error) {
-	if !packagePattern.MatchString(text) || strings.Contains(text, "..") {
-		return Package{}, fmt.Errorf("%q is not the name of a package: want name-version, such as projecta-0.4", text)
-	}
-	return Package{dir: text}, nil
-}
-
-// String returns the name, "" for no package.
-func (p Package) String() string { return p.dir }
-
-// IsZero reports whether p is "no package".
-func (p Package) IsZero() bool { return p.dir == "" }
-
-// Version is the part after the first dash.
-func (p Package) Version() string {
-	_, version, _ := strings.Cut(p.dir, "-")
-	return version
-}
-
-// MarshalText is String, for JSON.
-func (p Package) MarshalText() ([]byte, error) { return []byte(p.dir), nil }
-
-// UnmarshalText reads what MarshalText wrote; the empty text is no package.
-func (p *Package) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		*p = Package{}
-		return nil
-	}
-	parsed, err := ParsePackage(string(text))
-	if err != nil {
-		return err
-	}
-	*p = parsed
-	return nil
-}
-
-// Stage is the name of a stage. It has no dash, so that it can never be the name of a package.
-type Stage struct{ name string }
-
-var stagePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-
-// ParseStage reads a stage's name, such as "production".
-func ParseStage(text string) (Stage, error) {
-	if !stagePattern.MatchString(text) {
-		return Stage{}, fmt.Errorf("%q is not the name of a stage: want lower-case letters, digits and underscores, a letter first", text)
-	}
-	return Stage{name: text}, nil
-}
-
-// String returns the name.
-func (s Stage) String() string { return s.name }
-
 // Python is the name or path of an interpreter on a host.
 var pythonPattern = regexp.MustCompile(`^(/[A-Za-z0-9._+-]+)*/?[A-Za-z0-9._+-]+$`)
 

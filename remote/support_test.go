@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -34,7 +35,7 @@ const soon = 20 * time.Second
 type local struct {
 	*remote.Agent
 	root   string // of the package repository
-	stage  remote.Stage
+	stage  name.Stage
 	run    string
 	locked remote.Locked
 
@@ -189,9 +190,9 @@ func source(t *testing.T, name, version string, members ...member) archive {
 	}}
 }
 
-func pkg(t *testing.T, name string) remote.Package {
+func pkg(t *testing.T, text string) name.Package {
 	t.Helper()
-	p, err := remote.ParsePackage(name)
+	p, err := name.ParsePackage(text)
 	require.NoError(t, err)
 	return p
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // relinkOptions are the flags and arguments of rollback and link.
@@ -73,19 +73,19 @@ func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
 }
 
 // run carries a plan out that installs nothing.
-func (o *relinkOptions) run(ctx context.Context, a *app, op fleet.Op, name string) error {
+func (o *relinkOptions) run(ctx context.Context, a *app, op fleet.Op, wanted string) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, subset, err := a.stage(inv, name)
+	stage, hosts, subset, err := a.stage(inv, wanted)
 	if err != nil {
 		return err
 	}
 	plan := fleet.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset, DryRun: o.dryRun}
 	if o.target != "" {
-		if plan.Target, err = remote.ParsePackage(o.target); err != nil {
-			return hinted{error: err, hint: "see what there is: kis list " + name}
+		if plan.Target, err = name.ParsePackage(o.target); err != nil {
+			return hinted{error: err, hint: "see what there is: kis list " + wanted}
 		}
 	}
 	return a.carryOut(ctx, inv, plan, a.view())

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/site"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -114,7 +115,7 @@ func converse(w *site.World, host string) *remote.Agent {
 	require.NoError(w.T, err)
 	w.T.Cleanup(func() { _ = agent.Close() })
 	require.NoError(w.T, agent.Open(ctx, hosttest.Repository))
-	stage, err := remote.ParseStage(w.Stage)
+	stage, err := name.ParseStage(w.Stage)
 	require.NoError(w.T, err)
 	_, err = agent.Lock(ctx, stage, visitedRun, remote.Holder{Who: "test"})
 	require.NoError(w.T, err)
@@ -124,9 +125,9 @@ func converse(w *site.World, host string) *remote.Agent {
 // relink switches once, from arming to confirmation.
 func relink(w *site.World, agent *remote.Agent, from, to string) {
 	w.T.Helper()
-	stage, err := remote.ParseStage(w.Stage)
+	stage, err := name.ParseStage(w.Stage)
 	require.NoError(w.T, err)
-	pkg, err := remote.ParsePackage(to)
+	pkg, err := name.ParsePackage(to)
 	require.NoError(w.T, err)
 	require.NoError(w.T, agent.Arm(w.T.Context(), remote.Link{Stage: stage, Run: visitedRun, Op: "link", From: from, To: pkg}, 30*time.Second))
 	switched, err := agent.Commit(w.T.Context(), visitedRun)

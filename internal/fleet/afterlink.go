@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // after runs the after-link commands on all hosts that have switched.
@@ -30,7 +30,7 @@ func (t *transaction) nextInterrupt() <-chan struct{} {
 
 // runAfter runs the after-link commands on one host. They may be the inventory's, and hang: a person who interrupts ends them, and they
 // count as failed.
-func (t *transaction) runAfter(ctx context.Context, p *party, linked remote.Package, asked <-chan struct{}) error {
+func (t *transaction) runAfter(ctx context.Context, p *party, linked name.Package, asked <-chan struct{}) error {
 	commands := p.after(linked)
 	if len(commands.Commands) == 0 || linked.IsZero() {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -66,7 +67,7 @@ type Plan struct {
 	Recipe  Recipe         // Push: how
 	Git     string         // Push: revision the archive was built from, where known
 
-	Target remote.Package // Relink: what to link. Rollback: likewise, or zero for the package before
+	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the package before
 
 	NoLink bool // stop at the barrier, with everything prepared
 	DryRun bool // look, and say what would be done

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -118,7 +119,7 @@ type Unlocked struct {
 
 // Holders says who holds the stage's lock, on all hosts at the same time.
 func (f *Fleet) Holders(ctx context.Context, stage string, hosts []inventory.Host) []Unlocked {
-	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name remote.Stage, out *Unlocked) error {
+	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name name.Stage, out *Unlocked) error {
 		facts, err := agent.Check(ctx, remote.CheckRequest{Stage: name})
 		out.Holder = facts.Stage.Holder
 		return err
@@ -129,7 +130,7 @@ func (f *Fleet) Holders(ctx context.Context, stage string, hosts []inventory.Hos
 // that came since is left alone, and told. A run that is ended gives up as when its connection is lost: what it has armed is taken away, what
 // it has linked stays.
 func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
-	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name remote.Stage, out *Unlocked) error {
+	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name name.Stage, out *Unlocked) error {
 		run := ""
 		if holder := shown[out.Host]; holder != nil {
 			run = holder.Run
@@ -145,12 +146,12 @@ func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host
 }
 
 // onLocks does something about the stage's lock on every host.
-func (f *Fleet) onLocks(ctx context.Context, stage string, hosts []inventory.Host, do func(context.Context, *remote.Agent, remote.Stage, *Unlocked) error) []Unlocked {
+func (f *Fleet) onLocks(ctx context.Context, stage string, hosts []inventory.Host, do func(context.Context, *remote.Agent, name.Stage, *Unlocked) error) []Unlocked {
 	all := make([]Unlocked, len(hosts))
 	each(len(hosts), f.forks(), func(i int) {
 		out := &all[i]
 		out.Host = hosts[i].Name
-		name, err := remote.ParseStage(stage)
+		name, err := name.ParseStage(stage)
 		if err != nil {
 			out.Failure = failure(out.Host, StepLock, err)
 			return

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -45,8 +46,8 @@ func state(t *testing.T, stage remote.StageState, packages ...string) fleet.Look
 		packages = []string{"app-1", "app-2"}
 	}
 	look := fleet.Look{State: remote.RepositoryState{Stages: []remote.StageState{stage}}}
-	for _, name := range packages {
-		p, err := remote.ParsePackage(name)
+	for _, dir := range packages {
+		p, err := name.ParsePackage(dir)
 		require.NoError(t, err)
 		look.State.Packages = append(look.State.Packages, remote.InstalledPackage{Name: p, State: remote.Sealed})
 	}

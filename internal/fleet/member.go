@@ -11,6 +11,7 @@ import (
 
 	"github.com/pkg/sftp"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -170,7 +171,7 @@ func (m *member) output(s Step) func(string) {
 }
 
 // variables are what the inventory's commands find in their environment. The prefix keeps the inventory's own variables apart from ours.
-func (m *member) variables(p remote.Package) map[string]string {
+func (m *member) variables(p name.Package) map[string]string {
 	previous := m.facts.Stage.Linked
 	if previous == p.String() { // taken back: what was there before is what is taken back from
 		previous = m.run.pkg.String()
@@ -185,7 +186,7 @@ func (m *member) variables(p remote.Package) map[string]string {
 	return all
 }
 
-func (m *member) commands(p remote.Package, list []string) remote.Commands {
+func (m *member) commands(p name.Package, list []string) remote.Commands {
 	return remote.Commands{Package: p, Commands: list, Env: m.variables(p), Within: m.run.fleet.timeout()}
 }
 

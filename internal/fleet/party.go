@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -72,7 +73,7 @@ func (m *member) party() *party {
 	m.repository = m.locked.HostID
 	p.reach = m.reach
 	p.again = m.lockAgain
-	p.after = func(linked remote.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }
+	p.after = func(linked name.Package) remote.Commands { return m.commands(linked, m.run.plan.Stage.AfterLink) }
 	p.output = m.output(StepAfterLink)
 	p.begin = func(s Step) func(error) error {
 		end := m.begin(s)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -183,7 +184,7 @@ func (t *transaction) revert(ctx context.Context, p *party) {
 // restart runs the after-link commands for what the host has gone back to, in a conversation that has the lock.
 func (t *transaction) restart(ctx context.Context, p *party) {
 	p.owed = false
-	before, err := remote.ParsePackage(p.from)
+	before, err := name.ParsePackage(p.from)
 	if err != nil || len(p.after(before).Commands) == 0 {
 		return // nothing was linked before, or nothing runs after it: there is nothing to restart
 	}

@@ -8,16 +8,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // run is one plan being carried out.
 type run struct {
 	fleet   *Fleet
 	plan    Plan
-	stage   remote.Stage
-	pkg     remote.Package // what is to be linked
-	name    string         // of the run, on every host
+	stage   name.Stage
+	pkg     name.Package // what is to be linked
+	name    string       // of the run, on every host
 	members []*member
 	begun   time.Time
 	phases  []Phase
@@ -34,10 +34,10 @@ type run struct {
 func newRun(f *Fleet, p Plan) *run {
 	r := &run{fleet: f, plan: p, begun: f.now()}
 	r.name, _ = randomName() // without random numbers nothing works, beginning with the connection
-	r.stage, _ = remote.ParseStage(p.Stage.Name)
+	r.stage, _ = name.ParseStage(p.Stage.Name)
 	r.pkg = p.Target
 	if p.Archive != nil {
-		r.pkg, _ = remote.ParsePackage(p.Archive.Package)
+		r.pkg, _ = name.ParsePackage(p.Archive.Package)
 	}
 	for _, h := range p.Hosts {
 		r.members = append(r.members, &member{run: r, host: h})

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // The simulation carries real runs out, from the connection to the report, against simulated hosts: everything on this side of the wire is
@@ -128,7 +128,7 @@ func (w *simWorld) carryOut(ctx context.Context, r *simRun, nth int) {
 }
 
 func (w *simWorld) plan(r *simRun) Plan {
-	to, err := remote.ParsePackage(r.To)
+	to, err := name.ParsePackage(r.To)
 	require.NoError(w.t, err)
 	p := Plan{Op: r.Op, Target: to, Stage: inventory.Stage{Name: simStage, OnPartial: w.partial}, Subset: len(r.Hosts) < len(w.hosts)}
 	if r.After {

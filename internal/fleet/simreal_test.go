@@ -22,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -192,9 +193,9 @@ func (p *twins) pkg() string {
 
 // link is a re-link that mostly starts at what is linked.
 func (p *twins) link(w *twin) remote.Link {
-	stage, err := remote.ParseStage(simStage)
+	stage, err := name.ParseStage(simStage)
 	require.NoError(p.t, err)
-	to, err := remote.ParsePackage(p.pkg())
+	to, err := name.ParsePackage(p.pkg())
 	require.NoError(p.t, err)
 	l := remote.Link{Stage: stage, Run: w.run, Op: "push", From: p.sim.link, To: to, Note: map[string]any{"by": "ann@laptop"}}
 	if p.random.IntN(6) == 0 {
@@ -277,7 +278,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other string) (string, twinC
 		return "confirm", func(ctx context.Context, a *remote.Agent, _ int) string { return said(a.Confirm(ctx, w.run, nil)) }
 	case 2:
 		if p.sim.link != "" && p.random.IntN(4) > 0 {
-			l.To, _ = remote.ParsePackage(p.sim.link)
+			l.To, _ = name.ParsePackage(p.sim.link)
 			l.From = "old-0"
 		}
 		return fmt.Sprintf("resume %s to %s", l.From, l.To), func(ctx context.Context, a *remote.Agent, _ int) string {
@@ -298,7 +299,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other string) (string, twinC
 	case 6:
 		c := remote.Commands{Package: l.To, Commands: []string{map[bool]string{true: "true", false: "false"}[well]}, Within: time.Minute}
 		if c.Package.String() == "absent-3" {
-			c.Package, _ = remote.ParsePackage("old-0")
+			c.Package, _ = name.ParsePackage("old-0")
 		}
 		return "command " + c.Commands[0], func(ctx context.Context, a *remote.Agent, _ int) string {
 			return said(a.Command(ctx, l.Stage, w.run, c, nil))
@@ -325,7 +326,7 @@ func (p *twins) end(w *twin) (string, twinCommand) {
 		other = p.agents[1]
 	}
 	force, held := p.random.IntN(2) == 0, other.holds
-	stage, err := remote.ParseStage(simStage)
+	stage, err := name.ParseStage(simStage)
 	require.NoError(p.t, err)
 	return fmt.Sprintf("end %s (by force: %v)", other.run, force), func(ctx context.Context, a *remote.Agent, side int) string {
 		var holder *remote.Holder
@@ -399,14 +400,14 @@ func sealedPackages(t *testing.T, names ...string) string {
 	agent, err := remote.Start(t.Context(), remote.Streams{In: in, Out: out, Err: strings.NewReader("")})
 	require.NoError(t, err)
 	require.NoError(t, agent.Open(t.Context(), root))
-	stage, err := remote.ParseStage("preparing")
+	stage, err := name.ParseStage("preparing")
 	require.NoError(t, err)
 	locked, err := agent.Lock(t.Context(), stage, "preparing0", remote.Holder{Who: "test"})
 	require.NoError(t, err)
-	for i, name := range names {
-		project, version, _ := strings.Cut(name, "-")
+	for i, named := range names {
+		project, version, _ := strings.Cut(named, "-")
 		a, data := emptySdist(t, project, version)
-		pkg, err := remote.ParsePackage(name)
+		pkg, err := name.ParsePackage(named)
 		require.NoError(t, err)
 		source := remote.Source{Package: pkg, Name: project, SHA256: a.SHA256, Content: a.Content, Recipe: "recipe"}
 		_, err = agent.Begin(t.Context(), source)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -33,7 +34,7 @@ func (r *run) chooseTarget() bool {
 }
 
 func (r *run) agreeOnPrevious() error {
-	chosen := map[remote.Package][]string{}
+	chosen := map[name.Package][]string{}
 	for _, m := range r.members {
 		back := m.goesBackTo()
 		chosen[back] = append(chosen[back], m.host.Name)
@@ -75,10 +76,10 @@ func (m *member) hasLinkedAnother() bool {
 
 // goesBackTo is where the roll-back leads on this host: what a roll-back that did not come to its end has linked, so that the same command
 // finishes it, and otherwise what was confirmed before.
-func (m *member) goesBackTo() remote.Package {
+func (m *member) goesBackTo() name.Package {
 	journal := remote.ParseJournal(m.facts.Stage.Lines)
 	if open, some := journal.Open(); some && open.Op == string(Rollback) && open.To == m.facts.Stage.Linked {
-		if p, err := remote.ParsePackage(open.To); err == nil {
+		if p, err := name.ParsePackage(open.To); err == nil {
 			return p
 		}
 	}
@@ -86,7 +87,7 @@ func (m *member) goesBackTo() remote.Package {
 }
 
 // has refuses when the package is not installed on this host.
-func (m *member) has(p remote.Package) error {
+func (m *member) has(p name.Package) error {
 	for _, there := range m.facts.Packages {
 		if there.Name == p && there.State == remote.Sealed {
 			return nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -38,10 +39,10 @@ type linker interface {
 	Revert(ctx context.Context, run string) (remote.Switched, error)
 	Resume(ctx context.Context, l remote.Link) (durable bool, err error)
 	Confirm(ctx context.Context, run string, note map[string]any) error
-	Fence(ctx context.Context, s remote.Stage, run string) (remote.Fenced, error)
-	Command(ctx context.Context, s remote.Stage, run string, c remote.Commands, output func(string)) error
+	Fence(ctx context.Context, s name.Stage, run string) (remote.Fenced, error)
+	Command(ctx context.Context, s name.Stage, run string, c remote.Commands, output func(string)) error
 	Cancel(ctx context.Context) error
-	Restarted(ctx context.Context, s remote.Stage, run string, well bool) error
+	Restarted(ctx context.Context, s name.Stage, run string, well bool) error
 }
 
 var _ linker = (*remote.Agent)(nil)
@@ -64,7 +65,7 @@ type party struct {
 	agent  linker
 	reach  func(ctx context.Context) (linker, error) // starts another conversation after the first was lost
 	again  func(ctx context.Context) error           // takes the stage's lock again in the new conversation
-	after  func(p remote.Package) remote.Commands    // the after-link commands
+	after  func(p name.Package) remote.Commands      // the after-link commands
 	begin  func(s Step) (end func(error) error)      // tells the stream, and remembers the failure that end is told of
 	output func(line string)                         // gets the output of the after-link commands
 
@@ -85,10 +86,10 @@ type party struct {
 
 // transaction switches one stage on all parties, or on none, or says which.
 type transaction struct {
-	stage    remote.Stage
+	stage    name.Stage
 	run      string
 	op       string
-	to       remote.Package
+	to       name.Package
 	note     map[string]any
 	parties  []*party
 	now      func() time.Time

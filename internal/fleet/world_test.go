@@ -17,13 +17,13 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/inventory"
-	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -191,9 +191,9 @@ func push(t testing.TB, version string) fleet.Plan {
 	return fleet.Plan{Op: fleet.Push, Archive: archive(t, version), Recipe: recipe}
 }
 
-func pkg(t testing.TB, name string) remote.Package {
+func pkg(t testing.TB, text string) name.Package {
 	t.Helper()
-	p, err := remote.ParsePackage(name)
+	p, err := name.ParsePackage(text)
 	require.NoError(t, err)
 	return p
 }
