@@ -308,6 +308,9 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 		if w.linkAt(h, w.lastRead(r, h)) != back {
 			return "rolled back, and not linked to " + back
 		}
+		if touched && !slices.ContainsFunc(h.history, func(e simEvent) bool { return mine(e) && e.what == "reverted" }) {
+			return "rolled back, and it was another run that has linked what is linked"
+		}
 		if touched {
 			return w.judgeAfter(r, h, back, w.reported(r, h).Unwell)
 		}
