@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
@@ -129,14 +131,14 @@ func (a *app) fail(err error) int {
 	}
 	status := 2
 	if errors.Is(err, context.Canceled) {
-		status, err = fleet.Interrupted.Exit(), errors.New("interrupted")
+		status, err = event.Interrupted.Exit(), errors.New("interrupted")
 	}
 	hint, tail := advice(err)
 	if a.output == outputJSON {
 		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint, "tail": append([]string{}, tail...)})
 		return status
 	}
-	if status == fleet.Interrupted.Exit() && a.signals.told.Load() {
+	if status == event.Interrupted.Exit() && a.signals.told.Load() {
 		return status
 	}
 	_, _ = fmt.Fprintf(a.Err, "kis: %s\n", clean(err.Error()))
@@ -196,14 +198,16 @@ func (a *app) stage(inv *inventory.Inventory, name string) (inventory.Stage, []i
 	return stage, hosts, len(hosts) < len(all), err
 }
 
-// fleet is how hosts are reached, by the flags. Close the dialer after use.
-func (a *app) fleet(inv *inventory.Inventory, emit func(fleet.Event)) *fleet.Fleet {
+// deployer is how plans are carried out, by the flags. Close the dialer of its fleet after use.
+func (a *app) deployer(inv *inventory.Inventory, emit func(event.Event)) *deploy.Deployer {
 	dialer := &sshx.Dialer{ConnectTimeout: a.connectTimeout, Prompt: a.prompt(), Warn: func(text string) {
-		emit(fleet.Event{Type: fleet.TypeNotice, Time: time.Now(), Message: text})
+		emit(event.Event{Type: event.TypeNotice, Time: time.Now(), Message: text})
 	}}
-	return &fleet.Fleet{
-		Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(),
-		Forks: a.forks, Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ask(), AskKeys: a.askKeys(), Interrupts: a.signals.interrupts,
+	return &deploy.Deployer{
+		Fleet: &fleet.Fleet{
+			Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(), Forks: a.forks, AskKeys: a.askKeys(),
+		},
+		Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ask(), Interrupts: a.signals.interrupts,
 	}
 }
 

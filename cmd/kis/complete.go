@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -72,14 +72,14 @@ func packagesOf(path, stage string) []string {
 		return nil
 	}
 	defer file.Close() //nolint:errcheck // only read
-	var report *fleet.Report
+	var report *event.Report
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), `{"type":"report"`) {
 			continue
 		}
-		var e fleet.Event
+		var e event.Event
 		if json.Unmarshal(lines.Bytes(), &e) == nil {
 			report = e.Report
 		}

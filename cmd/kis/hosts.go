@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
@@ -75,7 +76,7 @@ func hostJSON(h inventory.Host, t sshx.Target) map[string]any {
 		jumps = append(jumps, map[string]any{"host": j.Name, "user": j.User, "address": j.HostName, "port": j.Port, "settings": j.Settings})
 	}
 	return map[string]any{
-		"type": "host", "schema": fleet.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python,
+		"type": "host", "schema": event.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python,
 		"become": h.Become, "groups": h.Groups, "settings": t.Settings, "jumps": jumps, "warnings": append([]string{}, t.Warnings...),
 	}
 }

@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -49,7 +50,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 	packages := collect(hosts, looks)
 	if a.output == outputJSON {
 		for _, p := range packages {
-			writeJSON(a.Out, map[string]any{"type": "package", "schema": fleet.Schema, "package": p})
+			writeJSON(a.Out, map[string]any{"type": "package", "schema": event.Schema, "package": p})
 		}
 	} else {
 		a.printPackages(packages, hosts, looks)
@@ -70,7 +71,7 @@ func hostNames(stages []asked) []string {
 }
 
 // collect turns hosts with packages into packages with hosts, newest first.
-func collect(hosts []string, looks map[string]fleet.Look) []*listed {
+func collect(hosts []string, looks map[string]survey.Repository) []*listed {
 	found := map[string]*listed{}
 	var all []*listed
 	for _, h := range hosts {
@@ -116,7 +117,7 @@ func (p *listed) add(host string, there remote.InstalledPackage) {
 }
 
 // none says that there is nothing of a kind, of those hosts only that have answered.
-func (a *app) none(sentence string, hosts []string, looks map[string]fleet.Look) {
+func (a *app) none(sentence string, hosts []string, looks map[string]survey.Repository) {
 	var answered []string
 	for _, h := range hosts {
 		if looks[h].Failure == nil {
@@ -132,7 +133,7 @@ func (a *app) none(sentence string, hosts []string, looks map[string]fleet.Look)
 	}
 }
 
-func (a *app) printPackages(packages []*listed, hosts []string, looks map[string]fleet.Look) {
+func (a *app) printPackages(packages []*listed, hosts []string, looks map[string]survey.Repository) {
 	if len(packages) == 0 {
 		a.none("no packages", hosts, looks)
 		return
@@ -162,8 +163,8 @@ func (a *app) printPackages(packages []*listed, hosts []string, looks map[string
 }
 
 // unreached says which hosts could not be asked; the answer is incomplete then, and the exit status says so.
-func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
-	var failures []fleet.Failure
+func (a *app) unreached(hosts []string, looks map[string]survey.Repository) error {
+	var failures []event.Failure
 	for _, h := range hosts {
 		if f := looks[h].Failure; f != nil {
 			failures = append(failures, *f)
@@ -174,7 +175,7 @@ func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
 	}
 	message := fmt.Sprintf("%d of %d hosts could not be asked", len(failures), len(hosts))
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": fleet.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
+		writeJSON(a.Out, map[string]any{"type": "error", "exit": event.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
 	} else {
 		v := newTextView(a)
 		for _, b := range fold(failures) {
@@ -182,5 +183,5 @@ func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
 		}
 		_, _ = fmt.Fprintf(a.Err, "kis: %s\n", message)
 	}
-	return outcome{status: fleet.Split.Exit()}
+	return outcome{status: event.Split.Exit()}
 }

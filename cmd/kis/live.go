@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // liveLine is the one line of a terminal that is rewritten: what is being waited for. It is the last line while it is shown, and is taken away
@@ -37,7 +37,7 @@ type activeLocal struct {
 // activeStep is a step on a host that has begun and not ended.
 type activeStep struct {
 	host  string
-	step  fleet.Step
+	step  event.Step
 	since time.Time
 	done  int64 // of total bytes, while uploading
 	total int64
@@ -125,17 +125,17 @@ func (l *liveLine) clear() {
 }
 
 // follow notes what has begun and what has ended.
-func (l *liveLine) follow(e fleet.Event) {
-	if l == nil || e.Type != fleet.TypeStep && e.Type != fleet.TypeProgress {
+func (l *liveLine) follow(e event.Event) {
+	if l == nil || e.Type != event.TypeStep && e.Type != event.TypeProgress {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := slices.IndexFunc(l.active, func(a activeStep) bool { return a.host == e.Host && a.step == e.Step })
 	switch {
-	case e.Type == fleet.TypeProgress && at >= 0:
+	case e.Type == event.TypeProgress && at >= 0:
 		l.active[at].done, l.active[at].total = e.Done, e.Total
-	case e.State == fleet.Started:
+	case e.State == event.Started:
 		l.active = append(l.active, activeStep{host: e.Host, step: e.Step, since: e.Time})
 	case at >= 0:
 		l.active = slices.Delete(l.active, at, at+1)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
@@ -23,19 +23,19 @@ func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 	var out bytes.Buffer
 	l := newLiveLine(&out, func() int { return 64 })
 	defer l.stop()
-	step := func(host string, s fleet.Step, state fleet.State, at time.Duration) {
-		l.follow(fleet.Event{Type: fleet.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
+	step := func(host string, s event.Step, state event.State, at time.Duration) {
+		l.follow(event.Event{Type: event.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
 	}
-	step("web1", fleet.StepEnvironment, fleet.Started, 0)
-	step("web2", fleet.StepEnvironment, fleet.Started, 2*time.Second)
-	step("web3", fleet.StepUpload, fleet.Started, 3*time.Second)
-	l.follow(fleet.Event{Type: fleet.TypeProgress, Host: "web3", Step: fleet.StepUpload, Done: 30, Total: 120})
+	step("web1", event.StepEnvironment, event.Started, 0)
+	step("web2", event.StepEnvironment, event.Started, 2*time.Second)
+	step("web3", event.StepUpload, event.Started, 3*time.Second)
+	l.follow(event.Event{Type: event.TypeProgress, Host: "web3", Step: event.StepUpload, Done: 30, Total: 120})
 	require.Empty(t, l.text(begin), "a step that has just begun would flicker")
 	require.Equal(t, "… environment on web1, web2 (9 s), upload on web3 (25 %, 6 s)", l.text(begin.Add(9*time.Second)))
-	step("web1", fleet.StepEnvironment, fleet.Done, 9*time.Second)
-	step("web3", fleet.StepUpload, fleet.Refused, 9*time.Second)
+	step("web1", event.StepEnvironment, event.Done, 9*time.Second)
+	step("web3", event.StepUpload, event.Refused, 9*time.Second)
 	require.Equal(t, "… environment on web2 (8 s)", l.text(begin.Add(10*time.Second)))
-	step("a-host-with-quite-a-long-name.somewhere.example.org", fleet.StepVerify, fleet.Started, 0)
+	step("a-host-with-quite-a-long-name.somewhere.example.org", event.StepVerify, event.Started, 0)
 	require.Len(t, []rune(l.text(begin.Add(10*time.Second))), 63, "one column stays free, or some terminals wrap")
 }
 
@@ -43,7 +43,7 @@ func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	l := newLiveLine(&out, func() int { return 80 })
-	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	l.around(func() { out.WriteString("first\n") })
 	l.around(func() { out.WriteString("second\n") })
 	l.stop()
@@ -54,7 +54,7 @@ func TestLiveLineGivesWayToQuestions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	l := newLiveLine(&out, func() int { return 80 })
-	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	release := l.pause()
 	l.around(func() { out.WriteString("first\n") })
 	require.Empty(t, out.String(), "somebody is typing")

@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -70,7 +71,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	}
 	if a.output == outputJSON {
 		for _, r := range runs {
-			writeJSON(a.Out, map[string]any{"type": "run", "schema": fleet.Schema, "run": r})
+			writeJSON(a.Out, map[string]any{"type": "run", "schema": event.Schema, "run": r})
 		}
 	} else {
 		a.printRuns(runs, hosts, looks)
@@ -79,7 +80,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 }
 
 // runs gathers the journals' lines by run, newest run first.
-func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []*logged {
+func (a *app) runs(stage string, hosts []string, looks map[string]survey.Repository) []*logged {
 	found := map[string]*logged{}
 	for _, h := range hosts {
 		last := map[string]string{}
@@ -102,7 +103,7 @@ func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []
 		}
 	}
 	var all []*logged
-	for _, run := range slices.Backward(fleet.Runs(stage, looks)) {
+	for _, run := range slices.Backward(survey.Runs(stage, looks)) {
 		if r := found[run]; r != nil {
 			all = append(all, r)
 		}
@@ -139,7 +140,7 @@ func (r *logged) add(host string, e remote.Entry) {
 	}
 }
 
-func entries(stage string, look fleet.Look) []remote.Entry {
+func entries(stage string, look survey.Repository) []remote.Entry {
 	for _, s := range look.State.Stages {
 		if s.Stage == stage {
 			j := remote.ParseJournal(s.Lines)
@@ -162,7 +163,7 @@ func note(lines []remote.Entry, run, text string) {
 	}
 }
 
-func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]fleet.Look) {
+func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]survey.Repository) {
 	if len(runs) == 0 {
 		a.none("nothing was ever linked", hosts, looks)
 		return

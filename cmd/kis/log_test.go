@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -27,11 +27,11 @@ func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 		require.NoError(t, err)
 		return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
 	}
-	look := func(lines ...string) fleet.Look {
-		return fleet.Look{State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}
+	look := func(lines ...string) survey.Repository {
+		return survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}
 	}
 	ahead := now.AddDate(10, 0, 0)
-	looks := map[string]fleet.Look{
+	looks := map[string]survey.Repository{
 		"web1": look(line("first", now, time.Time{}), line("third", now.Add(2*time.Minute), now.Add(2*time.Minute))),
 		"web2": look(line("first", ahead, time.Time{}), line("second", ahead.Add(time.Minute), now.Add(time.Minute)), line("third", ahead.Add(2*time.Minute), now.Add(2*time.Minute))),
 	}
@@ -59,7 +59,7 @@ func TestTheLogTellsWhoHasEndedARun(t *testing.T) {
 		line(map[string]any{"run": "first", "ev": "ended", "by": "bob@desk"}),
 		line(map[string]any{"run": "second", "ev": "confirmed", "op": "push", "to": "app-1", "by": "bob@desk"}),
 	}
-	looks := map[string]fleet.Look{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
+	looks := map[string]survey.Repository{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
 	runs := (&app{}).runs("live", []string{"web1"}, looks)
 	require.Len(t, runs, 2)
 	assert.Equal(t, map[string][]string{"unconfirmed": {"web1"}}, runs[1].Result)

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // outlet is standard output. Writing to it never fails, because an output that is closed or full must not change what happens on the hosts;
@@ -54,7 +54,7 @@ func executeAll(ctx context.Context, a *app, args []string) int {
 		return status
 	}
 	_, _ = fmt.Fprintf(a.Err, "kis: cannot write the output: %s\n", clean(err.Error()))
-	if a.changes || status == fleet.Interrupted.Exit() {
+	if a.changes || status == event.Interrupted.Exit() {
 		return status
 	}
 	return 2

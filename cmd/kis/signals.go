@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // signals turns signals into the end of a context. The first asks; the second ends kis at once, unless the links are being switched:
@@ -84,17 +84,17 @@ func (s *signals) interrupts() <-chan struct{} {
 }
 
 // follow notes what the run is at.
-func (s *signals) follow(e fleet.Event) {
+func (s *signals) follow(e event.Event) {
 	switch {
-	case e.Type == fleet.TypeStart:
+	case e.Type == event.TypeStart:
 		s.phase.Store(preparing)
-	case e.Type == fleet.TypeReport:
+	case e.Type == event.TypeReport:
 		s.status.Store(int32(e.Report.Exit))
 		s.phase.Store(ended)
-	case e.Type != fleet.TypeStep || e.State != fleet.Started:
-	case e.Step == fleet.StepLink || e.Step == fleet.StepRevert || e.Step == fleet.StepConfirm:
+	case e.Type != event.TypeStep || e.State != event.Started:
+	case e.Step == event.StepLink || e.Step == event.StepRevert || e.Step == event.StepConfirm:
 		s.phase.Store(switching)
-	case e.Step == fleet.StepAfterLink:
+	case e.Step == event.StepAfterLink:
 		s.phase.Store(afterLink)
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -47,13 +48,13 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 	if err != nil {
 		return err
 	}
-	f := a.fleet(inv, a.view().event)
-	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	f := a.deployer(inv, a.view().event)
+	defer f.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	if ask := a.ask(); force && ask != nil {
 		return a.unlockAsked(ctx, f, stage.Name, hosts, ask)
 	}
 	a.changes = force
-	var all []fleet.Unlocked
+	var all []deploy.Unlocked
 	if force {
 		all = f.Unlock(ctx, stage.Name, hosts, nil)
 	} else {
@@ -64,7 +65,7 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 	}
 	if a.output == outputJSON {
 		for _, u := range all {
-			writeJSON(a.Out, map[string]any{"type": "unlock", "schema": fleet.Schema, "stage": stage.Name, "unlock": u})
+			writeJSON(a.Out, map[string]any{"type": "unlock", "schema": event.Schema, "stage": stage.Name, "unlock": u})
 		}
 	} else {
 		a.printUnlocked(stage.Name, all)
@@ -73,14 +74,14 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 }
 
 // unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
-func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
+func (a *app) unlockAsked(ctx context.Context, f *deploy.Deployer, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
 	shown := f.Holders(ctx, stage, hosts)
 	if cutShort(ctx, shown) {
 		return ctx.Err()
 	}
 	a.printUnlocked(stage, shown)
 	held, holders := []inventory.Host{}, map[string]*remote.Holder{}
-	var rest []fleet.Unlocked
+	var rest []deploy.Unlocked
 	for i, u := range shown {
 		if u.Holder != nil {
 			held = append(held, hosts[i])
@@ -98,7 +99,7 @@ func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hos
 		return ctx.Err()
 	case !yes:
 		_, _ = fmt.Fprintln(a.Err, "kis: not unlocked: the answer was no")
-		return outcome{status: fleet.Locked.Exit()}
+		return outcome{status: event.Locked.Exit()}
 	}
 	a.changes = true
 	ended := f.Unlock(ctx, stage, held, holders)
@@ -107,13 +108,13 @@ func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hos
 }
 
 // cutShort reports whether somebody has interrupted before every host had answered.
-func cutShort(ctx context.Context, all []fleet.Unlocked) bool {
-	return ctx.Err() != nil && slices.ContainsFunc(all, func(u fleet.Unlocked) bool { return u.Failure != nil })
+func cutShort(ctx context.Context, all []deploy.Unlocked) bool {
+	return ctx.Err() != nil && slices.ContainsFunc(all, func(u deploy.Unlocked) bool { return u.Failure != nil })
 }
 
 // unlocked is the end: what failed, and the exit status.
-func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, force bool) error {
-	var failures []fleet.Failure
+func (a *app) unlocked(ctx context.Context, stage string, all []deploy.Unlocked, force bool) error {
+	var failures []event.Failure
 	held := false
 	for _, u := range all {
 		if u.Failure != nil {
@@ -137,23 +138,23 @@ func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, 
 	case cutShort(ctx, all):
 		return ctx.Err()
 	case len(failures) > 0:
-		return outcome{status: fleet.Split.Exit()}
+		return outcome{status: event.Split.Exit()}
 	case held:
-		return outcome{status: fleet.Locked.Exit()}
+		return outcome{status: event.Locked.Exit()}
 	}
 	return nil
 }
 
-func (a *app) printUnlocked(stage string, all []fleet.Unlocked) {
+func (a *app) printUnlocked(stage string, all []deploy.Unlocked) {
 	for _, u := range all {
 		switch {
 		case u.Failure != nil:
 		case u.Holder == nil:
 			_, _ = fmt.Fprintf(a.Out, "%s  %s is not locked\n", clean(u.Host), stage)
 		case u.Ended:
-			_, _ = fmt.Fprintf(a.Out, "%s  ended: %s\n", clean(u.Host), clean(fleet.HolderText(u.Holder)))
+			_, _ = fmt.Fprintf(a.Out, "%s  ended: %s\n", clean(u.Host), clean(event.HolderText(u.Holder)))
 		default:
-			_, _ = fmt.Fprintf(a.Out, "%s  %s is locked: %s\n", clean(u.Host), stage, clean(fleet.HolderText(u.Holder)))
+			_, _ = fmt.Fprintf(a.Out, "%s  %s is locked: %s\n", clean(u.Host), stage, clean(event.HolderText(u.Holder)))
 		}
 	}
 }

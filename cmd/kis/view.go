@@ -6,7 +6,7 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
@@ -17,8 +17,8 @@ type view interface {
 	building(a *app) (end func())      // this machine builds until end is called
 	archive(a *sdist.Archive)          // the source distribution is there
 	begin(a *app)                      // a run is about to begin; report ends what it starts
-	event(e fleet.Event)               // one at a time, in order
-	report(r fleet.Report, log string) // the end; log is where the run's log is
+	event(e event.Event)               // one at a time, in order
+	report(r event.Report, log string) // the end; log is where the run's log is
 }
 
 var (
@@ -46,16 +46,16 @@ func (v *jsonView) building(*app) (end func()) { return func() {} }
 
 func (v *jsonView) archive(a *sdist.Archive) {
 	writeJSON(v.out, map[string]any{
-		"type": "sdist", "schema": fleet.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
+		"type": "sdist", "schema": event.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
 		"bytes": a.Size, "files": a.Files, "warnings": append([]string{}, a.Warnings...),
 	})
 }
 
 func (v *jsonView) begin(*app) {}
 
-func (v *jsonView) event(e fleet.Event) { writeJSON(v.out, e) }
+func (v *jsonView) event(e event.Event) { writeJSON(v.out, e) }
 
-func (v *jsonView) report(fleet.Report, string) {} // the report is the last event
+func (v *jsonView) report(event.Report, string) {} // the report is the last event
 
 // writeJSON writes one line. What cannot be written is told by executeAll.
 func writeJSON(w io.Writer, value any) { _ = tryJSON(w, value) }

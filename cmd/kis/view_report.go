@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // report ends the view: first what went wrong, then what is true now.
-func (v *textView) report(r fleet.Report, log string) {
+func (v *textView) report(r event.Report, log string) {
 	v.live.stop()
 	v.tellNotices()
 	v.flush()
@@ -16,7 +16,7 @@ func (v *textView) report(r fleet.Report, log string) {
 		v.failure(block)
 	}
 	sentence := summary(r)
-	if r.Outcome == fleet.Succeeded {
+	if r.Outcome == event.Succeeded {
 		if v.quiet {
 			_, _ = fmt.Fprintln(v.out, sentence)
 		}
@@ -25,11 +25,11 @@ func (v *textView) report(r fleet.Report, log string) {
 		return
 	}
 	_, _ = fmt.Fprintf(v.err, "kis: %s\n", v.paint.bad(sentence))
-	if r.Outcome == fleet.Split || r.Outcome == fleet.RolledBack {
+	if r.Outcome == event.Split || r.Outcome == event.RolledBack {
 		v.table(func(format string, args ...any) { _, _ = fmt.Fprintf(v.err, format, args...) }, r)
 	}
 	for _, next := range nextCommands(r) {
-		_, _ = fmt.Fprintf(v.err, "  next: %s\n", clean(next))
+		_, _ = fmt.Fprintf(v.err, "  next: %s\n", clean(next.String()))
 	}
 	if log != "" {
 		_, _ = fmt.Fprintf(v.err, "  log:  %s\n", log)
@@ -39,7 +39,7 @@ func (v *textView) report(r fleet.Report, log string) {
 func (v *textView) printfOut(format string, args ...any) { v.printf(format, args...) }
 
 // table says what is true of every host; many hosts of which the same is true share a line.
-func (v *textView) table(print func(string, ...any), r fleet.Report) {
+func (v *textView) table(print func(string, ...any), r event.Report) {
 	var folded notices
 	for _, h := range r.Hosts {
 		if text := v.hostText(r, h); len(r.Hosts) > boardFrom {
@@ -54,9 +54,9 @@ func (v *textView) table(print func(string, ...any), r fleet.Report) {
 }
 
 // hostText is what is true of one host.
-func (v *textView) hostText(r fleet.Report, h fleet.HostReport) string {
+func (v *textView) hostText(r event.Report, h event.HostReport) string {
 	switch {
-	case r.Op == fleet.Check:
+	case r.Op == event.Check:
 		return orNone(h.Linked) + " is linked"
 	case r.DryRun:
 		return fmt.Sprintf("%s: %s", orNone(h.Linked), h.Plan)
@@ -64,7 +64,7 @@ func (v *textView) hostText(r fleet.Report, h fleet.HostReport) string {
 		return fmt.Sprintf("%s is ready; linked is %s", r.Package, orNone(h.Linked))
 	case !h.Known:
 		return "unknown"
-	case h.Unwell:
+	case h.Degraded:
 		return orNone(h.Linked) + ", and after_link failed again: look at the service"
 	case h.Was == h.Linked:
 		return orNone(h.Linked)
@@ -84,7 +84,7 @@ func whole(hosts []string) string {
 func (v *textView) failure(b block) {
 	f := b.failure
 	mark := ""
-	if f.State == fleet.Unknown {
+	if f.State == event.Unknown {
 		mark = " (unknown)"
 	}
 	_, _ = fmt.Fprintf(v.err, "%s: %s%s: %s\n", clean(whole(b.hosts)), f.Step, mark, clean(f.Message))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
@@ -23,7 +23,7 @@ type textView struct {
 	quiet     bool
 	verbose   bool
 	width     int // of the longest host name
-	op        fleet.Op
+	op        event.Op
 	stage     string
 	live      *liveLine // nil but at a terminal
 	notices   notices
@@ -80,33 +80,33 @@ func (v *textView) archive(a *sdist.Archive) {
 	}
 }
 
-func (v *textView) event(e fleet.Event) {
+func (v *textView) event(e event.Event) {
 	v.live.follow(e)
 	v.live.around(func() { v.print(e) })
 }
 
-func (v *textView) print(e fleet.Event) {
-	if e.Type != fleet.TypeNotice && e.Type != fleet.TypeStart && e.Step != fleet.StepConnect {
+func (v *textView) print(e event.Event) {
+	if e.Type != event.TypeNotice && e.Type != event.TypeStart && e.Step != event.StepConnect {
 		v.connected = true
 		v.tellNotices()
 	}
 	switch e.Type {
-	case fleet.TypeStart:
+	case event.TypeStart:
 		v.start(e)
-	case fleet.TypeStep:
+	case event.TypeStep:
 		v.step(e)
-	case fleet.TypeOutput:
+	case event.TypeOutput:
 		if v.verbose {
 			v.line(e.Host, string(e.Step), "| "+clean(e.Message))
 		}
-	case fleet.TypeNotice:
+	case event.TypeNotice:
 		v.notices.add(e.Host, e.Message)
 		if e.Host == "" || v.connected {
 			v.tellNotices()
 		}
-	case fleet.TypeBarrier:
+	case event.TypeBarrier:
 		v.barrier(e)
-	case fleet.TypeProgress, fleet.TypeReport: // the steps and the end of the run say it
+	case event.TypeProgress, event.TypeReport: // the steps and the end of the run say it
 	}
 }
 
@@ -121,7 +121,7 @@ func (v *textView) tellNotices() {
 	}
 }
 
-func (v *textView) start(e fleet.Event) {
+func (v *textView) start(e event.Event) {
 	v.op, v.stage = e.Op, e.Stage
 	for _, h := range e.Hosts {
 		v.width = max(v.width, len(h))
@@ -134,24 +134,24 @@ func (v *textView) start(e fleet.Event) {
 		what = " " + e.Package
 	}
 	to := " to "
-	if v.op == fleet.Check || v.op == fleet.Rollback && what == "" {
+	if v.op == event.Check || v.op == event.Rollback && what == "" {
 		to = " "
 	}
 	v.printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
 }
 
-func (v *textView) step(e fleet.Event) {
+func (v *textView) step(e event.Event) {
 	if v.board != nil && !v.verbose {
 		v.boardLines(v.board.follow(e))
 		return
 	}
-	if e.State == fleet.Started {
+	if e.State == event.Started {
 		if v.verbose {
 			v.line(e.Host, string(e.Step), "…")
 		}
 		return
 	}
-	if e.State == fleet.Done && brief(e.Step) && !v.verbose {
+	if e.State == event.Done && brief(e.Step) && !v.verbose {
 		return
 	}
 	v.line(e.Host, string(e.Step), stepText(e, v.paint))
@@ -171,7 +171,7 @@ func (v *textView) boardLines(lines []boardLine) {
 }
 
 // stepText is what has become of a step on one host. Where the run ends soon after a failure, the cause is left to the end.
-func stepText(e fleet.Event, paint painter) string {
+func stepText(e event.Event, paint painter) string {
 	took, cause := "", ""
 	if e.Seconds >= 0.05 {
 		took = fmt.Sprintf("%.1f s", e.Seconds)
@@ -180,27 +180,27 @@ func stepText(e fleet.Event, paint painter) string {
 		cause = clean(e.Message)
 	}
 	switch e.State {
-	case fleet.Refused:
+	case event.Refused:
 		return strings.TrimSpace(paint.bad("failed") + "  " + cause)
-	case fleet.Unknown:
+	case event.Unknown:
 		return strings.TrimSpace(paint.warn("unknown") + "  " + cause)
 	}
 	return strings.TrimSpace(paint.good("done") + "  " + took)
 }
 
 // slow steps go on for minutes on other hosts after they have failed on one.
-func slow(s fleet.Step) bool {
+func slow(s event.Step) bool {
 	switch s {
-	case fleet.StepUpload, fleet.StepUnpack, fleet.StepEnvironment, fleet.StepVerify, fleet.StepSeal, fleet.StepAfterLink:
+	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal, event.StepAfterLink:
 		return true
 	}
 	return false
 }
 
 // brief steps are worth a line only when they fail, or with -v.
-func brief(s fleet.Step) bool {
+func brief(s event.Step) bool {
 	switch s {
-	case fleet.StepLock, fleet.StepArm, fleet.StepRollCall, fleet.StepConfirm, fleet.StepCheck:
+	case event.StepLock, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
 		return true
 	}
 	return false
@@ -210,9 +210,9 @@ func (v *textView) line(host, step, text string) {
 	v.printf("%-*s  %-11s  %s\n", v.width, clean(host), step, text)
 }
 
-func (v *textView) barrier(e fleet.Event) {
+func (v *textView) barrier(e event.Event) {
 	v.flush()
-	if e.State == fleet.Done {
+	if e.State == event.Done {
 		v.printf("%s\n", v.paint.strong("── barrier: every host is ready, nothing has changed yet ──"))
 		return
 	}
