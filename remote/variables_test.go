@@ -23,8 +23,8 @@ func TestVariablesOfCommandsAreOurs(t *testing.T) {
 	} {
 		c := remote.Commands{Package: pkg, Env: map[string]string{name: "x"}}
 		_, err := agent.Verify(t.Context(), "a", c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "verify: %q: %v", name, err)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "verify: %q: %v", name, err)
 		err = agent.Command(t.Context(), c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "command: %q: %v", name, err)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "command: %q: %v", name, err)
 	}
 }

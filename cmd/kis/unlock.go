@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -38,12 +39,12 @@ Examples:
 	return cmd
 }
 
-func (a *app) unlock(ctx context.Context, name string, force bool) error {
+func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, _, err := a.stage(inv, name)
+	stage, hosts, _, err := a.stage(inv, wanted)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 }
 
 // unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
-func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
+func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage name.Stage, hosts []inventory.Host, ask func(context.Context, string) bool) error {
 	shown := f.Holders(ctx, stage, hosts)
 	if cutShort(ctx, shown) {
 		return ctx.Err()
@@ -112,7 +113,7 @@ func cutShort(ctx context.Context, all []fleet.Unlocked) bool {
 }
 
 // unlocked is the end: what failed, and the exit status.
-func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, force bool) error {
+func (a *app) unlocked(ctx context.Context, stage name.Stage, all []fleet.Unlocked, force bool) error {
 	var failures []fleet.Failure
 	held := false
 	for _, u := range all {
@@ -144,7 +145,7 @@ func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, 
 	return nil
 }
 
-func (a *app) printUnlocked(stage string, all []fleet.Unlocked) {
+func (a *app) printUnlocked(stage name.Stage, all []fleet.Unlocked) {
 	for _, u := range all {
 		switch {
 		case u.Failure != nil:

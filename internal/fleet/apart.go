@@ -43,7 +43,7 @@ func (m *member) sameAs(other *member, id string) error {
 // removeHostID is the command that makes a copy of a repository one of its own. The root's characters are safe: package inventory sees to that.
 func (m *member) removeHostID() string {
 	ssh, rm := "ssh ", " rm "
-	if m.host.Become != "" { // .kis is closed to who logs in
+	if !m.host.Become.IsZero() { // .kis is closed to who logs in
 		ssh, rm = "ssh -t ", " sudo rm "
 	}
 	return ssh + m.host.Name + rm + m.host.Root + "/.kis/host-id"
@@ -52,7 +52,7 @@ func (m *member) removeHostID() string {
 // ours makes of a lock that this very run holds what it means: the run has taken it under another name of this repository.
 func (m *member) ours(err error) error {
 	var refused *remote.Refused
-	if errors.As(err, &refused) && refused.Code == "locked" && refused.Holder != nil && refused.Holder.Run == m.run.name {
+	if errors.As(err, &refused) && refused.Code == "locked" && refused.Holder != nil && refused.Holder.Run == m.run.name.String() {
 		message := fmt.Sprintf("this run holds the lock of %s here already: another of its hosts is the same package repository (%s)", m.run.stage, m.facts.Root)
 		return refuse("same-repository", message, takeOneOut)
 	}

@@ -24,7 +24,7 @@ func BenchmarkRelink(b *testing.B) {
 	for b.Loop() {
 		dialer := &sshx.Dialer{}
 		f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Who: "bench@laptop"}
-		r := f.Run(b.Context(), fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Stage: inventory.Stage{Name: "staging"}, Target: pkg(b, next[runs%2])})
+		r := f.Run(b.Context(), fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Stage: inventory.Stage{Name: stageNamed(b, "staging")}, Target: pkg(b, next[runs%2])})
 		require.NoError(b, dialer.Close())
 		require.Equal(b, fleet.Succeeded, r.Outcome)
 		skew += r.Skew.Seconds

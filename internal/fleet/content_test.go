@@ -46,7 +46,7 @@ func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 			}
 		}}
 		f.Impatient()
-		plan.Hosts, plan.Stage.Name = w.hosts, "staging"
+		plan.Hosts, plan.Stage.Name = w.hosts, stageNamed(t, "staging")
 		r := f.Run(t.Context(), plan)
 		require.NoError(t, dialer.Close())
 		assert.Equal(t, test.outcome, r.Outcome, test.name)

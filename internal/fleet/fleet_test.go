@@ -97,9 +97,9 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 		return n
 	}
 	push := push(t, "1.0")
-	look := func(stage string, verify ...string) (fleet.Report, int) {
+	look := func(staged string, verify ...string) (fleet.Report, int) {
 		var events []fleet.Event
-		push.Stage = inventory.Stage{Name: stage, Verify: verify}
+		push.Stage = inventory.Stage{Name: stageNamed(t, staged), Verify: verify}
 		report := w.run(t.Context(), t, push, func(e fleet.Event) { events = append(events, e) })
 		return report, ran(events)
 	}

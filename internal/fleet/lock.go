@@ -117,9 +117,9 @@ type Unlocked struct {
 }
 
 // Holders says who holds the stage's lock, on all hosts at the same time.
-func (f *Fleet) Holders(ctx context.Context, stage string, hosts []inventory.Host) []Unlocked {
-	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name name.Stage, out *Unlocked) error {
-		facts, err := agent.Check(ctx, remote.CheckRequest{Stage: name})
+func (f *Fleet) Holders(ctx context.Context, stage name.Stage, hosts []inventory.Host) []Unlocked {
+	return f.onLocks(ctx, hosts, func(ctx context.Context, agent *remote.Agent, out *Unlocked) error {
+		facts, err := agent.Check(ctx, remote.CheckRequest{Stage: stage})
 		out.Holder = facts.Stage.Holder
 		return err
 	})
@@ -128,13 +128,13 @@ func (f *Fleet) Holders(ctx context.Context, stage string, hosts []inventory.Hos
 // Unlock ends the runs that hold the stage's lock, on all hosts at the same time; those only that shown names, where it is not nil: a holder
 // that came since is left alone, and told. A run that is ended gives up as when its connection is lost: what it has armed is taken away, what
 // it has linked stays.
-func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
-	return f.onLocks(ctx, stage, hosts, func(ctx context.Context, agent *remote.Agent, name name.Stage, out *Unlocked) error {
+func (f *Fleet) Unlock(ctx context.Context, stage name.Stage, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
+	return f.onLocks(ctx, hosts, func(ctx context.Context, agent *remote.Agent, out *Unlocked) error {
 		run := ""
 		if holder := shown[out.Host]; holder != nil {
 			run = holder.Run
 		}
-		holder, err := agent.Break(ctx, name, run, f.Who)
+		holder, err := agent.Break(ctx, stage, run, f.Who)
 		if other := lockedBy([]error{err}); other != nil {
 			out.Holder = other
 			return nil
@@ -144,17 +144,12 @@ func (f *Fleet) Unlock(ctx context.Context, stage string, hosts []inventory.Host
 	})
 }
 
-// onLocks does something about the stage's lock on every host.
-func (f *Fleet) onLocks(ctx context.Context, stage string, hosts []inventory.Host, do func(context.Context, *remote.Agent, name.Stage, *Unlocked) error) []Unlocked {
+// onLocks does something about a lock on every host.
+func (f *Fleet) onLocks(ctx context.Context, hosts []inventory.Host, do func(context.Context, *remote.Agent, *Unlocked) error) []Unlocked {
 	all := make([]Unlocked, len(hosts))
 	each(len(hosts), f.forks(), func(i int) {
 		out := &all[i]
 		out.Host = hosts[i].Name
-		name, err := name.ParseStage(stage)
-		if err != nil {
-			out.Failure = failure(out.Host, StepLock, err)
-			return
-		}
 		conn, err := f.converse(ctx, hosts[i])
 		if err != nil {
 			out.Failure = failure(out.Host, StepConnect, err)
@@ -163,7 +158,7 @@ func (f *Fleet) onLocks(ctx context.Context, stage string, hosts []inventory.Hos
 		defer conn.close()
 		bounded, cancel := context.WithTimeout(ctx, quickly)
 		defer cancel()
-		if err := do(bounded, conn.agent, name, out); err != nil {
+		if err := do(bounded, conn.agent, out); err != nil {
 			out.Failure = failure(out.Host, StepLock, err)
 		}
 	})

@@ -80,20 +80,16 @@ func (f *Fleet) dial(ctx context.Context, h inventory.Host) (connection, remote.
 	if err != nil {
 		return nil, remote.Streams{}, err
 	}
-	command, err := remote.Command(h.Python, h.Become)
-	if err != nil {
-		return nil, remote.Streams{}, err
-	}
 	client, err := f.Dialer.Dial(ctx, target)
 	if err != nil {
 		return nil, remote.Streams{}, err
 	}
-	process, err := client.Start(ctx, command)
+	process, err := client.Start(ctx, remote.Command(h.Python, h.Become))
 	if err != nil {
 		_ = client.Close()
 		return nil, remote.Streams{}, err
 	}
-	login := remote.Login{Host: h.Name, User: target.User, Become: h.Become}
+	login := remote.Login{Host: h.Name, User: target.User, Become: h.Become.String()}
 	return client, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr, Login: login}, nil
 }
 
@@ -177,7 +173,7 @@ func (m *member) variables(p name.Package) map[string]string {
 	}
 	all := map[string]string{
 		"KIS_STAGE": m.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
-		"KIS_PREVIOUS": previous, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name,
+		"KIS_PREVIOUS": previous, "KIS_HOST": m.host.Name, "KIS_RUN": m.run.name.String(),
 	}
 	for name, value := range m.host.Vars {
 		all["KIS_VAR_"+strings.ToUpper(name)] = value

@@ -206,7 +206,7 @@ func (a *simAgent) Ping(context.Context) (remote.Clock, error) {
 	return remote.Clock{}, a.answer(nil)
 }
 
-func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
+func (a *simAgent) Commit(context.Context, name.Run) (remote.Switched, error) {
 	h := a.h
 	a.phase = committing
 	if a.dead || h.down || h.world.dead(committing) {
@@ -235,7 +235,7 @@ func (a *simAgent) Commit(context.Context, string) (remote.Switched, error) {
 	return remote.Switched{At: time.Unix(1, 0), Durable: true}, a.answer(nil)
 }
 
-func (a *simAgent) Revert(context.Context, string) (remote.Switched, error) {
+func (a *simAgent) Revert(context.Context, name.Run) (remote.Switched, error) {
 	h := a.h
 	if !a.dead && !h.down && !h.world.dead(reverting) && h.holder == a.epoch && h.next(12) == 1 { // as for a commit
 		a.phase, h.comesBack = reverting, true
@@ -263,7 +263,7 @@ func (a *simAgent) Resume(_ context.Context, l remote.Link) (bool, error) {
 	return true, a.answer(nil)
 }
 
-func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
+func (a *simAgent) Confirm(context.Context, name.Run, map[string]any) error {
 	if !a.request(confirming) {
 		return errSim
 	}
@@ -277,7 +277,7 @@ func (a *simAgent) Confirm(context.Context, string, map[string]any) error {
 	return a.answer(nil)
 }
 
-func (a *simAgent) Fence(context.Context, name.Stage, string) (remote.Fenced, error) {
+func (a *simAgent) Fence(context.Context, name.Stage, name.Run) (remote.Fenced, error) {
 	if a.h.next(4) == 1 {
 		a.h.deliver()
 	}
@@ -305,7 +305,7 @@ func (a *simAgent) Command(context.Context, remote.Commands, func(string)) error
 
 func (a *simAgent) Cancel(context.Context) error { return nil }
 
-func (a *simAgent) Restarted(context.Context, name.Stage, string, bool) error { return a.answer(nil) }
+func (a *simAgent) Restarted(context.Context, name.Stage, name.Run, bool) error { return a.answer(nil) }
 
 // colleague is another run, from its lock to its end. It finds nobody who holds the lock any more, and links the same package, or goes back.
 func (h *simHost) colleague() {

@@ -98,7 +98,7 @@ func runModel(t *testing.T, partial inventory.OnPartial, hosts []*simHost) (Outc
 	to, err := name.ParsePackage("new-1")
 	require.NoError(t, err)
 	tx := &transaction{
-		stage: stage, run: "run", op: "push", to: to, now: time.Now, notice: func(string, string) {}, armedAt: time.Now(), patience: ordinaryPatience(),
+		stage: stage, run: name.NewRun(), op: "push", to: to, now: time.Now, notice: func(string, string) {}, armedAt: time.Now(), patience: ordinaryPatience(),
 		partial: partial, phase: func(string, time.Duration) {},
 	}
 	tx.patience.pause = 0

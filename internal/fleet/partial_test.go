@@ -83,7 +83,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 		}
 	}}
 	f.Impatient()
-	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"true"}}}
+	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, fleet.Split, r.Outcome)
@@ -116,7 +116,7 @@ func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
 		}
 	}}
 	f.Impatient()
-	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"false"}}}
+	plan := fleet.Plan{Op: fleet.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"false"}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, fleet.RolledBack, r.Outcome, "%v", r.Failures)

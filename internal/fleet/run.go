@@ -17,7 +17,7 @@ type run struct {
 	plan    Plan
 	stage   name.Stage
 	pkg     name.Package // what is to be linked
-	name    string       // of the run, on every host
+	name    name.Run     // of the run, on every host
 	members []*member
 	begun   time.Time
 	phases  []Phase
@@ -32,12 +32,9 @@ type run struct {
 }
 
 func newRun(f *Fleet, p Plan) *run {
-	r := &run{fleet: f, plan: p, begun: f.now()}
-	r.name, _ = randomName() // without random numbers nothing works, beginning with the connection
-	r.stage, _ = name.ParseStage(p.Stage.Name)
-	r.pkg = p.Target
+	r := &run{fleet: f, plan: p, begun: f.now(), name: name.NewRun(), stage: p.Stage.Name, pkg: p.Target}
 	if p.Archive != nil {
-		r.pkg, _ = name.ParsePackage(p.Archive.Package)
+		r.pkg = p.Archive.Package
 	}
 	for _, h := range p.Hosts {
 		r.members = append(r.members, &member{run: r, host: h})
@@ -50,7 +47,7 @@ func (r *run) emit(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
-	e.Seq, e.Time, e.Run = r.seq, r.fleet.now(), r.name
+	e.Seq, e.Time, e.Run = r.seq, r.fleet.now(), r.name.String()
 	if r.fleet.Emit != nil {
 		r.fleet.Emit(e)
 	}
@@ -61,7 +58,7 @@ func (r *run) notice(host, message string) {
 }
 
 func (r *run) emitStart() {
-	r.emit(Event{Type: TypeStart, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Hosts: r.names()})
+	r.emit(Event{Type: TypeStart, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Hosts: r.names()})
 }
 
 // names are the run's hosts.
@@ -188,7 +185,7 @@ func (r *run) close() {
 
 func (r *run) report(o Outcome) Report {
 	report := Report{
-		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Run: r.name, Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.name.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
 		Failures: r.failures(), Seconds: r.fleet.now().Sub(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.Already = o == Succeeded && !r.plan.DryRun

@@ -35,14 +35,14 @@ type linker interface {
 	Arm(ctx context.Context, l remote.Link, within time.Duration) error
 	Abort(ctx context.Context) error
 	Ping(ctx context.Context) (remote.Clock, error)
-	Commit(ctx context.Context, run string) (remote.Switched, error)
-	Revert(ctx context.Context, run string) (remote.Switched, error)
+	Commit(ctx context.Context, run name.Run) (remote.Switched, error)
+	Revert(ctx context.Context, run name.Run) (remote.Switched, error)
 	Resume(ctx context.Context, l remote.Link) (durable bool, err error)
-	Confirm(ctx context.Context, run string, note map[string]any) error
-	Fence(ctx context.Context, s name.Stage, run string) (remote.Fenced, error)
+	Confirm(ctx context.Context, run name.Run, note map[string]any) error
+	Fence(ctx context.Context, s name.Stage, run name.Run) (remote.Fenced, error)
 	Command(ctx context.Context, c remote.Commands, output func(string)) error
 	Cancel(ctx context.Context) error
-	Restarted(ctx context.Context, s name.Stage, run string, well bool) error
+	Restarted(ctx context.Context, s name.Stage, run name.Run, well bool) error
 }
 
 var _ linker = (*remote.Agent)(nil)
@@ -87,7 +87,7 @@ type party struct {
 // transaction switches one stage on all parties, or on none, or says which.
 type transaction struct {
 	stage    name.Stage
-	run      string
+	run      name.Run
 	op       string
 	to       name.Package
 	note     map[string]any

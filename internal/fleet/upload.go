@@ -3,9 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -89,7 +87,7 @@ func (m *member) sendAll(ctx context.Context, missing []upload, progress func(be
 // send brings one file into the run's folder, under the name that it returns: by SFTP, or over the agent where that fails or where the folder is
 // another user's.
 func (m *member) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
-	if m.host.Become == "" {
+	if m.host.Become.IsZero() {
 		part, err = m.sendSFTP(ctx, u, progress)
 		if err == nil || ctx.Err() != nil || !declined(err) {
 			return part, err
@@ -120,9 +118,7 @@ func (m *member) sendSFTP(ctx context.Context, u upload, progress func(int64)) (
 func (m *member) put(
 	ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error, progress func(int64),
 ) (part string, err error) {
-	if part, err = randomName(); err != nil {
-		return "", err
-	}
+	part = strings.ToLower(rand.Text()) // a name that nobody can have taken before
 	source, err := u.open()
 	if err != nil {
 		return "", &transfer.Error{Path: part, Step: "read", Kind: transfer.Source, Err: err}
@@ -137,13 +133,4 @@ func declined(err error) bool {
 		return failed.Refused()
 	}
 	return !errors.Is(err, sshx.ErrConnectionLost)
-}
-
-// randomName is a name nobody can have laid something under before.
-func randomName() (string, error) {
-	name := make([]byte, 16)
-	if _, err := rand.Read(name); err != nil {
-		return "", fmt.Errorf("random numbers: %w", err)
-	}
-	return hex.EncodeToString(name), nil
 }

@@ -100,7 +100,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 		w.proxy[name] = proxy
-		w.hosts = append(w.hosts, inventory.Host{Name: name, Root: root, Python: "/usr/bin/python3"})
+		w.hosts = append(w.hosts, inventory.Host{Name: name, Root: root, Python: python(t, "/usr/bin/python3")})
 		w.roots = append(w.roots, oracle.Host{Name: name, Root: root})
 		fmt.Fprintf(&config, "Host %s\n HostName 127.0.0.1\n Port %d\n HostKeyAlias %s\n User %s\n IdentityFile %s\n", name, proxy.Port(), name, l.user, l.key)
 		fmt.Fprintf(&known, "%s %s\n", name, l.hostKey)
@@ -136,11 +136,11 @@ func (w *world) run(ctx context.Context, t testing.TB, p fleet.Plan, at func(fle
 	f.Ask = w.ask
 	f.Impatient()
 	p.Hosts = w.hosts
-	if p.Stage.Name == "" {
-		p.Stage.Name = "staging"
+	if p.Stage.Name.IsZero() {
+		p.Stage.Name = stageNamed(t, "staging")
 	}
 	require.NoError(t, f.Ready(t.Context(), p.Hosts)) // as kis does, so that nothing is resolved while time counts
-	watch := oracle.Start(t, p.Stage.Name, w.roots...)
+	watch := oracle.Start(t, p.Stage.Name.String(), w.roots...)
 	report := f.Run(ctx, p)
 	require.NoError(t, dialer.Close())
 	to := report.Package
@@ -194,6 +194,20 @@ func push(t testing.TB, version string) fleet.Plan {
 func pkg(t testing.TB, text string) name.Package {
 	t.Helper()
 	p, err := name.ParsePackage(text)
+	require.NoError(t, err)
+	return p
+}
+
+func stageNamed(t testing.TB, text string) name.Stage {
+	t.Helper()
+	s, err := name.ParseStage(text)
+	require.NoError(t, err)
+	return s
+}
+
+func python(t testing.TB, text string) name.Interpreter {
+	t.Helper()
+	p, err := name.ParseInterpreter(text)
 	require.NoError(t, err)
 	return p
 }
