@@ -86,6 +86,16 @@ func (f field) text(check func(string) error) string {
 	return ""
 }
 
+// parsed reads a string as a value of a type of package name; the zero value stands for a field that is absent or wrong.
+func parsed[T any](f field, parse func(string) (T, error)) T {
+	var value T
+	f.text(func(text string) (err error) {
+		value, err = parseName(parse, text)
+		return err
+	})
+	return value
+}
+
 // number reads a whole number in decimal.
 func (f field) number(low, high int) int {
 	wanted := fmt.Sprintf("a whole number from %d to %d", low, high)

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,11 +77,7 @@ type call struct {
 // Start brings the agent up over the streams of a command that was started as Command says. The error is *StartError when what is there is
 // not a shell with Python, *Lost when the connection went away. ctx bounds the start; the conversation outlives it.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	nonce := make([]byte, 16)
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, fmt.Errorf("random numbers: %w", err)
-	}
-	a := &Agent{in: s.In, login: s.Login, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, login: s.Login, nonce: rand.Text(), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait

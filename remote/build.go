@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -21,19 +22,19 @@ type Locked struct {
 }
 
 // Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
-// with it, what dead runs left is put in order. run is a name no other run has: lower-case letters and digits.
-func (a *Agent) Lock(ctx context.Context, s name.Stage, run string, owner Holder) (Locked, error) {
+// with it, what dead runs left is put in order. run is a name no other run has.
+func (a *Agent) Lock(ctx context.Context, s name.Stage, run name.Run, owner Holder) (Locked, error) {
 	return a.lock(ctx, s, run, owner, nil)
 }
 
 // LockAgain takes the lock that this run has had in another conversation, and is *Refused with code "taken" when somebody else has been at work
 // since, or has ended this run: then the link is theirs, whatever it leads to. before is what Lock returned, or the last LockAgain.
-func (a *Agent) LockAgain(ctx context.Context, s name.Stage, run string, owner Holder, before Locked) (Locked, error) {
+func (a *Agent) LockAgain(ctx context.Context, s name.Stage, run name.Run, owner Holder, before Locked) (Locked, error) {
 	return a.lock(ctx, s, run, owner, map[string]any{"since": before.Journal})
 }
 
-func (a *Agent) lock(ctx context.Context, s name.Stage, run string, owner Holder, more map[string]any) (locked Locked, err error) {
-	args := map[string]any{"stage": s.String(), "run": run, "owner": map[string]any{"who": owner.Who, "what": owner.What}}
+func (a *Agent) lock(ctx context.Context, s name.Stage, run name.Run, owner Holder, more map[string]any) (locked Locked, err error) {
+	args := map[string]any{"stage": s.String(), "run": run.String(), "owner": map[string]any{"who": owner.Who, "what": owner.What}}
 	maps.Copy(args, more)
 	err = a.call(ctx, "lock", args, &locked, nil)
 	return locked, err
@@ -145,6 +146,9 @@ func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration,
 	return result.Installed, err
 }
 
+// ErrVariable is wrapped by errors about a name that the environment variables of kis never have.
+var ErrVariable = errors.New("not a variable of kis")
+
 // variable is what the environment variables of the inventory's commands are called. Values are never part of shell text.
 var variable = regexp.MustCompile(`^KIS_[A-Z0-9_]+$`)
 
@@ -159,7 +163,7 @@ type Commands struct {
 func (c Commands) args() (map[string]any, error) {
 	for key := range c.Env {
 		if !variable.MatchString(key) {
-			return nil, fmt.Errorf("variable %q: %w", key, ErrName)
+			return nil, fmt.Errorf("variable %q: %w", key, ErrVariable)
 		}
 	}
 	commands, env := c.Commands, c.Env
@@ -200,12 +204,12 @@ func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Recei
 
 // Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or
 // reload is the stage's. What they start in the background may go on after them.
-func (a *Agent) Command(ctx context.Context, s name.Stage, run string, c Commands, output func(string)) error {
+func (a *Agent) Command(ctx context.Context, s name.Stage, run name.Run, c Commands, output func(string)) error {
 	args, err := c.args()
 	if err != nil {
 		return err
 	}
-	args["stage"], args["run"] = s.String(), run
+	args["stage"], args["run"] = s.String(), run.String()
 	return a.call(ctx, "command", args, nil, output)
 }
 

@@ -78,7 +78,7 @@ func marker(t *testing.T) string {
 			return r
 		}
 		return '0' + r%10
-	}, newRun())
+	}, newPart())
 	return "300." + name
 }
 

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -36,7 +35,7 @@ type local struct {
 	*remote.Agent
 	root   string // of the package repository
 	stage  name.Stage
-	run    string
+	run    name.Run
 	locked remote.Locked
 
 	command *exec.Cmd
@@ -125,7 +124,6 @@ func opened(t *testing.T, root string) *local {
 }
 
 // newRun is a name no other run has.
-func newRun() string { return strings.ToLower(rand.Text()) }
 
 // owner is an agent that holds the lock of the stage "staging" of a repository.
 func owner(t *testing.T, root string) *local {
@@ -186,9 +184,14 @@ func source(t *testing.T, name, version string, members ...member) archive {
 	require.NoError(t, err)
 	require.NoError(t, opened.Close())
 	return archive{data: out.Bytes(), Source: remote.Source{
-		Package: pkg(t, opened.Package), Name: opened.Name, SHA256: opened.SHA256, Content: opened.Content, Recipe: "recipe",
+		Package: opened.Package, Name: opened.Name, SHA256: opened.SHA256, Content: opened.Content, Recipe: "recipe",
 	}}
 }
+
+// newPart is a name of a part of an upload, or other text that no other test has.
+func newPart() string { return newRun().String() }
+
+func newRun() name.Run { return name.NewRun() }
 
 func pkg(t *testing.T, text string) name.Package {
 	t.Helper()
@@ -205,7 +208,7 @@ func digest(data []byte) string {
 // place puts a part where an SFTP upload would put it, and has the agent take it in.
 func (l *local) place(t *testing.T, data []byte) {
 	t.Helper()
-	part := newRun()
+	part := newPart()
 	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
 	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
 }

@@ -23,8 +23,8 @@ func TestVariablesOfCommandsAreOurs(t *testing.T) {
 	} {
 		c := remote.Commands{Package: pkg, Env: map[string]string{variable: "x"}}
 		_, err := agent.Verify(t.Context(), "a", c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "verify: %q: %v", variable, err)
-		err = agent.Command(t.Context(), name.Stage{}, "", c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "command: %q: %v", variable, err)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "verify: %q: %v", variable, err)
+		err = agent.Command(t.Context(), name.Stage{}, name.Run{}, c, nil)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "command: %q: %v", variable, err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // builder makes a Target of settings, whoever read them.
@@ -29,12 +31,13 @@ func (b *builder) build() (Target, error) {
 	if t.HostKey, t.HostKeyType, err = parsePin(h.HostKey); err != nil {
 		return Target{}, err
 	}
-	t.HostName = strings.ToLower(orElse(s.first("hostname"), h.Name))
+	host := orElse(s.first("hostname"), h.Name)
+	if _, err := name.ParseHost(host); err != nil { // before ToLower, which makes k of U+212A
+		b.fail("hostname", host, "not the name or the address of a host")
+	}
+	t.HostName = strings.ToLower(host)
 	if addr, err := netip.ParseAddr(t.HostName); err == nil {
 		t.HostName = addr.String() // as ssh writes it into known_hosts, whichever of its spellings was given
-	}
-	if !hostNamePattern.MatchString(t.HostName) {
-		b.fail("hostname", t.HostName, "not the name or the address of a host")
 	}
 	t.User = orElse(s.first("user"), b.local.name)
 	t.Port = b.number("port", 22, 1, 65535)

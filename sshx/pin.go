@@ -2,21 +2,20 @@ package sshx
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
-)
 
-var pinPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+	"github.com/keep-it-simple/kis/internal/name"
+)
 
 // parsePin reads a pinned host key: a fingerprint, or a public key as it stands
 // in known_hosts(5), whose type then decides what the host is asked for.
 func parsePin(s string) (fingerprint, keyType string, err error) {
-	switch {
-	case s == "" || pinPattern.MatchString(s):
+	if _, err := name.ParseFingerprint(s); s == "" || err == nil {
 		return s, "", nil
-	case strings.ContainsRune(s, ' '):
+	}
+	if strings.ContainsRune(s, ' ') {
 		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(s))
 		if err != nil || len(options) > 0 || len(rest) > 0 || !strings.HasPrefix(s, key.Type()+" ") {
 			return "", "", fmt.Errorf("host key %q: not a public key; copy type and base64 text of /etc/ssh/ssh_host_ed25519_key.pub on the host", s)

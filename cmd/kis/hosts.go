@@ -83,7 +83,7 @@ func hostJSON(h inventory.Host, t sshx.Target) map[string]any {
 
 // hostCells are what is shown of a host in one line.
 func hostCells(h inventory.Host, t sshx.Target) []string {
-	return []string{h.Name, login(t) + jumpText(t), h.Root, h.Python + becomeText(h), groupText(h)}
+	return []string{h.Name, login(t) + jumpText(t), h.Root, h.Python.String() + becomeText(h), groupText(h)}
 }
 
 func login(t sshx.Target) string {
@@ -178,10 +178,10 @@ func jumpText(t sshx.Target) string {
 }
 
 func becomeText(h inventory.Host) string {
-	if h.Become == "" {
+	if h.Become.IsZero() {
 		return ""
 	}
-	return " as " + h.Become
+	return " as " + h.Become.String()
 }
 
 func groupText(h inventory.Host) string {

@@ -52,7 +52,7 @@ func (a *app) openRunLog(now time.Time, plan deploy.Plan) (*runLog, error) {
 		return nil, err
 	}
 	sweepLogs(folder)
-	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), string(plan.Op)+"-"+plan.Stage.Name, os.Getpid()))
+	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), string(plan.Op)+"-"+plan.Stage.Name.String(), os.Getpid()))
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err

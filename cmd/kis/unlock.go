@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -39,12 +40,12 @@ Examples:
 	return cmd
 }
 
-func (a *app) unlock(ctx context.Context, name string, force bool) error {
+func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, _, err := a.stage(inv, name)
+	stage, hosts, _, err := a.stage(inv, wanted)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 }
 
 // unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
-func (a *app) unlockAsked(ctx context.Context, f *deploy.Deployer, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
+func (a *app) unlockAsked(ctx context.Context, f *deploy.Deployer, stage name.Stage, hosts []inventory.Host, ask func(context.Context, string) bool) error {
 	shown := f.Holders(ctx, stage, hosts)
 	if cutShort(ctx, shown) {
 		return ctx.Err()
@@ -113,7 +114,7 @@ func cutShort(ctx context.Context, all []deploy.Unlocked) bool {
 }
 
 // unlocked is the end: what failed, and the exit status.
-func (a *app) unlocked(ctx context.Context, stage string, all []deploy.Unlocked, force bool) error {
+func (a *app) unlocked(ctx context.Context, stage name.Stage, all []deploy.Unlocked, force bool) error {
 	var failures []event.Failure
 	held := false
 	for _, u := range all {
@@ -145,7 +146,7 @@ func (a *app) unlocked(ctx context.Context, stage string, all []deploy.Unlocked,
 	return nil
 }
 
-func (a *app) printUnlocked(stage string, all []deploy.Unlocked) {
+func (a *app) printUnlocked(stage name.Stage, all []deploy.Unlocked) {
 	for _, u := range all {
 		switch {
 		case u.Failure != nil:

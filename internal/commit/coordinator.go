@@ -23,7 +23,7 @@ import (
 // Coordinator switches one stage on all participants, or on none, or says which. It holds the stage's lock on every host.
 type Coordinator struct {
 	Stage        name.Stage
-	Run          string
+	Run          name.Run
 	Op           event.Op
 	To           name.Package
 	Note         map[string]any // what else the journals say of the run

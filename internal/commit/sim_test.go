@@ -136,13 +136,15 @@ func (w *simWorld) carryOut(ctx context.Context, r *simRun, nth int) {
 func (w *simWorld) plan(r *simRun) deploy.Plan {
 	to, err := name.ParsePackage(r.To)
 	require.NoError(w.t, err)
-	p := deploy.Plan{Op: r.Op, Target: to, Stage: inventory.Stage{Name: simStage, OnPartial: w.partial}, Subset: len(r.Hosts) < len(w.hosts)}
+	stage, err := name.ParseStage(simStage)
+	require.NoError(w.t, err)
+	p := deploy.Plan{Op: r.Op, Target: to, Stage: inventory.Stage{Name: stage, OnPartial: w.partial}, Subset: len(r.Hosts) < len(w.hosts)}
 	if r.After {
 		p.Stage.AfterLink = []string{"restart"}
 	}
 	for _, i := range r.Hosts {
 		h := w.hosts[i]
-		p.Hosts = append(p.Hosts, inventory.Host{Name: h.name, Root: h.root, Python: "python3"})
+		p.Hosts = append(p.Hosts, inventory.Host{Name: h.name, Root: h.root})
 	}
 	return p
 }

@@ -493,6 +493,9 @@ func (a *simAgent) revert(c simCommand) (map[string]any, *remote.Refused) {
 	if a.fault == refusesIt {
 		return nil, refusedAs("cannot-rename", "read-only file system")
 	}
+	if tx.from != "" && !tx.dangling && !a.h.has(tx.from) {
+		return nil, refusedAs("no-package", "not sealed")
+	}
 	a.h.link = tx.from
 	a.h.note(tx.run, "reverted", tx.from, a.owns())
 	if a.midway() {

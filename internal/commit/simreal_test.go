@@ -67,7 +67,7 @@ type twins struct {
 
 // twin is an agent on the real host and its simulated likeness.
 type twin struct {
-	run     string
+	run     name.Run
 	real    *remote.Agent
 	process *exec.Cmd
 	in      *os.File
@@ -91,7 +91,9 @@ func newTwins(t *testing.T, template string, random *rand.Rand) *twins {
 		hosts: map[string]*simHost{p.sim.name: p.sim}, tapes: map[string]*simTape{p.sim.name: {}}, ticks: map[string]int{}, lost: map[string]int{}, worse: map[string]bool{},
 	}
 	for i := range p.agents {
-		p.agents[i] = &twin{run: fmt.Sprintf("run%05d%d", random.IntN(100000), i)}
+		run, err := name.ParseRun(fmt.Sprintf("run%05d%d", random.IntN(100000), i))
+		require.NoError(t, err)
+		p.agents[i] = &twin{run: run}
 		p.start(p.agents[i])
 	}
 	return p
@@ -266,7 +268,7 @@ func (p *twins) choose(w *twin) (string, twinCommand) {
 }
 
 // chooseLater is choose for what comes behind a commit.
-func (p *twins) chooseLater(w *twin, l remote.Link, other string) (string, twinCommand) {
+func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twinCommand) {
 	well := p.random.IntN(3) > 0
 	switch p.random.IntN(9) {
 	case 0:
@@ -292,7 +294,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other string) (string, twinC
 			return said(a.Restarted(ctx, l.Stage, w.run, well))
 		}
 	case 5:
-		return "fence " + other, func(ctx context.Context, a *remote.Agent, _ int) string {
+		return "fence " + other.String(), func(ctx context.Context, a *remote.Agent, _ int) string {
 			fenced, err := a.Fence(ctx, l.Stage, other)
 			return fmt.Sprint(said(err), fenced)
 		}
@@ -332,7 +334,7 @@ func (p *twins) end(w *twin) (string, twinCommand) {
 		var holder *remote.Holder
 		var err error
 		if force {
-			holder, err = a.Break(ctx, stage, other.run, "eve@laptop")
+			holder, err = a.Break(ctx, stage, other.run.String(), "eve@laptop")
 		} else {
 			err = a.Evict(ctx, stage, other.run)
 		}
@@ -402,7 +404,9 @@ func sealedPackages(t *testing.T, names ...string) string {
 	require.NoError(t, agent.Open(t.Context(), root))
 	stage, err := name.ParseStage("preparing")
 	require.NoError(t, err)
-	locked, err := agent.Lock(t.Context(), stage, "preparing0", remote.Holder{Who: "test"})
+	preparing, err := name.ParseRun("preparing0")
+	require.NoError(t, err)
+	locked, err := agent.Lock(t.Context(), stage, preparing, remote.Holder{Who: "test"})
 	require.NoError(t, err)
 	for i, named := range names {
 		project, version, _ := strings.Cut(named, "-")

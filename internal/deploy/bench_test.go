@@ -25,7 +25,7 @@ func BenchmarkRelink(b *testing.B) {
 	for b.Loop() {
 		dialer := &sshx.Dialer{}
 		f := w.deployer(dialer, nil)
-		r := f.Run(b.Context(), deploy.Plan{Op: event.Relink, Hosts: w.hosts, Stage: inventory.Stage{Name: "staging"}, Target: pkg(b, next[runs%2])})
+		r := f.Run(b.Context(), deploy.Plan{Op: event.Relink, Hosts: w.hosts, Stage: inventory.Stage{Name: stageNamed(b, "staging")}, Target: pkg(b, next[runs%2])})
 		require.NoError(b, dialer.Close())
 		require.Equal(b, event.Succeeded, r.Outcome)
 		skew += r.Skew.Seconds

@@ -119,7 +119,7 @@ func TestAskingAboutAKeyIsOneStep(t *testing.T) {
 	f := w.deployer(dialer, func(e event.Event) { events = append(events, e) })
 	f.Fleet.AskKeys = func(context.Context, []*sshx.HostKeyError) bool { return true }
 	plan := push(t, "1.0")
-	plan.Stage.Name, plan.Hosts, plan.DryRun = "staging", w.hosts, true
+	plan.Stage.Name, plan.Hosts, plan.DryRun = stageNamed(t, "staging"), w.hosts, true
 	assert.Equal(t, event.Succeeded, f.Run(t.Context(), plan).Outcome)
 	require.NoError(t, dialer.Close())
 	var states []event.State

@@ -45,7 +45,7 @@ func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 				test.fault()
 			}
 		})
-		plan.Hosts, plan.Stage.Name = w.hosts, "staging"
+		plan.Hosts, plan.Stage.Name = w.hosts, stageNamed(t, "staging")
 		r := f.Run(t.Context(), plan)
 		require.NoError(t, dialer.Close())
 		assert.Equal(t, test.outcome, r.Outcome, test.name)

@@ -46,7 +46,7 @@ func (h *host) sameAs(other *host, id string) error {
 // inventory sees to that.
 func (h *host) removeHostID() string {
 	ssh, rm := "ssh ", " rm "
-	if h.Become != "" { // .kis is not readable for the user who logs in
+	if !h.Become.IsZero() { // .kis is not readable for the user who logs in
 		ssh, rm = "ssh -t ", " sudo rm "
 	}
 	return ssh + h.Name + rm + h.Root + "/.kis/host-id"
@@ -55,7 +55,7 @@ func (h *host) removeHostID() string {
 // explainOwnLock explains a lock that this very run holds: it has taken it under another name of this repository.
 func (h *host) explainOwnLock(err error) error {
 	refused, ok := errors.AsType[*remote.Refused](err)
-	if !ok || refused.Code != "locked" || refused.Holder == nil || refused.Holder.Run != h.run.id {
+	if !ok || refused.Code != "locked" || refused.Holder == nil || refused.Holder.Run != h.run.id.String() {
 		return err
 	}
 	message := fmt.Sprintf("this run already holds the lock of %s here: another of its hosts is the same package repository (%s)", h.run.stage, h.facts.Root)

@@ -130,7 +130,7 @@ func TestCutWhileBuilding(t *testing.T) {
 				}
 				j := i / 2 % len(w.hosts) // one host in turn: a build knows nothing of other hosts
 				host := w.hosts[j].Name
-				remove(t, w.roots[j], plan.Archive.Package) // this host is to build it again, so that there is something to cut
+				remove(t, w.roots[j], plan.Archive.Package.String()) // this host is to build it again, so that there is something to cut
 				report := w.run(t.Context(), t, plan, c.on(w, host))
 				require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, host, report.Failures)
 				require.Equalf(t, host, report.Failures[0].Host, "%v", c)

@@ -100,7 +100,7 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 	push := push(t, "1.0")
 	look := func(stage string, verify ...string) (event.Report, int) {
 		var events []event.Event
-		push.Stage = inventory.Stage{Name: stage, Verify: verify}
+		push.Stage = inventory.Stage{Name: stageNamed(t, stage), Verify: verify}
 		report := w.run(t.Context(), t, push, func(e event.Event) { events = append(events, e) })
 		return report, ran(events)
 	}

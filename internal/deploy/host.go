@@ -63,7 +63,7 @@ func (h *host) variables(p name.Package) map[string]string {
 	}
 	all := map[string]string{
 		"KIS_STAGE": h.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
-		"KIS_PREVIOUS": previous, "KIS_HOST": h.Name, "KIS_RUN": h.run.id,
+		"KIS_PREVIOUS": previous, "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
 	}
 	for key, value := range h.Vars {
 		all["KIS_VAR_"+strings.ToUpper(key)] = value

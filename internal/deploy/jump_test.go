@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
@@ -27,7 +28,7 @@ func TestADeadJumpHostIsOneFailureOfAllHostsBehindIt(t *testing.T) {
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	var hosts []inventory.Host
 	for i := range 64 {
-		hosts = append(hosts, inventory.Host{Name: fmt.Sprintf("web%d", i), Root: "/var/webcode", Python: "python3"})
+		hosts = append(hosts, inventory.Host{Name: fmt.Sprintf("web%d", i), Root: "/var/webcode", Python: name.Python3()})
 	}
 	dialer := &sshx.Dialer{}
 	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: config}, Dialer: dialer, Forks: 8}

@@ -83,7 +83,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 			reverted = append(reverted, e.Host)
 		}
 	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"true"}}}
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, event.Split, r.Outcome)
@@ -115,7 +115,7 @@ func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
 			notices = append(notices, e.Host+": "+e.Message)
 		}
 	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: "staging", AfterLink: []string{"false"}}}
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"false"}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, event.RolledBack, r.Outcome, "%v", r.Failures)

@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,7 +20,7 @@ type run struct {
 	plan   Plan
 	stage  name.Stage
 	pkg    name.Package // what is to be linked
-	id     string       // of the run, on every host
+	id     name.Run     // on every host
 	hosts  []*host
 	stream *event.Stream
 	begun  time.Time
@@ -34,12 +32,10 @@ type run struct {
 }
 
 func newRun(d *Deployer, p Plan) *run {
-	r := &run{Deployer: d, plan: p, begun: time.Now(), id: randomName()}
-	r.stream = event.NewStream(r.id, d.Emit)
-	r.stage, _ = name.ParseStage(p.Stage.Name)
-	r.pkg = p.Target
+	r := &run{Deployer: d, plan: p, stage: p.Stage.Name, pkg: p.Target, begun: time.Now(), id: name.NewRun()}
+	r.stream = event.NewStream(r.id.String(), d.Emit)
 	if p.Archive != nil {
-		r.pkg, _ = name.ParsePackage(p.Archive.Package)
+		r.pkg = p.Archive.Package
 	}
 	for _, h := range p.Hosts {
 		r.hosts = append(r.hosts, newHost(r, h))
@@ -47,15 +43,8 @@ func newRun(d *Deployer, p Plan) *run {
 	return r
 }
 
-// randomName is a name that nobody else uses or can foresee.
-func randomName() string {
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // never fails, see crypto/rand
-	return hex.EncodeToString(random)
-}
-
 func (r *run) emitStart() {
-	r.stream.Emit(event.Event{Type: event.TypeStart, Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Hosts: r.names()})
+	r.stream.Emit(event.Event{Type: event.TypeStart, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Hosts: r.names()})
 }
 
 // names are the names of the run's hosts.
@@ -182,7 +171,7 @@ func (r *run) close() {
 
 func (r *run) report(o event.Outcome) event.Report {
 	report := event.Report{
-		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.plan.Stage.Name, Package: r.pkg.String(), Run: r.id, Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
 		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.Already = o == event.Succeeded && !r.plan.DryRun

@@ -19,8 +19,8 @@ type Unlocked struct {
 }
 
 // Holders reports who holds the stage's lock, on all hosts at the same time.
-func (d *Deployer) Holders(ctx context.Context, stage string, hosts []inventory.Host) []Unlocked {
-	return d.onLocks(ctx, stage, hosts, func(ctx context.Context, s *fleet.Session, stage name.Stage, out *Unlocked) error {
+func (d *Deployer) Holders(ctx context.Context, stage name.Stage, hosts []inventory.Host) []Unlocked {
+	return d.onLocks(ctx, hosts, func(ctx context.Context, s *fleet.Session, out *Unlocked) error {
 		facts, err := s.Check(ctx, remote.CheckRequest{Stage: stage})
 		out.Holder = facts.Stage.Holder
 		return err
@@ -30,8 +30,8 @@ func (d *Deployer) Holders(ctx context.Context, stage string, hosts []inventory.
 // Unlock ends the runs that hold the stage's lock, on all hosts at the same time; only those that shown names, where it is not
 // nil: a holder that came later is left alone, and reported. A run that is ended gives up as when its connection is lost: its
 // prepared link is removed, what it has linked stays.
-func (d *Deployer) Unlock(ctx context.Context, stage string, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
-	return d.onLocks(ctx, stage, hosts, func(ctx context.Context, s *fleet.Session, stage name.Stage, out *Unlocked) error {
+func (d *Deployer) Unlock(ctx context.Context, stage name.Stage, hosts []inventory.Host, shown map[string]*remote.Holder) []Unlocked {
+	return d.onLocks(ctx, hosts, func(ctx context.Context, s *fleet.Session, out *Unlocked) error {
 		run := ""
 		if holder := shown[out.Host]; holder != nil {
 			run = holder.Run
@@ -46,17 +46,12 @@ func (d *Deployer) Unlock(ctx context.Context, stage string, hosts []inventory.H
 	})
 }
 
-// onLocks does something about the stage's lock on every host.
-func (d *Deployer) onLocks(ctx context.Context, stage string, hosts []inventory.Host, do func(context.Context, *fleet.Session, name.Stage, *Unlocked) error) []Unlocked {
+// onLocks does something about a lock on every host.
+func (d *Deployer) onLocks(ctx context.Context, hosts []inventory.Host, do func(context.Context, *fleet.Session, *Unlocked) error) []Unlocked {
 	all := make([]Unlocked, len(hosts))
 	fleet.Each(len(hosts), d.Fleet.Limit(), func(i int) {
 		out := &all[i]
 		out.Host = hosts[i].Name
-		parsed, err := name.ParseStage(stage)
-		if err != nil {
-			out.Failure = event.NewFailure(out.Host, event.StepLock, err)
-			return
-		}
 		session, err := d.Fleet.Connect(ctx, hosts[i])
 		if err != nil {
 			out.Failure = event.NewFailure(out.Host, event.StepConnect, err)
@@ -65,7 +60,7 @@ func (d *Deployer) onLocks(ctx context.Context, stage string, hosts []inventory.
 		defer session.Close()
 		bounded, cancel := context.WithTimeout(ctx, queryTimeout)
 		defer cancel()
-		if err := do(bounded, session, parsed, out); err != nil {
+		if err := do(bounded, session, out); err != nil {
 			out.Failure = event.NewFailure(out.Host, event.StepLock, err)
 		}
 	})

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"os"
@@ -87,7 +88,7 @@ func (h *host) sendAll(ctx context.Context, missing []upload, progress func(befo
 // send brings one file into the run's folder, under the name that it returns: by SFTP, or over the agent where that fails or where the folder is
 // another user's.
 func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
-	if h.Become == "" {
+	if h.Become.IsZero() {
 		part, err = h.sendSFTP(ctx, u, progress)
 		if err == nil || ctx.Err() != nil || !declined(err) {
 			return part, err
@@ -118,7 +119,7 @@ func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (pa
 func (h *host) put(
 	ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error, progress func(int64),
 ) (part string, err error) {
-	part = randomName()
+	part = strings.ToLower(rand.Text()) // a name that nobody can have used before
 	source, err := u.open()
 	if err != nil {
 		return "", &transfer.Error{Path: part, Step: "read", Kind: transfer.Source, Err: err}

@@ -104,7 +104,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 		w.proxy[name] = proxy
-		w.hosts = append(w.hosts, inventory.Host{Name: name, Root: root, Python: "/usr/bin/python3"})
+		w.hosts = append(w.hosts, inventory.Host{Name: name, Root: root, Python: python(t, "/usr/bin/python3")})
 		w.roots = append(w.roots, oracle.Host{Name: name, Root: root})
 		fmt.Fprintf(&config, "Host %s\n HostName 127.0.0.1\n Port %d\n HostKeyAlias %s\n User %s\n IdentityFile %s\n", name, proxy.Port(), name, l.user, l.key)
 		fmt.Fprintf(&known, "%s %s\n", name, l.hostKey)
@@ -147,11 +147,11 @@ func (w *world) run(ctx context.Context, t testing.TB, p deploy.Plan, at func(ev
 	})
 	f.Ask = w.ask
 	p.Hosts = w.hosts
-	if p.Stage.Name == "" {
-		p.Stage.Name = "staging"
+	if p.Stage.Name.IsZero() {
+		p.Stage.Name = stageNamed(t, "staging")
 	}
 	require.NoError(t, f.Fleet.Ready(t.Context(), p.Hosts)) // as kis does, so that nothing is resolved while time counts
-	watch := oracle.Start(t, p.Stage.Name, w.roots...)
+	watch := oracle.Start(t, p.Stage.Name.String(), w.roots...)
 	report := f.Run(ctx, p)
 	require.NoError(t, dialer.Close())
 	to := report.Package
@@ -205,6 +205,20 @@ func push(t testing.TB, version string) deploy.Plan {
 func pkg(t testing.TB, text string) name.Package {
 	t.Helper()
 	p, err := name.ParsePackage(text)
+	require.NoError(t, err)
+	return p
+}
+
+func stageNamed(t testing.TB, text string) name.Stage {
+	t.Helper()
+	s, err := name.ParseStage(text)
+	require.NoError(t, err)
+	return s
+}
+
+func python(t testing.TB, text string) name.Interpreter {
+	t.Helper()
+	p, err := name.ParseInterpreter(text)
 	require.NoError(t, err)
 	return p
 }

@@ -45,20 +45,16 @@ func (f *Fleet) dialSSH(ctx context.Context, h inventory.Host) (Connection, remo
 	if err != nil {
 		return nil, remote.Streams{}, err
 	}
-	command, err := remote.Command(h.Python, h.Become)
-	if err != nil {
-		return nil, remote.Streams{}, err
-	}
 	client, err := f.Dialer.Dial(ctx, target)
 	if err != nil {
 		return nil, remote.Streams{}, err
 	}
-	process, err := client.Start(ctx, command)
+	process, err := client.Start(ctx, remote.Command(h.Python, h.Become))
 	if err != nil {
 		_ = client.Close()
 		return nil, remote.Streams{}, err
 	}
-	login := remote.Login{Host: h.Name, User: target.User, Become: h.Become}
+	login := remote.Login{Host: h.Name, User: target.User, Become: h.Become.String()}
 	return client, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr, Login: login}, nil
 }
 

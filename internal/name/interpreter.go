@@ -27,6 +27,9 @@ func ParseInterpreter(text string) (Interpreter, error) {
 	return Interpreter{path: text}, nil
 }
 
+// Python3 is the interpreter that a host has under its usual name.
+func Python3() Interpreter { return Interpreter{path: "python3"} }
+
 // String returns the name or path.
 func (i Interpreter) String() string { return i.path }
 

@@ -156,6 +156,18 @@ func TestPackageOfAProject(t *testing.T) {
 	}
 }
 
+// Stages and packages are entries of one directory, beside .kis.
+func TestStagesCanNeverBePackages(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds() {
+		for _, text := range append(append(hostile(), k.good...), k.bad...) {
+			_, stage := name.ParseStage(text)
+			_, pkg := name.ParsePackage(text)
+			assert.False(t, stage == nil && pkg == nil, "%q", text)
+		}
+	}
+}
+
 func TestNewRunsAreRunsAndDiffer(t *testing.T) {
 	t.Parallel()
 	first, second := name.NewRun(), name.NewRun()

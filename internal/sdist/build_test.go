@@ -72,7 +72,7 @@ func TestBuildWithSetupPy(t *testing.T) {
 	a, err := Build(t.Context(), BuildOptions{Dir: project, Cache: t.TempDir(), Log: &log})
 	require.NoError(t, err, "%s", &log)
 
-	assert.Equal(t, "projecta-0.4", a.Package)
+	assert.Equal(t, "projecta-0.4", a.Package.String())
 	assert.Equal(t, "projectA", a.Name)
 	assert.Contains(t, log.String(), "running sdist")
 	assert.NoDirExists(t, filepath.Join(project, "dist"))

@@ -32,18 +32,18 @@ func (w *World) Install(archive string) {
 	a, err := sdist.Open(archive)
 	require.NoError(w.T, err)
 	require.NoError(w.T, a.Close())
-	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+w.build(), a.Package+"-"+a.Content[len("sha256:"):][:12])
+	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+w.build(), a.Package.String()+"-"+a.Content[len("sha256:"):][:12])
 	if _, err := os.Stat(kept); err != nil {
 		names := make([]string, len(w.Hosts))
 		for i, h := range w.Hosts {
 			names[i] = h.Name
 		}
 		w.Run(0, "", "push", w.Stage, "--no-link", "--sdist", archive, "--hosts", strings.Join(names, ","))
-		w.keep(filepath.Join(w.Root(w.Hosts[0]), a.Package), kept)
+		w.keep(filepath.Join(w.Root(w.Hosts[0]), a.Package.String()), kept)
 		return
 	}
 	for _, h := range w.Hosts {
-		folder := filepath.Join(w.Root(h), a.Package)
+		folder := filepath.Join(w.Root(h), a.Package.String())
 		if _, err := os.Stat(folder); err != nil {
 			h.Give(w.T, w.copied(kept, folder))
 			if w.Roots[h.Name] != "" { // a disk of its own, which may come to harm: what kis has sealed would be on it
