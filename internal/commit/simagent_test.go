@@ -199,6 +199,9 @@ func (a *simAgent) owns() bool { return a.locked && a.h.holder == a }
 func (a *simAgent) lock(c simCommand) (map[string]any, *remote.Refused) {
 	h := a.h
 	a.run = c.Run
+	if h.folders[c.Run] == a {
+		return nil, refusedAs("busy", "this agent has taken a lock already")
+	}
 	if h.holder != nil {
 		refused := refusedAs("locked", "locked by another run")
 		refused.Holder = &remote.Holder{}

@@ -82,6 +82,8 @@ class Agent:
         """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
         the journal was the newest then."""
         stage, self.run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        if self.run_folder is not None:
+            raise Refused("busy", "this agent has taken a lock already")
         problems = check.root_problems(self.repository)
         if problems:
             raise Refused(**problems[0])
@@ -95,9 +97,9 @@ class Agent:
                 journal.must_be_ours(self.run, args["since"])
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
-            self.run_folder = RunFolder(self.repository, self.run)
-            self.run_folder.create(self.owner)
-            self.stage_lock = lock
+            folder = RunFolder(self.repository, self.run)
+            folder.create(self.owner)
+            self.run_folder, self.stage_lock = folder, lock
             yield fork(self.sweep, SWEEP, self.private_fds())  # nothing depends on how far it comes
         except BaseException:
             self.stage_lock = None
