@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 func newList(a *app) *cobra.Command {
@@ -27,27 +25,13 @@ func newList(a *app) *cobra.Command {
 	}
 }
 
-// listed is one package over all hosts.
-type listed struct {
-	Package  string    `json:"package"`
-	Created  time.Time `json:"created,omitzero"` // on the first host
-	Size     int64     `json:"size"`             // bytes, on the first host
-	By       string    `json:"by,omitempty"`
-	Git      string    `json:"git,omitempty"`
-	LinkedBy []string  `json:"linked_by,omitempty"` // stages
-	Hosts    []string  `json:"hosts"`               // where it is sealed
-	Missing  []string  `json:"missing,omitempty"`
-	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
-	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and not as it was sealed
-}
-
 func (a *app) list(ctx context.Context, args []string) error {
 	stages, looks, err := a.look(ctx, args)
 	if err != nil {
 		return err
 	}
 	hosts := hostNames(stages)
-	packages := collect(hosts, looks)
+	packages := survey.Packages(hosts, looks)
 	if a.output == outputJSON {
 		for _, p := range packages {
 			writeJSON(a.Out, map[string]any{"type": "package", "schema": event.Schema, "package": p})
@@ -70,52 +54,6 @@ func hostNames(stages []asked) []string {
 	return names
 }
 
-// collect turns hosts with packages into packages with hosts, newest first.
-func collect(hosts []string, looks map[string]survey.Repository) []*listed {
-	found := map[string]*listed{}
-	var all []*listed
-	for _, h := range hosts {
-		for _, there := range looks[h].State.Packages {
-			name := there.Name.String()
-			p := found[name]
-			if p == nil {
-				p = &listed{Package: name}
-				found[name], all = p, append(all, p)
-			}
-			p.add(h, there)
-		}
-		for _, s := range looks[h].State.Stages {
-			p := found[s.Linked]
-			if p != nil && !slices.Contains(p.LinkedBy, s.Stage) {
-				p.LinkedBy = append(p.LinkedBy, s.Stage)
-			}
-			if p != nil && s.Changed != nil && !slices.Contains(p.Changed, h) {
-				p.Changed = append(p.Changed, h)
-			}
-		}
-	}
-	for _, p := range all {
-		for _, h := range hosts {
-			if looks[h].Failure == nil && !slices.Contains(p.Hosts, h) && !slices.Contains(p.Unsealed, h) {
-				p.Missing = append(p.Missing, h)
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(x, y *listed) int { return y.Created.Compare(x.Created) })
-	return all
-}
-
-func (p *listed) add(host string, there remote.InstalledPackage) {
-	if there.State != remote.Sealed {
-		p.Unsealed = append(p.Unsealed, host)
-		return
-	}
-	p.Hosts = append(p.Hosts, host)
-	if p.Created.IsZero() {
-		p.Created, p.Size, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.By, there.Receipt.Git
-	}
-}
-
 // none says that there is nothing of a kind, of those hosts only that have answered.
 func (a *app) none(sentence string, hosts []string, looks map[string]survey.Repository) {
 	var answered []string
@@ -133,7 +71,7 @@ func (a *app) none(sentence string, hosts []string, looks map[string]survey.Repo
 	}
 }
 
-func (a *app) printPackages(packages []*listed, hosts []string, looks map[string]survey.Repository) {
+func (a *app) printPackages(packages []*survey.Package, hosts []string, looks map[string]survey.Repository) {
 	if len(packages) == 0 {
 		a.none("no packages", hosts, looks)
 		return

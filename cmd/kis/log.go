@@ -7,13 +7,11 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 func newLog(a *app) *cobra.Command {
@@ -32,27 +30,6 @@ It changes nothing. With -v it shows all that is known of each: key, address, di
 	return cmd
 }
 
-// logged is one run as the journals tell it.
-type logged struct {
-	Run     string              `json:"run"`
-	At      time.Time           `json:"at"`
-	Op      string              `json:"op"`
-	From    string              `json:"from,omitempty"`
-	To      string              `json:"to"`
-	By      string              `json:"by"`
-	Address string              `json:"address,omitempty"` // where the connection came from
-	Key     string              `json:"key,omitempty"`     // fingerprint of the key that logged in
-	Git     string              `json:"git,omitempty"`
-	Content string              `json:"content,omitempty"` // digest of what was to be linked
-	Scope   string              `json:"scope"`
-	Hosts   []string            `json:"hosts,omitempty"` // that the run was about
-	Notes   map[string][]string `json:"notes,omitempty"` // what hosts wrote down beside it → hosts
-	Skew    float64             `json:"skew,omitempty"`
-	Result  map[string][]string `json:"result"` // how it ended → hosts
-
-	mixed bool // hosts had different packages before
-}
-
 func (a *app) log(ctx context.Context, args []string, most int) error {
 	stages, looks, err := a.look(ctx, args)
 	if err != nil {
@@ -65,7 +42,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 			looks[name] = l
 		}
 	}
-	runs := a.runs(stages[0].name, hosts, looks)
+	runs := survey.History(stages[0].name, hosts, looks)
 	if len(runs) > most {
 		runs = runs[:most]
 	}
@@ -79,91 +56,15 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	return a.unreached(hosts, looks)
 }
 
-// runs gathers the journals' lines by run, newest run first.
-func (a *app) runs(stage string, hosts []string, looks map[string]survey.Repository) []*logged {
-	found := map[string]*logged{}
-	for _, h := range hosts {
-		last := map[string]string{}
-		var order []string
-		for _, e := range entries(stage, looks[h]) {
-			r := found[e.Run]
-			if r == nil {
-				r = &logged{Run: e.Run, At: e.Time(), Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
-				found[e.Run] = r
-			}
-			r.add(h, e)
-			if last[e.Run] == "" {
-				order = append(order, e.Run)
-			}
-			last[e.Run] = e.Event
-		}
-		for _, run := range order {
-			result := found[run].Result
-			result[last[run]] = append(result[last[run]], h)
-		}
-	}
-	var all []*logged
-	for _, run := range slices.Backward(survey.Runs(stage, looks)) {
-		if r := found[run]; r != nil {
-			all = append(all, r)
-		}
-	}
-	return all
-}
-
 // from is what was linked before, where all hosts agree on it.
-func (r *logged) from() string {
-	if r.mixed {
+func from(r *survey.Run) string {
+	if r.Mixed {
 		return "various"
 	}
 	return orNone(r.From)
 }
 
-// add is what a later line of a host says beyond the first.
-func (r *logged) add(host string, e remote.Entry) {
-	r.Skew = max(r.Skew, e.Skew)
-	if !e.Told.IsZero() {
-		r.At = e.Told
-	}
-	if r.Content == "" {
-		r.Content = e.Content
-	}
-	before := ""
-	if e.From != r.From {
-		r.mixed = true
-		before = "was linked to " + orNone(e.From)
-	}
-	for _, note := range []string{before, e.Note, e.Reason} {
-		if note != "" && !slices.Contains(r.Notes[note], host) {
-			r.Notes[note] = append(r.Notes[note], host)
-		}
-	}
-}
-
-func entries(stage string, look survey.Repository) []remote.Entry {
-	for _, s := range look.State.Stages {
-		if s.Stage == stage {
-			j := remote.ParseJournal(s.Lines)
-			for _, e := range j.Ended {
-				note(j.Entries, e.Run, fmt.Sprintf("ended by %s with kis unlock --force", e.By))
-			}
-			return j.Entries
-		}
-	}
-	return nil
-}
-
-// note adds a remark to the last line of a run.
-func note(lines []remote.Entry, run, text string) {
-	for i := range slices.Backward(lines) {
-		if lines[i].Run == run {
-			lines[i].Note = strings.TrimPrefix(lines[i].Note+"; "+text, "; ")
-			return
-		}
-	}
-}
-
-func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]survey.Repository) {
+func (a *app) printRuns(runs []*survey.Run, hosts []string, looks map[string]survey.Repository) {
 	if len(runs) == 0 {
 		a.none("nothing was ever linked", hosts, looks)
 		return
@@ -176,14 +77,14 @@ func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]survey.
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), from(r), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
 	}
 	_ = w.Flush()
 }
 
 // printRunDetails is a run with everything the journals say of it.
-func (a *app) printRunDetails(r *logged, hosts int) {
-	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), resultText(r, hosts))
+func (a *app) printRunDetails(r *survey.Run, hosts int) {
+	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), from(r), orNone(r.To), resultText(r, hosts))
 	for _, line := range [][2]string{
 		{"by", r.By},
 		{"from", r.Address},
@@ -205,7 +106,7 @@ func (a *app) printRunDetails(r *logged, hosts int) {
 	}
 }
 
-func resultText(r *logged, hosts int) string {
+func resultText(r *survey.Run, hosts int) string {
 	var parts []string
 	for _, event := range []string{"confirmed", "linked", "unconfirmed", "reverted", "aborted", "armed"} {
 		if on := r.Result[event]; len(on) == hosts {

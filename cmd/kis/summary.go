@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -142,69 +141,4 @@ func split(r event.Report, hosts string) string {
 		text += fmt.Sprintf("; nothing is taken back (on_partial: %s)", r.OnPartial)
 	}
 	return text + ":"
-}
-
-// nextCommands are what a person would run next. They name packages that are there: the run's own is ready on all of its hosts, and what was
-// linked on a host is installed there.
-func nextCommands(r event.Report) []survey.Advice {
-	switch r.Outcome {
-	case event.RolledBack:
-		return restarts(r)
-	case event.Split:
-	default:
-		return nil
-	}
-	next := []survey.Advice{{Verb: "status", Stage: r.Stage}}
-	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
-		return next // somebody else is at work: what is to be done depends on what they want
-	}
-	narrowed := func(command survey.Advice, hosts []string) survey.Advice {
-		if !r.Subset && len(hosts) == len(r.Hosts) {
-			return command
-		}
-		return command.On(hosts)
-	}
-	_, all := byPackage(r, func(event.HostReport) string { return r.Package })
-	next = append(next, narrowed(survey.Forward(r.Stage, r.Package), all[r.Package]))
-	before, on := byPackage(r, func(h event.HostReport) string {
-		if h.Back == r.Package {
-			return "" // as it is
-		}
-		return h.Back
-	})
-	for _, pkg := range before {
-		next = append(next, narrowed(survey.Back(r.Stage, pkg), on[pkg]))
-	}
-	return next
-}
-
-// restarts run the after-link commands again where they have failed after the way back.
-func restarts(r event.Report) []survey.Advice {
-	linked, on := byPackage(r, func(h event.HostReport) string {
-		if !h.Degraded {
-			return ""
-		}
-		return h.Linked
-	})
-	var next []survey.Advice
-	for _, pkg := range linked {
-		next = append(next, survey.Again(r.Stage, pkg).On(on[pkg]))
-	}
-	return next
-}
-
-// byPackage sorts hosts by a package of theirs; those without one are left out. The packages are in the order of their first hosts.
-func byPackage(r event.Report, of func(event.HostReport) string) (packages []string, hosts map[string][]string) {
-	hosts = map[string][]string{}
-	for _, h := range r.Hosts {
-		pkg := of(h)
-		if pkg == "" {
-			continue
-		}
-		if hosts[pkg] == nil {
-			packages = append(packages, pkg)
-		}
-		hosts[pkg] = append(hosts[pkg], h.Host)
-	}
-	return packages, hosts
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 )
 
 // report ends the view: first what went wrong, then what is true now.
@@ -28,7 +29,7 @@ func (v *textView) report(r event.Report, log string) {
 	if r.Outcome == event.Split || r.Outcome == event.RolledBack {
 		v.table(func(format string, args ...any) { _, _ = fmt.Fprintf(v.err, format, args...) }, r)
 	}
-	for _, next := range nextCommands(r) {
+	for _, next := range survey.AfterRun(r) {
 		_, _ = fmt.Fprintf(v.err, "  next: %s\n", clean(next.String()))
 	}
 	if log != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 )
 
 // failing is the report of a check of 200 hosts of which the last so many have the same trouble.
@@ -137,7 +138,7 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 			t.Parallel()
 			r := event.Report{Outcome: c.outcome, Stage: "live", Package: "app-2", Subset: c.subset, Hosts: c.hosts, Failures: []event.Failure{{Host: "web1", Code: c.code}}}
 			var got []string
-			for _, advice := range nextCommands(r) {
+			for _, advice := range survey.AfterRun(r) {
 				got = append(got, advice.String())
 			}
 			assert.Equal(t, c.want, got)

@@ -1,4 +1,4 @@
-package main
+package survey_test
 
 import (
 	"encoding/json"
@@ -36,7 +36,7 @@ func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 		"web2": look(line("first", ahead, time.Time{}), line("second", ahead.Add(time.Minute), now.Add(time.Minute)), line("third", ahead.Add(2*time.Minute), now.Add(2*time.Minute))),
 	}
 	for _, hosts := range [][]string{{"web1", "web2"}, {"web2", "web1"}} {
-		runs := (&app{}).runs("live", hosts, looks)
+		runs := survey.History("live", hosts, looks)
 		require.Len(t, runs, 3)
 		assert.Equal(t, []string{"third", "second", "first"}, []string{runs[0].Run, runs[1].Run, runs[2].Run})
 		assert.Equal(t, now.Add(2*time.Minute), runs[0].At)
@@ -60,7 +60,7 @@ func TestTheLogTellsWhoHasEndedARun(t *testing.T) {
 		line(map[string]any{"run": "second", "ev": "confirmed", "op": "push", "to": "app-1", "by": "bob@desk"}),
 	}
 	looks := map[string]survey.Repository{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
-	runs := (&app{}).runs("live", []string{"web1"}, looks)
+	runs := survey.History("live", []string{"web1"}, looks)
 	require.Len(t, runs, 2)
 	assert.Equal(t, map[string][]string{"unconfirmed": {"web1"}}, runs[1].Result)
 	assert.Equal(t, map[string][]string{"ended by bob@desk with kis unlock --force": {"web1"}}, runs[1].Notes)
