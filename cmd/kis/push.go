@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,12 +116,4 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 		return outcome{status: report.Exit}
 	}
 	return nil
-}
-
-func relativeToHome(path string) string {
-	home, err := os.UserHomeDir()
-	if err == nil && len(path) > len(home) && path[:len(home)] == home {
-		return "~" + path[len(home):]
-	}
-	return path
 }

@@ -17,7 +17,7 @@ var (
 	// packagePattern is a project's name as PEP 625 normalizes it, a hyphen, and a version: no slash, no leading hyphen or dot.
 	packagePattern = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*-` + version + `$`)
 	versionPattern = regexp.MustCompile(`^` + version + `$`)
-	// projectPattern is the pattern of names in PEP 508, written without (?i).
+	// projectPattern is the pattern of names in PEP 508, where case is ignored.
 	projectPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 	separators     = regexp.MustCompile(`[-_.]+`)
 )
