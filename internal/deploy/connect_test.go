@@ -134,7 +134,7 @@ func TestAskingAboutAKeyIsOneStep(t *testing.T) {
 	}
 	assert.Equal(t, []event.State{event.Started, event.Done}, states)
 	require.Len(t, notices, 1)
-	assert.Contains(t, notices[0], "web1: its host key is known from now on: ssh-ed25519 SHA256:")
+	assert.Contains(t, notices[0], "web1: added its host key to known_hosts: ssh-ed25519 SHA256:")
 }
 
 // The hosts behind an unknown jump host show their keys only when that is known, so there are two questions, and the jump host is in the first.

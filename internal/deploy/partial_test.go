@@ -152,7 +152,7 @@ func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
 	})
 	assert.Equal(t, event.Succeeded, r.Outcome, "%v", r.Failures)
 	require.Len(t, notices, 1)
-	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status will call this run unconfirmed until the same command has run again$`, notices[0])
+	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status reports this run as unconfirmed until the same command has run again$`, notices[0])
 	var confirmed []string
 	r = w.run(t.Context(), t, plan, func(e event.Event) {
 		if e.Step == event.StepConfirm && e.State == event.Done {

@@ -47,7 +47,7 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	assert.Equal(t, "same-repository", report.Failures[0].Code)
 	assert.Contains(t, report.Failures[0].Message, "web1 and web2 are the same package repository (")
 	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed")
-	assert.Contains(t, report.Failures[0].Hint, "take one of them out of the stage")
+	assert.Contains(t, report.Failures[0].Hint, "remove one of them from the stage")
 }
 
 // TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn: a repository that was copied with its host-id is refused like one that two machines share.
