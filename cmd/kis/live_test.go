@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/testcache"
 )
 
 func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
@@ -74,6 +75,7 @@ func TestLiveLineGivesWayToQuestions(t *testing.T) {
 func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
 	t.Setenv("TERM", "xterm")
+	t.Setenv("XDG_CACHE_HOME", testcache.Dir(t))
 	require.NoError(t, os.CopyFS(p.folder, os.DirFS("sample")))
 	p.write("VERSION", "1.0\n")
 	backend, err := os.ReadFile("sample/build_backend/backend.py")
@@ -98,7 +100,8 @@ func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, release.Close())
 	require.Equal(t, 3, <-ended)
-	require.Regexp(t, `^(… building the source distribution here \(\d+ s\)\r\x1b\[K)+hello 1\.0: `, screen.String())
+	// The first time, the build environment is made in between.
+	require.Regexp(t, `^(… building the source distribution here \(\d+ s\)\r\x1b\[K(making a private build environment .*\n)?)+hello 1\.0: `, screen.String())
 }
 
 // watched is a screen that tells when a text is on it.
