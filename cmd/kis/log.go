@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +70,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	}
 	if a.output == outputJSON {
 		for _, r := range runs {
-			writeJSON(a.Out, map[string]any{"type": "run", "schema": event.Schema, "run": r})
+			a.Out.json(map[string]any{"type": "run", "schema": event.Schema, "run": r})
 		}
 	} else {
 		a.printRuns(runs, hosts, looks)
@@ -174,16 +173,16 @@ func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]survey.
 		}
 		return
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
+		rows = append(rows, []string{r.At.Local().Format(timeFormat), r.Op, r.from() + " → " + orNone(r.To), r.By, resultText(r, len(hosts))})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 }
 
 // printRunDetails is a run with everything the journals say of it.
 func (a *app) printRunDetails(r *logged, hosts int) {
-	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), resultText(r, hosts))
+	a.Out.printf("%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), r.Op, r.from(), orNone(r.To), resultText(r, hosts))
 	for _, line := range [][2]string{
 		{"by", r.By},
 		{"from", r.Address},
@@ -194,14 +193,14 @@ func (a *app) printRunDetails(r *logged, hosts int) {
 		{"run", r.Run},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(a.Out, "    %-8s %s\n", line[0], clean(line[1]))
+			a.Out.printf("    %-8s %s\n", line[0], line[1])
 		}
 	}
 	for _, note := range slices.Sorted(maps.Keys(r.Notes)) {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %s: %s\n", "note", list(r.Notes[note], 4), clean(note))
+		a.Out.printf("    %-8s %s: %s\n", "note", list(r.Notes[note], 4), note)
 	}
 	if r.Skew > 0 {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %.1f ms\n", "skew", r.Skew*1000)
+		a.Out.printf("    %-8s %.1f ms\n", "skew", r.Skew*1000)
 	}
 }
 
@@ -215,7 +214,7 @@ func resultText(r *logged, hosts int) string {
 		}
 	}
 	if r.Git != "" {
-		parts = append(parts, "git "+clean(r.Git))
+		parts = append(parts, "git "+r.Git)
 	}
 	return strings.Join(parts, "; ")
 }
