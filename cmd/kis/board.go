@@ -124,7 +124,7 @@ func hostCount(n int) string {
 // order is the order of the steps of a run. After the barrier it is only that in which they are told.
 func order() []event.Step {
 	return []event.Step{
-		event.StepConnect, event.StepCheck, event.StepLock, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal,
+		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal,
 		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepAfterLink, event.StepConfirm,
 	}
 }

@@ -203,7 +203,7 @@ func slow(s event.Step) bool {
 // brief steps are worth a line only when they fail, or with -v.
 func brief(s event.Step) bool {
 	switch s {
-	case event.StepLock, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
+	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
 		return true
 	}
 	return false

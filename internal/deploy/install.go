@@ -16,10 +16,14 @@ func (r *run) install(ctx context.Context, h *host) bool {
 	if a := r.plan.Archive; a != nil {
 		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
 	}
-	sealed, err := h.beginPackage(ctx, source)
+	var sealed *remote.Receipt
+	begun := h.step(event.StepPackage, func() (err error) {
+		sealed, err = h.beginPackage(ctx, source)
+		return err
+	})
 	switch {
-	case err != nil:
-		return h.step(event.StepCheck, func() error { return err })
+	case !begun:
+		return false
 	case sealed != nil:
 		return h.reverify(ctx, sealed)
 	}

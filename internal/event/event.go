@@ -51,6 +51,7 @@ const (
 	StepConnect     Step = "connect"
 	StepCheck       Step = "check"
 	StepLock        Step = "lock"
+	StepPackage     Step = "package" // take the package's build lock, and inspect what is installed under its name
 	StepUpload      Step = "upload"
 	StepUnpack      Step = "unpack"
 	StepEnvironment Step = "environment"
