@@ -14,8 +14,8 @@ build: ## compile bin/kis
 # hundreds of times. make lint vets.
 test: setup ## every test, with the race detector but for faults, sweeps and odd hosts
 	go test -vet=off -timeout 14m -parallel 4 ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
-	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(crash|e2e|faults|odd)$$')
-	go test -vet=off -run TestSwitchUnderRandomFaults ./internal/fleet # once more without the race detector, which makes 100,000 schedules slow
+	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(commit|crash|e2e|faults|odd)$$')
+	go test -vet=off ./internal/commit -args -sim.schedules 10000
 
 faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
 	go run ./internal/faults/matrix
@@ -24,7 +24,7 @@ bug: ## show a bug of docs/faults.md again, and its mend: make bug MEND=… TEST
 	@.ci/bug $(MEND) $(TEST) $(TESTS)
 
 bench: ## measure, each beside what it is to be held against
-	go test -run '^$$' -bench . ./internal/sdist ./internal/fleet ./sshx
+	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx
 
 setup: ## install what tests and linters need (root or sudo)
 	@.ci/setup

@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // accepted parses a text that must be right.
@@ -13,6 +15,14 @@ func accepted(t *testing.T, src string) *Inventory {
 	inv, err := Parse("dir/inventory.yaml", []byte(src))
 	require.NoError(t, err)
 	return inv
+}
+
+// as parses a name that must be right.
+func as[T any](t *testing.T, parse func(string) (T, error), text string) T {
+	t.Helper()
+	value, err := parse(text)
+	require.NoError(t, err)
+	return value
 }
 
 func names(hosts []Host) []string {
@@ -42,10 +52,10 @@ func TestSmallestInventoryHasDefaults(t *testing.T) {
 	assert.Equal(t, BuildAuto, inv.Build())
 	assert.Equal(t, Install{Mode: ModeEditable, Installer: InstallerAuto}, inv.Install())
 	assert.Equal(t, 5, inv.Keep())
-	assert.Equal(t, Host{Name: "web2", Root: "/var/webcode", Python: "python3", Vars: map[string]string{}}, hostNamed(t, inv, "web2"))
+	assert.Equal(t, Host{Name: "web2", Root: "/var/webcode", Python: as(t, name.ParseInterpreter, "python3"), Vars: map[string]string{}}, hostNamed(t, inv, "web2"))
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
-	assert.Equal(t, Stage{Name: "production", OnPartial: PartialBack}, s)
+	assert.Equal(t, Stage{Name: as(t, name.ParseStage, "production"), OnPartial: PartialBack}, s)
 }
 
 func TestOverridesApplyFromTheTopToTheHost(t *testing.T) {
@@ -63,13 +73,13 @@ groups:
 stages: {s: {hosts: [h, other]}}
 `)
 	assert.Equal(t, Host{
-		Name: "h", Address: "192.0.2.1", Root: "/first", Python: "first", Become: "first",
+		Name: "h", Address: "192.0.2.1", Root: "/first", Python: as(t, name.ParseInterpreter, "first"), Become: as(t, name.ParseUser, "first"),
 		SSH:    SSH{User: "host", Port: 2, IdentityFile: "top", Jump: "none"},
 		Vars:   map[string]string{"a": "host", "b": "second", "c": "first"},
 		Groups: []string{"second", "first"},
 	}, hostNamed(t, inv, "h"), "the later group in the file wins, the host wins over both")
 	assert.Equal(t, Host{
-		Name: "other", Root: "/top", Python: "top", Become: "top", Vars: map[string]string{},
+		Name: "other", Root: "/top", Python: as(t, name.ParseInterpreter, "top"), Become: as(t, name.ParseUser, "top"), Vars: map[string]string{},
 		SSH: SSH{User: "top", Port: 1, IdentityFile: "top", Jump: "top"},
 	}, hostNamed(t, inv, "other"))
 }
@@ -143,7 +153,7 @@ func TestRangesUnderHostsShareTheirSettings(t *testing.T) {
 	inv := accepted(t, "hosts: {'w[1:2]': {python: p, vars: {a: b}}}\nstages: {s: {hosts: [w2]}}")
 	assert.Equal(t, []string{"w1", "w2"}, inv.HostNames())
 	w1 := hostNamed(t, inv, "w1")
-	assert.Equal(t, "p", w1.Python)
+	assert.Equal(t, "p", w1.Python.String())
 	w1.Vars["a"] = "changed"
 	assert.Equal(t, "b", hostNamed(t, inv, "w2").Vars["a"])
 }

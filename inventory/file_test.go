@@ -53,7 +53,7 @@ func TestExampleFileShowsTheDefaults(t *testing.T) {
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
 	for key, value := range map[string]string{
-		"root": h.Root, "python": h.Python, "keep": fmt.Sprint(minimal.Keep()), "build": string(minimal.Build()),
+		"root": h.Root, "python": h.Python.String(), "keep": fmt.Sprint(minimal.Keep()), "build": string(minimal.Build()),
 		"mode": string(minimal.Install().Mode), "installer": string(minimal.Install().Installer),
 		"confirm": fmt.Sprint(s.Confirm), "on_partial": string(s.OnPartial),
 		"within": strings.TrimSuffix(defaultWithin.String(), ".0s"), "consecutive": fmt.Sprint(defaultConsecutive),
@@ -107,8 +107,8 @@ func TestExampleFileWorksWithAllKeys(t *testing.T) {
 	inv := completed(t)
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
-	assert.Equal(t, "staging", s.From)
+	assert.Equal(t, "staging", s.From.String())
 	assert.Equal(t, []string{"python -m pytest -q", "python manage.py check --deploy"}, s.Verify)
 	assert.Equal(t, "https://pypi.example.com/simple", inv.Install().IndexURL)
-	assert.Equal(t, "www", hostNamed(t, inv, "web1").Become)
+	assert.Equal(t, "www", hostNamed(t, inv, "web1").Become.String())
 }

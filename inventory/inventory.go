@@ -120,7 +120,7 @@ func (inv *Inventory) Dir() string { return filepath.Dir(inv.path) }
 func (inv *Inventory) StageNames() []string {
 	names := make([]string, 0, len(inv.stages))
 	for _, s := range inv.stages {
-		names = append(names, s.Name)
+		names = append(names, s.Name.String())
 	}
 	return names
 }
@@ -156,7 +156,7 @@ func (inv *Inventory) Stage(name string) (Stage, error) {
 }
 
 func (inv *Inventory) stage(name string) (stage, error) {
-	i := slices.IndexFunc(inv.stages, func(s stage) bool { return s.Name == name })
+	i := slices.IndexFunc(inv.stages, func(s stage) bool { return s.Name.String() == name })
 	if i < 0 {
 		return stage{}, fmt.Errorf("%s: %s", inv.path, unknown("stage", name, inv.StageNames()))
 	}

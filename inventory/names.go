@@ -10,46 +10,50 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// What names may look like. None of these can begin with a hyphen, hold white space or mean anything to a shell, so
-// that no later step has to be afraid of them.
+// What names may look like that only an inventory has; package name has the others. None of these can begin with a hyphen,
+// hold white space or mean anything to a shell, so that no later step has to be afraid of them.
 var (
-	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
-	groupPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
-	stagePattern   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-	varPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
-	pathPattern    = regexp.MustCompile(`^[A-Za-z0-9._/+-]+$`)
-	commandPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
-	posixUser      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
-	loginUser      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,63}$`)
-	hopPattern     = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
-	hostKeyPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
-	publicKey      = regexp.MustCompile(`^(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) ([A-Za-z0-9+/]{40,}={0,2})$`)
+	groupPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+	varPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+	pathPattern  = regexp.MustCompile(`^[A-Za-z0-9._/+-]+$`)
+	loginUser    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,63}$`)
+	hopPattern   = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
+	publicKey    = regexp.MustCompile(`^(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|ssh-rsa) ([A-Za-z0-9+/]{40,}={0,2})$`)
 )
 
 // maxRoot leaves room for the package and .venv/bin/python in the 127 bytes that older kernels read of a #! line.
 const maxRoot = 100
 
-// checkHost accepts host names, ssh_config aliases and IP addresses. A colon is part of an IPv6 address or it is a
-// mistake: `web1:2222` must not become a name that nothing can resolve.
-func checkHost(name string) error {
+// parseName is a parser of package name whose errors show what the file says as all errors here do: a password in the wrong
+// place is masked.
+func parseName[T any](parse func(string) (T, error), text string) (T, error) {
+	value, err := parse(text)
+	if wrong, ok := errors.AsType[*name.Error](err); ok {
+		err = fmt.Errorf("%s %s", quote(wrong.Text), wrong.Reason)
+	}
+	return value, err
+}
+
+// checkHost accepts what [name.ParseHost] does, and says where else the rest belongs.
+func checkHost(host string) error {
+	_, err := parseName(name.ParseHost, host)
 	switch {
-	case strings.HasPrefix(name, "-"):
-		return fmt.Errorf("%s begins with a hyphen, which programs take for an option", quote(name))
-	case strings.Contains(name, "@"):
-		return fmt.Errorf("%s is not a host name; the user goes into ssh: {user: …}", quote(name))
-	case strings.HasPrefix(name, "["):
-		return fmt.Errorf("%s is not a host name; write IPv6 addresses without brackets, the port goes into ssh: {port: …}", quote(name))
-	case len(name) > 253 || !hostPattern.MatchString(name):
-		return fmt.Errorf("%s is not a host name; use up to 253 of A-Z a-z 0-9 . _ -, or an IP address", quote(name))
-	case !strings.ContainsAny(name, ":%"):
+	case err == nil:
 		return nil
+	case strings.HasPrefix(host, "-"):
+		return fmt.Errorf("%s begins with a hyphen, which programs take for an option", quote(host))
+	case strings.Contains(host, "@"):
+		return fmt.Errorf("%s is not a host name; the user goes into ssh: {user: …}", quote(host))
+	case strings.HasPrefix(host, "["):
+		return fmt.Errorf("%s is not a host name; write IPv6 addresses without brackets, the port goes into ssh: {port: …}", quote(host))
+	case strings.Contains(host, ":") && !strings.ContainsAny(host, "[]"):
+		return fmt.Errorf("%w; a port goes into ssh: {port: …}", err)
 	}
-	if addr, err := netip.ParseAddr(name); err != nil || !addr.Is6() {
-		return fmt.Errorf("%s is neither a host name nor an IPv6 address; a port goes into ssh: {port: …}", quote(name))
-	}
-	return nil
+	return err
 }
 
 // identity is equal for two names of the same machine: names know no case (RFC 4343) and may end with the dot of the
@@ -64,15 +68,6 @@ func identity(name string) string {
 func checkGroup(name string) error {
 	if !groupPattern.MatchString(name) {
 		return fmt.Errorf("%s is not a group name; use a letter or _, then up to 63 of A-Z a-z 0-9 _ -", quote(name))
-	}
-	return nil
-}
-
-// checkStage keeps stages apart from packages: a stage has no hyphen, a package always has one, and both are entries
-// of the same folder.
-func checkStage(name string) error {
-	if !stagePattern.MatchString(name) {
-		return fmt.Errorf("%s is not a stage name; use a lower-case letter, then up to 31 of a-z 0-9 _", quote(name))
 	}
 	return nil
 }
@@ -96,26 +91,6 @@ func checkRoot(root string) error {
 		return fmt.Errorf("%s is not a clean path; write %q", quote(root), path.Clean(root))
 	case len(root) >= maxRoot:
 		return fmt.Errorf("%d bytes are too long for the #! lines of the environments; use less than %d", len(root), maxRoot)
-	}
-	return nil
-}
-
-func checkPython(python string) error {
-	if !strings.Contains(python, "/") {
-		if !commandPattern.MatchString(python) {
-			return fmt.Errorf("%s is not a command; write a name such as python3.12 or an absolute path", quote(python))
-		}
-		return nil
-	}
-	if !path.IsAbs(python) || !pathPattern.MatchString(python) || path.Clean(python) != python || python == "/" {
-		return fmt.Errorf("%s is neither a command nor a clean absolute path of A-Z a-z 0-9 . _ / + -", quote(python))
-	}
-	return nil
-}
-
-func checkBecome(user string) error {
-	if !posixUser.MatchString(user) {
-		return fmt.Errorf("%s is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -", quote(user))
 	}
 	return nil
 }
@@ -155,11 +130,11 @@ func checkJump(jump string) error {
 // checkHostKey accepts a fingerprint, and a public key as it stands in known_hosts(5): its base64 text begins with the
 // length and the name of the type again (RFC 4253 6.6).
 func checkHostKey(key string) error {
-	parts := publicKey.FindStringSubmatch(key)
-	switch {
-	case hostKeyPattern.MatchString(key):
+	if _, err := name.ParseFingerprint(key); err == nil {
 		return nil
-	case parts == nil:
+	}
+	parts := publicKey.FindStringSubmatch(key)
+	if parts == nil {
 		return fmt.Errorf("%s is no host key; write its fingerprint, SHA256:… as ssh-keygen -l prints it, or type and text of its .pub file without the comment", quote(key))
 	}
 	blob, err := base64.StdEncoding.DecodeString(parts[2])

@@ -12,20 +12,16 @@ import (
 func hostile() []string {
 	return []string{
 		"", " ", "a b", "a;b", "$a", "a`b`", "a'b", `a"b`, "a\nb", "a\rb", "a\tb", "a*", "a?", "~a", "a#b", "a&b", "a|b", "a<b", "a>b",
-		"-a", "--a", "a\x00b", "a\u202eb", "a\u200bb", "ä", "a\\b$", "(a)", "{a}", "a=b", "a!b", strings.Repeat("a", 300),
+		"-a", "--a", "a\x00b", "a\u202eb", "a\u200bb", "ä", "a\\b$", "(a)", "{a}", "\u017f", "a\u212a", "a=b", "a!b", strings.Repeat("a", 300),
 	}
 }
 
 func TestHostileTextIsNoName(t *testing.T) {
 	t.Parallel()
 	for name, check := range map[string]func(string) error{
-		"host": checkHost, "group": checkGroup, "stage": checkStage, "variable": checkVar, "root": checkRoot,
-		"python": checkPython, "become": checkBecome, "login": checkLogin, "jump": checkJump, "host key": checkHostKey,
+		"host": checkHost, "group": checkGroup, "variable": checkVar, "root": checkRoot, "login": checkLogin, "jump": checkJump, "host key": checkHostKey,
 	} {
 		for _, text := range hostile() {
-			if name == "python" && len(text) == 300 {
-				continue // long, and harmless
-			}
 			assert.Error(t, check(text), "%s %q", name, text)
 		}
 	}
@@ -38,22 +34,10 @@ func TestHostileTextBehindASlashIsNoPath(t *testing.T) {
 			continue // no option behind a slash
 		}
 		require.Error(t, checkRoot("/"+text), "%q", text)
-		if len(text) < 300 {
-			require.Error(t, checkPython("/"+text), "%q", text)
-		}
 	}
 	for _, text := range []string{"/", "/a/..", "/a/./b", "/a//b", "/a/", "/../a"} {
 		require.Error(t, checkRoot(text), "%q", text)
-		require.Error(t, checkPython(text), "%q", text)
 	}
-}
-
-func TestStagesCanNeverBePackages(t *testing.T) {
-	t.Parallel()
-	for _, text := range []string{"..", ".", ".kis", "demo-1.0", "-rf", "current/../x", "a-1"} {
-		require.Error(t, checkStage(text), text)
-	}
-	require.NoError(t, checkStage("a"+strings.Repeat("z_9", 10)+"1"))
 }
 
 func TestGoodNames(t *testing.T) {
@@ -65,8 +49,6 @@ func TestGoodNames(t *testing.T) {
 		{checkHost, "web1 1 _x a.b.c. A-b_c 192.0.2.1 fe80::1%eth0 2001:db8::ffff 0::1 xn--bcher-kva"},
 		{checkGroup, "web _x a-b_C9"},
 		{checkRoot, "/a /var/webcode /srv/a+b/c_d.e-f /-a /..a"},
-		{checkPython, "python3 python3.12 /usr/bin/python3 /opt/py+x/bin/python pypy3.10-v7"},
-		{checkBecome, "app _apt www-data a.b A"},
 		{checkLogin, `deploy first.last 0day DOM\user user@realm`},
 		{checkShared, "media a/b ..a .env"},
 	} {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // parse is Parse with the options of the tests.
@@ -47,7 +49,7 @@ func (r *reader) inventory(f field) *Inventory {
 	if keep := s.get("keep"); keep.set() {
 		inv.keep = keep.number(1, 1000)
 	}
-	top := settings{root: defaultRoot, python: defaultPython}
+	top := settings{root: defaultRoot, python: name.Python3()}
 	top.apply(s.settings())
 	w := newWorld(r)
 	w.declareGroups(s.get("groups"))

@@ -29,7 +29,7 @@ func (inv *Inventory) Select(stage, pattern string) ([]Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scope{inv, "stage " + s.Name, s.hosts}.choose(pattern)
+	return scope{inv, "stage " + s.Name.String(), s.hosts}.choose(pattern)
 }
 
 // Hosts is [Inventory.Select] among all hosts of the inventory.

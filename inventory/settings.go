@@ -5,13 +5,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // settings is what the top level, a group and a host may each say; what is zero they do not say.
 type settings struct {
-	root, python, become string
-	ssh                  SSH
-	vars                 map[string]variable
+	root   string
+	python name.Interpreter
+	become name.User
+	ssh    SSH
+	vars   map[string]variable
 }
 
 // variable is one of `vars`, with its name's place for what is seen only when a host is put together.
@@ -42,8 +46,8 @@ func (s *settings) apply(more settings) {
 func (s section) settings() settings {
 	return settings{
 		root:   s.get("root").text(checkRoot),
-		python: s.get("python").text(checkPython),
-		become: s.get("become").text(checkBecome),
+		python: parsed(s.get("python"), name.ParseInterpreter),
+		become: parsed(s.get("become"), name.ParseUser),
 		ssh:    readSSH(s.get("ssh")),
 		vars:   readVars(s.get("vars")),
 	}

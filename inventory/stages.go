@@ -3,11 +3,17 @@ package inventory
 import (
 	"fmt"
 	"slices"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // readStages reads the stages. Their Verify is their own list only; [Inventory.Stage] puts the inventory's before it.
 func (w *world) readStages(f field) []stage {
-	entries := f.few(f.names("a mapping of stage names", checkStage))
+	known := map[string]name.Stage{}
+	entries := f.few(f.names("a mapping of stage names", func(text string) (err error) {
+		known[text], err = parseName(name.ParseStage, text)
+		return err
+	}))
 	if f.set() && f.n.kind == mapping && len(f.n.pairs) == 0 {
 		f.fail("there is no stage; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
 	}
@@ -25,8 +31,8 @@ func (w *world) readStages(f field) []stage {
 		from[e.name] = s.get("from")
 		all = append(all, stage{
 			Stage: Stage{
-				Name:      e.name,
-				From:      s.get("from").text(func(name string) error { return checkFrom(e.name, name, names) }),
+				Name:      known[e.name],
+				From:      known[s.get("from").text(func(from string) error { return checkFrom(e.name, from, names) })],
 				Confirm:   s.get("confirm").flag(),
 				Verify:    s.get("verify").texts("a list of commands", checkCommand),
 				AfterLink: s.get("after_link").texts("a list of commands", checkCommand),
@@ -52,17 +58,17 @@ func checkFrom(stage, from string, known []string) error {
 
 // checkCircle refuses stages that wait for one another: none of them could ever get a package.
 func checkCircle(all []stage, from map[string]field) {
-	before := map[string]string{}
+	before := map[name.Stage]name.Stage{}
 	for _, s := range all {
 		before[s.Name] = s.From
 	}
 	for _, s := range all {
 		at, steps := s.From, 0
-		for at != "" && at != s.Name && steps <= len(all) {
+		for !at.IsZero() && at != s.Name && steps <= len(all) {
 			at, steps = before[at], steps+1
 		}
 		if at == s.Name && steps > 0 {
-			from[s.Name].fail("the stages take their packages from one another; one of them must come first")
+			from[s.Name.String()].fail("the stages take their packages from one another; one of them must come first")
 		}
 	}
 }

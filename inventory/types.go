@@ -7,12 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // The values that hold where the file says nothing. inventory.example.yaml shows each of them.
 const (
 	defaultRoot        = "/var/webcode"
-	defaultPython      = "python3"
 	defaultKeep        = 5
 	defaultWithin      = 30 * time.Second
 	defaultConsecutive = 1
@@ -21,11 +22,11 @@ const (
 // Host is one machine of the inventory with all defaults and overrides applied: the top level of the file, then the
 // host's groups in the order of the file, then the host itself; the later wins, setting by setting.
 type Host struct {
-	Name    string            // as the inventory writes it; a host name, an ssh_config alias or an IP address without brackets
-	Address string            // host name or IP address without brackets to connect to; "" = ssh_config decides for Name
-	Root    string            // the package repository: absolute, clean, only A-Za-z0-9._/+-, shorter than 100 bytes
-	Python  string            // a bare command name or an absolute path
-	Become  string            // user that the agent runs as through sudo; "" = the user that logs in
+	Name    string // as the inventory writes it; a host name, an ssh_config alias or an IP address without brackets
+	Address string // host name or IP address without brackets to connect to; "" = ssh_config decides for Name
+	Root    string // the package repository: absolute, clean, only A-Za-z0-9._/+-, shorter than 100 bytes
+	Python  name.Interpreter
+	Become  name.User         // the user that the agent runs as through sudo; zero = the user that logs in
 	SSH     SSH               // what the inventory overrides of ssh_config
 	Vars    map[string]string // values of scalars as the file writes them, any text without NUL; no two names differ only by case; never nil
 	Groups  []string          // every group the host is in, also through other groups, in the order of the file
@@ -42,12 +43,12 @@ type SSH struct {
 
 // Stage is what the inventory says about one stage, apart from its hosts, which [Inventory.Select] returns.
 type Stage struct {
-	Name      string
-	From      string   // stage whose packages are the only ones taken; "" = any
-	Confirm   bool     // ask before linking when a person is at the terminal
-	Verify    []string // commands for the host's sh: the inventory's own list, then the stage's
-	AfterLink []string // commands for the host's sh, after each switch
-	Health    *Health  // nil = no health check
+	Name      name.Stage
+	From      name.Stage // stage whose packages are the only ones taken; zero = any
+	Confirm   bool       // ask before linking when a person is at the terminal
+	Verify    []string   // commands for the host's sh: the inventory's own list, then the stage's
+	AfterLink []string   // commands for the host's sh, after each switch
+	Health    *Health    // nil = no health check
 	OnPartial OnPartial
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 func TestUnbuiltKeysAreRefused(t *testing.T) {
@@ -70,7 +72,7 @@ stages:
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
 	assert.Equal(t, Stage{
-		Name: "production", From: "staging", Confirm: true, OnPartial: PartialStop,
+		Name: as(t, name.ParseStage, "production"), From: as(t, name.ParseStage, "staging"), Confirm: true, OnPartial: PartialStop,
 		Health: &Health{URL: "http://127.0.0.1:8000/healthz", Expect: "0.4", Within: 90 * time.Second, Consecutive: 3},
 	}, s)
 }

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,21 +74,10 @@ type call struct {
 	output func(line string)
 }
 
-// order is the one line the loader of the agent reads.
-type order struct {
-	Nonce   string            `json:"nonce"`
-	Modules [][2]string       `json:"modules"`
-	Steps   map[string]string `json:"steps"`
-}
-
 // Start brings the agent up over the streams of a command that was started as Command says. The error is *StartError when what is there is
 // not a shell with Python, *Lost when the connection went away. ctx bounds the start; the conversation outlives it.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	nonce := make([]byte, 16)
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, fmt.Errorf("random numbers: %w", err)
-	}
-	a := &Agent{in: s.In, login: s.Login, nonce: hex.EncodeToString(nonce), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, login: s.Login, nonce: rand.Text(), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
@@ -301,11 +289,23 @@ func (a *Agent) keepLease(ctx context.Context) {
 	}
 }
 
+// order is the line that the loader of the agent reads: see scripts/bootstrap.sh.
 func (a *Agent) order() ([]byte, error) {
-	o := order{Nonce: a.nonce, Steps: scripts.Steps()}
-	for _, m := range scripts.Modules() {
-		o.Modules = append(o.Modules, [2]string{m.Name, m.Source})
-	}
-	line, err := json.Marshal(o)
-	return append(line, '\n'), err
+	program, err := agentProgram()
+	return fmt.Appendf(nil, "{\"nonce\":%q,%s\n", a.nonce, program[1:]), err
 }
+
+// agentProgram is the agent, encoded once however many hosts it is for: it is some hundred kilobytes.
+//
+//nolint:gochecknoglobals // a constant that takes a computation
+var agentProgram = sync.OnceValues(func() ([]byte, error) {
+	var program struct {
+		Modules [][2]string       `json:"modules"`
+		Steps   map[string]string `json:"steps"`
+	}
+	program.Steps = scripts.Steps()
+	for _, m := range scripts.Modules() {
+		program.Modules = append(program.Modules, [2]string{m.Name, m.Source})
+	}
+	return json.Marshal(program)
+})

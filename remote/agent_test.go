@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -27,9 +28,9 @@ func pushed(t *testing.T) string {
 	return root
 }
 
-func stage(t *testing.T, name string) remote.Stage {
+func stage(t *testing.T, text string) name.Stage {
 	t.Helper()
-	s, err := remote.ParseStage(name)
+	s, err := name.ParseStage(text)
 	require.NoError(t, err)
 	return s
 }

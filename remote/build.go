@@ -2,10 +2,13 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Locked is what taking a stage's lock told.
@@ -19,19 +22,19 @@ type Locked struct {
 }
 
 // Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
-// with it, what dead runs left is put in order. run is a name no other run has: lower-case letters and digits.
-func (a *Agent) Lock(ctx context.Context, s Stage, run string, owner Holder) (Locked, error) {
+// with it, what dead runs left is put in order. run is a name no other run has.
+func (a *Agent) Lock(ctx context.Context, s name.Stage, run name.Run, owner Holder) (Locked, error) {
 	return a.lock(ctx, s, run, owner, nil)
 }
 
 // LockAgain takes the lock that this run has had in another conversation, and is *Refused with code "taken" when somebody else has been at work
 // since, or has ended this run: then the link is theirs, whatever it leads to. before is what Lock returned, or the last LockAgain.
-func (a *Agent) LockAgain(ctx context.Context, s Stage, run string, owner Holder, before Locked) (Locked, error) {
+func (a *Agent) LockAgain(ctx context.Context, s name.Stage, run name.Run, owner Holder, before Locked) (Locked, error) {
 	return a.lock(ctx, s, run, owner, map[string]any{"since": before.Journal})
 }
 
-func (a *Agent) lock(ctx context.Context, s Stage, run string, owner Holder, more map[string]any) (locked Locked, err error) {
-	args := map[string]any{"stage": s.String(), "run": run, "owner": map[string]any{"who": owner.Who, "what": owner.What}}
+func (a *Agent) lock(ctx context.Context, s name.Stage, run name.Run, owner Holder, more map[string]any) (locked Locked, err error) {
+	args := map[string]any{"stage": s.String(), "run": run.String(), "owner": map[string]any{"who": owner.Who, "what": owner.What}}
 	maps.Copy(args, more)
 	err = a.call(ctx, "lock", args, &locked, nil)
 	return locked, err
@@ -45,7 +48,7 @@ func (a *Agent) Unlock(ctx context.Context) error {
 // Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
 // ten seconds. The journal says so, and by whom, so that the run's controller cannot take the lock again. It returns who it was, nil when the
 // lock was free. With the name of a run no other one is ended: that is *Refused with code locked.
-func (a *Agent) Break(ctx context.Context, s Stage, run, by string) (*Holder, error) {
+func (a *Agent) Break(ctx context.Context, s name.Stage, run, by string) (*Holder, error) {
 	var result struct {
 		Holder *Holder `json:"holder"`
 	}
@@ -98,7 +101,7 @@ type Recipe struct {
 
 // Source is the source distribution a package is made of.
 type Source struct {
-	Package Package
+	Package name.Package
 	Name    string // of the distribution, as its author writes it
 	SHA256  string // of the archive
 	Content string // content digest
@@ -143,21 +146,24 @@ func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration,
 	return result.Installed, err
 }
 
+// ErrVariable is wrapped by errors about a name that the environment variables of kis never have.
+var ErrVariable = errors.New("not a variable of kis")
+
 // variable is what the environment variables of the inventory's commands are called. Values are never part of shell text.
 var variable = regexp.MustCompile(`^KIS_[A-Z0-9_]+$`)
 
 // Commands are commands of the inventory, run in order in the package, with Env in addition to its environment's own variables.
 type Commands struct {
-	Package  Package
+	Package  name.Package
 	Commands []string
 	Env      map[string]string // KIS_… only
 	Within   time.Duration     // for each command
 }
 
 func (c Commands) args() (map[string]any, error) {
-	for name := range c.Env {
-		if !variable.MatchString(name) {
-			return nil, fmt.Errorf("variable %q: %w", name, ErrName)
+	for key := range c.Env {
+		if !variable.MatchString(key) {
+			return nil, fmt.Errorf("variable %q: %w", key, ErrVariable)
 		}
 	}
 	commands, env := c.Commands, c.Env
@@ -172,12 +178,12 @@ func (c Commands) args() (map[string]any, error) {
 
 // Verify checks that the requirements fit together and that the application imports, then runs the commands. It returns the modules that
 // were imported. Begin must have been called for the package.
-func (a *Agent) Verify(ctx context.Context, name string, c Commands, output func(string)) ([]string, error) {
+func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func(string)) ([]string, error) {
 	args, err := c.args()
 	if err != nil {
 		return nil, err
 	}
-	args["name"] = name
+	args["name"] = dist
 	var result struct {
 		Imported []string `json:"imported"`
 	}
@@ -196,12 +202,14 @@ func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Recei
 	return result.Receipt, err
 }
 
-// Command runs commands in a package, in order, until one fails. What they start in the background may go on after them.
-func (a *Agent) Command(ctx context.Context, c Commands, output func(string)) error {
+// Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or
+// reload is the stage's. What they start in the background may go on after them.
+func (a *Agent) Command(ctx context.Context, s name.Stage, run name.Run, c Commands, output func(string)) error {
 	args, err := c.args()
 	if err != nil {
 		return err
 	}
+	args["stage"], args["run"] = s.String(), run.String()
 	return a.call(ctx, "command", args, nil, output)
 }
 

@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Problem is one thing that keeps a host from taking a push, and its remedy.
@@ -24,24 +26,24 @@ const (
 
 // Receipt is what makes a folder a package: it is written last. See scripts/kisagent/seal.py.
 type Receipt struct {
-	Package     Package   `json:"package"`
-	Content     string    `json:"content"`     // content digest of the source distribution
-	Recipe      string    `json:"recipe"`      // digest of how the environment was to be built
-	Environment string    `json:"environment"` // digest of what is installed, and for which Python
-	Python      string    `json:"python"`
-	Created     time.Time `json:"created"`
-	By          string    `json:"by"`
-	Git         string    `json:"git"`
-	Name        string    `json:"name"`      // of the distribution, as its author writes it
-	Imports     []string  `json:"imports"`   // modules that verification imported
-	Verified    []string  `json:"verified"`  // commands of the inventory that were content with it before it was sealed
-	Size        int64     `json:"size"`      // bytes of all files
-	Installed   []string  `json:"installed"` // what is in the environment, as name==version; only of a package that was asked for
+	Package     name.Package `json:"package"`
+	Content     string       `json:"content"`     // content digest of the source distribution
+	Recipe      string       `json:"recipe"`      // digest of how the environment was to be built
+	Environment string       `json:"environment"` // digest of what is installed, and for which Python
+	Python      string       `json:"python"`
+	Created     time.Time    `json:"created"`
+	By          string       `json:"by"`
+	Git         string       `json:"git"`
+	Name        string       `json:"name"`      // of the distribution, as its author writes it
+	Imports     []string     `json:"imports"`   // modules that verification imported
+	Verified    []string     `json:"verified"`  // commands of the inventory that were content with it before it was sealed
+	Size        int64        `json:"size"`      // bytes of all files
+	Installed   []string     `json:"installed"` // what is in the environment, as name==version; only of a package that was asked for
 }
 
 // InstalledPackage is one package folder on a host.
 type InstalledPackage struct {
-	Name    Package      `json:"name"`
+	Name    name.Package `json:"name"`
 	State   PackageState `json:"state"`
 	Receipt *Receipt     `json:"receipt"` // nil unless sealed
 }
@@ -73,8 +75,8 @@ type Space struct {
 
 // CheckRequest says what a check shall look at. The zero value looks at the repository itself.
 type CheckRequest struct {
-	Stage      Stage
-	Package    Package
+	Stage      name.Stage
+	Package    name.Package
 	Packages   bool  // list the packages
 	Build      bool  // a package may have to be built: look at tools and space
 	NeedBytes  int64 // with Build

@@ -72,7 +72,7 @@ func everybody(see func(text string)) (stop func()) {
 // pip tells the pip that it starts for what a project is built with where its index is: on its command line.
 func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	t.Parallel()
-	canary := "canary" + newRun()
+	canary := "canary" + newPart()
 	for name, test := range map[string]struct {
 		user, password string
 		login          string // as it stands in the address

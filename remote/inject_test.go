@@ -303,7 +303,7 @@ func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
 	require.NoError(t, l.Close())
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
 	next := successor(t, l)
-	require.Equal(t, []string{l.run}, next.locked.Fenced)
+	require.Equal(t, []string{l.run.String()}, next.locked.Fenced)
 	requireNothingArmed(t, l.root)
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Entry is one line of a stage's journal.
@@ -93,8 +95,8 @@ func parseEntry(line string) (Entry, error) {
 }
 
 // Previous is the package a roll-back goes to: the one that was linked and confirmed before the current link. A package that was rolled back
-// from, or never confirmed, is not one. The zero Package means that there is none.
-func (j Journal) Previous(current string) Package {
+// from, or never confirmed, is not one. The zero value means that there is none.
+func (j Journal) Previous(current string) name.Package {
 	stack := j.confirmed()
 	for i, s := range slices.Backward(stack) {
 		if s == current { // what came after it is not "before", however the link got back here
@@ -106,11 +108,11 @@ func (j Journal) Previous(current string) Package {
 		if s == current {
 			continue
 		}
-		if p, err := ParsePackage(s); err == nil {
+		if p, err := name.ParsePackage(s); err == nil {
 			return p
 		}
 	}
-	return Package{}
+	return name.Package{}
 }
 
 // confirmed replays the journal: what was confirmed, the current one last. A roll-back takes away what it rolled back from.

@@ -89,11 +89,11 @@ func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
 	for i, e := range read.Entries {
 		assert.Equal(t, i+1, e.Seq)
 		assert.WithinDuration(t, time.Now(), e.At, time.Minute)
-		assert.Equal(t, l.run, e.Run)
+		assert.Equal(t, l.run.String(), e.Run)
 	}
 	e := read.Entries[3]
 	assert.Equal(t, remote.Entry{
-		Format: 1, Seq: 4, Boot: e.Boot, At: e.At, Run: l.run, Event: "armed", Op: "promote", From: "app-1", To: "app-2", Content: e.Content,
+		Format: 1, Seq: 4, Boot: e.Boot, At: e.At, Run: l.run.String(), Event: "armed", Op: "promote", From: "app-1", To: "app-2", Content: e.Content,
 		By: "ann \"☃\" \x1b[31m@laptop", Key: "SHA256:x", Git: "abc", Scope: "subset", Hosts: []string{"web1", "web2"},
 	}, e)
 	assert.True(t, strings.HasPrefix(e.Content, "sha256:"))

@@ -45,7 +45,7 @@ func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
-	require.NoError(t, l.Command(t.Context(), commands(t, strings.ReplaceAll(escape+">/dev/null 2>&1 & "+escaped, "MARK", mark)), nil))
+	require.NoError(t, l.Command(t.Context(), l.stage, l.run, commands(t, strings.ReplaceAll(escape+">/dev/null 2>&1 & "+escaped, "MARK", mark)), nil))
 	// Not even the steps that follow end it, although they end what they leave themselves.
 	_, err := l.Verify(t.Context(), "app", commands(t, ":"), nil)
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestEndOfTheConversationEndsAnAfterLinkCommand(t *testing.T) {
 	l, mark := installed(t, "1"), marker(t)
 	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "sleep "+mark+" & echo begun; sleep "+mark)
 	go func() {
-		result <- l.Command(context.WithoutCancel(t.Context()), c, func(string) { close(begun) })
+		result <- l.Command(context.WithoutCancel(t.Context()), l.stage, l.run, c, func(string) { close(begun) })
 	}()
 	<-begun
 	l.stop()

@@ -4,15 +4,17 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Link is one re-link of a stage by one run.
 type Link struct {
-	Stage Stage
-	Run   string // the name the lock was taken with
-	Op    string // push, rollback, link or promote: for the journal
-	From  string // text of the link as it must be now, "" for none
-	To    Package
+	Stage name.Stage
+	Run   name.Run // the name the lock was taken with
+	Op    string   // push, rollback, link or promote: for the journal
+	From  string   // text of the link as it must be now, "" for none
+	To    name.Package
 	// Dangling says that From leads to no sealed package, and leads nowhere again when the link is taken back.
 	Dangling bool
 	Note     map[string]any // what else the journal shall say
@@ -21,7 +23,7 @@ type Link struct {
 // arguments are what the agent is told of the re-link.
 func (l Link) arguments() map[string]any {
 	return map[string]any{
-		"stage": l.Stage.String(), "run": l.Run, "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "dangling": l.Dangling, "note": l.Note,
+		"stage": l.Stage.String(), "run": l.Run.String(), "operation": l.Op, "expected": nullable(l.From), "to": l.To.String(), "dangling": l.Dangling, "note": l.Note,
 	}
 }
 
@@ -77,18 +79,18 @@ type switched struct {
 }
 
 // Commit switches the link. *Refused means that nothing has changed; *Lost that it may have.
-func (a *Agent) Commit(ctx context.Context, run string) (Switched, error) {
+func (a *Agent) Commit(ctx context.Context, run name.Run) (Switched, error) {
 	return a.relink(ctx, "commit", run)
 }
 
 // Revert switches back to what was linked before this run.
-func (a *Agent) Revert(ctx context.Context, run string) (Switched, error) {
+func (a *Agent) Revert(ctx context.Context, run name.Run) (Switched, error) {
 	return a.relink(ctx, "revert", run)
 }
 
-func (a *Agent) relink(ctx context.Context, op, run string) (Switched, error) {
+func (a *Agent) relink(ctx context.Context, op string, run name.Run) (Switched, error) {
 	var s switched
-	if err := a.call(ctx, op, map[string]any{"run": run}, &s, nil); err != nil {
+	if err := a.call(ctx, op, map[string]any{"run": run.String()}, &s, nil); err != nil {
 		return Switched{}, err
 	}
 	return Switched{At: seconds(s.At), Durable: s.Durable}, nil
@@ -104,23 +106,23 @@ func (a *Agent) Resume(ctx context.Context, l Link) (durable bool, err error) {
 
 // Evict ends the agent that holds the stage's lock, if it belongs to the named run, and waits for its end: up to 15 seconds, of which it is
 // asked to give up for 10. Otherwise it does nothing.
-func (a *Agent) Evict(ctx context.Context, s Stage, run string) error {
-	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run}, nil, nil)
+func (a *Agent) Evict(ctx context.Context, s name.Stage, run name.Run) error {
+	return a.call(ctx, "evict", map[string]any{"stage": s.String(), "run": run.String()}, nil, nil)
 }
 
 // Confirm ends a run that has switched, and has the journal say so. *Refused with the code "unwritten" means that the link is as the run has
 // made it, and that the journal does not say so.
-func (a *Agent) Confirm(ctx context.Context, run string, note map[string]any) error {
+func (a *Agent) Confirm(ctx context.Context, run name.Run, note map[string]any) error {
 	if note == nil {
 		note = map[string]any{}
 	}
-	return a.call(ctx, "confirm", map[string]any{"run": run, "note": note}, nil, nil)
+	return a.call(ctx, "confirm", map[string]any{"run": run.String(), "note": note}, nil, nil)
 }
 
 // Restarted writes down that the after-link commands have come to their end after Revert: well, or with the link back and the service perhaps
 // not. It needs the stage's lock.
-func (a *Agent) Restarted(ctx context.Context, s Stage, run string, well bool) error {
-	return a.call(ctx, "restarted", map[string]any{"stage": s.String(), "run": run, "well": well}, nil, nil)
+func (a *Agent) Restarted(ctx context.Context, s name.Stage, run name.Run, well bool) error {
+	return a.call(ctx, "restarted", map[string]any{"stage": s.String(), "run": run.String(), "well": well}, nil, nil)
 }
 
 // Abort gives an armed link up. It is no error when nothing is armed.
@@ -137,8 +139,8 @@ type Fenced struct {
 
 // Fence takes a run's prepared link away, so that the run cannot link this stage any more, and reads the link. It is for a new conversation
 // about a run whose answer was lost: when Linked is the run's package, the run has linked; otherwise it has not, and never will.
-func (a *Agent) Fence(ctx context.Context, s Stage, run string) (Fenced, error) {
+func (a *Agent) Fence(ctx context.Context, s name.Stage, run name.Run) (Fenced, error) {
 	var f Fenced
-	err := a.call(ctx, "fence", map[string]any{"stage": s.String(), "run": run}, &f, nil)
+	err := a.call(ctx, "fence", map[string]any{"stage": s.String(), "run": run.String()}, &f, nil)
 	return f, err
 }

@@ -58,6 +58,36 @@ func TestOnlyTheOwnerOfAStageLinksIt(t *testing.T) {
 	requireRefused(t, second.resume(t, l.change(t, "", "app-1")), "not-locked")
 }
 
+func TestAfterLinkCommandsNeedTheLock(t *testing.T) {
+	t.Parallel()
+	l, ran := installed(t, "1"), filepath.Join(t.TempDir(), "ran")
+	c := commands(t, "touch "+ran)
+	requireRefused(t, l.Command(t.Context(), stage(t, "production"), l.run, c, nil), "not-locked")
+	requireRefused(t, l.Command(t.Context(), l.stage, newRun(), c, nil), "not-locked")
+	second := opened(t, l.root)
+	requireRefused(t, second.Command(t.Context(), l.stage, l.run, c, nil), "not-locked")
+	require.NoFileExists(t, ran)
+	require.NoError(t, l.Command(t.Context(), l.stage, l.run, c, nil))
+	require.FileExists(t, ran)
+}
+
+func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	change := l.change(t, "app-1", "app-2")
+	require.NoError(t, l.Arm(t.Context(), change, soon))
+	_, err := l.Commit(t.Context(), l.run)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(l.root, ".kis/locks/staging")))
+	requireRefused(t, l.Command(t.Context(), l.stage, l.run, commands(t, "true"), nil), "lock-lost")
+	requireRefused(t, l.Confirm(t.Context(), l.run, nil), "lock-lost")
+	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "lock-lost")
+	_, err = l.Revert(t.Context(), l.run)
+	requireRefused(t, err, "lock-lost")
+	require.Equal(t, "app-2", l.linked(t))
+}
+
 func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
@@ -149,7 +179,7 @@ func TestAgentKilledWhileArmedIsFencedByTheNextRun(t *testing.T) {
 	l := armed(t)
 	l.kill(t)
 	next := successor(t, l)
-	require.Equal(t, []string{l.run}, next.locked.Fenced)
+	require.Equal(t, []string{l.run.String()}, next.locked.Fenced)
 	requireNothingArmed(t, l.root)
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "aborted")
 	next.link(t, "app-1", "app-2")
@@ -227,7 +257,7 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 		"without its end":         {func(whole string) string { return whole }, false},
 		"the first half":          {func(whole string) string { return whole[:len(whole)/2] }, false},
 		"all but the last letter": {func(whole string) string { return whole[:len(whole)-1] + "\n" }, true},
-		"of another run":          {func(string) string { return `{"id":99,"op":"commit","run":"` + newRun() + `"}` + "\n" }, false},
+		"of another run":          {func(string) string { return `{"id":99,"op":"commit","run":"` + newPart() + `"}` + "\n" }, false},
 		"of no run":               {func(string) string { return `{"id":99,"op":"commit"}` + "\n" }, false},
 		"another end of line":     {func(whole string) string { return whole + "\r" }, false},
 		"with a NUL":              {func(whole string) string { return whole + "\x00\n" }, true},
@@ -237,7 +267,7 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := armed(t)
-			_, err := io.WriteString(l.in, c.word(`{"id":99,"op":"commit","run":"`+l.run+`"}`))
+			_, err := io.WriteString(l.in, c.word(`{"id":99,"op":"commit","run":"`+l.run.String()+`"}`))
 			require.NoError(t, err)
 			if !c.ends {
 				l.stop()
@@ -251,7 +281,7 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 	t.Run("and the whole word links", func(t *testing.T) {
 		t.Parallel()
 		l := armed(t)
-		_, err := io.WriteString(l.in, `{"id":99,"op":"commit","run":"`+l.run+`"}`+"\n")
+		_, err := io.WriteString(l.in, `{"id":99,"op":"commit","run":"`+l.run.String()+`"}`+"\n")
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return l.linked(t) == "app-2" }, soon, 5*time.Millisecond)
 	})

@@ -55,15 +55,15 @@ func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
 	l := opened(t, holder.root)
-	_, err := l.Break(t.Context(), holder.stage, newRun(), "bob@desk")
+	_, err := l.Break(t.Context(), holder.stage, newPart(), "bob@desk")
 	requireRefused(t, err, "locked")
-	require.Equal(t, holder.run, refusal(t, err).Holder.Run)
+	require.Equal(t, holder.run.String(), refusal(t, err).Holder.Run)
 	_, err = holder.Ping(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, events(t, l.root))
-	ended, err := l.Break(t.Context(), holder.stage, holder.run, "bob@desk")
+	ended, err := l.Break(t.Context(), holder.stage, holder.run.String(), "bob@desk")
 	require.NoError(t, err)
-	require.Equal(t, holder.run, ended.Run)
+	require.Equal(t, holder.run.String(), ended.Run)
 }
 
 func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
@@ -244,7 +244,7 @@ func TestARunThatWasEndedByForceDoesNotTakeItsLockAgain(t *testing.T) {
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
 	other := opened(t, l.root)
-	_, err = other.Break(t.Context(), l.stage, l.run, "bob@desk")
+	_, err = other.Break(t.Context(), l.stage, l.run.String(), "bob@desk")
 	require.NoError(t, err)
 	l.requireEnd(t)
 	_, err = other.LockAgain(t.Context(), l.stage, l.run, remote.Holder{}, l.locked)

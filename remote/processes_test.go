@@ -37,7 +37,7 @@ func (l *local) sleep(t *testing.T) <-chan error {
 	t.Helper()
 	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "printf 'begun\\n'; exec sleep 300")
 	go func() {
-		result <- l.Command(context.WithoutCancel(t.Context()), c, func(line string) {
+		result <- l.Command(context.WithoutCancel(t.Context()), l.stage, l.run, c, func(line string) {
 			if line == "begun" {
 				close(begun)
 			}
@@ -78,7 +78,7 @@ func marker(t *testing.T) string {
 			return r
 		}
 		return '0' + r%10
-	}, newRun())
+	}, newPart())
 	return "300." + name
 }
 
@@ -134,7 +134,7 @@ func TestCanceledStepIsRefusedWhateverItMakesOfTheSignal(t *testing.T) {
 	begun, result := make(chan struct{}), make(chan error, 1)
 	c := commands(t, "trap 'exit 0' TERM; printf 'begun\\n'; while :; do sleep 0.1; done", "printf 'next\\n'")
 	go func() {
-		result <- l.Command(t.Context(), c, func(line string) {
+		result <- l.Command(t.Context(), l.stage, l.run, c, func(line string) {
 			switch line {
 			case "begun":
 				close(begun)
@@ -201,7 +201,7 @@ func TestEndlessOutputTakesBoundedMemoryAndItsEndIsKept(t *testing.T) {
 			t.Parallel()
 			l := installed(t, "1")
 			before, sent := l.memory(t), 0
-			err := l.Command(t.Context(), commands(t, program+"; printf '\\nthe end\\n'; exit 7"), func(line string) { sent += len(line) })
+			err := l.Command(t.Context(), l.stage, l.run, commands(t, program+"; printf '\\nthe end\\n'; exit 7"), func(line string) { sent += len(line) })
 			requireRefused(t, err, "command-failed")
 			tail := refusal(t, err).Tail
 			assert.Equal(t, "the end", tail[len(tail)-1])
@@ -227,7 +227,7 @@ func TestControlCharactersOfOutputArriveAsDataNotAsBytes(t *testing.T) {
 	l.install(t, source(t, "app", "1"))
 	var lines []string
 	program := `printf '\033]0;title\007 \033[31mred \233 \302\205 \342\200\256 \377\rover\n'`
-	require.NoError(t, l.Command(t.Context(), commands(t, program), func(line string) { lines = append(lines, line) }))
+	require.NoError(t, l.Command(t.Context(), l.stage, l.run, commands(t, program), func(line string) { lines = append(lines, line) }))
 	require.Equal(t, []string{"\x1b]0;title\a \x1b[31mred \ufffd \u0085 \u202e \ufffd", "over"}, lines)
 	require.NoError(t, l.Close())
 	l.requireEnd(t)
@@ -251,8 +251,8 @@ func TestCommandsThatCannotRunAreRefused(t *testing.T) {
 	l := installed(t, "1")
 	for _, text := range []string{"nul\x00byte", strings.Repeat("x", 200_000)} {
 		var refused *remote.Refused
-		err := l.Command(t.Context(), commands(t, text), nil)
+		err := l.Command(t.Context(), l.stage, l.run, commands(t, text), nil)
 		require.ErrorAs(t, err, &refused)
 	}
-	require.NoError(t, l.Command(t.Context(), commands(t, ":"), nil))
+	require.NoError(t, l.Command(t.Context(), l.stage, l.run, commands(t, ":"), nil))
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -34,8 +34,8 @@ const soon = 20 * time.Second
 type local struct {
 	*remote.Agent
 	root   string // of the package repository
-	stage  remote.Stage
-	run    string
+	stage  name.Stage
+	run    name.Run
 	locked remote.Locked
 
 	command *exec.Cmd
@@ -124,7 +124,6 @@ func opened(t *testing.T, root string) *local {
 }
 
 // newRun is a name no other run has.
-func newRun() string { return strings.ToLower(rand.Text()) }
 
 // owner is an agent that holds the lock of the stage "staging" of a repository.
 func owner(t *testing.T, root string) *local {
@@ -185,13 +184,18 @@ func source(t *testing.T, name, version string, members ...member) archive {
 	require.NoError(t, err)
 	require.NoError(t, opened.Close())
 	return archive{data: out.Bytes(), Source: remote.Source{
-		Package: pkg(t, opened.Package), Name: opened.Name, SHA256: opened.SHA256, Content: opened.Content, Recipe: "recipe",
+		Package: opened.Package, Name: opened.Name, SHA256: opened.SHA256, Content: opened.Content, Recipe: "recipe",
 	}}
 }
 
-func pkg(t *testing.T, name string) remote.Package {
+// newPart is a name of a part of an upload, or other text that no other test has.
+func newPart() string { return newRun().String() }
+
+func newRun() name.Run { return name.NewRun() }
+
+func pkg(t *testing.T, text string) name.Package {
 	t.Helper()
-	p, err := remote.ParsePackage(name)
+	p, err := name.ParsePackage(text)
 	require.NoError(t, err)
 	return p
 }
@@ -204,7 +208,7 @@ func digest(data []byte) string {
 // place puts a part where an SFTP upload would put it, and has the agent take it in.
 func (l *local) place(t *testing.T, data []byte) {
 	t.Helper()
-	part := newRun()
+	part := newPart()
 	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
 	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
 }

@@ -21,7 +21,7 @@ func TestUploadOverTheConversationArrivesWhole(t *testing.T) {
 	l := owner(t, repository(t))
 	for _, size := range []int{0, 1, 64 << 10, 3<<20 + 1} {
 		data := bytes.Repeat([]byte("\n{\"id\":1,\"op\":\"bye\"}\n"), size/20+1)[:size]
-		part, done := newRun(), int64(0)
+		part, done := newPart(), int64(0)
 		require.NoError(t, l.Put(t.Context(), part, bytes.NewReader(data), int64(size), func(now int64) { done = now }))
 		require.Equal(t, int64(size), done)
 		require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(size)))
@@ -42,7 +42,7 @@ func TestCommandsMayFollowAnUploadAtOnce(t *testing.T) {
 			_, err := l.Ping(t.Context())
 			assert.NoError(t, err)
 		})
-		part := newRun()
+		part := newPart()
 		require.NoError(t, l.Put(t.Context(), part, bytes.NewReader(data), int64(len(data)), nil))
 		require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
 	}
@@ -63,14 +63,14 @@ func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
 	t.Run("no lock", func(t *testing.T) {
 		t.Parallel()
 		l := opened(t, repository(t))
-		requireRefused(t, l.Put(t.Context(), newRun(), strings.NewReader(evil), size, nil), "bad-request")
+		requireRefused(t, l.Put(t.Context(), newPart(), strings.NewReader(evil), size, nil), "bad-request")
 		_, err := l.Ping(t.Context())
 		require.NoError(t, err)
 	})
 	t.Run("something is there", func(t *testing.T) {
 		t.Parallel()
 		l := owner(t, repository(t))
-		part, outside := newRun(), filepath.Join(t.TempDir(), "victim")
+		part, outside := newPart(), filepath.Join(t.TempDir(), "victim")
 		require.NoError(t, os.Symlink(outside, filepath.Join(l.locked.Folder, part)))
 		requireRefused(t, l.Put(t.Context(), part, strings.NewReader(evil), size, nil), "io")
 		require.NoFileExists(t, outside)
@@ -81,7 +81,7 @@ func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
 		t.Parallel()
 		l := installed(t, "1")
 		step := l.sleep(t)
-		requireRefused(t, l.Put(t.Context(), newRun(), strings.NewReader(evil), size, nil), "busy")
+		requireRefused(t, l.Put(t.Context(), newPart(), strings.NewReader(evil), size, nil), "busy")
 		require.NoError(t, l.Cancel(t.Context()))
 		requireRefused(t, <-step, "command-failed")
 	})
@@ -91,7 +91,7 @@ func TestUploadThatDoesNotFitIsRefusedAndTheConversationGoesOn(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.limitFiles(t, 100_000)
-	err := l.Put(t.Context(), newRun(), bytes.NewReader(make([]byte, 300_000)), 300_000, nil)
+	err := l.Put(t.Context(), newPart(), bytes.NewReader(make([]byte, 300_000)), 300_000, nil)
 	requireRefused(t, err, "io")
 	require.ErrorContains(t, err, "file too large")
 	require.ErrorContains(t, err, l.root, "the place is named")
@@ -101,7 +101,7 @@ func TestUploadThatDoesNotFitIsRefusedAndTheConversationGoesOn(t *testing.T) {
 func TestUploadWhoseSourceEndsEarlyEndsTheConversation(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
-	err := l.Put(t.Context(), newRun(), strings.NewReader("short"), 100, nil)
+	err := l.Put(t.Context(), newPart(), strings.NewReader("short"), 100, nil)
 	requireLost(t, err)
 	require.ErrorContains(t, err, "5 of 100 bytes")
 	l.requireEnd(t)
@@ -113,7 +113,7 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 	good := []byte("good")
 	put := func(t *testing.T, make func(path string) error) string {
 		t.Helper()
-		part := newRun()
+		part := newPart()
 		require.NoError(t, make(filepath.Join(l.locked.Folder, part)))
 		return part
 	}
@@ -156,7 +156,7 @@ func TestReceivedUploadIsOnTheDiskWithItsName(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	data := []byte("good")
-	part := newRun()
+	part := newPart()
 	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
 	log := filepath.Join(t.TempDir(), "strace")
 	c := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace="+calls("rename")+",fsync", "-p", strconv.Itoa(l.command.Process.Pid))

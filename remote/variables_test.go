@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -14,16 +15,16 @@ import (
 func TestVariablesOfCommandsAreOurs(t *testing.T) {
 	t.Parallel()
 	agent := startLocal(t)
-	pkg, err := remote.ParsePackage("a-1")
+	pkg, err := name.ParsePackage("a-1")
 	require.NoError(t, err)
-	for name, good := range map[string]bool{
+	for variable, good := range map[string]bool{
 		"KIS_STAGE": true, "KIS_VAR_RACK": true, "KIS_VAR_A_2": true, "KIS_VAR__X": true,
 		"": false, "KIS_": false, "PATH": false, "LD_PRELOAD": false, "KIS_rack": false, "KIS_A=B": false, "KIS_A B": false, "XKIS_A": false, "KIS_A\n": false,
 	} {
-		c := remote.Commands{Package: pkg, Env: map[string]string{name: "x"}}
+		c := remote.Commands{Package: pkg, Env: map[string]string{variable: "x"}}
 		_, err := agent.Verify(t.Context(), "a", c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "verify: %q: %v", name, err)
-		err = agent.Command(t.Context(), c, nil)
-		assert.Equal(t, !good, errors.Is(err, remote.ErrName), "command: %q: %v", name, err)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "verify: %q: %v", variable, err)
+		err = agent.Command(t.Context(), name.Stage{}, name.Run{}, c, nil)
+		assert.Equal(t, !good, errors.Is(err, remote.ErrVariable), "command: %q: %v", variable, err)
 	}
 }

@@ -75,7 +75,7 @@ func (e *DialError) Error() string {
 		cause = e.Command
 	}
 	if e.Said != "" {
-		cause += fmt.Sprintf("; the server said %q", e.Said)
+		cause += fmt.Sprintf("; the server said \"%s\"", e.Said) // it is spelled out already
 	}
 	return fmt.Sprintf("%s: %s: %s: %s", e.Name, e.Phase, where, cause)
 }

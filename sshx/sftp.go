@@ -63,7 +63,7 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 	case len(first) == 0:
 		err = fmt.Errorf("%w: the subsystem ended without output; does the sftp-server in its sshd_config exist?", ErrNoSFTP)
 	case !isVersionPacket(first):
-		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: %q); change its start-up files to print nothing without a terminal", ErrNoSFTP, safetext.Line(string(first)))
+		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: \"%s\"); change its start-up files to print nothing without a terminal", ErrNoSFTP, safetext.Line(string(first)))
 	default:
 		err = fmt.Errorf("%w: %w", ErrNoSFTP, err)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // boardFrom is the number of hosts up to which each has a line of its own.
@@ -17,9 +17,9 @@ const atOnce = 3
 // lines of their own, because the rest may take long.
 type board struct {
 	hosts  map[string]*onBoard
-	done   map[fleet.Step][]float64 // seconds, of hosts that have done the step and were not told of
-	failed map[fleet.Step]int
-	untold map[fleet.Step]int // of those that have failed
+	done   map[event.Step][]float64 // seconds, of hosts that have done the step and were not told of
+	failed map[event.Step]int
+	untold map[event.Step]int // of those that have failed
 }
 
 // onBoard is how far a host has come.
@@ -30,7 +30,7 @@ type onBoard struct {
 }
 
 func newBoard(hosts []string) *board {
-	b := &board{hosts: map[string]*onBoard{}, done: map[fleet.Step][]float64{}, failed: map[fleet.Step]int{}, untold: map[fleet.Step]int{}}
+	b := &board{hosts: map[string]*onBoard{}, done: map[event.Step][]float64{}, failed: map[event.Step]int{}, untold: map[event.Step]int{}}
 	for _, h := range hosts {
 		b.hosts[h] = &onBoard{at: -1}
 	}
@@ -40,40 +40,40 @@ func newBoard(hosts []string) *board {
 // boardLine is one line: of one host, or of many.
 type boardLine struct {
 	who   string
-	step  fleet.Step
-	event fleet.Event // of one host, when many is false
+	step  event.Step
+	event event.Event // of one host, when many is false
 	many  bool
 	first float64 // seconds of the quickest and of the slowest host
 	last  float64
 	more  int // hosts that have failed beyond those that were told
 }
 
-func (l boardLine) text(paint painter) string {
+func (l boardLine) text(paint painter) (mark colored, more string) {
 	switch {
 	case l.more > 0:
-		return paint.bad("failed")
+		return paint.bad("failed"), ""
 	case !l.many:
 		return stepText(l.event, paint)
 	case l.last < 0.05:
-		return paint.good("done")
+		return paint.good("done"), ""
 	}
-	return paint.good("done") + fmt.Sprintf("  %.1f to %.1f s", l.first, l.last)
+	return paint.good("done"), fmt.Sprintf("%.1f to %.1f s", l.first, l.last)
 }
 
 // follow takes an event of a step and returns what is to be printed now.
-func (b *board) follow(e fleet.Event) []boardLine {
+func (b *board) follow(e event.Event) []boardLine {
 	h := b.hosts[e.Host]
 	if h == nil {
 		return nil
 	}
 	var lines []boardLine
 	switch e.State {
-	case fleet.Started:
+	case event.Started:
 		h.at, h.inside = slices.Index(order(), e.Step), true
-	case fleet.Done:
+	case event.Done:
 		h.inside = false
 		b.done[e.Step] = append(b.done[e.Step], e.Seconds)
-	case fleet.Refused, fleet.Unknown:
+	case event.Refused, event.Unknown:
 		h.inside, h.out = false, true
 		if b.failed[e.Step]++; b.failed[e.Step] > atOnce {
 			b.untold[e.Step]++
@@ -107,7 +107,7 @@ func (b *board) tell(all bool) []boardLine {
 // where a run can go two ways, nobody being at a step is all that can be said.
 func (b *board) through(rank int) bool {
 	for _, h := range b.hosts {
-		if h.at == rank && h.inside || !h.out && h.at < rank && rank <= slices.Index(order(), fleet.StepSeal) {
+		if h.at == rank && h.inside || !h.out && h.at < rank && rank <= slices.Index(order(), event.StepSeal) {
 			return false
 		}
 	}
@@ -122,9 +122,9 @@ func hostCount(n int) string {
 }
 
 // order is the order of the steps of a run. After the barrier it is only that in which they are told.
-func order() []fleet.Step {
-	return []fleet.Step{
-		fleet.StepConnect, fleet.StepCheck, fleet.StepLock, fleet.StepUpload, fleet.StepUnpack, fleet.StepEnvironment, fleet.StepVerify, fleet.StepSeal,
-		fleet.StepArm, fleet.StepRollCall, fleet.StepLink, fleet.StepResolve, fleet.StepRevert, fleet.StepAfterLink, fleet.StepConfirm,
+func order() []event.Step {
+	return []event.Step{
+		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal,
+		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepAfterLink, event.StepConfirm,
 	}
 }

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // screen feeds a board and gathers what it prints.
@@ -15,13 +16,14 @@ type screen struct {
 	lines []string
 }
 
-func (s *screen) say(host string, step fleet.Step, state fleet.State, seconds float64) {
-	s.add(s.board.follow(fleet.Event{Type: fleet.TypeStep, Host: host, Step: step, State: state, Seconds: seconds, Message: "because"}))
+func (s *screen) say(host string, step event.Step, state event.State, seconds float64) {
+	s.add(s.board.follow(event.Event{Type: event.TypeStep, Host: host, Step: step, State: state, Seconds: seconds, Message: "because"}))
 }
 
 func (s *screen) add(lines []boardLine) {
 	for _, l := range lines {
-		s.lines = append(s.lines, fmt.Sprintf("%s %s %s", l.who, l.step, l.text(painter{})))
+		mark, more := l.text(painter{})
+		s.lines = append(s.lines, strings.TrimSpace(fmt.Sprintf("%s %s %s  %s", l.who, l.step, mark, more)))
 	}
 }
 
@@ -37,10 +39,10 @@ func TestManyHostsShareTheLineOfAStep(t *testing.T) {
 	t.Parallel()
 	s, hosts := newScreen(9)
 	for _, h := range hosts {
-		s.say(h, fleet.StepConnect, fleet.Started, 0)
+		s.say(h, event.StepConnect, event.Started, 0)
 	}
 	for i, h := range hosts {
-		s.say(h, fleet.StepConnect, fleet.Done, 0.1*float64(i+1))
+		s.say(h, event.StepConnect, event.Done, 0.1*float64(i+1))
 	}
 	assert.Equal(t, []string{"9 hosts connect done  0.1 to 0.9 s"}, s.lines)
 }
@@ -49,14 +51,14 @@ func TestALineIsPrintedOnceTheLastHostIsThrough(t *testing.T) {
 	t.Parallel()
 	s, hosts := newScreen(7)
 	for _, h := range hosts {
-		s.say(h, fleet.StepUnpack, fleet.Started, 0)
+		s.say(h, event.StepUnpack, event.Started, 0)
 	}
 	for _, h := range hosts[1:] {
-		s.say(h, fleet.StepUnpack, fleet.Done, 1)
-		s.say(h, fleet.StepEnvironment, fleet.Started, 0)
+		s.say(h, event.StepUnpack, event.Done, 1)
+		s.say(h, event.StepEnvironment, event.Started, 0)
 	}
 	assert.Empty(t, s.lines)
-	s.say(hosts[0], fleet.StepUnpack, fleet.Done, 2)
+	s.say(hosts[0], event.StepUnpack, event.Done, 2)
 	assert.Equal(t, []string{"7 hosts unpack done  1.0 to 2.0 s"}, s.lines)
 }
 
@@ -64,15 +66,15 @@ func TestTheFirstFailuresAreToldAtOnceAndTheRestTogether(t *testing.T) {
 	t.Parallel()
 	s, hosts := newScreen(9)
 	for _, h := range hosts {
-		s.say(h, fleet.StepEnvironment, fleet.Started, 0)
+		s.say(h, event.StepEnvironment, event.Started, 0)
 	}
 	for _, h := range hosts[:5] {
-		s.say(h, fleet.StepEnvironment, fleet.Refused, 1)
+		s.say(h, event.StepEnvironment, event.Refused, 1)
 	}
 	told := []string{"web1 environment failed  because", "web2 environment failed  because", "web3 environment failed  because"}
 	assert.Equal(t, told, s.lines)
 	for _, h := range hosts[5:] {
-		s.say(h, fleet.StepEnvironment, fleet.Done, 1)
+		s.say(h, event.StepEnvironment, event.Done, 1)
 	}
 	assert.Equal(t, append(told, "4 hosts environment done  1.0 to 1.0 s", "2 hosts more environment failed"), s.lines)
 }
@@ -81,20 +83,20 @@ func TestTheFirstFailuresAreToldAtOnceAndTheRestTogether(t *testing.T) {
 func TestTheWayBackIsTold(t *testing.T) {
 	t.Parallel()
 	s, hosts := newScreen(7)
-	each := func(step fleet.Step, state fleet.State) {
+	each := func(step event.Step, state event.State) {
 		for _, h := range hosts {
 			s.say(h, step, state, 0)
 		}
 	}
-	each(fleet.StepLink, fleet.Started)
-	each(fleet.StepLink, fleet.Done)
-	each(fleet.StepAfterLink, fleet.Started)
-	s.say(hosts[0], fleet.StepAfterLink, fleet.Refused, 0)
+	each(event.StepLink, event.Started)
+	each(event.StepLink, event.Done)
+	each(event.StepAfterLink, event.Started)
+	s.say(hosts[0], event.StepAfterLink, event.Refused, 0)
 	for _, h := range hosts[1:] {
-		s.say(h, fleet.StepAfterLink, fleet.Done, 0)
+		s.say(h, event.StepAfterLink, event.Done, 0)
 	}
-	each(fleet.StepRevert, fleet.Started)
-	each(fleet.StepRevert, fleet.Done)
+	each(event.StepRevert, event.Started)
+	each(event.StepRevert, event.Done)
 	assert.Equal(t, []string{"7 hosts link done", "web1 after_link failed  because", "6 hosts after_link done", "7 hosts revert done"}, s.lines)
 }
 
@@ -102,8 +104,8 @@ func TestWhatWasNotToldIsToldAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s, hosts := newScreen(7)
 	for _, h := range hosts[1:] {
-		s.say(h, fleet.StepConnect, fleet.Started, 0)
-		s.say(h, fleet.StepConnect, fleet.Done, 0)
+		s.say(h, event.StepConnect, event.Started, 0)
+		s.say(h, event.StepConnect, event.Done, 0)
 	}
 	assert.Empty(t, s.lines)
 	s.add(s.board.tell(true))

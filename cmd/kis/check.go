@@ -5,7 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
@@ -29,7 +30,7 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fleet.NewRecipe(inv.Install(), inv.Dir()); err != nil {
+	if _, err := deploy.NewRecipe(inv.Install(), inv.Dir()); err != nil {
 		return err
 	}
 	v := a.view()
@@ -42,13 +43,13 @@ func (a *app) check(ctx context.Context, args []string) error {
 	if len(names) == 0 {
 		names = inv.StageNames()
 	}
-	var plans []fleet.Plan
+	var plans []deploy.Plan
 	for _, name := range names {
 		stage, hosts, subset, err := a.stage(inv, name)
 		if err != nil {
 			return err
 		}
-		plans = append(plans, fleet.Plan{Op: fleet.Check, Stage: stage, Hosts: hosts, Subset: subset, DryRun: true})
+		plans = append(plans, deploy.Plan{Op: event.Check, Stage: stage, Hosts: hosts, Subset: subset, DryRun: true})
 	}
 	first := error(nil)
 	for _, plan := range plans {

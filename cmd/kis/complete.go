@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -72,14 +73,14 @@ func packagesOf(path, stage string) []string {
 		return nil
 	}
 	defer file.Close() //nolint:errcheck // only read
-	var report *fleet.Report
+	var report *event.Report
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), `{"type":"report"`) {
 			continue
 		}
-		var e fleet.Event
+		var e event.Event
 		if json.Unmarshal(lines.Bytes(), &e) == nil {
 			report = e.Report
 		}
@@ -91,7 +92,10 @@ func packagesOf(path, stage string) []string {
 	for _, h := range report.Hosts {
 		names = append(names, h.Was)
 	}
-	return slices.DeleteFunc(names, func(s string) bool { return s == "" })
+	return slices.DeleteFunc(names, func(s string) bool {
+		_, err := name.ParsePackage(s) // what a stage was linked to is whatever its host has said, and shells paste it
+		return err != nil
+	})
 }
 
 // completeHosts completes the last of the comma-separated patterns of --hosts.

@@ -264,7 +264,7 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 // TestDocumentsNameVariablesThatExist: the table of docs/inventory.md and the one place that sets the variables say the same.
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
-	code, err := os.ReadFile("../../internal/fleet/member.go")
+	code, err := os.ReadFile("../../internal/deploy/host.go")
 	require.NoError(t, err)
 	variables := func(text string) []string {
 		found := regexp.MustCompile(`KIS_[A-Z]+\b`).FindAllString(text, -1)

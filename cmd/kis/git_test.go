@@ -49,6 +49,11 @@ func TestTheRevisionOfTheProject(t *testing.T) {
 	git("checkout", "-q", "--detach", first)
 	assert.Equal(t, first, revision())
 
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+	assert.Empty(t, revision(), "git reads no configuration of another user, and so refuses to answer")
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "0")
+	assert.Equal(t, first, revision())
+
 	t.Setenv("PATH", t.TempDir())
 	assert.Empty(t, revision(), "no git")
 }

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 )
 
 func newList(a *app) *cobra.Command {
@@ -26,30 +24,16 @@ func newList(a *app) *cobra.Command {
 	}
 }
 
-// listed is one package over all hosts.
-type listed struct {
-	Package  string    `json:"package"`
-	Created  time.Time `json:"created,omitzero"` // on the first host
-	Size     int64     `json:"size"`             // bytes, on the first host
-	By       string    `json:"by,omitempty"`
-	Git      string    `json:"git,omitempty"`
-	LinkedBy []string  `json:"linked_by,omitempty"` // stages
-	Hosts    []string  `json:"hosts"`               // where it is sealed
-	Missing  []string  `json:"missing,omitempty"`
-	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
-	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and not as it was sealed
-}
-
 func (a *app) list(ctx context.Context, args []string) error {
 	stages, looks, err := a.look(ctx, args)
 	if err != nil {
 		return err
 	}
 	hosts := hostNames(stages)
-	packages := collect(hosts, looks)
+	packages := survey.Packages(hosts, looks)
 	if a.output == outputJSON {
 		for _, p := range packages {
-			writeJSON(a.Out, map[string]any{"type": "package", "schema": fleet.Schema, "package": p})
+			a.Out.json(map[string]any{"type": "package", "schema": event.Schema, "package": p})
 		}
 	} else {
 		a.printPackages(packages, hosts, looks)
@@ -69,54 +53,8 @@ func hostNames(stages []asked) []string {
 	return names
 }
 
-// collect turns hosts with packages into packages with hosts, newest first.
-func collect(hosts []string, looks map[string]fleet.Look) []*listed {
-	found := map[string]*listed{}
-	var all []*listed
-	for _, h := range hosts {
-		for _, there := range looks[h].State.Packages {
-			name := there.Name.String()
-			p := found[name]
-			if p == nil {
-				p = &listed{Package: name}
-				found[name], all = p, append(all, p)
-			}
-			p.add(h, there)
-		}
-		for _, s := range looks[h].State.Stages {
-			p := found[s.Linked]
-			if p != nil && !slices.Contains(p.LinkedBy, s.Stage) {
-				p.LinkedBy = append(p.LinkedBy, s.Stage)
-			}
-			if p != nil && s.Changed != nil && !slices.Contains(p.Changed, h) {
-				p.Changed = append(p.Changed, h)
-			}
-		}
-	}
-	for _, p := range all {
-		for _, h := range hosts {
-			if looks[h].Failure == nil && !slices.Contains(p.Hosts, h) && !slices.Contains(p.Unsealed, h) {
-				p.Missing = append(p.Missing, h)
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(x, y *listed) int { return y.Created.Compare(x.Created) })
-	return all
-}
-
-func (p *listed) add(host string, there remote.InstalledPackage) {
-	if there.State != remote.Sealed {
-		p.Unsealed = append(p.Unsealed, host)
-		return
-	}
-	p.Hosts = append(p.Hosts, host)
-	if p.Created.IsZero() {
-		p.Created, p.Size, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.By, there.Receipt.Git
-	}
-}
-
 // none says that there is nothing of a kind, of those hosts only that have answered.
-func (a *app) none(sentence string, hosts []string, looks map[string]fleet.Look) {
+func (a *app) none(sentence string, hosts []string, looks map[string]survey.Repository) {
 	var answered []string
 	for _, h := range hosts {
 		if looks[h].Failure == nil {
@@ -126,18 +64,18 @@ func (a *app) none(sentence string, hosts []string, looks map[string]fleet.Look)
 	switch len(answered) {
 	case 0:
 	case len(hosts):
-		_, _ = fmt.Fprintln(a.Out, sentence)
+		a.Out.lines(sentence)
 	default:
-		_, _ = fmt.Fprintf(a.Out, "%s on %s\n", sentence, clean(list(answered, 4)))
+		a.Out.printf("%s on %s\n", sentence, list(answered, 4))
 	}
 }
 
-func (a *app) printPackages(packages []*listed, hosts []string, looks map[string]fleet.Look) {
+func (a *app) printPackages(packages []*survey.Package, hosts []string, looks map[string]survey.Repository) {
 	if len(packages) == 0 {
 		a.none("no packages", hosts, looks)
 		return
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, p := range packages {
 		created, bytes := "incomplete", ""
 		if !p.Created.IsZero() {
@@ -156,14 +94,14 @@ func (a *app) printPackages(packages []*listed, hosts []string, looks map[string
 		if len(p.Changed) > 0 {
 			notes = append(notes, "changed by hand on "+list(p.Changed, 4))
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clean(p.Package), created, bytes, clean(strings.Join(notes, "; ")))
+		rows = append(rows, []string{p.Package, created, bytes, strings.Join(notes, "; ")})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 }
 
 // unreached says which hosts could not be asked; the answer is incomplete then, and the exit status says so.
-func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
-	var failures []fleet.Failure
+func (a *app) unreached(hosts []string, looks map[string]survey.Repository) error {
+	var failures []event.Failure
 	for _, h := range hosts {
 		if f := looks[h].Failure; f != nil {
 			failures = append(failures, *f)
@@ -174,13 +112,13 @@ func (a *app) unreached(hosts []string, looks map[string]fleet.Look) error {
 	}
 	message := fmt.Sprintf("%d of %d hosts could not be asked", len(failures), len(hosts))
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": fleet.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
+		a.Out.json(map[string]any{"type": "error", "exit": event.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
 	} else {
 		v := newTextView(a)
 		for _, b := range fold(failures) {
 			v.failure(b)
 		}
-		_, _ = fmt.Fprintf(a.Err, "kis: %s\n", message)
+		a.Err.printf("kis: %s\n", message)
 	}
-	return outcome{status: fleet.Split.Exit()}
+	return outcome{status: event.Split.Exit()}
 }

@@ -5,24 +5,25 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 )
 
 // TestThatThereIsNothingIsSaidOfHostsThatHaveAnswered, and of no others.
 func TestThatThereIsNothingIsSaidOfHostsThatHaveAnswered(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "stages: {live: {hosts: [web1, web2]}}\n")
-	away := fleet.Look{Failure: &fleet.Failure{Step: fleet.StepConnect, Message: "connection refused"}}
+	away := survey.Repository{Failure: &event.Failure{Step: event.StepConnect, Message: "connection refused"}}
 	hosts := []string{"web1", "web2"}
 	for _, test := range []struct {
-		web1, web2 fleet.Look
+		web1, web2 survey.Repository
 		on         string
 	}{
-		{fleet.Look{}, fleet.Look{}, "\n"},
-		{fleet.Look{}, away, " on web1\n"},
-		{away, fleet.Look{}, " on web2\n"},
+		{survey.Repository{}, survey.Repository{}, "\n"},
+		{survey.Repository{}, away, " on web1\n"},
+		{away, survey.Repository{}, " on web2\n"},
 	} {
-		looks := map[string]fleet.Look{"web1": test.web1, "web2": test.web2}
+		looks := map[string]survey.Repository{"web1": test.web1, "web2": test.web2}
 		a, out, _ := p.app()
 		a.printPackages(nil, hosts, looks)
 		a.printRuns(nil, hosts, looks)

@@ -14,36 +14,37 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/testcache"
 )
 
 func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 64 })
+	l := newLiveLine(printer{&out}, func() int { return 64 })
 	defer l.stop()
-	step := func(host string, s fleet.Step, state fleet.State, at time.Duration) {
-		l.follow(fleet.Event{Type: fleet.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
+	step := func(host string, s event.Step, state event.State, at time.Duration) {
+		l.follow(event.Event{Type: event.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
 	}
-	step("web1", fleet.StepEnvironment, fleet.Started, 0)
-	step("web2", fleet.StepEnvironment, fleet.Started, 2*time.Second)
-	step("web3", fleet.StepUpload, fleet.Started, 3*time.Second)
-	l.follow(fleet.Event{Type: fleet.TypeProgress, Host: "web3", Step: fleet.StepUpload, Done: 30, Total: 120})
+	step("web1", event.StepEnvironment, event.Started, 0)
+	step("web2", event.StepEnvironment, event.Started, 2*time.Second)
+	step("web3", event.StepUpload, event.Started, 3*time.Second)
+	l.follow(event.Event{Type: event.TypeProgress, Host: "web3", Step: event.StepUpload, Done: 30, Total: 120})
 	require.Empty(t, l.text(begin), "a step that has just begun would flicker")
 	require.Equal(t, "… environment on web1, web2 (9 s), upload on web3 (25 %, 6 s)", l.text(begin.Add(9*time.Second)))
-	step("web1", fleet.StepEnvironment, fleet.Done, 9*time.Second)
-	step("web3", fleet.StepUpload, fleet.Refused, 9*time.Second)
+	step("web1", event.StepEnvironment, event.Done, 9*time.Second)
+	step("web3", event.StepUpload, event.Refused, 9*time.Second)
 	require.Equal(t, "… environment on web2 (8 s)", l.text(begin.Add(10*time.Second)))
-	step("a-host-with-quite-a-long-name.somewhere.example.org", fleet.StepVerify, fleet.Started, 0)
+	step("a-host-with-quite-a-long-name.somewhere.example.org", event.StepVerify, event.Started, 0)
 	require.Len(t, []rune(l.text(begin.Add(10*time.Second))), 63, "one column stays free, or some terminals wrap")
 }
 
 func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 80 })
-	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	l := newLiveLine(printer{&out}, func() int { return 80 })
+	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	l.around(func() { out.WriteString("first\n") })
 	l.around(func() { out.WriteString("second\n") })
 	l.stop()
@@ -53,8 +54,8 @@ func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 func TestLiveLineGivesWayToQuestions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 80 })
-	l.follow(fleet.Event{Type: fleet.TypeStep, Host: "web1", Step: fleet.StepVerify, State: fleet.Started, Time: time.Now().Add(-time.Minute)})
+	l := newLiveLine(printer{&out}, func() int { return 80 })
+	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	release := l.pause()
 	l.around(func() { out.WriteString("first\n") })
 	require.Empty(t, out.String(), "somebody is typing")
@@ -74,6 +75,7 @@ func TestLiveLineGivesWayToQuestions(t *testing.T) {
 func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
 	t.Setenv("TERM", "xterm")
+	t.Setenv("XDG_CACHE_HOME", testcache.Dir(t))
 	require.NoError(t, os.CopyFS(p.folder, os.DirFS("sample")))
 	p.write("VERSION", "1.0\n")
 	backend, err := os.ReadFile("sample/build_backend/backend.py")
@@ -84,7 +86,7 @@ func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	a, _, _ := p.app()
 	seen := make(chan struct{})
 	screen := &watched{text: "… building the source distribution here (", seen: seen}
-	a.Out, a.Terminal, a.Color, a.Columns = screen, true, true, func() int { return 80 }
+	a.Out, a.Terminal, a.Color, a.Columns = printer{screen}, true, true, func() int { return 80 }
 	ended := make(chan int)
 	go func() { ended <- execute(t.Context(), a, p.args("push", "live", "--dry-run", "--color", "never")) }() // the test waits for it
 	select {
@@ -98,7 +100,8 @@ func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, release.Close())
 	require.Equal(t, 3, <-ended)
-	require.Regexp(t, `^(… building the source distribution here \(\d+ s\)\r\x1b\[K)+hello 1\.0: `, screen.String())
+	// The first time, the build environment is made in between.
+	require.Regexp(t, `^(… building the source distribution here \(\d+ s\)\r\x1b\[K(making a private build environment .*\n)?)+hello 1\.0: `, screen.String())
 }
 
 // watched is a screen that tells when a text is on it.

@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 )
 
 func newLog(a *app) *cobra.Command {
@@ -31,27 +28,6 @@ It changes nothing. With -v it shows all that is known of each: key, address, di
 	return cmd
 }
 
-// logged is one run as the journals tell it.
-type logged struct {
-	Run     string              `json:"run"`
-	At      time.Time           `json:"at"`
-	Op      string              `json:"op"`
-	From    string              `json:"from,omitempty"`
-	To      string              `json:"to"`
-	By      string              `json:"by"`
-	Address string              `json:"address,omitempty"` // where the connection came from
-	Key     string              `json:"key,omitempty"`     // fingerprint of the key that logged in
-	Git     string              `json:"git,omitempty"`
-	Content string              `json:"content,omitempty"` // digest of what was to be linked
-	Scope   string              `json:"scope"`
-	Hosts   []string            `json:"hosts,omitempty"` // that the run was about
-	Notes   map[string][]string `json:"notes,omitempty"` // what hosts wrote down beside it → hosts
-	Skew    float64             `json:"skew,omitempty"`
-	Result  map[string][]string `json:"result"` // how it ended → hosts
-
-	mixed bool // hosts had different packages before
-}
-
 func (a *app) log(ctx context.Context, args []string, most int) error {
 	stages, looks, err := a.look(ctx, args)
 	if err != nil {
@@ -64,13 +40,13 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 			looks[name] = l
 		}
 	}
-	runs := a.runs(stages[0].name, hosts, looks)
+	runs := survey.History(stages[0].name, hosts, looks)
 	if len(runs) > most {
 		runs = runs[:most]
 	}
 	if a.output == outputJSON {
 		for _, r := range runs {
-			writeJSON(a.Out, map[string]any{"type": "run", "schema": fleet.Schema, "run": r})
+			a.Out.json(map[string]any{"type": "run", "schema": event.Schema, "run": r})
 		}
 	} else {
 		a.printRuns(runs, hosts, looks)
@@ -78,91 +54,15 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	return a.unreached(hosts, looks)
 }
 
-// runs gathers the journals' lines by run, newest run first.
-func (a *app) runs(stage string, hosts []string, looks map[string]fleet.Look) []*logged {
-	found := map[string]*logged{}
-	for _, h := range hosts {
-		last := map[string]string{}
-		var order []string
-		for _, e := range entries(stage, looks[h]) {
-			r := found[e.Run]
-			if r == nil {
-				r = &logged{Run: e.Run, At: e.Time(), Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
-				found[e.Run] = r
-			}
-			r.add(h, e)
-			if last[e.Run] == "" {
-				order = append(order, e.Run)
-			}
-			last[e.Run] = e.Event
-		}
-		for _, run := range order {
-			result := found[run].Result
-			result[last[run]] = append(result[last[run]], h)
-		}
-	}
-	var all []*logged
-	for _, run := range slices.Backward(fleet.Runs(stage, looks)) {
-		if r := found[run]; r != nil {
-			all = append(all, r)
-		}
-	}
-	return all
-}
-
 // from is what was linked before, where all hosts agree on it.
-func (r *logged) from() string {
-	if r.mixed {
+func from(r *survey.Run) string {
+	if r.Mixed {
 		return "various"
 	}
 	return orNone(r.From)
 }
 
-// add is what a later line of a host says beyond the first.
-func (r *logged) add(host string, e remote.Entry) {
-	r.Skew = max(r.Skew, e.Skew)
-	if !e.Told.IsZero() {
-		r.At = e.Told
-	}
-	if r.Content == "" {
-		r.Content = e.Content
-	}
-	before := ""
-	if e.From != r.From {
-		r.mixed = true
-		before = "was linked to " + orNone(e.From)
-	}
-	for _, note := range []string{before, e.Note, e.Reason} {
-		if note != "" && !slices.Contains(r.Notes[note], host) {
-			r.Notes[note] = append(r.Notes[note], host)
-		}
-	}
-}
-
-func entries(stage string, look fleet.Look) []remote.Entry {
-	for _, s := range look.State.Stages {
-		if s.Stage == stage {
-			j := remote.ParseJournal(s.Lines)
-			for _, e := range j.Ended {
-				note(j.Entries, e.Run, fmt.Sprintf("ended by %s with kis unlock --force", e.By))
-			}
-			return j.Entries
-		}
-	}
-	return nil
-}
-
-// note adds a remark to the last line of a run.
-func note(lines []remote.Entry, run, text string) {
-	for i := range slices.Backward(lines) {
-		if lines[i].Run == run {
-			lines[i].Note = strings.TrimPrefix(lines[i].Note+"; "+text, "; ")
-			return
-		}
-	}
-}
-
-func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]fleet.Look) {
+func (a *app) printRuns(runs []*survey.Run, hosts []string, looks map[string]survey.Repository) {
 	if len(runs) == 0 {
 		a.none("nothing was ever linked", hosts, looks)
 		return
@@ -173,16 +73,16 @@ func (a *app) printRuns(runs []*logged, hosts []string, looks map[string]fleet.L
 		}
 		return
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
+		rows = append(rows, []string{r.At.Local().Format(timeFormat), r.Op, from(r) + " → " + orNone(r.To), r.By, resultText(r, len(hosts))})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 }
 
 // printRunDetails is a run with everything the journals say of it.
-func (a *app) printRunDetails(r *logged, hosts int) {
-	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), r.from(), orNone(r.To), resultText(r, hosts))
+func (a *app) printRunDetails(r *survey.Run, hosts int) {
+	a.Out.printf("%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), r.Op, from(r), orNone(r.To), resultText(r, hosts))
 	for _, line := range [][2]string{
 		{"by", r.By},
 		{"from", r.Address},
@@ -193,18 +93,18 @@ func (a *app) printRunDetails(r *logged, hosts int) {
 		{"run", r.Run},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(a.Out, "    %-8s %s\n", line[0], clean(line[1]))
+			a.Out.printf("    %-8s %s\n", line[0], line[1])
 		}
 	}
 	for _, note := range slices.Sorted(maps.Keys(r.Notes)) {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %s: %s\n", "note", list(r.Notes[note], 4), clean(note))
+		a.Out.printf("    %-8s %s: %s\n", "note", list(r.Notes[note], 4), note)
 	}
 	if r.Skew > 0 {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %.1f ms\n", "skew", r.Skew*1000)
+		a.Out.printf("    %-8s %.1f ms\n", "skew", r.Skew*1000)
 	}
 }
 
-func resultText(r *logged, hosts int) string {
+func resultText(r *survey.Run, hosts int) string {
 	var parts []string
 	for _, event := range []string{"confirmed", "linked", "unconfirmed", "reverted", "aborted", "armed"} {
 		if on := r.Result[event]; len(on) == hosts {
@@ -214,7 +114,7 @@ func resultText(r *logged, hosts int) string {
 		}
 	}
 	if r.Git != "" {
-		parts = append(parts, "git "+clean(r.Git))
+		parts = append(parts, "git "+r.Git)
 	}
 	return strings.Join(parts, "; ")
 }

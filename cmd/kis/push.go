@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 )
@@ -58,7 +58,7 @@ func (o pushOptions) run(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := fleet.NewRecipe(inv.Install(), inv.Dir())
+	recipe, err := deploy.NewRecipe(inv.Install(), inv.Dir())
 	if err != nil {
 		return fmt.Errorf("%s: %w", relative(inv.Path()), err)
 	}
@@ -69,8 +69,8 @@ func (o pushOptions) run(ctx context.Context, a *app, name string) error {
 	}
 	defer archive.Close() //nolint:errcheck // only read
 	v.archive(archive)
-	plan := fleet.Plan{
-		Op: fleet.Push, Stage: stage, Hosts: hosts, Subset: subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
+	plan := deploy.Plan{
+		Op: event.Push, Stage: stage, Hosts: hosts, Subset: subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
 	}
 	if o.sdist == "" {
 		plan.Git = gitRevision(ctx, inv.Dir())
@@ -88,25 +88,25 @@ func (o pushOptions) archive(ctx context.Context, a *app, inv *inventory.Invento
 }
 
 // carryOut runs a plan with its log and its view.
-func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet.Plan, v view) error {
+func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deploy.Plan, v view) error {
 	log, err := a.openRunLog(time.Now(), plan)
 	if err != nil {
 		return hinted{error: fmt.Errorf("the log of the run: %w", err), hint: "kis keeps a log of every run: make room, or set XDG_STATE_HOME to a folder it can write"}
 	}
 	defer log.Close() //nolint:errcheck // the log must not change the outcome
-	f := a.fleet(inv, func(e fleet.Event) {
+	d := a.deployer(inv, func(e event.Event) {
 		a.signals.follow(e)
 		log.event(e)
 		v.event(e)
 	})
-	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	f.Recorded = log.recorded
-	if err := f.Ready(ctx, plan.Hosts); err != nil {
+	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	d.Recorded = log.recorded
+	if err := d.Fleet.Ready(ctx, plan.Hosts); err != nil {
 		return err
 	}
 	a.changes = !plan.DryRun
 	v.begin(a)
-	report := f.Run(ctx, plan)
+	report := d.Run(ctx, plan)
 	shown := relativeToHome(log.path)
 	if a.stateFolder != "" {
 		shown = "" // it goes with the folder when the demonstration is over
@@ -116,12 +116,4 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan fleet
 		return outcome{status: report.Exit}
 	}
 	return nil
-}
-
-func relativeToHome(path string) string {
-	home, err := os.UserHomeDir()
-	if err == nil && len(path) > len(home) && path[:len(home)] == home {
-		return "~" + path[len(home):]
-	}
-	return path
 }

@@ -5,8 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // relinkOptions are the flags and arguments of rollback and link.
@@ -31,7 +32,7 @@ Examples:
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(cmd.Context(), a, fleet.Rollback, args[0])
+			return o.run(cmd.Context(), a, event.Rollback, args[0])
 		},
 	}
 	cmd.Flags().StringVar(&o.target, "to", "", "link this `package` instead of the one before")
@@ -54,7 +55,7 @@ Example:
 		ValidArgsFunction: a.completeStageAndPackage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target = args[1]
-			return o.run(cmd.Context(), a, fleet.Relink, args[0])
+			return o.run(cmd.Context(), a, event.Relink, args[0])
 		},
 	}
 	o.flags(a, cmd)
@@ -73,19 +74,19 @@ func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
 }
 
 // run carries a plan out that installs nothing.
-func (o *relinkOptions) run(ctx context.Context, a *app, op fleet.Op, name string) error {
+func (o *relinkOptions) run(ctx context.Context, a *app, op event.Op, wanted string) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, subset, err := a.stage(inv, name)
+	stage, hosts, subset, err := a.stage(inv, wanted)
 	if err != nil {
 		return err
 	}
-	plan := fleet.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset, DryRun: o.dryRun}
+	plan := deploy.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset, DryRun: o.dryRun}
 	if o.target != "" {
-		if plan.Target, err = remote.ParsePackage(o.target); err != nil {
-			return hinted{error: err, hint: "see what there is: kis list " + name}
+		if plan.Target, err = name.ParsePackage(o.target); err != nil {
+			return hinted{error: err, hint: "see what there is: kis list " + wanted}
 		}
 	}
 	return a.carryOut(ctx, inv, plan, a.view())

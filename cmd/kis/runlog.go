@@ -9,7 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // keepLogs is how many logs of runs are kept.
@@ -41,7 +42,7 @@ func (a *app) state() (string, error) {
 
 // openRunLog starts a log with a line about the plan. It is written before any host is contacted, because a run without a record could not be
 // explained later, and flushed, because some file systems tell only then that there is no room.
-func (a *app) openRunLog(now time.Time, plan fleet.Plan) (*runLog, error) {
+func (a *app) openRunLog(now time.Time, plan deploy.Plan) (*runLog, error) {
 	state, err := a.state()
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func (a *app) openRunLog(now time.Time, plan fleet.Plan) (*runLog, error) {
 		return nil, err
 	}
 	sweepLogs(folder)
-	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), string(plan.Op)+"-"+plan.Stage.Name, os.Getpid()))
+	path := filepath.Join(folder, fmt.Sprintf("%s-%s-%d.jsonl", now.UTC().Format("20060102T150405Z"), string(plan.Op)+"-"+plan.Stage.Name.String(), os.Getpid()))
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (a *app) openRunLog(now time.Time, plan fleet.Plan) (*runLog, error) {
 	for i, h := range plan.Hosts {
 		hosts[i] = h.Name
 	}
-	l.write(map[string]any{"type": "log", "schema": fleet.Schema, "kis": version(), "time": now.UTC(), "by": who(), "op": plan.Op, "stage": plan.Stage.Name, "hosts": hosts})
+	l.write(map[string]any{"type": "log", "schema": event.Schema, "kis": version(), "time": now.UTC(), "by": who(), "op": plan.Op, "stage": plan.Stage.Name, "hosts": hosts})
 	if err := l.recorded(); err != nil {
 		_, _ = l.Close(), os.Remove(path)
 		return nil, err
@@ -89,12 +90,16 @@ func sweepLogs(folder string) {
 }
 
 // event writes one event. A disk that fills up once links are being switched must not change the course of the run.
-func (l *runLog) event(e fleet.Event) { l.write(e) }
+func (l *runLog) event(e event.Event) { l.write(e) }
 
 func (l *runLog) write(value any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := tryJSON(l.file, value); err != nil && l.torn == nil {
+	line, err := jsonLine(value)
+	if err == nil {
+		_, err = l.file.Write(line) //nolint:forbidigo // JSON that is safe
+	}
+	if err != nil && l.torn == nil {
 		l.torn = err
 	}
 }

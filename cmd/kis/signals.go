@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 )
 
 // signals turns signals into the end of a context. The first asks; the second ends kis at once, unless the links are being switched:
@@ -35,7 +33,7 @@ const (
 )
 
 // catchSignals catches signals until the process ends: one that comes in its last moment must not turn an exit status that is decided into another.
-func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (context.Context, *signals) {
+func catchSignals(ctx context.Context, messages printer, exit func(int)) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &signals{caught: make(chan os.Signal, 4), next: make(chan struct{})}
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -49,16 +47,16 @@ func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (cont
 			case phase == ended:
 				late = true
 			case phase == switching:
-				_, _ = fmt.Fprintln(messages, "kis: the links are being switched: finishing, or taking the switch back, first")
+				messages.lines("kis: the links are being switched: finishing, or taking the switch back, first")
 			case phase == afterLink:
-				_, _ = fmt.Fprintln(messages, "kis: interrupted: ending the after-link commands, which counts as their failure")
+				messages.lines("kis: interrupted: ending the after-link commands, which counts as their failure")
 			case asked:
 				exit(130)
 			case phase == local:
 				s.told.Store(true)
-				_, _ = fmt.Fprintln(messages, "kis: interrupted")
+				messages.lines("kis: interrupted")
 			default:
-				_, _ = fmt.Fprintln(messages, "kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
+				messages.lines("kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
 			}
 			asked = true
 			s.interrupt()
@@ -84,17 +82,17 @@ func (s *signals) interrupts() <-chan struct{} {
 }
 
 // follow notes what the run is at.
-func (s *signals) follow(e fleet.Event) {
+func (s *signals) follow(e event.Event) {
 	switch {
-	case e.Type == fleet.TypeStart:
+	case e.Type == event.TypeStart:
 		s.phase.Store(preparing)
-	case e.Type == fleet.TypeReport:
+	case e.Type == event.TypeReport:
 		s.status.Store(int32(e.Report.Exit))
 		s.phase.Store(ended)
-	case e.Type != fleet.TypeStep || e.State != fleet.Started:
-	case e.Step == fleet.StepLink || e.Step == fleet.StepRevert || e.Step == fleet.StepConfirm:
+	case e.Type != event.TypeStep || e.State != event.Started:
+	case e.Step == event.StepLink || e.Step == event.StepRevert || e.Step == event.StepConfirm:
 		s.phase.Store(switching)
-	case e.Step == fleet.StepAfterLink:
+	case e.Step == event.StepAfterLink:
 		s.phase.Store(afterLink)
 	}
 }

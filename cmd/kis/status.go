@@ -6,11 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -58,7 +58,7 @@ func (a *app) stages(inv *inventory.Inventory, args []string) (stages []asked, u
 }
 
 // look asks all hosts of the stages.
-func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]fleet.Look, error) {
+func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]survey.Repository, error) {
 	inv, err := a.load()
 	if err != nil {
 		return nil, nil, err
@@ -67,10 +67,10 @@ func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]flee
 	if err != nil {
 		return nil, nil, err
 	}
-	f := a.fleet(inv, a.view().event)
+	f := a.deployer(inv, a.view().event).Fleet
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	looks := map[string]fleet.Look{}
-	for _, l := range f.Look(ctx, union) {
+	looks := map[string]survey.Repository{}
+	for _, l := range survey.Read(ctx, f, union) {
 		looks[l.Host] = l
 	}
 	return stages, looks, ctx.Err()
@@ -83,14 +83,14 @@ func (a *app) status(ctx context.Context, args []string) error {
 	}
 	code := 0
 	for i, s := range stages {
-		judged := fleet.Judge(s.name, s.hosts, looks)
+		judged := survey.Judge(s.name, s.hosts, looks)
 		code = max(code, statusExit(judged))
 		if a.output == outputJSON {
-			writeJSON(a.Out, map[string]any{"type": "status", "schema": fleet.Schema, "status": judged})
+			a.Out.json(map[string]any{"type": "status", "schema": event.Schema, "status": judged})
 			continue
 		}
 		if i > 0 {
-			_, _ = fmt.Fprintln(a.Out)
+			a.Out.lines("")
 		}
 		a.printStage(judged)
 	}
@@ -101,69 +101,69 @@ func (a *app) status(ctx context.Context, args []string) error {
 }
 
 // statusExit is what kis ends with for one stage.
-func statusExit(s fleet.StageLook) int {
+func statusExit(s survey.Stage) int {
 	switch s.Verdict {
-	case fleet.Uniform, fleet.Unwell, fleet.Unconfirmed:
+	case survey.Uniform, survey.Degraded, survey.Unconfirmed:
 		return 0
-	case fleet.Busy:
-		if s.Alike() {
+	case survey.InProgress:
+		if s.SameLink() {
 			return 0
 		}
 	}
-	return fleet.Split.Exit()
+	return event.Split.Exit()
 }
 
 // verdictText explains a verdict.
-func verdictText(s fleet.StageLook) string {
+func verdictText(s survey.Stage) string {
 	switch s.Verdict {
-	case fleet.Uniform:
+	case survey.Uniform:
 		return "the same on all hosts"
-	case fleet.Subset:
+	case survey.Subset:
 		return "hosts differ, because a run was narrowed by --hosts"
-	case fleet.Unconfirmed:
+	case survey.Unconfirmed:
 		return "the same on all hosts, but the last run did not come to its end"
-	case fleet.Unwell:
+	case survey.Degraded:
 		return "the same on all hosts, but after_link did not end well after the way back"
-	case fleet.Apart:
+	case survey.Diverged:
 		return "hosts differ, and no run is open"
-	case fleet.Torn:
+	case survey.Interrupted:
 		return "hosts differ, because a run did not come to its end"
-	case fleet.Drift:
+	case survey.Drift:
 		return "something is not as kis left it"
-	case fleet.Busy:
+	case survey.InProgress:
 		return busyText(s)
-	case fleet.Unreachable:
+	case survey.Unreachable:
 		return "not known on all hosts"
 	}
 	return string(s.Verdict)
 }
 
 // busyText says who is at work, on the first host where somebody is.
-func busyText(s fleet.StageLook) string {
+func busyText(s survey.Stage) string {
 	text := "hosts differ while a run is at work"
-	if s.Alike() {
+	if s.SameLink() {
 		text = "the same on all hosts while a run is at work"
 	}
 	for _, h := range s.Hosts {
 		if h.Holder != nil && h.Holder.Who != "" {
-			return fmt.Sprintf("%s: %s, %s", text, clean(h.Holder.Who), clean(h.Holder.What))
+			return fmt.Sprintf("%s: %s, %s", text, h.Holder.Who, h.Holder.What)
 		}
 	}
 	return text
 }
 
-func (a *app) printStage(s fleet.StageLook) {
+func (a *app) printStage(s survey.Stage) {
 	paint := a.painter()
 	color := paint.good
-	if s.Verdict != fleet.Uniform {
+	if s.Verdict != survey.Uniform {
 		color = paint.warn
 	}
-	_, _ = fmt.Fprintf(a.Out, "%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	a.Out.printf("%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
+	var rows [][]string
 	for _, h := range s.Hosts {
-		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(h.Host), linkedText(h), strings.Join(remarks(h), "; "))
+		rows = append(rows, []string{"  " + h.Host, linkedText(h), strings.Join(remarks(h), "; ")})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 	a.printHints(s)
 }
 
@@ -175,22 +175,25 @@ type hint struct {
 }
 
 // printHints says what to do: for hosts that have trouble of their own first, then for the stage.
-func (a *app) printHints(s fleet.StageLook) {
+func (a *app) printHints(s survey.Stage) {
 	for _, h := range hintsOf(s) {
 		for line := range strings.Lines(h.text) {
-			_, _ = fmt.Fprintf(a.Out, "  hint: %s: %s\n", clean(list(h.hosts, 4)), clean(strings.TrimRight(line, "\n")))
+			a.Out.printf("  hint: %s: %s\n", list(h.hosts, 4), strings.TrimRight(line, "\n"))
 		}
 		if len(h.likewise) > 0 {
-			_, _ = fmt.Fprintf(a.Out, "  hint: %s: likewise\n", clean(whole(h.likewise)))
+			a.Out.printf("  hint: %s: likewise\n", whole(h.likewise))
 		}
 	}
+	if s.Hint != "" {
+		a.Out.printf("  hint: %s\n", s.Hint)
+	}
 	for _, next := range s.Next {
-		_, _ = fmt.Fprintf(a.Out, "  next: %s\n", clean(next))
+		a.Out.printf("  next: %s\n", next)
 	}
 }
 
 // hintsOf gathers the hints of hosts, each once.
-func hintsOf(s fleet.StageLook) []hint {
+func hintsOf(s survey.Stage) []hint {
 	var hints []hint
 	for _, h := range s.Hosts {
 		text := h.Hint
@@ -221,7 +224,7 @@ func hintShape(text, host string) string {
 	return ofOneHost.ReplaceAllString(strings.ReplaceAll(text, host, "HOST"), "ONE")
 }
 
-func linkedText(h fleet.Standing) string {
+func linkedText(h survey.HostState) string {
 	if !h.Known {
 		return "unknown"
 	}
@@ -229,25 +232,25 @@ func linkedText(h fleet.Standing) string {
 }
 
 // remarks are what is worth knowing about one host, beside the package.
-func remarks(h fleet.Standing) []string {
+func remarks(h survey.HostState) []string {
 	var out []string
 	if h.Failure != nil {
-		return []string{clean(string(h.Failure.Step) + ": " + h.Failure.Message)}
+		return []string{string(h.Failure.Step) + ": " + h.Failure.Message}
 	}
 	if !h.Since.IsZero() {
-		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), clean(h.By)))
+		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), h.By))
 	}
 	if h.Note != "" {
-		out = append(out, clean(h.Note))
+		out = append(out, h.Note)
 	}
 	if h.Drift != "" {
-		out = append(out, "drift: "+clean(h.Drift))
+		out = append(out, "drift: "+h.Drift)
 	}
 	if e := h.Interrupted; e != nil {
-		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.Time().Local().Format(timeFormat)))
+		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", e.Op, orNone(e.To), e.By, e.Time().Local().Format(timeFormat)))
 	}
 	if h.Holder != nil {
-		out = append(out, fmt.Sprintf("%s is at work (%s)", clean(h.Holder.Who), clean(h.Holder.What)))
+		out = append(out, fmt.Sprintf("%s is at work (%s)", h.Holder.Who, h.Holder.What))
 	}
 	return out
 }

@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
 // block is one failure that several hosts have in common.
 type block struct {
 	hosts   []string
-	failure fleet.Failure
+	failure event.Failure
 }
 
 // fold puts failures that read the same into one block, in the order of their first host.
-func fold(failures []fleet.Failure) []block {
+func fold(failures []event.Failure) []block {
 	var blocks []block
 	for _, f := range failures {
 		at := slices.IndexFunc(blocks, func(b block) bool {
@@ -33,39 +33,39 @@ func fold(failures []fleet.Failure) []block {
 }
 
 // summary is the one sentence at the end: what is true now.
-func summary(r fleet.Report) string {
+func summary(r event.Report) string {
 	hosts := hostCount(len(r.Hosts))
 	took := seconds(r.Seconds)
 	switch {
-	case r.Op == fleet.Check && r.Outcome == fleet.Aborted:
+	case r.Op == event.Check && r.Outcome == event.Aborted:
 		return fmt.Sprintf("%s is not ready for a push on %d of %s; nothing was changed", r.Stage, failed(r), hosts)
-	case r.Op == fleet.Check && r.Outcome == fleet.Interrupted:
+	case r.Op == event.Check && r.Outcome == event.Interrupted:
 		return "interrupted: nothing was changed"
 	}
 	switch r.Outcome {
-	case fleet.Succeeded:
+	case event.Succeeded:
 		return succeeded(r, hosts, took)
-	case fleet.Aborted:
+	case event.Aborted:
 		return "aborted before link: no stage link was changed" + ready(r, hosts)
-	case fleet.RolledBack:
+	case event.RolledBack:
 		return fmt.Sprintf("failed and rolled back: %s is linked on %s as it was before%s%s", r.Stage, hosts, beforeWhat(r), unwell(r))
-	case fleet.Split:
+	case event.Split:
 		return split(r, hosts)
-	case fleet.Locked:
+	case event.Locked:
 		return "locked by another run: no stage link was changed"
-	case fleet.Interrupted:
+	case event.Interrupted:
 		return "interrupted before link: no stage link was changed"
 	}
 	return string(r.Outcome)
 }
 
-func succeeded(r fleet.Report, hosts, took string) string {
+func succeeded(r event.Report, hosts, took string) string {
 	switch {
-	case r.Op == fleet.Check:
+	case r.Op == event.Check:
 		return fmt.Sprintf("%s is ready for a push on %s", r.Stage, hosts)
 	case r.DryRun:
 		what := r.Package + " to " + r.Stage
-		if r.Op == fleet.Rollback {
+		if r.Op == event.Rollback {
 			what = r.Stage + " to " + r.Package
 		}
 		return fmt.Sprintf("dry run: %s of %s on %s would do this; nothing was changed", r.Op, what, hosts)
@@ -82,7 +82,7 @@ func succeeded(r fleet.Report, hosts, took string) string {
 }
 
 // ready counts the hosts that have the package, once any has come so far.
-func ready(r fleet.Report, hosts string) string {
+func ready(r event.Report, hosts string) string {
 	n := 0
 	for _, h := range r.Hosts {
 		if h.Ready {
@@ -96,15 +96,15 @@ func ready(r fleet.Report, hosts string) string {
 }
 
 // beforeWhat tells of a way back that led further than to the beginning of the run.
-func beforeWhat(r fleet.Report) string {
-	if slices.ContainsFunc(r.Hosts, func(h fleet.HostReport) bool { return h.Was != h.Back }) {
+func beforeWhat(r event.Report) string {
+	if slices.ContainsFunc(r.Hosts, func(h event.HostReport) bool { return h.Was != h.Back }) {
 		return " the run that did not come to its end"
 	}
 	return ""
 }
 
 // failed counts the hosts that have failed.
-func failed(r fleet.Report) int {
+func failed(r event.Report) int {
 	on := map[string]bool{}
 	for _, f := range r.Failures {
 		on[f.Host] = true
@@ -113,10 +113,10 @@ func failed(r fleet.Report) int {
 }
 
 // unwell names the hosts whose service may not run although the link is back.
-func unwell(r fleet.Report) string {
+func unwell(r event.Report) string {
 	var names []string
 	for _, h := range r.Hosts {
-		if h.Unwell {
+		if h.Degraded {
 			names = append(names, h.Host)
 		}
 	}
@@ -127,7 +127,7 @@ func unwell(r fleet.Report) string {
 }
 
 // split tells a fleet that differs from one that is alike, and not what was asked for.
-func split(r fleet.Report, hosts string) string {
+func split(r event.Report, hosts string) string {
 	for _, h := range r.Hosts {
 		if !h.Known || h.Linked != r.Hosts[0].Linked {
 			return fmt.Sprintf("%s is not the same on all hosts, or not known:", r.Stage)
@@ -141,69 +141,4 @@ func split(r fleet.Report, hosts string) string {
 		text += fmt.Sprintf("; nothing is taken back (on_partial: %s)", r.OnPartial)
 	}
 	return text + ":"
-}
-
-// nextCommands are what a person would run next. They name packages that are there: the run's own is ready on all of its hosts, and what was
-// linked on a host is installed there.
-func nextCommands(r fleet.Report) []string {
-	switch r.Outcome {
-	case fleet.RolledBack:
-		return restarts(r)
-	case fleet.Split:
-	default:
-		return nil
-	}
-	next := []string{"kis status " + r.Stage}
-	if slices.ContainsFunc(r.Failures, func(f fleet.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
-		return next // somebody else is at work: what is to be done depends on what they want
-	}
-	narrowed := func(command string, hosts []string) string {
-		if !r.Subset && len(hosts) == len(r.Hosts) {
-			return command
-		}
-		return fleet.On(command, hosts)
-	}
-	_, all := byPackage(r, func(fleet.HostReport) string { return r.Package })
-	next = append(next, narrowed(fleet.Forward(r.Stage, r.Package), all[r.Package]))
-	before, on := byPackage(r, func(h fleet.HostReport) string {
-		if h.Back == r.Package {
-			return "" // as it is
-		}
-		return h.Back
-	})
-	for _, pkg := range before {
-		next = append(next, narrowed(fleet.Back(r.Stage, pkg), on[pkg]))
-	}
-	return next
-}
-
-// restarts run the after-link commands again where they have failed after the way back.
-func restarts(r fleet.Report) []string {
-	linked, on := byPackage(r, func(h fleet.HostReport) string {
-		if !h.Unwell {
-			return ""
-		}
-		return h.Linked
-	})
-	var next []string
-	for _, pkg := range linked {
-		next = append(next, fleet.On(fleet.Again(r.Stage, pkg), on[pkg]))
-	}
-	return next
-}
-
-// byPackage sorts hosts by a package of theirs; those without one are left out. The packages are in the order of their first hosts.
-func byPackage(r fleet.Report, of func(fleet.HostReport) string) (packages []string, hosts map[string][]string) {
-	hosts = map[string][]string{}
-	for _, h := range r.Hosts {
-		pkg := of(h)
-		if pkg == "" {
-			continue
-		}
-		if hosts[pkg] == nil {
-			packages = append(packages, pkg)
-		}
-		hosts[pkg] = append(hosts[pkg], h.Host)
-	}
-	return packages, hosts
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -38,22 +40,22 @@ Examples:
 	return cmd
 }
 
-func (a *app) unlock(ctx context.Context, name string, force bool) error {
+func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, _, err := a.stage(inv, name)
+	stage, hosts, _, err := a.stage(inv, wanted)
 	if err != nil {
 		return err
 	}
-	f := a.fleet(inv, a.view().event)
-	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	f := a.deployer(inv, a.view().event)
+	defer f.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	if ask := a.ask(); force && ask != nil {
 		return a.unlockAsked(ctx, f, stage.Name, hosts, ask)
 	}
 	a.changes = force
-	var all []fleet.Unlocked
+	var all []deploy.Unlocked
 	if force {
 		all = f.Unlock(ctx, stage.Name, hosts, nil)
 	} else {
@@ -64,7 +66,7 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 	}
 	if a.output == outputJSON {
 		for _, u := range all {
-			writeJSON(a.Out, map[string]any{"type": "unlock", "schema": fleet.Schema, "stage": stage.Name, "unlock": u})
+			a.Out.json(map[string]any{"type": "unlock", "schema": event.Schema, "stage": stage.Name, "unlock": u})
 		}
 	} else {
 		a.printUnlocked(stage.Name, all)
@@ -73,14 +75,14 @@ func (a *app) unlock(ctx context.Context, name string, force bool) error {
 }
 
 // unlockAsked shows a person who holds the lock, and ends that run on the hosts that it was shown of, and no other run, if the answer is yes.
-func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hosts []inventory.Host, ask func(context.Context, string) bool) error {
+func (a *app) unlockAsked(ctx context.Context, f *deploy.Deployer, stage name.Stage, hosts []inventory.Host, ask func(context.Context, string) bool) error {
 	shown := f.Holders(ctx, stage, hosts)
 	if cutShort(ctx, shown) {
 		return ctx.Err()
 	}
 	a.printUnlocked(stage, shown)
 	held, holders := []inventory.Host{}, map[string]*remote.Holder{}
-	var rest []fleet.Unlocked
+	var rest []deploy.Unlocked
 	for i, u := range shown {
 		if u.Holder != nil {
 			held = append(held, hosts[i])
@@ -97,8 +99,8 @@ func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hos
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case !yes:
-		_, _ = fmt.Fprintln(a.Err, "kis: not unlocked: the answer was no")
-		return outcome{status: fleet.Locked.Exit()}
+		a.Err.lines("kis: not unlocked: the answer was no")
+		return outcome{status: event.Locked.Exit()}
 	}
 	a.changes = true
 	ended := f.Unlock(ctx, stage, held, holders)
@@ -107,13 +109,13 @@ func (a *app) unlockAsked(ctx context.Context, f *fleet.Fleet, stage string, hos
 }
 
 // cutShort reports whether somebody has interrupted before every host had answered.
-func cutShort(ctx context.Context, all []fleet.Unlocked) bool {
-	return ctx.Err() != nil && slices.ContainsFunc(all, func(u fleet.Unlocked) bool { return u.Failure != nil })
+func cutShort(ctx context.Context, all []deploy.Unlocked) bool {
+	return ctx.Err() != nil && slices.ContainsFunc(all, func(u deploy.Unlocked) bool { return u.Failure != nil })
 }
 
 // unlocked is the end: what failed, and the exit status.
-func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, force bool) error {
-	var failures []fleet.Failure
+func (a *app) unlocked(ctx context.Context, stage name.Stage, all []deploy.Unlocked, force bool) error {
+	var failures []event.Failure
 	held := false
 	for _, u := range all {
 		if u.Failure != nil {
@@ -128,32 +130,32 @@ func (a *app) unlocked(ctx context.Context, stage string, all []fleet.Unlocked, 
 		}
 		switch {
 		case held && force: // one that came while somebody thought about the answer
-			_, _ = fmt.Fprintf(a.Err, "kis: not unlocked everywhere: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
+			a.Err.printf("kis: not unlocked everywhere: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
 		case held:
-			_, _ = fmt.Fprintf(a.Err, "  hint: wait for it; or end it: kis unlock %s --force\n", stage)
+			a.Err.printf("  hint: wait for it; or end it: kis unlock %s --force\n", stage)
 		}
 	}
 	switch {
 	case cutShort(ctx, all):
 		return ctx.Err()
 	case len(failures) > 0:
-		return outcome{status: fleet.Split.Exit()}
+		return outcome{status: event.Split.Exit()}
 	case held:
-		return outcome{status: fleet.Locked.Exit()}
+		return outcome{status: event.Locked.Exit()}
 	}
 	return nil
 }
 
-func (a *app) printUnlocked(stage string, all []fleet.Unlocked) {
+func (a *app) printUnlocked(stage name.Stage, all []deploy.Unlocked) {
 	for _, u := range all {
 		switch {
 		case u.Failure != nil:
 		case u.Holder == nil:
-			_, _ = fmt.Fprintf(a.Out, "%s  %s is not locked\n", clean(u.Host), stage)
+			a.Out.printf("%s  %s is not locked\n", u.Host, stage)
 		case u.Ended:
-			_, _ = fmt.Fprintf(a.Out, "%s  ended: %s\n", clean(u.Host), clean(fleet.HolderText(u.Holder)))
+			a.Out.printf("%s  ended: %s\n", u.Host, event.HolderText(u.Holder))
 		default:
-			_, _ = fmt.Fprintf(a.Out, "%s  %s is locked: %s\n", clean(u.Host), stage, clean(fleet.HolderText(u.Holder)))
+			a.Out.printf("%s  %s is locked: %s\n", u.Host, stage, event.HolderText(u.Holder))
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,9 +50,8 @@ func (r request) flush() bool { return r.data == nil }
 func newDisk(t *testing.T, h *hosttest.Host, options string) *disk {
 	t.Helper()
 	dir := t.TempDir()
-	owner := strings.TrimSpace(hosttest.Run(t, "id", "-u", h.User)) + ":" + strings.TrimSpace(hosttest.Run(t, "id", "-g", h.User))
 	image := filepath.Join(dir, "made")
-	hosttest.Run(t, "/usr/sbin/mkfs.ext4", "-q", "-b", "4096", "-E", "root_owner="+owner+",lazy_itable_init=0,lazy_journal_init=0", image, fmt.Sprintf("%dk", diskSize>>10))
+	hosttest.Run(t, "/usr/sbin/mkfs.ext4", "-q", "-b", "4096", "-E", fmt.Sprintf("root_owner=%d:%d,lazy_itable_init=0,lazy_journal_init=0", h.UID, h.UID), image, fmt.Sprintf("%dk", diskSize>>10))
 	content, err := os.ReadFile(image)
 	require.NoError(t, err)
 	require.Equal(t, diskSize, len(content)) //nolint:testifylint // Len would print it

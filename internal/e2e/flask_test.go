@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,7 +27,7 @@ func TestAFlaskApplicationAnswersFromTheLinkedPackage(t *testing.T) {
 	w.Inventory(fmt.Sprintf("stages: {staging: {hosts: [web1], after_link: [sh ~/restart.sh]}}\n%s", more))
 	script, err := os.ReadFile("testdata/restart.sh")
 	require.NoError(t, err)
-	home, port := w.Hosts[0].Home, freePort(t)
+	home, port := w.Hosts[0].Home, hosttest.Port(t)
 	require.NoError(t, os.WriteFile(filepath.Join(home, "port"), []byte(strconv.Itoa(port)+"\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(home, "restart.sh"), script, 0o644))
 	answers := func(w *site.World, version string) {
@@ -75,12 +74,4 @@ func get(t *testing.T, port int) string {
 		return err == nil && r.StatusCode == http.StatusOK
 	}, 30*time.Second, 50*time.Millisecond, "nothing answers on port %d", port)
 	return string(body)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // only to find the port
-	return l.Addr().(*net.TCPAddr).Port
 }

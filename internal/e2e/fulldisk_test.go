@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"bufio"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,14 +15,30 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// smallState gives kis a disk of its own, of some kilobytes, for its logs.
+// smallState gives kis a disk of its own, of some kilobytes, for its logs. It is mounted in a mount namespace in which kis is run from
+// then on; the returned path leads there.
 func smallState(w *site.World, size string) (state string) {
 	w.T.Helper()
-	state = filepath.Join(w.Home, "state")
-	require.NoError(w.T, os.MkdirAll(state, 0o700))
-	hosttest.Run(w.T, "mount", "-t", "tmpfs", "-o", "size="+size+",mode=700", "none", state)
-	w.T.Cleanup(func() { assert.NoError(w.T, exec.Command("umount", state).Run()) })
-	return state
+	dir := filepath.Join(w.Home, "state")
+	require.NoError(w.T, os.MkdirAll(dir, 0o700))
+	// The namespace lives until its input ends.
+	holder := exec.CommandContext(w.T.Context(), "unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-euc",
+		`mount -t tmpfs -o "size=$1,mode=700" none "$2"; echo mounted; exec cat`, "sh", size, dir)
+	stdin, err := holder.StdinPipe()
+	require.NoError(w.T, err)
+	stdout, err := holder.StdoutPipe()
+	require.NoError(w.T, err)
+	require.NoError(w.T, holder.Start())
+	w.T.Cleanup(func() {
+		_ = stdin.Close()
+		_ = holder.Wait()
+	})
+	said, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(w.T, err)
+	require.Equal(w.T, "mounted\n", said)
+	pid := strconv.Itoa(holder.Process.Pid)
+	w.Through = []string{"nsenter", "--target", pid, "--mount", "--", "/bin/sh", "-c", `cd "$0" && exec "$@"`, w.Dir}
+	return filepath.Join("/proc", pid, "root", dir)
 }
 
 // TestADiskThatIsFullHereIsFoundBeforeAnyHostIsContacted: the file of the log can be made, and nothing can be written into it.

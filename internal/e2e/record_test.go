@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/hosttest"
 	"github.com/keep-it-simple/kis/internal/site"
 )
@@ -25,18 +25,18 @@ func TestTheLogSaysWhatIsToBeLinkedBeforeAnyHostIsTold(t *testing.T) {
 	require.Len(t, logs, 1)
 	text, err := os.ReadFile(logs[0])
 	require.NoError(t, err)
-	var types []fleet.Type
+	var types []event.Type
 	for line := range strings.Lines(string(text)) {
-		var e fleet.Event
+		var e event.Event
 		require.NoError(t, json.Unmarshal([]byte(line), &e))
 		types = append(types, e.Type)
 		switch {
-		case e.Type == fleet.TypeBarrier:
+		case e.Type == event.TypeBarrier:
 			assert.NotEmpty(t, e.Run)
-			assert.Equal(t, []fleet.Change{{Host: "web1", To: "hello-0.3"}}, e.Links)
-		case e.Step == fleet.StepArm || e.Step == fleet.StepLink:
-			assert.Contains(t, types, fleet.TypeBarrier)
+			assert.Equal(t, []event.Change{{Host: "web1", To: "hello-0.3"}}, e.Links)
+		case e.Step == event.StepArm || e.Step == event.StepLink:
+			assert.Contains(t, types, event.TypeBarrier)
 		}
 	}
-	assert.Equal(t, []fleet.Type{"log", fleet.TypeStart}, types[:2])
+	assert.Equal(t, []event.Type{"log", event.TypeStart}, types[:2])
 }

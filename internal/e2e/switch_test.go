@@ -14,13 +14,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/site"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
 // visitedRun is the name of the run that switches while the visitor looks.
-const visitedRun = "visited0"
+func visitedRun(w *site.World) name.Run {
+	w.T.Helper()
+	run, err := name.ParseRun("visited0")
+	require.NoError(w.T, err)
+	return run
+}
 
 // visitor reads files through a stage's link, again and again without any pause, as the processes of a web server do.
 type visitor struct {
@@ -106,17 +112,15 @@ func converse(w *site.World, host string) *remote.Agent {
 	client, err := dialer.Dial(ctx, target)
 	require.NoError(w.T, err)
 	w.T.Cleanup(func() { _ = client.Close() })
-	command, err := remote.Command("python3", "")
-	require.NoError(w.T, err)
-	process, err := client.Start(ctx, command)
+	process, err := client.Start(ctx, remote.Command(name.Python3(), name.User{}))
 	require.NoError(w.T, err)
 	agent, err := remote.Start(ctx, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr})
 	require.NoError(w.T, err)
 	w.T.Cleanup(func() { _ = agent.Close() })
 	require.NoError(w.T, agent.Open(ctx, hosttest.Repository))
-	stage, err := remote.ParseStage(w.Stage)
+	stage, err := name.ParseStage(w.Stage)
 	require.NoError(w.T, err)
-	_, err = agent.Lock(ctx, stage, visitedRun, remote.Holder{Who: "test"})
+	_, err = agent.Lock(ctx, stage, visitedRun(w), remote.Holder{Who: "test"})
 	require.NoError(w.T, err)
 	return agent
 }
@@ -124,13 +128,13 @@ func converse(w *site.World, host string) *remote.Agent {
 // relink switches once, from arming to confirmation.
 func relink(w *site.World, agent *remote.Agent, from, to string) {
 	w.T.Helper()
-	stage, err := remote.ParseStage(w.Stage)
+	stage, err := name.ParseStage(w.Stage)
 	require.NoError(w.T, err)
-	pkg, err := remote.ParsePackage(to)
+	pkg, err := name.ParsePackage(to)
 	require.NoError(w.T, err)
-	require.NoError(w.T, agent.Arm(w.T.Context(), remote.Link{Stage: stage, Run: visitedRun, Op: "link", From: from, To: pkg}, 30*time.Second))
-	switched, err := agent.Commit(w.T.Context(), visitedRun)
+	require.NoError(w.T, agent.Arm(w.T.Context(), remote.Link{Stage: stage, Run: visitedRun(w), Op: "link", From: from, To: pkg}, 30*time.Second))
+	switched, err := agent.Commit(w.T.Context(), visitedRun(w))
 	require.NoError(w.T, err)
 	assert.True(w.T, switched.Durable)
-	require.NoError(w.T, agent.Confirm(w.T.Context(), visitedRun, nil))
+	require.NoError(w.T, agent.Confirm(w.T.Context(), visitedRun(w), nil))
 }

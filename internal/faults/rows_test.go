@@ -69,7 +69,6 @@ func TestParseReadsRowsAndLeavesOtherTablesAlone(t *testing.T) {
 	assert.Equal(t, []faults.Row{
 		{
 			ID: "C3", Fault: "a cut", Promise: "`5`", Why: "`internal/fleet.TestCut/web1_down`, `remote.TestX`",
-			Tests: []faults.Test{{Folder: "internal/fleet", Name: "TestCut/web1_down"}, {Folder: "remote", Name: "TestX"}},
 		},
 		{ID: "V9", Fault: "later", Promise: "none", Why: "no test: kis has gone by then"},
 	}, got)

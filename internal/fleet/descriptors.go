@@ -8,7 +8,7 @@ import (
 
 // What kis has open beside the hosts' connections: its streams, its log, the archive and what Go needs; and for each of the handshakes
 // and resolutions that run at once an agent's socket, a second address that is tried, a query for a name, a pipe.
-const spareDescriptors = 16 + 3*atOnce
+const spareDescriptors = 16 + 3*resolveLimit
 
 // descriptors counts what the connections to hosts take, all of which are open at once.
 func descriptors(targets []sshx.Target) int {
@@ -47,7 +47,7 @@ func (e *tooFewFiles) Hint() string {
 
 // files is how many files this takes. Recipes are files too, and read for as many hosts as prepare at once.
 func (f *Fleet) files(connections int) int {
-	return connections + min(connections, f.forks()) + spareDescriptors
+	return connections + min(connections, f.Limit()) + spareDescriptors
 }
 
 // enough compares what connections take with what may be open.

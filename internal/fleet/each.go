@@ -1,9 +1,14 @@
 package fleet
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
-// each runs work for 0 … n-1, at most limit at a time (0: all at once), and waits for all of them. It never stops early: every host reports.
-func each(n, limit int, work func(i int)) {
+// Each runs work for 0 … n-1, at most limit at a time (0: all at once), and waits for all of them. It never stops early:
+// every host reports, which is why it is no errgroup.
+func Each(n, limit int, work func(i int)) {
 	if limit <= 0 || limit > n {
 		limit = n
 	}
@@ -17,4 +22,16 @@ func each(n, limit int, work func(i int)) {
 		})
 	}
 	all.Wait()
+}
+
+// Wait waits, or returns early with the reason why ctx has ended.
+func Wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

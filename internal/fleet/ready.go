@@ -13,8 +13,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// atOnce is how many hosts are resolved at a time: each may take a process, and its pipes.
-const atOnce = 8
+// resolveLimit is how many hosts are resolved at a time: each may take a process, and its pipes.
+const resolveLimit = 8
 
 // Ready finds out what keeps this machine from reaching the hosts of a run, before it contacts any: settings that cannot be followed, keys
 // that the inventory names and that cannot be used, too few file descriptors. Run and Look go by what it has found.
@@ -25,7 +25,7 @@ func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
 	found := make([]sshx.Target, len(hosts))
 	errs := make([]error, len(hosts))
 	named := namedKeys{fleet: f, known: map[string]*namedKey{}}
-	each(len(hosts), atOnce, func(i int) {
+	Each(len(hosts), resolveLimit, func(i int) {
 		if found[i], errs[i] = f.Resolver.Resolve(ctx, SSHHost(hosts[i], f.Dir)); errs[i] == nil && hosts[i].SSH.IdentityFile != "" {
 			errs[i] = named.check(ctx, found[i])
 		}

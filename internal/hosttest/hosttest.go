@@ -1,10 +1,11 @@
-// Package hosttest starts hosts for tests that are as real as one machine allows: each is an sshd with the machine's own sshd_config, a host
-// key, a port of 127.0.0.1, and mount, process and host-name namespaces of its own, with its own /var/webcode and its own home of the
-// deploying user. A host can be killed as by a power cut, started again, and changed from inside without any other host noticing.
+// Package hosttest starts hosts for tests that are as real as one machine allows: each is an sshd with the machine's own sshd_config, a
+// host key, a port of 127.0.0.1, mount, process and host-name namespaces of its own, and a root of its own (package ownroot) with its
+// own deploying user, /var/webcode and home directory. A host can be killed as by a power cut, started again, and changed from inside
+// without any other host noticing.
 //
-// It needs root, because namespaces and sshd do, and it needs an account for the deploying user: one is made, and removed again with the last
-// test that uses it. It never skips: where it cannot work the test fails and says why. Hosts share kernel, clock, loopback interface and
-// everything outside the two folders, /proc and the host's name. They are no sandbox: what is deployed runs on this machine.
+// It needs root, because namespaces and sshd do. It never skips: where it cannot work the test fails and says why. Nothing of a host is
+// written to the machine but what is in the test's temporary directory; tests of several processes can have hosts at the same time. Hosts
+// share kernel, clock, loopback interface, /tmp and the programs of the machine. They are no sandbox: what is deployed runs on this machine.
 package hosttest
 
 import (
@@ -21,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/ownroot"
 	"github.com/keep-it-simple/kis/internal/piptest"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
@@ -48,11 +50,13 @@ type Host struct {
 	Addr    string // host:port, on 127.0.0.1 unless the host has a network of its own
 	Port    int
 	User    string // who may log in and owns Repository
+	UID     int    // of User; the group has the same number
 	UserKey string // path of the private key that may
 	Repo    string // the folder that Repository is inside, as this machine sees it, unless a test mounts something over it
 	Home    string // likewise the home folder of User
 
-	account *account
+	root    ownroot.Root
+	pip     string // the unpacked pip on this machine
 	hostKey string // path of the private key
 	options Options
 	cable   *cable   // nil without a network of its own
@@ -62,7 +66,8 @@ type Host struct {
 // New starts n hosts, web1 to webN. They and all that ran on them are gone when the test ends.
 func New(tb testing.TB, n int, o Options) []*Host {
 	tb.Helper()
-	a := useAccount(tb)
+	needs(tb)
+	root, pip := newRoot(tb), piptest.Folder(tb, "/usr/bin/python3")
 	dir := tb.TempDir()
 	key := filepath.Join(dir, "key")
 	Run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kis tests", "-f", key)
@@ -70,7 +75,10 @@ func New(tb testing.TB, n int, o Options) []*Host {
 	for i := range hosts {
 		name := fmt.Sprintf("web%d", i+1)
 		own := filepath.Join(dir, name)
-		h := &Host{Name: name, User: a.name, UserKey: key, Repo: filepath.Join(own, "webcode"), Home: filepath.Join(own, "home"), account: a, options: o}
+		h := &Host{
+			Name: name, User: userName, UID: userID, UserKey: key, Repo: filepath.Join(own, "webcode"), Home: filepath.Join(own, "home"),
+			root: root, pip: pip, options: o,
+		}
 		h.makeFolders(tb)
 		h.NewHostKey(tb)
 		tb.Cleanup(h.Kill)
@@ -88,17 +96,20 @@ func (h *Host) makeFolders(tb testing.TB) {
 	for _, folder := range []string{h.Repo, h.Home, filepath.Join(h.Home, ".ssh")} {
 		require.NoError(tb, os.MkdirAll(folder, 0o755)) //nolint:gosec // as on a host
 		require.NoError(tb, os.Chmod(folder, 0o755))    //nolint:gosec // whatever the umask is
-		h.account.give(tb, folder)
+		give(tb, folder)
 	}
 	keys := filepath.Join(h.Home, ".ssh", "authorized_keys")
 	require.NoError(tb, os.WriteFile(keys, public, 0o600)) //nolint:gosec // in the test's own folder
-	h.account.give(tb, keys)
+	give(tb, keys)
 	if !h.options.Bare {
-		for _, folder := range piptest.Into(tb, "/usr/bin/python3", h.Repo) {
-			h.account.give(tb, folder)
+		for _, folder := range piptest.Link(tb, h.pipInside(), h.Repo) {
+			give(tb, folder)
 		}
 	}
 }
+
+// pipInside is where the host has the pip of this machine, which only its own user can reach there.
+func (h *Host) pipInside() string { return filepath.Join("/var/lib/kis-test", filepath.Base(h.pip)) }
 
 // NewHostKey gives the host another key. A running host uses it after Restart.
 func (h *Host) NewHostKey(tb testing.TB) {
@@ -125,7 +136,7 @@ func (h *Host) Give(tb testing.TB, folder string) {
 	tb.Helper()
 	require.NoError(tb, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {
-			h.account.give(tb, path)
+			give(tb, path)
 		}
 		return err
 	}))

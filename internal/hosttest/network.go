@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,9 +15,10 @@ import (
 
 // cable is what joins a host that has a network of its own to this machine: a pair of virtual interfaces, and four addresses for the two ends.
 // The addresses are of 198.18.0.0/15, which RFC 2544 sets apart for tests of networks. They are routed to nowhere while no cable is plugged
-// in, so that nothing a test sends can leave the machine.
+// in, so that nothing a test sends can leave the machine. That route is also the claim on the addresses and on the interface: the kernel
+// refuses a second one. Interface and route are all that hosts add to this machine.
 type cable struct {
-	device string // on this machine; the kernel refuses a second one of that name, so it is also the claim on the addresses
+	device string // on this machine
 	subnet string
 	ours   string
 	theirs string
@@ -39,11 +41,10 @@ func numbered(n int) cable {
 func (h *Host) plugIn(tb testing.TB, pid int) {
 	tb.Helper()
 	if h.cable == nil {
-		h.cable = h.newCable(tb)
-	} else {
-		h.cable.lay(tb)
+		h.cable = newCable(tb)
 	}
 	c := h.cable
+	Run(tb, "ip", "link", "add", c.device, "type", "veth", "peer", "name", c.device+"p")
 	Run(tb, "ip", "link", "set", c.device+"p", "netns", strconv.Itoa(pid), "name", inside)
 	Run(tb, "ip", "address", "add", c.ours+"/30", "dev", c.device)
 	Run(tb, "ip", "link", "set", c.device, "up")
@@ -55,38 +56,48 @@ func (h *Host) plugIn(tb testing.TB, pid int) {
 	enter("ip", "link", "set", inside, "up")
 }
 
-// newCable finds addresses that no other test uses.
-func (h *Host) newCable(tb testing.TB) *cable {
+// newCable claims addresses that no other test uses, of any process.
+func newCable(tb testing.TB) *cable {
 	tb.Helper()
 	var out []byte
 	for range 20 {
 		c := numbered(rand.IntN(subnets)) //nolint:gosec // any free one will do
 		var err error
-		if out, err = exec.CommandContext(tb.Context(), "ip", "link", "add", c.device, "type", "veth", "peer", "name", c.device+"p").CombinedOutput(); err == nil {
-			Run(tb, "ip", "route", "add", "unreachable", c.subnet, "metric", "4242")
-			tb.Cleanup(func() { c.remove(tb) })
+		if out, err = exec.CommandContext(tb.Context(), "ip", "route", "add", "unreachable", c.subnet, "metric", metric).CombinedOutput(); err == nil {
+			c.removeWithTest(tb)
 			return &c
 		}
 	}
-	require.FailNow(tb, "hosts with a network of their own need virtual interfaces", "ip link add: %s", out)
+	require.FailNow(tb, "hosts with a network of their own need routes", "ip route add: %s", out)
 	return nil
 }
 
-func (c *cable) lay(tb testing.TB) {
+// metric makes the route to nowhere the last choice.
+const metric = "4242"
+
+// remove waits for the end of its input, which comes with the test or with the process, even when that is killed.
+const remove = `read -r _ || :
+ip link delete "$1" 2>/dev/null || :
+exec ip route delete unreachable "$2" metric "$3"
+`
+
+// removeWithTest removes the cable when the test ends, or when its process does.
+func (c *cable) removeWithTest(tb testing.TB) {
 	tb.Helper()
-	Run(tb, "ip", "link", "add", c.device, "type", "veth", "peer", "name", c.device+"p")
+	cmd := exec.Command("/bin/sh", "-c", remove, "remove", c.device, c.subnet, metric) //nolint:noctx // it outlives the test's context
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                              // so that Ctrl-C does not end it
+	stdin, err := cmd.StdinPipe()
+	require.NoError(tb, err)
+	require.NoError(tb, cmd.Start())
+	tb.Cleanup(func() {
+		require.NoError(tb, stdin.Close())
+		require.NoError(tb, cmd.Wait())
+	})
 }
 
 // pull takes the interfaces away, as the end of the host's namespace does, only at once.
 func (c *cable) pull() {
 	_ = exec.Command("ip", "link", "delete", c.device).Run() //nolint:noctx // in a clean-up; gone already is as good
-}
-
-func (c *cable) remove(tb testing.TB) {
-	tb.Helper()
-	c.pull()
-	out, err := exec.Command("ip", "route", "delete", "unreachable", c.subnet, "metric", "4242").CombinedOutput() //nolint:noctx // the test's context has ended
-	require.NoError(tb, err, "%s", out)
 }
 
 // firewall is what Block loads: every packet is dropped, in both directions, without a word to anybody.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -20,16 +19,17 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 )
 
-// boot is the host's first program: it gives the host its own folders and its name, and becomes sshd. It is the first process of its own
-// process namespace, so that whatever runs on the host dies with it. It waits for a line on its input: the network has to be there before sshd
-// can listen on it.
+// boot is the host's first program in its root: it gives the host its own directories, the machine's pip and its name, and becomes sshd.
+// It is the first process of its own process namespace, so that whatever runs on the host dies with it. It waits for a line on its input:
+// the network has to be there before sshd can listen on it.
 const boot = `set -eu
-mount --make-rprivate /
-mount -t proc proc /proc
+mkdir -p "$2" "$4" "$6"
 mount --bind "$1" "$2"
 mount --bind "$3" "$4"
-hostname "$5"
-shift 5
+mount --bind "$5" "$6"
+mount -o remount,bind,ro "$6"
+hostname "$7"
+shift 7
 read -r plugged_in
 exec "$@"
 `
@@ -47,32 +47,24 @@ type running struct {
 // start boots the host. Its port is chosen at the first start: sshd cannot choose one and tell.
 func (h *Host) start(tb testing.TB) {
 	tb.Helper()
-	tries := 5
-	if h.options.Network {
+	switch {
+	case h.options.Network:
 		h.Port = 22
+	case h.Port == 0:
+		h.Port = Port(tb)
 	}
-	if h.Port != 0 {
-		tries = 1
-	}
-	for range tries {
-		port := h.Port
-		if port == 0 {
-			port = freePort(tb)
-		}
-		r := h.boot(tb, port)
-		if r != nil {
-			h.running, h.Port, h.Addr = r, port, net.JoinHostPort(h.address(), strconv.Itoa(port))
-			return
-		}
-	}
-	require.FailNow(tb, "the host does not start", "%s: see the log above", h.Name)
+	h.boot(tb)
+	h.Addr = net.JoinHostPort(h.address(), strconv.Itoa(h.Port))
 }
 
-// boot returns nil when sshd ended instead of listening.
-func (h *Host) boot(tb testing.TB, port int) *running {
+// boot starts the host's first program and waits until sshd listens.
+func (h *Host) boot(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the host lives until Kill, beyond the test's context
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", boot, "boot", h.Repo, Repository, h.Home, h.account.home, h.Name}, h.sshd(tb, port)...)...)
+	argv := h.root.Command(append([]string{
+		"/bin/sh", "-c", boot, "boot", h.Repo, Repository, h.Home, userHome, h.pip, h.pipInside(), h.Name,
+	}, h.sshd(tb)...)...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
@@ -105,26 +97,23 @@ func (h *Host) boot(tb testing.TB, port int) *running {
 	if h.options.Network {
 		h.plugIn(tb, r.pid)
 	}
-	_, err = io.WriteString(stdin, "plugged in\n")
-	require.NoError(tb, err)
-	require.NoError(tb, stdin.Close())
+	_, _ = io.WriteString(stdin, "plugged in\n") // fails when it has ended, whose log says more
+	_ = stdin.Close()
 	select {
 	case <-listening:
-		return r
 	case <-r.ended:
 		cancel()
 		h.running = nil
-		tb.Logf("%s: %s", h.Name, r.log.String())
-		return nil
+		require.FailNow(tb, "the host does not start", "%s: %s", h.Name, r.log.String())
 	}
 }
 
 // sshd is the server's command line: the machine's own configuration, but for what two servers cannot share.
-func (h *Host) sshd(tb testing.TB, port int) []string {
+func (h *Host) sshd(tb testing.TB) []string {
 	tb.Helper()
 	args := []string{"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/sshd_config"}
 	settings := append([]string{}, h.options.Config...)
-	settings = append(settings, "Port "+strconv.Itoa(port), "ListenAddress "+h.listen(), "HostKey "+h.hostKey, "PidFile none")
+	settings = append(settings, "Port "+strconv.Itoa(h.Port), "ListenAddress "+h.listen(), "HostKey "+h.hostKey, "PidFile none")
 	settings = append(settings, opensshtest.Unpunished(tb)...)
 	if len(h.options.Env) > 0 {
 		settings = append(settings, "SetEnv "+strings.Join(h.options.Env, " "))
@@ -184,32 +173,15 @@ func (h *Host) Kill() {
 	}
 }
 
-// freePort is a port that nothing listens on, below those that the kernel gives to outgoing connections.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(22000) //nolint:gosec // any free port will do
-		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err == nil {
-			require.NoError(tb, l.Close())
-			return port
-		}
-	}
-	require.FailNow(tb, "no free port")
-	return 0
-}
-
 // needs fails the test with a clear text where hosts cannot be made: a layer that silently did not run would look like one that passed.
 func needs(tb testing.TB) {
 	tb.Helper()
 	if os.Geteuid() != 0 {
-		require.FailNow(tb, "these tests need root", "they make hosts with namespaces, mounts and an account of their own; run: sudo make test")
+		require.FailNow(tb, "these tests need root", "they make hosts with namespaces and mounts of their own; run: sudo make test")
 	}
-	for _, tool := range []string{"/usr/sbin/sshd", "/usr/sbin/useradd", "/usr/sbin/userdel", "/usr/sbin/nft"} {
+	for _, tool := range []string{"/usr/sbin/sshd", "/usr/sbin/nft"} {
 		if _, err := os.Stat(tool); err != nil {
 			require.FailNow(tb, tool+" is missing", "run: make setup")
 		}
 	}
-	// sshd's privilege separation folder, which its service would make.
-	require.NoError(tb, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it readable
 }

@@ -111,12 +111,9 @@ func start(t *testing.T, h *hosttest.Host, file, text string) {
 // serve starts another server inside of the host, and leads the host's name there.
 func serve(w *site.World, h *hosttest.Host, argv func(port string) []string) {
 	w.T.Helper()
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(w.T, err)
-	addr := l.Addr().(*net.TCPAddr)
-	require.NoError(w.T, l.Close())
+	port := hosttest.Port(w.T)
 	ctx, cancel := context.WithCancel(w.T.Context())
-	args := argv(strconv.Itoa(addr.Port))
+	args := argv(strconv.Itoa(port))
 	cmd := h.Command(ctx, args...)
 	require.NoError(w.T, cmd.Start())
 	w.T.Cleanup(func() { // the server itself ends with its host
@@ -124,13 +121,13 @@ func serve(w *site.World, h *hosttest.Host, argv func(port string) []string) {
 		_ = cmd.Wait()
 	})
 	require.Eventually(w.T, func() bool {
-		conn, err := net.Dial("tcp4", addr.String())
+		conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			_ = conn.Close()
 		}
 		return err == nil
 	}, 20*time.Second, 20*time.Millisecond, "%v does not listen", args)
-	w.Client.SetPort(w.T, h.Name, addr.Port)
+	w.Client.SetPort(w.T, h.Name, port)
 }
 
 // sshd starts an sshd with the machine's own configuration, edited, and with more settings in front of it. What it reads is on /media, so that

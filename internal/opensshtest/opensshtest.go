@@ -1,7 +1,8 @@
 // Package opensshtest starts a real OpenSSH server for tests: its own host keys,
-// its own authorized key, on 127.0.0.1, as the user who runs the tests. It is
-// the judge of what the in-process host of package sshtest only imitates. It
-// never skips: a machine without sshd fails the test that needs it.
+// its own authorized key, on 127.0.0.1, as the user who runs the tests. Where that
+// is root, it has a root of its own (package ownroot). It is the judge of what the
+// in-process host of package sshtest only imitates. It never skips: a machine
+// without sshd fails the test that needs it.
 package opensshtest
 
 import (
@@ -23,6 +24,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/ownroot"
 )
 
 // Options describe a Server. The zero value is a usual host.
@@ -34,6 +37,8 @@ type Options struct {
 	Config []string
 	// Overrides are put in front of the defaults of this package.
 	Overrides []string
+	// Accounts may log in besides, for tests that run as root.
+	Accounts []ownroot.Account
 	// SFTP is the command of the sftp subsystem: "" is internal-sftp, "none"
 	// leaves the subsystem out.
 	SFTP string
@@ -74,7 +79,7 @@ func Start(tb testing.TB, o Options) *Server {
 	for range 5 {
 		s.Port = freePort(tb)
 		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
-		if s.run(tb, sshd, s.config(tb, o)) {
+		if s.run(tb, s.command(tb, sshd, o)) {
 			return s
 		}
 	}
@@ -88,9 +93,6 @@ func findSSHD(tb testing.TB) string {
 	tb.Helper()
 	for _, path := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"} {
 		if _, err := os.Stat(path); err == nil {
-			if os.Geteuid() == 0 { // sshd's privilege separation folder, made by its service
-				require.NoError(tb, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it readable
-			}
 			return path
 		}
 	}
@@ -106,7 +108,7 @@ func Unpunished(tb testing.TB) []string {
 	setting := "PerSourcePenalties no"
 	cmd := exec.CommandContext(tb.Context(), findSSHD(tb), "-G", "-f", "/dev/null", "-o", setting)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		require.Regexp(tb, "(?i)bad configuration option|unknown option|invalid option", string(out))
+		require.Regexp(tb, "[Bb]ad configuration option|[Uu]nknown option|[Ii]nvalid option", string(out))
 		return nil
 	}
 	return []string{setting}
@@ -140,11 +142,26 @@ func (s *Server) config(tb testing.TB, o Options) string {
 	return path
 }
 
+// command is the command line of the server.
+func (s *Server) command(tb testing.TB, sshd string, o Options) []string {
+	tb.Helper()
+	argv := []string{sshd, "-D", "-e", "-f", s.config(tb, o)}
+	if os.Geteuid() != 0 {
+		require.Empty(tb, o.Accounts, "only a server of root lets other users in: run the tests as root")
+		return argv
+	}
+	home := filepath.Join(s.Dir, "home")
+	require.NoError(tb, os.MkdirAll(home, 0o700))
+	me := ownroot.Account{Name: s.User, UID: os.Getuid(), GID: os.Getgid(), Home: home, Shell: "/bin/sh"}
+	root := ownroot.New(tb, append([]ownroot.Account{me}, o.Accounts...)...)
+	return append([]string{"unshare", "--mount", "--"}, root.Command(argv...)...)
+}
+
 // run starts sshd and waits until it listens; false means that it ended first.
-func (s *Server) run(tb testing.TB, sshd, config string) bool {
+func (s *Server) run(tb testing.TB, argv []string) bool {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the server lives until the test's clean-up
-	cmd := exec.CommandContext(ctx, sshd, "-D", "-e", "-f", config)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.WaitDelay = 5 * time.Second
 	stderr, err := cmd.StderrPipe()
 	require.NoError(tb, err)

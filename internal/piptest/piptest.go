@@ -5,7 +5,6 @@ package piptest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/testcache"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -28,11 +28,16 @@ os.mkdir(repository.kis, 0o700)
 unpack_pip(repository, repository.root)
 `
 
-// Into makes .kis/pip in a package repository that is empty, with a link to the unpacked pip of python in it, and returns the two folders: the
-// caller gives them to the deploying user.
-func Into(tb testing.TB, python, repository string) (made []string) {
+// Into makes .kis/pip in a package repository that is empty, with a link to the unpacked pip of python in it.
+func Into(tb testing.TB, python, repository string) {
 	tb.Helper()
-	pip := Folder(tb, python)
+	Link(tb, Folder(tb, python), repository)
+}
+
+// Link is Into for a pip that is somewhere else on the host whose repository it is. It returns the two directories: the caller gives
+// them to the deploying user.
+func Link(tb testing.TB, pip, repository string) (made []string) {
+	tb.Helper()
 	made = []string{filepath.Join(repository, ".kis"), filepath.Join(repository, ".kis", "pip")}
 	for _, folder := range made {
 		require.NoError(tb, os.Mkdir(folder, 0o700))
@@ -41,7 +46,7 @@ func Into(tb testing.TB, python, repository string) (made []string) {
 	return made
 }
 
-// Folder is the unpacked pip of python. Nobody may change it: all tests of the machine have the same.
+// Folder is the unpacked pip of python. All tests of the user have the same, so nobody may change it.
 func Folder(tb testing.TB, python string) string {
 	tb.Helper()
 	pips, err := filepath.Glob(filepath.Join(unpacked(tb, python), ".kis", "pip", "*"))
@@ -50,29 +55,17 @@ func Folder(tb testing.TB, python string) string {
 	return pips[0]
 }
 
-// unpacked is a package repository with nothing else in it. It is made once, where every user of the machine may read it, and stays.
+// unpacked is a package repository with nothing else in it.
 func unpacked(tb testing.TB, python string) string {
 	tb.Helper()
 	code := agent(tb)
 	text, err := os.ReadFile(filepath.Join(code, "kisagent", "bundled.py"))
 	require.NoError(tb, err)
 	sum := sha256.Sum256([]byte(string(text) + unpack + run(tb, python, "-VV")))
-	folder := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "pip-"+hex.EncodeToString(sum[:6]))
-	if _, err := os.Stat(folder); err == nil { //nolint:gosec // a hash is no way out of the folder
-		return folder
-	}
-	require.NoError(tb, os.MkdirAll(filepath.Dir(folder), 0o755))   //nolint:gosec // pip is no secret
-	beside, err := os.MkdirTemp(filepath.Dir(folder), "unpacking-") //nolint:usetesting // renamed into place, which needs the same file system
-	require.NoError(tb, err)
-	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the cache
-	run(tb, python, "-B", "-c", unpack, code, beside)
-	for _, path := range []string{beside, filepath.Join(beside, ".kis"), filepath.Join(beside, ".kis", "pip")} {
-		require.NoError(tb, os.Chmod(path, 0o755)) //nolint:gosec // likewise
-	}
-	if err := os.Rename(beside, folder); err != nil { //nolint:gosec // likewise
-		require.DirExists(tb, folder, "%v", err) // another test was faster
-	}
-	return folder
+	return testcache.Entry(tb, "pip-"+hex.EncodeToString(sum[:6]), func(path string) {
+		require.NoError(tb, os.Mkdir(path, 0o755)) //nolint:gosec // pip is no secret
+		run(tb, python, "-B", "-c", unpack, code, path)
+	})
 }
 
 // agent writes the agent's modules as Python imports them, and returns the folder.

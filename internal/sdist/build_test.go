@@ -72,7 +72,7 @@ func TestBuildWithSetupPy(t *testing.T) {
 	a, err := Build(t.Context(), BuildOptions{Dir: project, Cache: t.TempDir(), Log: &log})
 	require.NoError(t, err, "%s", &log)
 
-	assert.Equal(t, "projecta-0.4", a.Package)
+	assert.Equal(t, "projecta-0.4", a.Package.String())
 	assert.Equal(t, "projectA", a.Name)
 	assert.Contains(t, log.String(), "running sdist")
 	assert.NoDirExists(t, filepath.Join(project, "dist"))
@@ -127,7 +127,7 @@ sys.exit(3)
 	assert.Contains(t, failure.Hint, "setup.py sdist")
 	require.Len(t, failure.Tail, 20)
 	assert.Equal(t, "line 11", failure.Tail[0])
-	assert.Equal(t, "[31mno compiler[0m", failure.Tail[19])
+	assert.Equal(t, `\x1b[31mno compiler\x1b[0m`, failure.Tail[19])
 	assert.Contains(t, log.String(), "line 0\n")
 	assert.NoDirExists(t, b.temp)
 }

@@ -66,7 +66,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	builds.Wait()
 	first.close(t)
 	second.close(t)
-	assert.Equal(t, "projecta-0.4", first.a.Package)
+	assert.Equal(t, "projecta-0.4", first.a.Package.String())
 	assert.Equal(t, first.a.Content, second.a.Content)
 	assert.NoFileExists(t, stale)
 	said := strings.Join(append(first.said, second.said...), "\n")
@@ -78,7 +78,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 		b.a, b.err = b.build(t.Context())
 		b.close(t)
 		assert.Empty(t, b.said)
-		assert.Equal(t, "in_tree-1.0", b.a.Package)
+		assert.Equal(t, "in_tree-1.0", b.a.Package.String())
 	})
 	t.Run("serves setup.py", func(t *testing.T) {
 		t.Parallel()
@@ -86,7 +86,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 		b.a, b.err = b.build(t.Context())
 		b.close(t)
 		assert.Empty(t, b.said)
-		assert.Equal(t, "projecta-0.4", b.a.Package)
+		assert.Equal(t, "projecta-0.4", b.a.Package.String())
 	})
 	t.Run("is not needed where the interpreter has build", func(t *testing.T) {
 		t.Parallel()
@@ -94,7 +94,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 		b.a, b.err = b.build(t.Context())
 		b.close(t)
 		assert.NoDirExists(t, b.cache)
-		assert.Equal(t, "in_tree-1.0", b.a.Package)
+		assert.Equal(t, "in_tree-1.0", b.a.Package.String())
 	})
 }
 
@@ -160,7 +160,7 @@ func TestBuildWithUV(t *testing.T) {
 			b.lookPath = func(string) (string, error) { return uv, nil }
 			b.a, b.err = b.build(t.Context())
 			b.close(t)
-			assert.Equal(t, "in_tree-1.0", b.a.Package)
+			assert.Equal(t, "in_tree-1.0", b.a.Package.String())
 			assert.NoDirExists(t, cache, "uv needs no private environment")
 		})
 	}

@@ -7,25 +7,17 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
-var (
-	// validName is the pattern of PEP 508.
-	validName = regexp.MustCompile(`^(?i:[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$`)
-	// validVersion holds every PEP 440 version in its canonical form, and nothing
-	// that begins or ends with a mark, as the version becomes part of a path.
-	validVersion = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?$`)
-	separators   = regexp.MustCompile(`[-_.]+`)
-	// marks are what the tools write differently into the top-level folder's name.
-	marks = regexp.MustCompile(`[-_.+!]+`)
-)
-
-// longestPackage leaves room in NAME_MAX for the names derived from a package's.
-const longestPackage = 200
+// marks are what the tools write differently into the top-level folder's name.
+var marks = regexp.MustCompile(`[-_.+!]+`)
 
 // metadata is what PKG-INFO says about the project.
 type metadata struct {
 	name, version string
+	pkg           name.Package
 	python        string // Requires-Python, or ""
 }
 
@@ -53,13 +45,13 @@ func parseMetadata(data []byte) (metadata, error) {
 		if !ok {
 			break
 		}
-		last = strings.ToLower(key)
+		last = lower(key)
 		fields[last] = append(fields[last], strings.TrimSpace(value))
 	}
 	if err := lines.Err(); err != nil {
 		return metadata{}, err
 	}
-	name, err := one(fields, "Name")
+	project, err := one(fields, "Name")
 	if err != nil {
 		return metadata{}, err
 	}
@@ -67,44 +59,39 @@ func parseMetadata(data []byte) (metadata, error) {
 	if err != nil {
 		return metadata{}, err
 	}
-	m := metadata{name: name, version: version}
+	m := metadata{name: project, version: version}
+	if m.pkg, err = name.PackageOf(project, version); err != nil {
+		return metadata{}, fmt.Errorf("gives %w", err)
+	}
 	if python := fields["requires-python"]; len(python) == 1 { // of several pip takes one or another
 		m.python = python[0]
 	}
-	return m, m.check()
+	return m, nil
 }
 
 func one(fields map[string][]string, key string) (string, error) {
-	values := fields[strings.ToLower(key)]
+	values := fields[lower(key)]
 	if len(values) != 1 {
 		return "", fmt.Errorf("has %d fields %q instead of one", len(values), key)
 	}
 	return values[0], nil
 }
 
-func (m metadata) check() error {
-	switch {
-	case !validName.MatchString(m.name):
-		return fmt.Errorf("gives the name %q, which is not a valid project name: letters, digits and, between them, '.', '_' and '-'", m.name)
-	case !validVersion.MatchString(m.version) || strings.Contains(m.version, ".."):
-		return fmt.Errorf("gives the version %q, which is not a canonical version (PEP 440)", m.version)
-	case len(m.packageName()) > longestPackage:
-		return fmt.Errorf("gives a name and version longer than %d bytes together", longestPackage)
-	}
-	return nil
-}
-
-// packageName normalises the name as PEP 625 does for file names. The version
-// stays as it is written.
-func (m metadata) packageName() string {
-	return strings.ToLower(separators.ReplaceAllString(m.name, "_")) + "-" + m.version
+// lower is strings.ToLower for ASCII only: U+212A would become k, and U+0130 i.
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, text)
 }
 
 // agrees compares the top-level folder with name and version. Tools before PEP
 // 625 kept the name's spelling in it, later ones normalise it, and they differ
 // in the marks of a local version; none of that makes it another project.
 func (m metadata) agrees(top string) error {
-	fold := func(s string) string { return strings.ToLower(marks.ReplaceAllString(s, "_")) }
+	fold := func(s string) string { return lower(marks.ReplaceAllString(s, "_")) }
 	if fold(top) == fold(m.name+"-"+m.version) {
 		return nil
 	}

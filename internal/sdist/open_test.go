@@ -26,7 +26,7 @@ func TestOpenTellsWhatTheArchiveIs(t *testing.T) {
 	assert.Equal(t, path, a.Path)
 	assert.Equal(t, "projectA", a.Name)
 	assert.Equal(t, "0.4", a.Version)
-	assert.Equal(t, "projecta-0.4", a.Package)
+	assert.Equal(t, "projecta-0.4", a.Package.String())
 	assert.Equal(t, "projecta-0.4", a.Top)
 	assert.Equal(t, hex.EncodeToString(sum[:]), a.SHA256)
 	assert.EqualValues(t, len(data), a.Size)
@@ -71,7 +71,7 @@ func TestOpenTakesTheNameFromPkgInfo(t *testing.T) {
 			t.Parallel()
 			info := "Metadata-Version: 1.0\nName: " + test.name + "\nVersion: " + test.version + "\n"
 			a := mustOpen(t, file(test.top+"/PKG-INFO", info))
-			assert.Equal(t, test.wantPackage, a.Package)
+			assert.Equal(t, test.wantPackage, a.Package.String())
 			assert.Equal(t, test.top, a.Top)
 			assert.Equal(t, test.name, a.Name)
 			assert.Equal(t, test.version, a.Version)
@@ -93,7 +93,7 @@ func TestOpenRefusesBadMetadata(t *testing.T) {
 		"dash before name":    {"Name: -rf\nVersion: 0.4\n", `gives the name "-rf"`},
 		"name with a newline": {"Name: a\rb\nVersion: 0.4\n", `gives the name "a\rb"`},
 		"invisible name":      {"Name: a\u200bb\nVersion: 0.4\n", `gives the name "a\u200bb"`},
-		"other letters":       {"Name: проект\nVersion: 0.4\n", `gives the name "проект"`},
+		"other letters":       {"Name: проект\nVersion: 0.4\n", `gives the name "\u043f\u0440`},
 		"path as version":     {"Name: projecta\nVersion: 0.4/../../x\n", `gives the version "0.4/../../x"`},
 		"two dots":            {"Name: projecta\nVersion: 0..4\n", `gives the version "0..4"`},
 		"dot before version":  {"Name: projecta\nVersion: .4\n", `gives the version ".4"`},
@@ -112,6 +112,22 @@ func TestOpenRefusesBadMetadata(t *testing.T) {
 			_, err := openMembers(t, file("projecta-0.4/PKG-INFO", test.info))
 			requireInvalid(t, err, test.want)
 		})
+	}
+}
+
+// U+017F, U+212A and U+0130 become s, k and i where case is ignored: none of them makes a name, a field or a directory another one.
+func TestOpenRefusesLettersThatFoldToOthers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ top, info, want string }{
+		{"pa\u017fte-0.4", "Name: pa\u017fte\nVersion: 0.4\n", "not a valid project name"},
+		{"\u212ait-0.4", "Name: \u212ait\nVersion: 0.4\n", "not a valid project name"},
+		{"kit-0.4", "Name: ki\u017f\nVersion: 0.4\n", "not a valid project name"},
+		{"kit-0.4", "Name: kit\nVersion: 0.4\u212a\n", "not a canonical version"},
+		{"\u212ait-0.4", "Name: kit\nVersion: 0.4\n", "is not the folder of kit 0.4"},
+		{"kit-0.4", "Name: kit\nVers\u0130on: 0.4\n", `has 0 fields "Version"`},
+	} {
+		_, err := openMembers(t, file(test.top+"/PKG-INFO", test.info))
+		requireInvalid(t, err, test.want)
 	}
 }
 

@@ -269,7 +269,7 @@ func (s *scanner) archive() (*Archive, error) {
 		Name:           m.name,
 		Version:        m.version,
 		RequiresPython: m.python,
-		Package:        m.packageName(),
+		Package:        m.pkg,
 		Top:            s.top,
 		Content:        contentDigest(s.lines),
 		Unpacked:       s.unpacked,

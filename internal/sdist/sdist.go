@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Archive is a validated source distribution, held open. Its fields are never
@@ -33,10 +35,10 @@ type Archive struct {
 	// RequiresPython is what PKG-INFO says of the interpreters that will do, such
 	// as ">=3.9", or "".
 	RequiresPython string
-	// Package is "{normalised name}-{version}", at most 200 bytes: the folder's
-	// name in the package repository. It is the same whatever spelling the
-	// building tool gave to the file and to the top-level folder.
-	Package string
+	// Package is "{normalized name}-{version}": the directory's name in the package
+	// repository. It is the same whatever spelling the building tool gave to the
+	// file and to the top-level folder.
+	Package name.Package
 	// Top is the archive's single top-level folder.
 	Top string
 	// SHA256 is the digest of the archive file, in lower-case hexadecimal.

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/keep-it-simple/kis/internal/hermetic"
 )
 
 // binaryVariable tells the tests of a package where Main has put the program, and sumVariable its SHA-256.
@@ -19,7 +21,7 @@ const (
 // PlainVariable is the name of a variable that, when it is set, has Main build kis without the race detector in any case.
 const PlainVariable = "KIS_TEST_PLAIN"
 
-// Main builds kis once, runs the tests of a package and returns their exit status. With races kis has the race detector in it, and takes longer.
+// Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit status. With races kis has the race detector in it, and takes longer.
 // A package whose tests run kis has
 //
 //	func TestMain(m *testing.M) { os.Exit(site.Main(m, false)) }
@@ -35,7 +37,8 @@ func Main(m *testing.M, races bool) int {
 	if races && os.Getenv(PlainVariable) == "" {
 		race = "-race"
 	}
-	build := exec.Command("go", "build", race, "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	// Git may not answer: the checkout may be another user's, or none.
+	build := exec.Command("go", "build", race, "-buildvcs=false", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("build kis: %v\n%s", err, out)
 		return 1
@@ -51,7 +54,7 @@ func Main(m *testing.M, races bool) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return hermetic.Main(m)
 }
 
 // Binary is the path of the kis that Main has built.

@@ -3,7 +3,6 @@ package site
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/testcache"
 )
 
 // Earlier gives the project a version, and has it installed on all hosts and linked there by a push, for tests that are about what comes after
@@ -32,36 +32,23 @@ func (w *World) Install(archive string) {
 	a, err := sdist.Open(archive)
 	require.NoError(w.T, err)
 	require.NoError(w.T, a.Close())
-	kept := filepath.Join("/var/tmp", fmt.Sprintf("kis-test-%d", os.Getuid()), "packages-"+w.build(), a.Package+"-"+a.Content[len("sha256:"):][:12])
-	if _, err := os.Stat(kept); err != nil {
+	name := "package-" + w.build() + "-" + a.Package.String() + "-" + a.Content[len("sha256:"):][:12]
+	kept := testcache.Entry(w.T, name, func(path string) {
 		names := make([]string, len(w.Hosts))
 		for i, h := range w.Hosts {
 			names[i] = h.Name
 		}
 		w.Run(0, "", "push", w.Stage, "--no-link", "--sdist", archive, "--hosts", strings.Join(names, ","))
-		w.keep(filepath.Join(w.Root(w.Hosts[0]), a.Package), kept)
-		return
-	}
+		w.copied(filepath.Join(w.Root(w.Hosts[0]), a.Package.String()), path)
+	})
 	for _, h := range w.Hosts {
-		folder := filepath.Join(w.Root(h), a.Package)
+		folder := filepath.Join(w.Root(h), a.Package.String())
 		if _, err := os.Stat(folder); err != nil {
 			h.Give(w.T, w.copied(kept, folder))
 			if w.Roots[h.Name] != "" { // a disk of its own, which may come to harm: what kis has sealed would be on it
 				h.Shell(w.T, "sync -f "+hosttest.Repository)
 			}
 		}
-	}
-}
-
-// keep copies a package to where it is kept, all at once.
-func (w *World) keep(sealed, kept string) {
-	w.T.Helper()
-	require.NoError(w.T, os.MkdirAll(filepath.Dir(kept), 0o700))
-	beside, err := os.MkdirTemp(filepath.Dir(kept), "copying-")
-	require.NoError(w.T, err)
-	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or left to the next start of the machine
-	if err := os.Rename(w.copied(sealed, filepath.Join(beside, "package")), kept); err != nil {
-		require.DirExists(w.T, kept, "%v", err) // another test was faster
 	}
 }
 

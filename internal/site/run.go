@@ -3,9 +3,9 @@ package site
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/testcache"
 )
 
 // Result is what a run of kis has come to.
@@ -28,14 +29,13 @@ func (r Result) Screen() string { return r.Out + r.Err }
 // Command is kis as the person would run it in the project's folder.
 func (w *World) Command(ctx context.Context, args ...string) *exec.Cmd {
 	w.T.Helper()
-	cache, err := os.UserCacheDir()
-	require.NoError(w.T, err)
-	cmd := exec.CommandContext(ctx, Binary(), append([]string{"--ssh-config", w.Client.Config}, args...)...)
+	argv := slices.Concat(w.Through, []string{Binary(), "--ssh-config", w.Client.Config}, args)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = w.Dir
 	cmd.Env = append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + w.Home,
 		"GORACE=atexit_sleep_ms=50", // the race detector waits a second at every good end, for goroutines that outlive it
-		"XDG_STATE_HOME=" + filepath.Join(w.Home, "state"), "XDG_CACHE_HOME=" + filepath.Join(cache, "kis-test"),
+		"XDG_STATE_HOME=" + filepath.Join(w.Home, "state"), "XDG_CACHE_HOME=" + testcache.Dir(w.T),
 	}, Environment()...)
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
@@ -65,7 +65,7 @@ func (w *World) Wait(cmd *exec.Cmd) Result {
 // judge is what holds of the output of every run.
 func (w *World) judge(cmd *exec.Cmd, r Result) {
 	w.T.Helper()
-	w.T.Logf("kis %s: exit %d after %v\n%s", strings.Join(cmd.Args[3:], " "), r.Exit, r.Took.Round(time.Millisecond), brief(r.Screen()))
+	w.T.Logf("kis %s: exit %d after %v\n%s", strings.Join(cmd.Args[slices.Index(cmd.Args, w.Client.Config)+1:], " "), r.Exit, r.Took.Round(time.Millisecond), brief(r.Screen()))
 	oracle.Output(w.T, r.Screen())
 	require.NotContains(w.T, r.Err, "DATA RACE")
 	assert.NotContains(w.T, r.Screen(), "%!", "a text was put together wrongly, see package fmt")

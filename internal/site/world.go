@@ -25,6 +25,8 @@ type World struct {
 	Dir    string // the project's folder, where kis is run
 	Stage  string // the one that oracle and helpers look at
 
+	Through []string // what kis is run through, before its own command line; usually nothing
+
 	Roots map[string]string // host → its repository as seen from here, where that is not the host's Repo
 }
 

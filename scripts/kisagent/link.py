@@ -223,6 +223,7 @@ class Transaction:
     def confirm(self, note):
         if self.state != LINKED:
             raise Refused("not-linked", "this run has not linked %s" % self.stage)
+        self.lock.check()
         self.compare(self.new)
         try:
             self.journal.append(dict(self.note, ev="confirmed", **note))

@@ -82,6 +82,8 @@ class Agent:
         """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
         the journal was the newest then."""
         stage, self.run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        if self.run_folder is not None:
+            raise Refused("busy", "this agent has taken a lock already")
         problems = check.root_problems(self.repository)
         if problems:
             raise Refused(**problems[0])
@@ -95,9 +97,9 @@ class Agent:
                 journal.must_be_ours(self.run, args["since"])
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
-            self.run_folder = RunFolder(self.repository, self.run)
-            self.run_folder.create(self.owner)
-            self.stage_lock = lock
+            folder = RunFolder(self.repository, self.run)
+            folder.create(self.owner)
+            self.run_folder, self.stage_lock = folder, lock
             yield fork(self.sweep, SWEEP, self.private_fds())  # nothing depends on how far it comes
         except BaseException:
             self.stage_lock = None
@@ -186,6 +188,7 @@ class Agent:
     def must_own(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
             raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
+        self.stage_lock.check()
 
     def do_evict(self, args):
         """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
@@ -226,7 +229,9 @@ class Agent:
         return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
-        """Run commands in the package, in order; the first that fails ends the step. What they start may go on."""
+        """Run commands in the package, in order; the first that fails ends the step. What they start may go on. They are about what the
+        stage is linked to, so that only the owner of the stage may run them."""
+        self.must_own(args)
         top = self.repository.package(args["package"])
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])

@@ -8,8 +8,9 @@ import stat
 
 from kisagent.wire import Refused
 
+# The same names as in internal/name, whose tests compare. \Z, because $ also matches before a line feed at the end.
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
-PACKAGE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z][0-9A-Za-z.+!_-]{0,99}\Z")
+PACKAGE = re.compile(r"(?=.{1,200}\Z)(?!.*\.\.)[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z](?:[0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?\Z")
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 FOLDERS = ("armed", "incoming", "journal", "locks", "run")

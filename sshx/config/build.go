@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/sshx/userauth"
@@ -50,12 +51,13 @@ func (b *builder) build() (Target, error) {
 
 func (b *builder) address(t *Target) {
 	s := b.settings
-	t.HostName = strings.ToLower(cmp.Or(s.first("hostname"), b.host.Name))
+	host := cmp.Or(s.first("hostname"), b.host.Name)
+	if _, err := name.ParseHost(host); err != nil { // before ToLower, which maps U+212A to k
+		b.fail("hostname", host, "not a host name or an address")
+	}
+	t.HostName = strings.ToLower(host)
 	if addr, err := netip.ParseAddr(t.HostName); err == nil {
 		t.HostName = addr.String() // the spelling that ssh writes to known_hosts
-	}
-	if !hostNamePattern.MatchString(t.HostName) {
-		b.fail("hostname", t.HostName, "not a host name or an address")
 	}
 	t.User = cmp.Or(s.first("user"), b.local.name)
 	t.Port = b.number("port", 22, 1, 65535)
@@ -141,9 +143,9 @@ func (b *builder) proxy(t *Target) {
 	if jump := b.settings.first("proxyjump"); command == "" || command == "none" || jump != "" {
 		return
 	}
-	for name, value := range map[string]string{"User": t.User, "HostName": t.HostName, "host name": t.Name} {
+	for what, value := range map[string]string{"User": t.User, "HostName": t.HostName, "host name": t.Name} {
 		if strings.HasPrefix(value, "-") || strings.ContainsFunc(value, isShellSpecial) {
-			b.fail("proxycommand", command, fmt.Sprintf("%s %q has characters that the shell of the command would interpret", name, value))
+			b.fail("proxycommand", command, fmt.Sprintf("%s %q has characters that the shell of the command would interpret", what, value))
 			return
 		}
 	}

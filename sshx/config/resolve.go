@@ -7,10 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Resolver resolves the settings of hosts as ssh(1) does: with `ssh -G` where ssh is installed,
@@ -34,16 +35,16 @@ type Resolver struct {
 // The error that wraps it names the setting and a remedy.
 var ErrUnsupported = errors.New("not supported")
 
-var hostNamePattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
-
 // check refuses values that ssh or a shell could misinterpret. A name that begins with a dash would
 // be an option of ssh.
 func (h Host) check() error {
+	if _, err := name.ParseHost(h.Name); err != nil {
+		return err
+	}
+	if _, err := name.ParseHost(h.Address); h.Address != "" && err != nil {
+		return fmt.Errorf("%s: address: %w", h.Name, err)
+	}
 	switch {
-	case !hostNamePattern.MatchString(h.Name):
-		return fmt.Errorf("host name %q: only letters, digits and . _ : %% - are allowed, and no dash at the start", h.Name)
-	case h.Address != "" && !hostNamePattern.MatchString(h.Address):
-		return fmt.Errorf("%s: address %q: only letters, digits and . _ : %% - are allowed, and no dash at the start", h.Name, h.Address)
 	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, isShellSpecial) || strings.Contains(h.User, "@"):
 		return fmt.Errorf("%s: user %q: not a login name", h.Name, h.User)
 	case h.Port < 0 || h.Port > 65535:

@@ -209,6 +209,21 @@ func TestResolveRefusesByName(t *testing.T) {
 	}
 }
 
+// U+212A becomes k in lower case: kis would connect to another host than ssh, and compare another host's
+// key.
+func TestResolveRefusesLettersThatFoldToOthers(t *testing.T) {
+	t.Parallel()
+	withSSH, without := sshxtest.Resolvers(t, "Host web1\n HostName web\u212a\n")
+	for _, r := range []sshx.Resolver{withSSH, without} {
+		_, err := r.Resolve(t.Context(), sshx.Host{Name: "web1"})
+		require.ErrorContains(t, err, "not a host name or an address")
+		for _, h := range []sshx.Host{{Name: "web\u017f"}, {Name: "web1", Address: "\u212a"}} {
+			_, err := r.Resolve(t.Context(), h)
+			require.ErrorContains(t, err, "is not a host name")
+		}
+	}
+}
+
 func TestResolveReportsTheErrorOfSSH(t *testing.T) {
 	t.Parallel()
 	withSSH, _ := sshxtest.Resolvers(t, "Host web1\n Prot 22\n")

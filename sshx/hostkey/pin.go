@@ -2,16 +2,14 @@ package hostkey
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
-
-var pinPattern = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
 
 // Pin is the only host key to accept. The zero value is no pin.
 type Pin struct {
@@ -28,10 +26,10 @@ func (p Pin) IsZero() bool { return p.Fingerprint == "" }
 // ParsePin parses a pinned host key: "" for no pin, a fingerprint, or a public key in the format of
 // known_hosts(5), whose type becomes the only one to request from the host.
 func ParsePin(s string) (Pin, error) {
-	switch {
-	case s == "" || pinPattern.MatchString(s):
+	if _, err := name.ParseFingerprint(s); s == "" || err == nil {
 		return Pin{Fingerprint: s}, nil
-	case strings.ContainsRune(s, ' '):
+	}
+	if strings.ContainsRune(s, ' ') {
 		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(s))
 		if err != nil || len(options) > 0 || len(rest) > 0 || !strings.HasPrefix(s, key.Type()+" ") {
 			return Pin{}, fmt.Errorf("host key %q: not a public key; copy type and base64 text of /etc/ssh/ssh_host_ed25519_key.pub on the host", s)

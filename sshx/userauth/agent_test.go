@@ -227,7 +227,7 @@ func TestCommentsOfAgentKeysAreSafeToPrint(t *testing.T) {
 	t.Parallel()
 	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityAgent = sshxtest.ServeAgent(t, newToken(t))
-	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "from agent (yubikey.[2J): refused")
+	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), `from agent (yubikey\x1b[2J): refused`)
 }
 
 func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {

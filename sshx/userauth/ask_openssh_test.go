@@ -2,14 +2,11 @@ package userauth_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/opensshtest"
+	"github.com/keep-it-simple/kis/internal/ownroot"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
@@ -107,7 +105,7 @@ func TestOpenSSHClosingTheConnectionCancelsThePrompt(t *testing.T) {
 
 func TestOpenSSHWithAPasswordAndACode(t *testing.T) {
 	t.Parallel()
-	name := passwordAccount(t, "secret")
+	const name = "kis-password"
 	k := sshxtest.NewKey(t)
 	keys := readable(t, k.Line())
 	for _, c := range []struct {
@@ -120,9 +118,12 @@ func TestOpenSSHWithAPasswordAndACode(t *testing.T) {
 	} {
 		t.Run(c.methods, func(t *testing.T) {
 			t.Parallel()
-			s := opensshtest.Start(t, opensshtest.Options{Overrides: []string{
-				"UsePAM yes", "PasswordAuthentication yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods " + c.methods, "AuthorizedKeysFile " + keys,
-			}})
+			s := opensshtest.Start(t, opensshtest.Options{
+				Accounts: []ownroot.Account{{Name: name, UID: 61063, GID: 61063, Home: "/", Shell: "/bin/sh", Password: secret}},
+				Overrides: []string{
+					"UsePAM yes", "PasswordAuthentication yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods " + c.methods, "AuthorizedKeysFile " + keys,
+				},
+			})
 			target := sshxtest.TargetOn(t, s)
 			target.User, target.IdentityFiles = name, []string{k.File}
 			p := &sshxtest.User{Answers: []string{"secret"}}
@@ -147,20 +148,5 @@ func readable(t *testing.T, text string) string {
 	return file
 }
 
-// passwordAccount creates an account on this machine for one test. It needs root, as sshd does to
-// log in another user.
-func passwordAccount(t *testing.T, password string) string {
-	t.Helper()
-	require.Zero(t, os.Geteuid(), "this test makes an account: run as root")
-	name := "kis-" + strings.ToLower(rand.Text()[:8])
-	opensshtest.Run(t, "useradd", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", name)
-	t.Cleanup(func() {
-		out, err := exec.Command("userdel", name).CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	})
-	cmd := exec.CommandContext(t.Context(), "chpasswd")
-	cmd.Stdin = strings.NewReader(name + ":" + password + "\n")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return name
-}
+// secret is the password "secret" as shadow(5) has it: openssl passwd -6 -salt kis secret.
+const secret = "$6$kis$5A8giWp8RANKbNWuvowsp.PbYQmDhMdxN2X2D.pOCZFnA31bKqYw9J./0TvVb9JtaGRi6Kgc31Gl2mi1pqV6Z/"

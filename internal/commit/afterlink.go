@@ -1,0 +1,61 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+// runAfterLink runs the after-link commands on all hosts that have switched.
+func (c *Coordinator) runAfterLink(ctx context.Context) bool {
+	begin, interrupt := time.Now(), c.nextInterrupt()
+	errs := make([]error, len(c.Participants))
+	fleet.Each(len(c.Participants), 0, func(i int) {
+		if p := c.Participants[i]; p.link.state == stateNew {
+			errs[i] = c.afterLink(ctx, p, c.To, interrupt)
+		}
+	})
+	c.timed("after_link", begin)
+	return errors.Join(errs...) == nil
+}
+
+func (c *Coordinator) nextInterrupt() <-chan struct{} {
+	if c.Interrupts == nil {
+		return nil // which is never closed
+	}
+	return c.Interrupts()
+}
+
+// afterLink runs the after-link commands for a package on one host, under the stage's lock: a session that is new has to take
+// it again, and cannot where another run has been at work. The commands may hang: the user's interrupt ends them, and they
+// count as failed.
+func (c *Coordinator) afterLink(ctx context.Context, p *Participant, linked name.Package, interrupt <-chan struct{}) error {
+	commands := p.AfterLink(linked)
+	if len(commands.Commands) == 0 || linked.IsZero() {
+		return nil
+	}
+	return p.Log.Step(event.StepAfterLink, func() error {
+		bounded, cancel := within(ctx, c.Timeouts.Reconnect)
+		defer cancel()
+		if err := p.own(bounded, c); err != nil {
+			return err
+		}
+		ended, watched := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(watched)
+			select {
+			case <-interrupt:
+				_ = p.Session.Cancel(ctx) // the commands' own answer says how they ended
+			case <-ended:
+			}
+		}()
+		err := p.Session.Command(ctx, c.Stage, c.Run, commands, p.Log.Output(event.StepAfterLink))
+		close(ended)
+		<-watched
+		return err
+	})
+}

@@ -1,0 +1,171 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Space a package needs beyond its files: the environment, bytecode, and the archive itself. Measured on ordinary web applications; a host
+// that turns out to be too small all the same fails while it builds, which changes nothing.
+const (
+	spareBytes  = 64 << 20
+	spareInodes = 3000
+)
+
+// check looks, and changes nothing.
+func (r *run) check(ctx context.Context, h *host) bool {
+	return h.step(event.StepCheck, func() error {
+		ctx, cancel := within(ctx, queryTimeout)
+		defer cancel()
+		if err := h.inspect(ctx); err != nil {
+			return err
+		}
+		if err := event.Problems(h.facts.Problems); err != nil {
+			return err
+		}
+		if changed := h.facts.Stage.Changed; changed != nil {
+			h.log.Notice(fmt.Sprintf("%s; %s is linked to it", changed.Message, r.stage))
+		}
+		return h.judge()
+	})
+}
+
+// look has the host look at itself. The package that is linked now is the best that is known of the size of the next, so the host is asked
+// once more where that is the larger one.
+func (h *host) inspect(ctx context.Context) error {
+	request := h.run.checkRequest()
+	clock, err := h.session.Ping(ctx)
+	if err != nil {
+		return err
+	}
+	if !h.run.waited {
+		h.reportClock(clock)
+	}
+	h.facts, err = h.session.Check(ctx, request)
+	h.linked = h.facts.Stage.Linked
+	if err != nil || !request.Build || h.facts.Package.State == remote.Sealed {
+		return err
+	}
+	if more := h.facts.Stage.LinkedSize - spareBytes; more > 0 {
+		request.NeedBytes += more
+		h.facts, err = h.session.Check(ctx, request)
+	}
+	return err
+}
+
+// checkRequest is what a host is to look at.
+func (r *run) checkRequest() remote.CheckRequest {
+	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != event.Push}
+	if r.plan.Op == event.Check { // of what is not known yet: the least that any package takes
+		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
+	}
+	if a := r.plan.Archive; a != nil {
+		request.Build = true
+		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
+		request.NeedInodes = 2*int64(a.Files) + spareInodes
+	}
+	return request
+}
+
+// reportClock tells of a clock that is wrong. Nothing that kis decides goes by the hosts' clocks, but people do, and certificates.
+func (h *host) reportClock(c remote.Clock) {
+	if c.Offset.Abs() <= time.Minute+c.Error {
+		return
+	}
+	side := "ahead of"
+	if c.Offset < 0 {
+		side = "behind"
+	}
+	h.log.Notice(fmt.Sprintf("host clock is %s %s this machine's: log times and TLS checks will be wrong", roughly(c.Offset.Abs()), side))
+}
+
+// roughly is a duration as a person would say it.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"years", 365 * day}, {"days", day}, {"hours", time.Hour}} {
+		if d >= 2*unit.size {
+			return fmt.Sprintf("%d %s", d.Round(unit.size)/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d minutes", (d+time.Minute-1)/time.Minute)
+}
+
+func (r Recipe) bytes() int64 {
+	total := int64(0)
+	for _, f := range r.files {
+		total += 4 * f.size // as wheels and unpacked
+	}
+	return total
+}
+
+// planned is what a dry run says of this host: these steps, and what comes behind the barrier.
+func (h *host) planned(steps, remark string) string {
+	linked := h.facts.Stage.Linked == h.run.pkg.String()
+	switch {
+	case h.isUpToDate():
+		return "nothing; it is linked already"
+	case linked:
+		remark = "; it is linked already, but not confirmed last"
+	}
+	if h.run.plan.NoLink {
+		return steps + remark
+	}
+	if !linked {
+		steps += ", link"
+	}
+	if len(h.run.plan.Stage.AfterLink) > 0 {
+		steps += ", after_link"
+	}
+	if linked {
+		steps += ", confirm"
+	}
+	return steps + remark
+}
+
+// judge compares what is on the host with what the plan wants to put there.
+func (h *host) judge() error {
+	there := h.facts.Package
+	if holder := h.facts.Stage.Holder; holder != nil && h.run.plan.DryRun && h.run.plan.Op != event.Check {
+		return event.Refuse("locked", h.run.stage.String()+" is locked by another run"+event.LockedBy(holder), "")
+	}
+	if h.run.plan.Op == event.Check {
+		if holder := h.facts.Stage.Holder; holder != nil {
+			h.log.Notice(fmt.Sprintf("%s is locked by another run now%s", h.run.stage, event.LockedBy(holder)))
+		}
+	}
+	if h.run.plan.Op != event.Push {
+		return nil
+	}
+	h.plan = h.planned("upload, build, verify", "")
+	if there.State != remote.Sealed {
+		return h.python()
+	}
+	h.plan = h.planned("verify", "; the package is installed already")
+	for _, pair := range [][3]string{
+		{"content", there.Receipt.Content, h.run.plan.Archive.Content},
+		{"recipe", there.Receipt.Recipe, h.run.plan.Recipe.Digest},
+	} {
+		if pair[1] != pair[2] {
+			message := fmt.Sprintf("%s is installed with other %s: %s there, %s here", there.Name, pair[0], pair[1], pair[2])
+			return event.Refuse("other-"+pair[0], message, "packages are never changed: bump the version")
+		}
+	}
+	return nil
+}
+
+// python refuses an interpreter that the application does not want, before anything is sent there.
+func (h *host) python() error {
+	a, host := h.run.plan.Archive, h.session.Host()
+	if a.TakesPython(host.Python) {
+		return nil
+	}
+	message := fmt.Sprintf("python is %s (%s), and %s requires %s", host.Python, host.Executable, a.Package, a.RequiresPython)
+	return event.Refuse("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")
+}

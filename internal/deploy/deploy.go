@@ -1,0 +1,79 @@
+// Package deploy carries a plan out on many hosts: everything that can fail happens on every host first, then comes the
+// barrier, and only then are the links switched, on all hosts at the same moment.
+//
+// It emits one serial stream of events and ends with a report of what is true now. It prints nothing, reads no flags, and
+// knows nothing of how a host's package repository works inside (package remote) or how a host is reached (package fleet).
+package deploy
+
+import (
+	"context"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/commit"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// Deployer carries plans out. The zero value of a duration stands for its default.
+type Deployer struct {
+	Fleet    *fleet.Fleet
+	Timeout  time.Duration     // for each step of a preparation and each command; default 15 min
+	LockWait time.Duration     // how long another run's lock is waited for; zero: not at all
+	Emit     func(event.Event) // gets every event, one at a time, in order; must not call back
+	// Recorded reports whether all events so far are written to stable storage. It is asked once, before any host is sent a
+	// commit; an error ends the run there. Nil: nobody keeps a record.
+	Recorded func() error
+	Who      string // user@machine, for locks and journals
+	// Ask asks the user a yes-or-no question before a stage with confirm: is linked. Nil: there is nobody to ask, and the
+	// answer is yes.
+	Ask func(ctx context.Context, question string) bool
+	// Interrupts returns a channel that is closed at the user's next interrupt. It ends after-link commands, which nothing
+	// else does before Timeout; the switch is rolled back then. Nil: there are no interrupts.
+	Interrupts func() <-chan struct{}
+	// Timeouts of the switch; the zero value stands for commit.DefaultTimeouts.
+	Timeouts commit.Timeouts
+}
+
+// Plan is what a run does. It is a value; nothing in it changes while it is carried out.
+type Plan struct {
+	Op     event.Op
+	Stage  inventory.Stage
+	Hosts  []inventory.Host
+	Subset bool // Hosts are not all hosts of the stage
+
+	Archive *sdist.Archive // Push: what to install
+	Recipe  Recipe         // Push: how
+	Git     string         // Push: revision the archive was built from, where known
+
+	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package
+
+	NoLink bool // stop at the barrier, with everything prepared
+	DryRun bool // check, and report what would be done
+}
+
+const (
+	defaultTimeout = 15 * time.Minute
+	queryTimeout   = 30 * time.Second // for steps that only read something or write a line
+)
+
+func (d *Deployer) timeout() time.Duration {
+	if d.Timeout > 0 {
+		return d.Timeout
+	}
+	return defaultTimeout
+}
+
+// Run carries a plan out and reports. When ctx ends before the links are switched, the run aborts with nothing changed; after
+// that it has no effect, because a fleet must not be left half switched: the run completes or rolls back. Every session is
+// closed at the end.
+func (d *Deployer) Run(ctx context.Context, p Plan) event.Report {
+	r := newRun(d, p)
+	r.emitStart()
+	report := r.carryOut(ctx)
+	r.close()
+	r.stream.Emit(event.Event{Type: event.TypeReport, Report: &report})
+	return report
+}

@@ -1,0 +1,140 @@
+package deploy_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+func TestPushLinksEveryHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	report := w.run(t.Context(), t, push(t, "1.0"), nil)
+	require.Empty(t, report.Failures)
+	require.Equal(t, event.Succeeded, report.Outcome)
+	require.False(t, report.Already)
+	require.NotNil(t, report.Skew)
+	for _, h := range report.Hosts {
+		require.Equal(t, "hello-1.0", h.Linked)
+	}
+
+	again := w.run(t.Context(), t, push(t, "1.0"), func(e event.Event) {
+		require.NotContains(t, []event.Step{event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepSeal, event.StepLink}, e.Step, "nothing is left to do")
+	})
+	require.True(t, again.Already)
+	first := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
+	require.Equal(t, event.Aborted, first.Outcome)
+	require.Equal(t, "nothing to roll back to: the journal of staging tells of no other package", first.Failures[0].Message)
+
+	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.1"), untouched(t, w)).Outcome)
+	back := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
+	require.Empty(t, back.Failures)
+	require.Equal(t, "hello-1.0", back.Package)
+	nowhere := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
+	require.Equal(t, event.Aborted, nowhere.Outcome)
+	require.Equal(t, "no-target", nowhere.Failures[0].Code)
+	require.Equal(t, "nothing to roll back to: what staging was linked to before was rolled back from, or never confirmed", nowhere.Failures[0].Message)
+	require.Equal(t, "see what there is: kis list staging\nthen say which: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
+}
+
+// untouched looks at the hosts for as long as nobody takes what the stream says of the last of them before the switch: none has been told yet.
+func untouched(t *testing.T, w *world) func(event.Event) {
+	t.Helper()
+	started := 0
+	return func(e event.Event) {
+		if e.Step != event.StepLink || e.State != event.Started {
+			return
+		}
+		if started++; started < len(w.hosts) {
+			return
+		}
+		assert.Never(t, func() bool {
+			return slices.ContainsFunc(w.roots, func(h oracle.Host) bool {
+				target, err := os.Readlink(filepath.Join(h.Root, "staging"))
+				return err != nil || target != "hello-1.0"
+			})
+		}, time.Second/2, 10*time.Millisecond, "a host is told before the stream is")
+	}
+}
+
+func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 1)
+	plan := push(t, "1.0")
+	plan.Stage.Confirm = true
+	var asked []string
+	answer := false
+	w.ask = func(_ context.Context, question string) bool {
+		asked = append(asked, question)
+		return answer
+	}
+	require.Equal(t, event.Aborted, w.run(t.Context(), t, plan, nil).Outcome)
+	answer = true
+	require.Equal(t, event.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
+	require.Equal(t, []string{"link staging to hello-1.0 on web1?", "link staging to hello-1.0 on web1?"}, asked)
+}
+
+func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 1)
+	ran := func(events []event.Event) int {
+		n := 0
+		for _, e := range events {
+			if e.Type == event.TypeOutput && e.Message == "looking" {
+				n++
+			}
+		}
+		return n
+	}
+	push := push(t, "1.0")
+	look := func(stage string, verify ...string) (event.Report, int) {
+		var events []event.Event
+		push.Stage = inventory.Stage{Name: stageNamed(t, stage), Verify: verify}
+		report := w.run(t.Context(), t, push, func(e event.Event) { events = append(events, e) })
+		return report, ran(events)
+	}
+	report, n := look("staging", "echo looking")
+	require.Equal(t, event.Succeeded, report.Outcome)
+	require.Equal(t, 1, n)
+	report, n = look("production", "echo looking")
+	require.Equal(t, event.Succeeded, report.Outcome)
+	require.Equal(t, 0, n, "a verification is final")
+	report, n = look("special", "echo looking", "exit 1")
+	require.Equal(t, event.Aborted, report.Outcome, "what only this stage asks for is asked")
+	require.Equal(t, 0, n)
+}
+
+func TestAfterLinkFailureTakesEveryHostBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+	plan := push(t, "1.1")
+	plan.Stage.AfterLink = []string{`echo "$KIS_PACKAGE after $KIS_PREVIOUS"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}
+	var said, notices []string
+	report := w.run(t.Context(), t, plan, func(e event.Event) {
+		switch e.Type {
+		case event.TypeOutput:
+			if e.Step == event.StepAfterLink {
+				said = append(said, e.Host+": "+e.Message)
+			}
+		case event.TypeNotice:
+			notices = append(notices, e.Message)
+		}
+	})
+	require.Equal(t, event.RolledBack, report.Outcome)
+	require.ElementsMatch(t, []string{
+		"web1: hello-1.1 after hello-1.0", "web2: hello-1.1 after hello-1.0", "web1: hello-1.0 after hello-1.1", "web2: hello-1.0 after hello-1.1",
+	}, said)
+	require.Empty(t, notices, "the command was content with the package that is back")
+}

@@ -1,0 +1,197 @@
+package deploy_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// cut is one row of the matrix: the connection to one host is lost at one moment, and this is promised.
+type cut struct {
+	step    event.Step
+	after   bool // cut when the step is done, instead of when it starts
+	answer  bool // let the step's request through and lose the answer
+	down    bool // the host cannot be reached again
+	outcome event.Outcome
+}
+
+// buildCuts are the moments of a push before everything is prepared. Nothing can have changed, whether the host is reachable again or not.
+func buildCuts() []cut {
+	return []cut{
+		{step: event.StepConnect, after: true, outcome: event.Aborted},
+		{step: event.StepCheck, outcome: event.Aborted},
+		{step: event.StepLock, outcome: event.Aborted},
+		{step: event.StepUpload, outcome: event.Aborted},
+		{step: event.StepUnpack, outcome: event.Aborted},
+		{step: event.StepEnvironment, outcome: event.Aborted},
+		{step: event.StepVerify, outcome: event.Aborted},
+		{step: event.StepSeal, outcome: event.Aborted},
+		{step: event.StepSeal, answer: true, outcome: event.Aborted},
+	}
+}
+
+// linkCuts are the moments of the switch.
+func linkCuts() []cut {
+	return []cut{
+		{step: event.StepArm, outcome: event.Aborted},
+		{step: event.StepArm, answer: true, outcome: event.Aborted},
+		{step: event.StepRollCall, outcome: event.Aborted},
+		{step: event.StepLink, outcome: event.RolledBack},
+		{step: event.StepLink, answer: true, outcome: event.Succeeded},
+		{step: event.StepLink, down: true, outcome: event.Split},
+		{step: event.StepLink, answer: true, down: true, outcome: event.Split},
+		{step: event.StepAfterLink, outcome: event.RolledBack},
+		{step: event.StepAfterLink, down: true, outcome: event.Split},
+		{step: event.StepConfirm, outcome: event.Succeeded},
+		{step: event.StepConfirm, answer: true, outcome: event.Succeeded},
+		{step: event.StepConfirm, down: true, outcome: event.Split},
+	}
+}
+
+func (c cut) String() string {
+	text := string(c.step)
+	for _, part := range []struct {
+		on   bool
+		text string
+	}{{c.after, " done"}, {c.answer, " answer lost"}, {c.down, " and down"}} {
+		if part.on {
+			text += part.text
+		}
+	}
+	return text
+}
+
+// on breaks the connection to the host at the row's moment.
+func (c cut) on(w *world, host string) func(event.Event) {
+	return func(e event.Event) {
+		moment := event.Started
+		if c.after {
+			moment = event.Done
+		}
+		if e.Type != event.TypeStep || e.Host != host || e.Step != c.step || e.State != moment {
+			return
+		}
+		proxy := w.proxy[host]
+		if c.down {
+			proxy.Down()
+		}
+		if c.answer {
+			proxy.CutAfter(0, sshtest.ToClient)
+			return
+		}
+		proxy.Cut()
+	}
+}
+
+// everything runs every row of the switch over both backends, and on three hosts, as `make faults` does. Without it each runs over one of them,
+// in turn, and on two hosts. So do rows before the switch always; those over the real sshd need everything.
+//
+//nolint:gochecknoglobals // a flag of the test binary
+var everything = flag.Bool("everything", false, "run the whole fault matrix")
+
+// backends are the hosts that rows run over, in turn.
+func backends() []string { return []string{"embedded", "openssh"} }
+
+func startWorld(t *testing.T, name string) *world {
+	t.Helper()
+	hosts := 2
+	if *everything {
+		hosts = 3
+	}
+	return newWorld(t, map[string]backend{"embedded": embedded, "openssh": openssh}[name], hosts)
+}
+
+func TestCutWhileBuilding(t *testing.T) {
+	t.Parallel()
+	for turn, name := range backends() {
+		if name == "openssh" && !*everything {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorld(t, name)
+			require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+			plan := push(t, "1.1")
+			plan.NoLink = true // a package that is linked cannot be taken away to be built once more
+			require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+			for i, c := range buildCuts() {
+				if i%2 != turn { // over one of the backends
+					continue
+				}
+				j := i / 2 % len(w.hosts) // one host in turn: a build knows nothing of other hosts
+				host := w.hosts[j].Name
+				remove(t, w.roots[j], plan.Archive.Package.String()) // this host is to build it again, so that there is something to cut
+				report := w.run(t.Context(), t, plan, c.on(w, host))
+				require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, host, report.Failures)
+				require.Equalf(t, host, report.Failures[0].Host, "%v", c)
+				t.Logf("%-24v %s: %s", c, host, report.Outcome)
+				require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "push again after %v", c)
+			}
+			plan.NoLink = false
+			require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+		})
+	}
+}
+
+// remove takes a package away from a host by hand.
+func remove(t *testing.T, h oracle.Host, name string) {
+	t.Helper()
+	path := filepath.Join(h.Root, name)
+	makeRemovable(path)
+	require.NoError(t, os.RemoveAll(path))
+}
+
+func TestCutWhileLinking(t *testing.T) {
+	t.Parallel()
+	for turn, name := range backends() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorld(t, name)
+			for _, version := range []string{"1.0", "1.1"} {
+				require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+			}
+			linked := "hello-1.1"
+			for i, c := range linkCuts() {
+				if !*everything && i%2 != turn {
+					continue
+				}
+				host := w.hosts[i/2%len(w.hosts)].Name // one in turn: they are alike
+				next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
+				plan := deploy.Plan{Op: event.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+				report := w.run(t.Context(), t, plan, c.on(w, host))
+				require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, host, report.Failures)
+				requireTable(t, c, host, report)
+				t.Logf("%-24v %s: %s", c, host, report.Outcome)
+				require.Emptyf(t, w.run(t.Context(), t, plan, nil).Failures, "again after %v", c)
+				linked = next
+			}
+		})
+	}
+}
+
+// requireTable checks that the report claims to know what it knows, and no more.
+func requireTable(t *testing.T, c cut, host string, r event.Report) {
+	t.Helper()
+	unknown := []string{}
+	for _, h := range r.Hosts {
+		if !h.Known {
+			unknown = append(unknown, h.Host)
+		}
+	}
+	if r.Outcome == event.Split {
+		require.Equalf(t, []string{host}, unknown, "%v", c)
+		return
+	}
+	require.Emptyf(t, unknown, "%v", c)
+	require.Truef(t, slices.ContainsFunc(r.Hosts, func(h event.HostReport) bool { return h.Host == host }), "%v", c)
+}

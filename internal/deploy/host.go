@@ -1,0 +1,88 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// host is one host in one run. Each step of it is done by one goroutine at a time; what it learns is read after each has
+// waited.
+type host struct {
+	inventory.Host
+	run *run
+	log *event.Host
+
+	session  *fleet.Session
+	facts    remote.Facts
+	linked   string // text of the stage's link, as the host reported it last before the switch
+	locked   remote.Locked
+	receipt  *remote.Receipt // of the package, once it is sealed on this host
+	plan     string          // what a dry run found
+	upToDate bool            // linked and confirmed before this run
+}
+
+func newHost(r *run, h inventory.Host) *host {
+	out := &host{Host: h, run: r, log: r.stream.Host(h.Name)}
+	out.log.Explain = func(err error) error { return out.session.WhyLost(err) }
+	return out
+}
+
+// connect starts a session, which replaces one that was lost.
+func (h *host) connect(ctx context.Context) (*fleet.Session, error) {
+	session, err := h.run.Fleet.Connect(ctx, h.Host)
+	if err == nil {
+		h.session = session
+	}
+	return session, err
+}
+
+// step does one step on this host. It reports whether the step was done.
+func (h *host) step(s event.Step, work func() error) bool { return h.log.Step(s, work) == nil }
+
+// isUpToDate reports whether there is nothing to do on this host: it is linked to the package, and the newest line of its
+// journal confirms it. After a rollback or a crash, after_link may have failed for what is linked.
+func (h *host) isUpToDate() bool {
+	stage := h.facts.Stage
+	last, some := remote.ParseJournal(stage.Lines).Last()
+	return some && last.Event == "confirmed" && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
+}
+
+// variables are the environment variables of the inventory's commands. The prefix keeps the inventory's own apart from ours.
+func (h *host) variables(p name.Package) map[string]string {
+	previous := h.facts.Stage.Linked
+	if previous == p.String() { // rolled back: the previous package is the one that is rolled back from
+		previous = h.run.pkg.String()
+	}
+	all := map[string]string{
+		"KIS_STAGE": h.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
+		"KIS_PREVIOUS": previous, "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
+	}
+	for key, value := range h.Vars {
+		all["KIS_VAR_"+strings.ToUpper(key)] = value
+	}
+	return all
+}
+
+func (h *host) commands(p name.Package, list []string) remote.Commands {
+	return remote.Commands{Package: p, Commands: list, Env: h.variables(p), Within: h.run.timeout()}
+}
+
+func (h *host) report() event.HostReport {
+	return event.HostReport{
+		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, Known: h.session != nil && h.facts.Root != "", Ready: h.receipt != nil, Plan: h.plan,
+		Seconds: h.log.Spent().Seconds(),
+	}
+}
+
+// within bounds a step that runs on the host: the host's own deadline comes first, ours is for a host that does not answer.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %v", d))
+}

@@ -1,0 +1,117 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// install makes the package on one host, or looks at it once more where it is there already.
+func (r *run) install(ctx context.Context, h *host) bool {
+	source := remote.Source{Package: r.pkg} // without content: only a sealed package will do
+	if a := r.plan.Archive; a != nil {
+		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
+	}
+	var sealed *remote.Receipt
+	begun := h.step(event.StepPackage, func() (err error) {
+		sealed, err = h.beginPackage(ctx, source)
+		return err
+	})
+	switch {
+	case !begun:
+		return false
+	case sealed != nil:
+		return h.reverify(ctx, sealed)
+	}
+	return h.build(ctx, source)
+}
+
+// reverify looks at a sealed package again: that it is as it was sealed (Begin has), that it still imports, and, for a push, what this
+// stage asks for and no push before has verified. What was verified once is not verified again.
+func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
+	return h.step(event.StepVerify, func() error {
+		var commands []string
+		if h.run.plan.Op == event.Push {
+			commands = without(h.run.plan.Stage.Verify, receipt.Verified)
+		}
+		_, err := h.session.Verify(ctx, receipt.Name, h.commands(h.run.pkg, commands), h.log.Output(event.StepVerify))
+		if err == nil {
+			h.receipt = receipt
+		}
+		return err
+	})
+}
+
+func without(list, known []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(known, s) })
+}
+
+func (h *host) build(ctx context.Context, s remote.Source) bool {
+	agent, timeout, recipe := h.session, h.run.timeout(), h.run.plan.Recipe.Recipe
+	var imported []string
+	return h.step(event.StepUpload, func() error { return h.upload(ctx) }) &&
+		h.step(event.StepUnpack, func() error { return agent.Unpack(ctx, s, timeout, h.log.Output(event.StepUnpack)) }) &&
+		h.step(event.StepEnvironment, func() error {
+			_, err := agent.Environment(ctx, recipe, timeout, h.log.Output(event.StepEnvironment))
+			return err
+		}) &&
+		h.step(event.StepVerify, func() (err error) {
+			imported, err = agent.Verify(ctx, s.Name, h.commands(s.Package, h.run.plan.Stage.Verify), h.log.Output(event.StepVerify))
+			return err
+		}) &&
+		h.step(event.StepSeal, func() error {
+			facts := map[string]any{"by": h.run.Who, "git": h.run.plan.Git, "imports": append([]string{}, imported...), "verified": append([]string{}, h.run.plan.Stage.Verify...)}
+			receipt, err := agent.Seal(ctx, s, facts)
+			if err == nil {
+				h.receipt = &receipt
+			}
+			return err
+		})
+}
+
+// samePackages refuses packages that carry one name and differ between hosts: what was verified on one would not be what runs on the other.
+func (r *run) samePackages() bool {
+	if r.plan.DryRun || len(r.hosts) == 0 {
+		return true
+	}
+	first := r.hosts[0]
+	for _, h := range r.hosts[1:] {
+		if h.receipt.Content == first.receipt.Content && h.receipt.Environment == first.receipt.Environment {
+			continue
+		}
+		what := "environment"
+		if h.receipt.Content != first.receipt.Content {
+			what = "content"
+		}
+		message := fmt.Sprintf("%s has another %s than on %s%s", r.pkg, what, first.Name, differences(h, first))
+		h.log.Fail(event.StepVerify, event.Refuse("differs", message, "pin the requirements (with hashes), bump the version and push again"))
+	}
+	return len(r.failures()) == 0
+}
+
+// differences says in what two environments differ, here first.
+func differences(here, there *host) string {
+	a, b := here.receipt, there.receipt
+	var parts []string
+	if a.Python != b.Python {
+		parts = append(parts, "python "+a.Python+" against "+b.Python)
+	}
+	for _, name := range a.Installed {
+		if !slices.Contains(b.Installed, name) {
+			parts = append(parts, name+" only here")
+		}
+	}
+	for _, name := range b.Installed {
+		if !slices.Contains(a.Installed, name) {
+			parts = append(parts, name+" only there")
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(parts[:min(len(parts), 6)], ", ")
+}

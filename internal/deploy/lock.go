@@ -1,0 +1,130 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// lockPause is the pause between two attempts to take a lock that another run has.
+const lockPause = 500 * time.Millisecond
+
+// lockAll takes the stage's lock on every host, or on none. Where another run has it, it tries again for as long as LockWait
+// allows; meanwhile it holds no lock, so that two runs that wait cannot block each other.
+func (r *run) lockAll(ctx context.Context) bool {
+	return r.timed(ctx, "lock", func() {
+		ends := make([]func(error) error, len(r.hosts))
+		for i, h := range r.hosts {
+			ends[i] = h.log.Begin(event.StepLock)
+		}
+		errs := r.tryLocks(ctx)
+		until := time.Now().Add(r.LockWait)
+		for holder := lockedBy(errs); holder != nil && time.Now().Before(until) && ctx.Err() == nil; holder = lockedBy(errs) {
+			r.waitForLock(ctx, holder, errs)
+			errs = r.tryLocks(ctx)
+		}
+		for i, end := range ends {
+			_ = end(errs[i]) // reported; the run counts failures
+		}
+	})
+}
+
+func (r *run) tryLocks(ctx context.Context) []error {
+	errs := make([]error, len(r.hosts))
+	fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) { errs[i] = r.hosts[i].lock(ctx) })
+	return errs
+}
+
+// waitForLock releases what was locked and pauses.
+func (r *run) waitForLock(ctx context.Context, holder *remote.Holder, errs []error) {
+	if !r.waited {
+		r.stream.Notice("", fmt.Sprintf("waiting up to %v for the lock%s", r.LockWait, event.LockedBy(holder)))
+	}
+	r.waited = true
+	fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) {
+		if errs[i] == nil {
+			_ = r.hosts[i].session.Unlock(ctx) // if it fails, the next attempt to lock reports it
+		}
+	})
+	// Random, so that two runs that wait do not try at the same moments.
+	_ = fleet.Wait(ctx, lockPause+rand.N(lockPause)) //nolint:gosec // no secret
+}
+
+// checkAgain checks once more what another run may have changed while its lock was waited for.
+func (r *run) checkAgain(ctx context.Context) bool {
+	if !r.waited {
+		return true
+	}
+	if r.plan.Op != event.Push {
+		r.pkg = r.plan.Target
+	}
+	return r.phase(ctx, "check", r.check) && r.chooseTarget()
+}
+
+// lockedBy is the holder of a lock that another run has; nil when something else is wrong, or nothing is.
+func lockedBy(errs []error) *remote.Holder {
+	var holder *remote.Holder
+	for _, err := range errs {
+		refused, ok := errors.AsType[*remote.Refused](err)
+		switch {
+		case err == nil:
+		case ok && refused.Code == "locked":
+			if holder = refused.Holder; holder == nil {
+				holder = &remote.Holder{}
+			}
+		default:
+			return nil
+		}
+	}
+	return holder
+}
+
+// owner is what the lock says of this run.
+func (r *run) owner() remote.Holder {
+	return remote.Holder{Who: r.Who, What: fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)}
+}
+
+// lock takes the lock on one host.
+func (h *host) lock(ctx context.Context) error {
+	r := h.run
+	ctx, cancel := within(ctx, queryTimeout)
+	defer cancel()
+	locked, err := h.session.Lock(ctx, r.stage, r.id, r.owner())
+	if err != nil {
+		return h.explainOwnLock(err)
+	}
+	h.locked, h.linked = locked, locked.Linked
+	if len(locked.Fenced) > 0 {
+		h.log.Notice("removed a prepared link left behind by a run that crashed")
+	}
+	if !r.waited && locked.Linked != h.facts.Stage.Linked {
+		message := fmt.Sprintf("%s was linked to %s a moment ago and is linked to %s now", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
+		return event.Refuse("changed-meanwhile", message, "another user or process changed it; inspect it, and run the command again: kis status "+r.stage.String())
+	}
+	return nil
+}
+
+// beginPackage takes the package's build lock, which the run of another stage may have, and waits for it as for the stage's.
+func (h *host) beginPackage(ctx context.Context, s remote.Source) (*remote.Receipt, error) {
+	r := h.run
+	until := time.Now().Add(r.LockWait)
+	for {
+		sealed, err := h.session.Begin(ctx, s)
+		holder := lockedBy([]error{err})
+		if holder == nil || !time.Now().Before(until) {
+			return sealed, err
+		}
+		r.buildWait.Do(func() {
+			r.stream.Notice("", fmt.Sprintf("waiting up to %v for the build of %s%s", r.LockWait, r.pkg, event.LockedBy(holder)))
+		})
+		if err := fleet.Wait(ctx, lockPause); err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// once breaks the connection to web2 at the first moment of its kind, and not again when the run comes there once more.
+func once(c cut, w *world) func(event.Event) {
+	broken, fault := false, c.on(w, "web2")
+	return func(e event.Event) {
+		if !broken && e.Host == "web2" && e.Step == c.step {
+			broken = true
+			fault(e)
+		}
+	}
+}
+
+// TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants: the connection to one of three hosts is lost as the word to link goes out.
+func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 3)
+	for _, version := range []string{"1.0", "1.1"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	back := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1")}
+	for _, test := range []struct {
+		partial inventory.OnPartial
+		down    bool
+		outcome event.Outcome
+		links   []string
+	}{
+		{inventory.PartialBack, false, event.RolledBack, []string{"hello-1.1", "hello-1.1", "hello-1.1"}},
+		{inventory.PartialForward, false, event.Succeeded, []string{"hello-1.0", "hello-1.0", "hello-1.0"}},
+		{inventory.PartialStop, false, event.Split, []string{"hello-1.0", "hello-1.1", "hello-1.0"}},
+		{inventory.PartialForward, true, event.Split, []string{"hello-1.0", "", "hello-1.0"}},
+	} {
+		plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}, OnPartial: test.partial}}
+		c := cut{step: event.StepLink, down: test.down}
+		r := w.run(t.Context(), t, plan, once(c, w))
+		require.Equal(t, test.outcome, r.Outcome, "%s: %v", test.partial, r.Failures)
+		for i, h := range r.Hosts {
+			assert.Equal(t, test.links[i] != "", h.Known, "%s: %s", test.partial, h.Host)
+			if h.Known {
+				assert.Equal(t, test.links[i], h.Linked, "%s: %s", test.partial, h.Host)
+			}
+		}
+		assert.Equal(t, test.partial, r.OnPartial)
+		assert.Equal(t, test.outcome == event.Succeeded, len(r.Failures) == 0, "what was put right is no failure: %v", r.Failures)
+		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "all alike again after %s", test.partial)
+	}
+}
+
+// TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone: the connection to a host is lost after the switch, its lock is free then, and another run
+// links something else before this one is back. The oracle is not asked, because it knows of one run only.
+func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	for _, version := range []string{"1.0", "1.1", "1.2"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	stage := filepath.Join(w.roots[1].Root, "staging")
+	var reverted []string
+	dialer := &sshx.Dialer{}
+	f := w.deployer(dialer, func(e event.Event) {
+		switch {
+		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
+			w.proxy["web2"].Cut()
+			assert.NoError(t, os.Symlink("hello-1.1", stage+".next"))
+			assert.NoError(t, os.Rename(stage+".next", stage))
+		case e.Step == event.StepRevert && e.State == event.Done:
+			reverted = append(reverted, e.Host)
+		}
+	})
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	assert.Equal(t, event.Split, r.Outcome)
+	assert.Equal(t, []string{"web1"}, reverted)
+	for i, want := range []string{"hello-1.2", "hello-1.1"} {
+		assert.True(t, r.Hosts[i].Known)
+		assert.Equal(t, want, r.Hosts[i].Linked)
+	}
+	assert.True(t, slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Host == "web2" && f.Code == "taken" }), "%v", r.Failures)
+	target, err := os.Readlink(stage)
+	require.NoError(t, err)
+	assert.Equal(t, "hello-1.1", target)
+}
+
+// TestALinkThatLeadsNowhereIsPutBackAsItWas: somebody has removed what was linked. The oracle is not asked, because it would not have that.
+func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
+	for _, h := range w.roots {
+		stage := filepath.Join(h.Root, "staging")
+		require.NoError(t, os.Remove(stage))
+		require.NoError(t, os.Symlink("hello-0.9", stage))
+	}
+	var notices []string
+	dialer := &sshx.Dialer{}
+	f := w.deployer(dialer, func(e event.Event) {
+		if e.Type == event.TypeNotice {
+			notices = append(notices, e.Host+": "+e.Message)
+		}
+	})
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"false"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	assert.Equal(t, event.RolledBack, r.Outcome, "%v", r.Failures)
+	for _, h := range w.roots {
+		target, err := os.Readlink(filepath.Join(h.Root, "staging"))
+		require.NoError(t, err)
+		assert.Equal(t, "hello-0.9", target)
+	}
+	assert.True(t, slices.ContainsFunc(notices, func(n string) bool { return strings.Contains(n, "hello-0.9, which is no complete package") }), "%v", notices)
+}
+
+// TestAJournalThatCannotBeWrittenIsTold: the links are what the run promises, so it is done; what status says of it is told, and the same
+// command again puts it right.
+func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	for _, version := range []string{"1.0", "1.1"} {
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
+	}
+	journal := filepath.Join(w.roots[1].Root, ".kis", "journal", "staging")
+	var notices []string
+	plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+	r := w.run(t.Context(), t, plan, func(e event.Event) {
+		switch {
+		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
+			assert.NoError(t, os.Rename(journal, journal+".away"))
+			assert.NoError(t, os.Mkdir(journal, 0o700))
+		case e.Type == event.TypeReport:
+			assert.NoError(t, os.Remove(journal))
+			assert.NoError(t, os.Rename(journal+".away", journal))
+		case e.Type == event.TypeNotice && e.Host == "web2":
+			notices = append(notices, e.Message)
+		}
+	})
+	assert.Equal(t, event.Succeeded, r.Outcome, "%v", r.Failures)
+	require.Len(t, notices, 1)
+	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status reports this run as unconfirmed until the same command has run again$`, notices[0])
+	var confirmed []string
+	r = w.run(t.Context(), t, plan, func(e event.Event) {
+		if e.Step == event.StepConfirm && e.State == event.Done {
+			confirmed = append(confirmed, e.Host)
+		}
+	})
+	assert.Equal(t, event.Succeeded, r.Outcome)
+	assert.False(t, r.Already)
+	assert.Contains(t, confirmed, "web2")
+}

@@ -1,0 +1,116 @@
+package deploy
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// pretend is a host that greets well and then gives these answers, for what no real host can be made to say. It returns what the host
+// was asked, and the notices.
+func pretend(t *testing.T, plan Plan, answer func(op string) string) (h *host, asked *[]map[string]any, notices *[]string) {
+	t.Helper()
+	in, near := io.Pipe()
+	far, out := io.Pipe()
+	served := make(chan struct{})
+	asked, notices = &[]map[string]any{}, &[]string{}
+	go func() {
+		defer close(served)
+		defer out.Close() //nolint:errcheck // the end of the host
+		nonce := ""
+		go func() { _, _ = io.WriteString(out, "KIS1 READY 3.11\n") }()
+		for lines := bufio.NewReader(in); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			var command map[string]any
+			switch {
+			case !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &command) != nil:
+			case nonce == "":
+				nonce, _ = command["nonce"].(string)
+				_, _ = fmt.Fprintf(out, "KIS1 %s {\"ev\":\"hello\",\"protocol\":1,\"host\":{\"hostname\":\"web1\"}}\n", nonce)
+			default:
+				*asked = append(*asked, command)
+				_, _ = fmt.Fprintf(out, "KIS1 %s {\"id\":%v,\"ev\":\"done\"%s}\n", nonce, command["id"], answer(fmt.Sprint(command["op"])))
+				if command["op"] == "bye" {
+					return
+				}
+			}
+		}
+	}()
+	agent, err := remote.Start(t.Context(), remote.Streams{In: near, Out: far, Err: strings.NewReader("")})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = agent.Close(); _ = near.Close(); <-served })
+	r := newRun(&Deployer{Fleet: &fleet.Fleet{}, Emit: func(e event.Event) { *notices = append(*notices, e.Message) }}, plan)
+	h = newHost(r, inventory.Host{Name: "web1"})
+	h.session = &fleet.Session{Agent: agent}
+	return h, asked, notices
+}
+
+func TestTheLinkedPackageTellsHowMuchSpaceTheNextNeeds(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		linked int64
+		state  string
+		needs  []float64
+	}{
+		{0, "absent", []float64{spareBytes + 60}},
+		{spareBytes, "absent", []float64{spareBytes + 60}},
+		{900 << 20, "absent", []float64{spareBytes + 60, 900<<20 + 60}},
+		{900 << 20, "sealed", []float64{spareBytes + 60}}, // nothing will be built
+	} {
+		plan := Plan{Op: event.Push, Archive: &sdist.Archive{Size: 10, Unpacked: 10}}
+		h, asked, _ := pretend(t, plan, func(op string) string {
+			if op == "ping" {
+				return fmt.Sprintf(`,"wall":%d`, time.Now().Unix())
+			}
+			return fmt.Sprintf(`,"stage":{"linked":"app-1","linked_size":%d},"package":{"state":%q}`, test.linked, test.state)
+		})
+		require.NoError(t, h.inspect(t.Context()))
+		var needs []float64
+		for _, command := range *asked {
+			if command["op"] == "check" {
+				needs = append(needs, command["need_bytes"].(float64))
+			}
+		}
+		assert.Equal(t, test.needs, needs, "%+v", test)
+	}
+}
+
+func TestAClockThatIsWrongIsTold(t *testing.T) {
+	t.Parallel()
+	for off, want := range map[time.Duration]string{
+		0:                         "",
+		-50 * time.Second:         "",
+		90 * time.Second:          "host clock is 2 minutes ahead of this machine's: log times and TLS checks will be wrong",
+		-3 * time.Hour:            "host clock is 3 hours behind this machine's: log times and TLS checks will be wrong",
+		40 * 24 * time.Hour:       "host clock is 40 days ahead of this machine's: log times and TLS checks will be wrong",
+		10 * 365 * 24 * time.Hour: "host clock is 10 years ahead of this machine's: log times and TLS checks will be wrong",
+	} {
+		h, _, notices := pretend(t, Plan{Op: event.Push}, func(string) string {
+			return fmt.Sprintf(`,"wall":%d`, time.Now().Add(off).Unix())
+		})
+		require.NoError(t, h.inspect(t.Context()))
+		h.run.waited = true // for a lock: the host is checked again then, and reported once
+		require.NoError(t, h.inspect(t.Context()))
+		if want == "" {
+			assert.Empty(t, *notices, "%v", off)
+			continue
+		}
+		assert.Equal(t, []string{want}, *notices, "%v", off)
+	}
+}

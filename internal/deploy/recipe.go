@@ -1,0 +1,136 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Recipe is how companion environments are built: the inventory's install settings with the files they name read. It is part of what makes
+// a package what it is: a package of the same name and another recipe is another package.
+type Recipe struct {
+	remote.Recipe
+	Digest string // over everything in it that can change the environment
+	files  []file // what has to be on the hosts
+}
+
+// file is a local file that hosts need, known by its content.
+type file struct {
+	path   string
+	sha256 string
+	size   int64
+}
+
+// NewRecipe reads the files that the install settings name. Relative paths start at dir.
+func NewRecipe(install inventory.Install, dir string) (Recipe, error) {
+	r := Recipe{Recipe: remote.Recipe{Mode: remote.Mode(install.Mode), IndexURL: install.IndexURL}}
+	if install.Requirements != "" {
+		if err := r.addRequirements(absolute(dir, install.Requirements)); err != nil {
+			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
+		}
+	}
+	if install.Wheels != "" {
+		if err := r.addWheels(absolute(dir, install.Wheels)); err != nil {
+			return Recipe{}, fmt.Errorf("install.wheels: %w", err)
+		}
+	}
+	return r, r.digest()
+}
+
+func absolute(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// nested finds the lines that make pip read another file or folder, which the host would not have.
+var nested = regexp.MustCompile(`(?m)^[ \t]*(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f|file:|\.{1,2}/)`)
+
+// hashed finds the option that pip-tools, uv and pip themselves write for each requirement of a lock file.
+var hashed = regexp.MustCompile(`(?m)(^|[ \t])--hash=sha(256|384|512):[0-9a-f]+`)
+
+func (r *Recipe) addRequirements(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if at := nested.FindIndex(text); at != nil {
+		line := 1 + strings.Count(string(text[:at[0]]), "\n")
+		return fmt.Errorf("%s:%d: refers to another file, which hosts do not have; write one complete file (pip-compile, uv export)", path, line)
+	}
+	r.Hashed = hashed.Match(text)
+	f, err := r.add(path)
+	r.Requirements = f.sha256
+	return err
+}
+
+func (r *Recipe) addWheels(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".whl") && !strings.HasSuffix(name, ".tar.gz") {
+			continue
+		}
+		f, err := r.add(filepath.Join(folder, name))
+		if err != nil {
+			return err
+		}
+		r.Wheels = append(r.Wheels, remote.Wheel{Name: name, SHA256: f.sha256})
+	}
+	if len(r.Wheels) == 0 {
+		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", folder, folder)
+	}
+	return nil
+}
+
+func (r *Recipe) add(path string) (file, error) {
+	f := file{path: path}
+	opened, err := os.Open(path)
+	if err != nil {
+		return f, err
+	}
+	defer opened.Close() //nolint:errcheck // only read
+	sum := sha256.New()
+	if f.size, err = io.Copy(sum, opened); err != nil {
+		return f, err
+	}
+	f.sha256 = hex.EncodeToString(sum.Sum(nil))
+	r.files = append(r.files, f)
+	return f, nil
+}
+
+// digest covers what pip is told, except credentials: a changed password installs the same things.
+func (r *Recipe) digest() error {
+	index := ""
+	if r.IndexURL != "" {
+		u, err := url.Parse(r.IndexURL)
+		if err != nil {
+			return fmt.Errorf("install.index_url: not a URL")
+		}
+		u.User = nil
+		index = u.String()
+	}
+	wheels := slices.SortedFunc(slices.Values(r.Wheels), func(a, b remote.Wheel) int { return strings.Compare(a.Name, b.Name) })
+	text, err := json.Marshal([]any{"recipe 1", r.Mode, r.Requirements, wheels, index})
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text)
+	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	return nil
+}

@@ -1,0 +1,116 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// TestAHostThatIsDialedAgainIsNotDialedTooOften: an answer is lost at the switch, and from then on something else answers at the host's
+// address, which counts the connections. A no ends the attempts; where there is none they become rare.
+func TestAHostThatIsDialedAgainIsNotDialedTooOften(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		host  sshtest.Options
+		known bool // by its key
+		most  int  // connections
+		says  string
+	}{
+		"the login is refused":     {known: true, most: 1, says: "login as deploy refused"},
+		"another host key":         {most: 1, says: "host key: changed"},
+		"this address is kept out": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "Not allowed at this time\r\n"}}, most: 1, says: "Not allowed at this time"},
+		// After 0, 0.5, 1.5, 3.5 and 7.5 s of eight, and once for the last look at the link.
+		"no answer that says anything": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "busy\r\n"}}, most: 6, says: "busy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, embedded, 1)
+			test.host.Home = t.TempDir()
+			other, err := sshtest.Start(test.host)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, other.Close()) })
+			if test.known {
+				w.know(t, "web1", other.HostKey())
+			}
+			c := cut{step: event.StepLink}
+			report := w.run(t.Context(), t, push(t, "1.0"), func(e event.Event) {
+				if e.Type == event.TypeStep && e.Host == "web1" && e.Step == event.StepLink && e.State == event.Started {
+					w.proxy["web1"].Lead(other.Addr())
+				}
+				c.on(w, "web1")(e)
+			})
+			assert.Equal(t, event.Split, report.Outcome)
+			require.NotEmpty(t, report.Failures)
+			assert.Contains(t, report.Failures[len(report.Failures)-1].Message, test.says)
+			connections := other.Record().Connections
+			assert.Positive(t, connections)
+			assert.LessOrEqual(t, connections, test.most)
+		})
+	}
+}
+
+// know adds a key to those that a host is known by.
+func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(w.config), "known_hosts")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	line := host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
+	require.NoError(t, os.WriteFile(path, append(text, line...), 0o600))
+}
+
+// TestAHostThatComesBackWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what lies at its root then is an empty folder,
+// as after a boot that did not mount the volume. Nothing is read off it. The oracle is not asked, because it would see that folder.
+func TestAHostThatComesBackWithoutItsVolumeIsUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	ready := push(t, "1.0")
+	ready.NoLink = true // so that the first link of the stage is the one that is lost, and nothing linked looks like before
+	require.Empty(t, w.run(t.Context(), t, ready, nil).Failures)
+	root := w.roots[1].Root
+	move := func(from, to string) {
+		entries, err := os.ReadDir(from)
+		assert.NoError(t, err) //nolint:testifylint // not in the goroutine of the test
+		for _, e := range entries {
+			assert.NoError(t, os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
+		}
+	}
+	volume := t.TempDir()
+	dialer := &sshx.Dialer{}
+	f := w.deployer(dialer, func(e event.Event) {
+		if e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started {
+			w.proxy["web2"].Cut()
+			assert.Eventually(t, func() bool {
+				left, err := os.ReadDir(filepath.Join(root, ".kis", "run"))
+				return err == nil && len(left) == 0
+			}, 10*time.Second, time.Millisecond, "the agent has ended")
+			move(root, volume)
+		}
+	})
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
+	r := f.Run(t.Context(), plan)
+	require.NoError(t, dialer.Close())
+	move(volume, root)
+	assert.Equal(t, event.Split, r.Outcome)
+	assert.True(t, r.Hosts[0].Known)
+	assert.False(t, r.Hosts[1].Known)
+	require.NotEmpty(t, r.Failures)
+	last := r.Failures[len(r.Failures)-1]
+	assert.Equal(t, "web2", last.Host)
+	assert.Equal(t, event.Unknown, last.State)
+	assert.Regexp(t, `^the repository is another one than before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
+	assert.Equal(t, "see: findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
+	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures, "the volume is mounted, and the same command again puts it right")
+}

@@ -1,0 +1,186 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/commit"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+// run is one plan being carried out.
+type run struct {
+	*Deployer
+	plan   Plan
+	stage  name.Stage
+	pkg    name.Package // what is to be linked
+	id     name.Run     // on every host
+	hosts  []*host
+	stream *event.Stream
+	begun  time.Time
+	phases []event.Phase
+	commit *commit.Coordinator // nil before the barrier
+	waited bool                // for another run's lock
+
+	buildWait sync.Once // the notice that another run's build is waited for
+}
+
+func newRun(d *Deployer, p Plan) *run {
+	r := &run{Deployer: d, plan: p, stage: p.Stage.Name, pkg: p.Target, begun: time.Now(), id: name.NewRun()}
+	r.stream = event.NewStream(r.id.String(), d.Emit)
+	if p.Archive != nil {
+		r.pkg = p.Archive.Package
+	}
+	for _, h := range p.Hosts {
+		r.hosts = append(r.hosts, newHost(r, h))
+	}
+	return r
+}
+
+func (r *run) emitStart() {
+	r.stream.Emit(event.Event{Type: event.TypeStart, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Hosts: r.names()})
+}
+
+// names are the names of the run's hosts.
+func (r *run) names() []string {
+	names := make([]string, len(r.hosts))
+	for i, h := range r.hosts {
+		names[i] = h.Name
+	}
+	return names
+}
+
+// phase does one thing on all hosts and waits for all. It reports whether every host did it.
+func (r *run) phase(ctx context.Context, name string, work func(ctx context.Context, h *host) bool) bool {
+	return r.timed(ctx, name, func() {
+		fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) {
+			if ctx.Err() == nil {
+				work(ctx, r.hosts[i])
+			}
+		})
+	})
+}
+
+// timed records how long a phase took, and reports whether nothing has failed so far.
+func (r *run) timed(ctx context.Context, name string, work func()) bool {
+	begin := time.Now()
+	work()
+	r.phases = append(r.phases, event.Phase{Name: name, Seconds: time.Since(begin).Seconds()})
+	return ctx.Err() == nil && len(r.failures()) == 0
+}
+
+func (r *run) failures() []event.Failure {
+	var all []event.Failure
+	for _, h := range r.hosts {
+		all = append(all, h.log.Failures()...)
+	}
+	return all
+}
+
+// carryOut is the life of a run: every line up to the barrier can fail without anything having changed.
+func (r *run) carryOut(ctx context.Context) event.Report {
+	ready := r.connect(ctx) &&
+		r.phase(ctx, "check", r.check) &&
+		r.refuseDuplicates() &&
+		r.chooseTarget() &&
+		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.phase(ctx, "install", r.install)) &&
+		r.samePackages()
+	// The barrier. Above it nothing that a visitor could see has changed on any host.
+	r.emitBarrier(ready)
+	switch {
+	case !ready:
+		return r.report(r.abortedAs(ctx))
+	case r.plan.DryRun || r.plan.NoLink:
+		return r.report(event.Succeeded)
+	case !r.recorded() || !r.confirmedByUser(ctx):
+		return r.report(r.abortedAs(ctx))
+	}
+	r.commit = r.coordinator()
+	return r.report(r.commit.Switch(ctx))
+}
+
+// confirmedByUser asks the user, where the stage wants it. Everything is ready, and the locks are held meanwhile.
+func (r *run) confirmedByUser(ctx context.Context) bool {
+	if !r.plan.Stage.Confirm || r.Ask == nil {
+		return true
+	}
+	if r.Ask(ctx, fmt.Sprintf("link %s to %s on %s?", r.stage, r.pkg, strings.Join(r.names(), ", "))) {
+		return ctx.Err() == nil
+	}
+	if ctx.Err() == nil {
+		r.stream.Notice("", "not linked: the answer was no")
+	}
+	return false
+}
+
+func (r *run) emitBarrier(ready bool) {
+	if r.plan.DryRun {
+		return
+	}
+	if !ready {
+		r.stream.Emit(event.Event{Type: event.TypeBarrier, State: event.Refused})
+		return
+	}
+	passed := event.Event{Type: event.TypeBarrier, State: event.Done}
+	for _, h := range r.hosts {
+		passed.Links = append(passed.Links, event.Change{Host: h.Name, From: h.facts.Stage.Linked, To: r.pkg.String()})
+	}
+	r.stream.Emit(passed)
+}
+
+// recorded reports whether the log of this run says, on stable storage, what is about to be linked where. Without it nobody
+// could find out what the hosts were linked to before, if this machine crashed now.
+func (r *run) recorded() bool {
+	if r.Recorded == nil {
+		return true
+	}
+	err := r.Recorded()
+	if err != nil {
+		r.stream.Notice("", fmt.Sprintf("not linked: the log of this run cannot be written: %v", err))
+	}
+	return err == nil
+}
+
+// abortedAs distinguishes the kinds of abort. All of them promise that no link has changed.
+func (r *run) abortedAs(ctx context.Context) event.Outcome {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return event.Interrupted
+	}
+	failures := r.failures()
+	for _, f := range failures {
+		if f.Code != "locked" {
+			return event.Aborted
+		}
+	}
+	if len(failures) == 0 {
+		return event.Aborted
+	}
+	return event.Locked
+}
+
+// close ends all sessions at once and waits, so that no lock of this run is left when it returns.
+func (r *run) close() {
+	fleet.Each(len(r.hosts), 0, func(i int) { r.hosts[i].session.Close() })
+}
+
+func (r *run) report(o event.Outcome) event.Report {
+	report := event.Report{
+		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
+	}
+	report.Already = o == event.Succeeded && !r.plan.DryRun
+	for _, h := range r.hosts {
+		report.Already = report.Already && h.upToDate
+		report.Hosts = append(report.Hosts, h.report())
+	}
+	if r.commit != nil {
+		r.commit.AddTo(&report)
+	}
+	return report
+}

@@ -1,0 +1,65 @@
+package deploy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/commit"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// coordinator makes the coordinator of the switch out of the run. Every host is ready, and its lock is held.
+func (r *run) coordinator() *commit.Coordinator {
+	c := &commit.Coordinator{
+		Stage: r.stage, Run: r.id, Op: r.plan.Op, To: r.pkg, Note: r.note(), OnPartial: r.plan.Stage.OnPartial, Timeouts: r.Timeouts, Stream: r.stream,
+		Interrupts: r.Interrupts,
+	}
+	if c.Timeouts == (commit.Timeouts{}) {
+		c.Timeouts = commit.DefaultTimeouts()
+	}
+	for _, h := range r.hosts {
+		p := h.participant()
+		if h.upToDate {
+			c.UpToDate = append(c.UpToDate, p)
+			continue
+		}
+		if p.Dangling {
+			h.log.Notice(fmt.Sprintf("%s is linked to %s, which is no complete package: a rollback of this run would restore a dangling link", r.stage, p.Before))
+		}
+		c.Participants = append(c.Participants, p)
+	}
+	return c
+}
+
+// note is what the journal of every host says of the run beyond the link itself.
+func (r *run) note() map[string]any {
+	scope := "all"
+	if r.plan.Subset {
+		scope = "subset"
+	}
+	note := map[string]any{"by": r.Who, "scope": scope, "hosts": r.names(), "told": time.Now().UTC().Truncate(time.Millisecond)}
+	if len(r.plan.Stage.AfterLink) > 0 {
+		note["after"] = true
+	}
+	if r.plan.Git != "" {
+		note["git"] = r.plan.Git
+	}
+	return note
+}
+
+// participant is this host's part in the switch.
+func (h *host) participant() *commit.Participant {
+	stage := h.facts.Stage
+	h.upToDate = h.isUpToDate()
+	p := &commit.Participant{
+		Log: h.log, Session: h.session, Connect: h.connect, Root: h.facts.Root, Owner: h.run.owner(), Locked: h.locked, Key: h.session.AuthKey(),
+		Before: stage.Linked, Dangling: stage.Linked != "" && !stage.Sealed, AlreadyLinked: stage.Linked == h.run.pkg.String(),
+		AfterLink: func(p name.Package) remote.Commands { return h.commands(p, h.run.plan.Stage.AfterLink) },
+	}
+	// What was linked and never confirmed is rolled back with this run: to what was linked before the interrupted run.
+	if open, some := remote.ParseJournal(stage.Lines).Open(); some && p.AlreadyLinked && open.To == p.Before {
+		p.Before = open.From
+	}
+	return p
+}

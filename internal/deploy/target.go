@@ -1,0 +1,126 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// chooseTarget finds out what is to be linked, where the plan does not say: a roll-back goes to the package that the stage linked before,
+// by the journals, and only where all hosts agree. Then every host must have it.
+func (r *run) chooseTarget() bool {
+	if r.plan.Op == event.Push || r.plan.Op == event.Check {
+		return true
+	}
+	if r.pkg.IsZero() {
+		if err := r.agreeOnPrevious(); err != nil {
+			for _, h := range r.hosts {
+				h.log.Fail(event.StepCheck, err)
+			}
+			return false
+		}
+	}
+	for _, h := range r.hosts {
+		if err := h.has(r.pkg); err != nil {
+			h.log.Fail(event.StepCheck, err)
+			continue
+		}
+		h.plan = h.planned("verify", "")
+	}
+	return len(r.failures()) == 0
+}
+
+func (r *run) agreeOnPrevious() error {
+	chosen := map[name.Package][]string{}
+	for _, h := range r.hosts {
+		back := h.goesBackTo()
+		chosen[back] = append(chosen[back], h.Name)
+	}
+	if len(chosen) > 1 {
+		var parts []string
+		for p, hosts := range chosen {
+			parts = append(parts, fmt.Sprintf("%s on %s", event.LinkText(p.String()), strings.Join(hosts, ", ")))
+		}
+		slices.Sort(parts)
+		return event.Refuse("no-target", "the hosts linked different packages before: "+strings.Join(parts, "; "),
+			fmt.Sprintf("say which: kis rollback %s --to PACKAGE", r.stage))
+	}
+	for p := range chosen {
+		r.pkg = p
+	}
+	if !r.pkg.IsZero() {
+		return nil
+	}
+	why := fmt.Sprintf("the journal of %s tells of no other package", r.stage)
+	if slices.ContainsFunc(r.hosts, (*host).hasLinkedAnother) {
+		why = fmt.Sprintf("what %s was linked to before was rolled back from, or never confirmed", r.stage)
+	}
+	return event.Refuse("no-target", fmt.Sprintf("%v: %s", errNoTarget, why),
+		fmt.Sprintf("see what there is: kis list %s\nthen say which: kis rollback %s --to PACKAGE", r.stage, r.stage))
+}
+
+// hasLinkedAnother reports whether the journal of this host tells of a package that the stage was linked to and is not linked to now.
+func (h *host) hasLinkedAnother() bool {
+	linked := h.facts.Stage.Linked
+	for _, e := range remote.ParseJournal(h.facts.Stage.Lines).Entries {
+		switched := e.Event != "armed" && e.Event != "aborted"
+		if switched && e.To != linked || e.From != "" && e.From != linked {
+			return true
+		}
+	}
+	return false
+}
+
+// goesBackTo is where the roll-back leads on this host: what a roll-back that did not come to its end has linked, so that the same command
+// finishes it, and otherwise what was confirmed before.
+func (h *host) goesBackTo() name.Package {
+	journal := remote.ParseJournal(h.facts.Stage.Lines)
+	if open, some := journal.Open(); some && open.Op == string(event.Rollback) && open.To == h.facts.Stage.Linked {
+		if p, err := name.ParsePackage(open.To); err == nil {
+			return p
+		}
+	}
+	return journal.Previous(h.facts.Stage.Linked)
+}
+
+// has refuses when the package is not installed on this host.
+func (h *host) has(p name.Package) error {
+	for _, there := range h.facts.Packages {
+		if there.Name == p && there.State == remote.Sealed {
+			return nil
+		}
+	}
+	hint := "see what there is: kis list " + h.run.stage.String()
+	if common := h.run.common(); len(common) > 0 {
+		hint = "installed on all hosts: " + strings.Join(common, ", ")
+	}
+	return event.Refuse("no-package", fmt.Sprintf("%s is not installed", p), hint)
+}
+
+// common lists the packages that all hosts have, sorted by name.
+func (r *run) common() []string {
+	count := map[string]int{}
+	for _, h := range r.hosts {
+		for _, there := range h.facts.Packages {
+			if there.State == remote.Sealed {
+				count[there.Name.String()]++
+			}
+		}
+	}
+	var names []string
+	for name, n := range count {
+		if n == len(r.hosts) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// errNoTarget is wrapped by refusals to choose what a roll-back goes to.
+var errNoTarget = errors.New("nothing to roll back to")

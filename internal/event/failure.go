@@ -1,0 +1,108 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/transfer"
+)
+
+// NewFailure classifies an error of a step. An error that is not known to be a refusal is unknown: nothing is guessed.
+func NewFailure(host string, step Step, err error) *Failure {
+	f := &Failure{Host: host, Step: step, State: Unknown, Message: strings.TrimPrefix(err.Error(), host+": "), err: err}
+	var refused *remote.Refused
+	var start *remote.StartError
+	var own *Failure
+	var sent *transfer.Error
+	var hinted interface{ Hint() string }
+	switch {
+	case errors.As(err, &own):
+		copied := *own
+		copied.Host, copied.Step, copied.Answered = host, step, own.State == Refused
+		return &copied
+	case errors.As(err, &refused):
+		f.Answered = true
+		f.State, f.Code, f.Message, f.Hint, f.Tail = Refused, refused.Code, refused.Message, refused.Hint, refused.Tail
+		if refused.Holder != nil {
+			f.Message += LockedBy(refused.Holder)
+			f.Hint = "wait for it (--lock-wait 10m does), or look: kis status"
+		}
+		if refused.Ours != "" {
+			f.Message += ": " + refused.Theirs + " there, " + refused.Ours + " here"
+			f.Hint = "packages are never changed: bump the version"
+		}
+	case errors.As(err, &start):
+		f.Answered = true
+		f.State, f.Message, f.Hint, f.Tail = Refused, start.Message, start.Hint, start.Tail
+	case errors.As(err, &sent) && (sent.Kind == transfer.Source || sent.Kind == transfer.Size):
+		f.State = Refused // by this machine: what has arrived counts for nothing
+	case errors.Is(err, context.Canceled):
+		f.Message = "interrupted"
+	}
+	if step == StepConnect {
+		f.State = Refused // nothing has been asked of the host yet
+		f.Answered = f.Answered || LoginRefused(err)
+		f.Message = strings.TrimPrefix(f.Message, string(StepConnect)+": ")
+		if f.Hint == "" {
+			f.Hint = reachHint(err)
+		}
+	}
+	if errors.As(err, &hinted) && f.Hint == "" {
+		f.Hint = hinted.Hint()
+	}
+	return f
+}
+
+// LockedBy is HolderText behind a colon, "" when nothing is known of the holder.
+func LockedBy(h *remote.Holder) string {
+	if h.Who == "" {
+		return ""
+	}
+	return ": " + HolderText(h)
+}
+
+// HolderText names who holds a lock, for which command and since when.
+func HolderText(h *remote.Holder) string {
+	if h.Who == "" {
+		return "unknown user"
+	}
+	text := h.Who
+	if h.What != "" {
+		text += ", " + h.What
+	}
+	if !h.Since.IsZero() {
+		text += ", since " + h.Since.Format("15:04:05 MST")
+	}
+	return text
+}
+
+// Refuse is a refusal by kis itself.
+func Refuse(code, message, hint string) error {
+	return &Failure{State: Refused, Code: code, Message: message, Hint: hint}
+}
+
+// LinkText is the text of a link for messages: "nothing" where there is none.
+func LinkText(link string) string {
+	if link == "" {
+		return "nothing"
+	}
+	return link
+}
+
+// Problems joins everything that a check found into one refusal; nil when it found nothing.
+func Problems(found []remote.Problem) error {
+	if len(found) == 0 {
+		return nil
+	}
+	messages, hints := []string{}, []string{}
+	for _, p := range found {
+		messages = append(messages, p.Message)
+		if p.Hint != "" && !slices.Contains(hints, p.Hint) {
+			hints = append(hints, p.Hint)
+		}
+	}
+	return &Failure{State: Refused, Code: found[0].Code, Message: strings.Join(messages, "; "), Hint: strings.Join(hints, "\n")}
+}

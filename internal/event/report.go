@@ -1,0 +1,105 @@
+package event
+
+import "github.com/keep-it-simple/kis/inventory"
+
+// Outcome is how a run ended. Each promises something about every targeted host.
+type Outcome string
+
+// The outcomes.
+const (
+	Succeeded   Outcome = "done"        // every host is verified on what was asked, or was there already
+	Aborted     Outcome = "aborted"     // before link: every stage link is as it was
+	RolledBack  Outcome = "rolled back" // failed at or after link: every host is verified on its previous package
+	Split       Outcome = "split"       // hosts differ, or some are unknown
+	Locked      Outcome = "locked"      // another run holds the lock: nothing has changed
+	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is as it was
+)
+
+// Exit is the exit status that promises the outcome. It is decided here and nowhere else.
+func (o Outcome) Exit() int {
+	switch o {
+	case Succeeded:
+		return 0
+	case Aborted:
+		return 3
+	case RolledBack:
+		return 4
+	case Split:
+		return 5
+	case Locked:
+		return 6
+	case Interrupted:
+		return 130
+	}
+	return 1
+}
+
+// Report is what is true at the end of a run.
+type Report struct {
+	Outcome Outcome      `json:"outcome"`
+	Exit    int          `json:"exit"` // exit status of kis
+	Op      Op           `json:"op"`
+	Stage   string       `json:"stage"`
+	Package string       `json:"package,omitempty"`
+	Run     string       `json:"run"`
+	Subset  bool         `json:"subset,omitempty"` // Hosts are not all hosts of the stage
+	NoLink  bool         `json:"no_link,omitempty"`
+	DryRun  bool         `json:"dry_run,omitempty"`
+	Already bool         `json:"already,omitempty"` // every host was linked and confirmed before: nothing was done
+	Hosts   []HostReport `json:"hosts"`
+	// OnPartial is what the inventory wants when a switch did not happen everywhere; empty before the barrier.
+	OnPartial inventory.OnPartial `json:"on_partial,omitempty"`
+	Failures  []Failure           `json:"failures,omitempty"`
+	Seconds   float64             `json:"seconds"`
+	Phases    []Phase             `json:"phases,omitempty"`
+	Skew      *Skew               `json:"skew,omitempty"` // of the switch
+}
+
+// Phase is how long a part of the run took.
+type Phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Skew is the time between the first and the last host's switch.
+type Skew struct {
+	Seconds float64 `json:"seconds"`
+	Error   float64 `json:"error"` // how wrong Seconds can be, from the clocks' comparison
+}
+
+// HostReport is what is true of one host at the end of a run.
+type HostReport struct {
+	Host     string  `json:"host"`
+	Was      string  `json:"was,omitempty"`      // text of the stage's link when the run began
+	Back     string  `json:"back,omitempty"`     // where the way back leads, "" for no link: Was, or what was linked before a run that did not come to its end
+	Linked   string  `json:"linked,omitempty"`   // text of the link now, as the host said last; "" for none
+	Known    bool    `json:"known"`              // false: nobody knows what is linked; Linked means nothing
+	Degraded bool    `json:"degraded,omitempty"` // the link was rolled back, but the after-link commands failed after it
+	Ready    bool    `json:"ready,omitempty"`    // the package is sealed and verified on this host
+	Plan     string  `json:"plan,omitempty"`     // dry run: what would be done
+	Seconds  float64 `json:"seconds"`            // spent in steps
+}
+
+// Failure is a step that was not done on one host.
+type Failure struct {
+	Host    string   `json:"host"`
+	Step    Step     `json:"step"`
+	State   State    `json:"state"` // Refused or Unknown
+	Code    string   `json:"code,omitempty"`
+	Message string   `json:"message"`
+	Hint    string   `json:"hint,omitempty"`
+	Tail    []string `json:"tail,omitempty"` // last lines of output, oldest first
+
+	// Answered: the host itself refused. It is reachable, and refuses again until something is changed.
+	Answered bool `json:"-"`
+
+	err error // see Unwrap
+}
+
+// Unwrap returns the error that the failure reports, so that callers can tell why a step failed.
+func (f *Failure) Unwrap() error { return f.err }
+
+// Error returns `host: step: cause`.
+func (f *Failure) Error() string {
+	return f.Host + ": " + string(f.Step) + ": " + f.Message
+}

@@ -1,0 +1,111 @@
+package event
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Stream numbers the events of one run and hands them to one receiver, one at a time and in order. Its methods may be
+// called by several goroutines.
+type Stream struct {
+	run     string
+	receive func(Event)
+
+	mu  sync.Mutex
+	seq int
+}
+
+// NewStream makes the stream of a run. receive gets every event; it must not call back into the stream. It may be nil.
+func NewStream(run string, receive func(Event)) *Stream {
+	return &Stream{run: run, receive: receive}
+}
+
+// Emit sends one event. Events are numbered without a gap, whichever host they are about.
+func (s *Stream) Emit(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+	e.Seq, e.Time, e.Run = s.seq, time.Now(), s.run
+	if s.receive != nil {
+		s.receive(e)
+	}
+}
+
+// Notice reports something a user should know; host is "" when it is about no single host.
+func (s *Stream) Notice(host, message string) {
+	s.Emit(Event{Type: TypeNotice, Host: host, Message: message})
+}
+
+// Host makes the record of one host's steps.
+func (s *Stream) Host(name string) *Host { return &Host{Name: name, stream: s} }
+
+// Host records the steps of one host in one run: it reports each to the stream and remembers what failed. One goroutine at
+// a time may use it.
+type Host struct {
+	Name string
+	// Explain may replace an error by the reason for it, before it is reported. Nil: it is reported as it is.
+	Explain func(error) error
+
+	stream   *Stream
+	failures []Failure // in the order in which they happened
+	spent    time.Duration
+}
+
+// Begin reports that a step has begun, and returns what takes its result. That returns nil, or the *Failure that it has
+// reported and that wraps the result.
+func (h *Host) Begin(s Step) (end func(error) error) {
+	h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: Started})
+	begin := time.Now()
+	return func(err error) error {
+		took := time.Since(begin)
+		h.spent += took
+		if err != nil {
+			return h.fail(s, err, took)
+		}
+		h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: Done, Seconds: took.Seconds()})
+		return nil
+	}
+}
+
+// Step does one step. It returns nil, or the *Failure that it has reported.
+func (h *Host) Step(s Step, work func() error) error { return h.Begin(s)(work()) }
+
+// Fail reports a failure that was found by comparing hosts.
+func (h *Host) Fail(s Step, err error) { _ = h.fail(s, err, 0) }
+
+func (h *Host) fail(s Step, err error, took time.Duration) error {
+	reported := err
+	if h.Explain != nil {
+		reported = h.Explain(err)
+	}
+	f := NewFailure(h.Name, s, reported)
+	f.err = err
+	h.failures = append(h.failures, *f)
+	h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: f.State, Failure: f, Message: f.Message, Seconds: took.Seconds()})
+	return f
+}
+
+// Forgive removes the failures of some steps: what failed was completed later.
+func (h *Host) Forgive(steps ...Step) {
+	h.failures = slices.DeleteFunc(h.failures, func(f Failure) bool { return slices.Contains(steps, f.Step) })
+}
+
+// Failures are the steps that failed so far and were not forgiven.
+func (h *Host) Failures() []Failure { return slices.Clone(h.failures) }
+
+// Spent is the time that the steps took.
+func (h *Host) Spent() time.Duration { return h.spent }
+
+// Output returns what takes the lines of a step's output.
+func (h *Host) Output(s Step) func(line string) {
+	return func(line string) { h.stream.Emit(Event{Type: TypeOutput, Host: h.Name, Step: s, Message: line}) }
+}
+
+// Progress reports how much of an upload has been sent, in bytes.
+func (h *Host) Progress(s Step, done, total int64) {
+	h.stream.Emit(Event{Type: TypeProgress, Host: h.Name, Step: s, Done: done, Total: total})
+}
+
+// Notice reports something a user should know about the host.
+func (h *Host) Notice(message string) { h.stream.Notice(h.Name, message) }

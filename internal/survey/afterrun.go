@@ -1,0 +1,74 @@
+package survey
+
+import (
+	"slices"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+// AfterRun is what the user may type after a run. It names packages that are installed: the run's own is ready on all of its
+// hosts, and what was linked on a host is installed there.
+func AfterRun(r event.Report) []Advice {
+	switch r.Outcome {
+	case event.RolledBack:
+		return restarts(r)
+	case event.Split:
+	default:
+		return nil
+	}
+	next := []Advice{{Verb: "status", Stage: r.Stage}}
+	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
+		return next // somebody else is at work: what is to be done depends on what they want
+	}
+	narrowed := func(command Advice, hosts []string) Advice {
+		if !r.Subset && len(hosts) == len(r.Hosts) {
+			return command
+		}
+		return command.On(hosts)
+	}
+	_, all := byPackage(r, func(event.HostReport) string { return r.Package })
+	next = append(next, narrowed(Forward(r.Stage, r.Package), all[r.Package]))
+	before, on := byPackage(r, func(h event.HostReport) string {
+		if h.Back == r.Package {
+			return "" // as it is
+		}
+		return h.Back
+	})
+	for _, pkg := range before {
+		next = append(next, narrowed(Back(r.Stage, pkg), on[pkg]))
+	}
+	return next
+}
+
+// restarts run the after-link commands again where they have failed after the way back.
+func restarts(r event.Report) []Advice {
+	linked, on := byPackage(r, func(h event.HostReport) string {
+		if !h.Degraded {
+			return ""
+		}
+		return h.Linked
+	})
+	var next []Advice
+	for _, pkg := range linked {
+		next = append(next, Again(r.Stage, pkg).On(on[pkg]))
+	}
+	return next
+}
+
+// byPackage sorts hosts by a package of theirs. Hosts without one are left out, and those that are linked to something that is
+// not the name of a package, because it becomes a command to paste. The packages are in the order of their first hosts.
+func byPackage(r event.Report, of func(event.HostReport) string) (packages []string, hosts map[string][]string) {
+	hosts = map[string][]string{}
+	for _, h := range r.Hosts {
+		pkg := of(h)
+		if _, err := name.ParsePackage(pkg); err != nil {
+			continue
+		}
+		if hosts[pkg] == nil {
+			packages = append(packages, pkg)
+		}
+		hosts[pkg] = append(hosts[pkg], h.Host)
+	}
+	return packages, hosts
+}

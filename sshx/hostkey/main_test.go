@@ -1,0 +1,10 @@
+package hostkey_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/keep-it-simple/kis/internal/hermetic"
+)
+
+func TestMain(m *testing.M) { os.Exit(hermetic.Main(m)) }
