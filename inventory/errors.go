@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // maxErrors ends the collecting: nobody reads the hundred-and-first error, and a hostile file could have a million.
@@ -15,7 +17,7 @@ const maxErrors = 100
 const excerptWidth = 120
 
 // Error is one thing that is wrong with an inventory, and where. All its texts are safe to print: control characters
-// are replaced, and what looks like a password in a URL is blotted out with stars.
+// and invisible ones are spelled out, and what looks like a password in a URL is blotted out with stars.
 type Error struct {
 	File    string // as given to Load or Parse
 	Line    int    // from 1
@@ -27,34 +29,39 @@ type Error struct {
 	caret int // characters of Source before the place
 }
 
-// Error returns `file:line:column: path: message`, and below it the source line and a caret under the place.
-func (e *Error) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d:%d: ", e.File, e.Line, e.Column)
-	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
+// Error returns the lines as one text.
+func (e *Error) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines returns `file:line:column: path: message`, and below it the source line and a caret under the place.
+func (e *Error) Lines() []string {
+	path := e.Path
+	if path != "" {
+		path += ": "
 	}
-	b.WriteString(e.Message)
+	lines := []string{fmt.Sprintf("%s:%d:%d: %s%s", safetext.Line(e.File), e.Line, e.Column, path, e.Message)}
 	if e.Source != "" {
-		fmt.Fprintf(&b, "\n  %s\n  %s^", e.Source, strings.Repeat(" ", e.caret))
+		lines = append(lines, "  "+e.Source, "  "+strings.Repeat(" ", e.caret)+"^")
 	}
-	return b.String()
+	return lines
 }
 
 // Errors is everything that is wrong with one inventory, in the order of the file, at most 100 of it. errors.As finds
 // the first [*Error] in it.
 type Errors []*Error
 
-// Error returns all the errors, each from a new line.
-func (e Errors) Error() string {
-	texts := make([]string, 0, len(e)+1)
+// Error returns the lines as one text.
+func (e Errors) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines returns all the errors, each from a new line.
+func (e Errors) Lines() []string {
+	var lines []string
 	for _, one := range e {
-		texts = append(texts, one.Error())
+		lines = append(lines, one.Lines()...)
 	}
 	if len(e) >= maxErrors {
-		texts = append(texts, fmt.Sprintf("stopped after %d errors", maxErrors))
+		lines = append(lines, fmt.Sprintf("stopped after %d errors", maxErrors))
 	}
-	return strings.Join(texts, "\n")
+	return lines
 }
 
 // Unwrap returns the single errors, for errors.Is and errors.As.
@@ -66,39 +73,22 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// excerpt returns what to show of a line, and how many characters of that stand before the column. The line is one
-// that [printable] has made.
+// excerpt returns what to show of a masked line, and how many characters of that stand before the column.
 func excerpt(line []rune, column int) (source string, caret int) {
-	caret = min(max(column-1, 0), len(line))
-	if len(line) <= excerptWidth {
-		return string(line), caret
-	}
-	start := min(max(caret-excerptWidth/2, 0), len(line)-excerptWidth)
-	end := start + excerptWidth
-	source = string(line[start:end])
-	if end < len(line) {
-		source += "…"
+	at := min(max(column-1, 0), len(line))
+	start, end, before, after := 0, len(line), "", ""
+	if len(line) > excerptWidth {
+		start = min(max(at-excerptWidth/2, 0), len(line)-excerptWidth)
+		end = start + excerptWidth
 	}
 	if start > 0 {
-		return "…" + source, caret - start + 1
+		before = "…"
 	}
-	return source, caret
-}
-
-// printable makes a source line fit to be shown. Every character stays in its place.
-func printable(line string) []rune { return []rune(clean(maskLine(line))) }
-
-// clean makes text safe for a terminal, character by character, so that columns stay what they are.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return '?'
-		}
-		return r
-	}, text)
+	if end < len(line) {
+		after = "…"
+	}
+	shown := safetext.Line(before + string(line[start:at]))
+	return safetext.Line(before+string(line[start:end])) + after, utf8.RuneCountInString(shown)
 }
 
 var (

@@ -53,7 +53,7 @@ func (f field) is(want kind, wanted string) bool {
 	switch {
 	case f.r.full():
 	case f.n.tagged && strings.HasPrefix(f.n.tag, "!") && !strings.HasPrefix(f.n.tag, "!!") && f.n.kind == scalar && f.n.value == "":
-		f.fail(`put quotes around it, as in "%s": YAML takes a bare ! for a tag`, clean(f.n.tag))
+		f.fail(`put quotes around it, as in "%s": YAML takes a bare ! for a tag`, f.n.tag)
 	case f.n.tagged:
 		f.fail("the tag %s has no meaning here; remove it, or put quotes around the whole value", quote(f.n.tag))
 	case f.n.kind == scalar && f.n.tag == "!!null":

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 const (
@@ -35,7 +37,7 @@ type reader struct {
 	seen     map[*node]int  // how often a collection was visited: more than once is an alias
 	aliased  int            // values visited through aliases
 	expanded int            // names and variables made so far
-	shown    map[int][]rune // source lines as errors show them
+	shown    map[int][]rune // source lines, masked
 }
 
 func newReader(file string, src []byte, o options) *reader {
@@ -50,10 +52,10 @@ func (r *reader) failAt(line, col int, path, message string) {
 	if r.full() {
 		return
 	}
-	e := &Error{File: r.file, Line: line, Column: col, Path: path, Message: message}
+	e := &Error{File: r.file, Line: line, Column: col, Path: safetext.Line(path), Message: safetext.Line(message)}
 	text, ok := r.shown[line]
 	if !ok {
-		text = printable(lineAt(r.src, line))
+		text = []rune(maskLine(lineAt(r.src, line)))
 		r.shown[line] = text
 	}
 	e.Source, e.caret = excerpt(text, col)

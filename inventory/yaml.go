@@ -107,12 +107,12 @@ var tabIndent = regexp.MustCompile(`^ *\t`)
 func explain(err error, src []byte) *complaint {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		return &complaint{1, 1, "not YAML: " + clean(mask(err.Error()))}
+		return &complaint{1, 1, "not YAML: " + mask(err.Error())}
 	}
-	c := &complaint{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + clean(mask(load.Message))}
+	c := &complaint{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + mask(load.Message)}
 	context := load.ContextMark
 	if load.ContextMsg != "" {
-		c.message += " " + clean(load.ContextMsg)
+		c.message += " " + load.ContextMsg
 	}
 	if context.Line > 0 && (context.Line < c.line || reserved(src, context.Line, context.Column) != "") {
 		c.line, c.col = context.Line, context.Column // an open bracket, quote or tag is where it began
