@@ -226,7 +226,7 @@ func TestCommentsOfAgentKeysAreHarmless(t *testing.T) {
 	t.Parallel()
 	target := targetOf(t, startHost(t, sshtest.Options{}))
 	target.IdentityAgent = serveAgent(t, newToken(t))
-	assert.ErrorContains(t, authError(t, newDialer(t), target), "from agent (yubikey.[2J): refused")
+	assert.ErrorContains(t, authError(t, newDialer(t), target), `from agent (yubikey\x1b[2J): refused`)
 }
 
 func TestOpenSSHTakesRSAKeysFromEverywhere(t *testing.T) {

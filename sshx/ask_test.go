@@ -112,7 +112,7 @@ func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
 	var echoed []bool
 	var asked []string
 	h := startHost(t, sshtest.Options{Keyboard: func(ask ssh.KeyboardInteractiveChallenge) error {
-		_, err := ask("Login\x1b[2J", "line one\nline two", []string{"Name\x07: ", "Code: ", strings.Repeat("x", 9999)}, []bool{true, false, false})
+		_, err := ask("Login\x1b[2J", "line one\n\u200bline two", []string{"Name\x07: ", "Code: ", strings.Repeat("x", 9999)}, []bool{true, false, false})
 		return err
 	}})
 	d := newDialer(t)
@@ -122,7 +122,7 @@ func TestQuestionsOfHostsAreHarmlessAndNameTheAccount(t *testing.T) {
 	}
 	dial(t, d, targetOf(t, h))
 	require.Len(t, asked, 3)
-	assert.Equal(t, "deploy@web1: Login.[2J line one line two Name.:", asked[0])
+	assert.Equal(t, `deploy@web1: Login\x1b[2J line one \u200bline two Name\a:`, asked[0])
 	assert.Equal(t, "deploy@web1: Code:", asked[1])
 	assert.Less(t, len(asked[2]), 500)
 	assert.Equal(t, []bool{true, false, false}, echoed)
@@ -138,7 +138,7 @@ func TestInstructionsWithoutAQuestionAreShown(t *testing.T) {
 	d := dialerWith(t, &person{})
 	d.Warn = func(text string) { said = append(said, text) }
 	dial(t, d, targetOf(t, h))
-	assert.Equal(t, []string{"deploy@web1: confirm on your phone.[2J"}, said)
+	assert.Equal(t, []string{`deploy@web1: confirm on your phone\x1b[2J`}, said)
 }
 
 func TestPromptsOfManyHostsDoNotMeet(t *testing.T) {

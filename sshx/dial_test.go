@@ -115,7 +115,7 @@ func TestDialShowsWhatTheServerSaysInsteadOfSSH(t *testing.T) {
 	}{
 		{"a ban is final", "Not allowed at this time\r\n", `the server said "Not allowed at this time"`, 1},
 		{"too many at once is tried again", "Exceeded MaxStartups\r\n", `the server said "Exceeded MaxStartups"`, 3},
-		{"control characters are harmless", "\x1b]0;owned\x07\r\n", `the server said ".]0;owned."`, 1},
+		{"control characters are harmless", "\x1b]0;owned\x07\r\n", `the server said "\x1b]0;owned\a"`, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // ErrConnectionLost says that the connection ended before an answer came: what
@@ -79,7 +81,7 @@ func (e *DialError) Error() string {
 		cause = e.Command
 	}
 	if e.Said != "" {
-		cause += fmt.Sprintf("; the server said %q", e.Said)
+		cause += fmt.Sprintf("; the server said \"%s\"", e.Said) // it is spelled out already
 	}
 	return fmt.Sprintf("%s: %s: %s: %s", e.Name, e.Phase, where, cause)
 }
@@ -193,13 +195,5 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("exit status %d", e.Status)
 }
 
-// printable keeps text that a host chose from driving the terminal it is
-// printed on.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '.'
-		}
-		return r
-	}, s)
-}
+// printable is text that a host or a file chose as a terminal may show it.
+func printable(s string) string { return safetext.Line(s) }

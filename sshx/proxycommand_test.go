@@ -126,7 +126,7 @@ func TestAProxyCommandThatFailsIsToldWithWhatItSaid(t *testing.T) {
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)
 	assert.Contains(t, err.Error(), "web1: handshake: 127.0.0.1:1 through ProxyCommand: `echo x")
-	assert.Contains(t, err.Error(), "` ended: exit status 3; it said: first; .[31mno route")
+	assert.Contains(t, err.Error(), "` ended: exit status 3; it said: first; \\x1b[31mno route")
 	text, err := os.ReadFile(count)
 	require.NoError(t, err)
 	assert.Equal(t, "x\n", string(text), "it may have logged in somewhere, so it is not repeated")

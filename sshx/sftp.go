@@ -62,7 +62,7 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 	case len(first) == 0:
 		err = fmt.Errorf("%w: the subsystem ended without a word; does the sftp-server its sshd_config names exist?", ErrNoSFTP)
 	case !isVersionPacket(first):
-		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: %q); make its start-up files silent when they run without a terminal", ErrNoSFTP, printable(string(first)))
+		err = fmt.Errorf("%w: the login shell prints text before it starts (first bytes: \"%s\"); make its start-up files silent when they run without a terminal", ErrNoSFTP, printable(string(first)))
 	default:
 		err = fmt.Errorf("%w: %w", ErrNoSFTP, err)
 	}

@@ -45,7 +45,7 @@ func TestSFTPQuotesALoginShellThatPrints(t *testing.T) {
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{NoiseBeforeSFTP: "Welcome to \x1b[31mweb1\n"}})
 	_, err := c.SFTP(deadline(t))
 	require.ErrorIs(t, err, sshx.ErrNoSFTP)
-	assert.ErrorContains(t, err, `first bytes: "Welcome to .[31mweb1.`)
+	assert.ErrorContains(t, err, `first bytes: "Welcome to \x1b[31mweb1\n"`)
 }
 
 func TestSFTPEndsWithItsContextWhenTheServerIsSilent(t *testing.T) {
