@@ -127,7 +127,7 @@ sys.exit(3)
 	assert.Contains(t, failure.Hint, "setup.py sdist")
 	require.Len(t, failure.Tail, 20)
 	assert.Equal(t, "line 11", failure.Tail[0])
-	assert.Equal(t, "[31mno compiler[0m", failure.Tail[19])
+	assert.Equal(t, `\x1b[31mno compiler\x1b[0m`, failure.Tail[19])
 	assert.Contains(t, log.String(), "line 0\n")
 	assert.NoDirExists(t, b.temp)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // BuildError says why there is no archive. No host was contacted.
@@ -18,8 +20,8 @@ type BuildError struct {
 	Dir string
 	// Command is what ran, for a person to read; empty if it did not come to that.
 	Command string
-	// Tail is the end of the command's output, at most 20 lines, without control
-	// characters. Error leaves it out: print it below.
+	// Tail is the end of the command's output, at most 20 lines, safe to
+	// print. Error leaves it out: print it below.
 	Tail []string
 	// Hint is a remedy, or empty. Error leaves it out as well.
 	Hint string
@@ -114,15 +116,7 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) end() {
-	text := strings.TrimRightFunc(strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, string(t.line)), unicode.IsSpace)
+	text := safetext.Output(strings.TrimRightFunc(string(t.line), unicode.IsSpace))
 	t.line = t.line[:0]
 	if text == "" {
 		return
