@@ -9,19 +9,22 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/hosttest"
+	"github.com/keep-it-simple/kis/internal/oracle"
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
 // hostile is what a terminal obeys: a color, a title, the clipboard (OSC 52), a bell, a line written over, CSI in one byte and as a character,
-// backspace, delete, turned writing, a character of no width, what is no UTF-8.
-const hostile = "plain \x1b[31mred\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07\rover \x9b31m \u009b31m \x08\x7f \u202eturned \u2066isolated \u200bnarrow \xff\xfe."
+// backspace, delete, turned writing, characters that nobody sees, marks one upon the other, what is no UTF-8; and lines that are not kis's.
+const hostile = "plain \x1b[31mred\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07\rover \x9b31m \u009b31m \x08\x7f \u202eturned \u2066isolated \u200bnarrow " +
+	"so\u00adft \u3164\ufe0f\U000e0041 \u0301\u0301\u0301\u0301 \ttab\u2028" + forged + "\n  " + forged + "\u0085" + forged + "\r" + forged + "\xff\xfe."
+
+// forged is a line as kis prints it at the end, for people to paste.
+const forged = "next: kis link production evil-1"
 
 // printing is shell text that prints hostile. printf(1) of every sh knows octal numbers.
 func printing() string {
@@ -32,15 +35,13 @@ func printing() string {
 	return "printf '" + octal.String() + `\n'`
 }
 
-// harmless fails when a text could do something to a terminal. Whoever reads the log of a run does so at a terminal too.
+// harmless fails when a text could do something to a terminal, or when a host has begun a line of it. Whoever reads the log of a run does so at
+// a terminal too.
 func harmless(t *testing.T, what, text string) {
 	t.Helper()
-	assert.True(t, utf8.ValidString(text), "%s is not UTF-8: %q", what, text)
-	for i, r := range text {
-		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
-			assert.Fail(t, what, "%U in %q", r, text[max(0, i-100):min(len(text), i+20)])
-			return
-		}
+	oracle.Output(t, text)
+	for line := range strings.Lines(text) {
+		assert.False(t, strings.HasPrefix(strings.TrimLeft(line, " "), forged), "%s has a line that is not of kis: %q", what, line)
 	}
 }
 
@@ -120,7 +121,7 @@ func TestNothingThatAHostSaysReachesATerminalRaw(t *testing.T) {
 			return push(t, 6, "0.6", usual, "") + screen(w.In(t), 0, "status", "staging")
 		}},
 		{"the name of a folder", func(t *testing.T) string {
-			require.NoError(t, os.Mkdir(filepath.Join(root, strings.ReplaceAll(hostile, "/", "")), 0o755))
+			require.NoError(t, os.Mkdir(filepath.Join(root, hostile[len(hostile)-200:]), 0o755))
 			return screen(w.In(t), 0, "list") + screen(w.In(t), 0, "status", "staging")
 		}},
 		{"the text of a link", func(t *testing.T) string {
