@@ -19,6 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
@@ -27,7 +28,7 @@ import (
 // streams are what a command reads and writes.
 type streams struct {
 	In       io.Reader
-	Out, Err io.Writer
+	Out, Err printer
 	Terminal bool       // a person can be asked: input and errors are a terminal
 	Color    bool       // output is a terminal
 	Columns  func() int // width of that terminal; nil when output is none
@@ -72,7 +73,11 @@ func run(ctx context.Context, args []string, s streams, exit func(int)) (status 
 	a := &app{streams: s}
 	defer func() {
 		if bug := recover(); bug != nil {
-			_, _ = fmt.Fprintf(s.Err, "kis: bug: %v\n%s\nplease report this; nothing is said about the hosts: kis status\n", bug, debug.Stack())
+			s.Err.printf("kis: bug: %v\n", bug)
+			for line := range strings.Lines(string(debug.Stack())) {
+				s.Err.lines(safetext.Output(strings.TrimRight(line, "\n")))
+			}
+			s.Err.lines("", "please report this; nothing is said about the hosts: kis status")
 			status = 1
 		}
 	}()
@@ -85,8 +90,8 @@ func execute(ctx context.Context, a *app, args []string) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(a.In)
-	root.SetOut(a.Out)
-	root.SetErr(a.Err)
+	root.SetOut(a.Out.help())
+	root.SetErr(a.Err.help())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if wantsJSON(args) {
 			a.output = outputJSON // a flag before it was wrong, and it was not read
@@ -135,20 +140,26 @@ func (a *app) fail(err error) int {
 	}
 	hint, tail := advice(err)
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint, "tail": append([]string{}, tail...)})
+		a.Out.json(map[string]any{"type": "error", "exit": status, "message": err.Error(), "hint": hint, "tail": append([]string{}, tail...)})
 		return status
 	}
 	if status == event.Interrupted.Exit() && a.signals.told.Load() {
 		return status
 	}
-	_, _ = fmt.Fprintf(a.Err, "kis: %s\n", clean(err.Error()))
-	for _, line := range tail {
-		_, _ = fmt.Fprintf(a.Err, "    %s\n", clean(line))
-	}
-	for line := range strings.Lines(hint) {
-		_, _ = fmt.Fprintf(a.Err, "  hint: %s\n", clean(strings.TrimRight(line, "\n")))
-	}
+	lines := errorLines(err)
+	a.Err.printf("kis: %s\n", lines[0])
+	a.Err.lines(lines[1:]...)
+	a.Err.tail(tail)
+	a.Err.hint(hint)
 	return status
+}
+
+// errorLines is an error as it is printed: one line, but for the inventory's, which quotes its file.
+func errorLines(err error) []string {
+	if several, ok := err.(inventory.Errors); ok { //nolint:errorlint // text around it belongs into the first line
+		return several.Lines()
+	}
+	return []string{err.Error()}
 }
 
 // advice is what belongs below an error: what to do, and the end of what a tool said.
@@ -220,7 +231,7 @@ func who() string {
 	if h, err := os.Hostname(); err == nil {
 		machine = h
 	}
-	return name + "@" + machine
+	return safetext.Line(name + "@" + machine)
 }
 
 // arguments is cobra's check of their number with words that name what is missing.

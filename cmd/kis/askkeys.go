@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -12,14 +11,13 @@ import (
 // askKeys shows the person at the terminal the host keys that nobody knows, all of them at once, and asks whether they are right. It is nil
 // when there is nobody, and with --yes: a yes to every question is no look at a fingerprint.
 func (a *app) askKeys() func(context.Context, []*sshx.HostKeyError) bool {
-	prompt := a.prompt()
-	if prompt == nil || a.yes {
+	if !a.mayAsk() || a.yes {
 		return nil
 	}
 	return func(ctx context.Context, keys []*sshx.HostKeyError) bool {
 		question := keyQuestion(keys)
 		for {
-			answer, err := prompt(ctx, question, true)
+			answer, err := a.putQuestion(ctx, question, true)
 			if err != nil {
 				return false
 			}
@@ -29,27 +27,25 @@ func (a *app) askKeys() func(context.Context, []*sshx.HostKeyError) bool {
 			case "no", "n", "": // Enter alone is no yes
 				return false
 			}
-			question = "please type the whole word, yes or no:" // as for ssh, a y is no yes
+			question = []string{"please type the whole word, yes or no:"} // as for ssh, a y is no yes
 		}
 	}
 }
 
-// keyQuestion lists hosts with the type and the SHA256 fingerprint of their key, as ssh-keygen -l prints it there.
-func keyQuestion(keys []*sshx.HostKeyError) string {
-	var b strings.Builder
+// keyQuestion lists, a line each, hosts with the type and the SHA256 fingerprint of their key, as ssh-keygen -l prints it there.
+func keyQuestion(keys []*sshx.HostKeyError) []string {
 	what, these := "the key of this host is", "this key"
 	if len(keys) > 1 {
 		what, these = "the keys of these hosts are", fmt.Sprintf("these %d keys", len(keys))
 	}
-	fmt.Fprintf(&b, "%s not known:\n", what)
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, k := range keys {
-		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", k.Host, k.KeyType, k.Fingerprint)
+		rows = append(rows, []string{"  " + k.Host, k.KeyType, k.Fingerprint})
 	}
-	_ = w.Flush()
-	fmt.Fprintf(&b, "compare with what `ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub` prints on the host's own console\n")
-	fmt.Fprintf(&b, "write %s to %s and go on? [yes/no]", these, strings.Join(keyFiles(keys), ", "))
-	return b.String()
+	question := append([]string{what + " not known:"}, aligned(rows)...)
+	return append(question,
+		"compare with what `ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub` prints on the host's own console",
+		fmt.Sprintf("write %s to %s and go on? [yes/no]", these, strings.Join(keyFiles(keys), ", ")))
 }
 
 // keyFiles are the files that the keys would be written to, each once.

@@ -48,16 +48,16 @@ type boardLine struct {
 	more  int // hosts that have failed beyond those that were told
 }
 
-func (l boardLine) text(paint painter) string {
+func (l boardLine) text(paint painter) (mark colored, more string) {
 	switch {
 	case l.more > 0:
-		return paint.bad("failed")
+		return paint.bad("failed"), ""
 	case !l.many:
 		return stepText(l.event, paint)
 	case l.last < 0.05:
-		return paint.good("done")
+		return paint.good("done"), ""
 	}
-	return paint.good("done") + fmt.Sprintf("  %.1f to %.1f s", l.first, l.last)
+	return paint.good("done"), fmt.Sprintf("%.1f to %.1f s", l.first, l.last)
 }
 
 // follow takes an event of a step and returns what is to be printed now.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,7 +22,8 @@ func (s *screen) say(host string, step event.Step, state event.State, seconds fl
 
 func (s *screen) add(lines []boardLine) {
 	for _, l := range lines {
-		s.lines = append(s.lines, fmt.Sprintf("%s %s %s", l.who, l.step, l.text(painter{})))
+		mark, more := l.text(painter{})
+		s.lines = append(s.lines, strings.TrimSpace(fmt.Sprintf("%s %s %s  %s", l.who, l.step, mark, more)))
 	}
 }
 

@@ -112,7 +112,11 @@ verifies it. Only when all hosts are ready are their links switched.`)
 }
 
 func (d *demo) tell(text string) {
-	_, _ = fmt.Fprintf(d.app.Out, "\n%s\n", d.app.painter().strong(text))
+	paint := d.app.painter()
+	d.app.Out.lines("")
+	for line := range strings.SplitSeq(text, "\n") {
+		d.app.Out.printf("%s\n", paint.strong(line))
+	}
 }
 
 func indent(text string) string {
@@ -121,7 +125,7 @@ func indent(text string) string {
 
 // kis runs a command as a person would type it, and insists on its exit status.
 func (d *demo) kis(ctx context.Context, want int, args ...string) error {
-	_, _ = fmt.Fprintf(d.app.Out, "\n$ kis %s\n", strings.Join(args, " "))
+	d.app.Out.printf("\n$ kis %s\n", strings.Join(args, " "))
 	inner := &app{streams: d.app.streams, stateFolder: filepath.Join(d.folder, "state"), signals: d.app.signals}
 	inner.Terminal, inner.Err = false, d.app.Out // one stream, so that the story keeps its order
 	full := append([]string{"-i", d.path("hello", "inventory.yaml"), "--ssh-config", d.path("ssh_config"), "--color", d.app.color}, args...)
@@ -146,7 +150,7 @@ func (d *demo) ask(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("demo: %s: %w", h.name, err)
 		}
-		_, _ = fmt.Fprintf(d.app.Out, "  %s  %s\n", h.name, clean(strings.Join(strings.Fields(string(answer)), " ")))
+		d.app.Out.printf("  %s  %s\n", h.name, strings.Join(strings.Fields(string(answer)), " "))
 	}
 	return nil
 }

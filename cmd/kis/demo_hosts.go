@@ -38,22 +38,22 @@ func (d *demo) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var config, known, hosts strings.Builder
+	var config, known, hosts []string
 	for _, name := range []string{"web1", "web2", "web3"} {
 		h, err := d.startHost(name, key)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&config, "Host %s\n  HostName 127.0.0.1\n  Port %d\n  HostKeyAlias %s\n", name, h.host.Port(), name)
-		fmt.Fprintf(&known, "%s %s", name, ssh.MarshalAuthorizedKey(h.host.HostKey()))
-		fmt.Fprintf(&hosts, "  %s: {root: %q}\n", name, h.root)
+		config = append(config, fmt.Sprintf("Host %s\n  HostName 127.0.0.1\n  Port %d\n  HostKeyAlias %s\n", name, h.host.Port(), name))
+		known = append(known, fmt.Sprintf("%s %s", name, ssh.MarshalAuthorizedKey(h.host.HostKey())))
+		hosts = append(hosts, fmt.Sprintf("  %s: {root: %q}\n", name, h.root))
 	}
-	fmt.Fprintf(&config, "Host *\n  User demo\n  IdentityFile %q\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
-		"  UserKnownHostsFile %q\n  GlobalKnownHostsFile /dev/null\n", d.path("key"), d.path("known_hosts"))
-	inventory := demoInventory + fmt.Sprintf("python: %q\nhosts:\n%s", python, hosts.String())
+	config = append(config, fmt.Sprintf("Host *\n  User demo\n  IdentityFile %q\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
+		"  UserKnownHostsFile %q\n  GlobalKnownHostsFile /dev/null\n", d.path("key"), d.path("known_hosts")))
+	inventory := demoInventory + fmt.Sprintf("python: %q\nhosts:\n%s", python, strings.Join(hosts, ""))
 	return errors.Join(
-		os.WriteFile(d.path("ssh_config"), []byte(config.String()), 0o600),
-		os.WriteFile(d.path("known_hosts"), []byte(known.String()), 0o600),
+		os.WriteFile(d.path("ssh_config"), []byte(strings.Join(config, "")), 0o600),
+		os.WriteFile(d.path("known_hosts"), []byte(strings.Join(known, "")), 0o600),
 		os.WriteFile(d.path("hello", "inventory.yaml"), []byte(inventory), 0o600),
 	)
 }

@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -50,24 +49,28 @@ func (a *app) printHosts(ctx context.Context, pattern string) error {
 			return err
 		}
 	}
-	switch {
-	case a.output == outputJSON:
+	if a.output == outputJSON {
 		for i, h := range hosts {
-			writeJSON(a.Out, hostJSON(h, targets[i]))
+			a.Out.json(hostJSON(h, targets[i]))
 		}
-	case a.verbose:
-		for i, h := range hosts {
-			_, _ = fmt.Fprintln(a.Out, strings.TrimRight(strings.Join(hostCells(h, targets[i]), "  "), " "))
-			printSettings(a.Out, targets[i])
-		}
-	default:
-		w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
-		for i, h := range hosts {
-			_, _ = fmt.Fprintln(w, strings.Join(hostCells(h, targets[i]), "\t"))
-		}
-		_ = w.Flush()
+		return nil
 	}
+	a.printTargets(hosts, targets)
 	return nil
+}
+
+func (a *app) printTargets(hosts []inventory.Host, targets []sshx.Target) {
+	var rows [][]string
+	for i, h := range hosts {
+		cells := hostCells(h, targets[i])
+		if a.verbose {
+			a.Out.lines(strings.TrimRight(strings.Join(cells, "  "), " "))
+			printSettings(a.Out, targets[i])
+			continue
+		}
+		rows = append(rows, cells)
+	}
+	a.Out.lines(aligned(rows)...)
 }
 
 func hostJSON(h inventory.Host, t sshx.Target) map[string]any {
@@ -95,7 +98,7 @@ func login(t sshx.Target) string {
 }
 
 // printSettings prints one setting in a line, of the host and then of each jump host on the way, and what is not followed.
-func printSettings(w io.Writer, t sshx.Target) {
+func printSettings(w printer, t sshx.Target) {
 	for _, warning := range t.Warnings {
 		printWrapped(w, "  ", "warning: "+warning)
 	}
@@ -103,7 +106,7 @@ func printSettings(w io.Writer, t sshx.Target) {
 		printSetting(w, s)
 	}
 	for _, j := range t.Jump {
-		_, _ = fmt.Fprintf(w, "  jump host %s  %s\n", j.Name, login(j))
+		w.printf("  jump host %s  %s\n", j.Name, login(j))
 		for _, s := range j.Settings {
 			printSetting(w, s)
 		}
@@ -118,33 +121,34 @@ const (
 )
 
 // printSetting prints keyword, source and value; lists go on below, under the value.
-func printSetting(w io.Writer, s sshx.Setting) {
-	source := relativeToHome(clean(s.Source))
-	head := fmt.Sprintf("    %-*s  %-*s  ", keywordWidth, s.Name, sourceWidth, source)
+func printSetting(w printer, s sshx.Setting) {
+	name, source := safetext.Line(s.Name), safetext.Line(relativeToHome(s.Source))
+	head := fmt.Sprintf("    %-*s  %-*s  ", keywordWidth, name, sourceWidth, source)
 	if len([]rune(source)) > sourceWidth { // a long path: the value starts a line of its own
-		_, _ = fmt.Fprintf(w, "    %s  %s\n", s.Name, source)
+		w.printf("    %s  %s\n", name, source)
 		head = strings.Repeat(" ", 4+keywordWidth+2+sourceWidth+2)
 	}
-	printWrapped(w, head, clean(s.Value))
+	printWrapped(w, head, s.Value)
 }
 
 // printWrapped prints a text after head and goes on under its beginning. It breaks after blanks and commas; what has neither is longer
 // than the page, or moves to a line of its own.
-func printWrapped(w io.Writer, head, text string) {
+func printWrapped(w printer, head, text string) {
+	text = safetext.Line(text)
 	indent := strings.Repeat(" ", len([]rune(head)))
 	line, empty := head, true
 	for word := range wordsOf(text) {
 		if !empty && len([]rune(line+strings.TrimRight(word, " "))) > pageWidth {
-			_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+			w.lines(strings.TrimRight(line, " "))
 			line, empty = indent, true
 		}
 		if empty && len([]rune(indent+word)) > pageWidth && len([]rune(word)) <= pageWidth-8 {
-			_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+			w.lines(strings.TrimRight(line, " "))
 			line = "        "
 		}
 		line, empty = line+word, false
 	}
-	_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
+	w.lines(strings.TrimRight(line, " "))
 }
 
 // wordsOf gives the pieces of a text, each with the blank or comma that ends it.

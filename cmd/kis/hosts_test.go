@@ -23,7 +23,7 @@ func TestSettingsFitAPage(t *testing.T) {
 		Jump: []sshx.Target{{Name: "bastion", User: "me", HostName: "192.0.2.9", Port: 2200, Settings: []sshx.Setting{{Name: "port", Value: "2200", Source: "ProxyJump"}}}},
 	}
 	var b strings.Builder
-	printSettings(&b, target)
+	printSettings(printer{&b}, target)
 	for line := range strings.Lines(b.String()) {
 		assert.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 100, line)
 		assert.Equal(t, strings.TrimRight(line, " \n"), strings.TrimRight(line, "\n"))
@@ -42,9 +42,9 @@ func TestTheQuestionAboutKeysNamesHostTypeAndFingerprint(t *testing.T) {
 		{Host: "web1", KeyType: "ssh-ed25519", Fingerprint: "SHA256:AAA"},
 		{Host: "bastion", KeyType: "ssh-rsa", Fingerprint: "SHA256:BBB"},
 	}
-	question := keyQuestion(keys)
+	question := strings.Join(keyQuestion(keys), "\n")
 	assert.Contains(t, question, "  web1     ssh-ed25519  SHA256:AAA\n  bastion  ssh-rsa      SHA256:BBB\n")
 	assert.Contains(t, question, "write these 2 keys to ")
 	assert.True(t, strings.HasSuffix(question, "? [yes/no]"))
-	assert.Contains(t, keyQuestion(keys[:1]), "write this key to ")
+	assert.Contains(t, strings.Join(keyQuestion(keys[:1]), "\n"), "write this key to ")
 }

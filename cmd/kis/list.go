@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +33,7 @@ func (a *app) list(ctx context.Context, args []string) error {
 	packages := survey.Packages(hosts, looks)
 	if a.output == outputJSON {
 		for _, p := range packages {
-			writeJSON(a.Out, map[string]any{"type": "package", "schema": event.Schema, "package": p})
+			a.Out.json(map[string]any{"type": "package", "schema": event.Schema, "package": p})
 		}
 	} else {
 		a.printPackages(packages, hosts, looks)
@@ -65,9 +64,9 @@ func (a *app) none(sentence string, hosts []string, looks map[string]survey.Repo
 	switch len(answered) {
 	case 0:
 	case len(hosts):
-		_, _ = fmt.Fprintln(a.Out, sentence)
+		a.Out.lines(sentence)
 	default:
-		_, _ = fmt.Fprintf(a.Out, "%s on %s\n", sentence, clean(list(answered, 4)))
+		a.Out.printf("%s on %s\n", sentence, list(answered, 4))
 	}
 }
 
@@ -76,7 +75,7 @@ func (a *app) printPackages(packages []*survey.Package, hosts []string, looks ma
 		a.none("no packages", hosts, looks)
 		return
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, p := range packages {
 		created, bytes := "incomplete", ""
 		if !p.Created.IsZero() {
@@ -95,9 +94,9 @@ func (a *app) printPackages(packages []*survey.Package, hosts []string, looks ma
 		if len(p.Changed) > 0 {
 			notes = append(notes, "changed by hand on "+list(p.Changed, 4))
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clean(p.Package), created, bytes, clean(strings.Join(notes, "; ")))
+		rows = append(rows, []string{p.Package, created, bytes, strings.Join(notes, "; ")})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 }
 
 // unreached says which hosts could not be asked; the answer is incomplete then, and the exit status says so.
@@ -113,13 +112,13 @@ func (a *app) unreached(hosts []string, looks map[string]survey.Repository) erro
 	}
 	message := fmt.Sprintf("%d of %d hosts could not be asked", len(failures), len(hosts))
 	if a.output == outputJSON {
-		writeJSON(a.Out, map[string]any{"type": "error", "exit": event.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
+		a.Out.json(map[string]any{"type": "error", "exit": event.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
 	} else {
 		v := newTextView(a)
 		for _, b := range fold(failures) {
 			v.failure(b)
 		}
-		_, _ = fmt.Fprintf(a.Err, "kis: %s\n", message)
+		a.Err.printf("kis: %s\n", message)
 	}
 	return outcome{status: event.Split.Exit()}
 }

@@ -2,20 +2,19 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // liveLine is the one line of a terminal that is rewritten: what is being waited for. It is the last line while it is shown, and is taken away
 // before anything else is printed. A nil liveLine shows nothing, which is right for a pipe or a log.
 type liveLine struct {
-	out   io.Writer
+	out   printer
 	width func() int // of the terminal, in columns
 
 	mu     sync.Mutex
@@ -50,7 +49,7 @@ const (
 )
 
 // newLiveLine starts the line. Call stop.
-func newLiveLine(out io.Writer, width func() int) *liveLine {
+func newLiveLine(out printer, width func() int) *liveLine {
 	l := &liveLine{out: out, width: width, ended: make(chan struct{})}
 	l.owned.Go(func() {
 		ticker := time.NewTicker(redrawEvery)
@@ -112,14 +111,14 @@ func (l *liveLine) flush() {
 
 func (l *liveLine) show() {
 	if text := l.text(time.Now()); text != "" {
-		_, _ = io.WriteString(l.out, text)
+		l.out.printf("%s", text)
 		l.shown = true
 	}
 }
 
 func (l *liveLine) clear() {
 	if l.shown {
-		_, _ = io.WriteString(l.out, "\r\x1b[K")
+		l.out.erase()
 		l.shown = false
 	}
 }
@@ -180,7 +179,7 @@ func (l *liveLine) text(now time.Time) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return cut("… "+clean(strings.Join(parts, ", ")), l.width()-1)
+	return cut("… "+safetext.Line(strings.Join(parts, ", ")), l.width()-1)
 }
 
 func (a activeStep) progress(now time.Time) string {
@@ -191,12 +190,30 @@ func (a activeStep) progress(now time.Time) string {
 	return text
 }
 
-// cut shortens a text to so many columns, one a character.
+// cut shortens a safe text to so many columns. Where it is not certain how wide terminals show a character, it counts as a wide one, because a
+// line that is too long cannot be taken away.
 func cut(text string, columns int) string {
-	if columns <= 0 || utf8.RuneCountInString(text) <= columns {
+	if columns <= 0 {
 		return text
 	}
-	return string([]rune(text)[:columns-1]) + "…"
+	used, end := 0, 0 // end is where a text that is too long ends
+	for i, r := range text {
+		if used < columns {
+			end = i
+		}
+		if used += cells(r); used > columns {
+			return text[:end] + "…"
+		}
+	}
+	return text
+}
+
+// cells is how many columns a character may take: two in Hangul, in the writings of East Asia and of the symbols.
+func cells(r rune) int {
+	if r >= 0x1100 && r < 0x1200 || r >= 0x2300 {
+		return 2
+	}
+	return 1
 }
 
 // stop takes the line away for good.

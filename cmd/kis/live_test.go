@@ -22,7 +22,7 @@ func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 64 })
+	l := newLiveLine(printer{&out}, func() int { return 64 })
 	defer l.stop()
 	step := func(host string, s event.Step, state event.State, at time.Duration) {
 		l.follow(event.Event{Type: event.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
@@ -43,7 +43,7 @@ func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 80 })
+	l := newLiveLine(printer{&out}, func() int { return 80 })
 	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	l.around(func() { out.WriteString("first\n") })
 	l.around(func() { out.WriteString("second\n") })
@@ -54,7 +54,7 @@ func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 func TestLiveLineGivesWayToQuestions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(&out, func() int { return 80 })
+	l := newLiveLine(printer{&out}, func() int { return 80 })
 	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	release := l.pause()
 	l.around(func() { out.WriteString("first\n") })
@@ -86,7 +86,7 @@ func TestThePushSaysAtTheBottomThatItBuilds(t *testing.T) {
 	a, _, _ := p.app()
 	seen := make(chan struct{})
 	screen := &watched{text: "… building the source distribution here (", seen: seen}
-	a.Out, a.Terminal, a.Color, a.Columns = screen, true, true, func() int { return 80 }
+	a.Out, a.Terminal, a.Color, a.Columns = printer{screen}, true, true, func() int { return 80 }
 	ended := make(chan int)
 	go func() { ended <- execute(t.Context(), a, p.args("push", "live", "--dry-run", "--color", "never")) }() // the test waits for it
 	select {

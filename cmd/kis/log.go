@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +46,7 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	}
 	if a.output == outputJSON {
 		for _, r := range runs {
-			writeJSON(a.Out, map[string]any{"type": "run", "schema": event.Schema, "run": r})
+			a.Out.json(map[string]any{"type": "run", "schema": event.Schema, "run": r})
 		}
 	} else {
 		a.printRuns(runs, hosts, looks)
@@ -75,16 +73,16 @@ func (a *app) printRuns(runs []*survey.Run, hosts []string, looks map[string]sur
 		}
 		return
 	}
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	for _, r := range runs {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s → %s\t%s\t%s\n", r.At.Local().Format(timeFormat), clean(r.Op), from(r), orNone(r.To), clean(r.By), resultText(r, len(hosts)))
+		rows = append(rows, []string{r.At.Local().Format(timeFormat), r.Op, from(r) + " → " + orNone(r.To), r.By, resultText(r, len(hosts))})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 }
 
 // printRunDetails is a run with everything the journals say of it.
 func (a *app) printRunDetails(r *survey.Run, hosts int) {
-	_, _ = fmt.Fprintf(a.Out, "%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), clean(r.Op), from(r), orNone(r.To), resultText(r, hosts))
+	a.Out.printf("%s  %s  %s → %s  %s\n", r.At.Local().Format(timeFormat), r.Op, from(r), orNone(r.To), resultText(r, hosts))
 	for _, line := range [][2]string{
 		{"by", r.By},
 		{"from", r.Address},
@@ -95,14 +93,14 @@ func (a *app) printRunDetails(r *survey.Run, hosts int) {
 		{"run", r.Run},
 	} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(a.Out, "    %-8s %s\n", line[0], clean(line[1]))
+			a.Out.printf("    %-8s %s\n", line[0], line[1])
 		}
 	}
 	for _, note := range slices.Sorted(maps.Keys(r.Notes)) {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %s: %s\n", "note", list(r.Notes[note], 4), clean(note))
+		a.Out.printf("    %-8s %s: %s\n", "note", list(r.Notes[note], 4), note)
 	}
 	if r.Skew > 0 {
-		_, _ = fmt.Fprintf(a.Out, "    %-8s %.1f ms\n", "skew", r.Skew*1000)
+		a.Out.printf("    %-8s %.1f ms\n", "skew", r.Skew*1000)
 	}
 }
 
@@ -116,7 +114,7 @@ func resultText(r *survey.Run, hosts int) string {
 		}
 	}
 	if r.Git != "" {
-		parts = append(parts, "git "+clean(r.Git))
+		parts = append(parts, "git "+r.Git)
 	}
 	return strings.Join(parts, "; ")
 }

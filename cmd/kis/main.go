@@ -8,6 +8,6 @@ import (
 )
 
 func main() {
-	s := streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr), Color: isTerminal(os.Stdout), Columns: columns(os.Stdout)}
+	s := streams{In: os.Stdin, Out: printer{os.Stdout}, Err: printer{os.Stderr}, Terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr), Color: isTerminal(os.Stdout), Columns: columns(os.Stdout)}
 	os.Exit(run(context.Background(), os.Args[1:], s, os.Exit))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"sync"
@@ -24,7 +23,7 @@ type outlet struct {
 func (o *outlet) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, err := o.w.Write(p); err != nil && o.failed == nil {
+	if _, err := o.w.Write(p); err != nil && o.failed == nil { //nolint:forbidigo // what a printer has made
 		o.failed = err
 	}
 	return len(p), nil
@@ -46,14 +45,14 @@ func (o *outlet) cut() error {
 // executeAll is execute, and an error when not all of the output could be written: a program would take what has arrived for the whole. Where
 // something may have changed on a host, the exit status goes on telling that.
 func executeAll(ctx context.Context, a *app, args []string) int {
-	out := &outlet{w: a.Out}
-	a.Out = out
+	out := &outlet{w: a.Out.w}
+	a.Out = printer{out}
 	status := execute(ctx, a, args)
 	err := out.cut()
 	if err == nil {
 		return status
 	}
-	_, _ = fmt.Fprintf(a.Err, "kis: cannot write the output: %s\n", clean(err.Error()))
+	a.Err.printf("kis: cannot write the output: %s\n", err)
 	if a.changes || status == event.Interrupted.Exit() {
 		return status
 	}

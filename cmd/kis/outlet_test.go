@@ -46,7 +46,7 @@ func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	} {
 		for _, room := range []int{0, 20} {
 			a, _, errs := p.app()
-			a.Out = &fullDisk{room: room}
+			a.Out = printer{&fullDisk{room: room}}
 			assert.Equal(t, test.full, executeAll(t.Context(), a, p.args(test.args...)), test.args)
 			assert.Regexp(t, `(?m)^kis: cannot write the output: no space left on device\n\z`, errs.String(), test.args)
 			assert.NotContains(t, errs.String(), "/dev/stdout", "it is told once")
@@ -55,7 +55,7 @@ func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 		read, write, err := os.Pipe()
 		require.NoError(t, err)
 		require.NoError(t, read.Close())
-		a.Out = write
+		a.Out = printer{write}
 		assert.Equal(t, test.exit, executeAll(t.Context(), a, p.args(test.args...)), test.args)
 		assert.NotContains(t, errs.String(), "output", "who reads it had enough")
 		require.NoError(t, write.Close())

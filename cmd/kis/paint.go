@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // timeFormat is how a moment is printed: in this machine's zone, and with its name.
@@ -23,23 +25,24 @@ func (a *app) painter() painter {
 	return painter{on: a.Color && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-func (p painter) sgr(code, text string) string {
+func (p painter) sgr(code, text string) colored {
+	text = safetext.Line(text)
 	if !p.on {
-		return text
+		return colored(text)
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return colored("\x1b[" + code + "m" + text + "\x1b[0m")
 }
 
-func (p painter) good(text string) string   { return p.sgr("32", text) }
-func (p painter) bad(text string) string    { return p.sgr("31", text) }
-func (p painter) warn(text string) string   { return p.sgr("33", text) }
-func (p painter) strong(text string) string { return p.sgr("1", text) }
+func (p painter) good(text string) colored   { return p.sgr("32", text) }
+func (p painter) bad(text string) colored    { return p.sgr("31", text) }
+func (p painter) warn(text string) colored   { return p.sgr("33", text) }
+func (p painter) strong(text string) colored { return p.sgr("1", text) }
 
 func orNone(link string) string {
 	if link == "" {
 		return "nothing"
 	}
-	return clean(link)
+	return link
 }
 
 // list joins names, and counts those that do not fit.

@@ -15,25 +15,34 @@ import (
 // errNoAnswer ends a question that nobody answered.
 var errNoAnswer = errors.New("no answer")
 
-// prompt asks the person at the terminal, or is nil when there is none. What the run prints meanwhile waits until the answer is there.
+// prompt asks the person at the terminal, or is nil when there is none.
 func (a *app) prompt() sshx.Prompt {
-	if !a.Terminal || a.output == outputJSON {
+	if !a.mayAsk() {
 		return nil
 	}
 	return func(ctx context.Context, question string, echo bool) (string, error) {
-		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-		if err != nil {
-			return "", err
-		}
-		defer tty.Close() //nolint:errcheck // nothing is lost with it
-		defer a.live.pause()()
-		return askAt(ctx, tty, strings.TrimSpace(clean(question))+" ", echo)
+		return a.putQuestion(ctx, []string{question}, echo)
 	}
+}
+
+// mayAsk reports whether there is a person to ask.
+func (a *app) mayAsk() bool { return a.Terminal && a.output != outputJSON }
+
+// putQuestion asks the person at the terminal; each element of the question is a line. What the run prints meanwhile waits until the answer is
+// there.
+func (a *app) putQuestion(ctx context.Context, question []string, echo bool) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	defer tty.Close() //nolint:errcheck // nothing is lost with it
+	defer a.live.pause()()
+	return askAt(ctx, tty, question, echo)
 }
 
 // askAt puts one question and reads one line. When ctx ends first the question is taken back: what was typed of the answer is thrown away,
 // because the next to read it would be another question, or the shell.
-func askAt(ctx context.Context, tty *os.File, question string, echo bool) (answer string, err error) {
+func askAt(ctx context.Context, tty *os.File, question []string, echo bool) (answer string, err error) {
 	restore, err := setEcho(tty, echo)
 	if err != nil {
 		return "", fmt.Errorf("the terminal: %w", err)
@@ -42,12 +51,11 @@ func askAt(ctx context.Context, tty *os.File, question string, echo bool) (answe
 	_ = tty.SetReadDeadline(time.Time{}) // some systems have no deadlines for terminals; there the question stays until Enter
 	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := io.WriteString(tty, question); err != nil {
-		return "", err
-	}
+	screen := printer{tty}
+	screen.question(question...)
 	answer, err = readLine(tty)
 	if !echo || err != nil {
-		_, _ = io.WriteString(tty, "\n") // nobody has seen one
+		screen.lines("") // nobody has seen a line end
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return "", cause

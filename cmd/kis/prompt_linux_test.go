@@ -14,7 +14,7 @@ import (
 func question(ctx context.Context, s *ttytest.Terminal, text string, echo bool) <-chan string {
 	answers := make(chan string, 1)
 	go func() { // the test takes the answer
-		answer, err := askAt(ctx, s.TTY, text, echo)
+		answer, err := askAt(ctx, s.TTY, []string{text}, echo)
 		if err != nil {
 			answer = "error: " + err.Error()
 		}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -35,7 +33,7 @@ const (
 )
 
 // catchSignals catches signals until the process ends: one that comes in its last moment must not turn an exit status that is decided into another.
-func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (context.Context, *signals) {
+func catchSignals(ctx context.Context, messages printer, exit func(int)) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &signals{caught: make(chan os.Signal, 4), next: make(chan struct{})}
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -49,16 +47,16 @@ func catchSignals(ctx context.Context, messages io.Writer, exit func(int)) (cont
 			case phase == ended:
 				late = true
 			case phase == switching:
-				_, _ = fmt.Fprintln(messages, "kis: the links are being switched: finishing, or taking the switch back, first")
+				messages.lines("kis: the links are being switched: finishing, or taking the switch back, first")
 			case phase == afterLink:
-				_, _ = fmt.Fprintln(messages, "kis: interrupted: ending the after-link commands, which counts as their failure")
+				messages.lines("kis: interrupted: ending the after-link commands, which counts as their failure")
 			case asked:
 				exit(130)
 			case phase == local:
 				s.told.Store(true)
-				_, _ = fmt.Fprintln(messages, "kis: interrupted")
+				messages.lines("kis: interrupted")
 			default:
-				_, _ = fmt.Fprintln(messages, "kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
+				messages.lines("kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
 			}
 			asked = true
 			s.interrupt()

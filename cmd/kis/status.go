@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -87,11 +86,11 @@ func (a *app) status(ctx context.Context, args []string) error {
 		judged := survey.Judge(s.name, s.hosts, looks)
 		code = max(code, statusExit(judged))
 		if a.output == outputJSON {
-			writeJSON(a.Out, map[string]any{"type": "status", "schema": event.Schema, "status": judged})
+			a.Out.json(map[string]any{"type": "status", "schema": event.Schema, "status": judged})
 			continue
 		}
 		if i > 0 {
-			_, _ = fmt.Fprintln(a.Out)
+			a.Out.lines("")
 		}
 		a.printStage(judged)
 	}
@@ -147,7 +146,7 @@ func busyText(s survey.Stage) string {
 	}
 	for _, h := range s.Hosts {
 		if h.Holder != nil && h.Holder.Who != "" {
-			return fmt.Sprintf("%s: %s, %s", text, clean(h.Holder.Who), clean(h.Holder.What))
+			return fmt.Sprintf("%s: %s, %s", text, h.Holder.Who, h.Holder.What)
 		}
 	}
 	return text
@@ -159,12 +158,12 @@ func (a *app) printStage(s survey.Stage) {
 	if s.Verdict != survey.Uniform {
 		color = paint.warn
 	}
-	_, _ = fmt.Fprintf(a.Out, "%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	a.Out.printf("%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
+	var rows [][]string
 	for _, h := range s.Hosts {
-		_, _ = fmt.Fprintf(w, "  %s\t%s\t%s\n", clean(h.Host), linkedText(h), strings.Join(remarks(h), "; "))
+		rows = append(rows, []string{"  " + h.Host, linkedText(h), strings.Join(remarks(h), "; ")})
 	}
-	_ = w.Flush()
+	a.Out.lines(aligned(rows)...)
 	a.printHints(s)
 }
 
@@ -179,17 +178,17 @@ type hint struct {
 func (a *app) printHints(s survey.Stage) {
 	for _, h := range hintsOf(s) {
 		for line := range strings.Lines(h.text) {
-			_, _ = fmt.Fprintf(a.Out, "  hint: %s: %s\n", clean(list(h.hosts, 4)), clean(strings.TrimRight(line, "\n")))
+			a.Out.printf("  hint: %s: %s\n", list(h.hosts, 4), strings.TrimRight(line, "\n"))
 		}
 		if len(h.likewise) > 0 {
-			_, _ = fmt.Fprintf(a.Out, "  hint: %s: likewise\n", clean(whole(h.likewise)))
+			a.Out.printf("  hint: %s: likewise\n", whole(h.likewise))
 		}
 	}
 	if s.Hint != "" {
-		_, _ = fmt.Fprintf(a.Out, "  hint: %s\n", clean(s.Hint))
+		a.Out.printf("  hint: %s\n", s.Hint)
 	}
 	for _, next := range s.Next {
-		_, _ = fmt.Fprintf(a.Out, "  next: %s\n", clean(next.String()))
+		a.Out.printf("  next: %s\n", next)
 	}
 }
 
@@ -236,22 +235,22 @@ func linkedText(h survey.HostState) string {
 func remarks(h survey.HostState) []string {
 	var out []string
 	if h.Failure != nil {
-		return []string{clean(string(h.Failure.Step) + ": " + h.Failure.Message)}
+		return []string{string(h.Failure.Step) + ": " + h.Failure.Message}
 	}
 	if !h.Since.IsZero() {
-		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), clean(h.By)))
+		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), h.By))
 	}
 	if h.Note != "" {
-		out = append(out, clean(h.Note))
+		out = append(out, h.Note)
 	}
 	if h.Drift != "" {
-		out = append(out, "drift: "+clean(h.Drift))
+		out = append(out, "drift: "+h.Drift)
 	}
 	if e := h.Interrupted; e != nil {
-		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", clean(e.Op), orNone(e.To), clean(e.By), e.Time().Local().Format(timeFormat)))
+		out = append(out, fmt.Sprintf("%s of %s by %s at %s did not come to its end", e.Op, orNone(e.To), e.By, e.Time().Local().Format(timeFormat)))
 	}
 	if h.Holder != nil {
-		out = append(out, fmt.Sprintf("%s is at work (%s)", clean(h.Holder.Who), clean(h.Holder.What)))
+		out = append(out, fmt.Sprintf("%s is at work (%s)", h.Holder.Who, h.Holder.What))
 	}
 	return out
 }

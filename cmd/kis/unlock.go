@@ -66,7 +66,7 @@ func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 	}
 	if a.output == outputJSON {
 		for _, u := range all {
-			writeJSON(a.Out, map[string]any{"type": "unlock", "schema": event.Schema, "stage": stage.Name, "unlock": u})
+			a.Out.json(map[string]any{"type": "unlock", "schema": event.Schema, "stage": stage.Name, "unlock": u})
 		}
 	} else {
 		a.printUnlocked(stage.Name, all)
@@ -99,7 +99,7 @@ func (a *app) unlockAsked(ctx context.Context, f *deploy.Deployer, stage name.St
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case !yes:
-		_, _ = fmt.Fprintln(a.Err, "kis: not unlocked: the answer was no")
+		a.Err.lines("kis: not unlocked: the answer was no")
 		return outcome{status: event.Locked.Exit()}
 	}
 	a.changes = true
@@ -130,9 +130,9 @@ func (a *app) unlocked(ctx context.Context, stage name.Stage, all []deploy.Unloc
 		}
 		switch {
 		case held && force: // one that came while somebody thought about the answer
-			_, _ = fmt.Fprintf(a.Err, "kis: not unlocked everywhere: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
+			a.Err.printf("kis: not unlocked everywhere: another run holds the lock now\n  hint: look again: kis unlock %s\n", stage)
 		case held:
-			_, _ = fmt.Fprintf(a.Err, "  hint: wait for it; or end it: kis unlock %s --force\n", stage)
+			a.Err.printf("  hint: wait for it; or end it: kis unlock %s --force\n", stage)
 		}
 	}
 	switch {
@@ -151,11 +151,11 @@ func (a *app) printUnlocked(stage name.Stage, all []deploy.Unlocked) {
 		switch {
 		case u.Failure != nil:
 		case u.Holder == nil:
-			_, _ = fmt.Fprintf(a.Out, "%s  %s is not locked\n", clean(u.Host), stage)
+			a.Out.printf("%s  %s is not locked\n", u.Host, stage)
 		case u.Ended:
-			_, _ = fmt.Fprintf(a.Out, "%s  ended: %s\n", clean(u.Host), clean(event.HolderText(u.Holder)))
+			a.Out.printf("%s  ended: %s\n", u.Host, event.HolderText(u.Holder))
 		default:
-			_, _ = fmt.Fprintf(a.Out, "%s  %s is locked: %s\n", clean(u.Host), stage, clean(event.HolderText(u.Holder)))
+			a.Out.printf("%s  %s is locked: %s\n", u.Host, stage, event.HolderText(u.Holder))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -19,10 +18,10 @@ func newVersion(a *app) *cobra.Command {
 		Args:    atMost(),
 		RunE: func(*cobra.Command, []string) error {
 			if a.output == outputJSON {
-				writeJSON(a.Out, map[string]any{"type": "version", "version": version(), "protocol": remote.Protocol, "go": runtime.Version()})
+				a.Out.json(map[string]any{"type": "version", "version": version(), "protocol": remote.Protocol, "go": runtime.Version()})
 				return nil
 			}
-			_, _ = fmt.Fprintf(a.Out, "kis %s (protocol %d, %s, %s/%s)\n", version(), remote.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			a.Out.printf("kis %s (protocol %d, %s, %s/%s)\n", version(), remote.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		},
 	}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
-	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sdist"
@@ -34,10 +31,10 @@ func (a *app) view() view {
 }
 
 // jsonView prints every event as one line of JSON, and nothing else.
-type jsonView struct{ out io.Writer }
+type jsonView struct{ out printer }
 
 func (v *jsonView) say(sentence string) {
-	writeJSON(v.out, map[string]any{"type": "notice", "message": sentence})
+	v.out.json(map[string]any{"type": "notice", "message": sentence})
 }
 
 func (v *jsonView) buildLog() io.Writer { return io.Discard }
@@ -45,7 +42,7 @@ func (v *jsonView) buildLog() io.Writer { return io.Discard }
 func (v *jsonView) building(*app) (end func()) { return func() {} }
 
 func (v *jsonView) archive(a *sdist.Archive) {
-	writeJSON(v.out, map[string]any{
+	v.out.json(map[string]any{
 		"type": "sdist", "schema": event.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
 		"bytes": a.Size, "files": a.Files, "warnings": append([]string{}, a.Warnings...),
 	})
@@ -53,33 +50,6 @@ func (v *jsonView) archive(a *sdist.Archive) {
 
 func (v *jsonView) begin(*app) {}
 
-func (v *jsonView) event(e event.Event) { writeJSON(v.out, e) }
+func (v *jsonView) event(e event.Event) { v.out.json(e) }
 
 func (v *jsonView) report(event.Report, string) {} // the report is the last event
-
-// writeJSON writes one line. What cannot be written is told by executeAll.
-func writeJSON(w io.Writer, value any) { _ = tryJSON(w, value) }
-
-// tryJSON is writeJSON for what has to arrive.
-func tryJSON(w io.Writer, value any) error {
-	line, err := json.Marshal(value)
-	if err == nil {
-		_, err = w.Write(append(harmlessJSON(line), '\n'))
-	}
-	return err
-}
-
-// harmlessJSON spells out, as \uXXXX, what a terminal might obey: RFC 8259 asks for that below U+0020 only, and JSON is looked at too. What
-// it spells can only be inside of strings, so that the value stays the same.
-func harmlessJSON(line []byte) []byte {
-	var out []byte
-	for _, r := range string(line) {
-		switch {
-		case printable(r):
-			out = utf8.AppendRune(out, r)
-		default: // all of them are in the first plane
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}

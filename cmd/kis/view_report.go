@@ -19,38 +19,36 @@ func (v *textView) report(r event.Report, log string) {
 	sentence := summary(r)
 	if r.Outcome == event.Succeeded {
 		if v.quiet {
-			_, _ = fmt.Fprintln(v.out, sentence)
+			v.result.lines(sentence)
 		}
-		v.printf("%s\n", v.paint.good(sentence))
-		v.table(v.printfOut, r)
+		v.out.printf("%s\n", v.paint.good(sentence))
+		v.table(v.out, r)
 		return
 	}
-	_, _ = fmt.Fprintf(v.err, "kis: %s\n", v.paint.bad(sentence))
+	v.err.printf("kis: %s\n", v.paint.bad(sentence))
 	if r.Outcome == event.Split || r.Outcome == event.RolledBack {
-		v.table(func(format string, args ...any) { _, _ = fmt.Fprintf(v.err, format, args...) }, r)
+		v.table(v.err, r)
 	}
 	for _, next := range survey.AfterRun(r) {
-		_, _ = fmt.Fprintf(v.err, "  next: %s\n", clean(next.String()))
+		v.err.printf("  next: %s\n", next)
 	}
 	if log != "" {
-		_, _ = fmt.Fprintf(v.err, "  log:  %s\n", log)
+		v.err.printf("  log:  %s\n", log)
 	}
 }
 
-func (v *textView) printfOut(format string, args ...any) { v.printf(format, args...) }
-
 // table says what is true of every host; many hosts of which the same is true share a line.
-func (v *textView) table(print func(string, ...any), r event.Report) {
+func (v *textView) table(to printer, r event.Report) {
 	var folded notices
 	for _, h := range r.Hosts {
 		if text := v.hostText(r, h); len(r.Hosts) > boardFrom {
 			folded.add(h.Host, text)
 		} else {
-			print("  %-*s  %s\n", v.width, clean(h.Host), text)
+			to.printf("  %-*s  %s\n", v.width, h.Host, text)
 		}
 	}
 	for _, line := range folded.take() {
-		print("  %s: %s\n", clean(whole(line.hosts)), line.message)
+		to.printf("  %s: %s\n", whole(line.hosts), line.message)
 	}
 }
 
@@ -88,11 +86,7 @@ func (v *textView) failure(b block) {
 	if f.State == event.Unknown {
 		mark = " (unknown)"
 	}
-	_, _ = fmt.Fprintf(v.err, "%s: %s%s: %s\n", clean(whole(b.hosts)), f.Step, mark, clean(f.Message))
-	for _, line := range f.Tail {
-		_, _ = fmt.Fprintf(v.err, "    %s\n", clean(line))
-	}
-	for hint := range strings.Lines(f.Hint) {
-		_, _ = fmt.Fprintf(v.err, "  hint: %s\n", clean(strings.TrimRight(hint, "\n")))
-	}
+	v.err.printf("%s: %s%s: %s\n", whole(b.hosts), f.Step, mark, f.Message)
+	v.err.tail(f.Tail)
+	v.err.hint(f.Hint)
 }

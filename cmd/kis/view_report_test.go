@@ -33,12 +33,12 @@ func TestEveryHostThatHasFailedIsNamed(t *testing.T) {
 	for _, n := range []int{1, 3, 9, 20} {
 		r, names := failing(n)
 		var out, errs bytes.Buffer
-		newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+		newTextView(&app{streams: streams{Out: printer{&out}, Err: printer{&errs}}}).report(r, "run.jsonl")
 		assert.Contains(t, errs.String(), strings.Join(names, ", ")+": check: disk nearly full\n")
 	}
 	r, _ := failing(21)
 	var out, errs bytes.Buffer
-	newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+	newTextView(&app{streams: streams{Out: printer{&out}, Err: printer{&errs}}}).report(r, "run.jsonl")
 	assert.Contains(t, errs.String(), "web186 and 14 more: check: disk nearly full\n")
 	assert.Contains(t, errs.String(), "run.jsonl", "where all of them are")
 }
@@ -60,7 +60,7 @@ func TestJSONNamesEveryHostThatHasFailed(t *testing.T) {
 	t.Parallel()
 	r, names := failing(150)
 	var out bytes.Buffer
-	(&jsonView{out: &out}).event(event.Event{Type: event.TypeReport, Report: &r})
+	(&jsonView{out: printer{&out}}).event(event.Event{Type: event.TypeReport, Report: &r})
 	var read event.Event
 	require.NoError(t, json.Unmarshal(out.Bytes(), &read))
 	var found []string
@@ -82,7 +82,7 @@ func TestTheTableNamesTheHostsThatDiffer(t *testing.T) {
 		}
 	}
 	var out, errs bytes.Buffer
-	newTextView(&app{streams: streams{Out: &out, Err: &errs}}).report(r, "run.jsonl")
+	newTextView(&app{streams: streams{Out: printer{&out}, Err: printer{&errs}}}).report(r, "run.jsonl")
 	assert.Contains(t, errs.String(), "  "+strings.Join(names, ", ")+": nothing → app-1\n")
 	assert.Contains(t, errs.String(), "  web1, web2, web3, web4, web5, web6, web7 and 181 more: nothing → app-2\n")
 }

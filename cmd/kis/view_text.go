@@ -4,21 +4,23 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // The rules of the text view:
 //   - What happens goes to standard output, one line per event that matters; what went wrong goes to standard error, at the end, in one block.
 //   - Every line about a host begins with the host; with many hosts, those that do the same share a line (see board). No line is ever rewritten, but for one at the bottom of a terminal (see liveLine).
-//   - No capitals at the beginning and no full stops at the end. Text from hosts is made harmless before it is printed.
+//   - No capitals at the beginning and no full stops at the end. Text from hosts is one line, or a part of one: see printer.
 
 // textView is for people, at a terminal or in a log of CI.
 type textView struct {
-	out, err  io.Writer
+	out, err  printer // out takes nothing when quiet is set
+	result    printer // standard output, for what is printed even then
 	paint     painter
 	quiet     bool
 	verbose   bool
@@ -29,10 +31,15 @@ type textView struct {
 	notices   notices
 	connected bool   // all hosts are: notices are not held back any more
 	board     *board // nil for few hosts
+	built     builderOutput
 }
 
 func newTextView(a *app) *textView {
-	return &textView{out: a.Out, err: a.Err, paint: a.painter(), quiet: a.quiet, verbose: a.verbose}
+	v := &textView{built: builderOutput{out: a.Out}, out: a.Out, err: a.Err, result: a.Out, paint: a.painter(), quiet: a.quiet, verbose: a.verbose}
+	if v.quiet {
+		v.out = printer{io.Discard}
+	}
+	return v
 }
 
 // begin starts the line at the bottom, where there is a terminal for it. The report ends it.
@@ -46,7 +53,7 @@ func (v *textView) begin(a *app) {
 // building has the line at the bottom say what this machine does, before there is a run. With -v the builder's own output does.
 func (v *textView) building(a *app) (end func()) {
 	if v.verbose {
-		return func() {}
+		return v.built.end
 	}
 	v.begin(a)
 	v.live.here("building the source distribution here", time.Now())
@@ -56,27 +63,21 @@ func (v *textView) building(a *app) (end func()) {
 	}
 }
 
-func (v *textView) printf(format string, args ...any) {
-	if !v.quiet {
-		_, _ = fmt.Fprintf(v.out, format, args...)
-	}
-}
-
 func (v *textView) say(sentence string) {
-	v.live.around(func() { v.printf("%s\n", clean(sentence)) })
+	v.live.around(func() { v.out.lines(sentence) })
 }
 
 func (v *textView) buildLog() io.Writer {
 	if v.verbose {
-		return cleaner{v.out}
+		return &v.built
 	}
 	return io.Discard
 }
 
 func (v *textView) archive(a *sdist.Archive) {
-	v.printf("%s %s: %s, %d files\n", a.Name, a.Version, size(a.Size), a.Files)
+	v.out.printf("%s %s: %s, %d files\n", a.Name, a.Version, size(a.Size), a.Files)
 	for _, warning := range a.Warnings {
-		_, _ = fmt.Fprintf(v.err, "kis: warning: %s\n", clean(warning))
+		v.err.printf("kis: warning: %s\n", warning)
 	}
 }
 
@@ -97,7 +98,7 @@ func (v *textView) print(e event.Event) {
 		v.step(e)
 	case event.TypeOutput:
 		if v.verbose {
-			v.line(e.Host, string(e.Step), "| "+clean(e.Message))
+			v.line(e.Host, e.Step, "", "| "+safetext.Output(e.Message))
 		}
 	case event.TypeNotice:
 		v.notices.add(e.Host, e.Message)
@@ -117,14 +118,14 @@ func (v *textView) tellNotices() {
 		if len(n.hosts) > 0 {
 			on = list(n.hosts, 4) + ": "
 		}
-		_, _ = fmt.Fprintf(v.err, "kis: %s%s\n", clean(on), clean(n.message))
+		v.err.printf("kis: %s%s\n", on, n.message)
 	}
 }
 
 func (v *textView) start(e event.Event) {
 	v.op, v.stage = e.Op, e.Stage
 	for _, h := range e.Hosts {
-		v.width = max(v.width, len(h))
+		v.width = max(v.width, utf8.RuneCountInString(safetext.Line(h)))
 	}
 	if len(e.Hosts) > boardFrom {
 		v.board, v.width = newBoard(e.Hosts), max(v.width, len("64 hosts"))
@@ -137,7 +138,7 @@ func (v *textView) start(e event.Event) {
 	if v.op == event.Check || v.op == event.Rollback && what == "" {
 		to = " "
 	}
-	v.printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
+	v.out.printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
 }
 
 func (v *textView) step(e event.Event) {
@@ -147,14 +148,15 @@ func (v *textView) step(e event.Event) {
 	}
 	if e.State == event.Started {
 		if v.verbose {
-			v.line(e.Host, string(e.Step), "…")
+			v.line(e.Host, e.Step, "", "…")
 		}
 		return
 	}
 	if e.State == event.Done && brief(e.Step) && !v.verbose {
 		return
 	}
-	v.line(e.Host, string(e.Step), stepText(e, v.paint))
+	mark, more := stepText(e, v.paint)
+	v.line(e.Host, e.Step, mark, more)
 }
 
 // flush tells what the board still holds back.
@@ -166,26 +168,27 @@ func (v *textView) flush() {
 
 func (v *textView) boardLines(lines []boardLine) {
 	for _, l := range lines {
-		v.line(l.who, string(l.step), l.text(v.paint))
+		mark, more := l.text(v.paint)
+		v.line(l.who, l.step, mark, more)
 	}
 }
 
-// stepText is what has become of a step on one host. Where the run ends soon after a failure, the cause is left to the end.
-func stepText(e event.Event, paint painter) string {
+// stepText is what has become of a step on one host, and more about it. Where the run ends soon after a failure, the cause is left to the end.
+func stepText(e event.Event, paint painter) (mark colored, more string) {
 	took, cause := "", ""
 	if e.Seconds >= 0.05 {
 		took = fmt.Sprintf("%.1f s", e.Seconds)
 	}
 	if slow(e.Step) {
-		cause = clean(e.Message)
+		cause = e.Message
 	}
 	switch e.State {
 	case event.Refused:
-		return strings.TrimSpace(paint.bad("failed") + "  " + cause)
+		return paint.bad("failed"), cause
 	case event.Unknown:
-		return strings.TrimSpace(paint.warn("unknown") + "  " + cause)
+		return paint.warn("unknown"), cause
 	}
-	return strings.TrimSpace(paint.good("done") + "  " + took)
+	return paint.good("done"), took
 }
 
 // slow steps go on for minutes on other hosts after they have failed on one.
@@ -206,23 +209,53 @@ func brief(s event.Step) bool {
 	return false
 }
 
-func (v *textView) line(host, step, text string) {
-	v.printf("%-*s  %-11s  %s\n", v.width, clean(host), step, text)
+// line is one about a host: a mark, a text, or both.
+func (v *textView) line(host string, step event.Step, mark colored, text string) {
+	gap := ""
+	if mark != "" && text != "" {
+		gap = "  "
+	}
+	v.out.printf("%-*s  %-11s  %s%s%s\n", v.width, host, step, mark, gap, text)
 }
 
 func (v *textView) barrier(e event.Event) {
 	v.flush()
 	if e.State == event.Done {
-		v.printf("%s\n", v.paint.strong("── barrier: every host is ready, nothing has changed yet ──"))
+		v.out.printf("%s\n", v.paint.strong("── barrier: every host is ready, nothing has changed yet ──"))
 		return
 	}
-	v.printf("%s\n", v.paint.strong("── barrier: not every host is ready, so no link is touched ──"))
+	v.out.printf("%s\n", v.paint.strong("── barrier: not every host is ready, so no link is touched ──"))
 }
 
-// cleaner passes a builder's output on, harmless.
-type cleaner struct{ w io.Writer }
+// longLine is where a line without an end is broken.
+const longLine = 16 << 10
 
-func (c cleaner) Write(p []byte) (int, error) {
-	_, err := io.WriteString(c.w, clean(string(p)))
-	return len(p), err
+// builderOutput prints a builder's output, each line marked as such.
+type builderOutput struct {
+	out  printer
+	line []byte // of which the end has not come
+}
+
+func (b *builderOutput) Write(text []byte) (int, error) {
+	for _, c := range text {
+		if c == '\n' || len(b.line) == longLine {
+			b.print()
+		}
+		if c != '\n' {
+			b.line = append(b.line, c)
+		}
+	}
+	return len(text), nil
+}
+
+func (b *builderOutput) print() {
+	b.out.printf("| %s\n", safetext.Output(string(b.line)))
+	b.line = b.line[:0]
+}
+
+// end prints what has no line end.
+func (b *builderOutput) end() {
+	if len(b.line) > 0 {
+		b.print()
+	}
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+)
+
+func TestPrintedValuesAreSafe(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := printer{&out}
+	red := painter{on: true}.bad("a\n\x1b[1mb")
+	p.printf("%s %v %s %d %.1f %t %s %v|%-4s|%-*s|\n", "a\nb", event.Step("\x1b"), red, 7, 1.5, true, assert.AnError, []string{"\t"}, "é", 3, "\n")
+	assert.Equal(t, `a\nb \x1b `+"\x1b[31m"+`a\n\x1b[1mb`+"\x1b[0m 7 1.5 true "+assert.AnError.Error()+` [\t]|é   |\n |`+"\n", out.String())
+	out.Reset()
+	p.hint("first\nkis: second\r\n\x1b[2Jthird")
+	p.tail([]string{"\tmake\n", "next: x"})
+	p.lines("a", "b\nc")
+	p.question("  host\tkey", " [y/N]\n ")
+	assert.Equal(t, "  hint: first\n  hint: kis: second\\r\n  hint: \\x1b[2Jthird\n    |         make\\n\n    | next: x\na\nb\\nc\n  host\\tkey\n[y/N] ", out.String())
+	assert.Equal(t, []string{`a\tb  c`, `d     e\n`}, aligned([][]string{{"a\tb", "c"}, {"d", "e\n"}}))
+	out.Reset()
+	_, err := p.help().Write([]byte("staging\tthe stage\n\x1b[2J\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "staging\tthe stage\n\\x1b[2J\n", out.String())
+}
+
+func TestABuildersOutputIsMarked(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := &app{streams: streams{Out: printer{&out}, Err: printer{&out}}, verbose: true}
+	v := a.view()
+	end := v.building(a)
+	for _, part := range []string{"one\nnext: kis ", "link\x1b[A\n\ttwo \xe2", "\x9c\x93\n\n", strings.Repeat("x", longLine+1), "y"} {
+		_, err := v.buildLog().Write([]byte(part))
+		require.NoError(t, err)
+	}
+	end()
+	assert.Equal(t, "| one\n| next: kis link\\x1b[A\n|         two ✓\n| \n| "+strings.Repeat("x", longLine)+"\n| xy\n", out.String())
+}
+
+func TestTheLineAtTheBottomCountsWhatIsShown(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"abcde": "abcde", "abcdef": "abcd…", "日本": "日本", "日本語": "日本…", "ab日本": "ab日…", "a日本語": "a日…", "": ""} {
+		assert.Equal(t, want, cut(text, 5), text)
+	}
+}
+
+// TestWhatIsPrintedIsAConstantAndValues: a format that is put together would bring a value past the printer, and so would a color that is none.
+func TestWhatIsPrintedIsAConstantAndValues(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	formats := 0
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, isCall := n.(*ast.CallExpr)
+			if !isCall {
+				return true
+			}
+			switch called := call.Fun.(type) {
+			case *ast.SelectorExpr:
+				if called.Sel.Name == "printf" {
+					formats++
+					_, constant := call.Args[0].(*ast.BasicLit)
+					assert.True(t, constant, "%s: a format that is no constant", name)
+				}
+			case *ast.Ident:
+				assert.False(t, called.Name == "colored" && name != "paint.go", "%s: only a painter colors", name)
+			}
+			return true
+		})
+	}
+	assert.Greater(t, formats, 30)
+}
