@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -91,7 +92,10 @@ func packagesOf(path, stage string) []string {
 	for _, h := range report.Hosts {
 		names = append(names, h.Was)
 	}
-	return slices.DeleteFunc(names, func(s string) bool { return s == "" })
+	return slices.DeleteFunc(names, func(s string) bool {
+		_, err := name.ParsePackage(s) // what a stage was linked to is whatever its host has said, and shells paste it
+		return err != nil
+	})
 }
 
 // completeHosts completes the last of the comma-separated patterns of --hosts.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -106,7 +107,9 @@ func (s *Stage) advise(repositories map[string]Repository) {
 	case InProgress:
 		s.Next = []Advice{statusAgain(s.Stage, "again, when that run has ended")}
 	case Degraded:
-		s.Next = []Advice{Again(s.Stage, s.Hosts[0].Linked)}
+		if _, err := name.ParsePackage(s.Hosts[0].Linked); err == nil { // a host may say anything
+			s.Next = []Advice{Again(s.Stage, s.Hosts[0].Linked)}
+		}
 	case Drift:
 		s.restore(repositories)
 	case Unreachable:

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // AfterRun is what the user may type after a run. It names packages that are installed: the run's own is ready on all of its
@@ -55,12 +56,13 @@ func restarts(r event.Report) []Advice {
 	return next
 }
 
-// byPackage sorts hosts by a package of theirs; those without one are left out. The packages are in the order of their first hosts.
+// byPackage sorts hosts by a package of theirs. Those without one are left out, and those whose link has another text, because
+// the package becomes part of a command to paste. The packages are in the order of their first hosts.
 func byPackage(r event.Report, of func(event.HostReport) string) (packages []string, hosts map[string][]string) {
 	hosts = map[string][]string{}
 	for _, h := range r.Hosts {
 		pkg := of(h)
-		if pkg == "" {
+		if _, err := name.ParsePackage(pkg); err != nil {
 			continue
 		}
 		if hosts[pkg] == nil {
