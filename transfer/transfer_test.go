@@ -20,6 +20,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/sshx"
+	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/transfer"
 )
 
@@ -57,7 +58,7 @@ func newSite(t *testing.T) site {
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	c, err := d.Dial(t.Context(), sshx.Target{
 		Name: "web1", HostName: "127.0.0.1", Port: proxy.Port(), User: "deploy",
-		IdentityFiles: []string{file}, HostKey: ssh.FingerprintSHA256(host.HostKey()),
+		IdentityFiles: []string{file}, HostKey: hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(host.HostKey())},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
