@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,10 +40,7 @@ func StartHost(t testing.TB, o sshtest.Options, keys ...Key) *sshtest.Host {
 func KnownHosts(t testing.TB, lines ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	text := ""
-	for _, l := range lines {
-		text += l + "\n"
-	}
+	text := strings.Join(append(lines, ""), "\n")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	return file
 }

@@ -12,7 +12,7 @@ import (
 func Script(t testing.TB, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "command")
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o700))
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o700)) //nolint:gosec // a program must be executable
 	return file
 }
 
