@@ -162,23 +162,6 @@ func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	}
 }
 
-func read(f frame, result any) error {
-	if f.Ev == "refused" {
-		refused := new(Refused)
-		if err := json.Unmarshal(f.raw, refused); err != nil {
-			return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-		}
-		return refused
-	}
-	if result == nil {
-		return nil
-	}
-	if err := json.Unmarshal(f.raw, result); err != nil {
-		return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-	}
-	return nil
-}
-
 func (a *Agent) send(ctx context.Context, id int, op string, args map[string]any) error {
 	command := map[string]any{"id": id, "op": op}
 	maps.Copy(command, args)
