@@ -167,23 +167,6 @@ func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	}
 }
 
-func read(f frame, result any) error {
-	if f.Ev == "refused" {
-		refused := new(Refused)
-		if err := json.Unmarshal(f.raw, refused); err != nil {
-			return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-		}
-		return refused
-	}
-	if result == nil {
-		return nil
-	}
-	if err := json.Unmarshal(f.raw, result); err != nil {
-		return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-	}
-	return nil
-}
-
 func (a *Agent) sendInTurn(ctx context.Context, id int, op string, args map[string]any) error {
 	defer a.endTurn()
 	return a.send(ctx, id, op, args)
