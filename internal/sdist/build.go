@@ -46,8 +46,9 @@ type BuildOptions struct {
 }
 
 // Build makes a source distribution of a project, opens and validates it. The
-// archive lies in a temporary folder of its own, which Archive.Close removes, so
-// that builds never meet in the project's dist folder. Two builds in the same
+// archive is written to a temporary directory of this build, so that builds never
+// meet in the project's dist directory, and is removed from there as soon as it is
+// open: Archive.Path is the name it had, without a directory. Two builds in the same
 // project take turns all the same, because setuptools uses folders inside it; it
 // also leaves a *.egg-info there, which kis does not prevent: sending it elsewhere
 // (--egg-base) would leave it out of the archive, and with it the list of files
@@ -113,10 +114,8 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 		return nil, b.failed(err)
 	}
 	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(b.temp) // the error at hand matters more
-			release()
-		}
+		_ = os.RemoveAll(b.temp) // what is left of it is swept by a later build
+		release()
 	}()
 	for _, name := range []string{"out", "work", "tmp"} {
 		if err := os.Mkdir(filepath.Join(b.temp, name), 0o700); err != nil {
@@ -146,7 +145,7 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.temp, a.release = b.temp, release
+	a.Path = filepath.Base(a.Path)
 	return a, nil
 }
 

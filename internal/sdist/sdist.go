@@ -24,7 +24,8 @@ import (
 // Archive is a validated source distribution, held open. Its fields are never
 // changed after Open or Build returned it. Close releases it.
 type Archive struct {
-	// Path is the local file, as it was given to Open.
+	// Path is the local file, as it was given to Open; after Build, which has
+	// removed the file, its name.
 	Path string
 	// Name is the project's name as PKG-INFO writes it, a valid PEP 508 name.
 	Name string
@@ -62,9 +63,7 @@ type Archive struct {
 	// this machine, for instance that it seems to contain a private key.
 	Warnings []string
 
-	file    *os.File
-	temp    string // folder that Close removes; empty unless Build made it
-	release func() // of temp's lock
+	file *os.File
 }
 
 // Open reads the archive once from beginning to end, validates every member
@@ -114,17 +113,8 @@ func (a *Archive) Reader() io.Reader {
 	return io.NewSectionReader(a.file, 0, a.Size)
 }
 
-// Close closes the file and, if Build made the archive, removes the temporary
-// folder it lies in. It is called once, after the last Reader is done.
-func (a *Archive) Close() error {
-	err := a.file.Close()
-	if a.temp == "" {
-		return err
-	}
-	err = errors.Join(err, os.RemoveAll(a.temp))
-	a.release()
-	return err
-}
+// Close closes the file. It is called once, after the last Reader is done.
+func (a *Archive) Close() error { return a.file.Close() }
 
 // InvalidError says why an archive is not accepted. No host was contacted.
 type InvalidError struct {
