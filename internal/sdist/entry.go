@@ -217,7 +217,7 @@ func checkName(name string) error {
 // wherever a link led to, which cannot be told from the text.
 func checkTarget(below, target string) error {
 	if err := checkSpelling(target); err != nil {
-		return fmt.Errorf("points to %s: the target %w", plainOrQuoted(target), err)
+		return fmt.Errorf("points to %s: the target %w", Quoted(target), err)
 	}
 	depth := strings.Count(below, "/")
 	parts := slices.DeleteFunc(strings.Split(target, "/"), func(part string) bool { return part == "" || part == "." })
@@ -227,9 +227,9 @@ func checkTarget(below, target string) error {
 		case part != "..":
 			descends = true
 		case descends:
-			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", plainOrQuoted(target))
+			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", Quoted(target))
 		case depth == 0:
-			return fmt.Errorf("points to %s, outside the package", plainOrQuoted(target))
+			return fmt.Errorf("points to %s, outside the package", Quoted(target))
 		default:
 			depth--
 		}

@@ -29,7 +29,7 @@ type BuildError struct {
 
 // Error prints folder, command and cause in one line.
 func (e *BuildError) Error() string {
-	parts := []string{"build " + plainOrQuoted(e.Dir)}
+	parts := []string{"build " + Quoted(e.Dir)}
 	if e.Command != "" {
 		parts = append(parts, e.Command)
 	}

@@ -192,9 +192,9 @@ func (s *scanner) place(e entry) error {
 	case !inside && e.kind != folder:
 		return errors.New("does not lie in a folder: a source distribution has one top-level folder")
 	case top != s.top:
-		return errors.New("lies outside " + plainOrQuoted(s.top) + ": a source distribution has one top-level folder")
+		return errors.New("lies outside " + Quoted(s.top) + ": a source distribution has one top-level folder")
 	case plainTop != s.top:
-		return errors.New("lies outside " + plainOrQuoted(s.top) + " for a tar that ignores pax headers")
+		return errors.New("lies outside " + Quoted(s.top) + " for a tar that ignores pax headers")
 	}
 	if first, _, _ := strings.Cut(strings.ToLower(below), "/"); first == ".venv" || first == ".kis" {
 		return errors.New("has a name that kis uses itself in a package: leave it out of the source distribution, for instance with `prune " + first + "` in MANIFEST.in")

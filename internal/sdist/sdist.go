@@ -134,10 +134,10 @@ type InvalidError struct {
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	if e.File != "" {
-		b.WriteString(plainOrQuoted(e.File) + ": ")
+		b.WriteString(Quoted(e.File) + ": ")
 	}
 	if e.Member != "" {
-		b.WriteString(plainOrQuoted(e.Member) + ": ")
+		b.WriteString(Quoted(e.Member) + ": ")
 	}
 	b.WriteString(e.Reason)
 	return b.String()
@@ -159,7 +159,9 @@ func unreadable(path string, err error) *InvalidError {
 	return &InvalidError{File: path, Reason: reason.Error(), Err: err}
 }
 
-func plainOrQuoted(name string) string {
+// Quoted returns a name of the project or the archive for an error message: as it
+// is where it is plain ASCII without spaces, otherwise quoted, and cut to 300 bytes.
+func Quoted(name string) string {
 	const longest = 300
 	cut := ""
 	if len(name) > longest {

@@ -69,7 +69,7 @@ func (w *warnings) add(format, below string) {
 		w.left++
 		return
 	}
-	w.list = append(w.list, fmt.Sprintf(format, plainOrQuoted(below)))
+	w.list = append(w.list, fmt.Sprintf(format, Quoted(below)))
 }
 
 func (w *warnings) all() []string {

@@ -49,7 +49,7 @@ func (t *tree) add(path string, k kind) error {
 		return t.insert(&node{path: path, kind: k, named: true})
 	}
 	if n.path != path {
-		return fmt.Errorf("differs from %s only by case", plainOrQuoted(n.path))
+		return fmt.Errorf("differs from %s only by case", Quoted(n.path))
 	}
 	if t.plain {
 		if n.kind == symlink || k == symlink {
@@ -83,11 +83,11 @@ func (t *tree) addParents(path string) error {
 			}
 			continue
 		case n.path != path:
-			return fmt.Errorf("lies in a folder that differs from %s only by case", plainOrQuoted(n.path))
+			return fmt.Errorf("lies in a folder that differs from %s only by case", Quoted(n.path))
 		case n.kind == symlink:
-			return fmt.Errorf("lies below the symbolic link %s", plainOrQuoted(n.path))
+			return fmt.Errorf("lies below the symbolic link %s", Quoted(n.path))
 		case n.kind == regular && !t.plain:
-			return fmt.Errorf("lies below %s, which is a file", plainOrQuoted(n.path))
+			return fmt.Errorf("lies below %s, which is a file", Quoted(n.path))
 		}
 		n.children = true
 		return nil
