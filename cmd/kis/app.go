@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -154,7 +154,7 @@ func advice(err error) (hint string, tail []string) {
 	if with, ok := errors.AsType[hinted](err); ok {
 		return with.hint, nil
 	}
-	if build, ok := errors.AsType[*sdist.BuildError](err); ok {
+	if build, ok := errors.AsType[*pybuild.BuildError](err); ok {
 		return build.Hint, build.Tail
 	}
 	var own interface{ Hint() string }

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 )
 
 func newCheck(a *app) *cobra.Command {
@@ -33,7 +33,7 @@ func (a *app) check(ctx context.Context, args []string) error {
 		return err
 	}
 	v := a.view()
-	how, err := sdist.Look(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build())})
+	how, err := pybuild.Look(ctx, pybuild.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build())})
 	if err != nil {
 		return err
 	}

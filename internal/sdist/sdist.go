@@ -1,4 +1,4 @@
-// Package sdist builds, opens and validates a Python source distribution: a
+// Package sdist opens and validates a Python source distribution: a
 // gzip-compressed tar archive with one top-level folder and a PKG-INFO in it
 // (PEP 517, PEP 625, core metadata specification).
 //
@@ -22,10 +22,10 @@ import (
 )
 
 // Archive is a validated source distribution, held open. Its fields are never
-// changed after Open or Build returned it. Close releases it.
+// changed once it is handed out. Close releases it.
 type Archive struct {
-	// Path is the local file, as it was given to Open; after Build, which has
-	// removed the file, its name.
+	// Path is the local file, as it was given to Open. Package pybuild removes the
+	// file once it is open, and leaves its name here.
 	Path string
 	// Name is the project's name as PKG-INFO writes it, a valid PEP 508 name.
 	Name string

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sdist
+package pybuild
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // inTreeBackend is a project that needs nothing from an index: PEP 517 lets it
@@ -103,7 +105,7 @@ type startedBuilder struct {
 	*builder
 	log  bytes.Buffer
 	said []string
-	a    *Archive
+	a    *sdist.Archive
 	err  error
 }
 

@@ -1,4 +1,8 @@
-package sdist
+// Package pybuild makes a Python source distribution of a project with the tools that the project and this machine have: setup.py,
+// `python -m build` or uv. What comes out of them is opened and judged by package sdist.
+//
+// It runs code of the project, and knows no hosts.
+package pybuild
 
 import (
 	"context"
@@ -10,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // The values of BuildOptions.Builder.
@@ -56,9 +62,9 @@ type BuildOptions struct {
 //
 // The tools run without a terminal, with empty standard input and in a process
 // group that is ended (TERM, then KILL) when ctx ends. Errors are *BuildError,
-// or *InvalidError when the tool made an archive that kis does not accept;
+// or *sdist.InvalidError when the tool made an archive that kis does not accept;
 // errors.Is finds the cause of ctx in them.
-func Build(ctx context.Context, opts BuildOptions) (*Archive, error) {
+func Build(ctx context.Context, opts BuildOptions) (*sdist.Archive, error) {
 	return newBuilder(opts).build(ctx)
 }
 
@@ -96,7 +102,7 @@ func newBuilder(opts BuildOptions) *builder {
 	return b
 }
 
-func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
+func (b *builder) build(ctx context.Context) (_ *sdist.Archive, err error) {
 	if b.dir, err = filepath.Abs(b.dir); err != nil {
 		return nil, b.failed(err)
 	}
@@ -141,7 +147,7 @@ func (b *builder) build(ctx context.Context) (_ *Archive, err error) {
 	if err != nil {
 		return nil, b.failed(&BuildError{Command: cmd.name, Err: err})
 	}
-	a, err := Open(path)
+	a, err := sdist.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package sdist
+package pybuild
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // BuildError says why there is no archive. No host was contacted.
@@ -29,7 +31,7 @@ type BuildError struct {
 
 // Error prints folder, command and cause in one line.
 func (e *BuildError) Error() string {
-	parts := []string{"build " + Quoted(e.Dir)}
+	parts := []string{"build " + sdist.Quoted(e.Dir)}
 	if e.Command != "" {
 		parts = append(parts, e.Command)
 	}

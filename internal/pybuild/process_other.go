@@ -1,6 +1,6 @@
 //go:build !unix
 
-package sdist
+package pybuild
 
 import (
 	"context"

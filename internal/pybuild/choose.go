@@ -1,4 +1,4 @@
-package sdist
+package pybuild
 
 import (
 	"context"

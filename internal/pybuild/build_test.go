@@ -1,6 +1,6 @@
 //go:build unix
 
-package sdist
+package pybuild
 
 import (
 	"bytes"
@@ -22,6 +22,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 const setupScript = `from setuptools import setup
@@ -47,7 +49,7 @@ func setupProject(t testing.TB) string {
 }
 
 // mustBuild builds with all output in the test's log should it fail.
-func mustBuild(t testing.TB, opts BuildOptions) *Archive {
+func mustBuild(t testing.TB, opts BuildOptions) *sdist.Archive {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Log = &log
