@@ -154,7 +154,7 @@ func advice(err error) (hint string, tail []string) {
 	if with, ok := errors.AsType[hinted](err); ok {
 		return with.hint, nil
 	}
-	if build, ok := errors.AsType[*pybuild.BuildError](err); ok {
+	if build, ok := errors.AsType[*pybuild.Error](err); ok {
 		return build.Hint, build.Tail
 	}
 	var own interface{ Hint() string }

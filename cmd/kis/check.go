@@ -33,11 +33,11 @@ func (a *app) check(ctx context.Context, args []string) error {
 		return err
 	}
 	v := a.view()
-	how, err := pybuild.Look(ctx, pybuild.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build())})
+	build, err := pybuild.NewPlan(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build())})
 	if err != nil {
 		return err
 	}
-	v.say("this machine: " + how)
+	v.say("this machine: " + build.String())
 	names := args
 	if len(names) == 0 {
 		names = inv.StageNames()

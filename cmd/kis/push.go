@@ -85,7 +85,7 @@ func (o pushOptions) archive(ctx context.Context, a *app, inv *inventory.Invento
 		return sdist.Open(o.sdist)
 	}
 	defer v.building(a)()
-	return pybuild.Build(ctx, pybuild.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
+	return pybuild.Build(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
 }
 
 // carryOut runs a plan with its log and its view.

@@ -1,5 +1,6 @@
-// Package pybuild makes a Python source distribution of a project with the tools that the project and this machine have: setup.py,
-// `python -m build` or uv. What comes out of them is opened and judged by package sdist.
+// Package pybuild builds a Python source distribution of a project with the tools that the project
+// and this machine have: setup.py, `python -m build` or uv. Package sdist opens and validates the
+// archive.
 //
 // It runs code of the project, and knows no hosts.
 package pybuild
@@ -9,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +18,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// The values of BuildOptions.Builder.
+// The values of Options.Builder.
 const (
 	builderAuto    = "auto"
 	builderSetupPy = "setup.py"
@@ -26,45 +26,41 @@ const (
 	builderUV      = "uv"
 )
 
-// BuildOptions says what to build and with what. The zero value builds the
-// current folder with whatever tool is there.
-type BuildOptions struct {
-	// Dir is the project's folder; empty means the current one.
+// Options say what to build and with what. The zero value builds the current directory with the
+// tools that are installed.
+type Options struct {
+	// Dir is the project's directory; empty means the current one.
 	Dir string
-	// Builder is the tool: "setup.py" runs `python setup.py sdist`, "build" the
-	// PEP 517 front end `python -m build`, "uv" runs `uv build`. "auto", the
-	// default, looks at the project: with a pyproject.toml it is `python -m build`
-	// if the interpreter has it, else uv if it is on PATH, else `build` in a private
-	// environment; with only a setup.py it is that one.
+	// Builder is the tool: "setup.py" runs `python setup.py sdist`, "build" the PEP 517 front end
+	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project: with a
+	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
+	// else `build` in a private environment; with only a setup.py it is "setup.py".
 	Builder string
-	// Python is the local interpreter, a name on PATH or a path; default python3.
-	// It is 3.8 or newer.
+	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8
+	// or newer.
 	Python string
-	// Cache is where the private build environment is kept; default is the folder
-	// kis in os.UserCacheDir.
+	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
 	Cache string
-	// Log gets all output of the tools as it comes, from one goroutine at a time;
-	// nil discards it. An error of Log does not end the build.
+	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
+	// discards it. An error of Log does not end the build.
 	Log io.Writer
-	// Say gets single sentences that a person should know, such as that a private
-	// build environment is made; nil discards them.
+	// Say receives single sentences for the user, such as that a private build environment is
+	// made; nil discards them.
 	Say func(string)
 }
 
-// Build makes a source distribution of a project, opens and validates it. The
-// archive is written to a temporary directory of this build, so that builds never
-// meet in the project's dist directory, and is removed from there as soon as it is
-// open: Archive.Path is the name it had, without a directory. Two builds in the same
-// project take turns all the same, because setuptools uses folders inside it; it
-// also leaves a *.egg-info there, which kis does not prevent: sending it elsewhere
-// (--egg-base) would leave it out of the archive, and with it the list of files
-// that an installation from the archive needs for its package data.
+// Build builds a source distribution of a project, opens and validates it. The archive is written
+// to a temporary directory of this build, so that concurrent builds do not share the project's dist
+// directory, and is deleted as soon as it is open: Archive.Path is its name, without a directory.
+// Builds of one project are serialized all the same, because setuptools uses directories inside the
+// project; it also leaves a *.egg-info there, which kis does not prevent: --egg-base would leave it
+// out of the archive, and with it the list of files that an installation from the archive needs for
+// its package data.
 //
-// The tools run without a terminal, with empty standard input and in a process
-// group that is ended (TERM, then KILL) when ctx ends. Errors are *BuildError,
-// or *sdist.InvalidError when the tool made an archive that kis does not accept;
-// errors.Is finds the cause of ctx in them.
-func Build(ctx context.Context, opts BuildOptions) (*sdist.Archive, error) {
+// The tools run without a terminal, with empty standard input and in a process group that is
+// terminated (TERM, then KILL) when ctx ends. Errors are *Error, or *sdist.InvalidError when kis
+// does not accept the archive; errors.Is finds the cause of ctx in them.
+func Build(ctx context.Context, opts Options) (*sdist.Archive, error) {
 	return newBuilder(opts).build(ctx)
 }
 
@@ -76,16 +72,19 @@ type builder struct {
 	say       func(string)
 	run       runner
 	lookPath  func(string) (string, error)
-	temp      string // this run's folder; set by build
+	temp      string // this build's directory; set by build
 }
 
-func newBuilder(opts BuildOptions) *builder {
+func newBuilder(opts Options) *builder {
 	b := &builder{
 		dir: opts.Dir, kind: opts.Builder, python: opts.Python, cache: opts.Cache,
 		ownPython: opts.Python != "",
 		say:       opts.Say,
-		run:       runner{log: opts.Log, grace: defaultGrace},
-		lookPath:  exec.LookPath,
+		run: runner{
+			env: append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PIP_NO_INPUT=1"),
+			log: opts.Log, grace: killGrace,
+		},
+		lookPath: exec.LookPath,
 	}
 	if b.kind == "" {
 		b.kind = builderAuto
@@ -102,112 +101,74 @@ func newBuilder(opts BuildOptions) *builder {
 	return b
 }
 
-func (b *builder) build(ctx context.Context) (_ *sdist.Archive, err error) {
-	if b.dir, err = filepath.Abs(b.dir); err != nil {
-		return nil, b.failed(err)
-	}
-	if filepath.Base(b.python) != b.python { // a path, which is not meant from the project's folder
-		if b.python, err = filepath.Abs(b.python); err != nil {
-			return nil, b.failed(err)
-		}
-	}
-	has, err := b.inspect()
+func (b *builder) build(ctx context.Context) (*sdist.Archive, error) {
+	p, err := b.plan(ctx)
 	if err != nil {
 		return nil, b.failed(err)
 	}
-	release, err := b.makeTemporary(ctx)
-	if err != nil {
+	if err := b.makeTemporary(); err != nil {
 		return nil, b.failed(err)
 	}
-	defer func() {
-		_ = os.RemoveAll(b.temp) // what is left of it is swept by a later build
-		release()
-	}()
-	for _, name := range []string{"out", "work", "tmp"} {
-		if err := os.Mkdir(filepath.Join(b.temp, name), 0o700); err != nil {
-			return nil, b.failed(err)
-		}
-	}
-	// Tools that are killed leave their own temporary folders behind: in ours.
-	b.run.env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PIP_NO_INPUT=1", "TMPDIR="+filepath.Join(b.temp, "tmp"))
-	unlock, err := b.lockProject(ctx)
+	defer os.RemoveAll(b.temp) //nolint:errcheck // the build's own result matters more
+	path, err := b.execute(ctx, p)
 	if err != nil {
 		return nil, b.failed(err)
-	}
-	defer unlock()
-	cmd, err := b.choose(ctx, has)
-	if err != nil {
-		return nil, b.failed(err)
-	}
-	cmd.hint = "to see it without kis, run in the project's folder: " + cmd.name
-	if err := b.run.run(ctx, cmd); err != nil {
-		return nil, b.failed(err)
-	}
-	path, err := onlyArchive(filepath.Join(b.temp, "out"))
-	if err != nil {
-		return nil, b.failed(&BuildError{Command: cmd.name, Err: err})
 	}
 	a, err := sdist.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	a.Path = filepath.Base(a.Path)
+	a.Path = filepath.Base(path)
 	return a, nil
 }
 
-// failed makes any error of a build a *BuildError that names the project.
+// makeTemporary creates the directory of this build, mode 0700. Tools that are killed leave their
+// own temporary files in it, not beside it.
+func (b *builder) makeTemporary() (err error) {
+	if b.temp, err = os.MkdirTemp("", "kis-sdist-"); err != nil {
+		return err
+	}
+	for _, name := range []string{"out", "work", "tmp"} {
+		if err := os.Mkdir(filepath.Join(b.temp, name), 0o700); err != nil {
+			return err
+		}
+	}
+	b.run.env = append(b.run.env, "TMPDIR="+filepath.Join(b.temp, "tmp"))
+	return nil
+}
+
+// execute runs the plan, while no other build runs in the project, and returns the archive's path.
+func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
+	unlock, err := b.lockProject(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	cmd, err := b.command(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	cmd.hint = "to see it without kis, run in the project's directory: " + cmd.name
+	if err := b.run.run(ctx, cmd); err != nil {
+		return "", err
+	}
+	path, err := onlyArchive(b.out())
+	if err != nil {
+		return "", &Error{Command: cmd.name, Err: err}
+	}
+	return path, nil
+}
+
+// failed makes any error of a build an *Error that names the project.
 func (b *builder) failed(err error) error {
-	if failure, ok := errors.AsType[*BuildError](err); ok {
+	if failure, ok := errors.AsType[*Error](err); ok {
 		failure.Dir = b.dir
 		return failure
 	}
-	return &BuildError{Dir: b.dir, Err: err}
+	return &Error{Dir: b.dir, Err: err}
 }
 
-// project tells which of the files that describe a project are there.
-type project struct {
-	pyproject, setup bool
-}
-
-func (b *builder) inspect() (project, error) {
-	switch b.kind {
-	case builderAuto, builderSetupPy, builderBuild, builderUV:
-	default:
-		return project{}, fmt.Errorf("unknown builder %q: use auto, setup.py, build or uv", b.kind)
-	}
-	info, err := os.Stat(b.dir)
-	if err != nil {
-		return project{}, fmt.Errorf("no such project: %w", err)
-	}
-	if !info.IsDir() {
-		return project{}, errors.New("is not a folder")
-	}
-	var has project
-	if has.pyproject, err = isFile(filepath.Join(b.dir, "pyproject.toml")); err != nil {
-		return project{}, err
-	}
-	if has.setup, err = isFile(filepath.Join(b.dir, "setup.py")); err != nil {
-		return project{}, err
-	}
-	switch {
-	case !has.pyproject && !has.setup:
-		return project{}, errors.New("neither pyproject.toml nor setup.py: " +
-			"run kis in the folder of a Python project, or give it an archive with --sdist")
-	case b.kind == builderSetupPy && !has.setup:
-		return project{}, errors.New("no setup.py: use `build: auto`")
-	}
-	return has, nil
-}
-
-func isFile(path string) (bool, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && info.Mode().IsRegular(), err
-}
-
-// onlyArchive never guesses: a tool that made two archives made one too many.
+// onlyArchive refuses to choose between several archives.
 func onlyArchive(dir string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*.tar.gz"))
 	if err != nil {

@@ -1,11 +1,9 @@
 package pybuild
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,125 +12,54 @@ import (
 	"strings"
 )
 
-// interpreter is what a local Python says about itself.
-type interpreter struct {
-	Executable string `json:"executable"`
-	Version    string `json:"version"`
-	Supported  bool   `json:"supported"`  // 3.8 or newer
-	Build      bool   `json:"build"`      // `python -m build` works
-	Setuptools bool   `json:"setuptools"` // a setup.py works
-	Venv       bool   `json:"venv"`       // it can make environments with pip in them
-}
-
-// probeScript answers everything in one start of the interpreter. Modules are
-// really imported: a folder called build anywhere on the path would be found as
-// a namespace package otherwise. The current folder is no place to import from,
-// as the project may have a build.py of its own. Debian has venv without
-// ensurepip, and then neither venv nor build works.
-const probeScript = `
-import sys
-sys.path = [folder for folder in sys.path if folder]
-import json
-
-def has(name):
-    try:
-        __import__(name)
-    except Exception:
-        return False
-    return True
-
-venv = has("venv") and has("ensurepip")
-print()
-print(json.dumps({
-    "executable": sys.executable,
-    "version": "%d.%d.%d" % sys.version_info[:3],
-    "supported": sys.version_info[:2] >= (3, 8),
-    "build": has("build.__main__") and (venv or has("virtualenv")),
-    "setuptools": has("setuptools"),
-    "venv": venv,
-}))
-`
-
-// probe asks the interpreter what it has. It runs in the project's folder, as
-// a version manager such as pyenv picks the interpreter by that; what follows
-// uses the interpreter's own path, so the choice is made once.
-func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
-	var out bytes.Buffer
-	quiet := runner{env: b.run.env, log: &out, grace: b.run.grace}
-	err := quiet.run(ctx, command{
-		args: []string{python, "-c", probeScript},
-		name: python,
-		dir:  b.dir,
-		hint: "install python3, or put another one first on the PATH",
-	})
-	if err != nil {
-		return interpreter{}, err
-	}
-	var found interpreter
-	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
-	if err := json.Unmarshal(lines[len(lines)-1], &found); err != nil {
-		return interpreter{}, &BuildError{Command: python, Err: fmt.Errorf("its answer is not that of a Python interpreter: %w", err)}
-	}
-	if found.Executable == "" { // an interpreter that cannot tell
-		found.Executable = python
-	}
-	if !found.Supported {
-		return interpreter{}, &BuildError{
-			Command: python, Hint: "put a newer python3 first on the PATH",
-			Err: errors.New("is Python " + found.Version + ", kis needs 3.8 or newer"),
-		}
-	}
-	return found, nil
-}
-
-// buildTools is what the private environment holds: the front end, what a
-// setup.py needs, and wheel, which setuptools before 70.1 does not contain.
+// buildTools are the contents of the private environment: the front end, what a setup.py needs, and
+// wheel, which setuptools before 70.1 does not contain.
 func buildTools() []string { return []string{"build", "setuptools", "wheel"} }
 
-// readyFile in an environment says that it is complete. It is written last.
+// readyFile marks an environment as complete. It is written last.
 const readyFile = "kis-ready"
 
-// environment returns the interpreter of the private build environment and makes
-// that first if need be. An environment cannot be built elsewhere and moved into
-// place, as it holds its own path; so one process at a time works on it, and one
-// that lacks the mark of being complete is made again.
+// environment returns the interpreter of the private build environment, which it creates if
+// necessary. A virtual environment contains its own path, so it cannot be built elsewhere and
+// renamed into place. Instead, one process at a time works on it, and an environment without the
+// ready file is built again.
 func (b *builder) environment(ctx context.Context, base interpreter) (string, error) {
 	dir, err := b.environmentDir(base)
 	if err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return "", &BuildError{Err: fmt.Errorf("cache folder: %w", err)}
+		return "", &Error{Err: fmt.Errorf("cache directory: %w", err)}
 	}
-	// Open for writing, as NFS wants that for an exclusive lock. It is never removed:
-	// whoever waits for it would lock a file that is no longer there.
+	// Open for writing, because NFS requires that for an exclusive lock. The file is never removed:
+	// a process that waits for it would lock an unlinked file.
 	mutex, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return "", &BuildError{Err: fmt.Errorf("cache folder: %w", err)}
+		return "", &Error{Err: fmt.Errorf("cache directory: %w", err)}
 	}
 	unlock, err := lock(ctx, mutex, func() { b.say("waiting for another kis that makes the build environment " + dir) })
 	if err != nil {
-		return "", &BuildError{Err: fmt.Errorf("lock %s: %w", mutex.Name(), err)}
+		return "", &Error{Err: fmt.Errorf("lock %s: %w", mutex.Name(), err)}
 	}
 	defer unlock()
-	python := filepath.Join(dir, "bin", "python")
-	if b.usable(ctx, dir, python) {
+	python := environmentPython(dir)
+	if b.usable(ctx, dir) {
 		return python, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return "", context.Cause(ctx)
 	}
-	return python, b.makeEnvironment(ctx, base, dir, python)
+	return python, b.makeEnvironment(ctx, base, dir)
 }
 
-// environmentDir names an environment by all that it depends on, so that another
-// interpreter or a later kis that wants other tools gets another one.
+// environmentDir names an environment by everything that it depends on, so that another interpreter
+// or a later kis with other tools gets another one.
 func (b *builder) environmentDir(base interpreter) (string, error) {
 	cache := b.cache
 	if cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", &BuildError{Err: fmt.Errorf("no place for a build environment: %w", err)}
+			return "", &Error{Err: fmt.Errorf("no directory for a build environment: %w", err)}
 		}
 		cache = filepath.Join(user, "kis")
 	}
@@ -144,26 +71,27 @@ func (b *builder) environmentDir(base interpreter) (string, error) {
 	return filepath.Join(cache, "build-"+base.Version+"-"+hex.EncodeToString(sum[:6])), nil
 }
 
-// usable reports whether the environment is complete and still works: the
-// interpreter it links to may have been removed since.
-func (b *builder) usable(ctx context.Context, dir, python string) bool {
+func environmentPython(dir string) string { return filepath.Join(dir, "bin", "python") }
+
+// environmentExists reports whether an earlier build has left an environment that still works.
+func (b *builder) environmentExists(ctx context.Context, base interpreter) bool {
+	dir, err := b.environmentDir(base)
+	return err == nil && b.usable(ctx, dir)
+}
+
+// usable reports whether the environment is complete and still works: the interpreter that it links
+// to may have been removed since.
+func (b *builder) usable(ctx context.Context, dir string) bool {
 	if _, err := os.Stat(filepath.Join(dir, readyFile)); err != nil {
 		return false
 	}
-	found, err := b.probe(ctx, python)
+	found, err := b.probe(ctx, environmentPython(dir))
 	return err == nil && found.Build && found.Setuptools
 }
 
-func (b *builder) makeEnvironment(ctx context.Context, base interpreter, dir, python string) error {
-	if !base.Venv {
-		return &BuildError{
-			Command: b.python + " -m venv",
-			Hint:    "apt install python3-venv (or your system's package for Python's venv and ensurepip), or install `build` or uv",
-			Err:     errors.New("this Python lacks venv or ensurepip, which a private build environment needs"),
-		}
-	}
+func (b *builder) makeEnvironment(ctx context.Context, base interpreter, dir string) error {
 	b.say(fmt.Sprintf("making a private build environment with %s in %s (once)", strings.Join(buildTools(), ", "), dir))
-	// The mark goes first: should the removal stop half-way, nobody trusts the rest.
+	// The ready file is removed first: an interrupted removal leaves an incomplete environment.
 	if err := os.Remove(filepath.Join(dir, readyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -173,13 +101,13 @@ func (b *builder) makeEnvironment(ctx context.Context, base interpreter, dir, py
 	work := filepath.Join(b.temp, "work")
 	err := b.run.run(ctx, command{
 		args: []string{base.Executable, "-m", "venv", dir}, dir: work,
-		hint: "apt install python3-venv, if this is Debian or Ubuntu",
+		hint: "on Debian and Ubuntu: apt install python3-venv",
 	})
 	if err != nil {
 		return err
 	}
 	err = b.run.run(ctx, command{
-		args: append([]string{python, "-m", "pip", "install", "--upgrade", "--disable-pip-version-check"}, buildTools()...), dir: work,
+		args: append([]string{environmentPython(dir), "-m", "pip", "install", "--upgrade", "--disable-pip-version-check"}, buildTools()...), dir: work,
 		hint: "a private build environment needs a package index: check pip's configuration, or install `build` or uv yourself",
 	})
 	if err != nil {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package pybuild
 
 import (
@@ -17,9 +15,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// inTreeBackend is a project that needs nothing from an index: PEP 517 lets it
-// bring its back end along. Its build.py and its build folder are traps for
-// whoever runs `python -m build` beside them.
+// inTreeBackend makes a project that needs nothing from an index: it brings its own back end
+// (PEP 517, in-tree build backends). Its build.py and its build directory shadow the module build
+// for a `python -m build` that is run in the project.
 func inTreeBackend(t testing.TB) string {
 	return projectOf(t, map[string]string{
 		"pyproject.toml": `[build-system]
@@ -51,8 +49,8 @@ func pyproject(t testing.TB) string {
 	})
 }
 
-// TestPrivateBuildEnvironment is one test, as making the environment takes
-// seconds and a package index.
+// TestPrivateBuildEnvironment is one test, because making the environment takes seconds and a
+// package index.
 func TestPrivateBuildEnvironment(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "cache")
@@ -60,7 +58,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	project := pyproject(t)
 	stale := staleEnvironment(t, cache, python, project)
 
-	// Two at once, over the remains of one that was killed.
+	// Two builds at once, after one that was killed.
 	first, second := startBuilder(t, project, cache, python), startBuilder(t, project, cache, python)
 	var builds sync.WaitGroup
 	builds.Go(func() { first.a, first.err = first.build(t.Context()) })
@@ -74,7 +72,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	said := strings.Join(append(first.said, second.said...), "\n")
 	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(stale)), said)
 
-	t.Run("is used again", func(t *testing.T) {
+	t.Run("is reused", func(t *testing.T) {
 		t.Parallel()
 		b := startBuilder(t, inTreeBackend(t), cache, python)
 		b.a, b.err = b.build(t.Context())
@@ -100,7 +98,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	})
 }
 
-// startedBuilder is a builder without uv, and what came of it.
+// startedBuilder is a builder without uv, and its result.
 type startedBuilder struct {
 	*builder
 	log  bytes.Buffer
@@ -112,7 +110,7 @@ type startedBuilder struct {
 func startBuilder(t testing.TB, project, cache, python string) *startedBuilder {
 	t.Helper()
 	s := &startedBuilder{}
-	s.builder = newBuilder(BuildOptions{Dir: project, Cache: cache, Python: python, Log: &s.log, Say: func(text string) {
+	s.builder = newBuilder(Options{Dir: project, Cache: cache, Python: python, Log: &s.log, Say: func(text string) {
 		if !strings.HasPrefix(text, "waiting for ") {
 			s.said = append(s.said, text)
 		}
@@ -127,12 +125,11 @@ func (s *startedBuilder) close(t testing.TB) {
 	require.NoError(t, s.a.Close())
 }
 
-// staleEnvironment leaves a file where the environment will be, as a killed
-// process would, and returns its path.
+// staleEnvironment leaves a file where the environment will be, as a killed process would, and
+// returns its path.
 func staleEnvironment(t testing.TB, cache, python, project string) string {
 	t.Helper()
-	b := newBuilder(BuildOptions{Dir: project, Cache: cache, Python: python})
-	b.run.env = os.Environ()
+	b := newBuilder(Options{Dir: project, Cache: cache, Python: python})
 	found, err := b.probe(t.Context(), python)
 	require.NoError(t, err)
 	require.False(t, found.Build)

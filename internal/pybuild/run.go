@@ -5,23 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
-	"slices"
 	"strings"
+	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// BuildError says why there is no archive. No host was contacted.
-type BuildError struct {
-	// Dir is the project's folder.
+// Error says why there is no archive. No host was contacted.
+type Error struct {
+	// Dir is the project's directory.
 	Dir string
-	// Command is what ran, for a person to read; empty if it did not come to that.
+	// Command is the command that failed, for the user; empty if none was run.
 	Command string
-	// Tail is the end of the command's output, at most 20 lines, without control
-	// characters. Error leaves it out: print it below.
+	// Tail is the end of the command's output, at most 20 lines, without control characters. Error
+	// leaves it out: print it below.
 	Tail []string
 	// Hint is a remedy, or empty. Error leaves it out as well.
 	Hint string
@@ -29,8 +29,8 @@ type BuildError struct {
 	Err error
 }
 
-// Error prints folder, command and cause in one line.
-func (e *BuildError) Error() string {
+// Error prints directory, command and cause in one line.
+func (e *Error) Error() string {
 	parts := []string{"build " + sdist.Quoted(e.Dir)}
 	if e.Command != "" {
 		parts = append(parts, e.Command)
@@ -39,20 +39,20 @@ func (e *BuildError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *BuildError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// defaultGrace is how long tools may take to clean up before they are killed.
-const defaultGrace = 5 * time.Second
+// killGrace is how long tools may take to clean up before they are killed.
+const killGrace = 5 * time.Second
 
 // command is a program to run, without a shell.
 type command struct {
 	args []string
-	name string // what errors call it, if not all of args
+	name string // what errors call it; empty means all of args
 	dir  string
-	hint string // for the error, should it fail
+	hint string // for the error, if it fails
 }
 
-// String is the command for a person to read.
+// String returns the command for the user to read.
 func (c command) String() string {
 	if c.name != "" {
 		return c.name
@@ -67,9 +67,9 @@ type runner struct {
 	grace time.Duration
 }
 
-// run runs the command to its end, with its output going to the log. It returns
-// a *BuildError with Command, Tail, Hint and Err when that fails or ctx ends. In
-// any case what is left of the command's process group is killed then.
+// run runs the command until it ends, with its output going to the log. It returns an *Error with
+// Command, Tail, Hint and Err if the command fails or ctx ends. In every case it then kills the rest
+// of the command's process group.
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	out := &tail{log: r.log}
@@ -77,7 +77,7 @@ func (r runner) run(ctx context.Context, c command) error {
 	cmd.WaitDelay = r.grace
 	ownGroup(cmd)
 	err := cmd.Run()
-	killGroup(cmd) // what ignored TERM, or was left in the background
+	killGroup(cmd) // processes that ignore TERM or run in the background
 	switch {
 	case ctx.Err() != nil && err != nil:
 		err = context.Cause(ctx)
@@ -86,58 +86,26 @@ func (r runner) run(ctx context.Context, c command) error {
 	case errors.Is(err, exec.ErrNotFound):
 		err = fmt.Errorf("not found: %w", err)
 	}
-	return &BuildError{Command: c.String(), Tail: out.lines(), Hint: c.hint, Err: err}
+	return &Error{Command: c.String(), Tail: out.lines(), Hint: c.hint, Err: err}
 }
 
-const (
-	tailLines  = 20
-	tailColumn = 500 // bytes of a line that are worth showing
-)
-
-// tail passes output on and remembers the end of it.
-type tail struct {
-	log  io.Writer
-	last []string
-	line []byte
-}
-
-// Write never fails, so that a full disk under the log does not look like a
-// failed build.
-func (t *tail) Write(p []byte) (int, error) {
-	_, _ = t.log.Write(p)
-	for _, c := range p {
-		if c == '\n' {
-			t.end()
-		} else if len(t.line) < tailColumn {
-			t.line = append(t.line, c)
+// ownGroup makes the command the leader of a process group, which gets TERM when the command's
+// context ends: a front end runs its back end as a child.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error {
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		if errors.Is(err, syscall.ESRCH) {
+			return os.ErrProcessDone
 		}
+		return err
 	}
-	return len(p), nil
 }
 
-func (t *tail) end() {
-	text := strings.TrimRightFunc(strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, string(t.line)), unicode.IsSpace)
-	t.line = t.line[:0]
-	if text == "" {
-		return
+// killGroup kills what is left of the group after its leader has ended. The kernel does not reuse
+// the group's number while a member lives.
+func killGroup(cmd *exec.Cmd) {
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // ESRCH: none is left
 	}
-	if len(t.last) == tailLines {
-		t.last = slices.Delete(t.last, 0, 1)
-	}
-	t.last = append(t.last, text)
-}
-
-func (t *tail) lines() []string {
-	if len(t.line) > 0 {
-		t.end()
-	}
-	return t.last
 }
