@@ -2,6 +2,7 @@ package pybuild
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,4 +164,63 @@ func TestBuildWithUV(t *testing.T) {
 			assert.NoDirExists(t, cache, "uv needs no private environment")
 		})
 	}
+}
+
+func TestPrivateEnvironmentFailures(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	withVenv := probed(`, "venv": true`)
+	noVenv := filepath.Join(t.TempDir(), "python")
+	require.NoError(t, os.WriteFile(noVenv, []byte("#!/bin/sh\n[ \"$1\" = -c ] || exit 9\necho '"+strings.Replace(withVenv, "/py", noVenv, 1)+"'\n"), 0o700))
+	// It reports success and makes nothing.
+	lazy := filepath.Join(t.TempDir(), "python")
+	require.NoError(t, os.WriteFile(lazy, []byte("#!/bin/sh\necho '"+strings.Replace(withVenv, "/py", lazy, 1)+"'\n"), 0o700))
+	tests := map[string]struct{ cache, python, want string }{
+		"cache below a file":   {filepath.Join(file, "cache"), lazy, "cache directory: mkdir"},
+		"venv fails":           {t.TempDir(), noVenv, "-m venv"},
+		"venv without a pip":   {t.TempDir(), lazy, "-m pip install"},
+		"unwritable lock file": {"", lazy, "cache directory: open"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := startBuilder(t, setupProject(t), test.cache, test.python)
+			if test.cache == "" {
+				b.cache = t.TempDir()
+				dir, err := b.environmentDir(interpreter{Executable: test.python, Version: "3.12.1"})
+				require.NoError(t, err)
+				require.NoError(t, os.Mkdir(dir+".lock", 0o700))
+			}
+			_, err := b.build(t.Context())
+			var failure *Error
+			require.ErrorAs(t, err, &failure)
+			require.ErrorContains(t, err, test.want)
+			assert.NoDirExists(t, b.temp)
+		})
+	}
+}
+
+func TestOneProcessMakesThePrivateEnvironment(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	said := ""
+	b := newBuilder(Options{
+		Dir: setupProject(t), Cache: t.TempDir(), Python: fakePython(t, probed(`, "venv": true`)),
+		Say: func(text string) {
+			said = text
+			cancel()
+		},
+	})
+	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"})
+	require.NoError(t, err)
+	mutex, err := os.Create(dir + ".lock")
+	require.NoError(t, err)
+	unlock, err := lock(t.Context(), mutex, nil)
+	require.NoError(t, err)
+	defer unlock()
+	_, err = b.build(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, "waiting for another kis that makes the build environment "+dir, said)
 }
