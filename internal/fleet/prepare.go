@@ -64,7 +64,7 @@ func (r *run) checkRequest() remote.CheckRequest {
 		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
 	}
 	if a := r.plan.Archive; a != nil {
-		request.Build = true
+		request.Build, request.RequiresPython = true, a.RequiresPython
 		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
 		request.NeedInodes = 2*int64(a.Files) + spareInodes
 	}
@@ -160,7 +160,7 @@ func (m *member) judge() error {
 	}
 	m.plan = m.planned("upload, build, verify", "")
 	if there.State != remote.Sealed {
-		return m.python()
+		return nil
 	}
 	m.plan = m.planned("verify", "; the package is installed already")
 	for _, pair := range [][3]string{
@@ -173,16 +173,6 @@ func (m *member) judge() error {
 		}
 	}
 	return nil
-}
-
-// python refuses an interpreter that the application does not want, before anything is sent there.
-func (m *member) python() error {
-	a, host := m.run.plan.Archive, m.conn.agent.Host()
-	if a.TakesPython(host.Python) {
-		return nil
-	}
-	message := fmt.Sprintf("python is %s (%s), and %s requires %s", host.Python, host.Executable, a.Package, a.RequiresPython)
-	return refuse("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")
 }
 
 // install makes the package on one host, or looks at it once more where it is there already.

@@ -23,6 +23,9 @@ var (
 // longestPackage leaves room in NAME_MAX for the names derived from a package's.
 const longestPackage = 200
 
+// longestSpecifier is far above any Requires-Python.
+const longestSpecifier = 1000
+
 // metadata is what PKG-INFO says about the project.
 type metadata struct {
 	name, version string
@@ -68,7 +71,8 @@ func parseMetadata(data []byte) (metadata, error) {
 		return metadata{}, err
 	}
 	m := metadata{name: name, version: version}
-	if python := fields["requires-python"]; len(python) == 1 { // of several pip takes one or another
+	// pip decides which of several fields it takes, and what it makes of one that no specifier fills.
+	if python := fields["requires-python"]; len(python) == 1 && len(python[0]) <= longestSpecifier {
 		m.python = python[0]
 	}
 	return m, m.check()

@@ -201,3 +201,15 @@ func requireInvalid(t testing.TB, err error, want string) {
 	require.ErrorAs(t, err, &invalid)
 	require.ErrorContains(t, err, want)
 }
+
+func TestOpenReadsRequiresPython(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]string{
+		"": "", "Requires-Python: >=3.9, <4\n": ">=3.9, <4", "requires-python:>=3\n": ">=3",
+		"Requires-Python: >=3\nRequires-Python: >=4\n":           "",
+		"Requires-Python: >=" + strings.Repeat("3", 1000) + "\n": "",
+	} {
+		a := mustOpen(t, file("projecta-0.4/PKG-INFO", "Name: projecta\nVersion: 0.4\n"+fields))
+		assert.Equal(t, want, a.RequiresPython, fields)
+	}
+}

@@ -18,6 +18,7 @@ from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
 TICK = 1.0  # seconds between two looks at the deadlines
 BESIDE = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
+CHECK = 10.0  # seconds that pip's library may take to read what Python a package requires
 SWEEP = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
 
 
@@ -73,7 +74,10 @@ class Agent:
         return {"root": self.repository.root, "host_id": self.repository.host_id()}
 
     def do_check(self, args):
-        return check.check(self.repository, args)
+        facts = check.check(self.repository, args)
+        if check.wants_python(facts, args):
+            facts["problems"] += yield from self.work(lambda: check.python_problems(args), CHECK)
+        return facts
 
     def do_state(self, args):
         return check.state(self.repository)
