@@ -141,7 +141,7 @@ func TestEveryTarUnpacksWhatOpenSaw(t *testing.T) {
 			j := newJail(t, filepath.Join(base, name))
 			unpack(t, tar, path, j.inner())
 			j.requireHarmless(t, a.Top)
-			if name == "busybox" && a.NeedsPax > 0 { // it knows no pax headers
+			if name == "busybox" && needsPax(members) { // it knows no pax headers
 				continue
 			}
 			plain++
@@ -209,6 +209,14 @@ func oddMembers(random *rand.Rand, canary string) []member {
 		members = append(members, m)
 	}
 	return members
+}
+
+// needsPax reports whether a name of the archive is complete in a pax header only.
+func needsPax(members []member) bool {
+	return slices.ContainsFunc(members, func(m member) bool {
+		path, ok := m.pax["path"]
+		return ok && path != m.name
+	})
 }
 
 // attack turns a harmless member into one that some tar would be fooled by.

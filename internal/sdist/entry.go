@@ -35,8 +35,6 @@ type entry struct {
 	plain place
 }
 
-func (e entry) needsPax() bool { return e.plain != e.place }
-
 // newEntry turns a header into an entry, or says why it is not acceptable.
 func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	k, err := kindOf(raw.typeflag)

@@ -26,7 +26,6 @@ type scanner struct {
 	warnings warnings
 	headers  int
 	files    int
-	needsPax int
 	unpacked int64
 }
 
@@ -205,9 +204,6 @@ func (s *scanner) place(e entry) error {
 	if err := s.plain.add(e.plain.path, e.kind); err != nil {
 		return err
 	}
-	if e.needsPax() {
-		s.needsPax++
-	}
 	s.files++
 	return nil
 }
@@ -274,7 +270,6 @@ func (s *scanner) archive() (*Archive, error) {
 		Content:        contentDigest(s.lines),
 		Unpacked:       s.unpacked,
 		Files:          s.files,
-		NeedsPax:       s.needsPax,
 		Warnings:       s.warnings.all(),
 	}, nil
 }

@@ -54,11 +54,6 @@ type Archive struct {
 	// Files counts the archive's members: files, links, and those folders that
 	// have an entry of their own.
 	Files int
-	// NeedsPax counts the members whose names or targets are longer than 100
-	// bytes or not ASCII and therefore stand in pax headers (POSIX.1-2001). GNU
-	// and BSD tar read those; busybox tar does not and gives such members other
-	// names, so that the tree on such a host is not the one that Content tells of.
-	NeedsPax int
 	// Warnings are sentences that a person should see before the archive leaves
 	// this machine, for instance that it seems to contain a private key.
 	Warnings []string
