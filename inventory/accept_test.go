@@ -41,7 +41,6 @@ func TestSmallestInventoryHasDefaults(t *testing.T) {
 	assert.Empty(t, inv.GroupNames())
 	assert.Equal(t, BuildAuto, inv.Build())
 	assert.Equal(t, Install{Mode: ModeEditable, Installer: InstallerAuto}, inv.Install())
-	assert.Equal(t, 5, inv.Keep())
 	assert.Equal(t, Host{Name: "web2", Root: "/var/webcode", Python: "python3", Vars: map[string]string{}}, hostNamed(t, inv, "web2"))
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
@@ -184,9 +183,8 @@ func TestJumpIsProxyJump(t *testing.T) {
 
 func TestReturnedValuesAreCopies(t *testing.T) {
 	t.Parallel()
-	inv, err := parse("i", []byte("verify: [v]\nshared: {dirs: [d], files: [f]}\ndynamic: [c]\nhosts: {a: {vars: {k: v}}}\ngroups: {g: {hosts: [a]}}\n"+
-		"stages: {s: {hosts: [a], verify: [w], after_link: [l], health: {url: 'http://h'}}}"), options{unbuilt: true})
-	require.NoError(t, err)
+	inv := accepted(t, "verify: [v]\nhosts: {a: {vars: {k: v}}}\ngroups: {g: {hosts: [a]}}\n"+
+		"stages: {s: {hosts: [a], verify: [w], after_link: [l]}}")
 	hosts := func() []Host {
 		hosts, err := inv.Select("s", "")
 		require.NoError(t, err)
@@ -197,11 +195,10 @@ func TestReturnedValuesAreCopies(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	h, s, shared := hosts()[0], stage(), inv.Shared()
+	h, s := hosts()[0], stage()
 	h.Vars["k"], h.Groups[0] = "x", "x"
-	s.Verify[0], s.Verify[1], s.AfterLink[0], s.Health.URL = "x", "x", "x", "x"
-	shared.Dirs[0], shared.Files[0] = "x", "x"
-	for _, list := range [][]string{inv.Dynamic(), inv.StageNames(), inv.HostNames(), inv.GroupNames()} {
+	s.Verify[0], s.Verify[1], s.AfterLink[0] = "x", "x", "x"
+	for _, list := range [][]string{inv.StageNames(), inv.HostNames(), inv.GroupNames()} {
 		list[0] = "x"
 	}
 
@@ -209,9 +206,6 @@ func TestReturnedValuesAreCopies(t *testing.T) {
 	assert.Equal(t, []string{"g"}, hosts()[0].Groups)
 	assert.Equal(t, []string{"v", "w"}, stage().Verify)
 	assert.Equal(t, []string{"l"}, stage().AfterLink)
-	assert.Equal(t, "http://h", stage().Health.URL)
-	assert.Equal(t, Shared{Dirs: []string{"d"}, Files: []string{"f"}}, inv.Shared())
-	assert.Equal(t, []string{"c"}, inv.Dynamic())
 	assert.Equal(t, []string{"s"}, inv.StageNames())
 	assert.Equal(t, []string{"a"}, inv.HostNames())
 	assert.Equal(t, []string{"g"}, inv.GroupNames())

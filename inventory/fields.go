@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -147,26 +149,17 @@ func (f field) texts(wanted string, check func(string) error) []string {
 	return all
 }
 
-// choice reads one of a few words; a value whose feature is not built is refused. An absent field is the first value.
-func choice[T ~string](s section, name string, values ...T) T {
-	f := s.get(name)
-	given := T(f.text(func(v string) error {
+// choice reads one of a few words. An absent field is the first of them.
+func choice[T ~string](f field, values ...T) T {
+	given := f.text(func(v string) error {
+		if slices.Contains(values, T(v)) {
+			return nil
+		}
 		known := make([]string, 0, len(values))
 		for _, value := range values {
-			if s.state(name+"="+string(value)) == built {
-				known = append(known, string(value))
-			}
+			known = append(known, string(value))
 		}
-		switch {
-		case !slices.Contains(values, T(v)):
-			return fmt.Errorf("%s", unknown("value", v, known))
-		case !slices.Contains(known, v):
-			return fmt.Errorf("the value %q is not supported yet; known: %s", v, listed(known))
-		}
-		return nil
-	}))
-	if given == "" {
-		return values[0]
-	}
-	return given
+		return errors.New(unknown("value", v, known))
+	})
+	return cmp.Or(T(given), values[0])
 }

@@ -34,9 +34,6 @@ type Inventory struct {
 	build   Builder
 	install Install
 	verify  []string // of all stages
-	keep    int
-	shared  Shared
-	dynamic []string
 }
 
 // stage is a Stage and the names of its hosts in inventory order.
@@ -104,12 +101,6 @@ func Load(path string) (*Inventory, error) {
 	return Parse(path, src)
 }
 
-// Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
-// with the text is returned as [Errors], all of it at once; nothing is left half read.
-func Parse(name string, src []byte) (*Inventory, error) {
-	return parse(name, src, options{})
-}
-
 // Path returns the file that was read, as it was given to [Load] or [Parse].
 func (inv *Inventory) Path() string { return inv.path }
 
@@ -168,17 +159,6 @@ func (inv *Inventory) Build() Builder { return inv.build }
 
 // Install returns how a package's environment is made on the hosts.
 func (inv *Inventory) Install() Install { return inv.install }
-
-// Keep returns how many packages prune leaves for each stage; never less than 1.
-func (inv *Inventory) Keep() int { return inv.keep }
-
-// Shared returns the files and folders that all packages of a host have in common.
-func (inv *Inventory) Shared() Shared {
-	return Shared{Dirs: slices.Clone(inv.shared.Dirs), Files: slices.Clone(inv.shared.Files)}
-}
-
-// Dynamic returns the commands of this machine that print more hosts, as Ansible's JSON inventory.
-func (inv *Inventory) Dynamic() []string { return slices.Clone(inv.dynamic) }
 
 // String names the file and counts what is in it. It shows no setting, because index URLs may carry passwords.
 func (inv *Inventory) String() string {

@@ -177,20 +177,6 @@ func checkLocal(name string) error {
 	return nil
 }
 
-// checkShared accepts paths that stay inside of a package and outside of what kis keeps there.
-func checkShared(name string) error {
-	first, _, _ := strings.Cut(name, "/")
-	switch {
-	case !pathPattern.MatchString(name) || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "-"):
-		return fmt.Errorf("%s is not a clean relative path of A-Z a-z 0-9 . _ / + -", quote(name))
-	case first == "." || first == "..":
-		return fmt.Errorf("%s is not inside of the package", quote(name))
-	case first == ".kis" || first == ".venv":
-		return fmt.Errorf("%s belongs to kis", quote(name))
-	}
-	return nil
-}
-
 // checkCommand accepts all that one argument of `sh -c` can carry; that it is not empty was checked before.
 func checkCommand(command string) error {
 	return checkNUL(command)
@@ -206,23 +192,9 @@ func checkNUL(text string) error {
 
 // checkIndexURL never says what it was given: index URLs carry passwords and tokens.
 func checkIndexURL(raw string) error {
-	_, err := webURL(raw)
-	return err
-}
-
-// checkHealthURL refuses credentials, because the URL becomes visible in process lists and logs.
-func checkHealthURL(raw string) error {
-	u, err := webURL(raw)
-	if err == nil && u.User != nil {
-		return errors.New("a health check cannot log in; remove user and password from the URL")
-	}
-	return err
-}
-
-func webURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(raw, unicode.IsSpace) {
-		return nil, errors.New("not an http:// or https:// URL with a host") // err would repeat the URL
+		return errors.New("not an http:// or https:// URL with a host") // err would repeat the URL
 	}
-	return u, nil
+	return nil
 }

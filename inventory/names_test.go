@@ -68,7 +68,6 @@ func TestGoodNames(t *testing.T) {
 		{checkPython, "python3 python3.12 /usr/bin/python3 /opt/py+x/bin/python pypy3.10-v7"},
 		{checkBecome, "app _apt www-data a.b A"},
 		{checkLogin, `deploy first.last 0day DOM\user user@realm`},
-		{checkShared, "media a/b ..a .env"},
 	} {
 		for name := range strings.FieldsSeq(tt.names) {
 			require.NoError(t, tt.check(name), name)

@@ -2,14 +2,13 @@ package inventory
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
-	"time"
 )
 
-// parse is Parse with the options of the tests.
-func parse(name string, src []byte, o options) (*Inventory, error) {
-	r := newReader(name, src, o)
+// Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
+// with the text is returned as [Errors], all of it at once; nothing is left half read.
+func Parse(name string, src []byte) (*Inventory, error) {
+	r := newReader(name, src)
 	if r.checkSize(); len(r.errs) == 0 {
 		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
 		r.checkText()
@@ -37,15 +36,9 @@ func parse(name string, src []byte, o options) (*Inventory, error) {
 func (r *reader) inventory(f field) *Inventory {
 	s := f.section("inventory", "a mapping with the key stages")
 	inv := &Inventory{
-		build:   choice(s, "build", BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
+		build:   choice(s.get("build"), BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
 		install: readInstall(s.get("install")),
-		keep:    defaultKeep,
-		shared:  readShared(s.get("shared")),
 		verify:  s.get("verify").texts("a list of commands", checkCommand),
-		dynamic: s.get("dynamic").texts("a list of commands", checkCommand),
-	}
-	if keep := s.get("keep"); keep.set() {
-		inv.keep = keep.number(1, 1000)
 	}
 	top := settings{root: defaultRoot, python: defaultPython}
 	top.apply(s.settings())
@@ -76,49 +69,10 @@ func (section) hasKey(f field, name string) bool {
 func readInstall(f field) Install {
 	s := f.section("install", "a mapping such as {mode: editable}")
 	return Install{
-		Mode:         choice(s, "mode", ModeEditable, ModeRegular),
+		Mode:         choice(s.get("mode"), ModeEditable, ModeRegular),
 		Requirements: s.get("requirements").text(checkLocal),
 		Wheels:       s.get("wheels").text(checkLocal),
 		IndexURL:     s.get("index_url").text(checkIndexURL),
-		Installer:    choice(s, "installer", InstallerAuto, InstallerPip, InstallerUV),
+		Installer:    choice(s.get("installer"), InstallerAuto, InstallerPip),
 	}
-}
-
-func readShared(f field) Shared {
-	s := f.section("shared", "a mapping such as {dirs: [media]}")
-	dirs := s.get("dirs").texts("a list of folders", checkShared)
-	return Shared{Dirs: dirs, Files: s.get("files").texts("a list of files", func(name string) error {
-		if slices.Contains(dirs, name) {
-			return fmt.Errorf("%s is in dirs already; a name is a folder or a file", quote(name))
-		}
-		return checkShared(name)
-	})}
-}
-
-func readHealth(f field) *Health {
-	if !f.set() {
-		return nil
-	}
-	s := f.section("health", "a mapping with the key url")
-	h := &Health{
-		URL:         s.get("url").text(checkHealthURL),
-		Expect:      s.get("expect").text(func(string) error { return nil }),
-		Within:      defaultWithin,
-		Consecutive: defaultConsecutive,
-	}
-	if f.n.kind == mapping && !s.hasKey(f, "url") {
-		f.fail("the key url is missing")
-	}
-	if n := s.get("consecutive"); n.set() {
-		h.Consecutive = n.number(1, 100)
-	}
-	s.get("within").text(func(text string) error {
-		d, err := time.ParseDuration(text)
-		if err != nil || d <= 0 || d > time.Hour {
-			return fmt.Errorf("%s is not a time up to 1h; write it as in 30s or 2m", quote(text))
-		}
-		h.Within = d
-		return nil
-	})
-	return h
 }

@@ -20,17 +20,11 @@ const (
 	maxExpanded = 200_000
 )
 
-// options are for the tests of this package.
-type options struct {
-	unbuilt bool // accept keys whose feature is not built yet
-}
-
 // reader collects what is wrong while the values are read. One file has one reader.
 type reader struct {
 	file     string
 	src      []byte
-	options  options
-	sections map[string][]key
+	sections map[string][]string
 	errs     Errors
 	seen     map[*node]int  // how often a collection was visited: more than once is an alias
 	aliased  int            // values visited through aliases
@@ -38,9 +32,9 @@ type reader struct {
 	shown    map[int][]rune // source lines as errors show them
 }
 
-func newReader(file string, src []byte, o options) *reader {
+func newReader(file string, src []byte) *reader {
 	return &reader{
-		file: file, src: src, options: o,
+		file: file, src: src,
 		sections: sections(), seen: map[*node]int{}, shown: map[int][]rune{},
 	}
 }

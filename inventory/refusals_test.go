@@ -11,9 +11,9 @@ import (
 )
 
 // refused parses a text that must be wrong and returns `line:column path: message` of each error.
-func refused(t *testing.T, src string, o options) []string {
+func refused(t *testing.T, src string) []string {
 	t.Helper()
-	inv, err := parse("inventory.yaml", []byte(src), o)
+	inv, err := Parse("inventory.yaml", []byte(src))
 	require.Error(t, err)
 	require.Nil(t, inv, "a wrong file gives no inventory")
 	var all Errors
@@ -33,12 +33,12 @@ type refusal struct {
 	want      []string
 }
 
-func runRefusals(t *testing.T, tests []refusal, o options) {
+func runRefusals(t *testing.T, tests []refusal) {
 	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			assert.Equal(t, tt.want, refused(t, tt.src, o))
+			assert.Equal(t, tt.want, refused(t, tt.src))
 		})
 	}
 }
@@ -73,7 +73,7 @@ func TestRefusesWhatIsNoYAML(t *testing.T) {
 		{"merge key", "hosts:\n  a: &a {root: /x}\n  b:\n    <<: *a\n" + ok, []string{"4:5 hosts.b: merge keys (<<) are not supported; put what hosts have in common into a group"}},
 		{"deep nesting", "root: " + strings.Repeat("[", 25) + strings.Repeat("]", 25) + "\n" + ok, []string{"1:27 : not YAML: exceeded max depth of 20 while increasing flow level"}},
 		{"alias of itself", "stages: &a {s: {hosts: *a}}\n", []string{"1:9 stages.s.hosts: want a list of hosts, ranges such as web[1:3] and groups, got a mapping"}},
-	}, options{})
+	})
 }
 
 func TestRefusesWrongShapes(t *testing.T) {
@@ -118,6 +118,9 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"mistyped mode", ok + "install: {mode: editabel}\n", []string{`2:17 install.mode: unknown value "editabel"; did you mean "editable"? known: editable, regular`}},
 		{"one command instead of a list", ok + "verify: pytest\n", []string{"2:9 verify: want a list of commands, got text"}},
 		{"blank command", ok + "verify: ['  ']\n", []string{"2:10 verify: is empty; give it a value or remove it"}},
+		{"confirm", "stages: {s: {hosts: [a], confirm: yes}}\n", []string{`1:35 stages.s.confirm: want true or false, got "yes"`}},
+		{"confirm as text", "stages: {s: {hosts: [a], confirm: 'true'}}\n", []string{`1:35 stages.s.confirm: want true or false, got "true"`}},
+		{"on_partial", "stages: {s: {hosts: [a], on_partial: bakk}}\n", []string{`1:38 stages.s.on_partial: unknown value "bakk"; did you mean "back"? known: back, forward, stop`}},
 		{"command with NUL", ok + `verify: ["a\0b"]` + "\n", []string{"2:10 verify: it has a NUL character, which no program can be given"}},
 		{"variable with NUL", ok + `hosts: {a: {vars: {x: "\0"}}}` + "\n", []string{"2:23 hosts.a.vars.x: it has a NUL character, which no program can be given"}},
 		{"variable without a value", ok + "hosts: {a: {vars: {x: }}}\n", []string{"2:23 hosts.a.vars.x: is empty; want text, a number, true or false, or remove it"}},
@@ -126,7 +129,7 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"variables that differ only by case", ok + "hosts:\n  a:\n    vars: {rack: 1, Rack: 2}\n", []string{`4:21 hosts.a.vars: "Rack" and "rack" on line 4 differ only by case, and "a" has both; for its commands they are one variable, so write it the same way everywhere`}},
 		{"variables of host and group that differ only by case", "groups: {g: {hosts: [\"h[1:9]\"], vars: {rack: 1}}}\nhosts: {\"h[2:3]\": {vars: {RACK: 2}}}\n" + ok, []string{`2:27 hosts.h[2:3].vars: "RACK" and "rack" on line 1 differ only by case, and "h2" has both; for its commands they are one variable, so write it the same way everywhere`}},
 		{"path with a control character", ok + `install: {wheels: "a\tb"}` + "\n", []string{`2:19 install.wheels: "a\tb" is not a path: it has control characters`}},
-	}, options{})
+	})
 }
 
 func TestRefusesWrongNames(t *testing.T) {
@@ -201,7 +204,7 @@ func TestRefusesWrongNames(t *testing.T) {
 		{"index without a scheme", ok + "install: {index_url: pypi.org}\n", []string{"2:22 install.index_url: not an http:// or https:// URL with a host"}},
 		{"index as a file", ok + "install: {index_url: 'file:///x'}\n", []string{"2:22 install.index_url: not an http:// or https:// URL with a host"}},
 		{"index with a space", ok + "install: {index_url: 'https://h/a b'}\n", []string{"2:22 install.index_url: not an http:// or https:// URL with a host"}},
-	}, options{})
+	})
 }
 
 func TestRefusesContradictions(t *testing.T) {
@@ -226,7 +229,43 @@ func TestRefusesContradictions(t *testing.T) {
 			`1:7 root: "x" is not an absolute path; write it from the / on, as in /var/webcode`,
 			`3:22 groups.a.hosts: the group "a" contains itself: a > a`,
 		}},
-	}, options{})
+	})
+}
+
+// An inventory may come from somebody else, as the project's code may, but it is looked at by people who would not run that.
+func TestNothingOfAnInventoryRunsHere(t *testing.T) {
+	t.Parallel()
+	for _, src := range []string{
+		"dynamic: [x]\n" + ok,
+		"build: ./x\n" + ok,
+		"build: [x]\n" + ok,
+		"ssh: {proxy_command: x}\n" + ok,
+		"ssh: {local_command: x}\n" + ok,
+		"ssh: {jump: '-oProxyCommand=x'}\n" + ok,
+		"ssh: {jump: '`x`'}\n" + ok,
+		"ssh: {user: '$(x)'}\n" + ok,
+		"hosts: {web1: {address: '-oProxyCommand=x'}}\n" + ok,
+		"inventory: !!python/object/apply:os.system [x]\n" + ok,
+		"verify: [!exec x]\n" + ok,
+	} {
+		_, err := Parse("i", []byte(src))
+		assert.Error(t, err, src)
+	}
+}
+
+// What kis cannot do yet is no key: a setting that is ignored would be a lie.
+func TestKeysOfFeaturesThatDoNotExistAreUnknown(t *testing.T) {
+	t.Parallel()
+	const top = "; known: root, python, become, build, install, verify, ssh, hosts, groups, stages"
+	const stage = "; known: verify, hosts, confirm, after_link, on_partial"
+	runRefusals(t, []refusal{
+		{"keep", "keep: 5\n" + ok, []string{`1:1 : unknown key "keep"` + top}},
+		{"shared", "shared: {dirs: [a]}\n" + ok, []string{`1:1 : unknown key "shared"; did you mean "stages"` + "?" + top[1:]}},
+		{"dynamic", "dynamic: [x]\n" + ok, []string{`1:1 : unknown key "dynamic"` + top}},
+		{"from", "stages: {s: {hosts: [a], from: b}}", []string{`1:26 stages.s: unknown key "from"` + stage}},
+		{"health", "stages: {s: {hosts: [a], health: {}}}", []string{`1:26 stages.s: unknown key "health"` + stage}},
+		{"uv", "install: {installer: uv}\n" + ok, []string{`1:22 install.installer: unknown value "uv"; known: auto, pip`}},
+	})
 }
 
 func TestErrorShowsLineAndCaret(t *testing.T) {

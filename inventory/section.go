@@ -1,16 +1,9 @@
 package inventory
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // section is a mapping whose keys the schema lists.
-type section struct {
-	r      *reader
-	name   string
-	fields map[string]field
-}
+type section map[string]field
 
 // named is one entry of a mapping whose keys are names that people chose.
 type named struct {
@@ -28,48 +21,22 @@ func join(path, name string) string {
 }
 
 // get returns the field of a key, absent or not.
-func (s section) get(name string) field { return s.fields[name] }
+func (s section) get(name string) field { return s[name] }
 
-// state tells whether the feature of a key, or of a value written `key=value`, is built. What the schema does not list
-// is a value without anything special.
-func (s section) state(name string) state {
-	if s.r.options.unbuilt {
-		return built
-	}
-	for _, k := range s.r.sections[s.name] {
-		if k.name == name {
-			return k.state
-		}
-	}
-	return built
-}
-
-// section reads a mapping with the keys that the schema has for the name. Keys that are refused have no field.
+// section reads a mapping with the keys that the schema has for the name. Unknown keys have no field.
 func (f field) section(name, wanted string) section {
-	s := section{f.r, name, map[string]field{}}
+	s := section{}
 	if !f.set() {
 		return s
 	}
-	var all, known []string
-	for _, k := range f.r.sections[name] {
-		if strings.Contains(k.name, "=") {
-			continue // a value, not a key
-		}
-		all = append(all, k.name)
-		if s.state(k.name) == built {
-			known = append(known, k.name)
-		}
-	}
+	known := f.r.sections[name]
 	for _, e := range f.entries(wanted) {
-		switch {
-		case !slices.Contains(all, e.name):
+		if !slices.Contains(known, e.name) {
 			e.key.path = f.path
 			e.key.fail("%s", unknown("key", e.name, known))
-		case !slices.Contains(known, e.name):
-			e.key.fail("is not supported yet; remove the key")
-		default:
-			s.fields[e.name] = e.field
+			continue
 		}
+		s[e.name] = e.field
 	}
 	return s
 }

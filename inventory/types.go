@@ -6,16 +6,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The values that hold where the file says nothing. inventory.example.yaml shows each of them.
 const (
-	defaultRoot        = "/var/webcode"
-	defaultPython      = "python3"
-	defaultKeep        = 5
-	defaultWithin      = 30 * time.Second
-	defaultConsecutive = 1
+	defaultRoot   = "/var/webcode"
+	defaultPython = "python3"
 )
 
 // Host is one machine of the inventory with all defaults and overrides applied: the top level of the file, then the
@@ -43,20 +39,10 @@ type SSH struct {
 // Stage is what the inventory says about one stage, apart from its hosts, which [Inventory.Select] returns.
 type Stage struct {
 	Name      string
-	From      string   // stage whose packages are the only ones taken; "" = any
 	Confirm   bool     // ask before linking when a person is at the terminal
 	Verify    []string // commands for the host's sh: the inventory's own list, then the stage's
 	AfterLink []string // commands for the host's sh, after each switch
-	Health    *Health  // nil = no health check
 	OnPartial OnPartial
-}
-
-// Health is the question that decides whether a linked package works. It is asked from the host itself.
-type Health struct {
-	URL         string        // http or https, without user or password
-	Expect      string        // text that the answer must contain; "" = any answer of status 200
-	Within      time.Duration // how long it may take until the answer is right
-	Consecutive int           // how many right answers in a row are enough; at least 1
 }
 
 // Install says how a package's environment is made on a host. Paths are as the file writes them: relative ones start
@@ -68,9 +54,6 @@ type Install struct {
 	IndexURL     string // http or https; "" = the host's own pip configuration
 	Installer    Installer
 }
-
-// Shared names what is linked into each package from the package repository. Both lists hold clean relative paths.
-type Shared struct{ Dirs, Files []string }
 
 // Builder is how the source distribution is made on this machine.
 type Builder string
@@ -99,7 +82,6 @@ type Installer string
 const (
 	InstallerAuto Installer = "auto"
 	InstallerPip  Installer = "pip"
-	InstallerUV   Installer = "uv"
 )
 
 // OnPartial is what happens when the switch went wrong on some of the hosts.
@@ -154,9 +136,5 @@ func (h Host) clone() Host {
 
 func (s Stage) clone() Stage {
 	s.AfterLink = slices.Clone(s.AfterLink)
-	if s.Health != nil {
-		health := *s.Health
-		s.Health = &health
-	}
 	return s
 }
