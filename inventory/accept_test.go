@@ -168,10 +168,10 @@ func TestInstallAndBuild(t *testing.T) {
 	}, inv.Install())
 }
 
-func TestAliasesAndByteOrderMarkAreRead(t *testing.T) {
+func TestByteOrderMarkAndDocumentMarksAreRead(t *testing.T) {
 	t.Parallel()
-	inv := accepted(t, "\ufeff---\nhosts:\r\n  a: &x {root: /x}\n  b: *x\n"+ok+"...\n")
-	assert.Equal(t, "/x", hostNamed(t, inv, "b").Root)
+	inv := accepted(t, "\ufeff---\nhosts:\r\n  a: {root: /x}\n"+ok+"...\n")
+	assert.Equal(t, "/x", hostNamed(t, inv, "a").Root)
 }
 
 func TestJumpIsProxyJump(t *testing.T) {

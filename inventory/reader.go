@@ -12,8 +12,6 @@ const (
 	// maxMarks bounds the number of values: out of 1 MiB of nothing but commas the YAML library would make a gigabyte.
 	// An inventory of some thousand hosts stays below.
 	maxMarks = 50_000
-	// maxAliased is how many values aliases may stand for all together: a small file must not become a big one.
-	maxAliased = 10_000
 	// maxNames is how many stages, and how many groups, a file may have.
 	maxNames = 1000
 	// maxExpanded is the same for the names that ranges and groups stand for and the variables that they spread.
@@ -26,8 +24,6 @@ type reader struct {
 	src      []byte
 	sections map[string][]string
 	errs     Errors
-	seen     map[*node]int  // how often a collection was visited: more than once is an alias
-	aliased  int            // values visited through aliases
 	expanded int            // names and variables made so far
 	shown    map[int][]rune // source lines as errors show them
 }
@@ -35,7 +31,7 @@ type reader struct {
 func newReader(file string, src []byte) *reader {
 	return &reader{
 		file: file, src: src,
-		sections: sections(), seen: map[*node]int{}, shown: map[int][]rune{},
+		sections: sections(), shown: map[int][]rune{},
 	}
 }
 
@@ -83,25 +79,6 @@ func (r *reader) spend(f field, n int) bool {
 		f.fail("the ranges, groups and variables of this inventory stand for more than %d values; split it", maxExpanded)
 	}
 	r.expanded = maxExpanded + 1
-	return false
-}
-
-// visit counts the values of a collection when an alias leads to it another time. It fails once they are too many, and
-// refuses all that follow.
-func (r *reader) visit(f field) bool {
-	r.seen[f.n]++
-	if r.seen[f.n] == 1 {
-		return true
-	}
-	before := r.aliased
-	r.aliased += 1 + len(f.n.items) + len(f.n.pairs)
-	if r.aliased <= maxAliased {
-		return true
-	}
-	if before <= maxAliased {
-		f.fail("the aliases of this inventory stand for more than %d values; use a group instead", maxAliased)
-	}
-	r.aliased = maxAliased + 1
 	return false
 }
 

@@ -47,8 +47,8 @@ type complaint struct {
 	message   string
 }
 
-// parseYAML returns the only document of the text, or nil when there is none. Aliases become the very node they stand
-// for: the tree stays as small as the text, and its readers count what they visit.
+// parseYAML returns the only document of the text, or nil when there is none. It refuses anchors, and with them aliases:
+// the tree is as small as the text.
 func parseYAML(src []byte) (*node, *complaint) {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
 	if err != nil {
@@ -69,35 +69,37 @@ func parseYAML(src []byte) (*node, *complaint) {
 	if len(document.Content) == 0 {
 		return nil, nil
 	}
-	return convert(document.Content[0], map[*yaml.Node]*node{}), nil
+	return convert(document.Content[0])
 }
 
-// convert copies a node; done holds those that are copied, because aliases can lead back to them.
-func convert(y *yaml.Node, done map[*yaml.Node]*node) *node {
-	if y.Kind == yaml.AliasNode {
-		y = y.Alias
-	}
-	if n, ok := done[y]; ok {
-		return n
+// convert copies a node. The first anchor or alias is a complaint.
+func convert(y *yaml.Node) (*node, *complaint) {
+	if y.Anchor != "" || y.Kind == yaml.AliasNode {
+		return nil, &complaint{y.Line, y.Column, "anchors and aliases (&name, *name) are not supported; " +
+			"write the value at each place, or put what hosts have in common into a group"}
 	}
 	n := &node{value: y.Value, tag: y.ShortTag(), line: y.Line, col: y.Column, tagged: y.Style&yaml.TaggedStyle != 0}
-	done[y] = n
+	parts := make([]*node, 0, len(y.Content))
+	for _, part := range y.Content {
+		converted, bad := convert(part)
+		if bad != nil {
+			return nil, bad
+		}
+		parts = append(parts, converted)
+	}
 	switch y.Kind {
 	case yaml.SequenceNode:
-		n.kind = sequence
-		for _, item := range y.Content {
-			n.items = append(n.items, convert(item, done))
-		}
+		n.kind, n.items = sequence, parts
 	case yaml.MappingNode:
 		n.kind = mapping
-		for i := 0; i+1 < len(y.Content); i += 2 {
-			n.pairs = append(n.pairs, pair{convert(y.Content[i], done), convert(y.Content[i+1], done)})
+		for i := 0; i+1 < len(parts); i += 2 {
+			n.pairs = append(n.pairs, pair{parts[i], parts[i+1]})
 		}
 	default:
 		quoted := yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 		n.plain = y.Style&quoted == 0
 	}
-	return n
+	return n, nil
 }
 
 // tabIndent is a line that begins with a tab, perhaps after spaces.
