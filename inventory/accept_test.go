@@ -10,7 +10,7 @@ import (
 // accepted parses a text that must be right.
 func accepted(t *testing.T, src string) *Inventory {
 	t.Helper()
-	inv, err := Parse("dir/inventory.yaml", []byte(src))
+	inv, err := Parse("dir/inventory.yaml", []byte(src), nil)
 	require.NoError(t, err)
 	return inv
 }

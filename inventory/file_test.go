@@ -21,14 +21,14 @@ func completed(t *testing.T) *Inventory {
 	t.Helper()
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
-	inv, err := Parse(exampleFile, switchedOff.ReplaceAll(src, []byte("$1$2")))
+	inv, err := Parse(exampleFile, switchedOff.ReplaceAll(src, []byte("$1$2")), nil)
 	require.NoError(t, err)
 	return inv
 }
 
 func TestExampleFileIsAccepted(t *testing.T) {
 	t.Parallel()
-	inv, err := Load(exampleFile)
+	inv, err := Load(exampleFile, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"staging", "production"}, inv.StageNames())
 	hosts, err := inv.Select("production", "")

@@ -23,7 +23,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(src), "!a,b[1:2],@c,*")
 	}
 	f.Fuzz(func(t *testing.T, src []byte, pattern string) {
-		inv, err := Parse("i", src)
+		inv, err := Parse("i", src, nil)
 		if err != nil {
 			requireSafeErrors(t, err)
 			return

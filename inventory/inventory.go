@@ -88,7 +88,7 @@ func findIn(dir string) (string, error) {
 
 // Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does. The path is kept as it is given:
 // errors show it, and [Inventory.Dir] is its folder.
-func Load(path string) (*Inventory, error) {
+func Load(path string, checkHostKey func(string) error) (*Inventory, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
@@ -98,7 +98,7 @@ func Load(path string) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	return Parse(path, src)
+	return Parse(path, src, checkHostKey)
 }
 
 // Path returns the file that was read, as it was given to [Load] or [Parse].

@@ -58,7 +58,7 @@ func TestSmallFilesCannotBecomeLarge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("i", []byte(tt.src))
+			_, err := Parse("i", []byte(tt.src), nil)
 			if assert.Error(t, err) {
 				assert.Contains(t, err.Error(), tt.want)
 				assert.Less(t, len(err.Error()), 200_000)

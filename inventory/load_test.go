@@ -67,7 +67,7 @@ func TestFindDoesNotPassOverWhatItCannotSee(t *testing.T) {
 func TestLoadKeepsThePath(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), ok)
-	inv, err := Load(path)
+	inv, err := Load(path, nil)
 	require.NoError(t, err)
 	assert.Equal(t, path, inv.Path())
 	assert.Equal(t, filepath.Dir(path), inv.Dir())
@@ -76,9 +76,9 @@ func TestLoadKeepsThePath(t *testing.T) {
 func TestLoadNamesTheFileInErrors(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), "rot: /x\n"+ok)
-	_, err := Load(path)
+	_, err := Load(path, nil)
 	require.ErrorContains(t, err, path+":1:1: unknown key \"rot\"; did you mean \"root\"?")
-	_, err = Load(path + ".gone")
+	_, err = Load(path+".gone", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -86,10 +86,10 @@ func TestLoadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	comment := "#" + strings.Repeat("x", maxSize-len(ok)-2) + "\n"
-	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok))
+	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok), nil)
 	require.NoError(t, err)
 	for _, start := range []string{"", "\ufeff"} {
-		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"))
+		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"), nil)
 		require.EqualError(t, err, filepath.Join(dir, "large")+":1:1: larger than 1048576 bytes; this is hardly an inventory")
 	}
 }
@@ -114,7 +114,7 @@ func TestPasswordsAreNeverShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("i", []byte(src))
+			_, err := Parse("i", []byte(src), nil)
 			require.Error(t, err)
 			assert.NotContains(t, err.Error(), secret)
 		})
@@ -123,7 +123,7 @@ func TestPasswordsAreNeverShown(t *testing.T) {
 
 func TestMaskKeepsTheCaretInPlace(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("i", []byte("hosts: {a: {address: 'ftp://ü:pw@h'}, b: 1}\n"+ok))
+	_, err := Parse("i", []byte("hosts: {a: {address: 'ftp://ü:pw@h'}, b: 1}\n"+ok), nil)
 	require.EqualError(t, err, `i:1:22: hosts.a.address: "ftp:******@h" is not a host name; the user goes into ssh: {user: …}`+"\n"+
 		"  hosts: {a: {address: 'ftp:******@h'}, b: 1}\n"+
 		"                       ^\n"+

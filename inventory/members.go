@@ -36,7 +36,7 @@ type item struct {
 // item reads one entry: a host, a range, a group with or without @, any of them after !.
 func (w *world) item(f field) (item, bool) {
 	it := item{field: f}
-	text := f.text(func(string) error { return nil })
+	text := f.text(anyText)
 	if text == "" {
 		return it, false
 	}

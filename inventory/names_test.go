@@ -20,7 +20,7 @@ func TestHostileTextIsNoName(t *testing.T) {
 	t.Parallel()
 	for name, check := range map[string]func(string) error{
 		"host": checkHost, "group": checkGroup, "stage": checkStage, "variable": checkVar, "root": checkRoot,
-		"python": checkPython, "become": checkBecome, "login": checkLogin, "jump": checkJump, "host key": checkHostKey,
+		"python": checkPython, "become": checkBecome, "login": checkLogin, "jump": checkJump,
 	} {
 		for _, text := range hostile() {
 			if name == "python" && len(text) == 300 {

@@ -6,9 +6,13 @@ import (
 )
 
 // Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
-// with the text is returned as [Errors], all of it at once; nothing is left half read.
-func Parse(name string, src []byte) (*Inventory, error) {
+// with the text is returned as [Errors], all of it at once; nothing is left half read. checkHostKey is the check of the
+// SSH client that will use host_key; nil accepts any text.
+func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory, error) {
 	r := newReader(name, src)
+	if checkHostKey != nil {
+		r.checkHostKey = checkHostKey
+	}
 	if r.checkSize(); len(r.errs) == 0 {
 		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
 		r.checkText()

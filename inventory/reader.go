@@ -20,18 +20,19 @@ const (
 
 // reader collects what is wrong while the values are read. One file has one reader.
 type reader struct {
-	file     string
-	src      []byte
-	sections map[string][]string
-	errs     Errors
-	expanded int            // names and variables made so far
-	shown    map[int][]rune // source lines as errors show them
+	file         string
+	src          []byte
+	sections     map[string][]string
+	errs         Errors
+	checkHostKey func(string) error
+	expanded     int            // names and variables made so far
+	shown        map[int][]rune // source lines as errors show them
 }
 
 func newReader(file string, src []byte) *reader {
 	return &reader{
 		file: file, src: src,
-		sections: sections(), shown: map[int][]rune{},
+		sections: sections(), checkHostKey: anyText, shown: map[int][]rune{},
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // refused parses a text that must be wrong and returns `line:column path: message` of each error.
 func refused(t *testing.T, src string) []string {
 	t.Helper()
-	inv, err := Parse("inventory.yaml", []byte(src))
+	inv, err := Parse("inventory.yaml", []byte(src), nil)
 	require.Error(t, err)
 	require.Nil(t, inv, "a wrong file gives no inventory")
 	var all Errors
@@ -255,7 +255,7 @@ func TestNothingOfAnInventoryRunsHere(t *testing.T) {
 		"inventory: !!python/object/apply:os.system [x]\n" + ok,
 		"verify: [!exec x]\n" + ok,
 	} {
-		_, err := Parse("i", []byte(src))
+		_, err := Parse("i", []byte(src), nil)
 		assert.Error(t, err, src)
 	}
 }
@@ -277,7 +277,7 @@ func TestKeysOfFeaturesThatDoNotExistAreUnknown(t *testing.T) {
 
 func TestErrorShowsLineAndCaret(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("deploy/inventory.yaml", []byte("# ä\nstages:\n  s: {hosts: [\"ö\",\t-x]}\r\n"))
+	_, err := Parse("deploy/inventory.yaml", []byte("# ä\nstages:\n  s: {hosts: [\"ö\",\t-x]}\r\n"), nil)
 	require.EqualError(t, err, "deploy/inventory.yaml:3:15: stages.s.hosts: \"ö\" is not a host name; "+
 		"use up to 253 of A-Z a-z 0-9 . _ -, or an IP address\n"+
 		"    s: {hosts: [\"ö\", -x]}\n"+
@@ -301,7 +301,7 @@ func TestErrorShortensLongLines(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("i", []byte("stages: {s: {hosts: ["+tt.before+"~bad"+tt.after+"]}}"))
+			_, err := Parse("i", []byte("stages: {s: {hosts: ["+tt.before+"~bad"+tt.after+"]}}"), nil)
 			var all Errors
 			require.ErrorAs(t, err, &all)
 			found := false
@@ -319,7 +319,7 @@ func TestErrorShortensLongLines(t *testing.T) {
 
 func TestErrorsEndAfterAHundred(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("i", []byte("stages: {s: {hosts: ["+strings.Repeat("'', ", 5000)+"]}}"))
+	_, err := Parse("i", []byte("stages: {s: {hosts: ["+strings.Repeat("'', ", 5000)+"]}}"), nil)
 	var all Errors
 	require.ErrorAs(t, err, &all)
 	assert.Len(t, all, maxErrors)

@@ -54,7 +54,7 @@ func (f field) entries(wanted string) []named {
 			k.fail("merge keys (<<) are not supported; put what hosts have in common into a group")
 			continue
 		}
-		name := k.text(func(string) error { return nil })
+		name := k.text(anyText)
 		if name == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -56,7 +57,12 @@ func readSSH(f field) SSH {
 		Port:         s.get("port").number(1, 65535),
 		IdentityFile: s.get("identity_file").text(checkLocal),
 		Jump:         s.get("jump").text(checkJump),
-		HostKey:      s.get("host_key").text(checkHostKey),
+		HostKey: s.get("host_key").text(func(key string) error {
+			if err := f.r.checkHostKey(key); err != nil {
+				return errors.New(mask(err.Error()))
+			}
+			return nil
+		}),
 	}
 }
 

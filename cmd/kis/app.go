@@ -179,7 +179,7 @@ func (a *app) load() (*inventory.Inventory, error) {
 			return nil, err
 		}
 	}
-	return inventory.Load(path)
+	return inventory.Load(path, sshx.CheckPin)
 }
 
 // stage reads one stage and the hosts of it that --hosts leaves.
