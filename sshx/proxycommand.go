@@ -1,7 +1,6 @@
 package sshx
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/tail"
 )
 
 // commandConn is a connection through the standard input and output of a
@@ -25,7 +26,7 @@ type commandConn struct {
 	fromCommand, toCommand *os.File
 
 	cmd    *exec.Cmd
-	stderr lastLines
+	stderr tail.Lines
 	ended  chan struct{} // closed when the command has ended and is reaped
 	result error         // of the command; read it after ended
 	once   sync.Once
@@ -102,7 +103,7 @@ func (c *commandConn) explain(err error) error {
 	if !ok {
 		return err
 	}
-	text, said := dialCause(dial), c.stderr.text()
+	text, said := dialCause(dial), c.lastWords()
 	// When this side hung up first, the status is only the answer to that.
 	exit, failed := errors.AsType[*exec.ExitError](c.result)
 	if failed = failed && isDropped(dial.Err); failed {
@@ -140,26 +141,8 @@ func (c *commandConn) SetReadDeadline(t time.Time) error { return c.fromCommand.
 // SetWriteDeadline bounds Write.
 func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.toCommand.SetWriteDeadline(t) }
 
-// lastLines keeps the end of what is written to it.
-type lastLines struct {
-	mu  sync.Mutex
-	end []byte
-}
-
-// Write never fails.
-func (l *lastLines) Write(p []byte) (int, error) {
-	const enough = 1000
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.end = append(l.end, p...)
-	l.end = l.end[max(0, len(l.end)-enough):]
-	return len(p), nil
-}
-
-// text is the last lines as one, harmless to print.
-func (l *lastLines) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := lines(string(bytes.ToValidUTF8(l.end, []byte("?"))))
-	return printable(strings.Join(all[max(0, len(all)-4):], "; "))
+// lastWords is the end of what the command wrote to its standard error, as one harmless line.
+func (c *commandConn) lastWords() string {
+	last := c.stderr.Lines()
+	return printable(strings.ToValidUTF8(strings.Join(last[max(0, len(last)-4):], "; "), "?"))
 }

@@ -364,19 +364,6 @@ func TestLockWaitEndsWithContext(t *testing.T) {
 	assert.Equal(t, "waiting for another build in "+project, said)
 }
 
-func TestTailBoundsLinesAndNumber(t *testing.T) {
-	t.Parallel()
-	tail := &tail{log: io.Discard}
-	for i := range 25 {
-		_, _ = fmt.Fprintf(tail, "%d\r\n\n", i)
-	}
-	_, _ = fmt.Fprint(tail, strings.Repeat("x", 1e6))
-	lines := tail.lines()
-	require.Len(t, lines, tailLines)
-	assert.Equal(t, "6", lines[0])
-	assert.Equal(t, strings.Repeat("x", tailColumn), lines[tailLines-1])
-}
-
 func TestLogErrorDoesNotFailBuild(t *testing.T) {
 	t.Parallel()
 	a, err := Build(t.Context(), Options{Dir: setupProject(t), Builder: "setup.py", Log: brokenLog{}})

@@ -10,8 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/tail"
 )
 
 // Error says why there is no archive. No host was contacted.
@@ -72,7 +74,8 @@ type runner struct {
 // of the command's process group.
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	out := &tail{log: r.log}
+	last := new(tail.Lines)
+	out := io.MultiWriter(last, quiet{r.log})
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, r.env, out, out
 	cmd.WaitDelay = r.grace
 	ownGroup(cmd)
@@ -86,7 +89,36 @@ func (r runner) run(ctx context.Context, c command) error {
 	case errors.Is(err, exec.ErrNotFound):
 		err = fmt.Errorf("not found: %w", err)
 	}
-	return &Error{Command: c.String(), Tail: out.lines(), Hint: c.hint, Err: err}
+	return &Error{Command: c.String(), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
+}
+
+// quiet hides the errors of a writer: a full disk under the log is not a failed build.
+type quiet struct{ w io.Writer }
+
+// Write never fails.
+func (q quiet) Write(p []byte) (int, error) {
+	_, _ = q.w.Write(p)
+	return len(p), nil
+}
+
+// printable removes from the lines what a terminal would not show as text.
+func printable(lines []string) []string {
+	var kept []string
+	for _, line := range lines {
+		line = strings.TrimSpace(strings.Map(func(r rune) rune {
+			if r == '\t' {
+				return ' '
+			}
+			if !unicode.IsPrint(r) {
+				return -1
+			}
+			return r
+		}, line))
+		if line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return kept
 }
 
 // ownGroup makes the command the leader of a process group, which gets TERM when the command's
