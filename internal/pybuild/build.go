@@ -36,16 +36,16 @@ type Options struct {
 	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
 	// else `build` in a private environment; with only a setup.py it is "setup.py".
 	Builder string
-	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8
-	// or newer.
+	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
+	// newer.
 	Python string
 	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
 	Cache string
 	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
 	// discards it. An error of Log does not end the build.
 	Log io.Writer
-	// Say receives single sentences for the user, such as that a private build environment is
-	// made; nil discards them.
+	// Say receives single sentences for the user, such as that a private build environment is made;
+	// nil discards them.
 	Say func(string)
 }
 

@@ -16,9 +16,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// inTreeBackend makes a project that needs nothing from an index: it brings its own back end
-// (PEP 517, in-tree build backends). Its build.py and its build directory shadow the module build
-// for a `python -m build` that is run in the project.
+// inTreeBackend makes a project that needs nothing from an index: it brings its own back end (PEP
+// 517, in-tree build backends). Its build.py and its build directory shadow the module build for a
+// `python -m build` that is run in the project.
 func inTreeBackend(t testing.TB) string {
 	return projectOf(t, map[string]string{
 		"pyproject.toml": `[build-system]

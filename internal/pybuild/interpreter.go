@@ -64,7 +64,8 @@ func (b *builder) probe(ctx context.Context, python string) (interpreter, error)
 	return parseProbe(out.Bytes(), python)
 }
 
-// parseProbe reads the last line of the output: a start-up file of the interpreter may print before.
+// parseProbe reads the last line of the output: a start-up file of the interpreter may print
+// before.
 func parseProbe(out []byte, python string) (interpreter, error) {
 	var found interpreter
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))

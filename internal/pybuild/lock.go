@@ -16,8 +16,9 @@ var errNoLocks = errors.New("the file system has no locks")
 const lockPoll = 50 * time.Millisecond
 
 // lock takes the exclusive flock(2) of an open file or directory. If another process holds it, lock
-// calls waiting once and waits until the lock is free or ctx ends. The lock ends with unlock or with
-// the process; the tools do not inherit it. unlock closes the file; after an error it is closed.
+// calls waiting once and waits until the lock is free or ctx ends. The lock ends with unlock or
+// with the process; the tools do not inherit it. unlock closes the file; after an error it is
+// closed.
 func lock(ctx context.Context, file *os.File, waiting func()) (unlock func(), err error) {
 	defer func() {
 		if err != nil {

@@ -70,8 +70,8 @@ type runner struct {
 }
 
 // run runs the command until it ends, with its output going to the log. It returns an *Error with
-// Command, Tail, Hint and Err if the command fails or ctx ends. In every case it then kills the rest
-// of the command's process group.
+// Command, Tail, Hint and Err if the command fails or ctx ends. In every case it then kills the
+// rest of the command's process group.
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	last := new(tail.Lines)

@@ -12,30 +12,30 @@ import (
 var (
 	// validName is the pattern of PEP 508.
 	validName = regexp.MustCompile(`^(?i:[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])$`)
-	// validVersion holds every PEP 440 version in its canonical form, and nothing
-	// that begins or ends with a mark, as the version becomes part of a path.
+	// validVersion matches every PEP 440 version in its canonical form, and nothing that begins or
+	// ends with punctuation, because the version becomes part of a path.
 	validVersion = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?$`)
 	separators   = regexp.MustCompile(`[-_.]+`)
-	// marks are what the tools write differently into the top-level folder's name.
-	marks = regexp.MustCompile(`[-_.+!]+`)
+	// punctuation is what tools spell differently in the top-level directory's name.
+	punctuation = regexp.MustCompile(`[-_.+!]+`)
 )
 
-// longestPackage leaves room in NAME_MAX for the names derived from a package's.
+// longestPackage leaves space in NAME_MAX for the names derived from a package's.
 const longestPackage = 200
 
 // longestSpecifier is far above any Requires-Python.
 const longestSpecifier = 1000
 
-// metadata is what PKG-INFO says about the project.
+// metadata is the part of PKG-INFO that kis uses.
 type metadata struct {
 	name, version string
 	python        string // Requires-Python, or ""
 }
 
-// parseMetadata reads PKG-INFO (core metadata specification): header fields as
-// in e-mail up to the first empty line. As Python's e-mail parser does, it takes
-// a line that is no field for the beginning of the body, so that an old PKG-INFO
-// with a broken description gives the name that pip would read.
+// parseMetadata reads PKG-INFO (core metadata specification): header fields as in e-mail up to the
+// first empty line. Like Python's e-mail parser, it treats a line that is no field as the beginning
+// of the body, so that an old PKG-INFO with a broken description gives the name that pip would
+// read.
 func parseMetadata(data []byte) (metadata, error) {
 	fields := map[string][]string{}
 	last := ""
@@ -46,7 +46,7 @@ func parseMetadata(data []byte) (metadata, error) {
 		if line == "" {
 			break
 		}
-		if line[0] == ' ' || line[0] == '\t' { // a value goes on: never valid in a name or version
+		if line[0] == ' ' || line[0] == '\t' { // a continuation line: never valid in a name or version
 			if n := len(fields[last]); n > 0 {
 				fields[last][n-1] += "\n" + line
 			}
@@ -71,7 +71,8 @@ func parseMetadata(data []byte) (metadata, error) {
 		return metadata{}, err
 	}
 	m := metadata{name: name, version: version}
-	// pip decides which of several fields it takes, and what it makes of one that no specifier fills.
+	// pip decides which of several fields it takes, and what it makes of one that no specifier
+	// fills.
 	if python := fields["requires-python"]; len(python) == 1 && len(python[0]) <= longestSpecifier {
 		m.python = python[0]
 	}
@@ -98,19 +99,19 @@ func (m metadata) check() error {
 	return nil
 }
 
-// packageName normalises the name as PEP 625 does for file names. The version
-// stays as it is written.
+// packageName normalises the name as PEP 625 does for file names. The version stays as it is
+// written.
 func (m metadata) packageName() string {
 	return strings.ToLower(separators.ReplaceAllString(m.name, "_")) + "-" + m.version
 }
 
-// agrees compares the top-level folder with name and version. Tools before PEP
-// 625 kept the name's spelling in it, later ones normalise it, and they differ
-// in the marks of a local version; none of that makes it another project.
+// agrees compares the top-level directory with name and version. Tools before PEP 625 kept the
+// name's spelling in it, later ones normalise it, and they differ in the punctuation of a local
+// version; none of that makes it another project.
 func (m metadata) agrees(top string) error {
-	fold := func(s string) string { return strings.ToLower(marks.ReplaceAllString(s, "_")) }
+	fold := func(s string) string { return strings.ToLower(punctuation.ReplaceAllString(s, "_")) }
 	if fold(top) == fold(m.name+"-"+m.version) {
 		return nil
 	}
-	return errors.New("is not the folder of " + m.name + " " + m.version + ", the name and version in its PKG-INFO")
+	return errors.New("is not the directory of " + m.name + " " + m.version + ", the name and version in its PKG-INFO")
 }
