@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// accepted parses a text that must be right.
+// accepted parses a text that must be valid.
 func accepted(t *testing.T, src string) *Inventory {
 	t.Helper()
 	inv, err := Parse("dir/inventory.yaml", []byte(src), nil)
@@ -73,7 +73,7 @@ stages: {s: {hosts: [h, other]}}
 	}, hostNamed(t, inv, "other"))
 }
 
-func TestVariablesKeepTheirText(t *testing.T) {
+func TestVariablesKeepText(t *testing.T) {
 	t.Parallel()
 	inv := accepted(t, "hosts: {h: {vars: {v: 1.10, n: 0022, b: no, d: 2026-01-02, s: ' x ', e: '', m: \"a\\nb\"}}}\nstages: {s: {hosts: [h]}}")
 	assert.Equal(t, map[string]string{"v": "1.10", "n": "0022", "b": "no", "d": "2026-01-02", "s": " x ", "e": "", "m": "a\nb"},
@@ -147,7 +147,7 @@ func TestRangesUnderHostsShareTheirSettings(t *testing.T) {
 	assert.Equal(t, "b", hostNamed(t, inv, "w2").Vars["a"])
 }
 
-func TestStageCommandsFollowTheInventorys(t *testing.T) {
+func TestStageCommandsFollowTopLevel(t *testing.T) {
 	t.Parallel()
 	inv := accepted(t, "verify: [all 1, all 2]\nstages: {s: {hosts: [a], verify: [own], after_link: ['x\n\n  y']}, t: {hosts: [a]}}")
 	s, err := inv.Stage("s")

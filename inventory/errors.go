@@ -8,26 +8,28 @@ import (
 	"unicode/utf8"
 )
 
-// maxErrors ends the collecting: nobody reads the hundred-and-first error, and a hostile file could have a million.
+// maxErrors limits the errors that are collected: no user reads the hundred-and-first, and a
+// hostile file could have a million.
 const maxErrors = 100
 
 // excerptWidth is how much of a source line an error shows.
 const excerptWidth = 120
 
-// Error is one thing that is wrong with an inventory, and where. All its texts are safe to print: control characters
-// are replaced, and what looks like a password in a URL is blotted out with stars.
+// Error is one error of an inventory, and its place. All its texts are safe to print: control
+// characters are replaced, and what looks like a password in a URL is masked with stars.
 type Error struct {
 	File    string // as given to Load or Parse
 	Line    int    // from 1
 	Column  int    // from 1, in characters
 	Path    string // the key, such as stages.production.hosts; "" for the file as a whole
-	Message string // what is wrong and what to do about it
+	Message string // the problem and its remedy
 	Source  string // the line of the file, shortened when it is very long; "" when the file has no such line
 
 	caret int // characters of Source before the place
 }
 
-// Error returns `file:line:column: path: message`, and below it the source line and a caret under the place.
+// Error returns `file:line:column: path: message`, and below it the source line with a caret under
+// the place.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: ", e.File, e.Line, e.Column)
@@ -41,11 +43,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Errors is everything that is wrong with one inventory, in the order of the file, at most 100 of it. errors.As finds
+// Errors are all errors of one inventory, in the order of the file, at most 100. errors.As finds
 // the first [*Error] in it.
 type Errors []*Error
 
-// Error returns all the errors, each from a new line.
+// Error returns all errors, each on a line of its own.
 func (e Errors) Error() string {
 	texts := make([]string, 0, len(e)+1)
 	for _, one := range e {
@@ -66,8 +68,8 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// excerpt returns what to show of a line, and how many characters of that stand before the column. The line is one
-// that [printable] has made.
+// excerpt returns the part of a line to show, and the number of its characters before the column.
+// The line comes from [printable].
 func excerpt(line []rune, column int) (source string, caret int) {
 	caret = min(max(column-1, 0), len(line))
 	if len(line) <= excerptWidth {
@@ -85,10 +87,11 @@ func excerpt(line []rune, column int) (source string, caret int) {
 	return source, caret
 }
 
-// printable makes a source line fit to be shown. Every character stays in its place.
+// printable makes a source line safe to show. Every character keeps its column.
 func printable(line string) []rune { return []rune(clean(maskLine(line))) }
 
-// clean makes text safe for a terminal, character by character, so that columns stay what they are.
+// clean makes text safe for a terminal. It replaces each character by one, so that columns stay the
+// same.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -102,20 +105,23 @@ func clean(text string) string {
 }
 
 var (
-	// credentials is what may stand between the colon of `scheme:` or `user:` and the @ before a host.
+	// credentials matches what may stand between the colon of `scheme:` or `user:` and the @ before
+	// a host.
 	credentials = regexp.MustCompile(`:\S*@`)
-	// indexURL is the one key whose value is a secret as a whole: tokens also come in a query.
+	// indexURL matches the one key whose whole value is a secret: tokens also come in a query.
 	indexURL = regexp.MustCompile(`index_url.*`)
 )
 
-// mask blots out what looks like a password. It keeps the number of characters, because a caret points into the text.
+// mask replaces what looks like a password. It keeps the number of characters, because a caret
+// points into the text.
 func mask(text string) string {
 	return credentials.ReplaceAllStringFunc(text, func(s string) string {
 		return ":" + strings.Repeat("*", utf8.RuneCountInString(s)-2) + "@"
 	})
 }
 
-// maskLine is mask for a source line; the value of index_url vanishes whole, and with it what follows on its line.
+// maskLine is mask for a source line; it also masks the whole value of index_url, and what follows
+// on its line.
 func maskLine(line string) string {
 	return indexURL.ReplaceAllStringFunc(mask(line), func(s string) string {
 		const key = "index_url"
@@ -128,9 +134,9 @@ func maskLine(line string) string {
 	})
 }
 
-// quote shows a value of the file in a message: escaped, masked, and not longer than a line.
+// quote returns a value of the file for a message: escaped, masked and shortened.
 func quote(value string) string {
-	value = mask(value) // before it is shortened: the @ that ends a password may be cut off
+	value = mask(value) // before it is shortened: the @ after a password may be cut off
 	if text := []rune(value); len(text) > 60 {
 		value = string(text[:60]) + "…"
 	}

@@ -9,23 +9,23 @@ import (
 	"strings"
 )
 
-// field is a value of the file on its way to become a typed one. A field that the file does not have has no node, and
-// every method then returns the zero value. What is wrong is noted in the reader.
+// field is a value of the file that has not been converted yet. A field that the file does not have
+// has no node, and every method then returns the zero value. Errors are collected in the reader.
 type field struct {
 	r    *reader
 	n    *node
-	path string // for people
+	path string // for messages
 }
 
-// fail notes an error at the place of the field.
+// fail adds an error at the place of the field.
 func (f field) fail(format string, args ...any) {
 	f.r.failAt(f.n.line, f.n.col, f.path, fmt.Sprintf(format, args...))
 }
 
-// set tells whether the file has this field at all.
+// set reports whether the file has this field.
 func (f field) set() bool { return f.n != nil }
 
-// kindName says in a message what stands at the place.
+// kindName names the kind of the value for a message.
 func (f field) kindName() string {
 	switch {
 	case f.n.kind == sequence:
@@ -44,20 +44,21 @@ func (f field) kindName() string {
 	return "text"
 }
 
-// looksBool tells words that are text in YAML 1.2 but true or false for YAML 1.1, which Ansible and most editors speak.
+// looksBool reports words that are text in YAML 1.2 but true or false in YAML 1.1, which Ansible
+// and most editors use.
 func (f field) looksBool() bool {
 	return f.n.plain && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(f.n.value))
 }
 
-// is checks the kind and refuses tags, of which an inventory has no use. Once the reader has enough errors it is false
-// for everything, which ends the reading.
+// is checks the kind and refuses tags, which have no meaning in an inventory. Once the reader has
+// enough errors it is false for everything, which ends the reading.
 func (f field) is(want kind, wanted string) bool {
 	switch {
 	case f.r.full():
 	case f.n.tagged && strings.HasPrefix(f.n.tag, "!") && !strings.HasPrefix(f.n.tag, "!!") && f.n.kind == scalar && f.n.value == "":
 		f.fail(`put quotes around it, as in "%s": YAML takes a bare ! for a tag`, clean(f.n.tag))
 	case f.n.tagged:
-		f.fail("the tag %s has no meaning here; remove it, or put quotes around the whole value", quote(f.n.tag))
+		f.fail("the tag %s is not supported; remove it, or put quotes around the whole value", quote(f.n.tag))
 	case f.n.kind == scalar && f.n.tag == "!!null":
 		f.fail("is empty; want %s, or remove it", wanted)
 	case f.n.kind != want:
@@ -68,7 +69,8 @@ func (f field) is(want kind, wanted string) bool {
 	return false
 }
 
-// text reads a string. Numbers and the like need quotes: what 1.10 or no means differs from one YAML reader to another.
+// text reads a string. Numbers and the like need quotes, because YAML readers differ in what 1.10
+// or no means.
 func (f field) text(check func(string) error) string {
 	if !f.set() || !f.is(scalar, "text") {
 		return ""

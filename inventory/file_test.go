@@ -10,18 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exampleFile is the file that explains every key to users.
+// exampleFile explains every key to users.
 const exampleFile = "../inventory.example.yaml"
 
-// switchedOff is a setting behind a bare #; text has a space there.
-var switchedOff = regexp.MustCompile(`(?m)^( *)#(\S)`)
+// disabled matches a setting after a bare #; comments have a space there.
+var disabled = regexp.MustCompile(`(?m)^( *)#(\S)`)
 
-// completed returns the example with all that is switched off in it switched on.
+// completed returns the example with all disabled settings enabled.
 func completed(t *testing.T) *Inventory {
 	t.Helper()
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
-	inv, err := Parse(exampleFile, switchedOff.ReplaceAll(src, []byte("$1$2")), nil)
+	inv, err := Parse(exampleFile, disabled.ReplaceAll(src, []byte("$1$2")), nil)
 	require.NoError(t, err)
 	return inv
 }
@@ -39,7 +39,7 @@ func TestExampleFileIsAccepted(t *testing.T) {
 	assert.Equal(t, []string{"web1"}, names(hosts), "the pattern that the file shows")
 }
 
-// Every value that a comment of the file calls the default must be what a file without it has.
+// Every default in a comment of the file must be the value of a file without the key.
 func TestExampleFileShowsTheDefaults(t *testing.T) {
 	t.Parallel()
 	minimal, full := accepted(t, "stages: {s: {hosts: [h]}}"), completed(t)
@@ -69,7 +69,7 @@ func TestExampleFileShowsTheDefaults(t *testing.T) {
 	assert.Equal(t, h.Python, hostNamed(t, full, "db1").Python)
 }
 
-// Every key of the schema stands in the file.
+// Every key of the schema is in the file.
 func TestExampleFileHasEveryKey(t *testing.T) {
 	t.Parallel()
 	src, err := os.ReadFile(exampleFile)
@@ -79,7 +79,7 @@ func TestExampleFileHasEveryKey(t *testing.T) {
 	}
 }
 
-// The keys of the file that are switched on must work, all of them together.
+// All keys of the file must work together.
 func TestExampleFileWorksWithAllKeys(t *testing.T) {
 	t.Parallel()
 	inv := completed(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParse proves that no text makes the parser panic or grow, that what it accepts is safe to use, and that what it
-// says about the rest is safe to print.
+// FuzzParse checks that no text makes the parser panic or use much memory, that what it accepts is
+// safe to use, and that its errors are safe to print.
 func FuzzParse(f *testing.F) {
 	example, err := os.ReadFile("../inventory.example.yaml")
 	require.NoError(f, err)

@@ -11,7 +11,7 @@ import (
 
 const edKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5yk3nPVdnIIBmhvVfVvqoRVIrjsBnW7/yBqkvnP1wT"
 
-func TestHostKeysArePinnedWhereverSSHSettingsAre(t *testing.T) {
+func TestHostKeyIsInherited(t *testing.T) {
 	t.Parallel()
 	fingerprint := "SHA256:" + strings.Repeat("A", 43)
 	inv, err := Parse("i", []byte(`
@@ -26,8 +26,8 @@ stages: {s: {hosts: [web1, db]}}
 	assert.Equal(t, edKey, hostNamed(t, inv, "db2").SSH.HostKey)
 }
 
-// Who uses a pin knows what one looks like; the inventory knows where it stands, and what must not be shown.
-func TestHostKeysAreCheckedByTheirUser(t *testing.T) {
+// The caller checks the key; the inventory adds the place and masks secrets.
+func TestHostKeyIsCheckedByCaller(t *testing.T) {
 	t.Parallel()
 	seen := ""
 	_, err := Parse("i", []byte("root: x\nssh: {host_key: 'a:secret@b'}\n"+ok), func(key string) error {

@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// What names may look like. None of these can begin with a hyphen, hold white space or mean anything to a shell, so
-// that no later step has to be afraid of them.
+// The syntax of names. No name can begin with a hyphen, contain white space or have a meaning for a
+// shell, so that later steps need no quoting.
 var (
 	hostPattern    = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 	groupPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
@@ -25,11 +25,12 @@ var (
 	hopPattern     = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
 )
 
-// maxRoot leaves room for the package and .venv/bin/python in the 127 bytes that older kernels read of a #! line.
+// maxRoot leaves space for the package and .venv/bin/python in the 127 bytes that older kernels
+// read of a #! line.
 const maxRoot = 100
 
-// checkHost accepts host names, ssh_config aliases and IP addresses. A colon is part of an IPv6 address or it is a
-// mistake: `web1:2222` must not become a name that nothing can resolve.
+// checkHost accepts host names, ssh_config aliases and IP addresses. A colon is part of an IPv6
+// address or a mistake: `web1:2222` must not become a name that cannot be resolved.
 func checkHost(name string) error {
 	switch {
 	case strings.HasPrefix(name, "-"):
@@ -49,8 +50,8 @@ func checkHost(name string) error {
 	return nil
 }
 
-// identity is equal for two names of the same machine: names know no case (RFC 4343) and may end with the dot of the
-// root, and IPv6 addresses have many spellings (RFC 5952).
+// identity is equal for two names of the same machine: names are case-insensitive (RFC 4343) and
+// may end with the dot of the root, and IPv6 addresses have many spellings (RFC 5952).
 func identity(name string) string {
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.String()
@@ -65,8 +66,8 @@ func checkGroup(name string) error {
 	return nil
 }
 
-// checkStage keeps stages apart from packages: a stage has no hyphen, a package always has one, and both are entries
-// of the same folder.
+// checkStage keeps the names of stages and packages disjoint: a stage has no hyphen, a package
+// always has one, and both are entries of one directory.
 func checkStage(name string) error {
 	if !stagePattern.MatchString(name) {
 		return fmt.Errorf("%s is not a stage name; use a lower-case letter, then up to 31 of a-z 0-9 _", quote(name))
@@ -84,11 +85,11 @@ func checkVar(name string) error {
 func checkRoot(root string) error {
 	switch {
 	case !strings.HasPrefix(root, "/"):
-		return fmt.Errorf("%s is not an absolute path; write it from the / on, as in %s", quote(root), defaultRoot)
+		return fmt.Errorf("%s is not an absolute path; begin it with /, as in %s", quote(root), defaultRoot)
 	case root == "/":
-		return errors.New(`"/" cannot be a package repository; name a folder of its own, as in ` + defaultRoot)
+		return errors.New(`"/" cannot be a package repository; name a directory of its own, as in ` + defaultRoot)
 	case !pathPattern.MatchString(root):
-		return fmt.Errorf("%s has characters that a #! line or a shell may not bear; use A-Z a-z 0-9 . _ / + -", quote(root))
+		return fmt.Errorf("%s has characters that are unsafe in a #! line or a shell; use A-Z a-z 0-9 . _ / + -", quote(root))
 	case path.Clean(root) != root:
 		return fmt.Errorf("%s is not a clean path; write %q", quote(root), path.Clean(root))
 	case len(root) >= maxRoot:
@@ -119,12 +120,12 @@ func checkBecome(user string) error {
 
 func checkLogin(user string) error {
 	if !loginUser.MatchString(user) {
-		return fmt.Errorf("%s is not a user name that ssh can log in with", quote(user))
+		return fmt.Errorf("%s is not a user name that ssh accepts", quote(user))
 	}
 	return nil
 }
 
-// checkJump accepts what ProxyJump of ssh_config(5) does, apart from ssh:// URLs.
+// checkJump accepts what ProxyJump of ssh_config(5) does, except ssh:// URLs.
 func checkJump(jump string) error {
 	if jump == "none" {
 		return nil
@@ -149,7 +150,7 @@ func checkJump(jump string) error {
 	return nil
 }
 
-// checkLocal accepts any path of this machine; whether it exists is for those who open it.
+// checkLocal accepts any path on this machine; whether it exists is checked when it is opened.
 func checkLocal(name string) error {
 	if strings.ContainsFunc(name, unicode.IsControl) {
 		return fmt.Errorf("%s is not a path: it has control characters", quote(name))
@@ -157,23 +158,24 @@ func checkLocal(name string) error {
 	return nil
 }
 
-// checkCommand accepts all that one argument of `sh -c` can carry; that it is not empty was checked before.
+// checkCommand accepts every text that one argument of `sh -c` can contain; text has refused an
+// empty one.
 func checkCommand(command string) error {
 	return checkNUL(command)
 }
 
-// anyText accepts all that text itself does: whoever uses the value reads it.
+// anyText accepts every text: the user of the value checks it.
 func anyText(string) error { return nil }
 
-// checkNUL refuses the one character that no argument and no variable of a program can have.
+// checkNUL refuses the one character that no argument and no variable of a program can contain.
 func checkNUL(text string) error {
 	if strings.ContainsRune(text, 0) {
-		return errors.New("it has a NUL character, which no program can be given")
+		return errors.New("it has a NUL character, which cannot be passed to a program")
 	}
 	return nil
 }
 
-// checkIndexURL never says what it was given: index URLs carry passwords and tokens.
+// checkIndexURL never repeats the value: index URLs contain passwords and tokens.
 func checkIndexURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(raw, unicode.IsSpace) {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile is what a name, a path or a user must never hold.
+// hostile returns texts that are neither names nor paths.
 func hostile() []string {
 	return []string{
 		"", " ", "a b", "a;b", "$a", "a`b`", "a'b", `a"b`, "a\nb", "a\rb", "a\tb", "a*", "a?", "~a", "a#b", "a&b", "a|b", "a<b", "a>b",
@@ -16,7 +16,7 @@ func hostile() []string {
 	}
 }
 
-func TestHostileTextIsNoName(t *testing.T) {
+func TestHostileNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, check := range map[string]func(string) error{
 		"host": checkHost, "group": checkGroup, "stage": checkStage, "variable": checkVar, "root": checkRoot,
@@ -31,7 +31,7 @@ func TestHostileTextIsNoName(t *testing.T) {
 	}
 }
 
-func TestHostileTextBehindASlashIsNoPath(t *testing.T) {
+func TestHostilePathsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range hostile() {
 		if text == "-a" || text == "--a" {
@@ -48,7 +48,7 @@ func TestHostileTextBehindASlashIsNoPath(t *testing.T) {
 	}
 }
 
-func TestStagesCanNeverBePackages(t *testing.T) {
+func TestStageNamesAreNoPackageNames(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"..", ".", ".kis", "demo-1.0", "-rf", "current/../x", "a-1"} {
 		require.Error(t, checkStage(text), text)
@@ -85,7 +85,7 @@ func TestSameMachineHasOneIdentity(t *testing.T) {
 	assert.NotEqual(t, identity("web1"), identity("web01"))
 }
 
-func TestNearestIsNoGuess(t *testing.T) {
+func TestNearestSuggestsOnlyCloseNames(t *testing.T) {
 	t.Parallel()
 	known := []string{"staging", "production", "qa"}
 	for name, want := range map[string]string{

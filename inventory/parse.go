@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
-// with the text is returned as [Errors], all of it at once; nothing is left half read. checkHostKey is the check of the
-// SSH client that will use host_key; nil accepts any text.
+// Parse reads an inventory from memory. The name is the file's name in errors and in
+// [Inventory.Path]. Errors in the text are returned as [Errors], all at once. checkHostKey is the
+// check of the SSH client that will use host_key; nil accepts any text.
 func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory, error) {
 	r := newReader(name, src)
 	if checkHostKey != nil {
 		r.checkHostKey = checkHostKey
 	}
 	if r.checkSize(); len(r.errs) == 0 {
-		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
+		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it
 		r.checkText()
 	}
 	if len(r.errs) > 0 {
@@ -36,7 +36,7 @@ func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory
 	return nil, r.sorted()
 }
 
-// inventory reads the whole file. Its result is of use only when there was no error.
+// inventory reads the whole file. Its result is valid only if there was no error.
 func (r *reader) inventory(f field) *Inventory {
 	s := f.section("inventory", "a mapping with the key stages")
 	inv := &Inventory{
@@ -46,15 +46,15 @@ func (r *reader) inventory(f field) *Inventory {
 	}
 	top := settings{root: defaultRoot, python: defaultPython}
 	top.apply(s.settings())
-	w := newWorld(r)
-	w.declareGroups(s.get("groups"))
-	w.declareHosts(s.get("hosts"))
-	w.resolveGroups()
-	inv.stages = w.readStages(s.get("stages"))
+	t := newTopology(r)
+	t.declareGroups(s.get("groups"))
+	t.declareHosts(s.get("hosts"))
+	t.resolveGroups()
+	inv.stages = t.readStages(s.get("stages"))
 	if f.n.kind == mapping && !s.hasKey(f, "stages") {
 		f.fail("the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
 	}
-	inv.hosts, inv.groups = w.hosts(top), w.groupList()
+	inv.hosts, inv.groups = t.hosts(top), t.groupList()
 	inv.index = make(map[string]int, len(inv.hosts))
 	for i, h := range inv.hosts {
 		inv.index[h.Name] = i
@@ -65,7 +65,7 @@ func (r *reader) inventory(f field) *Inventory {
 	return inv
 }
 
-// hasKey tells whether the mapping has a key, right or wrong.
+// hasKey reports whether the mapping has a key, valid or not.
 func (section) hasKey(f field, name string) bool {
 	return slices.ContainsFunc(f.n.pairs, func(p pair) bool { return p.key.value == name })
 }

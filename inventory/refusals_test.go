@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refused parses a text that must be wrong and returns `line:column path: message` of each error.
+// refused parses a text that must be invalid and returns `line:column path: message` of each error.
 func refused(t *testing.T, src string) []string {
 	t.Helper()
 	inv, err := Parse("inventory.yaml", []byte(src), nil)
@@ -25,7 +25,7 @@ func refused(t *testing.T, src string) []string {
 	return places
 }
 
-// ok is a stage for tables whose subject is something else.
+// ok is a valid stage, for tests of other keys.
 const ok = "stages: {s: {hosts: [a]}}\n"
 
 type refusal struct {
@@ -43,7 +43,7 @@ func runRefusals(t *testing.T, tests []refusal) {
 	}
 }
 
-func TestRefusesWhatIsNoYAML(t *testing.T) {
+func TestRefusesInvalidYAML(t *testing.T) {
 	t.Parallel()
 	const anchors = "anchors and aliases (&name, *name) are not supported; write the value at each place, or put what hosts have in common into a group"
 	runRefusals(t, []refusal{
@@ -60,8 +60,8 @@ func TestRefusesWhatIsNoYAML(t *testing.T) {
 		{"bare *", "stages: {s: {hosts: [web*, *web]}}\n", []string{`1:28 : put quotes around what begins with *, as in "*web": YAML reserves the character`}},
 		{"bare ! before a name", "stages: {s: {hosts: [a, !web9]}}\n", []string{`1:25 stages.s.hosts: put quotes around it, as in "!web9": YAML takes a bare ! for a tag`}},
 		{"bare ! before a range", "stages:\n  s:\n    hosts:\n      - !web[1:3]\n", []string{`4:9 : put quotes around what begins with !, as in "!web": YAML reserves the character`}},
-		{"tag", "root: !!str /x\n" + ok, []string{`1:7 root: the tag "!!str" has no meaning here; remove it, or put quotes around the whole value`}},
-		{"tag of a mapping", "ssh: !x {port: 1}\n" + ok, []string{`1:6 ssh: the tag "!x" has no meaning here; remove it, or put quotes around the whole value`}},
+		{"tag", "root: !!str /x\n" + ok, []string{`1:7 root: the tag "!!str" is not supported; remove it, or put quotes around the whole value`}},
+		{"tag of a mapping", "ssh: !x {port: 1}\n" + ok, []string{`1:6 ssh: the tag "!x" is not supported; remove it, or put quotes around the whole value`}},
 		{"second document", ok + "---\nroot: /x\n", []string{"2:1 : a second document begins here; an inventory is one document, remove the ---"}},
 		{"text after the end", ok + "...\nfoo\n", []string{"3:1 : a second document begins here; an inventory is one document, remove the ---"}},
 		{"invalid UTF-8", "# caf\xe9\n" + ok, []string{"1:6 : the byte 0xe9 is not UTF-8; save the file as UTF-8"}},
@@ -128,13 +128,13 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"confirm", "stages: {s: {hosts: [a], confirm: yes}}\n", []string{`1:35 stages.s.confirm: want true or false, got "yes"`}},
 		{"confirm as text", "stages: {s: {hosts: [a], confirm: 'true'}}\n", []string{`1:35 stages.s.confirm: want true or false, got "true"`}},
 		{"on_partial", "stages: {s: {hosts: [a], on_partial: bakk}}\n", []string{`1:38 stages.s.on_partial: unknown value "bakk"; did you mean "back"? known: back, forward, stop`}},
-		{"command with NUL", ok + `verify: ["a\0b"]` + "\n", []string{"2:10 verify: it has a NUL character, which no program can be given"}},
-		{"variable with NUL", ok + `hosts: {a: {vars: {x: "\0"}}}` + "\n", []string{"2:23 hosts.a.vars.x: it has a NUL character, which no program can be given"}},
+		{"command with NUL", ok + `verify: ["a\0b"]` + "\n", []string{"2:10 verify: it has a NUL character, which cannot be passed to a program"}},
+		{"variable with NUL", ok + `hosts: {a: {vars: {x: "\0"}}}` + "\n", []string{"2:23 hosts.a.vars.x: it has a NUL character, which cannot be passed to a program"}},
 		{"variable without a value", ok + "hosts: {a: {vars: {x: }}}\n", []string{"2:23 hosts.a.vars.x: is empty; want text, a number, true or false, or remove it"}},
 		{"variable as a list", ok + "hosts: {a: {vars: {x: [1]}}}\n", []string{"2:23 hosts.a.vars.x: want text, a number, true or false, got a list"}},
 		{"variable with a hyphen", ok + "hosts: {a: {vars: {x-y: 1}}}\n", []string{`2:20 hosts.a.vars: "x-y" is not a variable name; use a letter or _, then up to 63 of A-Z a-z 0-9 _`}},
-		{"variables that differ only by case", ok + "hosts:\n  a:\n    vars: {rack: 1, Rack: 2}\n", []string{`4:21 hosts.a.vars: "Rack" and "rack" on line 4 differ only by case, and "a" has both; for its commands they are one variable, so write it the same way everywhere`}},
-		{"variables of host and group that differ only by case", "groups: {g: {hosts: [\"h[1:9]\"], vars: {rack: 1}}}\nhosts: {\"h[2:3]\": {vars: {RACK: 2}}}\n" + ok, []string{`2:27 hosts.h[2:3].vars: "RACK" and "rack" on line 1 differ only by case, and "h2" has both; for its commands they are one variable, so write it the same way everywhere`}},
+		{"variables that differ only by case", ok + "hosts:\n  a:\n    vars: {rack: 1, Rack: 2}\n", []string{`4:21 hosts.a.vars: "Rack" and "rack" on line 4 differ only by case, and "a" has both; its commands see one variable, so use one spelling`}},
+		{"variables of host and group that differ only by case", "groups: {g: {hosts: [\"h[1:9]\"], vars: {rack: 1}}}\nhosts: {\"h[2:3]\": {vars: {RACK: 2}}}\n" + ok, []string{`2:27 hosts.h[2:3].vars: "RACK" and "rack" on line 1 differ only by case, and "h2" has both; its commands see one variable, so use one spelling`}},
 		{"path with a control character", ok + `install: {wheels: "a\tb"}` + "\n", []string{`2:19 install.wheels: "a\tb" is not a path: it has control characters`}},
 	})
 }
@@ -186,13 +186,13 @@ func TestRefusesWrongNames(t *testing.T) {
 		host(`"web[1:2"`, `"web[1:2"`+hostHint),
 		host(`"@none"`, `unknown group "none"; there is none`),
 		stage(".."), stage(".kis"), stage("demo-1.0"), stage("-rf"), stage("a/b"), stage("Prod"), stage("1a"), stage(strings.Repeat("a", 33)),
-		root("var/web", `"var/web" is not an absolute path; write it from the / on, as in /var/webcode`),
-		root("~/web", `"~/web" is not an absolute path; write it from the / on, as in /var/webcode`),
-		root("/", `"/" cannot be a package repository; name a folder of its own, as in /var/webcode`),
+		root("var/web", `"var/web" is not an absolute path; begin it with /, as in /var/webcode`),
+		root("~/web", `"~/web" is not an absolute path; begin it with /, as in /var/webcode`),
+		root("/", `"/" cannot be a package repository; name a directory of its own, as in /var/webcode`),
 		root("/a/../b", `"/a/../b" is not a clean path; write "/b"`),
 		root("/a/", `"/a/" is not a clean path; write "/a"`),
 		root("//a", `"//a" is not a clean path; write "/a"`),
-		root("/a b", `"/a b" has characters that a #! line or a shell may not bear; use A-Z a-z 0-9 . _ / + -`),
+		root("/a b", `"/a b" has characters that are unsafe in a #! line or a shell; use A-Z a-z 0-9 . _ / + -`),
 		root("/"+strings.Repeat("a", 99), "100 bytes are too long for the #! lines of the environments; use less than 100"),
 		{"python with arguments", ok + "python: python3 -S\n", []string{`2:9 python: "python3 -S" is not a command; write a name such as python3.12 or an absolute path`}},
 		{"python as an option", ok + "python: -c\n", []string{`2:9 python: "-c" is not a command; write a name such as python3.12 or an absolute path`}},
@@ -200,11 +200,11 @@ func TestRefusesWrongNames(t *testing.T) {
 		{"become an option", "become: -i\n" + ok, []string{`1:9 become: "-i" is not a user name; use a letter or _, then up to 31 of A-Z a-z 0-9 . _ -`}},
 		{"become a number", "become: 1000\n" + ok, []string{`1:9 become: want text, got a number; put quotes around it: "1000"`}},
 		{"relative python", ok + "python: bin/python\n", []string{`2:9 python: "bin/python" is neither a command nor a clean absolute path of A-Z a-z 0-9 . _ / + -`}},
-		{"ssh user", ok + "ssh: {user: -x}\n", []string{`2:13 ssh.user: "-x" is not a user name that ssh can log in with`}},
+		{"ssh user", ok + "ssh: {user: -x}\n", []string{`2:13 ssh.user: "-x" is not a user name that ssh accepts`}},
 		{"jump", ok + "ssh: {jump: 'a b'}\n", []string{`2:13 ssh.jump: "a b"` + hostHint}},
 		{"jump as a URL", ok + "ssh: {jump: 'ssh://a'}\n", []string{`2:13 ssh.jump: "ssh://a" is not [user@]host[:port]; separate several by commas, put IPv6 addresses in brackets`}},
 		{"port of a jump", ok + "ssh: {jump: 'a:65536'}\n", []string{`2:13 ssh.jump: port 65536 of "a:65536" is not between 1 and 65535`}},
-		{"user of a jump", ok + "ssh: {jump: 'a b@c'}\n", []string{`2:13 ssh.jump: "a b" is not a user name that ssh can log in with`}},
+		{"user of a jump", ok + "ssh: {jump: 'a b@c'}\n", []string{`2:13 ssh.jump: "a b" is not a user name that ssh accepts`}},
 		{"group name", ok + "groups: {web.de: {hosts: [b]}}\n", []string{`2:10 groups: "web.de" is not a group name; use a letter or _, then up to 63 of A-Z a-z 0-9 _ -`}},
 		{"host under hosts", ok + "hosts: {-x: {}}\n", []string{`2:9 hosts: "-x" begins with a hyphen, which programs take for an option`}},
 		{"address", ok + "hosts: {a: {address: 'x y'}}\n", []string{`2:22 hosts.a.address: "x y"` + hostHint}},
@@ -219,9 +219,9 @@ func TestRefusesContradictions(t *testing.T) {
 	runRefusals(t, []refusal{
 		{"host and group of one name", ok + "hosts: {x: {}}\ngroups: {x: {hosts: [b]}}\n", []string{`2:9 hosts: "x" is a group as well as a host; rename one of them`}},
 		{"range that meets a group", ok + "groups: {w2: {hosts: [b]}, g: {hosts: ['w[1:3]']}}\n", []string{`2:40 groups.g.hosts: "w2" is a group as well as a host; rename one of them`}},
-		{"case of a name", "stages: {s: {hosts: [Web1, web1]}}\n", []string{`1:28 stages.s.hosts: "web1" and "Web1" are one host; write it the same way everywhere`}},
-		{"trailing dot", "stages: {s: {hosts: [a.b]}, t: {hosts: [a.b.]}}\n", []string{`1:41 stages.t.hosts: "a.b." and "a.b" are one host; write it the same way everywhere`}},
-		{"spelling of an IPv6 address", "stages: {s: {hosts: ['fe80::1', 'FE80:0::1']}}\n", []string{`1:33 stages.s.hosts: "FE80:0::1" and "fe80::1" are one host; write it the same way everywhere`}},
+		{"case of a name", "stages: {s: {hosts: [Web1, web1]}}\n", []string{`1:28 stages.s.hosts: "web1" and "Web1" are one host; use one spelling`}},
+		{"trailing dot", "stages: {s: {hosts: [a.b]}, t: {hosts: [a.b.]}}\n", []string{`1:41 stages.t.hosts: "a.b." and "a.b" are one host; use one spelling`}},
+		{"spelling of an IPv6 address", "stages: {s: {hosts: ['fe80::1', 'FE80:0::1']}}\n", []string{`1:33 stages.s.hosts: "FE80:0::1" and "fe80::1" are one host; use one spelling`}},
 		{"host twice in a list", "stages:\n  s:\n    hosts:\n      - a\n      - a\n", []string{`5:9 stages.s.hosts: "a" is already in the list, on line 4; remove one of them`}},
 		{"host and its range in a list", "stages: {s: {hosts: ['w[1:3]', w2]}}\n", []string{`1:32 stages.s.hosts: "w2" is already in the list, on line 1; remove one of them`}},
 		{"host and its range under hosts", ok + "hosts:\n  w[1:3]: {}\n  w2: {}\n", []string{`4:3 hosts: "w2" is already among the hosts; remove one of them`}},
@@ -229,18 +229,18 @@ func TestRefusesContradictions(t *testing.T) {
 		{"unknown group with a near one", "groups: {web: {hosts: [b]}}\nstages: {s: {hosts: ['@wep']}}\n", []string{`2:22 stages.s.hosts: unknown group "wep"; did you mean "web"? known: web`}},
 		{"group in itself", ok + "groups: {a: {hosts: [a]}}\n", []string{`2:22 groups.a.hosts: the group "a" contains itself: a > a`}},
 		{"groups in a circle", ok + "groups: {x: {hosts: [a1, a]}, a: {hosts: [b]}, b: {hosts: ['@a']}}\n", []string{`2:60 groups.b.hosts: the group "a" contains itself: a > b > a`}},
-		{"only exclusions", "stages: {s: {hosts: ['!a']}}\n", []string{"1:21 stages.s.hosts: the list only excludes; say also which hosts are in it"}},
+		{"only exclusions", "stages: {s: {hosts: ['!a']}}\n", []string{"1:21 stages.s.hosts: the list only excludes hosts; add the hosts to include"}},
 		{"all excluded", "stages: {s: {hosts: ['!a', a]}}\n", []string{"1:21 stages.s.hosts: the list excludes all of its hosts"}},
 		{"exclusion of nothing", "stages: {s: {hosts: [a, '!b']}}\n", []string{`1:25 stages.s.hosts: "!b" excludes nothing: what it names is not in the list, or another item excludes it`}},
 		{"a circle hides no other error", "root: x\n" + ok + "groups: {a: {hosts: [a]}}\n", []string{
-			`1:7 root: "x" is not an absolute path; write it from the / on, as in /var/webcode`,
+			`1:7 root: "x" is not an absolute path; begin it with /, as in /var/webcode`,
 			`3:22 groups.a.hosts: the group "a" contains itself: a > a`,
 		}},
 	})
 }
 
-// An inventory may come from somebody else, as the project's code may, but it is looked at by people who would not run that.
-func TestNothingOfAnInventoryRunsHere(t *testing.T) {
+// An inventory may come from an untrusted project, and reading it must be safe.
+func TestInventoryRunsNothingLocally(t *testing.T) {
 	t.Parallel()
 	for _, src := range []string{
 		"dynamic: [x]\n" + ok,
@@ -260,8 +260,8 @@ func TestNothingOfAnInventoryRunsHere(t *testing.T) {
 	}
 }
 
-// What kis cannot do yet is no key: a setting that is ignored would be a lie.
-func TestKeysOfFeaturesThatDoNotExistAreUnknown(t *testing.T) {
+// A key exists only once its feature does.
+func TestKeysOfMissingFeaturesAreUnknown(t *testing.T) {
 	t.Parallel()
 	const top = "known: root, python, become, build, install, verify, ssh, hosts, groups, stages"
 	const stage = "; known: verify, hosts, confirm, after_link, on_partial"
@@ -317,7 +317,7 @@ func TestErrorShortensLongLines(t *testing.T) {
 	}
 }
 
-func TestErrorsEndAfterAHundred(t *testing.T) {
+func TestErrorsStopAtLimit(t *testing.T) {
 	t.Parallel()
 	_, err := Parse("i", []byte("stages: {s: {hosts: ["+strings.Repeat("'', ", 5000)+"]}}"), nil)
 	var all Errors

@@ -5,7 +5,7 @@ import "strings"
 // key is a key of the file and the sections it may stand in.
 type key struct{ sections, name string }
 
-// schema is the one place that says which keys exist.
+// schema is the only list of the keys that exist.
 func schema() []key {
 	return []key{
 		{"inventory host group", "root"},

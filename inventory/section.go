@@ -2,17 +2,17 @@ package inventory
 
 import "slices"
 
-// section is a mapping whose keys the schema lists.
+// section is a mapping with the keys of the schema.
 type section map[string]field
 
-// named is one entry of a mapping whose keys are names that people chose.
+// named is one entry of a mapping whose keys are names chosen by the user.
 type named struct {
 	name string
 	key  field // the place of the name
 	field
 }
 
-// join makes the path of a key.
+// join returns the path of a key.
 func join(path, name string) string {
 	if path == "" {
 		return name
@@ -23,7 +23,8 @@ func join(path, name string) string {
 // get returns the field of a key, absent or not.
 func (s section) get(name string) field { return s[name] }
 
-// section reads a mapping with the keys that the schema has for the name. Unknown keys have no field.
+// section reads a mapping with the keys that the schema has for the name. Unknown keys have no
+// field.
 func (f field) section(name, wanted string) section {
 	s := section{}
 	if !f.set() {
@@ -41,7 +42,7 @@ func (f field) section(name, wanted string) section {
 	return s
 }
 
-// entries reads a mapping of anything: the keys are strings, and each occurs once.
+// entries reads a mapping with any keys: they are strings, and each occurs once.
 func (f field) entries(wanted string) []named {
 	if !f.set() || !f.is(mapping, wanted) {
 		return nil
@@ -70,7 +71,7 @@ func (f field) entries(wanted string) []named {
 	return all
 }
 
-// names reads a mapping whose keys are names; those that the check refuses are left out.
+// names reads a mapping whose keys are names, without those that the check refuses.
 func (f field) names(wanted string, check func(string) error) []named {
 	var all []named
 	for _, e := range f.entries(wanted) {
@@ -84,7 +85,7 @@ func (f field) names(wanted string, check func(string) error) []named {
 	return all
 }
 
-// few refuses more names than an inventory can sensibly have; the work grows with the square of them.
+// few refuses more names than a real inventory has; the work grows with their square.
 func (f field) few(names []named) []named {
 	if len(names) <= maxNames {
 		return names

@@ -2,8 +2,9 @@ package inventory
 
 import "slices"
 
-// readStages reads the stages. Their Verify is their own list only; [Inventory.Stage] puts the inventory's before it.
-func (w *world) readStages(f field) []stage {
+// readStages reads the stages. Their Verify is their own list only; [Inventory.Stage] puts the
+// inventory's before it.
+func (t *topology) readStages(f field) []stage {
 	entries := f.few(f.names("a mapping of stage names", checkStage))
 	if f.set() && f.n.kind == mapping && len(f.n.pairs) == 0 {
 		f.fail("there is no stage; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
@@ -22,7 +23,7 @@ func (w *world) readStages(f field) []stage {
 				AfterLink: s.get("after_link").texts("a list of commands", checkCommand),
 				OnPartial: choice(s.get("on_partial"), PartialBack, PartialForward, PartialStop),
 			},
-			hosts: slices.Clone(w.resolve(s.get("hosts"))),
+			hosts: slices.Clone(t.resolve(s.get("hosts"))),
 		})
 	}
 	return all
