@@ -32,8 +32,6 @@ func (f field) kindName() string {
 		return "a list"
 	case f.n.kind == mapping:
 		return "a mapping"
-	case f.n.tag == "!!null":
-		return "nothing"
 	case f.n.tag == "!!bool" || f.looksBool():
 		return "true or false"
 	case f.n.tag == "!!int" || f.n.tag == "!!float":
