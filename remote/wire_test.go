@@ -45,19 +45,6 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 }
 
-func TestTailKeepsTheLastLines(t *testing.T) {
-	t.Parallel()
-	var last tail
-	for range 100 {
-		last.add([]byte(" before "))
-	}
-	last.add([]byte("   "))
-	last.add([]byte(strings.Repeat("z", 1000)))
-	require.Len(t, last.lines, tailLines)
-	require.Equal(t, "before", last.lines[0])
-	require.Len(t, last.lines[tailLines-1], tailWidth)
-}
-
 func FuzzParseFrame(f *testing.F) {
 	const nonce = "0123456789abcdef"
 	f.Add([]byte(prefix + nonce + ` {"id":1,"ev":"done"}`))
