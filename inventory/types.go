@@ -2,11 +2,12 @@ package inventory
 
 import (
 	"fmt"
-	"github.com/keep-it-simple/kis/internal/name"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // The defaults. inventory.example.yaml shows each of them.

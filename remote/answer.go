@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/keep-it-simple/kis/internal/tail"
 	"math"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/tail"
 
 	"github.com/keep-it-simple/kis/internal/name"
 )
