@@ -81,7 +81,7 @@ func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
 		}
 		p.Quiet(2 * time.Minute)
 	}
-	torn := func(p *pair, to string) (from string, next []string) {
+	torn := func(p *pair, to string) (from string, next []site.Advice) {
 		links := p.Links()
 		assert.Equal(p.T, to, links[web2])
 		assert.NotEqual(p.T, to, links[web1])
@@ -92,10 +92,9 @@ func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
 		require.Len(p.T, status.Next, 2)
 		return links[web1], status.Next
 	}
-	cured := func(p *pair, next, want, linked string) {
-		command, _, _ := strings.Cut(next, "#")
-		require.Equal(p.T, want, strings.TrimSpace(command))
-		p.Run(0, linked, strings.Fields(command)[1:]...)
+	cured := func(p *pair, next site.Advice, want, linked string) {
+		require.Equal(p.T, want, next.Command)
+		p.Run(0, linked, strings.Fields(next.Command)[1:]...)
 		assert.Equal(p.T, p.All(linked), p.Links())
 		assert.Equal(p.T, "uniform", p.Kis("status", "staging", "-o", "json").Events(p.T)[0].Status.Verdict)
 	}

@@ -73,12 +73,11 @@ func TestAWayBackThatDoesNotComeToItsEnd(t *testing.T) {
 				assert.Contains(t, r.Err, "next: "+c.next)
 			}
 			judged := p.Kis("status", "staging", "-o", "json").Events(t)[0].Status
-			assert.Equal(t, "unwell", judged.Verdict)
+			assert.Equal(t, "degraded", judged.Verdict)
 			told(p, "after_link did not end well after the way back", "after_link did not come to its end after the way back", "next: kis link staging "+from)
 			p.letGo()
 			p.unmark(web1, "up")
-			command, _, _ := strings.Cut(judged.Next[0], "#")
-			p.Run(0, from, strings.Fields(command)[1:]...)
+			p.Run(0, from, strings.Fields(judged.Next[0].Command)[1:]...)
 			_, err := os.Stat(filepath.Join(p.Hosts[web1].Home, "up"))
 			require.NoError(t, err, "the command has run to its end")
 			assert.Equal(t, "uniform", p.Kis("status", "staging", "-o", "json").Events(t)[0].Status.Verdict)
