@@ -144,10 +144,14 @@ func (c look) check(w *site.World) {
 func TestLogTellsOfRunsAndWhereHostsDisagree(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
-	hosttest.Run(t, "git", "-C", w.Dir, "init", "-q")
-	hosttest.Run(t, "git", "-C", w.Dir, "add", ".")
-	hosttest.Run(t, "git", "-C", w.Dir, "-c", "user.name=ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "first")
-	revision := strings.TrimSpace(hosttest.Run(t, "git", "-C", w.Dir, "rev-parse", "--short", "HEAD"))
+	git := func(args ...string) string { // whatever the configuration of who runs the tests is
+		own := []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "git", "-C", w.Dir, "-c", "user.name=ann", "-c", "user.email=ann@example.org"}
+		return hosttest.Run(t, "env", append(own, args...)...)
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "first")
+	revision := strings.TrimSpace(git("rev-parse", "--short", "HEAD"))
 	w.Run(0, "hello-0.3", "push", "staging")
 	pushed(w.On("web1"), "0.4", "--hosts", "web1")
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
