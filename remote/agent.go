@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -64,7 +65,7 @@ type Agent struct {
 	errorsDone chan struct{} // closed when that stream has ended
 
 	ended   chan struct{} // closed with err set
-	workers sync.WaitGroup
+	workers guard.Group
 	stop    context.CancelFunc
 }
 
@@ -81,15 +82,18 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
-	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) })
-	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) })
+	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) }, a.crashed)
+	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) }, func(p *guard.Panic) {
+		tell(starting, started{err: p})
+		a.crashed(p)
+	})
 	if err := a.greet(ctx, starting); err != nil {
 		_ = s.In.Close() // the host sees end of file and leaves
 		return nil, err
 	}
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop = stop
-	a.workers.Go(func() { a.keepLease(alive) })
+	a.workers.Go(func() { a.keepLease(alive) }, a.crashed)
 	return a, nil
 }
 
@@ -134,9 +138,10 @@ func (a *Agent) ask(ctx context.Context, op string, args map[string]any, result 
 	id, err := a.register(c)
 	if err == nil {
 		defer a.forget(id)
-		err = a.send(ctx, id, op, args)
+		err = a.sendInTurn(ctx, id, op, args)
+	} else {
+		a.endTurn()
 	}
-	a.endTurn()
 	if err != nil {
 		return &Lost{Cause: err}
 	}
@@ -162,21 +167,9 @@ func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	}
 }
 
-func read(f frame, result any) error {
-	if f.Ev == "refused" {
-		refused := new(Refused)
-		if err := json.Unmarshal(f.raw, refused); err != nil {
-			return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-		}
-		return refused
-	}
-	if result == nil {
-		return nil
-	}
-	if err := json.Unmarshal(f.raw, result); err != nil {
-		return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
-	}
-	return nil
+func (a *Agent) sendInTurn(ctx context.Context, id int, op string, args map[string]any) error {
+	defer a.endTurn()
+	return a.send(ctx, id, op, args)
 }
 
 func (a *Agent) send(ctx context.Context, id int, op string, args map[string]any) error {
@@ -213,6 +206,9 @@ func (a *Agent) write(ctx context.Context, data []byte) error {
 	a.workers.Go(func() {
 		_, err := a.in.Write(data)
 		done <- err
+	}, func(p *guard.Panic) {
+		done <- p
+		a.crashed(p)
 	})
 	select {
 	case err := <-done:
@@ -224,7 +220,7 @@ func (a *Agent) write(ctx context.Context, data []byte) error {
 		default:
 		}
 		a.end(context.Cause(ctx))
-		a.workers.Go(func() { _ = a.in.Close() }) // ends the write, at the latest when the connection ends
+		a.workers.Go(func() { _ = a.in.Close() }, a.crashed) // ends the write, at the latest when the connection ends
 		return context.Cause(ctx)
 	}
 }
@@ -260,6 +256,12 @@ func (a *Agent) end(err error) {
 		a.err = err
 		close(a.ended)
 	}
+}
+
+// crashed ends the conversation with a panic as its reason. The agent sees the end of its input, and gives up.
+func (a *Agent) crashed(p *guard.Panic) {
+	a.end(p)
+	_ = guard.Try(a.in.Close) // that may be what has panicked
 }
 
 // keepLease tells the agent again and again that we are here, and ends the conversation when it does not answer.

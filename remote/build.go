@@ -49,9 +49,7 @@ func (a *Agent) Unlock(ctx context.Context) error {
 // ten seconds. The journal says so, and by whom, so that the run's controller cannot take the lock again. It returns who it was, nil when the
 // lock was free. With the name of a run no other one is ended: that is *Refused with code locked.
 func (a *Agent) Break(ctx context.Context, s name.Stage, run, by string) (*Holder, error) {
-	var result struct {
-		Holder *Holder `json:"holder"`
-	}
+	var result holderAnswer
 	err := a.call(ctx, "break", map[string]any{"stage": s.String(), "run": run, "by": by}, &result, nil)
 	return result.Holder, err
 }
@@ -112,10 +110,7 @@ type Source struct {
 // means that a package of this name was made of something else; packages are never changed. A source without content asks for whatever
 // sealed package there is, and is *Refused when there is none.
 func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
-	var result struct {
-		Sealed  bool     `json:"sealed"`
-		Receipt *Receipt `json:"receipt"`
-	}
+	result := packageAnswer{asked: s.Package}
 	args := map[string]any{"package": s.Package.String(), "content": nullable(s.Content), "recipe": s.Recipe}
 	if err := a.call(ctx, "begin", args, &result, nil); err != nil || !result.Sealed {
 		return nil, err
@@ -195,11 +190,11 @@ func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func
 func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Receipt, error) {
 	all := map[string]any{"name": s.Name, "content": s.Content, "recipe": s.Recipe, "archive": s.SHA256}
 	maps.Copy(all, facts)
-	var result struct {
-		Receipt Receipt `json:"receipt"`
+	result := sealAnswer{asked: s.Package}
+	if err := a.call(ctx, "seal", map[string]any{"facts": all}, &result, nil); err != nil {
+		return Receipt{}, err
 	}
-	err := a.call(ctx, "seal", map[string]any{"facts": all}, &result, nil)
-	return result.Receipt, err
+	return *result.Receipt, nil
 }
 
 // Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or

@@ -112,8 +112,13 @@ func (a *Agent) HostID() string { return a.hostID }
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 	var facts Facts
 	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "packages": r.Packages, "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes}
-	err := a.call(ctx, "check", args, &facts, nil)
-	return facts, err
+	if err := a.call(ctx, "check", args, &facts, nil); err != nil {
+		return Facts{}, err
+	}
+	if err := facts.checkFor(r); err != nil {
+		return Facts{}, &Lost{Cause: err}
+	}
+	return facts, nil
 }
 
 // RepositoryState is everything in a package repository.
@@ -128,6 +133,8 @@ type RepositoryState struct {
 // State reads the whole repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context) (RepositoryState, error) {
 	var state RepositoryState
-	err := a.call(ctx, "state", nil, &state, nil)
-	return state, err
+	if err := a.call(ctx, "state", nil, &state, nil); err != nil {
+		return RepositoryState{}, err
+	}
+	return state, nil
 }

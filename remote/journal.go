@@ -1,9 +1,12 @@
 package remote
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -57,41 +60,113 @@ type Journal struct {
 // format is that of the lines this program understands. Lines that say nothing of theirs are of the first.
 const format = 1
 
-// ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed.
+// Bounds of what is read of a journal. The agent sends fewer lines than that, and members of a line are texts, numbers or lists of texts.
+const (
+	maxLines      = 1000
+	maxLineValues = 1 << 16
+	maxLineDepth  = 2
+)
+
+// ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed. scripts/kisagent/journal.py takes the
+// same lines for damaged; a test compares both.
 func ParseJournal(lines []string) Journal {
 	var j Journal
+	lines = lines[max(0, len(lines)-maxLines):]
 	for i, line := range lines {
 		e, err := parseEntry(line)
 		switch {
 		case err == nil && e.Format > format:
 			j.Later++
-		case err == nil && e.Event == "ended":
+		case err == nil && e.Event == ended:
 			j.Ended = append(j.Ended, e)
 		case err == nil:
 			j.Entries = append(j.Entries, e)
-		case i < len(lines)-1:
+		case i < len(lines)-1 || strings.HasSuffix(line, lineEnd): // a line that was torn off lacks its end
 			j.Damaged++
 		}
 	}
 	return j
 }
 
-// parseEntry reads one line; its last member is the checksum of everything before it.
+// A line ends with its checksum, which is that of everything before it.
+const (
+	lineMark = `,"crc":"`
+	lineEnd  = `"}`
+)
+
+// ended is the event of remarks.
+const ended = "ended"
+
+// parseEntry reads one line.
 func parseEntry(line string) (Entry, error) {
-	const mark = `,"crc":"`
-	at := strings.LastIndex(line, mark)
-	if at < 0 || !strings.HasSuffix(line, `"}`) {
-		return Entry{}, fmt.Errorf("journal: no checksum")
+	stamped, whole := strings.CutSuffix(line, lineEnd)
+	at := strings.LastIndex(stamped, lineMark)
+	if !whole || at < 0 {
+		return Entry{}, errors.New("journal: no checksum")
 	}
-	body := line[:at] + "}"
-	if want := line[at+len(mark) : len(line)-2]; fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) != want {
-		return Entry{}, fmt.Errorf("journal: wrong checksum")
+	body := stamped[:at] + "}"
+	if fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(body))) != stamped[at+len(lineMark):] {
+		return Entry{}, errors.New("journal: wrong checksum")
 	}
-	var e Entry
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
+	return parseBody([]byte(body))
+}
+
+// parseBody reads what the checksum is of. Of a line of a later format only the format is looked at.
+func parseBody(body []byte) (Entry, error) {
+	if !fits(body, maxLineValues, maxDepth) {
+		return Entry{}, errors.New("journal: too many members")
+	}
+	var e struct {
+		Format int `json:"v"`
+	}
+	if err := errors.Join(json.Unmarshal(body, &e), checkNumbers(body)); err != nil {
 		return Entry{}, fmt.Errorf("journal: %w", err)
 	}
-	return e, nil
+	if e.Format > format {
+		return Entry{Format: e.Format}, nil
+	}
+	var all Entry
+	if err := json.Unmarshal(body, &all); err != nil {
+		return Entry{}, fmt.Errorf("journal: %w", err)
+	}
+	if err := errors.Join(checkTime(all.At), checkTime(all.Told)); err != nil {
+		return Entry{}, fmt.Errorf("journal: %w", err)
+	}
+	if !fits(body, maxLineValues, maxLineDepth) {
+		return Entry{}, errors.New("journal: nested too deeply")
+	}
+	switch all.Event {
+	case "armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ended:
+		return all, nil
+	}
+	return Entry{}, errors.New("journal: no event of this format")
+}
+
+// checkNumbers refuses numbers that the agent does not read either, in members that nobody here knows.
+func checkNumbers(body []byte) error {
+	tokens := json.NewDecoder(bytes.NewReader(body))
+	tokens.UseNumber()
+	for {
+		token, err := tokens.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		number, some := token.(json.Number)
+		if !some {
+			continue
+		}
+		if strings.ContainsAny(number.String(), ".eE") {
+			_, err = number.Float64()
+		} else {
+			_, err = number.Int64()
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // Previous is the package a roll-back goes to: the one that was linked and confirmed before the current link. A package that was rolled back

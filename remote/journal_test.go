@@ -160,7 +160,13 @@ func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
 		"wrong checksum":      {[]string{strings.Replace(good, `"seq":1`, `"seq":9`, 1), good}, 1, 1},
 		"other types":         {[]string{line(`"seq":"1"`), good}, 1, 1},
 		"no object":           {[]string{line(`1`), good}, 1, 1},
-		"checksum by a value": {[]string{line(`"note":",\"crc\":\"00000000\"}"`), good}, 2, 0},
+		"checksum by a value": {[]string{line(`"ev":"armed","note":",\"crc\":\"00000000\"}"`), good}, 2, 0},
+		"checksum cut short":  {[]string{good, `{"seq":2,"crc":"}`, good}, 2, 1},
+		"only a checksum":     {[]string{`,"crc":"}`, `,"crc":""}`, `"}`, `}`, good}, 1, 4},
+		"an unknown event":    {[]string{line(`"seq":1,"ev":"dreamt"`), good}, 1, 1},
+		"no event":            {[]string{line(`"seq":1`), good}, 1, 1},
+		"nested too deeply":   {[]string{line(`"ev":"armed","x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), good}, 1, 1},
+		"damaged at the end":  {[]string{good, strings.Replace(good, `"seq":1`, `"seq":9`, 1)}, 1, 1},
 	} {
 		read := remote.ParseJournal(test.lines)
 		assert.Len(t, read.Entries, test.entries, name)

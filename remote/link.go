@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -51,31 +50,19 @@ type Clock struct {
 
 // Ping asks for a sign of life. It is answered even while a step is in progress.
 func (a *Agent) Ping(ctx context.Context) (Clock, error) {
-	var result struct {
-		Wall float64 `json:"wall"`
-	}
+	var result clockAnswer
 	sent := time.Now()
 	if err := a.call(ctx, "ping", nil, &result, nil); err != nil {
 		return Clock{}, err
 	}
 	trip := time.Since(sent)
-	return Clock{Offset: seconds(result.Wall).Sub(sent.Add(trip / 2)), Error: trip / 2}, nil
-}
-
-func seconds(s float64) time.Time {
-	whole, part := math.Modf(s)
-	return time.Unix(int64(whole), int64(part*1e9))
+	return Clock{Offset: result.at.Sub(sent.Add(trip / 2)), Error: trip / 2}, nil
 }
 
 // Switched tells of a rename that has happened.
 type Switched struct {
 	At      time.Time // by the host's clock
 	Durable bool      // false: a power cut may undo it
-}
-
-type switched struct {
-	At      float64 `json:"at"`
-	Durable bool    `json:"durable"`
 }
 
 // Commit switches the link. *Refused means that nothing has changed; *Lost that it may have.
@@ -89,17 +76,17 @@ func (a *Agent) Revert(ctx context.Context, run name.Run) (Switched, error) {
 }
 
 func (a *Agent) relink(ctx context.Context, op string, run name.Run) (Switched, error) {
-	var s switched
+	var s linkAnswer
 	if err := a.call(ctx, op, map[string]any{"run": run.String()}, &s, nil); err != nil {
 		return Switched{}, err
 	}
-	return Switched{At: seconds(s.At), Durable: s.Durable}, nil
+	return Switched{At: s.at, Durable: s.Durable}, nil
 }
 
 // Resume takes a switch up that another agent has made: one of this run whose connection was lost, or one of a run that died before it
 // confirmed. It needs the stage's lock, and the stage to be linked to l.To. When durable is false, a power cut may undo that switch.
 func (a *Agent) Resume(ctx context.Context, l Link) (durable bool, err error) {
-	var result struct{ Durable bool }
+	var result resumeAnswer
 	err = a.call(ctx, "resume", l.arguments(), &result, nil)
 	return result.Durable, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -146,6 +147,8 @@ func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
 		"no numbers": `{"who":1,"pid":"7","since":true,"what":null}`, "more than there should be": `{"who":"x","else":{}}`,
+		"nested without end": strings.Repeat("[", 4096), "nested deeply": `{"x":` + strings.Repeat("[", 1500) + strings.Repeat("]", 1500) + `}`, "no number of a process": `{"pid":` + strings.Repeat("9", 40) + `}`,
+		"no number at all": `{"pid":NaN}`, "no UTF-8": "{\"who\":\"\xff\"}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +157,30 @@ func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 			l := opened(t, holder.root)
 			_, err := l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
 			requireRefused(t, err, "locked")
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
+			require.NoError(t, err)
+			require.NotNil(t, facts.Stage.Holder)
+		})
+	}
+}
+
+// kill(2) takes 0 for the group of who asks, and -1 for every process there is.
+func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
+	t.Parallel()
+	for _, pid := range []string{"0", "-1", "1", "true", "1e3", strings.Repeat("9", 30)} {
+		t.Run(pid, func(t *testing.T) {
+			t.Parallel()
+			holder := owner(t, repository(t))
+			require.NoError(t, os.WriteFile(filepath.Join(holder.root, ".kis/locks/staging"), []byte(`{"who":"ann@laptop","pid":`+pid+`}`), 0o600))
+			l := opened(t, holder.root)
+			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: holder.stage})
+			require.NoError(t, err)
+			require.NotNil(t, facts.Stage.Holder)
+			require.Zero(t, facts.Stage.Holder.PID)
+			_, err = l.Break(t.Context(), holder.stage, "", "bob@desk")
+			requireRefused(t, err, "odd-holder")
+			_, err = holder.Ping(t.Context())
+			require.NoError(t, err)
 		})
 	}
 }

@@ -15,7 +15,10 @@ const (
 	slowest     = 2 << 10          // bytes a second
 )
 
-var errStill = errors.New("the upload does not move")
+var (
+	errStill      = errors.New("the upload does not move")
+	errUnfinished = errors.New("the upload was left unfinished")
+)
 
 // Put sends a file over the conversation itself, into the run's folder under the name part: for hosts without SFTP, and for those where the
 // agent's user is not the login user. Exactly size bytes of r are sent, and no other command while they are. progress may be nil. After an
@@ -26,15 +29,20 @@ func (a *Agent) Put(ctx context.Context, part string, r io.Reader, size int64, p
 	}
 	// The turn is kept until the answer is here: a ping would wait behind all that is still on its way, longer than a ping is waited for.
 	defer a.endTurn()
-	err := a.put(ctx, part, r, size, progress)
-	if _, refused := errors.AsType[*Refused](err); err == nil || refused {
-		return err
-	}
+	err := errUnfinished // if r or progress panics
+	defer func() {
+		if _, refused := errors.AsType[*Refused](err); err != nil && !refused {
+			a.end(err)
+			_ = a.in.Close() // the host cannot tell bytes from commands any more
+		}
+	}()
+	err = a.put(ctx, part, r, size, progress)
 	if lost, known := errors.AsType[*Lost](err); known {
 		err = lost.Cause
 	}
-	a.end(err)
-	_ = a.in.Close() // the host cannot tell bytes from commands any more
+	if _, refused := errors.AsType[*Refused](err); err == nil || refused {
+		return err
+	}
 	return &Lost{Cause: err}
 }
 

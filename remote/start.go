@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -69,7 +70,9 @@ func (a *Agent) half(ctx context.Context, data []byte, starting <-chan started) 
 	bounded, cancel := context.WithTimeoutCause(ctx, helloWithin, errSilent)
 	defer cancel()
 	// A write fails when the shell is gone: then its last words tell more than the broken pipe.
-	_ = a.write(bounded, data)
+	if bug, ok := errors.AsType[*guard.Panic](a.write(bounded, data)); ok {
+		return started{}, &Lost{Cause: bug}
+	}
 	var err error
 	select {
 	case s := <-starting:
@@ -249,13 +252,17 @@ func (a *Agent) readErrors(lines *lineReader) {
 	defer close(a.errorsDone)
 	for {
 		line, _, err := lines.next()
-		a.mu.Lock()
-		a.said.add(line)
-		a.mu.Unlock()
+		a.hear(line)
 		if err != nil {
 			return
 		}
 	}
+}
+
+func (a *Agent) hear(line []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.said.add(line)
 }
 
 // lastWords is the end of the standard error stream once the other stream has ended, so that nothing is missed that was said before it.

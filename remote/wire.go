@@ -43,6 +43,37 @@ func parseFrame(line []byte, nonce string) (f frame, ok bool, err error) {
 	return f, true, nil
 }
 
+// Bounds of an answer beside its length: a host that lies must not be able to make of its 16 MiB a hundred times as much memory here.
+const (
+	maxValues = 1 << 18
+	maxDepth  = 16
+)
+
+// fits reports whether JSON has at most so many values, members of objects and elements of arrays, and nests at most so deeply. It does not check
+// the syntax.
+func fits(data []byte, values, depth int) bool {
+	within := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case within && c == '\\':
+			i++
+		case c == '"':
+			within = !within
+		case within:
+		case c == '{' || c == '[':
+			values, depth = values-1, depth-1
+		case c == '}' || c == ']':
+			depth++
+		case c == ',':
+			values--
+		}
+		if values < 0 || depth < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // lineReader reads lines of bounded length. Of a line that is too long it returns the beginning, and goes on with the next.
 type lineReader struct {
 	r     *bufio.Reader

@@ -6,18 +6,18 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // runAfterLink runs the after-link commands on all hosts that have switched.
 func (c *Coordinator) runAfterLink(ctx context.Context) bool {
 	begin, interrupt := time.Now(), c.nextInterrupt()
-	errs := make([]error, len(c.Participants))
-	fleet.Each(len(c.Participants), 0, func(i int) {
-		if p := c.Participants[i]; p.link.state == stateNew {
-			errs[i] = c.afterLink(ctx, p, c.To, interrupt)
+	errs := c.each(c.Participants, func(p *Participant) error {
+		if p.link.state != stateNew {
+			return nil
 		}
+		return c.afterLink(ctx, p, c.To, interrupt)
 	})
 	c.timed("after_link", begin)
 	return errors.Join(errs...) == nil
@@ -44,18 +44,17 @@ func (c *Coordinator) afterLink(ctx context.Context, p *Participant, linked name
 		if err := p.own(bounded, c); err != nil {
 			return err
 		}
-		ended, watched := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(watched)
+		var watching guard.Group
+		defer watching.Wait()
+		ended := make(chan struct{})
+		defer close(ended)
+		watching.Go(func() {
 			select {
 			case <-interrupt:
 				_ = p.Session.Cancel(ctx) // the commands' own answer says how they ended
 			case <-ended:
 			}
-		}()
-		err := p.Session.Command(ctx, c.Stage, c.Run, commands, p.Log.Output(event.StepAfterLink))
-		close(ended)
-		<-watched
-		return err
+		}, func(bug *guard.Panic) { p.Log.Bug(bug) })
+		return p.Session.Command(ctx, c.Stage, c.Run, commands, p.Log.Output(event.StepAfterLink))
 	})
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -37,9 +36,11 @@ type Coordinator struct {
 	// Interrupts returns a channel that is closed at the user's next interrupt; nil: there is none.
 	Interrupts func() <-chan struct{}
 
-	armedAt time.Time
-	skew    *event.Skew
-	phases  []event.Phase
+	armedAt    time.Time
+	committing bool // a commit may have been sent
+	confirming bool // a host may have been told that the run is complete
+	skew       *event.Skew
+	phases     []event.Phase
 }
 
 // Switch carries the whole switch out. Until the first commit is sent, the end of ctx aborts it; from there on it completes,
@@ -52,7 +53,10 @@ func (c *Coordinator) Switch(ctx context.Context) event.Outcome {
 			p.read(c.To.String())
 		}
 	}
-	return c.checkUpToDate(ctx, c.decide(ctx))
+	outcome := c.decided(ctx)
+	outcome = c.guarded(func() event.Outcome { return c.checkUpToDate(ctx, outcome) }, func() event.Outcome { return event.Split })
+	c.readAgain(ctx, outcome)
+	return outcome
 }
 
 func (c *Coordinator) decide(ctx context.Context) event.Outcome {
@@ -64,6 +68,7 @@ func (c *Coordinator) decide(ctx context.Context) event.Outcome {
 		return event.Aborted
 	}
 	ctx = context.WithoutCancel(ctx)
+	c.committing = true
 	c.all(ctx, event.StepLink, "link", c.Timeouts.Link, c.commit)
 	c.measure()
 	c.resolve(ctx)
@@ -83,7 +88,7 @@ func (c *Coordinator) decide(ctx context.Context) event.Outcome {
 func (c *Coordinator) prepare(ctx context.Context) bool {
 	return c.all(ctx, event.StepArm, "arm", c.Timeouts.Arm, c.arm) &&
 		c.all(ctx, event.StepRollCall, "roll call", c.Timeouts.RollCall, c.rollCall) &&
-		c.inTime(time.Now()) && ctx.Err() == nil
+		c.inTime(time.Now()) && ctx.Err() == nil && len(c.Stream.Bugs()) == 0
 }
 
 // completeForward is on_partial: forward. It completes the switch where it can, and rolls nothing back.
@@ -118,14 +123,14 @@ func (c *Coordinator) confirmed(ctx context.Context) event.Outcome {
 // step before any host does: a user who does not read what kis prints must not delay one host behind another.
 func (c *Coordinator) all(ctx context.Context, s event.Step, phase string, timeout time.Duration, work func(context.Context, *Participant) error) bool {
 	begin := time.Now()
-	errs, ends := make([]error, len(c.Participants)), make([]func(error) error, len(c.Participants))
-	for i, p := range c.Participants {
-		ends[i] = p.Log.Begin(s)
+	ends := map[*Participant]func(error) error{}
+	for _, p := range c.Participants {
+		ends[p] = p.Log.Begin(s)
 	}
-	fleet.Each(len(c.Participants), 0, func(i int) {
+	errs := c.each(c.Participants, func(p *Participant) error {
 		bounded, cancel := within(ctx, timeout)
 		defer cancel()
-		errs[i] = ends[i](work(bounded, c.Participants[i]))
+		return ends[p](work(bounded, p))
 	})
 	c.timed(phase, begin)
 	return errors.Join(errs...) == nil
@@ -192,10 +197,10 @@ func (c *Coordinator) inTime(now time.Time) bool {
 // its deadline passes.
 func (c *Coordinator) abort(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
-	fleet.Each(len(c.Participants), 0, func(i int) {
+	c.each(c.Participants, func(p *Participant) error {
 		bounded, cancel := within(ctx, c.Timeouts.Link)
 		defer cancel()
-		_ = c.Participants[i].Session.Abort(bounded)
+		return p.Session.Abort(bounded)
 	})
 }
 
@@ -230,6 +235,7 @@ func (c *Coordinator) everywhere() bool {
 // confirm has every host that has switched compare its link once more and write into its journal that the run is complete.
 // A journal that cannot be written is reported, and does not change the links.
 func (c *Coordinator) confirm(ctx context.Context) bool {
+	c.confirming = true
 	note := map[string]any{}
 	if c.skew != nil {
 		note["skew"] = c.skew.Seconds

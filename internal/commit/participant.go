@@ -37,6 +37,7 @@ type Participant struct {
 	redial    redial
 	clock     remote.Clock
 	switched  remote.Switched
+	panicked  bool // and has not been resolved since
 }
 
 // linkState is what is known of one host's link during the switch.
@@ -158,7 +159,9 @@ func isRefused(err error) bool {
 	return refused
 }
 
-func isLost(err error) bool {
+// isLost reports that an answer was lost. If it was lost to a bug of kis, that is reported whatever becomes of the switch.
+func (p *Participant) isLost(err error) bool {
+	p.Log.Bug(err)
 	_, lost := errors.AsType[*remote.Lost](err)
 	return lost
 }

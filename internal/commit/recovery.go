@@ -14,18 +14,29 @@ import (
 
 // resolve asks the hosts that are in doubt: whose answer was lost.
 func (c *Coordinator) resolve(ctx context.Context) {
-	fleet.Each(len(c.Participants), 0, func(i int) {
-		p := c.Participants[i]
+	c.each(c.Participants, func(p *Participant) error {
 		if p.link.state != stateUnknown {
-			return
+			return nil
 		}
-		_ = p.Log.Step(event.StepResolve, func() error {
+		p.panicked = false
+		err := p.Log.Step(event.StepResolve, func() error {
 			bounded, cancel := notReached(ctx, c.Timeouts.Reconnect)
 			defer cancel()
 			return c.find(bounded, p)
 		})
 		c.forgiveSwitched(p)
+		return err
 	})
+}
+
+// resolvePanicked resolves those hosts that were not lost, but what kis knows of them.
+func (c *Coordinator) resolvePanicked(ctx context.Context) {
+	for _, p := range c.Participants {
+		if p.panicked {
+			c.resolve(ctx)
+			return
+		}
+	}
 }
 
 // forgiveSwitched removes the failures of a host that has switched after all, and that this run owns.
@@ -43,7 +54,7 @@ func notReached(ctx context.Context, d time.Duration) (context.Context, context.
 func (c *Coordinator) find(ctx context.Context, p *Participant) error {
 	var err error
 	for range maxAttempts {
-		if err = c.findOnce(ctx, p); !isLost(err) || ctx.Err() != nil {
+		if err = c.findOnce(ctx, p); !p.isLost(err) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -90,17 +101,17 @@ func (c *Coordinator) linkRest(ctx context.Context) {
 		if fleet.Wait(ctx, c.Timeouts.Pause) != nil {
 			return
 		}
-		fleet.Each(len(c.Participants), 0, func(i int) {
-			p := c.Participants[i]
+		c.each(c.Participants, func(p *Participant) error {
 			if p.link.state != stateOld {
-				return
+				return nil
 			}
-			_ = p.Log.Step(event.StepLink, func() error {
+			err := p.Log.Step(event.StepLink, func() error {
 				bounded, cancel := within(ctx, c.Timeouts.Reconnect)
 				defer cancel()
 				return c.linkAgain(bounded, p)
 			})
 			c.forgiveSwitched(p)
+			return err
 		})
 		c.resolve(ctx)
 	}
@@ -112,7 +123,7 @@ func (c *Coordinator) linkAgain(ctx context.Context, p *Participant) error {
 		return err
 	}
 	if err := p.Session.Arm(ctx, c.linkOf(p), c.Timeouts.Armed); err != nil {
-		if isLost(err) {
+		if p.isLost(err) {
 			p.lost() // as after a commit: resolve finds out, and finds a session
 		}
 		return err
@@ -125,21 +136,28 @@ func (c *Coordinator) linkAgain(ctx context.Context, p *Participant) error {
 // anything.
 func (c *Coordinator) rollBack(ctx context.Context) event.Outcome {
 	begin := time.Now()
-	fleet.Each(len(c.Participants), 0, func(i int) {
-		if p := c.Participants[i]; p.link.state == stateNew && p.Before != c.To.String() {
+	c.resolvePanicked(ctx)
+	c.each(c.Participants, func(p *Participant) error {
+		if p.link.state == stateNew && p.Before != c.To.String() {
 			c.revert(ctx, p)
 		}
+		return nil
 	})
-	same := make([]bool, len(c.Participants))
-	fleet.Each(len(c.Participants), 0, func(i int) { same[i] = c.rolledBack(ctx, c.Participants[i]) })
-	c.timed("revert", begin)
-	for _, ok := range same {
-		if !ok {
-			return event.Split
+	errs := c.each(c.Participants, func(p *Participant) error {
+		if !c.rolledBack(ctx, p) {
+			return errNotRolledBack
 		}
+		return nil
+	})
+	c.timed("revert", begin)
+	if errors.Join(errs...) != nil {
+		return event.Split
 	}
 	return event.RolledBack
 }
+
+// errNotRolledBack is about a host that this run cannot vouch for.
+var errNotRolledBack = errors.New("not rolled back")
 
 // rolledBack reports whether this run can vouch for a host: it is linked to what it was linked to before, and no other run
 // has been at work there.
@@ -172,8 +190,9 @@ func (c *Coordinator) revertOnce(ctx context.Context, p *Participant) error {
 	if p.link.state == stateOld { // an earlier answer was lost, the rollback was not
 		return nil
 	}
+	p.session.revertSent = true
 	switched, err := p.Session.Revert(ctx, c.Run)
-	p.session.revertSent = isLost(err)
+	p.session.revertSent = p.isLost(err)
 	if err == nil {
 		p.durable(switched.Durable)
 	}
@@ -182,11 +201,12 @@ func (c *Coordinator) revertOnce(ctx context.Context, p *Participant) error {
 
 // restart runs the after-link commands for the package that the host was rolled back to.
 func (c *Coordinator) restart(ctx context.Context, p *Participant) {
-	p.afterLink.pending = false
 	before, err := name.ParsePackage(p.Before)
 	if err != nil || len(p.AfterLink(before).Commands) == 0 {
+		p.afterLink.pending = false
 		return // nothing was linked before, or nothing runs after it: there is nothing to restart
 	}
+	p.afterLink.pending, p.afterLink.failed = false, true // until they have succeeded
 	p.afterLink.failed = c.afterLink(ctx, p, before, c.nextInterrupt()) != nil
 	bounded, cancel := within(ctx, c.Timeouts.Link)
 	defer cancel()
@@ -199,7 +219,7 @@ func (c *Coordinator) restart(ctx context.Context, p *Participant) {
 func (c *Coordinator) insist(ctx context.Context, p *Participant, work func(context.Context) error) error {
 	err := c.attempt(ctx, p, work)
 	for range maxAttempts {
-		if !isLost(err) || ctx.Err() != nil {
+		if !p.isLost(err) || ctx.Err() != nil {
 			return err
 		}
 		if err = c.find(ctx, p); err == nil {
@@ -233,7 +253,7 @@ func (c *Coordinator) unchanged(ctx context.Context, p *Participant) bool {
 	p.link.known = false
 	fenced, err := c.readLink(bounded, p)
 	for range maxAttempts {
-		if !isLost(err) || bounded.Err() != nil {
+		if !p.isLost(err) || bounded.Err() != nil {
 			break
 		}
 		session, unreached := p.reach(bounded, c)
@@ -265,10 +285,11 @@ func (c *Coordinator) readLink(ctx context.Context, p *Participant) (remote.Fenc
 
 // readOld reads the links of the hosts that have not switched: what was there before may not be there any more.
 func (c *Coordinator) readOld(ctx context.Context) {
-	fleet.Each(len(c.Participants), 0, func(i int) {
-		if p := c.Participants[i]; p.link.state == stateOld {
+	c.each(c.Participants, func(p *Participant) error {
+		if p.link.state == stateOld {
 			_ = c.unchanged(ctx, p)
 		}
+		return nil
 	})
 }
 
@@ -282,10 +303,8 @@ func (c *Coordinator) checkUpToDate(ctx context.Context, o event.Outcome) event.
 		return o // this run has changed nothing, whatever is linked there now
 	}
 	ctx = context.WithoutCancel(ctx)
-	errs := make([]error, len(c.UpToDate))
-	fleet.Each(len(c.UpToDate), 0, func(i int) {
-		p := c.UpToDate[i]
-		errs[i] = p.Log.Step(event.StepConfirm, func() error { return c.stillLinked(ctx, p) })
+	errs := c.each(c.UpToDate, func(p *Participant) error {
+		return p.Log.Step(event.StepConfirm, func() error { return c.stillLinked(ctx, p) })
 	})
 	if errors.Join(errs...) != nil {
 		return event.Split

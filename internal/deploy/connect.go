@@ -31,6 +31,7 @@ func (r *run) connect(ctx context.Context) bool {
 				}
 				_ = ends[i](err) // reported; the run counts failures
 			},
+			Caught: r.caught,
 		})
 	})
 }

@@ -7,6 +7,7 @@ package deploy
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/commit"
@@ -71,9 +72,13 @@ func (d *Deployer) timeout() time.Duration {
 // closed at the end.
 func (d *Deployer) Run(ctx context.Context, p Plan) event.Report {
 	r := newRun(d, p)
+	closeAll := sync.OnceFunc(r.close)
+	defer closeAll()
 	r.emitStart()
-	report := r.carryOut(ctx)
-	r.close()
+	report := r.report(r.outcome(ctx))
+	closeAll()
+	report.SetExit(r.stream.Bugs())
 	r.stream.Emit(event.Event{Type: event.TypeReport, Report: &report})
+	report.SetExit(r.stream.Bugs()) // the receiver may have panicked just now
 	return report
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -37,7 +38,7 @@ func (r *run) lockAll(ctx context.Context) bool {
 
 func (r *run) tryLocks(ctx context.Context) []error {
 	errs := make([]error, len(r.hosts))
-	fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) { errs[i] = r.hosts[i].lock(ctx) })
+	fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) { errs[i] = r.hosts[i].lock(ctx) }, func(i int, p *guard.Panic) { errs[i] = r.hosts[i].log.Caught(p) })
 	return errs
 }
 
@@ -51,7 +52,7 @@ func (r *run) waitForLock(ctx context.Context, holder *remote.Holder, errs []err
 		if errs[i] == nil {
 			_ = r.hosts[i].session.Unlock(ctx) // if it fails, the next attempt to lock reports it
 		}
-	})
+	}, r.caught)
 	// Random, so that two runs that wait do not try at the same moments.
 	_ = fleet.Wait(ctx, lockPause+rand.N(lockPause)) //nolint:gosec // no secret
 }

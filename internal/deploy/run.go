@@ -11,6 +11,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/commit"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
@@ -63,16 +64,20 @@ func (r *run) phase(ctx context.Context, name string, work func(ctx context.Cont
 			if ctx.Err() == nil {
 				work(ctx, r.hosts[i])
 			}
-		})
+		}, r.caught)
 	})
 }
 
-// timed records how long a phase took, and reports whether nothing has failed so far.
+// caught reports a panic in what was done about one host.
+func (r *run) caught(i int, p *guard.Panic) { _ = r.hosts[i].log.Caught(p) }
+
+// timed records how long a phase took, and reports whether nothing has failed so far. A bug is a failure, wherever it was: what
+// has panicked once must not switch links.
 func (r *run) timed(ctx context.Context, name string, work func()) bool {
 	begin := time.Now()
 	work()
 	r.phases = append(r.phases, event.Phase{Name: name, Seconds: time.Since(begin).Seconds()})
-	return ctx.Err() == nil && len(r.failures()) == 0
+	return ctx.Err() == nil && len(r.failures()) == 0 && len(r.stream.Bugs()) == 0
 }
 
 func (r *run) failures() []event.Failure {
@@ -83,8 +88,22 @@ func (r *run) failures() []event.Failure {
 	return all
 }
 
+// outcome carries the plan out, whatever panics. The switch has its own way to deal with that, so nothing has changed on any
+// host where a panic comes up to here from before the switch.
+func (r *run) outcome(ctx context.Context) event.Outcome {
+	outcome := event.Aborted
+	err := guard.Run(func() error { outcome = r.carryOut(ctx); return nil })
+	if bug, ok := errors.AsType[*guard.Panic](err); ok {
+		r.stream.Bug(bug)
+		if r.commit != nil {
+			return event.Split
+		}
+	}
+	return outcome
+}
+
 // carryOut is the life of a run: every line up to the barrier can fail without anything having changed.
-func (r *run) carryOut(ctx context.Context) event.Report {
+func (r *run) carryOut(ctx context.Context) event.Outcome {
 	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&
@@ -95,14 +114,14 @@ func (r *run) carryOut(ctx context.Context) event.Report {
 	r.emitBarrier(ready)
 	switch {
 	case !ready:
-		return r.report(r.abortedAs(ctx))
+		return r.abortedAs(ctx)
 	case r.plan.DryRun || r.plan.NoLink:
-		return r.report(event.Succeeded)
+		return event.Succeeded
 	case !r.recorded() || !r.confirmedByUser(ctx):
-		return r.report(r.abortedAs(ctx))
+		return r.abortedAs(ctx)
 	}
 	r.commit = r.coordinator()
-	return r.report(r.commit.Switch(ctx))
+	return r.commit.Switch(ctx)
 }
 
 // confirmedByUser asks the user, where the stage wants it. Everything is ready, and the locks are held meanwhile.
@@ -166,12 +185,12 @@ func (r *run) abortedAs(ctx context.Context) event.Outcome {
 
 // close ends all sessions at once and waits, so that no lock of this run is left when it returns.
 func (r *run) close() {
-	fleet.Each(len(r.hosts), 0, func(i int) { r.hosts[i].session.Close() })
+	fleet.Each(len(r.hosts), 0, func(i int) { r.hosts[i].session.Close() }, func(i int, p *guard.Panic) { r.hosts[i].log.Bug(p) })
 }
 
 func (r *run) report(o event.Outcome) event.Report {
 	report := event.Report{
-		Outcome: o, Exit: o.Exit(), Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Outcome: o, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
 		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.Already = o == event.Succeeded && !r.plan.DryRun

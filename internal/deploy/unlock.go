@@ -5,6 +5,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -63,6 +64,6 @@ func (d *Deployer) onLocks(ctx context.Context, hosts []inventory.Host, do func(
 		if err := do(bounded, session, out); err != nil {
 			out.Failure = event.NewFailure(out.Host, event.StepLock, err)
 		}
-	})
+	}, func(i int, p *guard.Panic) { all[i].Failure = event.NewFailure(hosts[i].Name, event.StepLock, p) })
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/transfer"
 )
@@ -18,6 +19,10 @@ func NewFailure(host string, step Step, err error) *Failure {
 	var own *Failure
 	var sent *transfer.Error
 	var hinted interface{ Hint() string }
+	if bug, ok := errors.AsType[*guard.Panic](err); ok { // whatever it went through, nothing is known of the host
+		f.Code, f.Message, f.Hint = CodePanic, bug.Error(), "this is a bug of kis; please report it, with what kis prints with -v"
+		return f
+	}
 	switch {
 	case errors.As(err, &own):
 		copied := *own

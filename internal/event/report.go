@@ -15,7 +15,10 @@ const (
 	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is as it was
 )
 
-// Exit is the exit status that promises the outcome. It is decided here and nowhere else.
+// ExitBug is the exit status where kis itself has failed. It promises nothing; what a report says of the hosts is true all the same.
+const ExitBug = 1
+
+// Exit is the exit status that promises the outcome. It is decided here and in Report.SetExit, and nowhere else.
 func (o Outcome) Exit() int {
 	switch o {
 	case Succeeded:
@@ -31,7 +34,16 @@ func (o Outcome) Exit() int {
 	case Interrupted:
 		return 130
 	}
-	return 1
+	return ExitBug
+}
+
+// SetExit decides the exit status. A bug may have been where nobody saw it, so that no promise is made about the run, whatever has
+// become of the hosts.
+func (r *Report) SetExit(bugs []Bug) {
+	r.Bugs, r.Exit = bugs, r.Outcome.Exit()
+	if len(bugs) > 0 {
+		r.Exit = ExitBug
+	}
 }
 
 // Report is what is true at the end of a run.
@@ -53,7 +65,18 @@ type Report struct {
 	Seconds   float64             `json:"seconds"`
 	Phases    []Phase             `json:"phases,omitempty"`
 	Skew      *Skew               `json:"skew,omitempty"` // of the switch
+	Bugs      []Bug               `json:"bugs,omitempty"` // of kis: Exit is 1
 }
+
+// Bug is a panic of kis.
+type Bug struct {
+	Host    string `json:"host,omitempty"` // that it was about, "" for none
+	Message string `json:"message"`
+	Stack   string `json:"stack"` // of the goroutine that panicked
+}
+
+// CodePanic is the code of a failure that is a bug of kis.
+const CodePanic = "panic"
 
 // Phase is how long a part of the run took.
 type Phase struct {

@@ -1,9 +1,13 @@
 package event
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Stream numbers the events of one run and hands them to one receiver, one at a time and in order. Its methods may be
@@ -12,8 +16,9 @@ type Stream struct {
 	run     string
 	receive func(Event)
 
-	mu  sync.Mutex
-	seq int
+	mu   sync.Mutex
+	seq  int
+	bugs []Bug
 }
 
 // NewStream makes the stream of a run. receive gets every event; it must not call back into the stream. It may be nil.
@@ -21,15 +26,45 @@ func NewStream(run string, receive func(Event)) *Stream {
 	return &Stream{run: run, receive: receive}
 }
 
-// Emit sends one event. Events are numbered without a gap, whichever host they are about.
+// Emit sends one event. Events are numbered without a gap, whichever host they are about. A receiver that panics gets the next
+// event all the same: what it does for the user must not decide what becomes of the hosts.
 func (s *Stream) Emit(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seq++
 	e.Seq, e.Time, e.Run = s.seq, time.Now(), s.run
-	if s.receive != nil {
-		s.receive(e)
+	if s.receive == nil {
+		return
 	}
+	if bug, ok := errors.AsType[*guard.Panic](guard.Try(func() error { s.receive(e); return nil })); ok {
+		s.add(Bug{Message: bug.Error(), Stack: bug.Stack})
+	}
+}
+
+// Bug records a panic that is about no host.
+func (s *Stream) Bug(p *guard.Panic) { s.bug(Bug{Message: p.Error(), Stack: p.Stack}) }
+
+func (s *Stream) bug(b Bug) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(b)
+}
+
+// add records a bug once, and not more of them than somebody reads.
+func (s *Stream) add(b Bug) {
+	known := slices.ContainsFunc(s.bugs, func(other Bug) bool { return other.Host == b.Host && other.Message == b.Message })
+	if !known && len(s.bugs) < maxBugs {
+		s.bugs = append(s.bugs, b)
+	}
+}
+
+const maxBugs = 20
+
+// Bugs are the panics that were recorded so far.
+func (s *Stream) Bugs() []Bug {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.bugs)
 }
 
 // Notice reports something a user should know; host is "" when it is about no single host.
@@ -50,14 +85,21 @@ type Host struct {
 	stream   *Stream
 	failures []Failure // in the order in which they happened
 	spent    time.Duration
+	end      func(error) error // of the step that has begun; nil when none has
+	last     Step              // that has begun
 }
 
 // Begin reports that a step has begun, and returns what takes its result. That returns nil, or the *Failure that it has
 // reported and that wraps the result.
 func (h *Host) Begin(s Step) (end func(error) error) {
 	h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: Started})
-	begin := time.Now()
-	return func(err error) error {
+	begin, ended := time.Now(), false
+	h.last = s
+	h.end = func(err error) error {
+		if ended { // by Caught
+			return err
+		}
+		ended, h.end = true, nil
 		took := time.Since(begin)
 		h.spent += took
 		if err != nil {
@@ -66,10 +108,27 @@ func (h *Host) Begin(s Step) (end func(error) error) {
 		h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: Done, Seconds: took.Seconds()})
 		return nil
 	}
+	return h.end
 }
 
 // Step does one step. It returns nil, or the *Failure that it has reported.
 func (h *Host) Step(s Step, work func() error) error { return h.Begin(s)(work()) }
+
+// Caught reports a panic in what was done about the host: it is the failure of the step that had begun, and nobody knows what has
+// become of that.
+func (h *Host) Caught(p *guard.Panic) error {
+	if h.end != nil {
+		return h.end(p)
+	}
+	return h.fail(cmp.Or(h.last, StepConnect), p, 0)
+}
+
+// Bug records a panic that lies behind an error, if one does: what was lost by it may be made good, the bug is reported.
+func (h *Host) Bug(err error) {
+	if p, ok := errors.AsType[*guard.Panic](err); ok {
+		h.stream.bug(Bug{Host: h.Name, Message: p.Error(), Stack: p.Stack})
+	}
+}
 
 // Fail reports a failure that was found by comparing hosts.
 func (h *Host) Fail(s Step, err error) { _ = h.fail(s, err, 0) }
@@ -81,6 +140,7 @@ func (h *Host) fail(s Step, err error, took time.Duration) error {
 	}
 	f := NewFailure(h.Name, s, reported)
 	f.err = err
+	h.Bug(reported)
 	h.failures = append(h.failures, *f)
 	h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: f.State, Failure: f, Message: f.Message, Seconds: took.Seconds()})
 	return f

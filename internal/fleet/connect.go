@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -14,6 +15,7 @@ type Progress struct {
 	Begin    func(i int) bool // false: leave this host out
 	End      func(i int, s *Session, err error)
 	Accepted func(*sshx.HostKeyError) // the user has accepted this key
+	Caught   func(i int, p *guard.Panic)
 }
 
 // ConnectAll starts a session with every host. Hosts with unknown keys wait until all others are connected or have failed;
@@ -22,7 +24,7 @@ type Progress struct {
 // accepted, so there may be a second question.
 func (f *Fleet) ConnectAll(ctx context.Context, hosts []inventory.Host, p Progress) {
 	begun := make([]bool, len(hosts))
-	Each(len(hosts), f.Limit(), func(i int) { begun[i] = p.Begin(i) })
+	Each(len(hosts), f.Limit(), func(i int) { begun[i] = p.Begin(i) }, p.Caught)
 	var dial []int
 	for i := range hosts {
 		if begun[i] {
@@ -54,7 +56,7 @@ func (f *Fleet) dialRound(ctx context.Context, hosts []inventory.Host, dial []in
 			return
 		}
 		p.End(i, session, err)
-	})
+	}, func(n int, bug *guard.Panic) { p.Caught(dial[n], bug) })
 	var unknown []unknownHost
 	for _, u := range found {
 		if u != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -29,7 +30,7 @@ func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
 		if found[i], errs[i] = f.Resolver.Resolve(ctx, SSHHost(hosts[i], f.Dir)); errs[i] == nil && hosts[i].SSH.IdentityFile != "" {
 			errs[i] = named.check(ctx, found[i])
 		}
-	})
+	}, func(i int, p *guard.Panic) { errs[i] = p })
 	if ctx.Err() != nil {
 		return ctx.Err() // nothing is wrong with this machine: somebody does not want to know any more
 	}

@@ -30,13 +30,19 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 		return nil, err
 	}
 	s := &Session{Connection: connection}
+	opened := false
+	defer func() {
+		if !opened { // by an error or a panic
+			s.Close()
+		}
+	}()
 	if s.Agent, err = remote.Start(ctx, streams); err == nil {
 		err = s.Open(ctx, h.Root)
 	}
 	if err != nil {
-		s.Close()
 		return nil, err
 	}
+	opened = true
 	return s, nil
 }
 
@@ -64,10 +70,10 @@ func (s *Session) Close() {
 	if s == nil {
 		return
 	}
+	defer s.HangUp()
 	if s.Agent != nil {
 		_ = s.Agent.Close()
 	}
-	s.HangUp()
 }
 
 // HangUp closes the connection without waiting for the agent, which sees the end of its input.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -31,6 +32,9 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host) []Reposit
 	f.ConnectAll(ctx, hosts, fleet.Progress{
 		Begin:    func(i int) bool { begins[i] = time.Now(); return true },
 		Accepted: func(*sshx.HostKeyError) {},
+		Caught: func(i int, p *guard.Panic) {
+			found[i] = Repository{Host: hosts[i].Name, Failure: event.NewFailure(hosts[i].Name, event.StepCheck, p)}
+		},
 		End: func(i int, session *fleet.Session, err error) {
 			found[i] = read(ctx, hosts[i], session, err)
 			found[i].Seconds = time.Since(begins[i]).Seconds()

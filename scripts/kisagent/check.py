@@ -1,6 +1,7 @@
 """Read-only looks at the host and at its package repository. Nothing here writes."""
 import errno
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 
 from kisagent import leftovers, link, locks, seal
 from kisagent.bundled import pip_wheel
-from kisagent.journal import Journal, boot_id
+from kisagent.journal import Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
 from kisagent.wire import Refused
 
@@ -20,6 +21,8 @@ FROZEN = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_
 # The inventory bounds what it says of the root; this is where that leads. See maxRoot and pathPattern there.
 ROOT_LIMIT = 100  # bytes; with the package and .venv/bin/python it has to fit into the 127 that older kernels read of a #! line
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
+LINES = 200  # of a journal that are passed on, and as many damaged ones among them
+LINES_BYTES = 8 << 20  # of all journals together, so that the answer is not too long for its reader
 
 
 def host_facts():
@@ -188,11 +191,14 @@ def space_problems(repository, free, args):
 
 
 def package_facts(repository, name):
-    receipt = repository.receipt(name)
-    return {"name": name, "state": repository.package_state(name), "receipt": receipt}
+    state = repository.package_state(name)
+    receipt = repository.receipt(name) if state == "sealed" else None
+    if state == "sealed" and receipt is None:  # it was removed this moment
+        state = "unsealed"
+    return {"name": name, "state": state, "receipt": receipt}
 
 
-def stage_state(repository, stage):
+def stage_state(repository, stage, most=LINES_BYTES):
     """One stage: its link, whether it is ours, the journal, who holds the lock, and what dead or living runs have armed."""
     linked = repository.linked(stage)
     state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
@@ -207,7 +213,7 @@ def stage_state(repository, stage):
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state["journal"], state["unread"] = journal_lines(repository, stage)
+    state["journal"], state["unread"] = journal_lines(repository, stage, most)
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.leftovers(repository, stage)
     return state
@@ -222,14 +228,29 @@ def changed(repository, package):
     return None
 
 
-def journal_lines(repository, stage):
+def journal_lines(repository, stage, most):
     """The newest lines, and what keeps them from being read, or None. A look does not fail by it, and must not take it for an empty journal."""
     journal = Journal(repository, stage)
     try:
-        return journal.lines()[-200:], None
+        return newest_lines(journal.lines(), most), None
     except OSError as err:
         found = [] if os.path.lexists(journal.path) else kis_problems(repository)
         return [], (found or [unreadable(journal.path, err)])[0]
+
+
+def newest_lines(lines, most):
+    """The newest of the lines, most bytes of them. Damaged ones are passed on too, to be counted, but do not take the place of others."""
+    kept, left = [], {True: LINES, False: LINES}
+    for line in reversed(lines):
+        good = sound(line) is not None
+        left[good] -= 1
+        if left[good] < 0 and not good:
+            continue
+        most -= len(json.dumps(line))
+        if left[good] < 0 or most < 0:
+            break
+        kept.append(line)
+    return kept[::-1]
 
 
 def unreadable(path, err):
@@ -258,16 +279,16 @@ def state(repository):
         return out
     out["host_id"] = repository.host_id()
     # A stage that has lost its link is known by its journal.
-    for name in sorted(set(links) | set(journaled(repository))):
-        if not STAGE.match(name):
-            continue
+    names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name)]
+    most = LINES_BYTES // max(1, len(names))
+    for name in names:
         try:
-            out["stages"].append(stage_state(repository, name))
+            out["stages"].append(stage_state(repository, name, most))
         except Refused as refused:
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
-            broken["journal"], broken["unread"] = journal_lines(repository, name)
+            broken["journal"], broken["unread"] = journal_lines(repository, name, most)
             out["stages"].append(broken)
     out["packages"] = packages(repository)
     return out

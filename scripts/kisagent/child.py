@@ -15,6 +15,7 @@ import sys
 import time
 
 from kisagent.processes import MARK, kill_marked, running
+from kisagent.store import seconds
 from kisagent.wire import Refused
 
 TAIL_LINES = 20
@@ -32,7 +33,7 @@ class Child:
         self.pid = pid
         self.fd = fd
         self.records_fd = records_fd
-        self.deadline = time.monotonic() + timeout
+        self.deadline = time.monotonic() + seconds(timeout)
         self.timed_out = False
         self.canceled = False
         self.immortal = False
@@ -204,12 +205,19 @@ class Child:
             return "still running at its deadline, killed"
         if os.WIFSIGNALED(self.status):
             number = os.WTERMSIG(self.status)
-            name = signal.Signals(number).name
+            name = signal_name(number)
             if number == signal.SIGKILL:
                 return "killed by %s (out of memory?)" % name
             return "killed by %s" % name
         code = os.WEXITSTATUS(self.status)
         return "" if code == 0 else "exit status %d" % code
+
+
+def signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return "signal %d" % number
 
 
 class Work(Child):
@@ -237,7 +245,7 @@ class Work(Child):
             raise Refused("interrupted", self.outcome())
         try:
             record = json.loads(self._data.decode("ascii"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused("no-result", "ended without a result")
         if "refused" in record:
             raise Refused(**record["refused"])
@@ -251,6 +259,7 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
     prelude.sh puts both where they belong. Its input is nothing."""
     import subprocess
 
+    seconds(timeout)  # a program that has been started is not to be forgotten by what is refused then
     ends = []
     try:
         records, records_there = pipe(ends)
@@ -320,3 +329,5 @@ def _outcome(work):
         return {"refused": refused.record()}
     except OSError as err:
         return {"error": [err.errno, err.strerror, err.filename]}
+    except Exception as err:  # pylint: disable=broad-except
+        return {"refused": Refused("bad-request", "%s: %.200s" % (type(err).__name__, err)).record()}

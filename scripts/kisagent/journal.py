@@ -4,13 +4,27 @@ import os
 import time
 import zlib
 
-from kisagent.store import fsync_folder
+from kisagent import strict
+from kisagent.store import fsync_folder, open_regular
 from kisagent.wire import Refused
 
 FORMAT = 1
 LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
-READ_LIMIT = 1 << 20  # bytes read from the end
+READ_LIMIT = 1 << 20  # bytes of lines read from the end
+LONGEST = 64 << 10  # bytes; no line is as long, so that what is longer is damage
+SHOWN = 80  # bytes of such a line that are passed on
+BLOCK = 256 << 10
+SCAN_LIMIT = 256 << 20  # bytes at the end of the file that are searched for lines, however much of them is damage
 ENDED = "ended"  # a remark: what was done to the run, by whom. It says nothing of the link
+EVENTS = ("armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ENDED)
+# What the lines of this format say. remote/journal.go reads the same, and leaves out the same lines.
+KINDS = {name: strict.is_text for name in ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")}
+KINDS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time, hosts=strict.is_texts, skew=strict.is_number)
+KINDS.update(after=strict.is_truth, restarted=strict.is_truth, ev=lambda value: strict.is_text(value) and value in EVENTS)
+# What stays in a line that would be too long: recovery and roll-backs need it.
+NEEDED = ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope", "after", "restarted", "durable", "skew")
+NOTE_TEXT = 1024  # letters of one text that a controller adds to a line
+NOTE_MEMBERS = 32
 
 
 def boot_id():
@@ -35,10 +49,58 @@ def sound(text):
     if "%08x" % (zlib.crc32(body.encode("utf-8")) & 0xFFFFFFFF) != crc[:-2]:
         return None
     try:
-        record = json.loads(body)
+        record = strict.loads(body)
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict) or record.get("v") is not None and not strict.is_integer(record["v"]):
+        return None
+    if (record.get("v") or 0) > FORMAT:  # nobody here knows what else it may say
+        return record
+    return record if record.get("ev") is not None and strict.shallow(record, 2) and strict.fits(record, KINDS) else None
+
+
+def checked_note(note):
+    """What a controller adds to a line, if the line can be read afterwards and stays short: texts, numbers, truths, and names of hosts."""
+    if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.fits(note, KINDS):
+        raise Refused("bad-request", "not a note for the journal: %.100r" % (note,))
+    for name, value in note.items():
+        if isinstance(value, dict) or isinstance(value, list) and name != "hosts" or len(name) > 64 or strict.is_text(value) and len(value) > NOTE_TEXT:
+            raise Refused("bad-request", "not a note for the journal: %.100r" % {name: value})
+    return note
+
+
+def written(record):
+    return stamp(json.dumps(record, ensure_ascii=True, separators=(",", ":")))
+
+
+def numbered(record):
+    """The number of a line, or None. One that cannot be counted on from is none."""
+    number = record.get("seq")
+    return number if strict.is_integer(number) and 0 <= number < 2**53 else None
+
+
+def newest(file):
+    """The newest lines of a file, newest first, until they are READ_LIMIT bytes. It is read from its end, so that damage of any length does not
+    hide what is before it; of a line that no writer of journals has made comes the beginning only."""
+    found, size, at = [], 0, file.seek(0, os.SEEK_END)
+    floor = max(0, at - SCAN_LIMIT)
+    head = b""  # of a line that begins before what has been read: as much as is needed to see that it is too long
+
+    def keep(line):
+        found.append(line if len(line) <= LONGEST else line[:SHOWN])
+        return len(found[-1])
+
+    while at > floor and size < READ_LIMIT:
+        start = max(floor, at - BLOCK)
+        file.seek(start)
+        pieces, at = file.read(at - start).split(b"\n"), start
+        pieces[-1] += head
+        head = pieces[0][: LONGEST + 1]
+        for line in reversed(pieces[1:]):
+            size += 1 + (keep(line) if line else 0)
+    if head and at == 0:
+        keep(head)
+    return found
 
 
 class Journal:
@@ -49,19 +111,20 @@ class Journal:
 
     def must_be_readable(self):
         """Refuse to go on where a newer kis has written: what its lines mean is not known here, nor what it makes of ours."""
-        last = self.last()
-        if last and last.get("v") != FORMAT:
-            message = "the journal %s is of a newer kis (format %s; this one knows %d)" % (self.path, last.get("v"), FORMAT)
-            raise Refused("newer-format", message, "use a kis that is at least as new: kis version")
+        for record in (self.last(), self.link()):  # an older kis may have put a remark behind the newer one's line
+            if record and record.get("v") != FORMAT:
+                message = "the journal %s is of a newer kis (format %s; this one knows %d)" % (self.path, record.get("v"), FORMAT)
+                raise Refused("newer-format", message, "use a kis that is at least as new: kis version")
 
     def append(self, record):
-        full = {"v": FORMAT, "seq": self.seq() + 1, "boot": boot_id()}
-        full["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        full.update(record)
-        line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
+        full = {"v": FORMAT, "seq": self.seq() + 1, "boot": boot_id(), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        full.update((name, value) for name, value in record.items() if name not in full)
+        line = written(full)
         if len(line) >= LINE_LIMIT:
             full.pop("hosts", None)  # the longest member, and the only one that grows with the fleet
-            line = stamp(json.dumps(full, ensure_ascii=True, separators=(",", ":")))
+            line = written(full)
+        if len(line) >= LINE_LIMIT:
+            line = written({name: value for name, value in full.items() if name in NEEDED})
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(fd).st_size
@@ -79,16 +142,11 @@ class Journal:
     def lines(self):
         """The newest lines as text, oldest first, as they are: judging them is the reader's business."""
         try:
-            with open(self.path, "rb") as f:
-                size = os.fstat(f.fileno()).st_size
-                f.seek(max(0, size - READ_LIMIT))
-                text = f.read().decode("utf-8", "replace")
+            with open_regular(self.path) as f:
+                found = newest(f)
         except FileNotFoundError:
             return []
-        lines = text.split("\n")
-        if size > READ_LIMIT:
-            lines = lines[1:]
-        return [line for line in lines if line]
+        return [line.decode("utf-8", "replace") for line in reversed(found)]
 
     def records(self):
         """What sound lines say, newest first."""
@@ -102,7 +160,7 @@ class Journal:
 
     def seq(self):
         """The number of the newest line that has one; 0 when there is none."""
-        return next((record["seq"] for record in self.records() if isinstance(record.get("seq"), int)), 0)
+        return next((number for number in map(numbered, self.records()) if number is not None), 0)
 
     def link(self):
         """The newest line about the link."""
@@ -112,8 +170,8 @@ class Journal:
         """Refuse when somebody else has been at work since the line of that number, or has ended the run: then the link is theirs, even where
         it leads to what the run has linked, or has found."""
         for record in self.records():
-            number = record.get("seq")
-            if not isinstance(number, int):
+            number = numbered(record)
+            if number is None:
                 continue
             if number <= since:
                 return

@@ -6,15 +6,19 @@ fence) has made the commit impossible: the kernel decides, no clock does. After 
 """
 import errno
 import os
+import re
 import time
 
 from kisagent import seal
-from kisagent.journal import Journal
-from kisagent.store import RUN, STAGE, checked, fsync_folder, remedy, remove_file, why
+from kisagent.journal import Journal, checked_note
+from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_folder, remedy, remove_file, why
 from kisagent.wire import Refused
 
 PROBE = ".kis-probe."
 BACK = ".back"
+
+FIXED = ("run", "op", "from", "to", "ev")  # what a line says of the link, whatever a note says
+OPERATION = re.compile(r"[a-z]{1,32}\Z")
 
 IDLE, ARMED, LINKED, ENDED = "idle", "armed", "linked", "ended"
 
@@ -90,15 +94,16 @@ class Transaction:
         # Another name for the way back: whoever fences this run must not take it for a commit that did not happen.
         self.prepared_back = self.prepared + BACK
         self.state = IDLE
-        self.new = args["to"]
-        self.old = args["expected"]
+        self.new = checked(PACKAGE, args["to"], "package")
+        self.old = None if args["expected"] is None else checked(PACKAGE, args["expected"], "package")
         self.dangling = bool(args.get("dangling"))  # old leads to no package: what is put back leads nowhere again
         self.deadline = 0.0
-        self.note = {"run": self.run, "op": args["operation"], "from": self.old, "to": self.new}
+        note = checked_note(args.get("note") or {})
+        self.note = {"run": self.run, "op": checked(OPERATION, args["operation"], "operation"), "from": self.old, "to": self.new}
         client = os.environ.get("SSH_CONNECTION", "").split()
         if client:
             self.note["address"] = client[0]
-        self.note.update(args.get("note") or {})
+        self.note.update((name, value) for name, value in note.items() if name not in FIXED)
         self.journal = Journal(repository, self.stage)
 
     def arm(self, seconds):
@@ -223,6 +228,7 @@ class Transaction:
     def confirm(self, note):
         if self.state != LINKED:
             raise Refused("not-linked", "this run has not linked %s" % self.stage)
+        note = {name: value for name, value in checked_note(note).items() if name not in FIXED}
         self.lock.check()
         self.compare(self.new)
         try:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from kisagent import strict
 from kisagent.store import remove_tree
 from kisagent.wire import Refused
 
@@ -81,7 +82,7 @@ def try_flock(fd, kind):
 def known(text):
     """What a lock file says of its owner, as far as this program could have written it: the rest is damage, and worth nothing."""
     try:
-        owner = json.loads(text.decode("utf-8", "replace"))
+        owner = strict.loads(text.decode("utf-8", "replace"), depth=1)
     except ValueError:
         return {}
     if not isinstance(owner, dict):
@@ -90,6 +91,8 @@ def known(text):
 
     kinds = {"who": str, "what": str, "run": str, "since": str, "pid": int}
     found = {name: owner[name] for name, kind in kinds.items() if type(owner.get(name)) is kind}
+    if not 1 < found.get("pid", 2) < 2**31:  # kill(2) takes 0 and -1 for many processes
+        del found["pid"]
     try:
         since = datetime.datetime.strptime(found.get("since", ""), "%Y-%m-%dT%H:%M:%SZ")
         found["since"] = since.isoformat() + "Z"  # strptime takes more than is written here
@@ -129,9 +132,9 @@ def end_holder(path, run=None):
             raise Refused("odd-holder", "the lock is held by process %s, and was taken by another" % (sorted(pids) or "unknown"), "see on the host: cat %s" % path)
         passed = time.monotonic() - begun
         if passed > GENTLY + DYING:
-            raise Refused("still-locked", "process %d does not end" % owner["pid"])
+            raise Refused("still-locked", "process %d does not end" % now["pid"])
         try:
-            os.kill(owner["pid"], signal.SIGKILL if passed > GENTLY else signal.SIGTERM)
+            os.kill(now["pid"], signal.SIGKILL if passed > GENTLY else signal.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended since
         time.sleep(5 * PAUSE)

@@ -6,18 +6,22 @@ import sys
 import time
 import types
 
-from kisagent import build, check, leftovers, link, locks, surroundings
+from kisagent import build, check, leftovers, link, locks, strict, surroundings
 from kisagent.child import Work, fork, spawn
 from kisagent.journal import ENDED, Journal
 from kisagent.locks import Lock, RunFolder
 from kisagent.processes import MARK
-from kisagent.store import RUN, STAGE, Repository, checked, remedy, why
+from kisagent.store import RUN, STAGE, Repository, checked, remedy, seconds, why
 from kisagent.uploads import Incoming, Uploads
 from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
 TICK = 1.0  # seconds between two looks at the deadlines
 BESIDE = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
+PERSON = 100  # letters of what a controller says of who it is and what it does: a lock file with it fits into what is read of one
+# What handlers raise for a command that makes no sense. Anything else is a fault of this program, and then the end of it is the right answer: whether
+# a link was changed is not known.
+SENSELESS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 SWEEP = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
 
 
@@ -81,20 +85,25 @@ class Agent:
     def do_lock(self, args):
         """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
         the journal was the newest then."""
-        stage, self.run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
+        owner, since = args["owner"], args.get("since", 0)
+        if not isinstance(owner, dict) or not strict.is_integer(since):
+            raise Refused("bad-request", "neither an owner nor a line of the journal")
+        who, what = person(owner.get("who", "")), person(owner.get("what", ""))
         if self.run_folder is not None:
             raise Refused("busy", "this agent has taken a lock already")
+        self.run = run
         problems = check.root_problems(self.repository)
         if problems:
             raise Refused(**problems[0])
         self.repository.create_folders()
-        self.owner = dict(args["owner"], run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        self.owner = dict(who=who, what=what, run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         lock = Lock(self.repository.path("locks", stage), stage)
         lock.take(self.owner)
         try:
             journal = Journal(self.repository, stage)
             if "since" in args:
-                journal.must_be_ours(self.run, args["since"])
+                journal.must_be_ours(self.run, since)
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
             folder = RunFolder(self.repository, self.run)
@@ -127,7 +136,8 @@ class Agent:
         """End the agent of another run that holds the stage's lock; of the named run only, if one is named. It gives up by itself, as when its
         connection ends."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run") if args.get("run") else None
-        return (yield from self.work(lambda: self.end_run(stage, run, args["by"])))
+        by = person(args["by"])
+        return (yield from self.work(lambda: self.end_run(stage, run, by)))
 
     def end_run(self, stage, run, by):
         """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
@@ -170,8 +180,9 @@ class Agent:
 
     def do_arm(self, args):
         self.may_link(args)
+        within = seconds(args["seconds"])
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
-        self.transaction.arm(args["seconds"])
+        self.transaction.arm(within)
         return {}
 
     def do_resume(self, args):
@@ -187,7 +198,7 @@ class Agent:
 
     def must_own(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
-            raise Refused("not-locked", "run %s does not hold the lock of %s" % (args["run"], args["stage"]))
+            raise Refused("not-locked", "run %.100s does not hold the lock of %.100s" % (args["run"], args["stage"]))
         self.stage_lock.check()
 
     def do_evict(self, args):
@@ -218,7 +229,7 @@ class Agent:
     def committed(self, args):
         """The transaction this command means: a command for another run must not move this one."""
         if self.transaction is None or self.transaction.run != args["run"]:
-            raise Refused("other-run", "no transaction of run %r is here" % args["run"])
+            raise Refused("other-run", "no transaction of run %.100r is here" % (args["run"],))
         return self.transaction
 
     def do_fence(self, args):
@@ -245,9 +256,9 @@ class Agent:
     def do_put(self, args):
         """The next bytes are a file: for hosts without SFTP, and for those where another user owns the repository."""
         size = args.get("size")
-        if not isinstance(size, int) or size < 0:
+        if not strict.is_integer(size) or size < 0:
             raise Gone("unreadable command")  # nobody knows where the next command begins
-        self.receiving = Incoming(args.get("id", 0), size)
+        self.receiving = Incoming(number_of(args), size)
         self.receive(lambda: self.receiving.open(self.part(args)))
         self.receive_raw()
 
@@ -272,10 +283,10 @@ class Agent:
         self.wire.send(dict(record or {}, id=number, ev=kind))
 
     def handle(self, command):
-        number, op = command.get("id", 0), str(command.get("op"))
-        handler = getattr(self, "do_" + op, None)
+        number, op = number_of(command), command.get("op")
+        handler = getattr(self, "do_" + op, None) if strict.is_text(op) else None
         if handler is None:
-            self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %s" % op})
+            self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %.100s" % (op,)})
             return
         if self.task is not None and op not in BESIDE:
             self.answer(number, "refused", {"code": "busy", "message": "another command is in progress"})
@@ -296,8 +307,8 @@ class Agent:
         except OSError as err:
             place = self.repository.root if self.repository else ""
             return "refused", {"code": "io", "message": why(err, place), "hint": remedy(err, place)}
-        except (KeyError, ValueError, TypeError, AttributeError) as err:
-            return "refused", {"code": "bad-request", "message": "%s: %s" % (type(err).__name__, err)}
+        except SENSELESS as err:
+            return "refused", {"code": "bad-request", "message": "%s: %.200s" % (type(err).__name__, err)}
 
     def advance(self, ended):
         """Give the task the child it waited for, and take the next one from it."""
@@ -423,6 +434,19 @@ class Agent:
             self.child.destroy()
         if self.run_folder is not None:
             self.run_folder.remove()
+
+
+def number_of(command):
+    """The number that the answer to a command carries."""
+    number = command.get("id")
+    return number if strict.is_integer(number) else 0
+
+
+def person(text):
+    """Who a controller says it is, or what it does: for people, and therefore short."""
+    if not strict.is_text(text):
+        raise Refused("bad-request", "neither who nor what: %.100r" % (text,))
+    return text[:PERSON]
 
 
 def main(order):

@@ -6,7 +6,7 @@ import re
 import stat
 import time
 
-from kisagent.store import fsync_folder, sha256_file, sync_file_system, why, write_durably
+from kisagent.store import fsync_folder, readable_receipt, sha256_file, sync_file_system, why, write_durably
 from kisagent.wire import Refused
 
 OWN = (".kis/manifest", ".kis/receipt.json")
@@ -129,11 +129,14 @@ def seal(repository, name, facts, lock):
     receipt["fingerprint"] = fingerprint(top)
     receipt["changes"] = fingerprint(top, changes=True)
     receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
+    written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
+    if readable_receipt(written.encode("ascii"), name) is None:
+        raise Refused("bad-request", "what the receipt of %s would say cannot be read again" % name)
     write_durably(os.path.join(own, "manifest"), text, 0o444)
     # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
     sync_file_system(top)
     lock.check()  # nobody else has been let in while this was made
-    write_durably(os.path.join(own, "receipt.json"), json.dumps(receipt, indent=1, sort_keys=True) + "\n", 0o444)
+    write_durably(os.path.join(own, "receipt.json"), written, 0o444)
     os.chmod(own, 0o555)
     fsync_folder(own)
     fsync_folder(top)

@@ -1,11 +1,11 @@
 """Layout of the package repository on this host, and the small durable-file operations everything else is made of."""
 import errno
 import hashlib
-import json
 import os
 import re
 import stat
 
+from kisagent import strict
 from kisagent.wire import Refused
 
 # The same names as in internal/name, whose tests compare. \Z, because $ also matches before a line feed at the end.
@@ -15,13 +15,27 @@ RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 FOLDERS = ("armed", "incoming", "journal", "locks", "run")
 FULL = (errno.ENOSPC, errno.EDQUOT)
+HOST_ID = re.compile(r"[0-9a-f]{32}\Z")
+MOST = 2**53  # of bytes or inodes: file systems that do not count say any number
+RECEIPT_LIMIT = 1 << 20  # bytes; a receipt has some hundred, and a line for each distribution in its environment
+# What a receipt says, see Receipt in remote/check.go. Its other members are for this side only.
+RECEIPT = {name: strict.is_text for name in ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")}
+RECEIPT.update({name: strict.is_texts for name in ("imports", "verified", "installed")})
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MOST)
 
 
 def checked(pattern, value, what):
     """Value if it matches; names arrive validated, but what becomes a path here is looked at here too."""
     if not isinstance(value, str) or not pattern.match(value):
-        raise Refused("bad-request", "not a %s: %r" % (what, value))
+        raise Refused("bad-request", "not a %s: %.100r" % (what, value))
     return value
+
+
+def seconds(value):
+    """A number of seconds that a clock can be compared with."""
+    if not strict.is_number(value):
+        raise Refused("bad-request", "not a number of seconds: %.100r" % (value,))
+    return float(value)
 
 
 class Repository:
@@ -29,7 +43,7 @@ class Repository:
 
     def __init__(self, root):
         if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
-            raise Refused("bad-request", "not an absolute folder: %r" % (root,))
+            raise Refused("bad-request", "not an absolute folder: %.200r" % (root,))
         # Resolved once and pinned: a root that is a symbolic link cannot be turned elsewhere during a run.
         self.root = os.path.realpath(root)
         self.kis = os.path.join(self.root, ".kis")
@@ -59,10 +73,11 @@ class Repository:
 
     def host_id(self):
         try:
-            with open(self.path("host-id")) as f:
-                return f.read(64).strip()
+            with open_regular(self.path("host-id")) as f:
+                text = f.read(64).decode("ascii", "replace").strip()
         except OSError:
             return ""
+        return text if HOST_ID.match(text) else ""
 
     def linked(self, stage):
         """The text of the stage's link, or None when there is none. Refuses anything that is not a link."""
@@ -84,13 +99,10 @@ class Repository:
     def receipt(self, name):
         """The receipt of a sealed package, or None: without a readable receipt a folder is no package."""
         try:
-            with open(os.path.join(self.package(name), ".kis", "receipt.json")) as f:
-                receipt = json.load(f)
-        except (OSError, ValueError):
+            with open_regular(os.path.join(self.package(name), ".kis", "receipt.json")) as f:
+                return readable_receipt(f.read(RECEIPT_LIMIT + 1), name)
+        except OSError:
             return None
-        if not isinstance(receipt, dict) or receipt.get("package") != name or receipt.get("v") != 1:
-            return None
-        return receipt
 
     def package_state(self, name):
         """absent, unsealed or sealed."""
@@ -98,6 +110,19 @@ class Repository:
         if not os.path.lexists(path):
             return "absent"
         return "sealed" if self.receipt(name) else "unsealed"
+
+
+def readable_receipt(text, name):
+    """The receipt of a package, or None when the text is none that the controller can read as well."""
+    try:
+        receipt = strict.loads(text.decode("utf-8")) if len(text) <= RECEIPT_LIMIT else None
+    except ValueError:
+        return None
+    if not isinstance(receipt, dict) or not strict.fits(receipt, RECEIPT):
+        return None
+    if receipt.get("package") != name or receipt.get("v") != 1 or receipt.get("content") is None:
+        return None
+    return receipt
 
 
 def private_folder_problem(path, root):
@@ -164,9 +189,20 @@ def sync_file_system(path):
         os.close(fd)
 
 
+def open_regular(path):
+    """Open a file for reading. A pipe of that name would keep the agent waiting, and a device would not end."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number), path)
+    return os.fdopen(fd, "rb")
+
+
 def sha256_file(path):
     digest = hashlib.sha256()
-    with open(path, "rb") as f:
+    with open_regular(path) as f:
         for block in iter(lambda: f.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
@@ -203,7 +239,7 @@ def space(path):
     info = os.statvfs(path)
     # Some file systems (btrfs, some network ones) do not count inodes and say 0 of 0.
     inodes = info.f_favail if info.f_files else -1
-    return {"bytes": info.f_bavail * info.f_frsize, "inodes": inodes}
+    return {"bytes": min(info.f_bavail * info.f_frsize, MOST), "inodes": min(inodes, MOST)}
 
 
 def look_for_space(path):

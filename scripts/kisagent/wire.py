@@ -7,8 +7,11 @@ able to keep the agent from noticing that its lease has ended.
 import json
 import os
 
+from kisagent import strict
+
 PROTOCOL = 1
 MAX_LINE = 1 << 20  # bytes of one command; a longer one ends the conversation
+MAX_ANSWER = 15 << 20  # bytes of one answer; the controller takes a longer one for the end, see maxFrame in remote/wire.go
 OUTPUT_PENDING = 256 << 10  # beyond this much pending, output of steps is counted, not sent
 
 
@@ -50,6 +53,9 @@ class Wire:
     def send(self, record):
         # However much waits: a thin line takes the state of a big repository slowly, and a controller that is gone sends no commands either.
         text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+        if len(text) > MAX_ANSWER:
+            refused = {"id": record.get("id"), "ev": "refused", "code": "too-long", "message": "the answer is %d bytes long" % len(text)}
+            text = json.dumps(refused, ensure_ascii=True, separators=(",", ":"))
         self._out += ("KIS1 %s %s\n" % (self.nonce, text)).encode("ascii")
         self.flush()
 
@@ -91,7 +97,7 @@ class Wire:
             return None
         self._in = rest
         try:
-            command = json.loads(line.decode("utf-8"))
+            command = strict.loads(line.decode("utf-8"))
         except ValueError:
             raise Gone("unreadable command")
         if not isinstance(command, dict):

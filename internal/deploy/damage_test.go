@@ -1,0 +1,56 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/sshx"
+)
+
+// One line of one host's journal that cannot be read keeps nobody from looking, pushing and rolling back.
+func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	damage := func(line string) {
+		journal, err := os.OpenFile(filepath.Join(w.hosts[0].Root, ".kis/journal/staging"), os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = journal.WriteString(line + "\n")
+		require.NoError(t, err)
+		require.NoError(t, journal.Close())
+	}
+	look := func() survey.Stage {
+		dialer := &sshx.Dialer{}
+		defer dialer.Close() //nolint:errcheck // every session of it is closed
+		found := map[string]survey.Repository{}
+		for _, r := range survey.Read(t.Context(), w.deployer(dialer, func(event.Event) {}).Fleet, w.hosts) {
+			require.Nil(t, r.Failure)
+			found[r.Host] = r
+		}
+		return survey.Judge("staging", w.hosts, found)
+	}
+	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.0"), nil).Outcome)
+	damage(strings.Repeat("[", 200_000))
+	damage(strings.Repeat("\xff", 3<<20))
+	damage(`{"v":1,"seq":4,"ev":"linked","crc":"}`)
+	seen := look()
+	assert.Equal(t, survey.Uniform, seen.Verdict)
+	assert.Equal(t, "3 damaged lines in the journal", seen.Hosts[0].Note)
+	assert.Empty(t, seen.Hosts[1].Note)
+
+	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.1"), nil).Outcome)
+	damage(`,"crc":"}`)
+	back := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
+	require.Equal(t, event.Succeeded, back.Outcome, "%v", back.Failures)
+	require.Equal(t, "hello-1.0", back.Package)
+	seen = look()
+	assert.Equal(t, survey.Uniform, seen.Verdict)
+	assert.Equal(t, "4 damaged lines in the journal", seen.Hosts[0].Note)
+}

@@ -1,0 +1,294 @@
+package remote
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+// answer is a result that has to be more than JSON of the right types before it can be used. raw is what the host sent.
+type answer interface {
+	check(raw json.RawMessage) error
+}
+
+// read makes of a frame what the host says: nil, *Refused, or *Lost where that cannot be used.
+func read(f frame, result any) error {
+	if f.Ev == "refused" {
+		refused := new(Refused)
+		if err := decode(f.raw, refused); err != nil {
+			return &Lost{Cause: err}
+		}
+		refused.shorten()
+		return refused
+	}
+	if result == nil {
+		return nil
+	}
+	if err := decode(f.raw, result); err != nil {
+		return &Lost{Cause: err}
+	}
+	if a, some := result.(answer); some {
+		if err := a.check(f.raw); err != nil {
+			return &Lost{Cause: fmt.Errorf("%w: %w", errFrame, err)}
+		}
+	}
+	return nil
+}
+
+func decode(raw json.RawMessage, into any) error {
+	if !fits(raw, maxValues, maxDepth) {
+		return fmt.Errorf("%w: more than %d values, or nested too deeply", errFrame, maxValues)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: %w", errFrame, err)
+	}
+	return nil
+}
+
+// requireMembers refuses an answer that lacks a member: a zero value in its place would be taken for the host's word.
+func requireMembers(raw json.RawMessage, names ...string) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, some := members[name]; !some {
+			return fmt.Errorf("%q is missing", name)
+		}
+	}
+	return nil
+}
+
+// maxSize is more bytes than any package has, and few enough to be added up.
+const maxSize = 1 << 56
+
+func checkSize(bytes int64) error {
+	if bytes < 0 || bytes > maxSize {
+		return fmt.Errorf("a size of %d bytes", bytes)
+	}
+	return nil
+}
+
+// maxTime is in the year 5138. Behind it, and before 1970, are times that not every calendar has.
+const maxTime = 1e11
+
+// seconds is a time as Python's time.time() tells it.
+func seconds(s float64) (time.Time, error) {
+	if !(s >= 0 && s < maxTime) {
+		return time.Time{}, fmt.Errorf("a time of %v seconds", s)
+	}
+	whole, part := math.Modf(s)
+	return time.Unix(int64(whole), int64(part*1e9)), nil
+}
+
+// checkTime refuses a time that can be read and not be written: the zone +24:00, say.
+func checkTime(t time.Time) error {
+	_, err := t.MarshalJSON()
+	return err
+}
+
+func (p *InstalledPackage) check() error {
+	switch {
+	case (p.State == Sealed) != (p.Receipt != nil):
+		return fmt.Errorf("package %q is %q, and its receipt says otherwise", p.Name, p.State)
+	case p.Receipt == nil:
+		return nil
+	case p.Receipt.Package != p.Name:
+		return fmt.Errorf("package %q has the receipt of %q", p.Name, p.Receipt.Package)
+	}
+	return p.Receipt.check()
+}
+
+func (r *Receipt) check() error {
+	if r.Package.IsZero() {
+		return errors.New("a receipt of no package")
+	}
+	return errors.Join(checkSize(r.Size), checkTime(r.Created))
+}
+
+func (s *StageState) check() error {
+	if err := checkSize(s.LinkedSize); err != nil || s.Holder == nil {
+		return err
+	}
+	return checkTime(s.Holder.Since)
+}
+
+func checkPackages(all []InstalledPackage) error {
+	seen := map[name.Package]bool{}
+	for _, p := range all {
+		if p.Name.IsZero() || seen[p.Name] {
+			return fmt.Errorf("package %q, twice or without a name", p.Name)
+		}
+		seen[p.Name] = true
+		if err := p.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Facts) check(json.RawMessage) error {
+	if f.Space.Bytes < 0 {
+		return fmt.Errorf("%d bytes free", f.Space.Bytes)
+	}
+	if err := f.Stage.check(); err != nil {
+		return err
+	}
+	if err := f.Package.check(); err != nil {
+		return err
+	}
+	return checkPackages(f.Packages)
+}
+
+// checkFor refuses facts about something else than what was asked for. A host where there is nothing yet says nothing of it.
+func (f *Facts) checkFor(r CheckRequest) error {
+	if s := f.Stage.Stage; s != "" && s != r.Stage.String() {
+		return fmt.Errorf("%w: about the stage %q", errFrame, s)
+	}
+	if p := f.Package.Name; !p.IsZero() && p != r.Package {
+		return fmt.Errorf("%w: about the package %q", errFrame, p)
+	}
+	return nil
+}
+
+func (s *RepositoryState) check(json.RawMessage) error {
+	seen := map[string]bool{}
+	for _, there := range s.Stages {
+		stage, err := name.ParseStage(there.Stage)
+		if err != nil {
+			return err
+		}
+		if seen[stage.String()] {
+			return fmt.Errorf("stage %q, twice", stage)
+		}
+		seen[stage.String()] = true
+		if err := there.check(); err != nil {
+			return err
+		}
+	}
+	return checkPackages(s.Packages)
+}
+
+func (l *Locked) check(raw json.RawMessage) error {
+	if err := requireMembers(raw, "folder", "linked", "journal"); err != nil {
+		return err
+	}
+	if !path.IsAbs(l.Folder) || path.Clean(l.Folder) != l.Folder {
+		return fmt.Errorf("the folder of the run is %q", l.Folder)
+	}
+	if l.Journal < 0 {
+		return fmt.Errorf("line %d of the journal", l.Journal)
+	}
+	return nil
+}
+
+func (f *Fenced) check(raw json.RawMessage) error {
+	return requireMembers(raw, "fenced", "linked", "durable")
+}
+
+// clockAnswer is that of a ping.
+type clockAnswer struct {
+	Wall float64 `json:"wall"`
+	at   time.Time
+}
+
+func (c *clockAnswer) check(raw json.RawMessage) (err error) {
+	if err := requireMembers(raw, "wall"); err != nil {
+		return err
+	}
+	c.at, err = seconds(c.Wall)
+	return err
+}
+
+// linkAnswer is that of a rename that has happened.
+type linkAnswer struct {
+	At      float64 `json:"at"`
+	Durable bool    `json:"durable"`
+	at      time.Time
+}
+
+func (l *linkAnswer) check(raw json.RawMessage) (err error) {
+	if err := requireMembers(raw, "at", "durable"); err != nil {
+		return err
+	}
+	l.at, err = seconds(l.At)
+	return err
+}
+
+// resumeAnswer is that of a switch that is taken up.
+type resumeAnswer struct {
+	Durable bool `json:"durable"`
+}
+
+func (*resumeAnswer) check(raw json.RawMessage) error { return requireMembers(raw, "durable") }
+
+// packageAnswer is what a host says of a package that was asked for by its name.
+type packageAnswer struct {
+	Sealed  bool     `json:"sealed"`
+	Receipt *Receipt `json:"receipt"`
+	asked   name.Package
+}
+
+func (p *packageAnswer) check(raw json.RawMessage) error {
+	if err := requireMembers(raw, "sealed"); err != nil || !p.Sealed {
+		return err
+	}
+	return (&InstalledPackage{Name: p.asked, State: Sealed, Receipt: p.Receipt}).check()
+}
+
+// sealAnswer is that of a package that has been sealed.
+type sealAnswer struct {
+	Receipt *Receipt `json:"receipt"`
+	asked   name.Package
+}
+
+func (s *sealAnswer) check(json.RawMessage) error {
+	return (&InstalledPackage{Name: s.asked, State: Sealed, Receipt: s.Receipt}).check()
+}
+
+// holderAnswer is who held a lock.
+type holderAnswer struct {
+	Holder *Holder `json:"holder"`
+}
+
+func (h *holderAnswer) check(raw json.RawMessage) error {
+	if err := requireMembers(raw, "holder"); err != nil || h.Holder == nil {
+		return err
+	}
+	return checkTime(h.Holder.Since)
+}
+
+// What a refusal shows of what the host says.
+const (
+	maxCode = 64
+	maxText = 4 << 10
+)
+
+// shorten bounds what a person is shown. A host can say as much as fits into a frame.
+func (r *Refused) shorten() {
+	r.Code = cut(r.Code, maxCode)
+	for _, text := range []*string{&r.Message, &r.Hint, &r.Command, &r.Ours, &r.Theirs, &r.Errno} {
+		*text = cut(*text, maxText)
+	}
+	if h := r.Holder; h != nil && checkTime(h.Since) != nil {
+		h.Since = time.Time{}
+	}
+	r.Tail = r.Tail[max(0, len(r.Tail)-tailLines):]
+	for i := range r.Tail {
+		r.Tail[i] = cut(r.Tail[i], maxText)
+	}
+}
+
+// cut is the beginning of a text, without half a letter at its end.
+func cut(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	return strings.ToValidUTF8(text[:size], "")
+}
