@@ -9,10 +9,10 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// accepted parses a text that must be right.
+// accepted parses a text that must be valid.
 func accepted(t *testing.T, src string) *Inventory {
 	t.Helper()
-	inv, err := Parse("dir/inventory.yaml", []byte(src))
+	inv, err := Parse("dir/inventory.yaml", []byte(src), nil)
 	require.NoError(t, err)
 	return inv
 }
@@ -51,7 +51,6 @@ func TestSmallestInventoryHasDefaults(t *testing.T) {
 	assert.Empty(t, inv.GroupNames())
 	assert.Equal(t, BuildAuto, inv.Build())
 	assert.Equal(t, Install{Mode: ModeEditable, Installer: InstallerAuto}, inv.Install())
-	assert.Equal(t, 5, inv.Keep())
 	assert.Equal(t, Host{Name: "web2", Root: "/var/webcode", Python: as(t, name.ParseInterpreter, "python3"), Vars: map[string]string{}}, hostNamed(t, inv, "web2"))
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
@@ -84,7 +83,7 @@ stages: {s: {hosts: [h, other]}}
 	}, hostNamed(t, inv, "other"))
 }
 
-func TestVariablesKeepTheirText(t *testing.T) {
+func TestVariablesKeepText(t *testing.T) {
 	t.Parallel()
 	inv := accepted(t, "hosts: {h: {vars: {v: 1.10, n: 0022, b: no, d: 2026-01-02, s: ' x ', e: '', m: \"a\\nb\"}}}\nstages: {s: {hosts: [h]}}")
 	assert.Equal(t, map[string]string{"v": "1.10", "n": "0022", "b": "no", "d": "2026-01-02", "s": " x ", "e": "", "m": "a\nb"},
@@ -158,7 +157,7 @@ func TestRangesUnderHostsShareTheirSettings(t *testing.T) {
 	assert.Equal(t, "b", hostNamed(t, inv, "w2").Vars["a"])
 }
 
-func TestStageCommandsFollowTheInventorys(t *testing.T) {
+func TestStageCommandsFollowTopLevel(t *testing.T) {
 	t.Parallel()
 	inv := accepted(t, "verify: [all 1, all 2]\nstages: {s: {hosts: [a], verify: [own], after_link: ['x\n\n  y']}, t: {hosts: [a]}}")
 	s, err := inv.Stage("s")
@@ -179,10 +178,10 @@ func TestInstallAndBuild(t *testing.T) {
 	}, inv.Install())
 }
 
-func TestAliasesAndByteOrderMarkAreRead(t *testing.T) {
+func TestByteOrderMarkAndDocumentMarksAreRead(t *testing.T) {
 	t.Parallel()
-	inv := accepted(t, "\ufeff---\nhosts:\r\n  a: &x {root: /x}\n  b: *x\n"+ok+"...\n")
-	assert.Equal(t, "/x", hostNamed(t, inv, "b").Root)
+	inv := accepted(t, "\ufeff---\nhosts:\r\n  a: {root: /x}\n"+ok+"...\n")
+	assert.Equal(t, "/x", hostNamed(t, inv, "a").Root)
 }
 
 func TestJumpIsProxyJump(t *testing.T) {
@@ -194,9 +193,8 @@ func TestJumpIsProxyJump(t *testing.T) {
 
 func TestReturnedValuesAreCopies(t *testing.T) {
 	t.Parallel()
-	inv, err := parse("i", []byte("verify: [v]\nshared: {dirs: [d], files: [f]}\ndynamic: [c]\nhosts: {a: {vars: {k: v}}}\ngroups: {g: {hosts: [a]}}\n"+
-		"stages: {s: {hosts: [a], verify: [w], after_link: [l], health: {url: 'http://h'}}}"), options{unbuilt: true})
-	require.NoError(t, err)
+	inv := accepted(t, "verify: [v]\nhosts: {a: {vars: {k: v}}}\ngroups: {g: {hosts: [a]}}\n"+
+		"stages: {s: {hosts: [a], verify: [w], after_link: [l]}}")
 	hosts := func() []Host {
 		hosts, err := inv.Select("s", "")
 		require.NoError(t, err)
@@ -207,11 +205,10 @@ func TestReturnedValuesAreCopies(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
-	h, s, shared := hosts()[0], stage(), inv.Shared()
+	h, s := hosts()[0], stage()
 	h.Vars["k"], h.Groups[0] = "x", "x"
-	s.Verify[0], s.Verify[1], s.AfterLink[0], s.Health.URL = "x", "x", "x", "x"
-	shared.Dirs[0], shared.Files[0] = "x", "x"
-	for _, list := range [][]string{inv.Dynamic(), inv.StageNames(), inv.HostNames(), inv.GroupNames()} {
+	s.Verify[0], s.Verify[1], s.AfterLink[0] = "x", "x", "x"
+	for _, list := range [][]string{inv.StageNames(), inv.HostNames(), inv.GroupNames()} {
 		list[0] = "x"
 	}
 
@@ -219,9 +216,6 @@ func TestReturnedValuesAreCopies(t *testing.T) {
 	assert.Equal(t, []string{"g"}, hosts()[0].Groups)
 	assert.Equal(t, []string{"v", "w"}, stage().Verify)
 	assert.Equal(t, []string{"l"}, stage().AfterLink)
-	assert.Equal(t, "http://h", stage().Health.URL)
-	assert.Equal(t, Shared{Dirs: []string{"d"}, Files: []string{"f"}}, inv.Shared())
-	assert.Equal(t, []string{"c"}, inv.Dynamic())
 	assert.Equal(t, []string{"s"}, inv.StageNames())
 	assert.Equal(t, []string{"a"}, inv.HostNames())
 	assert.Equal(t, []string{"g"}, inv.GroupNames())

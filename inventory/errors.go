@@ -10,7 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// maxErrors ends the collecting: nobody reads the hundred-and-first error, and a hostile file could have a million.
+// maxErrors limits the errors that are collected: no user reads the hundred-and-first, and a
+// hostile file could have a million.
 const maxErrors = 100
 
 // excerptWidth is how much of a source line an error shows.
@@ -23,7 +24,7 @@ type Error struct {
 	Line    int    // from 1
 	Column  int    // from 1, in characters
 	Path    string // the key, such as stages.production.hosts; "" for the file as a whole
-	Message string // what is wrong and what to do about it
+	Message string // the problem and its remedy
 	Source  string // the line of the file, shortened when it is very long; "" when the file has no such line
 
 	caret int // characters of Source before the place
@@ -45,7 +46,7 @@ func (e *Error) Lines() []string {
 	return lines
 }
 
-// Errors is everything that is wrong with one inventory, in the order of the file, at most 100 of it. errors.As finds
+// Errors are all errors of one inventory, in the order of the file, at most 100. errors.As finds
 // the first [*Error] in it.
 type Errors []*Error
 
@@ -92,20 +93,23 @@ func excerpt(line []rune, column int) (source string, caret int) {
 }
 
 var (
-	// credentials is what may stand between the colon of `scheme:` or `user:` and the @ before a host.
+	// credentials matches what may stand between the colon of `scheme:` or `user:` and the @ before
+	// a host.
 	credentials = regexp.MustCompile(`:\S*@`)
-	// indexURL is the one key whose value is a secret as a whole: tokens also come in a query.
+	// indexURL matches the one key whose whole value is a secret: tokens also come in a query.
 	indexURL = regexp.MustCompile(`index_url.*`)
 )
 
-// mask blots out what looks like a password. It keeps the number of characters, because a caret points into the text.
+// mask replaces what looks like a password. It keeps the number of characters, because a caret
+// points into the text.
 func mask(text string) string {
 	return credentials.ReplaceAllStringFunc(text, func(s string) string {
 		return ":" + strings.Repeat("*", utf8.RuneCountInString(s)-2) + "@"
 	})
 }
 
-// maskLine is mask for a source line; the value of index_url vanishes whole, and with it what follows on its line.
+// maskLine is mask for a source line; it also masks the whole value of index_url, and what follows
+// on its line.
 func maskLine(line string) string {
 	return indexURL.ReplaceAllStringFunc(mask(line), func(s string) string {
 		const key = "index_url"
@@ -118,9 +122,9 @@ func maskLine(line string) string {
 	})
 }
 
-// quote shows a value of the file in a message: escaped, masked, and not longer than a line.
+// quote returns a value of the file for a message: escaped, masked and shortened.
 func quote(value string) string {
-	value = mask(value) // before it is shortened: the @ that ends a password may be cut off
+	value = mask(value) // before it is shortened: the @ after a password may be cut off
 	if text := []rune(value); len(text) > 60 {
 		value = string(text[:60]) + "…"
 	}

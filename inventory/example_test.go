@@ -14,7 +14,7 @@ hosts:
   web1: {address: 192.0.2.11}
 stages:
   production: {hosts: ["web[1:3]"]}
-`))
+`), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -33,7 +33,7 @@ stages:
 }
 
 func ExampleErrors() {
-	_, err := inventory.Parse("inventory.yaml", []byte("rot: /srv/code\nstages:\n  production: {hosts: [no]}\n"))
+	_, err := inventory.Parse("inventory.yaml", []byte("rot: /srv/code\nstages:\n  production: {hosts: [no]}\n"), nil)
 	fmt.Println(err)
 	if first, ok := errors.AsType[*inventory.Error](err); ok {
 		fmt.Println("first in line", first.Line)

@@ -1,37 +1,37 @@
 package inventory
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// field is a value of the file on its way to become a typed one. A field that the file does not have has no node, and
-// every method then returns the zero value. What is wrong is noted in the reader.
+// field is a value of the file that has not been converted yet. A field that the file does not have
+// has no node, and every method then returns the zero value. Errors are collected in the reader.
 type field struct {
 	r    *reader
 	n    *node
-	path string // for people
+	path string // for messages
 }
 
-// fail notes an error at the place of the field.
+// fail adds an error at the place of the field.
 func (f field) fail(format string, args ...any) {
 	f.r.failAt(f.n.line, f.n.col, f.path, fmt.Sprintf(format, args...))
 }
 
-// set tells whether the file has this field at all.
+// set reports whether the file has this field.
 func (f field) set() bool { return f.n != nil }
 
-// kindName says in a message what stands at the place.
+// kindName names the kind of the value for a message.
 func (f field) kindName() string {
 	switch {
 	case f.n.kind == sequence:
 		return "a list"
 	case f.n.kind == mapping:
 		return "a mapping"
-	case f.n.tag == "!!null":
-		return "nothing"
 	case f.n.tag == "!!bool" || f.looksBool():
 		return "true or false"
 	case f.n.tag == "!!int" || f.n.tag == "!!float":
@@ -42,31 +42,33 @@ func (f field) kindName() string {
 	return "text"
 }
 
-// looksBool tells words that are text in YAML 1.2 but true or false for YAML 1.1, which Ansible and most editors speak.
+// looksBool reports words that are text in YAML 1.2 but true or false in YAML 1.1, which Ansible
+// and most editors use.
 func (f field) looksBool() bool {
 	return f.n.plain && slices.Contains([]string{"yes", "no", "on", "off"}, strings.ToLower(f.n.value))
 }
 
-// is checks the kind and refuses tags, of which an inventory has no use. Once the reader has enough errors it is false
-// for everything, which ends the reading.
+// is checks the kind and refuses tags, which have no meaning in an inventory. Once the reader has
+// enough errors it is false for everything, which ends the reading.
 func (f field) is(want kind, wanted string) bool {
 	switch {
 	case f.r.full():
 	case f.n.tagged && strings.HasPrefix(f.n.tag, "!") && !strings.HasPrefix(f.n.tag, "!!") && f.n.kind == scalar && f.n.value == "":
 		f.fail(`put quotes around it, as in "%s": YAML takes a bare ! for a tag`, f.n.tag)
 	case f.n.tagged:
-		f.fail("the tag %s has no meaning here; remove it, or put quotes around the whole value", quote(f.n.tag))
+		f.fail("the tag %s is not supported; remove it, or put quotes around the whole value", quote(f.n.tag))
 	case f.n.kind == scalar && f.n.tag == "!!null":
 		f.fail("is empty; want %s, or remove it", wanted)
 	case f.n.kind != want:
 		f.fail("want %s, got %s", wanted, f.kindName())
 	default:
-		return f.n.kind == scalar || f.r.visit(f)
+		return true
 	}
 	return false
 }
 
-// text reads a string. Numbers and the like need quotes: what 1.10 or no means differs from one YAML reader to another.
+// text reads a string. Numbers and the like need quotes, because YAML readers differ in what 1.10
+// or no means.
 func (f field) text(check func(string) error) string {
 	if !f.set() || !f.is(scalar, "text") {
 		return ""
@@ -157,26 +159,17 @@ func (f field) texts(wanted string, check func(string) error) []string {
 	return all
 }
 
-// choice reads one of a few words; a value whose feature is not built is refused. An absent field is the first value.
-func choice[T ~string](s section, name string, values ...T) T {
-	f := s.get(name)
-	given := T(f.text(func(v string) error {
+// choice reads one of a few words. An absent field is the first of them.
+func choice[T ~string](f field, values ...T) T {
+	given := f.text(func(v string) error {
+		if slices.Contains(values, T(v)) {
+			return nil
+		}
 		known := make([]string, 0, len(values))
 		for _, value := range values {
-			if s.state(name+"="+string(value)) == built {
-				known = append(known, string(value))
-			}
+			known = append(known, string(value))
 		}
-		switch {
-		case !slices.Contains(values, T(v)):
-			return fmt.Errorf("%s", unknown("value", v, known))
-		case !slices.Contains(known, v):
-			return fmt.Errorf("the value %q is not supported yet; known: %s", v, listed(known))
-		}
-		return nil
-	}))
-	if given == "" {
-		return values[0]
-	}
-	return given
+		return errors.New(unknown("value", v, known))
+	})
+	return cmp.Or(T(given), values[0])
 }

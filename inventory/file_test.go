@@ -4,32 +4,31 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// exampleFile is the file that explains every key to users.
+// exampleFile explains every key to users.
 const exampleFile = "../inventory.example.yaml"
 
-// switchedOff is a setting behind a bare #; text has a space there.
-var switchedOff = regexp.MustCompile(`(?m)^( *)#(\S)`)
+// disabled matches a setting after a bare #; comments have a space there.
+var disabled = regexp.MustCompile(`(?m)^( *)#(\S)`)
 
-// completed returns the example with all that is switched off in it switched on.
+// completed returns the example with all disabled settings enabled.
 func completed(t *testing.T) *Inventory {
 	t.Helper()
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
-	inv, err := parse(exampleFile, switchedOff.ReplaceAll(src, []byte("$1$2")), options{unbuilt: true})
+	inv, err := Parse(exampleFile, disabled.ReplaceAll(src, []byte("$1$2")), nil)
 	require.NoError(t, err)
 	return inv
 }
 
 func TestExampleFileIsAccepted(t *testing.T) {
 	t.Parallel()
-	inv, err := Load(exampleFile)
+	inv, err := Load(exampleFile, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"staging", "production"}, inv.StageNames())
 	hosts, err := inv.Select("production", "")
@@ -40,7 +39,7 @@ func TestExampleFileIsAccepted(t *testing.T) {
 	assert.Equal(t, []string{"web1"}, names(hosts), "the pattern that the file shows")
 }
 
-// Every value that a comment of the file calls the default must be what a file without it has.
+// Every default in a comment of the file must be the value of a file without the key.
 func TestExampleFileShowsTheDefaults(t *testing.T) {
 	t.Parallel()
 	minimal, full := accepted(t, "stages: {s: {hosts: [h]}}"), completed(t)
@@ -53,61 +52,39 @@ func TestExampleFileShowsTheDefaults(t *testing.T) {
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
 	for key, value := range map[string]string{
-		"root": h.Root, "python": h.Python.String(), "keep": fmt.Sprint(minimal.Keep()), "build": string(minimal.Build()),
+		"root": h.Root, "python": h.Python.String(), "build": string(minimal.Build()),
 		"mode": string(minimal.Install().Mode), "installer": string(minimal.Install().Installer),
 		"confirm": fmt.Sprint(s.Confirm), "on_partial": string(s.OnPartial),
-		"within": strings.TrimSuffix(defaultWithin.String(), ".0s"), "consecutive": fmt.Sprint(defaultConsecutive),
 	} {
 		comment := regexp.MustCompile(`((?:\n *# [^\n]*)+)\n *#?` + key + `: `).FindSubmatch(src)
 		require.NotNil(t, comment, "a comment above %s", key)
 		text := regexp.MustCompile(`\n *# `).ReplaceAllString(string(comment[1]), " ")
 		assert.Regexp(t, `Default: `+regexp.QuoteMeta(value)+`\b`, text)
 	}
-	assert.Equal(t, minimal.Keep(), full.Keep())
 	assert.Equal(t, minimal.Build(), full.Build())
 	assert.Equal(t, minimal.Install().Mode, full.Install().Mode)
 	assert.Equal(t, minimal.Install().Installer, full.Install().Installer)
 	assert.Equal(t, s.OnPartial, shown.OnPartial)
-	assert.Equal(t, defaultWithin, shown.Health.Within)
-	assert.Equal(t, defaultConsecutive, shown.Health.Consecutive)
 	assert.Equal(t, h.Root, hostNamed(t, full, "db1").Root)
 	assert.Equal(t, h.Python, hostNamed(t, full, "db1").Python)
 }
 
-// Every key of the schema stands in the file; those that are not built yet are switched off and say so.
+// Every key of the schema is in the file.
 func TestExampleFileHasEveryKey(t *testing.T) {
 	t.Parallel()
 	src, err := os.ReadFile(exampleFile)
 	require.NoError(t, err)
-	paragraphs := regexp.MustCompile(`\n(?: *# [^\n]*\n)+`).FindAllIndex(src, -1)
 	for _, k := range schema() {
-		name, value, isValue := strings.Cut(k.name, "=")
-		if isValue {
-			assert.Contains(t, string(src), value, k.name)
-			continue
-		}
-		places := regexp.MustCompile(`(?m)[ #{,]`+name+`: |^ *#?`+name+`:`).FindAllIndex(src, -1)
-		assert.GreaterOrEqual(t, len(places), 1, k.name)
-		if k.state == built {
-			continue
-		}
-		assert.NotRegexp(t, `(?m)^ *`+name+`:`, string(src), "%s is switched off", k.name)
-		explained := false
-		for _, p := range paragraphs {
-			rest := strings.TrimLeft(string(src[p[1]:]), " ")
-			explained = explained || strings.HasPrefix(rest, "#"+name+":") && strings.Contains(string(src[p[0]:p[1]]), "(not supported yet)")
-		}
-		assert.True(t, explained, "%s says that it is not supported yet", k.name)
+		assert.Regexp(t, `(?m)[ #{,]`+k.name+`: |^ *#?`+k.name+`:`, string(src), k.name)
 	}
 }
 
-// The keys of the file that are switched on must work, all of them together.
+// All keys of the file must work together.
 func TestExampleFileWorksWithAllKeys(t *testing.T) {
 	t.Parallel()
 	inv := completed(t)
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
-	assert.Equal(t, "staging", s.From.String())
 	assert.Equal(t, []string{"python -m pytest -q", "python manage.py check --deploy"}, s.Verify)
 	assert.Equal(t, "https://pypi.example.com/simple", inv.Install().IndexURL)
 	assert.Equal(t, "www", hostNamed(t, inv, "web1").Become.String())

@@ -1,10 +1,11 @@
-// Package inventory reads inventory.yaml: which hosts exist, how they are grouped, which of them form a stage, and
-// how a package is built and installed there. Its whole job is to turn a file that a person wrote into values that
-// cannot be wrong, or into errors that name the line, the column and the remedy.
+// Package inventory reads inventory.yaml: which hosts exist, how they are grouped, which of them
+// form a stage, and how a package is built and installed there. It converts a file written by a
+// user to valid values, or to errors that name the line, the column and the remedy.
 //
-// It opens no connection, resolves no name and reads no ssh_config: a host that only ssh_config knows is a plain name
-// here. It runs no command of the file either. An [Inventory] never changes after it was read, so that any number of
-// goroutines may use it at the same time; what its methods return are copies that belong to the caller.
+// It opens no connection, resolves no name and reads no ssh_config: a host that only ssh_config
+// knows is a plain name here. It runs no command of the file either. An [Inventory] never changes
+// once it is read, so that any number of goroutines may use it at the same time; its methods return
+// copies that belong to the caller.
 package inventory
 
 import (
@@ -16,15 +17,16 @@ import (
 	"slices"
 )
 
-// maxSize is far above any inventory that people write, and low enough to read a wrong file (a tarball, a device)
-// without harm.
+// maxSize is far above any real inventory, and small enough to read a wrong file (a tarball, a
+// device) without harm.
 const maxSize = 1 << 20
 
-// ErrNotFound is in the chain of what [Find] returns when no folder on the way up holds an inventory.
+// ErrNotFound is wrapped by the error of [Find] if neither the directory nor one above it has an
+// inventory.
 var ErrNotFound = errors.New("no inventory found")
 
-// Inventory is a file that was read, checked and expanded. Only [Load] and [Parse] make one; the zero value is of no
-// use.
+// Inventory is a file that was read, validated and expanded. Only [Load] and [Parse] make one; the
+// zero value is invalid.
 type Inventory struct {
 	path    string
 	hosts   []Host // in inventory order, with everything applied
@@ -34,9 +36,6 @@ type Inventory struct {
 	build   Builder
 	install Install
 	verify  []string // of all stages
-	keep    int
-	shared  Shared
-	dynamic []string
 }
 
 // stage is a Stage and the names of its hosts in inventory order.
@@ -45,9 +44,10 @@ type stage struct {
 	hosts []string
 }
 
-// Find looks for inventory.yaml or inventory.yml in dir and then in every folder above it, as git looks for its
-// repository, and returns the path of the nearest one. Two of them in one folder are an error, because only one would
-// be read. When there is none the error wraps [ErrNotFound], says where it looked and what to do.
+// Find looks for inventory.yaml or inventory.yml in dir and then in every directory above it, as
+// git looks for its repository, and returns the path of the nearest one. Two of them in one
+// directory are an error, because only one would be read. If there is none, the error wraps
+// [ErrNotFound], and names the directories and the remedy.
 func Find(dir string) (string, error) {
 	start, err := filepath.Abs(dir)
 	if err != nil {
@@ -62,13 +62,13 @@ func Find(dir string) (string, error) {
 			return found, nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%w: looked for inventory.yaml and inventory.yml in %s and every folder above it; "+
+			return "", fmt.Errorf("%w: looked for inventory.yaml and inventory.yml in %s and every directory above it; "+
 				"write one (inventory.example.yaml explains each key) or name it with --inventory", ErrNotFound, start)
 		}
 	}
 }
 
-// findIn returns the one inventory of a folder, or "".
+// findIn returns the one inventory of a directory, or "".
 func findIn(dir string) (string, error) {
 	found := ""
 	for _, name := range []string{"inventory.yaml", "inventory.yml"} {
@@ -78,7 +78,7 @@ func findIn(dir string) (string, error) {
 		case errors.Is(err, os.ErrNotExist):
 			continue
 		case err != nil:
-			return "", err // a file that exists but cannot be looked at must not make kis use another one
+			return "", err // kis must not use another file because this one is unreadable
 		case info.IsDir():
 			continue
 		case found != "":
@@ -89,9 +89,9 @@ func findIn(dir string) (string, error) {
 	return found, nil
 }
 
-// Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does. The path is kept as it is given:
-// errors show it, and [Inventory.Dir] is its folder.
-func Load(path string) (*Inventory, error) {
+// Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does. The path is kept
+// as given: errors show it, and [Inventory.Dir] is its directory.
+func Load(path string, checkHostKey func(string) error) (*Inventory, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
@@ -101,19 +101,14 @@ func Load(path string) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	return Parse(path, src)
+	return Parse(path, src, checkHostKey)
 }
 
-// Parse reads an inventory from memory. The name stands for the file in errors and in [Inventory.Path]. What is wrong
-// with the text is returned as [Errors], all of it at once; nothing is left half read.
-func Parse(name string, src []byte) (*Inventory, error) {
-	return parse(name, src, options{})
-}
-
-// Path returns the file that was read, as it was given to [Load] or [Parse].
+// Path returns the path of the file, as given to [Load] or [Parse].
 func (inv *Inventory) Path() string { return inv.path }
 
-// Dir returns the folder of the file. The relative paths of the file (requirements, wheels, identity_file) start there.
+// Dir returns the directory of the file. Relative paths in the file (requirements, wheels,
+// identity_file) are relative to it.
 func (inv *Inventory) Dir() string { return filepath.Dir(inv.path) }
 
 // StageNames returns the stages in the order of the file.
@@ -125,8 +120,8 @@ func (inv *Inventory) StageNames() []string {
 	return names
 }
 
-// HostNames returns every host in inventory order: those under `hosts`, then those that only groups name, then those
-// that only stages name, each in the order of the file.
+// HostNames returns every host in inventory order: those under `hosts`, then those that only groups
+// name, then those that only stages name, each in the order of the file.
 func (inv *Inventory) HostNames() []string {
 	names := make([]string, 0, len(inv.hosts))
 	for _, h := range inv.hosts {
@@ -144,7 +139,8 @@ func (inv *Inventory) GroupNames() []string {
 	return names
 }
 
-// Stage returns the stage of that name. The error for an unknown one lists what exists and suggests the nearest.
+// Stage returns the stage with that name. The error for an unknown one lists the stages and
+// suggests the nearest.
 func (inv *Inventory) Stage(name string) (Stage, error) {
 	s, err := inv.stage(name)
 	if err != nil {
@@ -169,18 +165,8 @@ func (inv *Inventory) Build() Builder { return inv.build }
 // Install returns how a package's environment is made on the hosts.
 func (inv *Inventory) Install() Install { return inv.install }
 
-// Keep returns how many packages prune leaves for each stage; never less than 1.
-func (inv *Inventory) Keep() int { return inv.keep }
-
-// Shared returns the files and folders that all packages of a host have in common.
-func (inv *Inventory) Shared() Shared {
-	return Shared{Dirs: slices.Clone(inv.shared.Dirs), Files: slices.Clone(inv.shared.Files)}
-}
-
-// Dynamic returns the commands of this machine that print more hosts, as Ansible's JSON inventory.
-func (inv *Inventory) Dynamic() []string { return slices.Clone(inv.dynamic) }
-
-// String names the file and counts what is in it. It shows no setting, because index URLs may carry passwords.
+// String returns the file's name and the numbers of its entries. It shows no setting, because index
+// URLs may contain passwords.
 func (inv *Inventory) String() string {
 	return fmt.Sprintf("%s: %d stages, %d hosts, %d groups", inv.path, len(inv.stages), len(inv.hosts), len(inv.groups))
 }

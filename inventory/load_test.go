@@ -18,14 +18,14 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-func TestFindReturnsTheNearest(t *testing.T) {
+func TestFindReturnsNearest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	upper := write(t, filepath.Join(dir, "inventory.yaml"), ok)
 	lower := write(t, filepath.Join(dir, "a", "inventory.yml"), ok)
 	deep := filepath.Join(dir, "a", "b", "c")
 	require.NoError(t, os.MkdirAll(deep, 0o755))
-	require.NoError(t, os.MkdirAll(filepath.Join(deep, "inventory.yaml"), 0o755), "a folder of that name is no inventory")
+	require.NoError(t, os.MkdirAll(filepath.Join(deep, "inventory.yaml"), 0o755), "a directory of that name is no inventory")
 
 	found, err := Find(deep)
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func TestFindReturnsTheNearest(t *testing.T) {
 	assert.Equal(t, upper, found)
 }
 
-func TestFindRefusesTwoInOneFolder(t *testing.T) {
+func TestFindRefusesTwoInOneDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := write(t, filepath.Join(dir, "inventory.yaml"), ok)
@@ -44,16 +44,16 @@ func TestFindRefusesTwoInOneFolder(t *testing.T) {
 	require.EqualError(t, err, "find inventory: both "+first+" and "+second+" exist; remove one of them or choose with --inventory")
 }
 
-func TestFindSaysWhereItLooked(t *testing.T) {
+func TestFindNamesSearchedDirectories(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := Find(dir)
 	require.ErrorIs(t, err, ErrNotFound)
-	require.EqualError(t, err, "no inventory found: looked for inventory.yaml and inventory.yml in "+dir+" and every folder above it; "+
+	require.EqualError(t, err, "no inventory found: looked for inventory.yaml and inventory.yml in "+dir+" and every directory above it; "+
 		"write one (inventory.example.yaml explains each key) or name it with --inventory")
 }
 
-func TestFindDoesNotPassOverWhatItCannotSee(t *testing.T) {
+func TestFindReportsUnreadableInventory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "inventory.yaml"), ok)
@@ -64,10 +64,10 @@ func TestFindDoesNotPassOverWhatItCannotSee(t *testing.T) {
 	require.ErrorContains(t, err, "find inventory: stat "+loop)
 }
 
-func TestLoadKeepsThePath(t *testing.T) {
+func TestLoadKeepsPath(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), ok)
-	inv, err := Load(path)
+	inv, err := Load(path, nil)
 	require.NoError(t, err)
 	assert.Equal(t, path, inv.Path())
 	assert.Equal(t, filepath.Dir(path), inv.Dir())
@@ -76,9 +76,9 @@ func TestLoadKeepsThePath(t *testing.T) {
 func TestLoadNamesTheFileInErrors(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), "rot: /x\n"+ok)
-	_, err := Load(path)
+	_, err := Load(path, nil)
 	require.ErrorContains(t, err, path+":1:1: unknown key \"rot\"; did you mean \"root\"?")
-	_, err = Load(path + ".gone")
+	_, err = Load(path+".gone", nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -86,11 +86,11 @@ func TestLoadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	comment := "#" + strings.Repeat("x", maxSize-len(ok)-2) + "\n"
-	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok))
+	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok), nil)
 	require.NoError(t, err)
 	for _, start := range []string{"", "\ufeff"} {
-		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"))
-		require.EqualError(t, err, filepath.Join(dir, "large")+":1:1: larger than 1048576 bytes; this is hardly an inventory")
+		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"), nil)
+		require.EqualError(t, err, filepath.Join(dir, "large")+":1:1: larger than 1048576 bytes; this is not an inventory")
 	}
 }
 
@@ -114,16 +114,16 @@ func TestPasswordsAreNeverShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse("i", []byte(src))
+			_, err := Parse("i", []byte(src), nil)
 			require.Error(t, err)
 			assert.NotContains(t, err.Error(), secret)
 		})
 	}
 }
 
-func TestMaskKeepsTheCaretInPlace(t *testing.T) {
+func TestMaskKeepsCaret(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("i", []byte("hosts: {a: {address: 'ftp://ü:pw@h'}, b: 1}\n"+ok))
+	_, err := Parse("i", []byte("hosts: {a: {address: 'ftp://ü:pw@h'}, b: 1}\n"+ok), nil)
 	require.EqualError(t, err, `i:1:22: hosts.a.address: "ftp:******@h" is not a host name; the user goes into ssh: {user: …}`+"\n"+
 		"  hosts: {a: {address: 'ftp:******@h'}, b: 1}\n"+
 		"                       ^\n"+
@@ -149,7 +149,7 @@ func TestInstallPrintsWithoutCredentials(t *testing.T) {
 	}
 }
 
-// sprint prints values as a careless caller would.
+// sprint prints values in the format.
 func sprint(format string, values ...any) string {
 	var b strings.Builder
 	for _, v := range values {

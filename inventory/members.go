@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// group is a group and the hosts in it, its own and those of the groups in it.
+// group is a group and its hosts, including those of the groups in it.
 type group struct {
 	name     string
 	settings settings
@@ -16,7 +16,7 @@ type group struct {
 	state progress
 }
 
-// progress of resolving a group, to find circles.
+// progress of resolving a group, to detect cycles.
 type progress int
 
 const (
@@ -34,17 +34,17 @@ type item struct {
 }
 
 // item reads one entry: a host, a range, a group with or without @, any of them after !.
-func (w *world) item(f field) (item, bool) {
+func (t *topology) item(f field) (item, bool) {
 	it := item{field: f}
-	text := f.text(func(string) error { return nil })
+	text := f.text(anyText)
 	if text == "" {
 		return it, false
 	}
 	text, it.exclude = strings.CutPrefix(text, "!")
-	if name, ok := strings.CutPrefix(text, "@"); ok || w.groups[text] != nil {
+	if name, ok := strings.CutPrefix(text, "@"); ok || t.groups[text] != nil {
 		it.group = name
-		if w.groups[name] == nil {
-			f.fail("%s", unknown("group", name, w.groupOrder))
+		if t.groups[name] == nil {
+			f.fail("%s", unknown("group", name, t.groupOrder))
 			return it, false
 		}
 		return it, true
@@ -53,9 +53,9 @@ func (w *world) item(f field) (item, bool) {
 		f.fail("%s: wildcards and commas work with --hosts only; write one item for each, a range such as web[1:3], or a group", quote(text))
 		return it, false
 	}
-	expand := w.expand
+	expand := t.expand
 	if it.exclude {
-		expand = w.namesOf
+		expand = t.namesOf
 	}
 	var err error
 	if it.hosts, err = expand(f, text); err != nil {
@@ -65,10 +65,10 @@ func (w *world) item(f field) (item, bool) {
 	return it, len(it.hosts) > 0
 }
 
-// namesOf turns a name or a range into names; there is none when the file stands for too many.
-func (w *world) namesOf(f field, text string) ([]string, error) {
-	if !w.r.spend(f, 0) {
-		return nil, nil // too many already: not even this range is worth its time
+// namesOf expands a name or a range; it returns no names once the file stands for too many.
+func (t *topology) namesOf(f field, text string) ([]string, error) {
+	if !t.r.countExpanded(f, 0) {
+		return nil, nil // the limit is exceeded already
 	}
 	names, err := expandRange(text)
 	if err != nil {
@@ -77,20 +77,20 @@ func (w *world) namesOf(f field, text string) ([]string, error) {
 	if err := checkHost(names[0]); err != nil {
 		return nil, err // the others differ in digits only
 	}
-	if !w.r.spend(f, len(names)) {
+	if !t.r.countExpanded(f, len(names)) {
 		return nil, nil
 	}
 	return names, nil
 }
 
-// expand is namesOf for hosts that exist from now on, because something other than an exclusion names them.
-func (w *world) expand(f field, text string) ([]string, error) {
-	names, err := w.namesOf(f, text)
+// expand is namesOf for anything but an exclusion: it also adds the hosts to the inventory.
+func (t *topology) expand(f field, text string) ([]string, error) {
+	names, err := t.namesOf(f, text)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if err := w.add(name); err != nil {
+		if err := t.add(name); err != nil {
 			return nil, err
 		}
 	}
@@ -98,11 +98,11 @@ func (w *world) expand(f field, text string) ([]string, error) {
 }
 
 // resolve reads a list of hosts and returns the names that remain after its exclusions, each once.
-func (w *world) resolve(list field) []string {
-	errs := len(w.r.errs)
+func (t *topology) resolve(list field) []string {
+	errs := len(t.r.errs)
 	var items []item
 	for _, f := range list.list("a list of hosts, ranges such as web[1:3] and groups") {
-		if it, ok := w.item(f); ok {
+		if it, ok := t.item(f); ok {
 			items = append(items, it)
 		}
 	}
@@ -112,7 +112,7 @@ func (w *world) resolve(list field) []string {
 		if it.exclude {
 			continue
 		}
-		for _, name := range w.hostsOf(it) {
+		for _, name := range t.hostsOf(it) {
 			line, ok := in[name]
 			switch {
 			case !ok:
@@ -128,17 +128,17 @@ func (w *world) resolve(list field) []string {
 			}
 		}
 	}
-	if len(w.r.errs) > errs || !w.r.spend(list, 0) {
-		return names // more complaints about a list that was not understood would mislead
+	if len(t.r.errs) > errs || !t.r.countExpanded(list, 0) {
+		return names // further errors about a list with errors would mislead
 	}
-	return w.exclude(list, items, names)
+	return t.exclude(list, items, names)
 }
 
-// exclude takes out what the items with ! name, wherever they stand in the list.
-func (w *world) exclude(list field, items []item, names []string) []string {
+// exclude removes the hosts that the items with ! name, wherever the items are in the list.
+func (t *topology) exclude(list field, items []item, names []string) []string {
 	all := len(names)
 	if len(items) > 0 && !slices.ContainsFunc(items, func(it item) bool { return !it.exclude }) {
-		list.fail("the list only excludes; say also which hosts are in it")
+		list.fail("the list only excludes hosts; add the hosts to include")
 		return nil
 	}
 	for _, it := range items {
@@ -146,7 +146,7 @@ func (w *world) exclude(list field, items []item, names []string) []string {
 			continue
 		}
 		out := map[string]bool{}
-		for _, name := range w.hostsOf(it) {
+		for _, name := range t.hostsOf(it) {
 			out[name] = true
 		}
 		before := len(names)
@@ -162,34 +162,34 @@ func (w *world) exclude(list field, items []item, names []string) []string {
 }
 
 // hostsOf returns the hosts of an item, resolving its group first.
-func (w *world) hostsOf(it item) []string {
+func (t *topology) hostsOf(it item) []string {
 	if it.group == "" {
 		return it.hosts
 	}
-	g := w.groups[it.group]
+	g := t.groups[it.group]
 	switch g.state {
 	case waiting:
-		w.resolveGroup(g)
+		t.resolveGroup(g)
 	case resolving:
-		it.fail("the group %q contains itself: %s", g.name, w.circle(g.name))
+		it.fail("the group %q contains itself: %s", g.name, t.cycle(g.name))
 		return nil
 	}
-	if !w.r.spend(it.field, len(g.members)) {
+	if !t.r.countExpanded(it.field, len(g.members)) {
 		return nil
 	}
 	return g.members
 }
 
-func (w *world) resolveGroup(g *group) {
+func (t *topology) resolveGroup(g *group) {
 	g.state = resolving
-	w.trail = append(w.trail, g.name)
-	g.members = w.resolve(g.list)
-	w.trail = w.trail[:len(w.trail)-1]
+	t.stack = append(t.stack, g.name)
+	g.members = t.resolve(g.list)
+	t.stack = t.stack[:len(t.stack)-1]
 	g.state = resolved
 }
 
-// circle shows the way from a group back to itself.
-func (w *world) circle(name string) string {
-	way := w.trail[slices.Index(w.trail, name):]
-	return fmt.Sprintf("%s > %s", strings.Join(way[:min(len(way), maxListed)], " > "), name)
+// cycle describes the path from a group back to itself.
+func (t *topology) cycle(name string) string {
+	path := t.stack[slices.Index(t.stack, name):]
+	return fmt.Sprintf("%s > %s", strings.Join(path[:min(len(path), maxListed)], " > "), name)
 }

@@ -2,18 +2,21 @@ package inventory
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// parse is Parse with the options of the tests.
-func parse(name string, src []byte, o options) (*Inventory, error) {
-	r := newReader(name, src, o)
+// Parse reads an inventory from memory. The name is the file's name in errors and in
+// [Inventory.Path]. Errors in the text are returned as [Errors], all at once. checkHostKey is the
+// check of the SSH client that will use host_key; nil accepts any text.
+func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory, error) {
+	r := newReader(name, src)
+	if checkHostKey != nil {
+		r.checkHostKey = checkHostKey
+	}
 	if r.checkSize(); len(r.errs) == 0 {
-		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it; it is no part of the text
+		r.src = bytes.TrimPrefix(src, []byte("\ufeff")) // Windows editors write it
 		r.checkText()
 	}
 	if len(r.errs) > 0 {
@@ -35,31 +38,25 @@ func parse(name string, src []byte, o options) (*Inventory, error) {
 	return nil, r.sorted()
 }
 
-// inventory reads the whole file. Its result is of use only when there was no error.
+// inventory reads the whole file. Its result is valid only if there was no error.
 func (r *reader) inventory(f field) *Inventory {
 	s := f.section("inventory", "a mapping with the key stages")
 	inv := &Inventory{
-		build:   choice(s, "build", BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
+		build:   choice(s.get("build"), BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
 		install: readInstall(s.get("install")),
-		keep:    defaultKeep,
-		shared:  readShared(s.get("shared")),
 		verify:  s.get("verify").texts("a list of commands", checkCommand),
-		dynamic: s.get("dynamic").texts("a list of commands", checkCommand),
-	}
-	if keep := s.get("keep"); keep.set() {
-		inv.keep = keep.number(1, 1000)
 	}
 	top := settings{root: defaultRoot, python: name.Python3()}
 	top.apply(s.settings())
-	w := newWorld(r)
-	w.declareGroups(s.get("groups"))
-	w.declareHosts(s.get("hosts"))
-	w.resolveGroups()
-	inv.stages = w.readStages(s.get("stages"))
+	t := newTopology(r)
+	t.declareGroups(s.get("groups"))
+	t.declareHosts(s.get("hosts"))
+	t.resolveGroups()
+	inv.stages = t.readStages(s.get("stages"))
 	if f.n.kind == mapping && !s.hasKey(f, "stages") {
 		f.fail("the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
 	}
-	inv.hosts, inv.groups = w.hosts(top), w.groupList()
+	inv.hosts, inv.groups = t.hosts(top), t.groupList()
 	inv.index = make(map[string]int, len(inv.hosts))
 	for i, h := range inv.hosts {
 		inv.index[h.Name] = i
@@ -70,7 +67,7 @@ func (r *reader) inventory(f field) *Inventory {
 	return inv
 }
 
-// hasKey tells whether the mapping has a key, right or wrong.
+// hasKey reports whether the mapping has a key, valid or not.
 func (section) hasKey(f field, name string) bool {
 	return slices.ContainsFunc(f.n.pairs, func(p pair) bool { return p.key.value == name })
 }
@@ -78,49 +75,10 @@ func (section) hasKey(f field, name string) bool {
 func readInstall(f field) Install {
 	s := f.section("install", "a mapping such as {mode: editable}")
 	return Install{
-		Mode:         choice(s, "mode", ModeEditable, ModeRegular),
+		Mode:         choice(s.get("mode"), ModeEditable, ModeRegular),
 		Requirements: s.get("requirements").text(checkLocal),
 		Wheels:       s.get("wheels").text(checkLocal),
 		IndexURL:     s.get("index_url").text(checkIndexURL),
-		Installer:    choice(s, "installer", InstallerAuto, InstallerPip, InstallerUV),
+		Installer:    choice(s.get("installer"), InstallerAuto, InstallerPip),
 	}
-}
-
-func readShared(f field) Shared {
-	s := f.section("shared", "a mapping such as {dirs: [media]}")
-	dirs := s.get("dirs").texts("a list of folders", checkShared)
-	return Shared{Dirs: dirs, Files: s.get("files").texts("a list of files", func(name string) error {
-		if slices.Contains(dirs, name) {
-			return fmt.Errorf("%s is in dirs already; a name is a folder or a file", quote(name))
-		}
-		return checkShared(name)
-	})}
-}
-
-func readHealth(f field) *Health {
-	if !f.set() {
-		return nil
-	}
-	s := f.section("health", "a mapping with the key url")
-	h := &Health{
-		URL:         s.get("url").text(checkHealthURL),
-		Expect:      s.get("expect").text(func(string) error { return nil }),
-		Within:      defaultWithin,
-		Consecutive: defaultConsecutive,
-	}
-	if f.n.kind == mapping && !s.hasKey(f, "url") {
-		f.fail("the key url is missing")
-	}
-	if n := s.get("consecutive"); n.set() {
-		h.Consecutive = n.number(1, 100)
-	}
-	s.get("within").text(func(text string) error {
-		d, err := time.ParseDuration(text)
-		if err != nil || d <= 0 || d > time.Hour {
-			return fmt.Errorf("%s is not a time up to 1h; write it as in 30s or 2m", quote(text))
-		}
-		h.Within = d
-		return nil
-	})
-	return h
 }

@@ -11,43 +11,35 @@ import (
 )
 
 const (
-	// maxMarks bounds the number of values: out of 1 MiB of nothing but commas the YAML library would make a gigabyte.
-	// An inventory of some thousand hosts stays below.
+	// maxMarks bounds the number of values: from 1 MiB of commas the YAML library would allocate a
+	// gigabyte. An inventory of some thousand hosts stays below.
 	maxMarks = 50_000
-	// maxAliased is how many values aliases may stand for all together: a small file must not become a big one.
-	maxAliased = 10_000
-	// maxNames is how many stages, and how many groups, a file may have.
+	// maxNames is the number of stages, and of groups, that a file may have.
 	maxNames = 1000
-	// maxExpanded is the same for the names that ranges and groups stand for and the variables that they spread.
+	// maxExpanded is the number of names that ranges and groups may stand for, and of variables
+	// that they may set.
 	maxExpanded = 200_000
 )
 
-// options are for the tests of this package.
-type options struct {
-	unbuilt bool // accept keys whose feature is not built yet
-}
-
-// reader collects what is wrong while the values are read. One file has one reader.
+// reader collects the errors while the values are read. There is one reader for each file.
 type reader struct {
-	file     string
-	src      []byte
-	options  options
-	sections map[string][]key
-	errs     Errors
-	seen     map[*node]int  // how often a collection was visited: more than once is an alias
-	aliased  int            // values visited through aliases
-	expanded int            // names and variables made so far
-	shown    map[int][]rune // source lines, masked
+	file         string
+	src          []byte
+	sections     map[string][]string
+	errs         Errors
+	checkHostKey func(string) error
+	expanded     int            // names and variables made so far
+	shown        map[int][]rune // source lines as errors show them
 }
 
-func newReader(file string, src []byte, o options) *reader {
+func newReader(file string, src []byte) *reader {
 	return &reader{
-		file: file, src: src, options: o,
-		sections: sections(), seen: map[*node]int{}, shown: map[int][]rune{},
+		file: file, src: src,
+		sections: sections(), checkHostKey: anyText, shown: map[int][]rune{},
 	}
 }
 
-// failAt notes an error.
+// failAt adds an error.
 func (r *reader) failAt(line, col int, path, message string) {
 	if r.full() {
 		return
@@ -62,10 +54,10 @@ func (r *reader) failAt(line, col int, path, message string) {
 	r.errs = append(r.errs, e)
 }
 
-// full tells that there are more errors than anybody reads.
+// full reports whether the limit of errors is reached.
 func (r *reader) full() bool { return len(r.errs) >= maxErrors }
 
-// sorted returns the errors in the order of the file; nil when there is none.
+// sorted returns the errors in the order of the file, or nil if there is none.
 func (r *reader) sorted() error {
 	if len(r.errs) == 0 {
 		return nil
@@ -79,41 +71,22 @@ func (r *reader) sorted() error {
 	return r.errs
 }
 
-// spend counts names and variables that the file makes, and fails at the place where they become too many. From then
-// on it refuses all, so that what follows costs nothing.
-func (r *reader) spend(f field, n int) bool {
+// countExpanded counts names and variables that the file stands for, and fails at the place where
+// they exceed the limit. From then on it is false, so that what follows costs nothing.
+func (r *reader) countExpanded(f field, n int) bool {
 	before := r.expanded
 	r.expanded += n
 	if r.expanded <= maxExpanded {
 		return true
 	}
 	if before <= maxExpanded {
-		f.fail("the ranges, groups and variables of this inventory stand for more than %d values; split it", maxExpanded)
+		f.fail("the ranges, groups and variables of this inventory expand to more than %d values; split it", maxExpanded)
 	}
 	r.expanded = maxExpanded + 1
 	return false
 }
 
-// visit counts the values of a collection when an alias leads to it another time. It fails once they are too many, and
-// refuses all that follow.
-func (r *reader) visit(f field) bool {
-	r.seen[f.n]++
-	if r.seen[f.n] == 1 {
-		return true
-	}
-	before := r.aliased
-	r.aliased += 1 + len(f.n.items) + len(f.n.pairs)
-	if r.aliased <= maxAliased {
-		return true
-	}
-	if before <= maxAliased {
-		f.fail("the aliases of this inventory stand for more than %d values; use a group instead", maxAliased)
-	}
-	r.aliased = maxAliased + 1
-	return false
-}
-
-// checkSize refuses what is far larger than any inventory, before anything is made of it.
+// checkSize refuses what is far larger than any inventory, before it is parsed.
 func (r *reader) checkSize() {
 	marks := 0
 	for _, mark := range []string{"\n", ",", ":", "?", "[", "{"} {
@@ -122,17 +95,17 @@ func (r *reader) checkSize() {
 	switch {
 	case len(r.src) > maxSize:
 		r.src = nil // an error shows no line of it
-		r.failAt(1, 1, "", fmt.Sprintf("larger than %d bytes; this is hardly an inventory", maxSize))
+		r.failAt(1, 1, "", fmt.Sprintf("larger than %d bytes; this is not an inventory", maxSize))
 	case marks > maxMarks:
-		r.failAt(1, 1, "", fmt.Sprintf("more than %d lines, commas, colons and brackets; this is hardly an inventory", maxMarks))
+		r.failAt(1, 1, "", fmt.Sprintf("more than %d lines, commas, colons and brackets; this is not an inventory", maxMarks))
 	}
 }
 
-// controls are characters that make a text look like what it is not: line breaks that only some programs know, and the
-// marks that turn the direction of writing around.
+// controls are characters that make a text look different from what it is: line breaks that only
+// some programs recognize, and marks that change the direction of writing.
 const controls = "\u0085\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
-// checkText refuses bytes that are no text. It comes before YAML, which gives no place for them.
+// checkText refuses bytes that are not text, before YAML, whose errors give no place for them.
 func (r *reader) checkText() {
 	line, col := 1, 1
 	for rest := r.src; len(rest) > 0; col++ {

@@ -1,25 +1,18 @@
 package inventory
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
-// section is a mapping whose keys the schema lists.
-type section struct {
-	r      *reader
-	name   string
-	fields map[string]field
-}
+// section is a mapping with the keys of the schema.
+type section map[string]field
 
-// named is one entry of a mapping whose keys are names that people chose.
+// named is one entry of a mapping whose keys are names chosen by the user.
 type named struct {
 	name string
 	key  field // the place of the name
 	field
 }
 
-// join makes the path of a key.
+// join returns the path of a key.
 func join(path, name string) string {
 	if path == "" {
 		return name
@@ -28,53 +21,28 @@ func join(path, name string) string {
 }
 
 // get returns the field of a key, absent or not.
-func (s section) get(name string) field { return s.fields[name] }
+func (s section) get(name string) field { return s[name] }
 
-// state tells whether the feature of a key, or of a value written `key=value`, is built. What the schema does not list
-// is a value without anything special.
-func (s section) state(name string) state {
-	if s.r.options.unbuilt {
-		return built
-	}
-	for _, k := range s.r.sections[s.name] {
-		if k.name == name {
-			return k.state
-		}
-	}
-	return built
-}
-
-// section reads a mapping with the keys that the schema has for the name. Keys that are refused have no field.
+// section reads a mapping with the keys that the schema has for the name. Unknown keys have no
+// field.
 func (f field) section(name, wanted string) section {
-	s := section{f.r, name, map[string]field{}}
+	s := section{}
 	if !f.set() {
 		return s
 	}
-	var all, known []string
-	for _, k := range f.r.sections[name] {
-		if strings.Contains(k.name, "=") {
-			continue // a value, not a key
-		}
-		all = append(all, k.name)
-		if s.state(k.name) == built {
-			known = append(known, k.name)
-		}
-	}
+	known := f.r.sections[name]
 	for _, e := range f.entries(wanted) {
-		switch {
-		case !slices.Contains(all, e.name):
+		if !slices.Contains(known, e.name) {
 			e.key.path = f.path
 			e.key.fail("%s", unknown("key", e.name, known))
-		case !slices.Contains(known, e.name):
-			e.key.fail("is not supported yet; remove the key")
-		default:
-			s.fields[e.name] = e.field
+			continue
 		}
+		s[e.name] = e.field
 	}
 	return s
 }
 
-// entries reads a mapping of anything: the keys are strings, and each occurs once.
+// entries reads a mapping with any keys: they are strings, and each occurs once.
 func (f field) entries(wanted string) []named {
 	if !f.set() || !f.is(mapping, wanted) {
 		return nil
@@ -87,7 +55,7 @@ func (f field) entries(wanted string) []named {
 			k.fail("merge keys (<<) are not supported; put what hosts have in common into a group")
 			continue
 		}
-		name := k.text(func(string) error { return nil })
+		name := k.text(anyText)
 		if name == "" {
 			continue
 		}
@@ -103,7 +71,7 @@ func (f field) entries(wanted string) []named {
 	return all
 }
 
-// names reads a mapping whose keys are names; those that the check refuses are left out.
+// names reads a mapping whose keys are names, without those that the check refuses.
 func (f field) names(wanted string, check func(string) error) []named {
 	var all []named
 	for _, e := range f.entries(wanted) {
@@ -117,7 +85,7 @@ func (f field) names(wanted string, check func(string) error) []named {
 	return all
 }
 
-// few refuses more names than an inventory can sensibly have; the work grows with the square of them.
+// few refuses more names than a real inventory has; the work grows with their square.
 func (f field) few(names []named) []named {
 	if len(names) <= maxNames {
 		return names

@@ -8,22 +8,23 @@ import (
 	"strings"
 )
 
-// scope is the hosts that a pattern chooses from.
+// scope is the set of hosts that a pattern chooses from.
 type scope struct {
 	inv   *Inventory
 	title string // as in "stage production"
 	names []string
 }
 
-// Select returns the hosts of a stage in inventory order, narrowed by a pattern; "" stands for all of them. It never
-// returns a host that is not in the stage.
+// Select returns the hosts of a stage in inventory order, narrowed by a pattern; "" selects all. It
+// never returns a host that is not in the stage.
 //
-// A pattern is one or more items with commas between them: a host (web1), a range (web[01:04]), a wildcard as
-// [path.Match] has it (web*), a group (@web, or web alone), and any of these after ! to take hosts out again. Items
-// with ! only mean all other hosts. The order of the items does not matter.
+// A pattern is one or more items with commas between them: a host (web1), a range (web[01:04]), a
+// wildcard as in [path.Match] (web*), a group (@web, or web alone), and any of these after ! to
+// exclude hosts. Items with ! only select all other hosts. The order of the items does not matter.
 //
-// An item that names no host of the stage is an error that lists what there is, and so is a pattern that leaves none:
-// a slip of the finger must not become a push to nobody. What an item with ! names has to exist in the inventory.
+// An item that names no host of the stage is an error that lists the hosts of the stage, and so is
+// a pattern that selects none: a typing error must not become a push to no host. What an item with
+// ! names must exist in the inventory.
 func (inv *Inventory) Select(stage, pattern string) ([]Host, error) {
 	s, err := inv.stage(stage)
 	if err != nil {
@@ -37,7 +38,7 @@ func (inv *Inventory) Hosts(pattern string) ([]Host, error) {
 	return scope{inv, "the inventory", inv.HostNames()}.choose(pattern)
 }
 
-// choose returns copies of the hosts that the pattern leaves.
+// choose returns copies of the hosts that the pattern selects.
 func (s scope) choose(pattern string) ([]Host, error) {
 	in, out := map[string]bool{}, map[string]bool{}
 	onlyOut := true
@@ -71,7 +72,8 @@ func (s scope) choose(pattern string) ([]Host, error) {
 	return hosts, nil
 }
 
-// match returns the hosts that an item without its ! names: of the scope, or, for an exclusion, of the inventory.
+// match returns the hosts that an item names, without its !: of the scope, or, for an exclusion, of
+// the inventory.
 func (s scope) match(text string, exclude bool) ([]string, error) {
 	if text == "" {
 		return nil, errors.New("an item is empty; write names with single commas between them")
@@ -120,8 +122,8 @@ func (s scope) matchOne(text string, exclude bool) ([]string, error) {
 	return s.within(text, found, exclude)
 }
 
-// within refuses what names no host of the scope. Exclusions may: to leave out a host that is not there changes
-// nothing, and a wrong name was refused before.
+// within refuses an item that names no host of the scope. Exclusions may: excluding an absent host
+// changes nothing, and unknown names were refused before.
 func (s scope) within(text string, found []string, exclude bool) ([]string, error) {
 	if exclude || slices.ContainsFunc(found, func(name string) bool { return slices.Contains(s.names, name) }) {
 		return found, nil

@@ -114,15 +114,16 @@ func TestUnknownStageIsRefused(t *testing.T) {
 	require.EqualError(t, err, `dir/inventory.yaml: unknown stage "x"; known: staging, production`)
 }
 
-func TestLongListsOfNamesAreCut(t *testing.T) {
+func TestLongListsOfNamesAreShortened(t *testing.T) {
 	t.Parallel()
 	_, err := accepted(t, "stages: {s: {hosts: ['w[1:25]']}}").Select("s", "nothing_like_it")
 	require.EqualError(t, err, `host pattern "nothing_like_it": unknown host or group "nothing_like_it"; `+
 		"known: w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19, w20 and 5 more")
 }
 
-// Random inventories and patterns: whatever a pattern says, the hosts are some of the stage's, each once, in its order.
-func TestSelectNeverLeavesTheStage(t *testing.T) {
+// For random inventories and patterns, Select returns a subset of the stage's hosts, each once, in
+// its order.
+func TestSelectStaysInStage(t *testing.T) {
 	t.Parallel()
 	const seed = 1
 	random := rand.New(rand.NewPCG(seed, seed))

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// settings is what the top level, a group and a host may each say; what is zero they do not say.
+// settings are the overrides of the top level, a group or a host; a zero field is not set.
 type settings struct {
 	root   string
 	python name.Interpreter
@@ -18,13 +19,14 @@ type settings struct {
 	vars   map[string]variable
 }
 
-// variable is one of `vars`, with its name's place for what is seen only when a host is put together.
+// variable is one of `vars`, with its name's place for errors that are found when a host is put
+// together.
 type variable struct {
 	value string
 	key   field
 }
 
-// apply overrides the settings by those that are more special. The variables are copied, the map stays its owner's.
+// apply overrides the settings with more specific ones. It copies the variables.
 func (s *settings) apply(more settings) {
 	s.root = cmp.Or(more.root, s.root)
 	s.python = cmp.Or(more.python, s.python)
@@ -60,11 +62,16 @@ func readSSH(f field) SSH {
 		Port:         s.get("port").number(1, 65535),
 		IdentityFile: s.get("identity_file").text(checkLocal),
 		Jump:         s.get("jump").text(checkJump),
-		HostKey:      s.get("host_key").text(checkHostKey),
+		HostKey: s.get("host_key").text(func(key string) error {
+			if err := f.r.checkHostKey(key); err != nil {
+				return errors.New(mask(err.Error()))
+			}
+			return nil
+		}),
 	}
 }
 
-// readVars keeps values as the file writes them, so that 1.10 stays 1.10. The caller's commands give them a meaning.
+// readVars keeps values as the file writes them, so that 1.10 stays 1.10. Commands interpret them.
 func readVars(f field) map[string]variable {
 	vars := map[string]variable{}
 	for _, e := range f.names("a mapping of variables", checkVar) {
@@ -76,18 +83,19 @@ func readVars(f field) map[string]variable {
 	return vars
 }
 
-// variables returns a host's variables. Two names that differ only by case would be one environment variable, of which
-// nobody could say whose value it has. What a group does wrong is said once, not for each of its hosts.
-func (w *world) variables(host string, vars map[string]variable) map[string]string {
+// variables returns a host's variables. Two names that differ only by case would be one environment
+// variable with an undefined value. An error of a group is reported once, not for each of its
+// hosts.
+func (t *topology) variables(host string, vars map[string]variable) map[string]string {
 	all := make(map[string]string, len(vars))
 	spelled := map[string]variable{}
 	for _, name := range slices.SortedFunc(maps.Keys(vars), func(a, b string) int { return comparePlaces(vars[a].key, vars[b].key) }) {
 		v := vars[name]
 		all[name] = v.value
 		upper := strings.ToUpper(name)
-		if other, ok := spelled[upper]; ok && !w.clashed[v.key.n] {
-			w.clashed[v.key.n] = true
-			v.key.fail("%s and %s on line %d differ only by case, and %s has both; for its commands they are one variable, so write it the same way everywhere",
+		if other, ok := spelled[upper]; ok && !t.clashed[v.key.n] {
+			t.clashed[v.key.n] = true
+			v.key.fail("%s and %s on line %d differ only by case, and %s has both; its commands see one variable, so use one spelling",
 				quote(name), quote(other.key.n.value), other.key.n.line, quote(host))
 		}
 		spelled[upper] = v
@@ -100,7 +108,7 @@ func comparePlaces(a, b field) int {
 	return cmp.Or(cmp.Compare(a.n.line, b.n.line), cmp.Compare(a.n.col, b.n.col))
 }
 
-// scalar reads text, a number, true or false, as it is written. The empty text is a value when it is quoted.
+// scalar reads text, a number, true or false, as it is written. Quoted empty text is a value.
 func (f field) scalar() (string, bool) {
 	if !f.is(scalar, "text, a number, true or false") {
 		return "", false

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// maxListed is how many names a message lists before it only counts the rest.
+// maxListed is how many names a message lists; it counts the rest.
 const maxListed = 20
 
-// unknown is the message for a name that does not exist: the nearest one that does, and what there is.
+// unknown is the message for a name that does not exist: the nearest one that does, and all that
+// exist.
 func unknown(kind, name string, known []string) string {
 	text := fmt.Sprintf("unknown %s %s", kind, quote(name))
 	near := nearest(name, known)
@@ -29,11 +30,11 @@ func listed(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
 }
 
-// nearest returns the known name that a mistyped one most likely means, or "". Up to half of the characters may
-// differ, and never more than three: beyond that the advice would be a guess.
+// nearest returns the known name that a mistyped one most likely means, or "". Up to half of the
+// characters may differ, and at most three: with more, the suggestion would be a guess.
 func nearest(name string, known []string) string {
 	if len(name) > 100 {
-		return "" // no slip of the finger, and the distance would cost its square
+		return "" // not a typing error, and the distance takes quadratic time
 	}
 	best, limit := "", min(max(1, len(name)/2), 3)+1
 	for _, candidate := range known {

@@ -6,21 +6,18 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// The values that hold where the file says nothing. inventory.example.yaml shows each of them.
+// The defaults. inventory.example.yaml shows each of them.
 const (
-	defaultRoot        = "/var/webcode"
-	defaultKeep        = 5
-	defaultWithin      = 30 * time.Second
-	defaultConsecutive = 1
+	defaultRoot = "/var/webcode"
 )
 
-// Host is one machine of the inventory with all defaults and overrides applied: the top level of the file, then the
-// host's groups in the order of the file, then the host itself; the later wins, setting by setting.
+// Host is one machine of the inventory with all defaults and overrides applied: the top level of
+// the file, then the host's groups in the order of the file, then the host itself; the later wins,
+// setting by setting.
 type Host struct {
 	Name    string // as the inventory writes it; a host name, an ssh_config alias or an IP address without brackets
 	Address string // host name or IP address without brackets to connect to; "" = ssh_config decides for Name
@@ -32,59 +29,48 @@ type Host struct {
 	Groups  []string          // every group the host is in, also through other groups, in the order of the file
 }
 
-// SSH is what the inventory says about the connection. A zero field is not set: ssh_config(5) decides.
+// SSH is the connection as the inventory describes it. A zero field is not set: ssh_config(5)
+// decides.
 type SSH struct {
 	User         string
 	Port         int    // 1..65535
-	IdentityFile string // as written; a relative path starts at [Inventory.Dir], a leading ~/ is the home folder
+	IdentityFile string // as written; a relative path is relative to [Inventory.Dir], a leading ~/ is the home directory
 	Jump         string // as ProxyJump of ssh_config(5): [user@]host[:port], several with commas, or none
 	HostKey      string // the only host key to accept: "SHA256:…" as ssh-keygen -l prints it, or "ssh-ed25519 AAAA…"
 }
 
-// Stage is what the inventory says about one stage, apart from its hosts, which [Inventory.Select] returns.
+// Stage is one stage of the inventory, without its hosts, which [Inventory.Select] returns.
 type Stage struct {
 	Name      name.Stage
-	From      name.Stage // stage whose packages are the only ones taken; zero = any
-	Confirm   bool       // ask before linking when a person is at the terminal
-	Verify    []string   // commands for the host's sh: the inventory's own list, then the stage's
-	AfterLink []string   // commands for the host's sh, after each switch
-	Health    *Health    // nil = no health check
+	Confirm   bool     // ask before linking if there is a terminal
+	Verify    []string // commands for the host's sh: the inventory's own list, then the stage's
+	AfterLink []string // commands for the host's sh, after each switch
 	OnPartial OnPartial
 }
 
-// Health is the question that decides whether a linked package works. It is asked from the host itself.
-type Health struct {
-	URL         string        // http or https, without user or password
-	Expect      string        // text that the answer must contain; "" = any answer of status 200
-	Within      time.Duration // how long it may take until the answer is right
-	Consecutive int           // how many right answers in a row are enough; at least 1
-}
-
-// Install says how a package's environment is made on a host. Paths are as the file writes them: relative ones start
-// at [Inventory.Dir]. The index URL may hold a password: print an Install, not its fields.
+// Install describes how a package's environment is made on a host. Paths are as the file writes
+// them: relative ones are relative to [Inventory.Dir]. The index URL may contain a password: print
+// an Install, not its fields.
 type Install struct {
 	Mode         Mode
 	Requirements string // file of this machine; "" = none
-	Wheels       string // folder of this machine; "" = none
+	Wheels       string // directory of this machine; "" = none
 	IndexURL     string // http or https; "" = the host's own pip configuration
 	Installer    Installer
 }
-
-// Shared names what is linked into each package from the package repository. Both lists hold clean relative paths.
-type Shared struct{ Dirs, Files []string }
 
 // Builder is how the source distribution is made on this machine.
 type Builder string
 
 // The values of `build`.
 const (
-	BuildAuto    Builder = "auto" // what the project has decides
+	BuildAuto    Builder = "auto" // depends on the project
 	BuildSetupPy Builder = "setup.py"
 	BuildBuild   Builder = "build" // python -m build
 	BuildUV      Builder = "uv"
 )
 
-// Mode is how the application gets into its companion environment.
+// Mode is how the application is installed in its companion environment.
 type Mode string
 
 // The values of `install.mode`.
@@ -100,10 +86,9 @@ type Installer string
 const (
 	InstallerAuto Installer = "auto"
 	InstallerPip  Installer = "pip"
-	InstallerUV   Installer = "uv"
 )
 
-// OnPartial is what happens when the switch went wrong on some of the hosts.
+// OnPartial is the action if the switch failed on some of the hosts.
 type OnPartial string
 
 // The values of `stages.*.on_partial`.
@@ -113,7 +98,7 @@ const (
 	PartialStop    OnPartial = "stop"    // change nothing more, report
 )
 
-// String describes the settings with the index URL's credentials and query blotted out.
+// String describes the settings with the index URL's credentials and query masked.
 func (i Install) String() string {
 	parts := []string{string(i.Mode), "installer " + string(i.Installer)}
 	if i.Requirements != "" {
@@ -131,8 +116,8 @@ func (i Install) String() string {
 // GoString is [Install.String]: %#v must not print the password either.
 func (i Install) GoString() string { return fmt.Sprintf("inventory.Install(%s)", i.String()) }
 
-// redactURL keeps what says where a URL points. [url.URL.Redacted] would keep the user name, and package indexes often
-// take a token in its place.
+// redactURL removes the secrets of a URL. [url.URL.Redacted] would keep the user name, and package
+// indexes often accept a token in its place.
 func redactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -155,9 +140,5 @@ func (h Host) clone() Host {
 
 func (s Stage) clone() Stage {
 	s.AfterLink = slices.Clone(s.AfterLink)
-	if s.Health != nil {
-		health := *s.Health
-		s.Health = &health
-	}
 	return s
 }

@@ -12,10 +12,10 @@ import (
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
-// maxDepth is more than the deepest key needs (stages, name, health, url) and far below what costs memory.
+// maxDepth is more than the deepest key needs and far below what costs memory.
 const maxDepth = 20
 
-// kind is what a node looks like in the file.
+// kind is the kind of a node.
 type kind int
 
 const (
@@ -24,13 +24,13 @@ const (
 	mapping
 )
 
-// node is a part of the file with its place. This file alone knows the YAML library, so that another one can take its
-// place; the library's own decoding into structs is not used, because it drops empty items, reads 0022 as 18 and knows
-// no columns.
+// node is a part of the file with its place. Only this file uses the YAML library, so that it can
+// be replaced. The library's decoding into structs is not used, because it drops empty items, reads
+// 0022 as 18 and reports no columns.
 type node struct {
 	kind      kind
 	value     string  // of a scalar: the text, without quotes
-	tag       string  // of a scalar: what YAML takes it for, such as !!int; of anything with a tag of its own: that
+	tag       string  // the tag in the file, or that YAML resolves a scalar to, such as !!int
 	tagged    bool    // the file sets the tag
 	plain     bool    // a scalar without quotes
 	line, col int     // from 1; columns in characters
@@ -41,15 +41,15 @@ type node struct {
 // pair is one entry of a mapping.
 type pair struct{ key, value *node }
 
-// complaint is what the YAML library has against a text, or what kis has against one that the library would accept.
-type complaint struct {
+// syntaxError is an error of the YAML library, or of kis about YAML that the library would accept.
+type syntaxError struct {
 	line, col int
 	message   string
 }
 
-// parseYAML returns the only document of the text, or nil when there is none. Aliases become the very node they stand
-// for: the tree stays as small as the text, and its readers count what they visit.
-func parseYAML(src []byte) (*node, *complaint) {
+// parseYAML returns the only document of the text, or nil if there is none. It refuses anchors, and
+// with them aliases, so that the tree is no larger than the text.
+func parseYAML(src []byte) (*node, *syntaxError) {
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
 	if err != nil {
 		return nil, explain(err, src)
@@ -62,63 +62,66 @@ func parseYAML(src []byte) (*node, *complaint) {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		return nil, &complaint{second.Line, second.Column, "a second document begins here; an inventory is one document, remove the ---"}
+		return nil, &syntaxError{second.Line, second.Column, "a second document begins here; an inventory is one document, remove the ---"}
 	case !errors.Is(err, io.EOF):
 		return nil, explain(err, src)
 	}
 	if len(document.Content) == 0 {
 		return nil, nil
 	}
-	return convert(document.Content[0], map[*yaml.Node]*node{}), nil
+	return convert(document.Content[0])
 }
 
-// convert copies a node; done holds those that are copied, because aliases can lead back to them.
-func convert(y *yaml.Node, done map[*yaml.Node]*node) *node {
-	if y.Kind == yaml.AliasNode {
-		y = y.Alias
-	}
-	if n, ok := done[y]; ok {
-		return n
+// convert copies a node. The first anchor or alias is an error.
+func convert(y *yaml.Node) (*node, *syntaxError) {
+	if y.Anchor != "" || y.Kind == yaml.AliasNode {
+		return nil, &syntaxError{y.Line, y.Column, "anchors and aliases (&name, *name) are not supported; " +
+			"write the value at each place, or put what hosts have in common into a group"}
 	}
 	n := &node{value: y.Value, tag: y.ShortTag(), line: y.Line, col: y.Column, tagged: y.Style&yaml.TaggedStyle != 0}
-	done[y] = n
+	parts := make([]*node, 0, len(y.Content))
+	for _, part := range y.Content {
+		converted, bad := convert(part)
+		if bad != nil {
+			return nil, bad
+		}
+		parts = append(parts, converted)
+	}
 	switch y.Kind {
 	case yaml.SequenceNode:
-		n.kind = sequence
-		for _, item := range y.Content {
-			n.items = append(n.items, convert(item, done))
-		}
+		n.kind, n.items = sequence, parts
 	case yaml.MappingNode:
 		n.kind = mapping
-		for i := 0; i+1 < len(y.Content); i += 2 {
-			n.pairs = append(n.pairs, pair{convert(y.Content[i], done), convert(y.Content[i+1], done)})
+		for i := 0; i+1 < len(parts); i += 2 {
+			n.pairs = append(n.pairs, pair{parts[i], parts[i+1]})
 		}
 	default:
 		quoted := yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 		n.plain = y.Style&quoted == 0
 	}
-	return n
+	return n, nil
 }
 
 // tabIndent is a line that begins with a tab, perhaps after spaces.
 var tabIndent = regexp.MustCompile(`^ *\t`)
 
-// explain translates a complaint of the library for the mistakes that people make, and passes on its words for others.
-func explain(err error, src []byte) *complaint {
+// explain translates the library's errors about common mistakes, and passes on its words for
+// others.
+func explain(err error, src []byte) *syntaxError {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
-		return &complaint{1, 1, "not YAML: " + mask(err.Error())}
+		return &syntaxError{1, 1, "not YAML: " + mask(err.Error())}
 	}
-	c := &complaint{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + mask(load.Message)}
+	c := &syntaxError{max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + mask(load.Message)}
 	context := load.ContextMark
 	if load.ContextMsg != "" {
 		c.message += " " + load.ContextMsg
 	}
 	if context.Line > 0 && (context.Line < c.line || reserved(src, context.Line, context.Column) != "") {
-		c.line, c.col = context.Line, context.Column // an open bracket, quote or tag is where it began
+		c.line, c.col = context.Line, context.Column // the place where the bracket, quote or tag opens
 	}
 	if text := lineAt(src, c.line); tabIndent.MatchString(text) {
-		return &complaint{c.line, strings.IndexByte(text, '\t') + 1, "a tab; YAML is indented with spaces"}
+		return &syntaxError{c.line, strings.IndexByte(text, '\t') + 1, "a tab; YAML is indented with spaces"}
 	}
 	if mark := reserved(src, c.line, c.col); mark != "" {
 		c.message = fmt.Sprintf(`put quotes around what begins with %s, as in "%sweb": YAML reserves the character`, mark, mark)
@@ -126,11 +129,11 @@ func explain(err error, src []byte) *complaint {
 	return c
 }
 
-// reserved returns the character at a place when it is one that a value can only begin with inside of quotes.
+// reserved returns the character at a place if a value can begin with it only inside quotes.
 func reserved(src []byte, line, col int) string {
 	text := []rune(lineAt(src, line))
 	if col > len(text) || !strings.ContainsRune("@`%*!", text[col-1]) || (text[col-1] == '%' && col == 1) {
-		return "" // % at the begin of a line is a directive, such as %YAML
+		return "" // % at the beginning of a line is a directive, such as %YAML
 	}
 	return string(text[col-1])
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -61,7 +62,7 @@ type Agent struct {
 	pending map[int]*call
 	err     error // why the conversation has ended
 
-	said       tail          // the end of the standard error stream
+	said       tail.Lines    // the end of the standard error stream
 	errorsDone chan struct{} // closed when that stream has ended
 
 	ended   chan struct{} // closed with err set
@@ -82,7 +83,7 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
 	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
 	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
-	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tailWidth)) }, a.crashed)
+	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tail.MaxWidth)) }, a.crashed)
 	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) }, func(p *guard.Panic) {
 		tell(starting, started{err: p})
 		a.crashed(p)

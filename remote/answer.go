@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/tail"
+
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
@@ -279,7 +281,7 @@ func (r *Refused) shorten() {
 	if h := r.Holder; h != nil && checkTime(h.Since) != nil {
 		h.Since = time.Time{}
 	}
-	r.Tail = r.Tail[max(0, len(r.Tail)-tailLines):]
+	r.Tail = r.Tail[max(0, len(r.Tail)-tail.MaxLines):]
 	for i := range r.Tail {
 		r.Tail[i] = cut(r.Tail[i], maxText)
 	}

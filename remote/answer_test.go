@@ -103,10 +103,11 @@ func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
 // A refusal is shown to a person, and a host can say 16 MiB.
 func TestARefusalIsShortWhateverAHostSays(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("ä", 1<<20)
+	lines, err := json.Marshal(strings.Split(strings.Repeat(long[:8<<10]+"\n", 400), "\n"))
+	require.NoError(t, err)
 	agent := pretend(t, func(p *pipes) {
-		id, long := p.next()["id"], strings.Repeat("ä", 1<<20)
-		lines, err := json.Marshal(strings.Split(strings.Repeat(long[:8<<10]+"\n", 400), "\n"))
-		assert.NoError(t, err)
+		id := p.next()["id"]
 		p.frame(`"id":%v,"ev":"refused","code":"x%s","message":"%s","hint":"%s","command":"%s","tail":%s`, id, long, long, long, long, lines)
 		p.swallow()
 	})

@@ -81,6 +81,9 @@ type CheckRequest struct {
 	Build      bool  // a package may have to be built: look at tools and space
 	NeedBytes  int64 // with Build
 	NeedInodes int64 // with Build
+
+	// RequiresPython is what the package says of the interpreters that will do (PEP 440), or "". With Build.
+	RequiresPython string
 }
 
 // Facts is what a check found. Problems is empty when a push could go ahead.
@@ -111,7 +114,7 @@ func (a *Agent) HostID() string { return a.hostID }
 // Check looks, and changes nothing on the host.
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 	var facts Facts
-	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "packages": r.Packages, "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes}
+	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "packages": r.Packages, "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes, "requires_python": r.RequiresPython}
 	if err := a.call(ctx, "check", args, &facts, nil); err != nil {
 		return Facts{}, err
 	}

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -35,30 +36,23 @@ func (l Login) ssh() string {
 // rule is the line of sudoers(5) that lets the agent be started, and how to put it there. /bin/sh with any arguments gives nothing away that
 // the one command line with -s would not: its input is a program.
 func (l Login) rule(line string) string {
-	return fmt.Sprintf("add this line on %s, with: sudo visudo -f /etc/sudoers.d/kis\n%s", orElse(l.Host, "the host"), line)
+	return fmt.Sprintf("add this line on %s, with: sudo visudo -f /etc/sudoers.d/kis\n%s", cmp.Or(l.Host, "the host"), line)
 }
 
 // allow is how to let sudo start the agent.
 func (l Login) allow() string {
 	if l.Become == "root" {
-		return l.rule(l.line()) + "\n" + fmt.Sprintf("with it %s is root; better: `become` a user of the application's own, to whom the repository belongs", orElse(l.User, "USER"))
+		return l.rule(l.line()) + "\n" + fmt.Sprintf("with it %s is root; better: `become` a user of the application's own, to whom the repository belongs", cmp.Or(l.User, "USER"))
 	}
 	return l.rule(l.line())
 }
 
 func (l Login) line() string {
-	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", orElse(l.User, "USER"), l.Become)
+	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", cmp.Or(l.User, "USER"), l.Become)
 }
 
 // startUp are the scripts that shells read even for a single command without a terminal; others, such as ~/.profile, are not read then.
 const startUp = "bash reads ~/.bashrc, zsh ~/.zshenv, fish ~/.config/fish/config.fish, tcsh ~/.cshrc or ~/.tcshrc"
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}
 
 // silent is what most often keeps a login shell from running a command without saying why. Which script it is depends on the shell, and the
 // shell is what does not answer.
@@ -80,7 +74,7 @@ type reason struct {
 
 // reasons are what login shells, sshd and account tools say, in English.
 func (l Login) reasons() []reason {
-	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
+	user, host := cmp.Or(l.User, "USER"), cmp.Or(l.Host, "the host")
 	return []reason{
 		{"account is currently not available", "the account has no shell (nologin)", fmt.Sprintf("give it one on %s: sudo usermod -s /bin/sh %s", host, user)},
 		{"password has expired", "the password has expired, and it cannot be changed without a terminal", fmt.Sprintf("let keys go on without it on %s: sudo chage -M -1 -d today %s", host, user)},
@@ -97,7 +91,7 @@ func (l Login) reasons() []reason {
 // sudoReasons are what sudo says, and what env says when there is none or it cannot be run. Both are made to speak English, see Command; what
 // another sudo says in other words is found by its name alone.
 func (l Login) sudoReasons() []reason {
-	user, host := orElse(l.User, "USER"), orElse(l.Host, "the host")
+	user, host := cmp.Or(l.User, "USER"), cmp.Or(l.Host, "the host")
 	as := func(text string) string { return fmt.Sprintf(text, user, l.Become) }
 	missing := fmt.Sprintf("install it on %s (apt install sudo), or log in as %s and leave `become` out", host, l.Become)
 	return []reason{

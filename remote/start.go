@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -26,7 +27,7 @@ type started struct {
 	word  string // READY, NOPYTHON, EATEN, NOWORDS or HELLO, "" at the end of the stream
 	rest  string
 	hello frame
-	noise tail
+	noise []string
 	err   error
 }
 
@@ -43,7 +44,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 	if err := a.judgeStart(s); err != nil {
 		return err
 	}
-	a.noise = strings.Join(s.noise.lines, " / ")
+	a.noise = strings.Join(s.noise, " / ")
 	order, err := a.order()
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 		return err
 	}
 	if s.word != "HELLO" {
-		return &StartError{Message: "python started, but kis's agent did not", Tail: s.noise.lines}
+		return &StartError{Message: "python started, but kis's agent did not", Tail: s.noise}
 	}
 	var hello struct {
 		Protocol int  `json:"protocol"`
@@ -108,12 +109,12 @@ func (a *Agent) judgeStart(s started) error {
 			Hint:    "install it (apt install python3 python3-venv), or name it in the inventory: python: /path/to/python3",
 		}
 	case "EATEN":
-		return &StartError{Message: "a login script has read a part of what was sent to the shell", Hint: a.login.waiting(), Tail: s.noise.lines}
+		return &StartError{Message: "a login script has read a part of what was sent to the shell", Hint: a.login.waiting(), Tail: s.noise}
 	}
-	if r, known := a.login.explain(s.noise.lines); known {
-		return &StartError{Message: r.message, Hint: r.hint, Tail: s.noise.lines}
+	if r, known := a.login.explain(s.noise); known {
+		return &StartError{Message: r.message, Hint: r.hint, Tail: s.noise}
 	}
-	return &StartError{Message: "the command was not run, although the login succeeded", Hint: a.login.silent(), Tail: s.noise.lines}
+	return &StartError{Message: "the command was not run, although the login succeeded", Hint: a.login.silent(), Tail: s.noise}
 }
 
 // atLeast compares two versions of two numbers.
@@ -134,16 +135,15 @@ func atLeast(version, floor string) bool {
 
 // read is the one reader of the host's standard output, for the whole conversation.
 func (a *Agent) read(lines *lineReader, starting chan<- started) {
-	var noise tail
+	var noise tail.Lines
 	greeted := false
 	for {
 		line, whole, err := lines.next()
 		if err != nil {
 			words := a.lastWords()
 			if !greeted {
-				noise.add(withoutOurs(line))
-				noise.lines = append(noise.lines, words...)
-				tell(starting, started{noise: noise, err: err})
+				keep(&noise, withoutOurs(line))
+				tell(starting, started{noise: append(noise.Lines(), words...), err: err})
 			}
 			if len(words) > 0 {
 				err = fmt.Errorf("%w; last said: %s", err, words[len(words)-1])
@@ -177,20 +177,26 @@ func tell(starting chan<- started, s started) {
 }
 
 // starting looks for the loader's words and the greeting among whatever a login shell prints.
-func (a *Agent) starting(line []byte, noise *tail) (started, bool) {
+func (a *Agent) starting(line []byte, noise *tail.Lines) (started, bool) {
 	if f, ok, err := parseFrame(line, a.nonce); ok && err == nil && f.Ev == "hello" {
 		return started{word: "HELLO", hello: f}, true
 	}
 	if rest, ok := bytes.CutPrefix(line, []byte(prefix)); ok {
 		word, rest, _ := strings.Cut(string(rest), " ")
 		if word == "READY" || word == "NOPYTHON" || word == "EATEN" || word == "NOWORDS" {
-			s := started{word: word, rest: rest, noise: *noise}
-			*noise = tail{}
+			s := started{word: word, rest: rest, noise: noise.Lines()}
+			noise.Reset()
 			return s, false
 		}
 	}
-	noise.add(withoutOurs(line))
+	keep(noise, withoutOurs(line))
 	return started{}, false
+}
+
+// keep adds a line.
+func keep(l *tail.Lines, line []byte) {
+	_, _ = l.Write(line)
+	_, _ = l.Write([]byte("\n"))
 }
 
 // withoutOurs is a line of noise, unless it is our own text: a login script that reads its input may print what it has read, and a person
@@ -262,7 +268,7 @@ func (a *Agent) readErrors(lines *lineReader) {
 func (a *Agent) hear(line []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.said.add(line)
+	keep(&a.said, line)
 }
 
 // lastWords is the end of the standard error stream once the other stream has ended, so that nothing is missed that was said before it.
@@ -273,5 +279,5 @@ func (a *Agent) lastWords() []string {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]string(nil), a.said.lines...)
+	return a.said.Lines()
 }

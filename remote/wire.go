@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // maxFrame bounds one line of the agent: a whole repository's state fits, a host that prints without end does not.
@@ -96,27 +95,5 @@ func (l *lineReader) next() (line []byte, whole bool, err error) {
 			continue
 		}
 		return bytes.TrimRight(line, "\r\n"), whole, err
-	}
-}
-
-// tail keeps the last lines of what a host said outside of the protocol, for error messages. Safe for one goroutine.
-type tail struct {
-	lines []string
-}
-
-// Bounds of a tail: more does not help a person, and a host may print for ever.
-const (
-	tailLines = 20
-	tailWidth = 400
-)
-
-func (t *tail) add(line []byte) {
-	text := strings.TrimSpace(string(line[:min(len(line), tailWidth)]))
-	if text == "" {
-		return
-	}
-	t.lines = append(t.lines, text)
-	if len(t.lines) > tailLines {
-		t.lines = t.lines[1:]
 	}
 }

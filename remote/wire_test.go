@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/tail"
 )
 
 func TestLinesAreBounded(t *testing.T) {
@@ -51,19 +52,6 @@ func TestLinesAreBounded(t *testing.T) {
 		}
 		assert.Equal(t, test.want, all, name)
 	}
-}
-
-func TestTailKeepsTheLastLines(t *testing.T) {
-	t.Parallel()
-	var last tail
-	for range 100 {
-		last.add([]byte(" before "))
-	}
-	last.add([]byte("   "))
-	last.add([]byte(strings.Repeat("z", 1000)))
-	require.Len(t, last.lines, tailLines)
-	require.Equal(t, "before", last.lines[0])
-	require.Len(t, last.lines[tailLines-1], tailWidth)
 }
 
 // FuzzLines: every line is whole, or a beginning of one, never longer than it may be, and none is lost.
@@ -146,7 +134,7 @@ func FuzzParseFrame(f *testing.F) {
 			switch {
 			case errors.As(err, &refused):
 				requireWritable(t, refused)
-				require.LessOrEqual(t, len(refused.Tail), tailLines)
+				require.LessOrEqual(t, len(refused.Tail), tail.MaxLines)
 				require.LessOrEqual(t, len(refused.Message), maxText)
 			case frame.Ev == "refused" && err == nil:
 				t.Errorf("%q: a refusal passed for done", line)
@@ -248,7 +236,7 @@ func FuzzStart(f *testing.F) {
 			require.True(t, errors.As(err, &start) || errors.As(err, &lost), "%v", err)
 			require.Less(t, len(err.Error()), 4<<10)
 			if start != nil {
-				require.LessOrEqual(t, len(start.Tail), 2*tailLines)
+				require.LessOrEqual(t, len(start.Tail), 2*tail.MaxLines)
 			}
 		}
 		<-host

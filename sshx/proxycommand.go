@@ -1,7 +1,6 @@
 package sshx
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/internal/tail"
 )
 
 // commandConn is a connection through the standard input and output of a ProxyCommand,
@@ -26,9 +26,9 @@ type commandConn struct {
 	fromCommand, toCommand *os.File
 
 	cmd    *exec.Cmd
-	stderr lastLines
-	ended  chan struct{} // closed when the command has been reaped
-	result error         // of the command, after ended
+	stderr tail.Lines
+	ended  chan struct{} // closed when the command has ended and is reaped
+	result error         // of the command; read it after ended
 	once   sync.Once
 }
 
@@ -100,7 +100,7 @@ func (c *commandConn) explain(err error) error {
 	if !ok {
 		return err
 	}
-	text, output := dialCause(dial), c.stderr.tail()
+	text, output := dialCause(dial), c.lastWords()
 	// When kis closed the connection first, the exit status is only the consequence.
 	exit, failed := errors.AsType[*exec.ExitError](c.result)
 	if failed = failed && isDropped(dial.Err); failed {
@@ -137,31 +137,8 @@ func (c *commandConn) SetReadDeadline(t time.Time) error { return c.fromCommand.
 // SetWriteDeadline limits Write.
 func (c *commandConn) SetWriteDeadline(t time.Time) error { return c.toCommand.SetWriteDeadline(t) }
 
-// lastLines keeps the last bytes written to it.
-type lastLines struct {
-	mu  sync.Mutex
-	end []byte
-}
-
-// Write never fails.
-func (l *lastLines) Write(p []byte) (int, error) {
-	const limit = 1000
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.end = append(l.end, p...)
-	l.end = l.end[max(0, len(l.end)-limit):]
-	return len(p), nil
-}
-
-// tail returns the last four lines as one, safe to print.
-func (l *lastLines) tail() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []string
-	for line := range strings.Lines(string(bytes.ToValidUTF8(l.end, []byte("?")))) {
-		if line = strings.TrimSpace(line); line != "" {
-			all = append(all, line)
-		}
-	}
-	return safetext.Line(strings.Join(all[max(0, len(all)-4):], "; "))
+// lastWords is the end of what the command wrote to its standard error, as one harmless line.
+func (c *commandConn) lastWords() string {
+	last := c.stderr.Lines()
+	return safetext.Line(strings.ToValidUTF8(strings.Join(last[max(0, len(last)-4):], "; "), "?"))
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/pkg/sftp"
 )
 
-// Kind tells what a caller can say or do about a failed transfer.
+// Kind classifies a failed transfer by what a caller can do about it.
 type Kind string
 
 // The kinds.
 const (
-	Full        Kind = "disk full"           // no space or no inodes left, or a quota
-	Permission  Kind = "permission denied"   // the login may not write there
-	Exists      Kind = "exists already"      // dst was there before
-	Lost        Kind = "connection lost"     // the file may be there in part
-	Stalled     Kind = "stalled"             // nothing moved for Options.Stall
-	Interrupted Kind = "interrupted"         // ctx ended
-	Source      Kind = "source not readable" // src gave an error
-	Size        Kind = "source changed"      // src has not size bytes
-	Failed      Kind = "failed"              // anything else
+	Full        Kind = "disk full"         // no space or no inodes left, or a quota
+	Permission  Kind = "permission denied" // the user may not write there
+	Exists      Kind = "already exists"    // dst existed before
+	Lost        Kind = "connection lost"   // the file may exist in part
+	Stalled     Kind = "stalled"           // no progress for Options.Stall
+	Interrupted Kind = "interrupted"       // ctx ended
+	Source      Kind = "source unreadable" // src returned an error
+	Size        Kind = "source changed"    // src does not have size bytes
+	Failed      Kind = "failed"            // anything else
 )
 
 // Error is every error of Put.
@@ -35,15 +35,14 @@ type Error struct {
 	Path string // dst
 	Step string // create, chmod, read, write, stat, compare, sync, close; or ""
 	Kind Kind
-	// Free tells the room that is left, where the host tells: "0 bytes, 14
-	// inodes free".
+	// Free is the free space of a full disk, if the host reports it: "0 bytes, 14 inodes free".
 	Free string
 	Err  error
 
 	created bool
 }
 
-// Error is one line.
+// Error returns one line.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("upload %s: ", e.Path)
 	if e.Step != "" {
@@ -56,11 +55,11 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%v)", text, e.Err)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refused holds when the host has answered that it does not take the file, so
-// that another way may be tried.
+// Refused reports whether the host answered that it does not accept the file, so that the caller may
+// try another way.
 func (e *Error) Refused() bool {
 	return slices.Contains([]Kind{Full, Permission, Exists, Failed}, e.Kind)
 }
@@ -81,7 +80,7 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
-// sizeError says that src is not as long as it was.
+// sizeError says that src does not have the announced size.
 type sizeError struct{ want, got int64 }
 
 func (e *sizeError) Error() string {
@@ -91,8 +90,8 @@ func (e *sizeError) Error() string {
 	return fmt.Sprintf("it ended after %d of %d bytes", e.got, e.want)
 }
 
-// explain sorts an error. Our own reasons come first: the error that a closed
-// client gives is only their consequence.
+// explain classifies an error. Reasons on this side come first: the error that a closed client
+// returns is their consequence.
 func (w *watchdog) explain(c *sftp.Client, dst string, err error) *Error {
 	e := &Error{Path: dst, Kind: Failed, Err: err}
 	if step, ok := errors.AsType[*stepError](err); ok {
@@ -124,8 +123,8 @@ func isLost(err error) bool {
 		errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed)
 }
 
-// isFailure holds for SSH_FX_FAILURE, which says nothing: a full disk, missing
-// inodes, a read-only file system and a file that exists all look like it.
+// isFailure reports SSH_FX_FAILURE, the answer of SFTP version 3 to a full disk, missing inodes, a
+// read-only file system and a file that exists.
 func isFailure(err error) bool {
 	var status *sftp.StatusError
 	return errors.As(err, &status) && status.FxCode() == sftp.ErrSSHFxFailure
@@ -136,9 +135,9 @@ func isUnsupported(err error) bool {
 	return errors.As(err, &status) && status.FxCode() == sftp.ErrSSHFxOpUnsupported
 }
 
-// askHost finds out what a bare failure was, within a short time.
+// askHost queries the host for the cause of an SSH_FX_FAILURE.
 func (w *watchdog) askHost(c *sftp.Client, e *Error) {
-	timer := time.AfterFunc(tidyUp, func() { _ = c.Close() })
+	timer := time.AfterFunc(cleanupTimeout, func() { _ = c.Close() })
 	defer timer.Stop()
 	if !e.created {
 		if _, err := c.Lstat(e.Path); err == nil {
@@ -150,10 +149,10 @@ func (w *watchdog) askHost(c *sftp.Client, e *Error) {
 	if err != nil {
 		return // the server lacks statvfs@openssh.com
 	}
-	room := free.Bavail * free.Frsize
-	// A block or two may be left over that no file gets.
-	if room < 1<<20 || free.Files > 0 && free.Favail == 0 {
+	bytes := free.Bavail * free.Frsize
+	// A few blocks may be free that no file gets.
+	if bytes < 1<<20 || free.Files > 0 && free.Favail == 0 {
 		e.Kind = Full
-		e.Free = fmt.Sprintf("%d bytes, %d inodes free", room, free.Favail)
+		e.Free = fmt.Sprintf("%d bytes, %d inodes free", bytes, free.Favail)
 	}
 }

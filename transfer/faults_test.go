@@ -17,8 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// disk is the file system of an SFTP server whose faults are chosen by a test.
-// It has one file.
+// disk is the file system of an SFTP server, with one file and the faults that a test sets.
 type disk struct {
 	createError error
 	writeError  error // for blocks at failAt and beyond
@@ -42,7 +41,7 @@ func (d *disk) Filewrite(*sftp.Request) (io.WriterAt, error) {
 	return d, nil
 }
 
-// WriteAt fails where it is told to.
+// WriteAt fails at failAt.
 func (d *disk) WriteAt(p []byte, off int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -63,7 +62,7 @@ func (d *disk) Filecmd(r *sftp.Request) error {
 	return nil
 }
 
-// StatVFS tells the room that is left.
+// StatVFS returns the free space.
 func (d *disk) StatVFS(*sftp.Request) (*sftp.StatVFS, error) { return &d.free, nil }
 
 // Filelist answers Stat and Lstat.
@@ -106,10 +105,10 @@ func (d *disk) serve(t *testing.T) *sftp.Client {
 	return c
 }
 
-func TestPutExplainsWhatTheServerOnlyCallsAFailure(t *testing.T) {
+func TestPutExplainsBareFailures(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("the detail does not travel")
-	roomy := sftp.StatVFS{Frsize: 4096, Bavail: 1 << 20, Files: 100, Favail: 50}
+	enough := sftp.StatVFS{Frsize: 4096, Bavail: 1 << 20, Files: 100, Favail: 50}
 	for _, c := range []struct {
 		name string
 		disk *disk
@@ -119,10 +118,10 @@ func TestPutExplainsWhatTheServerOnlyCallsAFailure(t *testing.T) {
 	}{
 		{"no space", &disk{writeError: failure, free: sftp.StatVFS{Frsize: 4096, Files: 100, Favail: 14}}, transfer.Full, "write", "0 bytes, 14 inodes free"},
 		{"no inodes", &disk{createError: failure, free: sftp.StatVFS{Frsize: 1 << 20, Bavail: 5, Files: 100}}, transfer.Full, "create", "5242880 bytes, 0 inodes free"},
-		{"something else", &disk{writeError: failure, free: roomy}, transfer.Failed, "write", ""},
-		{"a file is there", &disk{createError: failure, exists: true, free: roomy}, transfer.Exists, "create", ""},
-		{"not allowed", &disk{createError: sftp.ErrSSHFxPermissionDenied, free: roomy}, transfer.Permission, "create", ""},
-		{"one block in the middle fails", &disk{writeError: failure, failAt: 64 << 10, free: roomy}, transfer.Failed, "write", ""},
+		{"something else", &disk{writeError: failure, free: enough}, transfer.Failed, "write", ""},
+		{"file exists", &disk{createError: failure, exists: true, free: enough}, transfer.Exists, "create", ""},
+		{"not allowed", &disk{createError: sftp.ErrSSHFxPermissionDenied, free: enough}, transfer.Permission, "create", ""},
+		{"one block in the middle fails", &disk{writeError: failure, failAt: 64 << 10, free: enough}, transfer.Failed, "write", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +141,7 @@ func TestPutExplainsWhatTheServerOnlyCallsAFailure(t *testing.T) {
 	}
 }
 
-// The server says that every block is written and has not written them.
+// The server acknowledges every block and does not write them all.
 func TestPutComparesTheSize(t *testing.T) {
 	t.Parallel()
 	d := &disk{}

@@ -18,10 +18,10 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// lies are what a host does to its own answers, four bytes each: to which answer, what, where in it, and with which byte.
+// lies are changes of a host's answers, four bytes each: the answer, the kind of change, its place, the new byte.
 type lies []byte
 
-// tell passes a server's answers on, changed. The first, its version, is as it was.
+// tell forwards a server's answers with the changes. The first, its version, is unchanged.
 func (l lies) tell(to io.Writer, from io.Reader) {
 	for n := -1; ; n++ {
 		head := make([]byte, 4)
@@ -71,9 +71,9 @@ func change(head, body []byte, kind, at, value byte) ([]byte, []byte) {
 	return head, body
 }
 
-// FuzzPutToAHostThatLies: whatever a host answers, Put ends in time, takes little memory and gives an error of its own; and it calls nothing
-// whole that is not, unless the host has said so in an answer of the right form.
-func FuzzPutToAHostThatLies(f *testing.F) {
+// FuzzPutToHostileHost: whatever a host answers, Put ends in time, uses little memory and returns an *Error. It returns nil only if
+// the file is complete, or if the host says so in a well-formed answer.
+func FuzzPutToHostileHost(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2)) // the same at every run
 	for range 60 {
 		seed := make([]byte, 4*(1+random.IntN(3)))

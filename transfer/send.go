@@ -11,21 +11,25 @@ import (
 )
 
 const (
-	// block is the size that every SFTP server takes in one request.
-	block = 32 << 10
-	// parallel requests at most: one at a time would move one block per round
+	// blockSize is what every SFTP server accepts in one request.
+	blockSize = 32 << 10
+	// maxWindow is the limit of outstanding requests. One at a time would move one block per round
 	// trip, 0.6 MB/s over 50 ms.
-	parallel = 64
-	// first is the number of requests that a transfer begins with.
-	first = 4
-	// A block that is acknowledged quickly allows one more on its way, and one
-	// that takes long allows half as many.
-	quickly, slowly = 2 * time.Second, 5 * time.Second
+	maxWindow = 64
+	// initialWindow is the window that a transfer begins with.
+	initialWindow = 4
+	// A block that is acknowledged within fastAck widens the window, one that takes longer than
+	// slowAck narrows it.
+	fastAck, slowAck = 2 * time.Second, 5 * time.Second
 )
 
-// sender writes src to f with many requests under way. The sftp package could do
-// the same, but would not tell when a block is acknowledged: a slow host and a
-// dead one look alike without that, once the last block has been read.
+// sender writes src to f with many outstanding requests. Their number is controlled by AIMD
+// (additive increase, multiplicative decrease, as in TCP, RFC 5681), because everything else that is
+// sent to the host queues behind the blocks: on a slow line a full window would delay the agent's
+// keepalives by minutes, and each side would take the other for dead.
+//
+// The sftp package could send concurrently too, but it does not report when a block is acknowledged.
+// Without that, a slow host and a dead one cannot be told apart once the last block has been read.
 type sender struct {
 	f        *sftp.File
 	watchdog *watchdog
@@ -37,38 +41,44 @@ type sender struct {
 	offset  int64 // of the next block
 	ended   bool  // nothing more is read
 
-	flying  sync.Mutex
-	landed  *sync.Cond // of flying: fewer blocks are on their way, or more may be
-	onWay   int        // blocks
-	allowed int        // blocks that may be on their way
+	sending  sync.Mutex
+	changed  *sync.Cond // of sending: inFlight or window changed
+	inFlight int        // outstanding blocks
+	window   int        // limit of inFlight
 
 	counting sync.Mutex
 	done     int64
 	err      error // the first
 }
 
-// send returns when no request is under way any more.
+// send returns when no request is outstanding.
 func send(w *watchdog, f *sftp.File, src io.Reader, size int64, report func(int64)) error {
-	s := &sender{f: f, watchdog: w, report: report, size: size, src: src, allowed: first}
-	s.landed = sync.NewCond(&s.flying)
+	s := newSender()
+	s.f, s.watchdog, s.report, s.size, s.src = f, w, report, size, src
 	var workers sync.WaitGroup
-	for range min(parallel, size/block+1) {
+	for range min(maxWindow, size/blockSize+1) {
 		workers.Go(s.work)
 	}
 	workers.Wait()
 	return s.err
 }
 
+func newSender() *sender {
+	s := &sender{window: initialWindow}
+	s.changed = sync.NewCond(&s.sending)
+	return s
+}
+
 func (s *sender) work() {
-	buf := make([]byte, block)
-	for s.one(buf) {
+	buf := make([]byte, blockSize)
+	for s.sendBlock(buf) {
 	}
 }
 
-// one sends one block, and reports whether there may be more.
-func (s *sender) one(buf []byte) bool {
-	begin := s.depart()
-	defer func() { s.land(time.Since(begin)) }()
+// sendBlock sends one block, and reports whether there may be more.
+func (s *sender) sendBlock(buf []byte) bool {
+	begin := s.acquire()
+	defer func() { s.release(time.Since(begin)) }()
 	n, offset, err := s.next(buf)
 	if err != nil {
 		s.fail(&stepError{step: "read", created: true, err: err})
@@ -85,35 +95,33 @@ func (s *sender) one(buf []byte) bool {
 	return true
 }
 
-// depart waits until another block may be on its way. What else is said to the
-// host waits behind the blocks, and over a thin line must not wait for minutes:
-// the host would take us for dead, and we the host.
-func (s *sender) depart() time.Time {
-	s.flying.Lock()
-	defer s.flying.Unlock()
-	for s.onWay >= s.allowed {
-		s.landed.Wait()
+// acquire waits until the window has room for another block.
+func (s *sender) acquire() time.Time {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	for s.inFlight >= s.window {
+		s.changed.Wait()
 	}
-	s.onWay++
+	s.inFlight++
 	return time.Now()
 }
 
-// land is the end of a block's way.
-func (s *sender) land(took time.Duration) {
-	s.flying.Lock()
-	defer s.flying.Unlock()
-	s.onWay--
+// release takes a block out of the window, and adapts the window to the time it took.
+func (s *sender) release(took time.Duration) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.inFlight--
 	switch {
-	case took < quickly:
-		s.allowed = min(s.allowed+1, parallel)
-	case took > slowly:
-		s.allowed = max(s.allowed/2, 1)
+	case took < fastAck:
+		s.window = min(s.window+1, maxWindow)
+	case took > slowAck:
+		s.window = max(s.window/2, 1)
 	}
-	s.landed.Broadcast()
+	s.changed.Broadcast()
 }
 
-// next reads one block. A source that is longer or shorter than it was when its
-// size was taken is an error, because its digest is no longer the one announced.
+// next reads one block. A source that is longer or shorter than the announced size is an error,
+// because its digest differs from the announced one too.
 func (s *sender) next(buf []byte) (n int, offset int64, err error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()

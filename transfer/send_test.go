@@ -1,26 +1,24 @@
 package transfer
 
 import (
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func TestAThinLineGetsFewBlocksAtATimeAndAThickOneMany(t *testing.T) {
+func TestWindowFollowsAIMD(t *testing.T) {
 	t.Parallel()
-	s := &sender{allowed: first}
-	s.landed = sync.NewCond(&s.flying)
-	lands := func(blocks int, took time.Duration) int {
+	s := newSender()
+	window := func(blocks int, took time.Duration) int {
 		for range blocks {
-			s.depart()
-			s.land(took)
+			s.acquire()
+			s.release(took)
 		}
-		return s.allowed
+		return s.window
 	}
-	require.Equal(t, parallel, lands(100, 50*time.Millisecond))
-	require.Equal(t, parallel, lands(100, 3*time.Second), "what is neither quick nor slow is left as it is")
-	require.Equal(t, 1, lands(10, 20*time.Second))
-	require.Equal(t, 11, lands(10, time.Second))
+	require.Equal(t, maxWindow, window(100, 50*time.Millisecond))
+	require.Equal(t, maxWindow, window(100, 3*time.Second), "neither fast nor slow")
+	require.Equal(t, 1, window(10, 20*time.Second))
+	require.Equal(t, 11, window(10, time.Second))
 }

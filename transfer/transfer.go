@@ -1,7 +1,7 @@
-// Package transfer puts one file on one host over SFTP so that it is whole or
-// absent. It does not choose the name, compare digests or move the file into
-// place: the caller gives a random name in a folder that is private to the
-// login, and has the host compare the digest and rename the file afterwards.
+// Package transfer uploads one file to one host over SFTP so that it is complete or absent. It does
+// not choose the name, compare digests or rename the file: the caller passes a random name in a
+// directory that only the user can access, and has the host compare the digest and rename the file
+// afterwards.
 package transfer
 
 import (
@@ -20,32 +20,29 @@ import (
 
 // Options tune Put. The zero value is right for most callers.
 type Options struct {
-	// Stall ends a transfer that has made no progress for so long. Zero: 45 s.
+	// Stall is how long a transfer may make no progress. Zero: 45 s.
 	Stall time.Duration
-	// Progress is told how many bytes the host has acknowledged. It is called
-	// by one goroutine at a time, never with a smaller number than before, and
-	// with size at the end. nil: nobody is told.
+	// Progress receives the number of bytes that the host has acknowledged. It is called by one
+	// goroutine at a time, never with a smaller number than before, and with size at the end. It may
+	// be nil.
 	Progress func(done int64)
 }
 
 const (
 	defaultStall = 45 * time.Second
-	// tidyUp bounds the removal of a file that came to nothing; the host may be
-	// the very thing that is broken.
-	tidyUp = 5 * time.Second
+	// cleanupTimeout bounds what is sent to the host after a failure: the host may be the cause.
+	cleanupTimeout = 5 * time.Second
 )
 
-// Put writes exactly size bytes of src to the new file dst, an absolute path on
-// the host, with mode 0600, and has the host flush it to disk where its SFTP
-// server can. When Put returns nil, the file is whole; otherwise it has been
-// removed, or could not be because the connection is gone.
+// Put writes exactly size bytes of src to the new file dst, an absolute path on the host, with mode
+// 0600, and syncs it to disk if the host's SFTP server supports that. If Put returns nil, the file is
+// complete. Otherwise Put has removed it, unless the connection is lost.
 //
-// dst must not exist: its name is the caller's own and random, so a file there
-// is somebody else's. When ctx ends, no more is sent, and the file is removed.
-// A host that does not answer is given up by closing c, because nothing else
-// ends a request: after an error whose Kind is Stalled or Lost, and mostly not
-// after Interrupted, c is closed. Every error is an *Error, and no goroutine is
-// left.
+// dst must not exist: its name is random, so Put never removes a file that it finds there. When ctx
+// ends, Put sends nothing more and removes the file. To abandon a host that does not answer, Put
+// closes c, because nothing else ends a request: c is closed after an error whose Kind is Stalled or
+// Lost, and usually open after Interrupted. Every error is an *Error, and no goroutine is left
+// running.
 func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst string, o Options) error {
 	if !path.IsAbs(dst) || path.Clean(dst) != dst {
 		return &Error{Path: dst, Kind: Failed, Err: errors.New("not an absolute, clean path")}
@@ -66,7 +63,7 @@ func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst str
 	return e
 }
 
-// put does the transfer and tells at which step it failed.
+// put transfers the file; its errors name the step.
 func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, progress func(int64)) error {
 	f, err := c.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
@@ -74,7 +71,7 @@ func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, pro
 	}
 	w.progress()
 	if err := fill(w, f, src, size, progress); err != nil {
-		// The file is removed anyway, and the error that counts is the first.
+		// The file is removed anyway, and the first error is the cause.
 		_ = f.Close()
 		return err
 	}
@@ -86,7 +83,7 @@ func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, pro
 
 func fill(w *watchdog, f *sftp.File, src io.Reader, size int64, progress func(int64)) error {
 	failed := func(step string, err error) error { return &stepError{step: step, created: true, err: err} }
-	// The host's umask has decided about the mode so far.
+	// The host's umask has determined the mode so far.
 	if err := f.Chmod(0o600); err != nil {
 		return failed("chmod", err)
 	}
@@ -101,24 +98,23 @@ func fill(w *watchdog, f *sftp.File, src io.Reader, size int64, progress func(in
 		return failed("compare", fmt.Errorf("the host has %d of %d bytes", info.Size(), size))
 	}
 	w.progress()
-	// Servers without fsync@openssh.com say so; the caller's agent syncs then.
+	// A server may lack fsync@openssh.com; the caller's agent syncs then.
 	if err := f.Sync(); err != nil && !isUnsupported(err) {
 		return failed("sync", err)
 	}
 	return nil
 }
 
-// remove has its own short time: the one of the transfer may be used up. A host
-// that does not answer keeps the file, under a name that nothing looks for.
+// remove has a timeout of its own. A host that does not answer keeps the file, under a name that
+// nothing uses.
 func remove(c *sftp.Client, dst string) {
-	timer := time.AfterFunc(tidyUp, func() { _ = c.Close() })
+	timer := time.AfterFunc(cleanupTimeout, func() { _ = c.Close() })
 	defer timer.Stop()
 	_ = c.Remove(dst)
 }
 
-// watchdog closes the client when nothing moves for too long: for Options.Stall,
-// and for a shorter time once ctx has ended, so that a host that still answers
-// can be rid of the file.
+// watchdog closes the client after Options.Stall without progress, and after cleanupTimeout once ctx
+// has ended: until then, a host that still answers can remove the file.
 type watchdog struct {
 	ctx   context.Context //nolint:containedctx // it lives for one Put
 	stall time.Duration
@@ -127,24 +123,24 @@ type watchdog struct {
 	stalled atomic.Bool
 	timer   *time.Timer
 	unwatch func() bool
-	hurry   chan struct{} // closed when the end of ctx has been seen to
-	leave   chan struct{} // closed by stop
+	ctxDone chan struct{} // closed when the end of ctx has been handled
+	stopped chan struct{} // closed by stop
 }
 
 func watch(ctx context.Context, c *sftp.Client, stall time.Duration) *watchdog {
-	w := &watchdog{ctx: ctx, stall: stall, hurry: make(chan struct{}), leave: make(chan struct{})}
+	w := &watchdog{ctx: ctx, stall: stall, ctxDone: make(chan struct{}), stopped: make(chan struct{})}
 	w.timer = time.AfterFunc(stall, func() {
 		w.stalled.Store(true)
 		w.closed.Store(true)
 		_ = c.Close()
 	})
 	w.unwatch = context.AfterFunc(ctx, func() {
-		defer close(w.hurry)
+		defer close(w.ctxDone)
 		select {
-		case <-time.After(tidyUp):
+		case <-time.After(cleanupTimeout):
 			w.closed.Store(true)
 			_ = c.Close()
-		case <-w.leave:
+		case <-w.stopped:
 		}
 	})
 	return w
@@ -157,11 +153,11 @@ func (w *watchdog) progress() {
 	}
 }
 
-// stop ends the watch and waits for it.
+// stop ends the watchdog and waits for it.
 func (w *watchdog) stop() {
 	w.timer.Stop()
-	close(w.leave)
+	close(w.stopped)
 	if !w.unwatch() {
-		<-w.hurry
+		<-w.ctxDone
 	}
 }

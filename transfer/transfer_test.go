@@ -24,7 +24,7 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// site is a host, a proxy in front of it, and an SFTP session through both.
+// site is a host, a proxy before it, and an SFTP session through both.
 type site struct {
 	home  string
 	host  *sshtest.Host
@@ -70,8 +70,7 @@ func newSite(t *testing.T) site {
 
 func (s site) path() string { return filepath.Join(s.home, "part") }
 
-// requireAbsent waits, because a host may still be finishing what a cut
-// connection had asked for.
+// requireAbsent requires that the host does not have the file.
 func (s site) requireAbsent(t *testing.T) {
 	t.Helper()
 	_, err := os.Lstat(s.path())
@@ -86,7 +85,7 @@ func random(t *testing.T, n int) []byte {
 	return b
 }
 
-func TestPutWritesTheWholeFile(t *testing.T) {
+func TestPutWritesCompleteFile(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 32<<10 - 1, 32 << 10, 32<<10 + 1, 3<<20 + 17} {
 		s := newSite(t)
@@ -116,7 +115,7 @@ func kind(t *testing.T, err error) transfer.Kind {
 	return e.Kind
 }
 
-func TestPutNeverTouchesAFileThatIsThere(t *testing.T) {
+func TestPutNeverTouchesExistingFiles(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	elsewhere := filepath.Join(s.home, "elsewhere")
@@ -135,7 +134,7 @@ func TestPutNeverTouchesAFileThatIsThere(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestPutRefusesPathsThatAreNotAbsolute(t *testing.T) {
+func TestPutRefusesRelativePaths(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, dst := range []string{"", "part", "./part", s.home + "/../part", s.path() + "/"} {
@@ -143,7 +142,7 @@ func TestPutRefusesPathsThatAreNotAbsolute(t *testing.T) {
 	}
 }
 
-func TestPutRemovesTheFileWhenTheSourceIsNotWhatItWas(t *testing.T) {
+func TestPutRemovesFileIfSourceChanged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk on fire")
 	for _, c := range []struct {
@@ -165,7 +164,7 @@ func TestPutRemovesTheFileWhenTheSourceIsNotWhatItWas(t *testing.T) {
 			if c.want == transfer.Source {
 				require.ErrorIs(t, err, broken)
 			}
-			// The session is still good.
+			// The session still works.
 			require.NoError(t, transfer.Put(t.Context(), s.sftp, bytes.NewReader([]byte("x")), 1, s.path(), transfer.Options{}))
 		})
 	}
@@ -175,8 +174,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// Wherever the connection breaks, the caller learns that it is lost.
-func TestPutOverACutConnectionIsLost(t *testing.T) {
+// Wherever the connection breaks, the error says that it is lost.
+func TestPutReportsLostConnection(t *testing.T) {
 	t.Parallel()
 	content := random(t, 300_000)
 	for _, after := range []int64{0, 1, 100, 5_000, 50_000, 200_000, 299_999} {
@@ -187,7 +186,7 @@ func TestPutOverACutConnectionIsLost(t *testing.T) {
 	}
 }
 
-func TestPutToAStalledHostEnds(t *testing.T) {
+func TestPutToStalledHostEnds(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.proxy.Stall()
@@ -197,7 +196,7 @@ func TestPutToAStalledHostEnds(t *testing.T) {
 	assert.ErrorContains(t, err, "no progress for 200ms")
 }
 
-func TestPutStallsInTheMiddle(t *testing.T) {
+func TestPutReportsStallDuringTransfer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	size := int64(64 << 20)
@@ -226,10 +225,10 @@ func TestPutEndsWithItsContext(t *testing.T) {
 	require.NoError(t, s.ssh.Err(), "the connection outlives the transfer")
 }
 
-func TestPutTellsAMissingFolder(t *testing.T) {
+func TestPutReportsMissingDirectory(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	err := transfer.Put(t.Context(), s.sftp, bytes.NewReader(nil), 0, "/no/such/folder/part", transfer.Options{})
+	err := transfer.Put(t.Context(), s.sftp, bytes.NewReader(nil), 0, "/no/such/directory/part", transfer.Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.Equal(t, transfer.Failed, kind(t, err))
 }

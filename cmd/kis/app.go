@@ -19,8 +19,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/safetext"
-	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -167,7 +167,7 @@ func advice(err error) (hint string, tail []string) {
 	if with, ok := errors.AsType[hinted](err); ok {
 		return with.hint, nil
 	}
-	if build, ok := errors.AsType[*sdist.BuildError](err); ok {
+	if build, ok := errors.AsType[*pybuild.Error](err); ok {
 		return build.Hint, build.Tail
 	}
 	var own interface{ Hint() string }
@@ -192,7 +192,7 @@ func (a *app) load() (*inventory.Inventory, error) {
 			return nil, err
 		}
 	}
-	return inventory.Load(path)
+	return inventory.Load(path, sshx.CheckPin)
 }
 
 // stage reads one stage and the hosts of it that --hosts leaves.

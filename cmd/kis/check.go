@@ -7,7 +7,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 )
 
 func newCheck(a *app) *cobra.Command {
@@ -34,11 +34,11 @@ func (a *app) check(ctx context.Context, args []string) error {
 		return err
 	}
 	v := a.view()
-	how, err := sdist.Look(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build())})
+	build, err := pybuild.NewPlan(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build())})
 	if err != nil {
 		return err
 	}
-	v.say("this machine: " + how)
+	v.say("this machine: " + build.String())
 	names := args
 	if len(names) == 0 {
 		names = inv.StageNames()

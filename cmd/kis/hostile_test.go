@@ -20,6 +20,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
@@ -146,7 +147,7 @@ func scenes(ctx context.Context) []scene {
 		{"an error before any host is asked", func(a *app, f filler) {
 			a.fail(errors.New(f.text))
 			a.fail(hinted{errors.New(f.text), f.lines()})
-			a.fail(&sdist.BuildError{Dir: "/project", Command: f.text, Tail: []string{f.output()}, Hint: f.lines(), Err: errors.New(f.text)})
+			a.fail(&pybuild.Error{Dir: "/project", Command: f.text, Tail: []string{f.output()}, Hint: f.lines(), Err: errors.New(f.text)})
 			a.fail(fmt.Errorf("more: %w", &sshx.AuthError{Name: f.text, User: f.text, Tried: []string{f.text}, Accepts: []string{f.text}, Err: errors.New(f.text)}))
 		}},
 		{"the source distribution", func(a *app, f filler) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 )
@@ -84,7 +85,7 @@ func (o pushOptions) archive(ctx context.Context, a *app, inv *inventory.Invento
 		return sdist.Open(o.sdist)
 	}
 	defer v.building(a)()
-	return sdist.Build(ctx, sdist.BuildOptions{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
+	return pybuild.Build(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.buildLog(), Say: v.say})
 }
 
 // carryOut runs a plan with its log and its view.

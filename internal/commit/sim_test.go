@@ -59,7 +59,6 @@ type simRun struct {
 	name   string
 	laptop *simLaptop
 	report event.Report
-	began  []string // what was linked on each host when the run took the lock
 }
 
 // simBytes is printed as the positions that are not zero.

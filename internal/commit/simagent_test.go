@@ -3,6 +3,7 @@ package commit_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -340,9 +341,7 @@ func (a *simAgent) transaction(c simCommand) *simTx {
 		from = *c.Expected
 	}
 	note := with(map[string]any{"run": c.Run, "op": c.Op2, "from": text(from), "to": c.To})
-	for key, value := range c.Note {
-		note[key] = value
-	}
+	maps.Copy(note, c.Note)
 	return &simTx{run: c.Run, from: from, to: c.To, dangling: c.Dangling, state: "idle", note: note}
 }
 
@@ -527,9 +526,7 @@ func (a *simAgent) confirm(c simCommand) (map[string]any, *remote.Refused) {
 		return nil, refusedAs("unwritten", "disk full")
 	}
 	record := with(tx.note, "ev", "confirmed")
-	for key, value := range c.Note {
-		record[key] = value
-	}
+	maps.Copy(record, c.Note)
 	a.h.append(record)
 	a.h.note(tx.run, "confirmed", a.h.link, a.owns())
 	if a.midway() {

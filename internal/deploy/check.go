@@ -64,7 +64,7 @@ func (r *run) checkRequest() remote.CheckRequest {
 		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
 	}
 	if a := r.plan.Archive; a != nil {
-		request.Build = true
+		request.Build, request.RequiresPython = true, a.RequiresPython
 		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
 		request.NeedInodes = 2*int64(a.Files) + spareInodes
 	}
@@ -145,7 +145,7 @@ func (h *host) judge() error {
 	}
 	h.plan = h.planned("upload, build, verify", "")
 	if there.State != remote.Sealed {
-		return h.python()
+		return nil
 	}
 	h.plan = h.planned("verify", "; the package is installed already")
 	for _, pair := range [][3]string{
@@ -158,14 +158,4 @@ func (h *host) judge() error {
 		}
 	}
 	return nil
-}
-
-// python refuses an interpreter that the application does not want, before anything is sent there.
-func (h *host) python() error {
-	a, host := h.run.plan.Archive, h.session.Host()
-	if a.TakesPython(host.Python) {
-		return nil
-	}
-	message := fmt.Sprintf("python is %s (%s), and %s requires %s", host.Python, host.Executable, a.Package, a.RequiresPython)
-	return event.Refuse("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")
 }

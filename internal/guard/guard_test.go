@@ -25,7 +25,7 @@ func bugs() map[string]struct {
 	}{
 		"a value":       {func() { panic("some value") }, "panic: some value"},
 		"an error":      {func() { panic(io.EOF) }, "panic: EOF"},
-		"nil":           {func() { panic(nil) }, "panic: panic called with nil argument"}, //nolint:govet // on purpose
+		"nil":           {func() { panic(nil) }, "panic: panic called with nil argument"},
 		"a nil map":     {func() { none["x"] = 1 }, "panic: assignment to entry in nil map"},
 		"a nil pointer": {func() { _ = nothing.Value }, "panic: runtime error: invalid memory address or nil pointer dereference"},
 		"again": {func() {

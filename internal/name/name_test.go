@@ -186,7 +186,7 @@ func TestHosts(t *testing.T) {
 		assert.Equal(t, text, h.String())
 	}
 	for _, text := range append(hostile(), "-oProxyCommand=x", "u@h", "web1:22", "[::1]", "a%b", "192.0.2.1%eth0", ":", "\u017f.example", "\u212a.example", strings.Repeat("a", 254)) {
-		if strings.Contains(" a-1 .. . ", " "+text+" ") {
+		if text == "a-1" || text == ".." || text == "." {
 			continue
 		}
 		_, err := name.ParseHost(text)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// member is a tar member under full control, as archive/tar's Writer makes
-// only sensible ones. Every field that is empty gets its usual value.
+// member is a tar member with full control of its header: archive/tar's Writer makes only valid
+// ones. Empty fields get their usual values.
 type member struct {
 	name, prefix, link  string
 	typeflag            byte

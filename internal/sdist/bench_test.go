@@ -32,7 +32,8 @@ func benchArchive(b *testing.B) string {
 	return write(b, gzipped(b, text.Bytes()))
 }
 
-// BenchmarkOpen measures the one pass over an archive that validates every member and computes both digests.
+// BenchmarkOpen measures the one pass over an archive that validates every member and computes both
+// digests.
 func BenchmarkOpen(b *testing.B) {
 	path := benchArchive(b)
 	for b.Loop() {
@@ -42,7 +43,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkOpenByTar is what BenchmarkOpen is to be held against: tar(1) reads the archive, and sha256sum(1) after it.
+// BenchmarkOpenByTar is what BenchmarkOpen is to be held against: tar(1) reads the archive, and
+// sha256sum(1) after it.
 func BenchmarkOpenByTar(b *testing.B) {
 	path := benchArchive(b)
 	for b.Loop() {

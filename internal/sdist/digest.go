@@ -17,22 +17,21 @@ type contentLine struct {
 	size   int64
 	digest string // of a file, hexadecimal
 	target string // of a symbolic link
-	path   string // below the top-level folder
+	path   string // below the top-level directory
 }
 
-// contentDigest computes the content digest: "sha256:" and the SHA-256, in
-// hexadecimal, of one line for each regular file, each symbolic link and each
-// empty folder below the top-level folder, sorted by the bytes of its path:
+// contentDigest computes the content digest: "sha256:" and the SHA-256, in hexadecimal, of one line
+// for each regular file, each symbolic link and each empty directory below the top-level directory,
+// sorted by the bytes of its path:
 //
 //	f MODE SIZE SHA256 PATH
 //	l 0777 0 TARGET PATH
 //	d 0755 0 - PATH
 //
-// each ended by a newline. MODE is 0755 if the owner may execute the file and
-// 0644 otherwise, as the rest depends on the umask of whoever built. PATH and
-// TARGET are percent-encoded like Python's urllib.parse.quote, so that no name
-// can fake a line. A folder that is not empty is implied by what it holds:
-// whether a tool gives it an entry of its own does not count.
+// each ended by a newline. MODE is 0755 if the owner may execute the file and 0644 otherwise,
+// because the rest depends on the umask of the build. PATH and TARGET are percent-encoded like
+// Python's urllib.parse.quote, so that no name can forge a line. A directory that is not empty is
+// implied by its contents: whether it has an entry of its own does not count.
 func contentDigest(lines []contentLine) string {
 	lines = slices.SortedFunc(slices.Values(lines), func(a, b contentLine) int { return cmp.Compare(a.path, b.path) })
 	sum := sha256.New()
@@ -48,7 +47,7 @@ func (l contentLine) String() string {
 	switch {
 	case l.kind == symlink:
 		mode, data = "0777", percentEncode(l.target)
-	case l.kind == folder:
+	case l.kind == directory:
 		mode, data = "0755", "-"
 	case l.exec:
 		mode = "0755"
@@ -56,8 +55,8 @@ func (l contentLine) String() string {
 	return fmt.Sprintf("%c %s %d %s %s\n", l.kind, mode, l.size, data, percentEncode(l.path))
 }
 
-// percentEncode keeps RFC 3986's unreserved characters and the slash. It differs
-// from url.PathEscape, which keeps more.
+// percentEncode keeps RFC 3986's unreserved characters and the slash. It differs from
+// url.PathEscape, which keeps more.
 func percentEncode(s string) string {
 	const kept = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/"
 	var b strings.Builder

@@ -14,30 +14,28 @@ import (
 type kind byte
 
 const (
-	folder  kind = 'd'
-	regular kind = 'f'
-	symlink kind = 'l'
+	directory kind = 'd'
+	regular   kind = 'f'
+	symlink   kind = 'l'
 )
 
-// place is where a member goes and, for a symbolic link, where it points.
+// place is the path of a member and, for a symbolic link, its target.
 type place struct {
-	path   string // slash-separated, from the top-level folder on, without a slash at its end
+	path   string // slash-separated, from the top-level directory on, without a slash at its end
 	target string
 }
 
-// entry is one member after everything was checked that one header tells alone.
+// entry is one member whose header is valid by itself.
 type entry struct {
 	place
 	kind kind
 	exec bool // the owner may execute it
 	size int64
-	// plain is where a tar puts the member that ignores pax records (busybox).
+	// plain is where a tar without pax support (busybox) puts the member.
 	plain place
 }
 
-func (e entry) needsPax() bool { return e.plain != e.place }
-
-// newEntry turns a header into an entry, or says why it is not acceptable.
+// newEntry converts a header to an entry, or returns why it is refused.
 func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	k, err := kindOf(raw.typeflag)
 	if err != nil {
@@ -65,10 +63,10 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	if _, ok := hdr.PAXRecords["linkpath"]; ok {
 		e.plain.target = raw.link
 	}
-	if k == folder {
+	if k == directory {
 		e.path = strings.TrimSuffix(e.path, "/")
 	}
-	// A name that was cut to the field's size may end with a slash by chance.
+	// A name that was truncated to the field's size may end with a slash.
 	e.plain.path = strings.TrimSuffix(e.plain.path, "/")
 	if err := e.check(k); err != nil {
 		return entry{}, err
@@ -84,11 +82,11 @@ func kindOf(typeflag byte) (kind, error) {
 	case tar.TypeReg, 0: // 0 in archives older than POSIX.1-1988
 		return regular, nil
 	case tar.TypeDir:
-		return folder, nil
+		return directory, nil
 	case tar.TypeSymlink:
 		return symlink, nil
 	case tar.TypeLink:
-		return 0, errors.New("is a hard link: only folders, regular files and symbolic links are accepted")
+		return 0, errors.New("is a hard link: only directories, regular files and symbolic links are accepted")
 	case tar.TypeChar, tar.TypeBlock:
 		return 0, errors.New("is a device")
 	case tar.TypeFifo:
@@ -99,8 +97,8 @@ func kindOf(typeflag byte) (kind, error) {
 	return 0, fmt.Errorf("is of the unknown type %q", typeflag)
 }
 
-// checkRecords refuses the pax records that make tars disagree about where a
-// member's content ends or how its name is spelled.
+// checkRecords refuses pax records that tars interpret differently: where a member's content ends,
+// or how its name is encoded.
 func checkRecords(records map[string]string) error {
 	for key, value := range records {
 		switch {
@@ -114,9 +112,8 @@ func checkRecords(records map[string]string) error {
 	return nil
 }
 
-// checkGlobal judges a global pax header. archive/tar ignores it, as kis does,
-// but GNU tar applies its records to every later member. `git archive` writes
-// one with a comment only.
+// checkGlobal checks a global pax header. archive/tar ignores it, as kis does, but GNU tar applies
+// its records to every later member. `git archive` writes one with a comment only.
 func checkGlobal(records map[string]string) error {
 	for _, key := range []string{"path", "linkpath"} {
 		if _, ok := records[key]; ok {
@@ -126,7 +123,7 @@ func checkGlobal(records map[string]string) error {
 	return checkRecords(records)
 }
 
-// checkAgreement compares what archive/tar made of the headers with the raw one.
+// checkAgreement compares archive/tar's reading of the headers with the raw header.
 func checkAgreement(hdr *tar.Header, raw *rawHeader, k kind) error {
 	_, paxPath := hdr.PAXRecords["path"]
 	_, paxLink := hdr.PAXRecords["linkpath"]
@@ -149,12 +146,12 @@ func checkAgreement(hdr *tar.Header, raw *rawHeader, k kind) error {
 
 func checkMode(mode int64, k kind) error {
 	switch {
-	case k == symlink: // its mode means nothing
+	case k == symlink: // its mode has no effect
 		return nil
 	case mode&0o7000 != 0:
 		return fmt.Errorf("has a set-user-id, set-group-id or sticky bit (mode %04o): remove it with chmod and build again", mode&0o7777)
-	case k == folder && mode&0o700 != 0o700, mode&0o400 == 0:
-		return fmt.Errorf("is closed to its owner (mode %04o): a host could not unpack or read it", mode&0o7777)
+	case k == directory && mode&0o700 != 0o700, mode&0o400 == 0:
+		return fmt.Errorf("is not accessible to its owner (mode %04o): a host could not unpack or read it", mode&0o7777)
 	}
 	return nil
 }
@@ -210,14 +207,13 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkTarget allows a symbolic link only if it stays inside the top-level
-// folder. Where ".." stands only at the beginning, it climbs real folders, as
-// no member may lie below a link; the names after it only descend, or pass
-// through other links that obey the same rule. A later ".." could climb from
-// wherever a link led to, which cannot be told from the text.
+// checkTarget allows a symbolic link only if it stays inside the top-level directory. A ".." at the
+// beginning goes to the parent of a real directory, because no member may lie below a link; the
+// names after it only descend, or follow other links that obey the same rule. A later ".." would go
+// to the parent of a link's target, which the text does not determine.
 func checkTarget(below, target string) error {
 	if err := checkSpelling(target); err != nil {
-		return fmt.Errorf("points to %s: the target %w", plainOrQuoted(target), err)
+		return fmt.Errorf("points to %s: the target %w", Quoted(target), err)
 	}
 	depth := strings.Count(below, "/")
 	parts := slices.DeleteFunc(strings.Split(target, "/"), func(part string) bool { return part == "" || part == "." })
@@ -227,9 +223,9 @@ func checkTarget(below, target string) error {
 		case part != "..":
 			descends = true
 		case descends:
-			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", plainOrQuoted(target))
+			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", Quoted(target))
 		case depth == 0:
-			return fmt.Errorf("points to %s, outside the package", plainOrQuoted(target))
+			return fmt.Errorf("points to %s, outside the package", Quoted(target))
 		default:
 			depth--
 		}

@@ -9,34 +9,33 @@ import (
 	"strings"
 )
 
-// A tar header can say one thing to archive/tar and another to a host's tar:
-// busybox ignores pax records, so a pax "size" makes it take file content for
-// headers; GNU tar obeys global pax records that archive/tar ignores; a regular
-// file of no size with a link name is a hard link for busybox. So the raw
-// headers are watched as archive/tar reads them, and an archive is accepted
-// only if both readings are harmless.
+// A tar header can say one thing to archive/tar and another to a host's tar: busybox ignores pax
+// records, so a pax "size" makes it read file content as headers; GNU tar applies global pax
+// records that archive/tar ignores; busybox makes an empty regular file with a link name a hard
+// link. Therefore a second parser reads the raw headers along with archive/tar, and an archive is
+// accepted only if both readings are safe.
 
 const blockSize = 512
 
-// rawHeader is the part of a header block that decides what a tar does with
-// the member, read the plainest way (POSIX.1-2017 pax, "ustar Interchange Format").
+// rawHeader is the part of a header block that determines what a tar does with the member, without
+// extensions (POSIX.1-2017 pax, "ustar Interchange Format").
 type rawHeader struct {
 	typeflag   byte
 	name, link string
 	mode, size int64
-	// extensions are the type flags of the headers before this one that change
-	// its meaning: 'x' (pax), 'L' and 'K' (GNU long name and long link name).
+	// extensions are the type flags of the headers before this one that change its meaning: 'x'
+	// (pax), 'L' and 'K' (GNU long name and long link name).
 	extensions string
 }
 
-// headerWatch passes a tar stream through and parses its headers on the way.
-// It follows only the size field of each block, as the simplest tar does.
+// headerWatch is a reader that parses the headers of the tar stream it passes through. It follows
+// only the size field of each block, as the simplest tar does.
 type headerWatch struct {
 	r       io.Reader
 	limits  limits
 	archive int64 // compressed size in bytes, for the ratio
 
-	total   int64 // bytes that passed
+	total   int64 // bytes read
 	block   [blockSize]byte
 	filled  int
 	skip    int64 // bytes of content and padding before the next header
@@ -46,7 +45,7 @@ type headerWatch struct {
 	err     error
 }
 
-// Read hands on the bytes and fails as soon as they break a rule.
+// Read passes the bytes through, and fails at the first invalid header.
 func (w *headerWatch) Read(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -63,7 +62,7 @@ func (w *headerWatch) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// feed consumes the beginning of p: content to pass over, or header bytes.
+// feed consumes the beginning of p: content to skip, or header bytes.
 func (w *headerWatch) feed(p []byte) ([]byte, error) {
 	if w.skip > 0 {
 		n := min(w.skip, int64(len(p)))
@@ -85,7 +84,7 @@ func (w *headerWatch) header() error {
 		return nil
 	}
 	if w.zeros > 0 {
-		return refuse("", "has data behind the end of the archive: a tar could read it as further members")
+		return refuse("", "has data after the end of the archive: a tar could read it as further members")
 	}
 	h, err := parseHeader(w.block[:])
 	if err != nil {
@@ -121,14 +120,14 @@ func (w *headerWatch) take() (*rawHeader, error) {
 	return h, nil
 }
 
-// finish reads the rest of the stream, which may only be zero bytes, so that
-// the compressed stream's own checksum is compared too.
+// finish reads the rest of the stream, which may only be zero bytes, so that the compressed
+// stream's own checksum is compared too.
 func (w *headerWatch) finish() error {
 	if _, err := io.Copy(io.Discard, w); err != nil {
 		return err
 	}
 	if w.zeros < 2 || w.filled > 0 || w.pending != "" {
-		return refuse("", "ends without the end-of-archive blocks: it is cut off, build it again")
+		return refuse("", "ends without the end-of-archive blocks: it is truncated, build it again")
 	}
 	return nil
 }
@@ -138,8 +137,8 @@ func parseHeader(block []byte) (*rawHeader, error) {
 		return nil, tar.ErrHeader
 	}
 	h := &rawHeader{typeflag: block[156], name: cString(block[0:100]), link: cString(block[157:257])}
-	// Some tars join the prefix whatever the magic says. Where archive/tar does
-	// not, the two names differ and the member is refused.
+	// Some tars join the prefix whatever the magic says. Where archive/tar does not, the two names
+	// differ and the member is refused.
 	if prefix := cString(block[345:500]); prefix != "" {
 		h.name = prefix + "/" + h.name
 	}
@@ -153,8 +152,8 @@ func parseHeader(block []byte) (*rawHeader, error) {
 	return h, nil
 }
 
-// sumMatches compares a header's checksum: the sum of its bytes, with spaces
-// for the checksum's own field. The signed sums of some very old tars are not known.
+// sumMatches compares a header's checksum: the sum of its bytes, with spaces for the checksum's own
+// field. The signed sums of some very old tars are not supported.
 func sumMatches(block []byte) bool {
 	want, err := octal(block[148:156])
 	for i, c := range block {
@@ -166,8 +165,8 @@ func sumMatches(block []byte) bool {
 	return err == nil && want == 0
 }
 
-// octal reads a numeric field as all tars do: optional spaces, digits, then only
-// spaces and NULs. The base-256 form of GNU tar is for files larger than 8 GiB.
+// octal reads a numeric field as all tars do: optional spaces, digits, then only spaces and NULs.
+// The base-256 form of GNU tar is for files larger than 8 GiB.
 func octal(field []byte) (int64, error) {
 	digits := strings.TrimRight(strings.TrimLeft(string(field), " "), " \x00")
 	if strings.ContainsAny(digits, "+-_") {

@@ -1,11 +1,11 @@
 package sdist
 
-// limits bound what an archive may cost this machine and the hosts.
+// limits bound the resources that an archive may use on this machine and on hosts.
 type limits struct {
-	members    int   // members, and folders that exist only as part of a name
+	members    int   // members, and directories that exist only as part of a name
 	unpacked   int64 // bytes of the decompressed stream, headers included
 	ratio      int64 // decompressed to compressed bytes …
-	ratioFloor int64 // … looked at only above so many decompressed bytes
+	ratioFloor int64 // … checked only above so many decompressed bytes
 	metadata   int64 // bytes of PKG-INFO
 }
 
@@ -19,7 +19,7 @@ func defaultLimits() limits {
 	}
 }
 
-// stream judges a decompressed stream that is total bytes long so far.
+// stream checks a decompressed stream that is total bytes long so far.
 func (l limits) stream(total, archive int64) error {
 	switch {
 	case total > l.unpacked:

@@ -9,20 +9,23 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// marks are what the tools write differently into the top-level folder's name.
-var marks = regexp.MustCompile(`[-_.+!]+`)
+// punctuation is what tools spell differently in the top-level directory's name.
+var punctuation = regexp.MustCompile(`[-_.+!]+`)
 
-// metadata is what PKG-INFO says about the project.
+// longestSpecifier is far above any Requires-Python.
+const longestSpecifier = 1000
+
+// metadata is the part of PKG-INFO that kis uses.
 type metadata struct {
 	name, version string
 	pkg           name.Package
 	python        string // Requires-Python, or ""
 }
 
-// parseMetadata reads PKG-INFO (core metadata specification): header fields as
-// in e-mail up to the first empty line. As Python's e-mail parser does, it takes
-// a line that is no field for the beginning of the body, so that an old PKG-INFO
-// with a broken description gives the name that pip would read.
+// parseMetadata reads PKG-INFO (core metadata specification): header fields as in e-mail up to the
+// first empty line. Like Python's e-mail parser, it treats a line that is no field as the beginning
+// of the body, so that an old PKG-INFO with a broken description gives the name that pip would
+// read.
 func parseMetadata(data []byte) (metadata, error) {
 	fields := map[string][]string{}
 	last := ""
@@ -30,7 +33,7 @@ func parseMetadata(data []byte) (metadata, error) {
 		if line == "" {
 			break
 		}
-		if line[0] == ' ' || line[0] == '\t' { // a value goes on: never valid in a name or version
+		if line[0] == ' ' || line[0] == '\t' { // a continuation line: never valid in a name or version
 			if n := len(fields[last]); n > 0 {
 				fields[last][n-1] += "\n" + line
 			}
@@ -55,7 +58,9 @@ func parseMetadata(data []byte) (metadata, error) {
 	if m.pkg, err = name.PackageOf(project, version); err != nil {
 		return metadata{}, fmt.Errorf("gives %w", err)
 	}
-	if python := fields["requires-python"]; len(python) == 1 { // of several pip takes one or another
+	// pip decides which of several fields it takes, and what it makes of one that no specifier
+	// fills.
+	if python := fields["requires-python"]; len(python) == 1 && len(python[0]) <= longestSpecifier {
 		m.python = python[0]
 	}
 	return m, nil
@@ -85,13 +90,13 @@ func lower(text string) string {
 	}, text)
 }
 
-// agrees compares the top-level folder with name and version. Tools before PEP
-// 625 kept the name's spelling in it, later ones normalise it, and they differ
-// in the marks of a local version; none of that makes it another project.
+// agrees compares the top-level directory with name and version. Tools before PEP 625 kept the
+// name's spelling in it, later ones normalise it, and they differ in the punctuation of a local
+// version; none of that makes it another project.
 func (m metadata) agrees(top string) error {
-	fold := func(s string) string { return lower(marks.ReplaceAllString(s, "_")) }
+	fold := func(s string) string { return lower(punctuation.ReplaceAllString(s, "_")) }
 	if fold(top) == fold(m.name+"-"+m.version) {
 		return nil
 	}
-	return errors.New("is not the folder of " + m.name + " " + m.version + ", the name and version in its PKG-INFO")
+	return errors.New("is not the directory of " + m.name + " " + m.version + ", the name and version in its PKG-INFO")
 }

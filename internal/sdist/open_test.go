@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOpenTellsWhatTheArchiveIs(t *testing.T) {
+func TestOpenDescribesArchive(t *testing.T) {
 	t.Parallel()
 	data := gzipped(t, tarOf(sample(dir("projecta-0.4/src/"), file("projecta-0.4/src/a.py", "pass\n"), link("projecta-0.4/b.py", "src/a.py"))...))
 	path := write(t, data)
@@ -56,7 +56,7 @@ func TestReadersAreIndependent(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrClosed)
 }
 
-func TestOpenTakesTheNameFromPkgInfo(t *testing.T) {
+func TestOpenReadsNameFromPkgInfo(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ top, name, version, wantPackage string }{
 		{"Project-A-0.4.0rc1", "Project-A", "0.4.0rc1", "project_a-0.4.0rc1"}, // before PEP 625
@@ -103,8 +103,8 @@ func TestOpenRefusesBadMetadata(t *testing.T) {
 		"empty version":       {"Name: projecta\nVersion:\n", `gives the version ""`},
 		"long version":        {"Name: projecta\nVersion: 0" + strings.Repeat("1", 100) + "\n", "which is not a canonical version"},
 		"long name":           {"Name: " + strings.Repeat("a", 198) + "\nVersion: 0.4\n", "longer than 200 bytes"},
-		"other version":       {"Name: projecta\nVersion: 0.5\n", "is not the folder of projecta 0.5"},
-		"other name":          {"Name: projectb\nVersion: 0.4\n", "is not the folder of projectb 0.4"},
+		"other version":       {"Name: projecta\nVersion: 0.5\n", "is not the directory of projecta 0.5"},
+		"other name":          {"Name: projectb\nVersion: 0.4\n", "is not the directory of projectb 0.4"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestOpenReadsPkgInfoAsPipDoes(t *testing.T) {
 	assert.Equal(t, "0.4", a.Version)
 }
 
-func TestOpenRefusesWhatIsNoArchive(t *testing.T) {
+func TestOpenRefusesNonArchives(t *testing.T) {
 	t.Parallel()
 	good := tarOf(sample()...)
 	zip := gzipped(t, good)
@@ -157,19 +157,19 @@ func TestOpenRefusesWhatIsNoArchive(t *testing.T) {
 		"gzip of text":          {gzipped(t, []byte(strings.Repeat("hello", 300))), "holds no valid tar archive"},
 		"gzip of nothing":       {gzipped(t, nil), "ends without the end-of-archive blocks"},
 		"no members":            {gzipped(t, make([]byte, 1024)), "is an archive without members"},
-		"header only":           {zip[:8], "is cut off"},
-		"cut in the middle":     {zip[:len(zip)/2], "is cut off"},
-		"cut in the checksum":   {zip[:len(zip)-3], "is cut off"},
+		"header only":           {zip[:8], "is truncated"},
+		"cut in the middle":     {zip[:len(zip)/2], "is truncated"},
+		"cut in the checksum":   {zip[:len(zip)-3], "is truncated"},
 		"wrong checksum":        {flip(zip, len(zip)-8), "is damaged"},
 		"wrong length":          {flip(zip, len(zip)-1), "is damaged"},
-		"bytes behind it":       {append(append([]byte{}, zip...), 0), "has data behind the compressed archive"},
-		"second gzip member":    {append(append([]byte{}, zip...), zip...), "has data behind the compressed archive"},
+		"bytes after it":        {append(append([]byte{}, zip...), 0), "has data after the compressed archive"},
+		"second gzip member":    {append(append([]byte{}, zip...), zip...), "has data after the compressed archive"},
 		"no end":                {gzipped(t, good[:len(good)-1024]), "ends without the end-of-archive blocks"},
 		"half an end":           {gzipped(t, good[:len(good)-512]), "ends without the end-of-archive blocks"},
-		"cut in a member":       {gzipped(t, good[:1024+10]), "is cut off"},
-		"members behind it":     {gzipped(t, append(append([]byte{}, good...), good...)), "has data behind the end of the archive"},
-		"member after one zero": {gzipped(t, append(append([]byte{}, good[:len(good)-512]...), good...)), "has data behind the end of the archive"},
-		"text behind it":        {gzipped(t, append(append([]byte{}, good...), "text"...)), "ends without the end-of-archive blocks"},
+		"cut in a member":       {gzipped(t, good[:1024+10]), "is truncated"},
+		"members after it":      {gzipped(t, append(append([]byte{}, good...), good...)), "has data after the end of the archive"},
+		"member after one zero": {gzipped(t, append(append([]byte{}, good[:len(good)-512]...), good...)), "has data after the end of the archive"},
+		"text after it":         {gzipped(t, append(append([]byte{}, good...), "text"...)), "ends without the end-of-archive blocks"},
 		"wrong header checksum": {gzipped(t, flip(good, 148)), "holds no valid tar archive"},
 	}
 	for name, test := range tests {
@@ -194,7 +194,7 @@ func TestOpenAcceptsPaddingAtTheEnd(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestErrorsQuoteStrangeNames(t *testing.T) {
+func TestErrorsQuoteUnusualNames(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"projecta-0.4/../x":      "f.tar.gz: projecta-0.4/../x: why",
@@ -216,4 +216,16 @@ func requireInvalid(t testing.TB, err error, want string) {
 	var invalid *InvalidError
 	require.ErrorAs(t, err, &invalid)
 	require.ErrorContains(t, err, want)
+}
+
+func TestOpenReadsRequiresPython(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]string{
+		"": "", "Requires-Python: >=3.9, <4\n": ">=3.9, <4", "requires-python:>=3\n": ">=3",
+		"Requires-Python: >=3\nRequires-Python: >=4\n":           "",
+		"Requires-Python: >=" + strings.Repeat("3", 1000) + "\n": "",
+	} {
+		a := mustOpen(t, file("projecta-0.4/PKG-INFO", "Name: projecta\nVersion: 0.4\n"+fields))
+		assert.Equal(t, want, a.RequiresPython, fields)
+	}
 }

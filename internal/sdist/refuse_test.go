@@ -36,23 +36,23 @@ func typeRefusals() map[string]refusal {
 		return sample(m)
 	}
 	return map[string]refusal{
-		"hard link":           {special('1'), "projecta-0.4/x: is a hard link"},
-		"character device":    {special('3'), "projecta-0.4/x: is a device"},
-		"block device":        {special('4'), "projecta-0.4/x: is a device"},
-		"fifo":                {special('6'), "projecta-0.4/x: is a fifo"},
-		"contiguous file":     {special('7'), "projecta-0.4/x: is of the unknown type '7'"},
-		"multi-volume":        {special('M'), "projecta-0.4/x: is of the unknown type 'M'"},
-		"GNU dump folder":     {special('D'), "projecta-0.4/x: is of the unknown type 'D'"},
-		"volume label":        {special('V'), "projecta-0.4/x: is of the unknown type 'V'"},
-		"set-user-id":         {mode(file(in("x"), "y"), 0o4755), "set-user-id, set-group-id or sticky bit (mode 4755)"},
-		"set-group-id":        {mode(file(in("x"), "y"), 0o2755), "sticky bit (mode 2755)"},
-		"set-group-id folder": {mode(dir(in("x")), 0o2755), "sticky bit (mode 2755)"},
-		"sticky folder":       {mode(dir(in("x")), 0o1777), "sticky bit (mode 1777)"},
-		"unreadable file":     {mode(file(in("x"), "y"), 0o044), "is closed to its owner (mode 0044)"},
-		"closed folder":       {mode(dir(in("x")), 0o500), "is closed to its owner (mode 0500)"},
-		"folder with content": {sample(member{name: in("x"), typeflag: '5', mode: 0o755, data: "y"}), "has content but is no regular file"},
-		"link with content":   {sample(member{name: in("x"), typeflag: '2', link: "y", data: "y"}), "has content but is no regular file"},
-		"file with link name": {sample(member{name: in("x"), typeflag: '0', mode: 0o644, link: "/etc/passwd"}), "has a link name but is no symbolic link"},
+		"hard link":              {special('1'), "projecta-0.4/x: is a hard link"},
+		"character device":       {special('3'), "projecta-0.4/x: is a device"},
+		"block device":           {special('4'), "projecta-0.4/x: is a device"},
+		"fifo":                   {special('6'), "projecta-0.4/x: is a fifo"},
+		"contiguous file":        {special('7'), "projecta-0.4/x: is of the unknown type '7'"},
+		"multi-volume":           {special('M'), "projecta-0.4/x: is of the unknown type 'M'"},
+		"GNU dump directory":     {special('D'), "projecta-0.4/x: is of the unknown type 'D'"},
+		"volume label":           {special('V'), "projecta-0.4/x: is of the unknown type 'V'"},
+		"set-user-id":            {mode(file(in("x"), "y"), 0o4755), "set-user-id, set-group-id or sticky bit (mode 4755)"},
+		"set-group-id":           {mode(file(in("x"), "y"), 0o2755), "sticky bit (mode 2755)"},
+		"set-group-id directory": {mode(dir(in("x")), 0o2755), "sticky bit (mode 2755)"},
+		"sticky directory":       {mode(dir(in("x")), 0o1777), "sticky bit (mode 1777)"},
+		"unreadable file":        {mode(file(in("x"), "y"), 0o044), "is not accessible to its owner (mode 0044)"},
+		"closed directory":       {mode(dir(in("x")), 0o500), "is not accessible to its owner (mode 0500)"},
+		"directory with content": {sample(member{name: in("x"), typeflag: '5', mode: 0o755, data: "y"}), "has content but is no regular file"},
+		"link with content":      {sample(member{name: in("x"), typeflag: '2', link: "y", data: "y"}), "has content but is no regular file"},
+		"file with link name":    {sample(member{name: in("x"), typeflag: '0', mode: 0o644, link: "/etc/passwd"}), "has a link name but is no symbolic link"},
 		"long link name on a file": {
 			sample(member{name: in("x"), typeflag: '0', mode: 0o644, longLink: "/etc/passwd"}), "has a link name but is no symbolic link",
 		},
@@ -75,9 +75,9 @@ func nameRefusals() map[string]refusal {
 		"dot before":           {named("./" + in("x")), "has an empty component or a single dot"},
 		"double slash":         {named("projecta-0.4//x"), "has an empty component or a single dot"},
 		"file ending in slash": {named(in("x/")), "has an empty component"},
-		"old folder":           {sample(member{name: in("x/"), typeflag: 0, mode: 0o755}), "has an empty component"},
+		"old directory":        {sample(member{name: in("x/"), typeflag: 0, mode: 0o755}), "has an empty component"},
 		"link ending in slash": {sample(link(in("x/"), "y")), "has an empty component"},
-		"folder with two":      {sample(dir(in("x//"))), "has an empty component"},
+		"directory with two":   {sample(dir(in("x//"))), "has an empty component"},
 		"no name":              {named(""), "has an empty name"},
 		"backslash":            {named(in(`a\..\x`)), `"projecta-0.4/a\\..\\x": has a backslash in its name`},
 		"newline":              {named(in("a\nb")), `"projecta-0.4/a\nb": has a control character`},
@@ -87,10 +87,10 @@ func nameRefusals() map[string]refusal {
 		"not UTF-8":            {named(in("a\xff")), "has a name that is not UTF-8"},
 		"long component":       {long(in(strings.Repeat("a", 256))), "has a component longer than 255 bytes"},
 		"long name":            {long(in(strings.Repeat("a/", 600)) + "x"), "has a name longer than 1000 bytes"},
-		"its own environment":  {named(in(".venv/pyvenv.cfg")), "has a name that kis uses itself"},
-		"its own folder":       {named(in(".kis/receipt.json")), "has a name that kis uses itself"},
-		"its own, other case":  {sample(dir(in(".VENV/"))), "has a name that kis uses itself"},
-		"its own, as a link":   {sample(link(in(".venv"), "src")), "has a name that kis uses itself"},
+		"its own environment":  {named(in(".venv/pyvenv.cfg")), "has a name that is reserved for kis"},
+		"its own directory":    {named(in(".kis/receipt.json")), "has a name that is reserved for kis"},
+		"its own, other case":  {sample(dir(in(".VENV/"))), "has a name that is reserved for kis"},
+		"its own, as a link":   {sample(link(in(".venv"), "src")), "has a name that is reserved for kis"},
 	}
 }
 
@@ -119,37 +119,37 @@ func linkRefusals() map[string]refusal {
 		"climbs through a link": {
 			sample(link(in("a/b/up"), "../.."), link(in("x"), "a/b/up/../y")), "a .. is allowed at the beginning only",
 		},
-		"file below a link":    {sample(dir(in("a/")), link(in("x"), "a"), file(in("x/y"), "z")), "lies below the symbolic link projecta-0.4/x"},
-		"link below a link":    {sample(link(in("a/b"), ".."), link(in("a/b/x"), "../..")), "lies below the symbolic link"},
-		"link over a folder":   {sample(file(in("x/y"), "z"), link(in("x"), "a")), "is in the archive twice, as different types"},
-		"file over a link":     {sample(link(in("x"), "a"), file(in("x"), "z")), "is in the archive twice, as different types"},
-		"link over a link":     {sample(link(in("x"), "a"), link(in("x"), "b")), "is in the archive twice"},
-		"top-level link":       {[]member{link("projecta-0.4", "x")}, "does not lie in a folder"},
-		"PKG-INFO as a link":   {[]member{link(in("PKG-INFO"), "x"), file(in("x"), pkgInfo)}, "PKG-INFO: is missing"},
-		"below a link by case": {sample(link(in("x"), "a"), file(in("X/y"), "z")), "lies in a folder that differs from projecta-0.4/x only by case"},
+		"file below a link":     {sample(dir(in("a/")), link(in("x"), "a"), file(in("x/y"), "z")), "lies below the symbolic link projecta-0.4/x"},
+		"link below a link":     {sample(link(in("a/b"), ".."), link(in("a/b/x"), "../..")), "lies below the symbolic link"},
+		"link over a directory": {sample(file(in("x/y"), "z"), link(in("x"), "a")), "is in the archive twice, as different types"},
+		"file over a link":      {sample(link(in("x"), "a"), file(in("x"), "z")), "is in the archive twice, as different types"},
+		"link over a link":      {sample(link(in("x"), "a"), link(in("x"), "b")), "is in the archive twice"},
+		"top-level link":        {[]member{link("projecta-0.4", "x")}, "does not lie in a directory"},
+		"PKG-INFO as a link":    {[]member{link(in("PKG-INFO"), "x"), file(in("x"), pkgInfo)}, "PKG-INFO: is missing"},
+		"below a link by case":  {sample(link(in("x"), "a"), file(in("X/y"), "z")), "lies in a directory that differs from projecta-0.4/x only by case"},
 	}
 }
 
 func placeRefusals() map[string]refusal {
 	return map[string]refusal{
-		"second top-level folder":  {sample(file("other-1.0/x", "y")), "other-1.0/x: lies outside projecta-0.4"},
-		"second one by case":       {sample(file("ProjectA-0.4/x", "y")), "ProjectA-0.4/x: lies outside projecta-0.4"},
-		"file at the top":          {sample(file("x", "y")), "x: does not lie in a folder"},
-		"top-level file first":     {[]member{file("PKG-INFO", pkgInfo)}, "PKG-INFO: does not lie in a folder"},
-		"no PKG-INFO":              {[]member{dir("projecta-0.4/"), file(in("setup.py"), "")}, "projecta-0.4/PKG-INFO: is missing"},
-		"PKG-INFO in the egg-info": {[]member{file(in("projecta.egg-info/PKG-INFO"), pkgInfo)}, "projecta-0.4/PKG-INFO: is missing"},
-		"PKG-INFO as a folder":     {[]member{file(in("PKG-INFO/x"), pkgInfo)}, "projecta-0.4/PKG-INFO: is missing"},
-		"PKG-INFO too large":       {[]member{file(in("PKG-INFO"), pkgInfo+strings.Repeat(" ", 1<<20))}, "PKG-INFO: is larger than 1 MiB"},
-		"duplicate file":           {sample(file(in("x"), "1"), file(in("x"), "2")), "projecta-0.4/x: is in the archive twice"},
-		"duplicate folder":         {sample(dir(in("x/")), dir(in("x"))), "is in the archive twice"},
-		"duplicate PKG-INFO":       {sample(file(in("PKG-INFO"), pkgInfo)), "is in the archive twice"},
-		"file and folder":          {sample(file(in("x"), "1"), dir(in("x/"))), "is in the archive twice, as different types"},
-		"folder and file":          {sample(file(in("x/y"), "1"), file(in("x"), "1")), "is in the archive twice, as different types"},
-		"file below a file":        {sample(file(in("x"), "1"), file(in("x/y"), "2")), "lies below projecta-0.4/x, which is a file"},
-		"names differ by case":     {sample(file(in("Makefile"), "1"), file(in("makefile"), "2")), "differs from projecta-0.4/Makefile only by case"},
-		"folders differ by case":   {sample(file(in("Docs/a"), "1"), file(in("docs/b"), "2")), "lies in a folder that differs from projecta-0.4/Docs only by case"},
-		"Kelvin sign":              {sample(file(in("k"), "1"), file(in("\u212a"), "2")), "only by case"},
-		"accents by case":          {sample(file(in("É"), "1"), file(in("é"), "2")), "only by case"},
+		"second top-level directory": {sample(file("other-1.0/x", "y")), "other-1.0/x: lies outside projecta-0.4"},
+		"second one by case":         {sample(file("ProjectA-0.4/x", "y")), "ProjectA-0.4/x: lies outside projecta-0.4"},
+		"file at the top":            {sample(file("x", "y")), "x: does not lie in a directory"},
+		"top-level file first":       {[]member{file("PKG-INFO", pkgInfo)}, "PKG-INFO: does not lie in a directory"},
+		"no PKG-INFO":                {[]member{dir("projecta-0.4/"), file(in("setup.py"), "")}, "projecta-0.4/PKG-INFO: is missing"},
+		"PKG-INFO in the egg-info":   {[]member{file(in("projecta.egg-info/PKG-INFO"), pkgInfo)}, "projecta-0.4/PKG-INFO: is missing"},
+		"PKG-INFO as a directory":    {[]member{file(in("PKG-INFO/x"), pkgInfo)}, "projecta-0.4/PKG-INFO: is missing"},
+		"PKG-INFO too large":         {[]member{file(in("PKG-INFO"), pkgInfo+strings.Repeat(" ", 1<<20))}, "PKG-INFO: is larger than 1 MiB"},
+		"duplicate file":             {sample(file(in("x"), "1"), file(in("x"), "2")), "projecta-0.4/x: is in the archive twice"},
+		"duplicate directory":        {sample(dir(in("x/")), dir(in("x"))), "is in the archive twice"},
+		"duplicate PKG-INFO":         {sample(file(in("PKG-INFO"), pkgInfo)), "is in the archive twice"},
+		"file and directory":         {sample(file(in("x"), "1"), dir(in("x/"))), "is in the archive twice, as different types"},
+		"directory and file":         {sample(file(in("x/y"), "1"), file(in("x"), "1")), "is in the archive twice, as different types"},
+		"file below a file":          {sample(file(in("x"), "1"), file(in("x/y"), "2")), "lies below projecta-0.4/x, which is a file"},
+		"names differ by case":       {sample(file(in("Makefile"), "1"), file(in("makefile"), "2")), "differs from projecta-0.4/Makefile only by case"},
+		"directories differ by case": {sample(file(in("Docs/a"), "1"), file(in("docs/b"), "2")), "lies in a directory that differs from projecta-0.4/Docs only by case"},
+		"Kelvin sign":                {sample(file(in("k"), "1"), file(in("\u212a"), "2")), "only by case"},
+		"accents by case":            {sample(file(in("É"), "1"), file(in("é"), "2")), "only by case"},
 	}
 }
 
@@ -215,25 +215,25 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestOpenAcceptsOddMembers(t *testing.T) {
+func TestOpenAcceptsUnusualMembers(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]member{
-		"old type flag":       {{name: in("x"), mode: 0o644, data: "y"}},
-		"GNU magic":           {{name: in("x"), typeflag: '0', mode: 0o644, magic: "ustar  \x00", data: "y"}},
-		"no magic":            {{name: in("x"), typeflag: '0', mode: 0o644, magic: strings.Repeat("\x00", 8), data: "y"}},
-		"prefix":              {{name: "y", prefix: in("a/b"), typeflag: '0', mode: 0o644}},
-		"padded numbers":      {{name: in("x"), typeflag: '0', modeText: "   644 \x00", sizeField: "          1 ", data: "y"}},
-		"file type in mode":   {file(in("x"), "y"), {name: in("z"), typeflag: '0', mode: 0o100644}},
-		"long names":          {{name: "x", typeflag: '2', long: in(strings.Repeat("n", 255)), longLink: strings.Repeat("t", 255)}},
-		"comment for all":     {{name: "g", typeflag: 'g', mode: 0o644, data: paxData(map[string]string{"comment": "0123abcd"})}, file(in("x"), "y")},
-		"link to the top":     {link(in("a/b/top"), "../..")},
-		"link to nowhere":     {link(in("x"), "nothing/here")},
-		"link to itself":      {link(in("x"), "x")},
-		"link with dots":      {link(in("a/x"), "./.././b//c/")},
-		"link to a link":      {link(in("a/up"), ".."), link(in("x"), "a/up/x")},
-		"dots in names":       {file(in("..."), ""), file(in("..x"), ""), file(in(".venv.bak"), ""), file(in("src/.venv/x"), ""), file(in("src/.kis"), "")},
-		"names of all shells": {file(in("$(id)"), ""), file(in("`id`"), ""), file(in("a;b|c&d>e"), ""), file(in("-rf"), ""), file(in("a'b\"c"), ""), file(in(" "), "")},
-		"folder named late":   {file(in("a/b/c"), ""), dir(in("a/b/")), dir(in("a/"))},
+		"old type flag":        {{name: in("x"), mode: 0o644, data: "y"}},
+		"GNU magic":            {{name: in("x"), typeflag: '0', mode: 0o644, magic: "ustar  \x00", data: "y"}},
+		"no magic":             {{name: in("x"), typeflag: '0', mode: 0o644, magic: strings.Repeat("\x00", 8), data: "y"}},
+		"prefix":               {{name: "y", prefix: in("a/b"), typeflag: '0', mode: 0o644}},
+		"padded numbers":       {{name: in("x"), typeflag: '0', modeText: "   644 \x00", sizeField: "          1 ", data: "y"}},
+		"file type in mode":    {file(in("x"), "y"), {name: in("z"), typeflag: '0', mode: 0o100644}},
+		"long names":           {{name: "x", typeflag: '2', long: in(strings.Repeat("n", 255)), longLink: strings.Repeat("t", 255)}},
+		"comment for all":      {{name: "g", typeflag: 'g', mode: 0o644, data: paxData(map[string]string{"comment": "0123abcd"})}, file(in("x"), "y")},
+		"link to the top":      {link(in("a/b/top"), "../..")},
+		"link to nowhere":      {link(in("x"), "nothing/here")},
+		"link to itself":       {link(in("x"), "x")},
+		"link with dots":       {link(in("a/x"), "./.././b//c/")},
+		"link to a link":       {link(in("a/up"), ".."), link(in("x"), "a/up/x")},
+		"dots in names":        {file(in("..."), ""), file(in("..x"), ""), file(in(".venv.bak"), ""), file(in("src/.venv/x"), ""), file(in("src/.kis"), "")},
+		"names of all shells":  {file(in("$(id)"), ""), file(in("`id`"), ""), file(in("a;b|c&d>e"), ""), file(in("-rf"), ""), file(in("a'b\"c"), ""), file(in(" "), "")},
+		"directory named late": {file(in("a/b/c"), ""), dir(in("a/b/")), dir(in("a/"))},
 	}
 	for name, members := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -260,11 +260,11 @@ func TestOpenEnforcesLimits(t *testing.T) {
 		change  func(*limits)
 		want    string
 	}{
-		"bytes":           {zeros, func(l *limits) { l.unpacked = 1 << 20 }, "unpacks to more than 1 MiB"},
-		"ratio":           {zeros, func(l *limits) { l.ratioFloor = 1 << 19 }, "unpacks to more than 200 times its size"},
-		"members":         {sample(file(in("a"), ""), file(in("b"), "")), func(l *limits) { l.members = 3 }, "has more than 3 members"},
-		"implied folders": {sample(deep...), func(l *limits) { l.members = 100 }, "has more than 100 members"},
-		"global headers":  {sample(globals...), func(l *limits) { l.members = 100 }, "has more than 100 members"},
+		"bytes":               {zeros, func(l *limits) { l.unpacked = 1 << 20 }, "unpacks to more than 1 MiB"},
+		"ratio":               {zeros, func(l *limits) { l.ratioFloor = 1 << 19 }, "unpacks to more than 200 times its size"},
+		"members":             {sample(file(in("a"), ""), file(in("b"), "")), func(l *limits) { l.members = 3 }, "has more than 3 members"},
+		"implied directories": {sample(deep...), func(l *limits) { l.members = 100 }, "has more than 100 members"},
+		"global headers":      {sample(globals...), func(l *limits) { l.members = 100 }, "has more than 100 members"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -281,9 +281,9 @@ func TestOpenEnforcesLimits(t *testing.T) {
 	}
 }
 
-func TestOpenStopsReadingABomb(t *testing.T) {
+func TestOpenStopsReadingDecompressionBomb(t *testing.T) {
 	t.Parallel()
-	// Zeros behind the end of the archive: no member's size tells of them.
+	// Zeros behind the end of the archive: no member has them.
 	path := write(t, gzipped(t, append(tarOf(sample()...), make([]byte, 4<<20)...)))
 	lim := defaultLimits()
 	lim.ratioFloor = 1 << 20

@@ -14,24 +14,23 @@ import (
 	"strings"
 )
 
-// scanner gathers what the archive's members amount to.
+// scanner collects the facts about the archive's members.
 type scanner struct {
 	limits   limits
 	watch    *headerWatch
-	tree     *tree // as the archive is meant
-	plain    *tree // as a tar without pax records unpacks it
+	tree     *tree // as tars with pax support unpack it
+	plain    *tree // as a tar without pax support unpacks it
 	top      string
 	metadata []byte
 	lines    []contentLine
 	warnings warnings
 	headers  int
 	files    int
-	needsPax int
 	unpacked int64
 }
 
-// scan reads the archive of size bytes from r to its end. Its errors are
-// *InvalidError without a file name, or come from r.
+// scan reads the archive of size bytes from r to its end. Its errors are *InvalidError without a
+// file name, or come from r.
 func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 	file := &tally{Hash: sha256.New()}
 	in := bufio.NewReaderSize(io.TeeReader(r, file), 64<<10)
@@ -42,7 +41,7 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	// One member only: a second one is a place to hide an archive from some tars.
+	// One gzip member only: some tars would ignore a second one, others would not.
 	zip.Multistream(false)
 	s := &scanner{
 		limits: lim,
@@ -58,7 +57,7 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 	}
 	switch _, err := in.Peek(1); {
 	case err == nil:
-		return nil, refuse("", "has data behind the compressed archive: build it again")
+		return nil, refuse("", "has data after the compressed archive: build it again")
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
@@ -70,7 +69,7 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 	return a, nil
 }
 
-// tally is a hash that counts.
+// tally is a hash that counts bytes.
 type tally struct {
 	hash.Hash
 	n int64
@@ -81,7 +80,7 @@ func (t *tally) Write(p []byte) (int, error) {
 	return t.Hash.Write(p)
 }
 
-// checkFormat tells the usual mistakes from a damaged file.
+// checkFormat recognizes files of other formats.
 func checkFormat(in *bufio.Reader) error {
 	head, err := in.Peek(blockSize)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -107,7 +106,7 @@ func checkFormat(in *bufio.Reader) error {
 	return refuse("", "is not compressed with gzip"+remedy)
 }
 
-// explain puts the errors of the decoders into words.
+// explain translates the errors of the decoders.
 func explain(err error) error {
 	if _, ok := errors.AsType[*InvalidError](err); ok {
 		return err
@@ -116,7 +115,7 @@ func explain(err error) error {
 	reason := ""
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		reason = "is cut off: build or download it again"
+		reason = "is truncated: build or download it again"
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), corrupt:
 		reason = "is damaged: build or download it again"
 	case errors.Is(err, tar.ErrHeader):
@@ -141,7 +140,7 @@ func (s *scanner) members() error {
 		if err != nil {
 			return err
 		}
-		s.headers++ // global headers count too, as nothing else bounds them
+		s.headers++ // nothing else bounds the number of global headers
 		if err := s.limits.count(s.headers); err != nil {
 			return err
 		}
@@ -164,8 +163,7 @@ func (s *scanner) members() error {
 	}
 }
 
-// atMember names the member, unless the error is about the whole archive or
-// came from reading it.
+// atMember adds the member's name, unless the error is about the whole archive or about reading it.
 func atMember(name string, err error) error {
 	_, invalid := errors.AsType[*InvalidError](err)
 	_, read := errors.AsType[*readError](err)
@@ -181,7 +179,7 @@ type readError struct{ err error }
 func (e *readError) Error() string { return e.err.Error() }
 func (e *readError) Unwrap() error { return e.err }
 
-// place judges the member among the others.
+// place checks the member against the others.
 func (s *scanner) place(e entry) error {
 	top, below, inside := strings.Cut(e.path, "/")
 	if s.top == "" {
@@ -189,15 +187,15 @@ func (s *scanner) place(e entry) error {
 	}
 	plainTop, _, _ := strings.Cut(e.plain.path, "/")
 	switch {
-	case !inside && e.kind != folder:
-		return errors.New("does not lie in a folder: a source distribution has one top-level folder")
+	case !inside && e.kind != directory:
+		return errors.New("does not lie in a directory: a source distribution has one top-level directory")
 	case top != s.top:
-		return errors.New("lies outside " + plainOrQuoted(s.top) + ": a source distribution has one top-level folder")
+		return errors.New("lies outside " + Quoted(s.top) + ": a source distribution has one top-level directory")
 	case plainTop != s.top:
-		return errors.New("lies outside " + plainOrQuoted(s.top) + " for a tar that ignores pax headers")
+		return errors.New("lies outside " + Quoted(s.top) + " for a tar that ignores pax headers")
 	}
 	if first, _, _ := strings.Cut(strings.ToLower(below), "/"); first == ".venv" || first == ".kis" {
-		return errors.New("has a name that kis uses itself in a package: leave it out of the source distribution, for instance with `prune " + first + "` in MANIFEST.in")
+		return errors.New("has a name that is reserved for kis in a package: leave it out of the source distribution, for instance with `prune " + first + "` in MANIFEST.in")
 	}
 	if err := s.tree.add(e.path, e.kind); err != nil {
 		return err
@@ -205,18 +203,15 @@ func (s *scanner) place(e entry) error {
 	if err := s.plain.add(e.plain.path, e.kind); err != nil {
 		return err
 	}
-	if e.needsPax() {
-		s.needsPax++
-	}
 	s.files++
 	return nil
 }
 
-// read takes in the member's content.
+// read reads the member's content.
 func (s *scanner) read(e entry, r io.Reader) error {
 	_, below, _ := strings.Cut(e.path, "/")
 	line := contentLine{kind: e.kind, exec: e.exec, size: e.size, target: e.target, path: below}
-	keep := min(e.size, sniffed)
+	keep := min(e.size, sniffedBytes)
 	if below == "PKG-INFO" && e.kind == regular {
 		if keep = e.size; keep > s.limits.metadata {
 			return errors.New("is larger than 1 MiB")
@@ -233,18 +228,18 @@ func (s *scanner) read(e entry, r io.Reader) error {
 		}
 		line.digest = hex.EncodeToString(sum.Sum(nil))
 		s.unpacked += e.size
-		s.warnings.look(below, head)
+		s.warnings.inspect(below, head)
 		if below == "PKG-INFO" {
 			s.metadata = head
 		}
 	}
-	if e.kind != folder { // folders are known to be empty only at the end
+	if e.kind != directory { // whether a directory is empty is known at the end
 		s.lines = append(s.lines, line)
 	}
 	return nil
 }
 
-// archive draws the conclusions once all members are read.
+// archive returns the result once all members are read.
 func (s *scanner) archive() (*Archive, error) {
 	info := s.top + "/PKG-INFO"
 	switch {
@@ -261,8 +256,8 @@ func (s *scanner) archive() (*Archive, error) {
 		return nil, refuse(s.top, "%v", err)
 	}
 	for _, n := range s.tree.nodes {
-		if n.kind == folder && !n.children && n.path != s.top {
-			s.lines = append(s.lines, contentLine{kind: folder, path: strings.TrimPrefix(n.path, s.top+"/")})
+		if n.kind == directory && !n.children && n.path != s.top {
+			s.lines = append(s.lines, contentLine{kind: directory, path: strings.TrimPrefix(n.path, s.top+"/")})
 		}
 	}
 	return &Archive{
@@ -274,7 +269,6 @@ func (s *scanner) archive() (*Archive, error) {
 		Content:        contentDigest(s.lines),
 		Unpacked:       s.unpacked,
 		Files:          s.files,
-		NeedsPax:       s.needsPax,
 		Warnings:       s.warnings.all(),
 	}, nil
 }

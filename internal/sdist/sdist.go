@@ -1,11 +1,10 @@
-// Package sdist builds, opens and validates a Python source distribution: a
-// gzip-compressed tar archive with one top-level folder and a PKG-INFO in it
-// (PEP 517, PEP 625, core metadata specification).
+// Package sdist opens and validates a Python source distribution: a gzip-compressed tar archive
+// with one top-level directory and a PKG-INFO in it (PEP 517, PEP 625, core metadata
+// specification).
 //
-// An archive may come from a colleague's branch, and it is unpacked by the tar
-// of every host, as GNU tar or busybox tar understand it. So Open is the place
-// where an archive is judged: what it accepts contains folders, regular files
-// and symbolic links that stay inside, and means the same to every tar.
+// An archive may come from a colleague's branch, and it is unpacked by the tar of every host, be it
+// GNU tar or busybox tar. Open validates the archive: what it accepts contains directories, regular
+// files and symbolic links that stay inside, and means the same to every tar.
 //
 // The package does not upload, unpack or install anything, and knows no hosts.
 package sdist
@@ -23,57 +22,48 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// Archive is a validated source distribution, held open. Its fields are never
-// changed after Open or Build returned it. Close releases it.
+// Archive is a validated source distribution, held open. Its fields are never changed once it is
+// handed out. Close releases it.
 type Archive struct {
-	// Path is the local file, as it was given to Open.
+	// Path is the local file, as it was given to Open. Package pybuild removes the file once it is
+	// open, and leaves its name here.
 	Path string
 	// Name is the project's name as PKG-INFO writes it, a valid PEP 508 name.
 	Name string
 	// Version is the version as PKG-INFO writes it. It may hold "+" and "!".
 	Version string
-	// RequiresPython is what PKG-INFO says of the interpreters that will do, such
-	// as ">=3.9", or "".
+	// RequiresPython is the Requires-Python of PKG-INFO, such as ">=3.9", or "".
 	RequiresPython string
-	// Package is "{normalized name}-{version}": the directory's name in the package
-	// repository. It is the same whatever spelling the building tool gave to the
-	// file and to the top-level folder.
+	// Package is "{normalised name}-{version}", at most 200 bytes: the directory's name in the
+	// package repository. It is the same whatever spelling the building tool gave to the file and
+	// to the top-level directory.
 	Package name.Package
-	// Top is the archive's single top-level folder.
+	// Top is the archive's single top-level directory.
 	Top string
 	// SHA256 is the digest of the archive file, in lower-case hexadecimal.
 	SHA256 string
-	// Content is "sha256:<hex>" over what the archive unpacks to: paths, modes
-	// and bytes. Times, owners, order and compression do not count, as a source
-	// distribution built twice from one tree has another SHA256 but the same
-	// Content. The form is described at contentDigest.
+	// Content is "sha256:<hex>" over what the archive unpacks to: paths, modes and bytes. Times,
+	// owners, order and compression do not count, as a source distribution built twice from one
+	// tree has another SHA256 but the same Content. The form is described at contentDigest.
 	Content string
 	// Size is the archive's size in bytes.
 	Size int64
 	// Unpacked is the sum of the sizes of all files in the archive, in bytes.
 	Unpacked int64
-	// Files counts the archive's members: files, links, and those folders that
-	// have an entry of their own.
+	// Files counts the archive's members: files, links, and those directories that have an entry of
+	// their own.
 	Files int
-	// NeedsPax counts the members whose names or targets are longer than 100
-	// bytes or not ASCII and therefore stand in pax headers (POSIX.1-2001). GNU
-	// and BSD tar read those; busybox tar does not and gives such members other
-	// names, so that the tree on such a host is not the one that Content tells of.
-	NeedsPax int
-	// Warnings are sentences that a person should see before the archive leaves
-	// this machine, for instance that it seems to contain a private key.
+	// Warnings are sentences for the user to see before the archive leaves this machine, for
+	// instance that it seems to contain a private key.
 	Warnings []string
 
-	file    *os.File
-	temp    string // folder that Close removes; empty unless Build made it
-	release func() // of temp's lock
+	file *os.File
 }
 
-// Open reads the archive once from beginning to end, validates every member
-// and computes both digests on the way. The file stays open, so that what is
-// uploaded later is the file that was judged, even when its name has got
-// another file meanwhile. (A writer that changes the open file in place is not
-// guarded against here: compare what was sent with SHA256.)
+// Open reads the archive once from beginning to end, validates every member and computes both
+// digests on the way. The file stays open, so that the caller uploads the file that was validated,
+// even if another file has its name by then. (Open does not detect a writer that changes the open
+// file in place: compare what was sent with SHA256.)
 //
 // An archive that cannot be read or accepted gives an *InvalidError.
 func Open(path string) (*Archive, error) {
@@ -81,14 +71,14 @@ func Open(path string) (*Archive, error) {
 }
 
 func openLimited(path string, lim limits) (*Archive, error) {
-	// Asked before opening, as opening a fifo would wait for its writer.
+	// Checked before opening, because opening a fifo would wait for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
 	switch {
 	case info.IsDir():
-		return nil, &InvalidError{File: filepath.Base(path), Reason: "is a folder: name the .tar.gz that was built from it"}
+		return nil, &InvalidError{File: filepath.Base(path), Reason: "is a directory: name the .tar.gz that was built from it"}
 	case !info.Mode().IsRegular():
 		return nil, &InvalidError{File: filepath.Base(path), Reason: "is not a regular file"}
 	}
@@ -109,56 +99,46 @@ func openLimited(path string, lim limits) (*Archive, error) {
 	return a, nil
 }
 
-// Reader returns a new reader over the whole archive, from its first byte.
-// Any number of them may be used at the same time; none needs closing. All end
-// with an error once the Archive is closed.
+// Reader returns a new reader over the whole archive, from its first byte. Any number of them may
+// be used at the same time; none needs closing. All fail once the Archive is closed.
 func (a *Archive) Reader() io.Reader {
 	return io.NewSectionReader(a.file, 0, a.Size)
 }
 
-// Close closes the file and, if Build made the archive, removes the temporary
-// folder it lies in. It is called once, after the last Reader is done.
-func (a *Archive) Close() error {
-	err := a.file.Close()
-	if a.temp == "" {
-		return err
-	}
-	err = errors.Join(err, os.RemoveAll(a.temp))
-	a.release()
-	return err
-}
+// Close closes the file. It is called once, after the last Reader is done.
+func (a *Archive) Close() error { return a.file.Close() }
 
 // InvalidError says why an archive is not accepted. No host was contacted.
 type InvalidError struct {
 	// File is the archive's base name, or its whole path when it could not be read.
 	File string
-	// Member is the offending member's name as the archive spells it, so it may
-	// hold any bytes; empty when the archive as a whole is at fault.
+	// Member is the invalid member's name as the archive spells it, so it may contain any bytes;
+	// empty if the archive as a whole is invalid.
 	Member string
-	// Reason is what is wrong, and the remedy if there is one.
+	// Reason is the problem, and the remedy if there is one.
 	Reason string
-	// Err is the cause from below, an *fs.PathError for instance, or nil.
+	// Err is the cause, an *fs.PathError for instance, or nil.
 	Err error
 }
 
-// Error prints file, member and reason in one line. A member's name is quoted
-// when it is not plain ASCII without spaces, so that it cannot fake anything.
+// Error prints file, member and reason in one line. A member's name is quoted when it is not plain
+// ASCII without spaces, so that it cannot imitate other output.
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	if e.File != "" {
-		b.WriteString(plainOrQuoted(e.File) + ": ")
+		b.WriteString(Quoted(e.File) + ": ")
 	}
 	if e.Member != "" {
-		b.WriteString(plainOrQuoted(e.Member) + ": ")
+		b.WriteString(Quoted(e.Member) + ": ")
 	}
 	b.WriteString(e.Reason)
 	return b.String()
 }
 
-// Unwrap returns the cause from below, if there is one.
+// Unwrap returns the cause, if there is one.
 func (e *InvalidError) Unwrap() error { return e.Err }
 
-// refuse makes the error for one member. Open fills in the file's name.
+// refuse returns the error for one member. Open sets the file's name.
 func refuse(member, format string, args ...any) *InvalidError {
 	return &InvalidError{Member: member, Reason: fmt.Sprintf(format, args...)}
 }
@@ -171,7 +151,9 @@ func unreadable(path string, err error) *InvalidError {
 	return &InvalidError{File: path, Reason: reason.Error(), Err: err}
 }
 
-func plainOrQuoted(name string) string {
+// Quoted returns a name of the project or the archive for an error message: as it is where it is
+// plain ASCII without spaces, otherwise quoted, and cut to 300 bytes.
+func Quoted(name string) string {
 	const longest = 300
 	cut := ""
 	if len(name) > longest {

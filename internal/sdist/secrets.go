@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// warnings collects what a person should see before an upload. Source
-// distributions take up more of a tree than people expect, and what is on a
-// host once is in its backups for ever.
+// warnings collects what the user should see before an upload. A source distribution contains more
+// of a tree than users expect, and hosts have backups.
 type warnings struct {
-	list    []string
-	folders map[string]bool // of version control systems: one warning each
-	left    int
+	list        []string
+	directories map[string]bool // of version control systems: one warning each
+	left        int
 }
 
-// mostWarnings keeps a tree full of test keys from hiding everything else.
-const mostWarnings = 20
+// maxWarnings keeps a tree full of test keys from hiding everything else.
+const maxWarnings = 20
 
-// sniffed is how many bytes of a file are looked at.
-const sniffed = 64
+// sniffedBytes is how much of a file is searched for keys.
+const sniffedBytes = 64
 
-// look judges a member by its path below the top-level folder and by its first bytes.
-func (w *warnings) look(below string, head []byte) {
+// inspect checks a member's path below the top-level directory and its first bytes.
+func (w *warnings) inspect(below string, head []byte) {
 	parts := strings.Split(below, "/")
 	for i, part := range parts {
 		if part == ".git" || part == ".hg" || part == ".svn" {
@@ -55,21 +54,21 @@ func isSecretName(base string) bool {
 }
 
 func (w *warnings) once(below string) {
-	if w.folders == nil {
-		w.folders = map[string]bool{}
+	if w.directories == nil {
+		w.directories = map[string]bool{}
 	}
-	if !w.folders[below] {
-		w.folders[below] = true
+	if !w.directories[below] {
+		w.directories[below] = true
 		w.add("%s: is the data of a version control system, with all its history", below)
 	}
 }
 
 func (w *warnings) add(format, below string) {
-	if len(w.list) == mostWarnings {
+	if len(w.list) == maxWarnings {
 		w.left++
 		return
 	}
-	w.list = append(w.list, fmt.Sprintf(format, plainOrQuoted(below)))
+	w.list = append(w.list, fmt.Sprintf(format, Quoted(below)))
 }
 
 func (w *warnings) all() []string {

@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// tree is what the members seen so far unpack to. It finds members that would
-// overwrite each other or be written through a symbolic link.
+// tree is the result of unpacking the members read so far. It detects members that would overwrite
+// each other or be written through a symbolic link.
 //
-// Names that differ only by case are refused, as they are one file on some file
-// systems. Simple lower-casing decides that; names that differ only by Unicode
-// normalization are not found.
+// Names that differ only by case are refused, because they are one file on some file systems. They
+// are compared in lower case; names that differ only by Unicode normalization are not detected.
 type tree struct {
-	// plain makes it a tree for a tar that ignores pax records. Such a tar cuts
-	// long names, so that files may overwrite each other, which damages only that
-	// host's copy; only the rules about symbolic links remain.
+	// plain makes it a tree for a tar without pax support. Such a tar truncates long names, so that
+	// files may overwrite each other, which damages only that host's copy; only the rules about
+	// symbolic links remain.
 	plain  bool
 	limits limits
 	nodes  map[string]*node
@@ -39,7 +38,7 @@ func (t *tree) key(path string) string {
 	return strings.ToLower(path)
 }
 
-// add places a member. Folders above it come into being as tar would make them.
+// add adds a member, and its parent directories as tar would make them.
 func (t *tree) add(path string, k kind) error {
 	if err := t.addParents(path); err != nil {
 		return err
@@ -49,7 +48,7 @@ func (t *tree) add(path string, k kind) error {
 		return t.insert(&node{path: path, kind: k, named: true})
 	}
 	if n.path != path {
-		return fmt.Errorf("differs from %s only by case", plainOrQuoted(n.path))
+		return fmt.Errorf("differs from %s only by case", Quoted(n.path))
 	}
 	if t.plain {
 		if n.kind == symlink || k == symlink {
@@ -63,11 +62,11 @@ func (t *tree) add(path string, k kind) error {
 	case n.kind != k:
 		return errors.New("is in the archive twice, as different types")
 	}
-	n.named = true // a folder that had only members below it so far
+	n.named = true // a directory that had only members below it so far
 	return nil
 }
 
-// addParents stops at the nearest folder that is known, as those above it are.
+// addParents stops at the nearest known directory, because its parents are known too.
 func (t *tree) addParents(path string) error {
 	for {
 		i := strings.LastIndexByte(path, '/')
@@ -78,16 +77,16 @@ func (t *tree) addParents(path string) error {
 		n := t.nodes[t.key(path)]
 		switch {
 		case n == nil:
-			if err := t.insert(&node{path: path, kind: folder, children: true}); err != nil {
+			if err := t.insert(&node{path: path, kind: directory, children: true}); err != nil {
 				return err
 			}
 			continue
 		case n.path != path:
-			return fmt.Errorf("lies in a folder that differs from %s only by case", plainOrQuoted(n.path))
+			return fmt.Errorf("lies in a directory that differs from %s only by case", Quoted(n.path))
 		case n.kind == symlink:
-			return fmt.Errorf("lies below the symbolic link %s", plainOrQuoted(n.path))
+			return fmt.Errorf("lies below the symbolic link %s", Quoted(n.path))
 		case n.kind == regular && !t.plain:
-			return fmt.Errorf("lies below %s, which is a file", plainOrQuoted(n.path))
+			return fmt.Errorf("lies below %s, which is a file", Quoted(n.path))
 		}
 		n.children = true
 		return nil

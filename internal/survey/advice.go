@@ -1,3 +1,5 @@
+// Package survey reads what is on the hosts of a stage, and says what is true of it and what the user may do about it: the
+// state of stages, the history of runs, packages, advice. It changes nothing on any host.
 package survey
 
 import (

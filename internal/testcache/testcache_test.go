@@ -50,7 +50,7 @@ func TestEntriesThatAreMadeAtTheSameTimeAreWhole(t *testing.T) {
 				assert.NoError(t, os.WriteFile(filepath.Join(path, "file"), []byte("whole"), 0o600))
 			})
 			text, err := os.ReadFile(filepath.Join(path, "file"))
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			assert.Equal(t, "whole", string(text))
 		})
 	}

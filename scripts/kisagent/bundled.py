@@ -27,6 +27,23 @@ def pip_wheel():
     return None
 
 
+def satisfied(specifier, version):
+    """Whether a Python satisfies a Requires-Python (PEP 440), by the `packaging` inside of this host's pip; None where that cannot tell, and
+    pip decides when it installs. For a child: it extends sys.path."""
+    wheel = pip_wheel()
+    if wheel is None:
+        return None
+    sys.path.insert(0, wheel)
+    try:
+        from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+    except ImportError:
+        return None
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidSpecifier:
+        return None
+
+
 def unpack_pip(repository, run_folder):
     """The folder of the pip that comes with this Python, unpacked and compiled once per host: from its wheel it would start in a second
     instead of a fifth of one. Takes seconds the first time."""

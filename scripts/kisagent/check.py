@@ -10,7 +10,7 @@ import struct
 import sys
 
 from kisagent import leftovers, link, locks, seal
-from kisagent.bundled import pip_wheel
+from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
 from kisagent.wire import Refused
@@ -158,6 +158,20 @@ def check(repository, args):
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     return facts
+
+
+def wants_python(facts, args):
+    """Whether the package has to be built here and says which Python it takes."""
+    return bool(args.get("build") and args.get("requires_python")) and facts.get("package", {}).get("state") != "sealed"
+
+
+def python_problems(args):
+    """An interpreter that the application does not take, found before anything is uploaded. For a child."""
+    host = host_facts()
+    if satisfied(args["requires_python"], host["python"]) is not False:
+        return []
+    message = "python is %s (%s), and %s requires %s" % (host["python"], host["executable"], args["package"], args["requires_python"])
+    return [problem("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")]
 
 
 def packages(repository):

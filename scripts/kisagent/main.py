@@ -18,6 +18,7 @@ from kisagent.wire import PROTOCOL, Gone, Refused, Wire
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
 TICK = 1.0  # seconds between two looks at the deadlines
 BESIDE = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
+CHECK = 10.0  # seconds that pip's library may take to read what Python a package requires
 PERSON = 100  # letters of what a controller says of who it is and what it does: a lock file with it fits into what is read of one
 # What handlers raise for a command that makes no sense. Anything else is a fault of this program, and then the end of it is the right answer: whether
 # a link was changed is not known.
@@ -77,7 +78,10 @@ class Agent:
         return {"root": self.repository.root, "host_id": self.repository.host_id()}
 
     def do_check(self, args):
-        return check.check(self.repository, args)
+        facts = check.check(self.repository, args)
+        if check.wants_python(facts, args):
+            facts["problems"] += yield from self.work(lambda: check.python_problems(args), CHECK)
+        return facts
 
     def do_state(self, args):
         return check.state(self.repository)

@@ -1,8 +1,8 @@
-"""Unpack archives with tarfile and tell the content digest of folders.
+"""Unpack archives with tarfile and tell the content digest of directories.
 
 Reads a JSON object from standard input:
-    unpack: list of [archive, folder], each unpacked without any filter
-    digest: list of package folders
+    unpack: list of [archive, directory], each unpacked without any filter
+    digest: list of package directories
 Prints the content digests, one per line. The digest is computed from its
 documentation alone, so that it is a second opinion on the one in Go.
 """
@@ -15,22 +15,22 @@ import tarfile
 from urllib.parse import quote
 
 
-def unpack(archive, folder):
+def unpack(archive, directory):
     with tarfile.open(archive) as tar:
         if hasattr(tarfile, "fully_trusted_filter"):
-            tar.extractall(folder, filter="fully_trusted")
+            tar.extractall(directory, filter="fully_trusted")
         else:
-            tar.extractall(folder)
+            tar.extractall(directory)
 
 
 def digest(top):
     lines = {}
-    for folder, folders, files in os.walk(top):
-        if not folders and not files:
-            path = os.path.relpath(folder, top)
+    for directory, directories, files in os.walk(top):
+        if not directories and not files:
+            path = os.path.relpath(directory, top)
             lines[os.fsencode(path)] = "d 0755 0 - " + quote(path)
-        for name in folders + files:
-            full = os.path.join(folder, name)
+        for name in directories + files:
+            full = os.path.join(directory, name)
             path = os.path.relpath(full, top)
             if os.path.islink(full):
                 lines[os.fsencode(path)] = "l 0777 0 " + quote(os.readlink(full)) + " " + quote(path)
@@ -47,10 +47,10 @@ def digest(top):
 def main():
     os.umask(0o022)
     work = json.load(sys.stdin)
-    for archive, folder in work["unpack"]:
-        unpack(archive, folder)
-    for folder in work["digest"]:
-        print(digest(folder))
+    for archive, directory in work["unpack"]:
+        unpack(archive, directory)
+    for directory in work["digest"]:
+        print(digest(directory))
 
 
 main()

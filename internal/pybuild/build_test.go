@@ -1,6 +1,4 @@
-//go:build unix
-
-package sdist
+package pybuild
 
 import (
 	"bytes"
@@ -22,13 +20,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 const setupScript = `from setuptools import setup
 setup(name="projectA", version="0.4", packages=["projecta"])
 `
 
-// tree makes a project from pairs of path and content.
+// projectOf makes a project from pairs of path and content.
 func projectOf(t testing.TB, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -46,8 +46,8 @@ func setupProject(t testing.TB) string {
 	})
 }
 
-// mustBuild builds with all output in the test's log should it fail.
-func mustBuild(t testing.TB, opts BuildOptions) *Archive {
+// mustBuild builds, and shows all output if that fails.
+func mustBuild(t testing.TB, opts Options) *sdist.Archive {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Log = &log
@@ -57,8 +57,8 @@ func mustBuild(t testing.TB, opts BuildOptions) *Archive {
 	return a
 }
 
-// fakeSetup is a project whose setup.py is the given script. The folder for the
-// archive is in dist.
+// fakeSetup makes a project whose setup.py is the given script. Its variable dist is the directory
+// for the archive.
 func fakeSetup(t testing.TB, script string) string {
 	return projectOf(t, map[string]string{
 		"setup.py": "import sys\ndist = sys.argv[sys.argv.index('--dist-dir') + 1]\n" + script,
@@ -69,7 +69,8 @@ func TestBuildWithSetupPy(t *testing.T) {
 	t.Parallel()
 	project := setupProject(t)
 	var log bytes.Buffer
-	a, err := Build(t.Context(), BuildOptions{Dir: project, Cache: t.TempDir(), Log: &log})
+	b := newBuilder(Options{Dir: project, Cache: t.TempDir(), Log: &log})
+	a, err := b.build(t.Context())
 	require.NoError(t, err, "%s", &log)
 
 	assert.Equal(t, "projecta-0.4", a.Package.String())
@@ -82,35 +83,33 @@ func TestBuildWithSetupPy(t *testing.T) {
 	sum := sha256.Sum256(data)
 	assert.Equal(t, hex.EncodeToString(sum[:]), a.SHA256)
 
-	temp := filepath.Dir(filepath.Dir(a.Path))
-	info, err := os.Stat(temp)
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	assert.Regexp(t, `^project[aA]-0\.4\.tar\.gz$`, a.Path)
+	assert.NoDirExists(t, b.temp, "the open archive needs no name")
 	require.NoError(t, a.Close())
-	assert.NoDirExists(t, temp)
 }
 
-func TestBuildingTwiceGivesTheSameContent(t *testing.T) {
+func TestRebuildGivesSameContent(t *testing.T) {
 	t.Parallel()
 	project := setupProject(t)
-	first := mustBuild(t, BuildOptions{Dir: project, Builder: "setup.py"})
+	first := mustBuild(t, Options{Dir: project, Builder: "setup.py"})
 	source := filepath.Join(project, "projecta", "__init__.py")
 	require.NoError(t, os.Chtimes(source, time.Unix(1e9, 0), time.Unix(1e9, 0)))
 	require.NoError(t, os.Chmod(source, 0o600))
-	second := mustBuild(t, BuildOptions{Dir: project, Builder: "setup.py"})
+	second := mustBuild(t, Options{Dir: project, Builder: "setup.py"})
 
 	assert.NotEqual(t, first.SHA256, second.SHA256)
 	assert.Equal(t, first.Content, second.Content)
-	assert.NotEqual(t, first.Path, second.Path)
 
 	require.NoError(t, os.WriteFile(source, []byte("value = 2\n"), 0o644))
-	third := mustBuild(t, BuildOptions{Dir: project, Builder: "setup.py"})
+	third := mustBuild(t, Options{Dir: project, Builder: "setup.py"})
 	assert.NotEqual(t, first.Content, third.Content)
 }
 
-func TestBuildShowsWhatFailed(t *testing.T) {
+func TestBuildErrorHasTailOfOutput(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(BuildOptions{Dir: fakeSetup(t, `
+	b := newBuilder(Options{Dir: fakeSetup(t, `
+import os
+print("mode %o" % (os.stat(os.path.dirname(dist)).st_mode & 0o777), flush=True)
 for n in range(30):
     print("line", n, flush=True)
 print("\x1b[31mno compiler\x1b[0m", file=sys.stderr)
@@ -120,7 +119,7 @@ sys.exit(3)
 	b.run.log = &log
 	_, err := b.build(t.Context())
 
-	var failure *BuildError
+	var failure *Error
 	require.ErrorAs(t, err, &failure)
 	assert.Equal(t, b.dir, failure.Dir)
 	assert.True(t, strings.HasSuffix(err.Error(), " setup.py sdist: exit status 3"), err.Error())
@@ -128,11 +127,11 @@ sys.exit(3)
 	require.Len(t, failure.Tail, 20)
 	assert.Equal(t, "line 11", failure.Tail[0])
 	assert.Equal(t, `\x1b[31mno compiler\x1b[0m`, failure.Tail[19])
-	assert.Contains(t, log.String(), "line 0\n")
+	assert.Contains(t, log.String(), "mode 700\nline 0\n")
 	assert.NoDirExists(t, b.temp)
 }
 
-func TestBuildWantsOneValidArchive(t *testing.T) {
+func TestBuildRequiresOneValidArchive(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ script, want string }{
 		"none":    {"open(dist + '/a.zip', 'w')", "it made no .tar.gz"},
@@ -142,7 +141,7 @@ func TestBuildWantsOneValidArchive(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBuilder(BuildOptions{Dir: fakeSetup(t, test.script)})
+			b := newBuilder(Options{Dir: fakeSetup(t, test.script)})
 			_, err := b.build(t.Context())
 			require.ErrorContains(t, err, test.want)
 			assert.NoDirExists(t, b.temp)
@@ -150,27 +149,27 @@ func TestBuildWantsOneValidArchive(t *testing.T) {
 	}
 }
 
-func TestBuildRefusesWhatIsNoProject(t *testing.T) {
+func TestBuildRefusesNonProjects(t *testing.T) {
 	t.Parallel()
 	pyproject := projectOf(t, map[string]string{"pyproject.toml": ""})
-	folderOnly := projectOf(t, map[string]string{"setup.py/x": ""})
+	directoryOnly := projectOf(t, map[string]string{"setup.py/x": ""})
 	setup := fakeSetup(t, "")
 	tests := map[string]struct {
-		opts BuildOptions
+		opts Options
 		want string
 	}{
-		"empty folder":       {BuildOptions{Dir: t.TempDir()}, "neither pyproject.toml nor setup.py: run kis in the folder of a Python project"},
-		"folder setup.py":    {BuildOptions{Dir: folderOnly}, "neither pyproject.toml nor setup.py"},
-		"missing folder":     {BuildOptions{Dir: "/nonexistent/project"}, "build /nonexistent/project: no such project"},
-		"file":               {BuildOptions{Dir: filepath.Join(setup, "setup.py")}, "is not a folder"},
-		"unknown builder":    {BuildOptions{Dir: setup, Builder: "make"}, `unknown builder "make": use auto, setup.py, build or uv`},
-		"builder without it": {BuildOptions{Dir: pyproject, Builder: "setup.py"}, "no setup.py: use `build: auto`"},
-		"no such python":     {BuildOptions{Dir: setup, Python: "no-such-python"}, "no-such-python: not found"},
-		"no python at all":   {BuildOptions{Dir: setup, Python: "true"}, "true: its answer is not that of a Python interpreter"},
-		"failing python":     {BuildOptions{Dir: setup, Python: "false"}, "false: exit status 1"},
-		"old python":         {BuildOptions{Dir: setup, Python: fakePython(t, `{"version": "3.6.15", "supported": false}`)}, "is Python 3.6.15, kis needs 3.8 or newer"},
+		"empty directory":    {Options{Dir: t.TempDir()}, "neither pyproject.toml nor setup.py: run kis in the directory of a Python project"},
+		"directory setup.py": {Options{Dir: directoryOnly}, "neither pyproject.toml nor setup.py"},
+		"missing directory":  {Options{Dir: "/nonexistent/project"}, "build /nonexistent/project: no such project"},
+		"file":               {Options{Dir: filepath.Join(setup, "setup.py")}, "is not a directory"},
+		"unknown builder":    {Options{Dir: setup, Builder: "make"}, `unknown builder "make": use auto, setup.py, build or uv`},
+		"builder without it": {Options{Dir: pyproject, Builder: "setup.py"}, "no setup.py: use `build: auto`"},
+		"no such python":     {Options{Dir: setup, Python: "no-such-python"}, "no-such-python: not found"},
+		"no python at all":   {Options{Dir: setup, Python: "true"}, "true: its answer is not that of a Python interpreter"},
+		"failing python":     {Options{Dir: setup, Python: "false"}, "false: exit status 1"},
+		"old python":         {Options{Dir: setup, Python: fakePython(t, `{"version": "3.6.15", "supported": false}`)}, "is Python 3.6.15, kis needs 3.8 or newer"},
 		"no venv": {
-			BuildOptions{Dir: setup, Cache: t.TempDir(), Python: fakePython(t, `{"version": "3.12.1", "supported": true}`)},
+			Options{Dir: setup, Cache: t.TempDir(), Python: fakePython(t, `{"version": "3.12.1", "supported": true}`)},
 			"-m venv: this Python lacks venv or ensurepip",
 		},
 	}
@@ -178,7 +177,7 @@ func TestBuildRefusesWhatIsNoProject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := Build(t.Context(), test.opts)
-			var failure *BuildError
+			var failure *Error
 			require.ErrorAs(t, err, &failure)
 			require.ErrorContains(t, err, test.want)
 			assert.NotContains(t, err.Error(), "\n")
@@ -186,7 +185,7 @@ func TestBuildRefusesWhatIsNoProject(t *testing.T) {
 	}
 }
 
-// fakePython is a program that gives this answer to everything.
+// fakePython makes a program that prints the answer whatever it is asked.
 func fakePython(t testing.TB, answer string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "python")
@@ -194,16 +193,16 @@ func fakePython(t testing.TB, answer string) string {
 	return path
 }
 
-func TestBuildTellsWhichPackageBringsVenv(t *testing.T) {
+func TestBuildNamesPackageWithVenv(t *testing.T) {
 	t.Parallel()
 	python := pythonWithout(t, "build", "setuptools", "ensurepip")
-	_, err := Build(t.Context(), BuildOptions{Dir: setupProject(t), Cache: t.TempDir(), Python: python})
-	var failure *BuildError
+	_, err := Build(t.Context(), Options{Dir: setupProject(t), Cache: t.TempDir(), Python: python})
+	var failure *Error
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, failure.Hint, "apt install python3-venv")
 }
 
-// pythonWithout is the real interpreter, with these modules failing to import.
+// pythonWithout wraps the real interpreter; importing one of the modules fails.
 func pythonWithout(t testing.TB, modules ...string) string {
 	t.Helper()
 	files := map[string]string{}
@@ -221,11 +220,11 @@ func pythonWithout(t testing.TB, modules ...string) string {
 
 func TestBuildExplainsMissingUV(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(BuildOptions{Dir: setupProject(t), Builder: "uv"})
+	b := newBuilder(Options{Dir: setupProject(t), Builder: "uv"})
 	b.lookPath = noUV
 	_, err := b.build(t.Context())
 	require.ErrorIs(t, err, exec.ErrNotFound)
-	var failure *BuildError
+	var failure *Error
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, failure.Hint, "install uv")
 }
@@ -234,7 +233,7 @@ func noUV(name string) (string, error) {
 	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
 
-// signalLog calls ready with the rest of the first line that begins with "ready ".
+// signalLog calls ready with the rest of the first line that has "ready " in it.
 type signalLog struct {
 	text  strings.Builder
 	once  sync.Once
@@ -251,9 +250,9 @@ func (l *signalLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestCancelEndsTheWholeProcessGroup(t *testing.T) {
+func TestCancelKillsProcessGroup(t *testing.T) {
 	t.Parallel()
-	// The tool's child ignores TERM and the end of its parent, as a compiler may.
+	// The tool's child ignores TERM and outlives its parent, as a compiler may.
 	project := fakeSetup(t, `
 import subprocess, time
 child = """
@@ -269,16 +268,16 @@ time.sleep(600)
 `)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("interrupted")
-	b := newBuilder(BuildOptions{Dir: project, Builder: "setup.py"})
+	b := newBuilder(Options{Dir: project, Builder: "setup.py"})
 	b.run.log = &signalLog{ready: func(string) { cancel(reason) }}
 	b.run.grace = 100 * time.Millisecond
 	_, err := b.build(ctx)
 
 	require.ErrorIs(t, err, reason)
-	var failure *BuildError
+	var failure *Error
 	require.ErrorAs(t, err, &failure)
 	assert.NoDirExists(t, b.temp)
-	// The kernel frees the child's lock when the child is gone.
+	// The kernel releases the child's lock when the child ends.
 	held, err := os.Open(filepath.Join(project, "held"))
 	require.NoError(t, err)
 	defer func() { _ = held.Close() }()
@@ -292,7 +291,7 @@ time.sleep(600)
 	}
 }
 
-func TestCancelAsksThePoliteWayFirst(t *testing.T) {
+func TestCancelSendsTERMFirst(t *testing.T) {
 	t.Parallel()
 	project := fakeSetup(t, `
 import signal, time
@@ -305,14 +304,14 @@ time.sleep(600)
 `)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := Build(ctx, BuildOptions{Dir: project, Builder: "setup.py", Log: &signalLog{ready: func(string) { cancel() }}})
+	_, err := Build(ctx, Options{Dir: project, Builder: "setup.py", Log: &signalLog{ready: func(string) { cancel() }}})
 	require.ErrorIs(t, err, context.Canceled)
 	assert.FileExists(t, filepath.Join(project, "cleaned-up"))
 }
 
 func TestBuildDoesNotWaitForBackgroundProcesses(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(BuildOptions{Builder: "setup.py", Dir: fakeSetup(t, `
+	b := newBuilder(Options{Builder: "setup.py", Dir: fakeSetup(t, `
 import subprocess
 child = subprocess.Popen(['sleep', '600'])
 print('ready', child.pid, flush=True)
@@ -325,9 +324,9 @@ print('ready', child.pid, flush=True)
 	require.NotZero(t, pid)
 }
 
-func TestBuildsOfOneProjectTakeTurns(t *testing.T) {
+func TestBuildsOfOneProjectAreSerialized(t *testing.T) {
 	t.Parallel()
-	// Fails if it runs while another one does.
+	// mkdir fails if another build runs.
 	project := fakeSetup(t, `
 import os, time
 os.mkdir('busy')
@@ -338,7 +337,7 @@ sys.exit(7)
 	var builds sync.WaitGroup
 	errs := make([]error, 3)
 	for i := range errs {
-		builds.Go(func() { _, errs[i] = Build(t.Context(), BuildOptions{Dir: project, Builder: "setup.py"}) })
+		builds.Go(func() { _, errs[i] = Build(t.Context(), Options{Dir: project, Builder: "setup.py"}) })
 	}
 	builds.Wait()
 	for _, err := range errs {
@@ -346,18 +345,18 @@ sys.exit(7)
 	}
 }
 
-func TestWaitingForABuildEndsWithTheContext(t *testing.T) {
+func TestLockWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	project := setupProject(t)
-	folder, err := os.Open(project)
+	dir, err := os.Open(project)
 	require.NoError(t, err)
-	unlock, err := lock(t.Context(), folder, nil)
+	unlock, err := lock(t.Context(), dir, nil)
 	require.NoError(t, err)
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	said := ""
-	_, err = Build(ctx, BuildOptions{Dir: project, Say: func(s string) {
+	_, err = Build(ctx, Options{Dir: project, Say: func(s string) {
 		said = s
 		cancel()
 	}})
@@ -365,22 +364,9 @@ func TestWaitingForABuildEndsWithTheContext(t *testing.T) {
 	assert.Equal(t, "waiting for another build in "+project, said)
 }
 
-func TestTailBoundsLinesAndNumber(t *testing.T) {
+func TestLogErrorDoesNotFailBuild(t *testing.T) {
 	t.Parallel()
-	tail := &tail{log: io.Discard}
-	for i := range 25 {
-		_, _ = fmt.Fprintf(tail, "%d\r\n\n", i)
-	}
-	_, _ = fmt.Fprint(tail, strings.Repeat("x", 1e6))
-	lines := tail.lines()
-	require.Len(t, lines, tailLines)
-	assert.Equal(t, "6", lines[0])
-	assert.Equal(t, strings.Repeat("x", tailColumn), lines[tailLines-1])
-}
-
-func TestABrokenLogDoesNotEndTheBuild(t *testing.T) {
-	t.Parallel()
-	a, err := Build(t.Context(), BuildOptions{Dir: setupProject(t), Builder: "setup.py", Log: brokenLog{}})
+	a, err := Build(t.Context(), Options{Dir: setupProject(t), Builder: "setup.py", Log: brokenLog{}})
 	require.NoError(t, err)
 	require.NoError(t, a.Close())
 }

@@ -1,9 +1,8 @@
-//go:build unix
-
-package sdist
+package pybuild
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +12,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// inTreeBackend is a project that needs nothing from an index: PEP 517 lets it
-// bring its back end along. Its build.py and its build folder are traps for
-// whoever runs `python -m build` beside them.
+// inTreeBackend makes a project that needs nothing from an index: it brings its own back end (PEP
+// 517, in-tree build backends). Its build.py and its build directory shadow the module build for a
+// `python -m build` that is run in the project.
 func inTreeBackend(t testing.TB) string {
 	return projectOf(t, map[string]string{
 		"pyproject.toml": `[build-system]
@@ -49,8 +50,8 @@ func pyproject(t testing.TB) string {
 	})
 }
 
-// TestPrivateBuildEnvironment is one test, as making the environment takes
-// seconds and a package index.
+// TestPrivateBuildEnvironment is one test, because making the environment takes seconds and a
+// package index.
 func TestPrivateBuildEnvironment(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "cache")
@@ -58,7 +59,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	project := pyproject(t)
 	stale := staleEnvironment(t, cache, python, project)
 
-	// Two at once, over the remains of one that was killed.
+	// Two builds at once, after one that was killed.
 	first, second := startBuilder(t, project, cache, python), startBuilder(t, project, cache, python)
 	var builds sync.WaitGroup
 	builds.Go(func() { first.a, first.err = first.build(t.Context()) })
@@ -72,7 +73,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	said := strings.Join(append(first.said, second.said...), "\n")
 	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(stale)), said)
 
-	t.Run("is used again", func(t *testing.T) {
+	t.Run("is reused", func(t *testing.T) {
 		t.Parallel()
 		b := startBuilder(t, inTreeBackend(t), cache, python)
 		b.a, b.err = b.build(t.Context())
@@ -98,19 +99,19 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	})
 }
 
-// startedBuilder is a builder without uv, and what came of it.
+// startedBuilder is a builder without uv, and its result.
 type startedBuilder struct {
 	*builder
 	log  bytes.Buffer
 	said []string
-	a    *Archive
+	a    *sdist.Archive
 	err  error
 }
 
 func startBuilder(t testing.TB, project, cache, python string) *startedBuilder {
 	t.Helper()
 	s := &startedBuilder{}
-	s.builder = newBuilder(BuildOptions{Dir: project, Cache: cache, Python: python, Log: &s.log, Say: func(text string) {
+	s.builder = newBuilder(Options{Dir: project, Cache: cache, Python: python, Log: &s.log, Say: func(text string) {
 		if !strings.HasPrefix(text, "waiting for ") {
 			s.said = append(s.said, text)
 		}
@@ -125,12 +126,11 @@ func (s *startedBuilder) close(t testing.TB) {
 	require.NoError(t, s.a.Close())
 }
 
-// staleEnvironment leaves a file where the environment will be, as a killed
-// process would, and returns its path.
+// staleEnvironment leaves a file where the environment will be, as a killed process would, and
+// returns its path.
 func staleEnvironment(t testing.TB, cache, python, project string) string {
 	t.Helper()
-	b := newBuilder(BuildOptions{Dir: project, Cache: cache, Python: python})
-	b.run.env = os.Environ()
+	b := newBuilder(Options{Dir: project, Cache: cache, Python: python})
 	found, err := b.probe(t.Context(), python)
 	require.NoError(t, err)
 	require.False(t, found.Build)
@@ -164,4 +164,63 @@ func TestBuildWithUV(t *testing.T) {
 			assert.NoDirExists(t, cache, "uv needs no private environment")
 		})
 	}
+}
+
+func TestPrivateEnvironmentFailures(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	withVenv := probed(`, "venv": true`)
+	noVenv := filepath.Join(t.TempDir(), "python")
+	require.NoError(t, os.WriteFile(noVenv, []byte("#!/bin/sh\n[ \"$1\" = -c ] || exit 9\necho '"+strings.Replace(withVenv, "/py", noVenv, 1)+"'\n"), 0o700))
+	// It reports success and makes nothing.
+	lazy := filepath.Join(t.TempDir(), "python")
+	require.NoError(t, os.WriteFile(lazy, []byte("#!/bin/sh\necho '"+strings.Replace(withVenv, "/py", lazy, 1)+"'\n"), 0o700))
+	tests := map[string]struct{ cache, python, want string }{
+		"cache below a file":   {filepath.Join(file, "cache"), lazy, "cache directory: mkdir"},
+		"venv fails":           {t.TempDir(), noVenv, "-m venv"},
+		"venv without a pip":   {t.TempDir(), lazy, "-m pip install"},
+		"unwritable lock file": {"", lazy, "cache directory: open"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := startBuilder(t, setupProject(t), test.cache, test.python)
+			if test.cache == "" {
+				b.cache = t.TempDir()
+				dir, err := b.environmentDir(interpreter{Executable: test.python, Version: "3.12.1"})
+				require.NoError(t, err)
+				require.NoError(t, os.Mkdir(dir+".lock", 0o700))
+			}
+			_, err := b.build(t.Context())
+			var failure *Error
+			require.ErrorAs(t, err, &failure)
+			require.ErrorContains(t, err, test.want)
+			assert.NoDirExists(t, b.temp)
+		})
+	}
+}
+
+func TestOneProcessMakesThePrivateEnvironment(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	said := ""
+	b := newBuilder(Options{
+		Dir: setupProject(t), Cache: t.TempDir(), Python: fakePython(t, probed(`, "venv": true`)),
+		Say: func(text string) {
+			said = text
+			cancel()
+		},
+	})
+	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"})
+	require.NoError(t, err)
+	mutex, err := os.Create(dir + ".lock")
+	require.NoError(t, err)
+	unlock, err := lock(t.Context(), mutex, nil)
+	require.NoError(t, err)
+	defer unlock()
+	_, err = b.build(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, "waiting for another kis that makes the build environment "+dir, said)
 }

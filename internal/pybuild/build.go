@@ -1,0 +1,187 @@
+// Package pybuild builds a Python source distribution of a project with the tools that the project
+// and this machine have: setup.py, `python -m build` or uv. Package sdist opens and validates the
+// archive.
+//
+// It runs code of the project, and knows no hosts.
+package pybuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
+)
+
+// The values of Options.Builder.
+const (
+	builderAuto    = "auto"
+	builderSetupPy = "setup.py"
+	builderBuild   = "build"
+	builderUV      = "uv"
+)
+
+// Options say what to build and with what. The zero value builds the current directory with the
+// tools that are installed.
+type Options struct {
+	// Dir is the project's directory; empty means the current one.
+	Dir string
+	// Builder is the tool: "setup.py" runs `python setup.py sdist`, "build" the PEP 517 front end
+	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project: with a
+	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
+	// else `build` in a private environment; with only a setup.py it is "setup.py".
+	Builder string
+	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
+	// newer.
+	Python string
+	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
+	Cache string
+	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
+	// discards it. An error of Log does not end the build.
+	Log io.Writer
+	// Say receives single sentences for the user, such as that a private build environment is made;
+	// nil discards them.
+	Say func(string)
+}
+
+// Build builds a source distribution of a project, opens and validates it. The archive is written
+// to a temporary directory of this build, so that concurrent builds do not share the project's dist
+// directory, and is deleted as soon as it is open: Archive.Path is its name, without a directory.
+// Builds of one project are serialized all the same, because setuptools uses directories inside the
+// project; it also leaves a *.egg-info there, which kis does not prevent: --egg-base would leave it
+// out of the archive, and with it the list of files that an installation from the archive needs for
+// its package data.
+//
+// The tools run without a terminal, with empty standard input and in a process group that is
+// terminated (TERM, then KILL) when ctx ends. Errors are *Error, or *sdist.InvalidError when kis
+// does not accept the archive; errors.Is finds the cause of ctx in them.
+func Build(ctx context.Context, opts Options) (*sdist.Archive, error) {
+	return newBuilder(opts).build(ctx)
+}
+
+// builder is one run of Build.
+type builder struct {
+	dir, kind, python, cache string
+
+	ownPython bool // the user named the interpreter
+	say       func(string)
+	run       runner
+	lookPath  func(string) (string, error)
+	temp      string // this build's directory; set by build
+}
+
+func newBuilder(opts Options) *builder {
+	b := &builder{
+		dir: opts.Dir, kind: opts.Builder, python: opts.Python, cache: opts.Cache,
+		ownPython: opts.Python != "",
+		say:       opts.Say,
+		run: runner{
+			env: append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PIP_NO_INPUT=1"),
+			log: opts.Log, grace: killGrace,
+		},
+		lookPath: exec.LookPath,
+	}
+	if b.kind == "" {
+		b.kind = builderAuto
+	}
+	if b.python == "" {
+		b.python = "python3"
+	}
+	if b.say == nil {
+		b.say = func(string) {}
+	}
+	if b.run.log == nil {
+		b.run.log = io.Discard
+	}
+	return b
+}
+
+func (b *builder) build(ctx context.Context) (*sdist.Archive, error) {
+	p, err := b.plan(ctx)
+	if err != nil {
+		return nil, b.failed(err)
+	}
+	if err := b.makeTemporary(); err != nil {
+		return nil, b.failed(err)
+	}
+	defer os.RemoveAll(b.temp) //nolint:errcheck // the build's own result matters more
+	path, err := b.execute(ctx, p)
+	if err != nil {
+		return nil, b.failed(err)
+	}
+	a, err := sdist.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	a.Path = filepath.Base(path)
+	return a, nil
+}
+
+// makeTemporary creates the directory of this build, mode 0700. Tools that are killed leave their
+// own temporary files in it, not beside it.
+func (b *builder) makeTemporary() (err error) {
+	if b.temp, err = os.MkdirTemp("", "kis-sdist-"); err != nil {
+		return err
+	}
+	for _, name := range []string{"out", "work", "tmp"} {
+		if err := os.Mkdir(filepath.Join(b.temp, name), 0o700); err != nil {
+			return err
+		}
+	}
+	b.run.env = append(b.run.env, "TMPDIR="+filepath.Join(b.temp, "tmp"))
+	return nil
+}
+
+// execute runs the plan, while no other build runs in the project, and returns the archive's path.
+func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
+	unlock, err := b.lockProject(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	cmd, err := b.command(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	cmd.hint = "to see it without kis, run in the project's directory: " + cmd.name
+	if err := b.run.run(ctx, cmd); err != nil {
+		return "", err
+	}
+	path, err := onlyArchive(b.out())
+	if err != nil {
+		return "", &Error{Command: cmd.name, Err: err}
+	}
+	return path, nil
+}
+
+// failed makes any error of a build an *Error that names the project.
+func (b *builder) failed(err error) error {
+	if failure, ok := errors.AsType[*Error](err); ok {
+		failure.Dir = b.dir
+		return failure
+	}
+	return &Error{Dir: b.dir, Err: err}
+}
+
+// onlyArchive refuses to choose between several archives.
+func onlyArchive(dir string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "*.tar.gz"))
+	if err != nil {
+		return "", err
+	}
+	switch len(found) {
+	case 0:
+		return "", errors.New("it made no .tar.gz")
+	case 1:
+		return found[0], nil
+	}
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	return "", fmt.Errorf("it made %d archives instead of one: %s", len(found), strings.Join(found, ", "))
+}

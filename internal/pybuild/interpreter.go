@@ -1,0 +1,85 @@
+package pybuild
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// interpreter is what a local Python reports about itself.
+type interpreter struct {
+	Executable string `json:"executable"`
+	Version    string `json:"version"`
+	Supported  bool   `json:"supported"`  // 3.8 or newer
+	Build      bool   `json:"build"`      // `python -m build` works
+	Setuptools bool   `json:"setuptools"` // a setup.py works
+	Venv       bool   `json:"venv"`       // it can make environments with pip in them
+}
+
+// probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
+// would take any directory named build on the path for a namespace package. The current directory
+// is removed from the path, because the project may have a build.py of its own. Debian has venv
+// without ensurepip, and then neither venv nor build works.
+const probeScript = `
+import sys
+sys.path = [entry for entry in sys.path if entry]
+import json
+
+def has(name):
+    try:
+        __import__(name)
+    except Exception:
+        return False
+    return True
+
+venv = has("venv") and has("ensurepip")
+print()
+print(json.dumps({
+    "executable": sys.executable,
+    "version": "%d.%d.%d" % sys.version_info[:3],
+    "supported": sys.version_info[:2] >= (3, 8),
+    "build": has("build.__main__") and (venv or has("virtualenv")),
+    "setuptools": has("setuptools"),
+    "venv": venv,
+}))
+`
+
+// probe runs the interpreter to find out what it has. It runs in the project's directory, because a
+// version manager such as pyenv chooses the interpreter by that; later commands use the
+// interpreter's own path, so the choice is made once.
+func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
+	var out bytes.Buffer
+	quiet := runner{env: b.run.env, log: &out, grace: b.run.grace}
+	err := quiet.run(ctx, command{
+		args: []string{python, "-c", probeScript},
+		name: python,
+		dir:  b.dir,
+		hint: "install python3, or put another one first on the PATH",
+	})
+	if err != nil {
+		return interpreter{}, err
+	}
+	return parseProbe(out.Bytes(), python)
+}
+
+// parseProbe reads the last line of the output: a start-up file of the interpreter may print
+// before.
+func parseProbe(out []byte, python string) (interpreter, error) {
+	var found interpreter
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	if err := json.Unmarshal(lines[len(lines)-1], &found); err != nil {
+		return interpreter{}, &Error{Command: python, Err: fmt.Errorf("its answer is not that of a Python interpreter: %w", err)}
+	}
+	if found.Executable == "" { // Python could not determine it
+		found.Executable = python
+	}
+	if !found.Supported {
+		return interpreter{}, &Error{
+			Command: python, Hint: "put a newer python3 first on the PATH",
+			Err: errors.New("is Python " + found.Version + ", kis needs 3.8 or newer"),
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,128 @@
+package pybuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+)
+
+// Plan is the decision about what builds a project, made before anything is written.
+type Plan struct {
+	tool    string      // builderSetupPy, builderBuild or builderUV
+	uv      string      // path of uv, if that is the tool
+	python  interpreter // the user's, if it is another tool
+	private bool        // the tool runs in the private build environment, which python makes
+}
+
+// String describes the plan in one line.
+func (p Plan) String() string {
+	name := p.name(p.python.Executable)
+	switch {
+	case p.tool == builderUV:
+		return name
+	case p.private:
+		return fmt.Sprintf("%s, in a private build environment (Python %s)", name, p.python.Version)
+	}
+	return fmt.Sprintf("%s (Python %s)", name, p.python.Version)
+}
+
+// name is what errors call the command.
+func (p Plan) name(python string) string {
+	switch p.tool {
+	case builderUV:
+		return p.uv + " build --sdist"
+	case builderSetupPy:
+		return python + " setup.py sdist"
+	}
+	return python + " -m build --sdist"
+}
+
+// NewPlan returns what Build would run, and writes nothing. Its errors are *Error, and those of
+// Build as far as they can be known beforehand.
+func NewPlan(ctx context.Context, opts Options) (Plan, error) {
+	b := newBuilder(opts)
+	p, err := b.plan(ctx)
+	if err != nil {
+		return Plan{}, b.failed(err)
+	}
+	return p, nil
+}
+
+// plan decides what builds the project.
+func (b *builder) plan(ctx context.Context) (Plan, error) {
+	if err := b.resolvePaths(); err != nil {
+		return Plan{}, err
+	}
+	has, err := b.inspect()
+	if err != nil {
+		return Plan{}, err
+	}
+	if b.kind == builderUV {
+		return b.planUV()
+	}
+	python, err := b.probe(ctx, b.python)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{tool: builderBuild, python: python, private: !python.Build}
+	if b.kind == builderSetupPy || b.kind == builderAuto && !has.pyproject {
+		p.tool, p.private = builderSetupPy, !python.Setuptools
+	}
+	if p.private && p.tool == builderBuild && b.kind == builderAuto {
+		if uv, err := b.planUV(); err == nil {
+			return uv, nil
+		}
+	}
+	if p.private && !python.Venv && !b.environmentExists(ctx, python) {
+		return Plan{}, &Error{
+			Command: python.Executable + " -m venv",
+			Hint:    "apt install python3-venv (or your system's package for Python's venv and ensurepip), or install `build` or uv",
+			Err:     errors.New("this Python lacks venv or ensurepip, which a private build environment needs"),
+		}
+	}
+	return p, nil
+}
+
+func (b *builder) planUV() (Plan, error) {
+	uv, err := b.lookPath("uv")
+	if err != nil {
+		return Plan{}, &Error{Hint: "install uv, or use `build: auto`", Err: fmt.Errorf("uv: %w", err)}
+	}
+	return Plan{tool: builderUV, uv: uv}, nil
+}
+
+// command returns the command of a plan, once the private build environment exists if the plan
+// needs it.
+func (b *builder) command(ctx context.Context, p Plan) (command, error) {
+	if p.tool == builderUV {
+		args := []string{p.uv, "build", "--sdist", "--out-dir", b.out()}
+		if b.ownPython {
+			args = append(args, "--python", b.python)
+		}
+		return command{args: append(args, b.dir), name: p.name(""), dir: b.dir}, nil
+	}
+	python := p.python.Executable
+	if p.private {
+		var err error
+		if python, err = b.environment(ctx, p.python); err != nil {
+			return command{}, err
+		}
+	}
+	if p.tool == builderSetupPy {
+		return command{
+			args: []string{python, "setup.py", "sdist", "--formats=gztar", "--dist-dir", b.out()},
+			name: p.name(python),
+			dir:  b.dir,
+		}, nil
+	}
+	// The working directory is an empty one: -m would take a build.py or a build directory of the
+	// project for the module. The hooks themselves run in the project (PEP 517).
+	return command{
+		args: []string{python, "-m", "build", "--sdist", "--outdir", b.out(), b.dir},
+		name: p.name(python),
+		dir:  filepath.Join(b.temp, "work"),
+	}, nil
+}
+
+func (b *builder) out() string { return filepath.Join(b.temp, "out") }

@@ -1,0 +1,107 @@
+package pybuild
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func probed(facts string) string {
+	return `{"executable": "/py", "version": "3.12.1", "supported": true` + facts + `}`
+}
+
+// The plan's text and the command that is run come from one decision.
+func TestPlanDependsOnProjectAndTools(t *testing.T) {
+	t.Parallel()
+	const build, setuptools, venv = `, "build": true`, `, "setuptools": true`, `, "venv": true`
+	pyproject := map[string]string{"pyproject.toml": ""}
+	setup := map[string]string{"setup.py": ""}
+	both := map[string]string{"pyproject.toml": "", "setup.py": ""}
+	tests := map[string]struct {
+		files         map[string]string
+		kind, facts   string
+		uv            bool
+		want, command string
+	}{
+		"pyproject":               {pyproject, "", build, false, "/py -m build --sdist (Python 3.12.1)", "/py -m build --sdist"},
+		"build before uv":         {pyproject, "", build, true, "/py -m build --sdist (Python 3.12.1)", "/py -m build --sdist"},
+		"uv for want of build":    {both, "", setuptools + venv, true, "/bin/uv build --sdist", "/bin/uv build --sdist"},
+		"no uv where build is it": {pyproject, "build", venv, true, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
+		"private for build":       {pyproject, "", venv, false, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
+		"only a setup.py":         {setup, "", setuptools, true, "/py setup.py sdist (Python 3.12.1)", "/py setup.py sdist"},
+		"setup.py by choice":      {both, "setup.py", build + setuptools, false, "/py setup.py sdist (Python 3.12.1)", "/py setup.py sdist"},
+		"private for setup.py":    {setup, "", venv, true, "/py setup.py sdist, in a private build environment (Python 3.12.1)", ""},
+		"uv by choice":            {setup, "uv", build + setuptools, true, "/bin/uv build --sdist", "/bin/uv build --sdist"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cache := filepath.Join(t.TempDir(), "cache")
+			b := newBuilder(Options{Dir: projectOf(t, test.files), Builder: test.kind, Cache: cache, Python: fakePython(t, probed(test.facts))})
+			b.lookPath = noUV
+			if test.uv {
+				b.lookPath = func(string) (string, error) { return "/bin/uv", nil }
+			}
+			plan, err := b.plan(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, test.want, plan.String())
+			assert.NoDirExists(t, cache)
+			if plan.private {
+				return
+			}
+			cmd, err := b.command(t.Context(), plan)
+			require.NoError(t, err)
+			assert.Equal(t, test.command, cmd.String())
+		})
+	}
+}
+
+func TestNewPlanWritesNothingAndFailsAsBuildDoes(t *testing.T) {
+	t.Parallel()
+	cache := filepath.Join(t.TempDir(), "cache")
+	project := projectOf(t, map[string]string{"pyproject.toml": ""})
+	plan, err := NewPlan(t.Context(), Options{Dir: project, Cache: cache, Python: "/usr/bin/python3"})
+	require.NoError(t, err)
+	assert.Contains(t, plan.String(), "build --sdist")
+	assert.NoDirExists(t, cache)
+
+	for want, opts := range map[string]Options{
+		"neither pyproject.toml nor setup.py": {Dir: t.TempDir()},
+		"no-such-python":                      {Dir: project, Python: "no-such-python"},
+		"unknown builder":                     {Dir: project, Builder: "make"},
+		"lacks venv or ensurepip":             {Dir: project, Builder: "build", Cache: cache, Python: fakePython(t, probed(""))},
+	} {
+		_, err := NewPlan(t.Context(), opts)
+		require.ErrorContains(t, err, want)
+		_, failed := Build(t.Context(), opts)
+		require.EqualError(t, failed, err.Error())
+	}
+}
+
+// TestReadyEnvironmentNeedsNoVenv: only what has to be made needs venv.
+func TestReadyEnvironmentNeedsNoVenv(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(Options{Dir: projectOf(t, map[string]string{"setup.py": ""}), Cache: t.TempDir(), Python: fakePython(t, probed(""))})
+	_, err := b.plan(t.Context())
+	require.ErrorContains(t, err, "lacks venv")
+	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"})
+	require.NoError(t, err)
+	fakeEnvironment(t, dir)
+	plan, err := b.plan(t.Context())
+	require.NoError(t, err)
+	cmd, err := b.command(t.Context(), plan)
+	require.NoError(t, err)
+	assert.Equal(t, environmentPython(dir)+" setup.py sdist", cmd.String())
+}
+
+// fakeEnvironment is a private build environment whose interpreter has everything.
+func fakeEnvironment(t testing.TB, dir string) {
+	t.Helper()
+	everything := fakePython(t, probed(`, "build": true, "setuptools": true`))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
+	require.NoError(t, os.Rename(everything, environmentPython(dir)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, readyFile), nil, 0o600))
+}

@@ -1,0 +1,74 @@
+package remote_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// PEP 440 is read by the pip of the host, as when it installs the package; what pip cannot read is left to pip.
+func TestCheckComparesRequiresPythonAsPipDoes(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	for specifier, satisfied := range map[string]bool{
+		"": true, ",": true, ">=3.8": true, " , >=3.8,": true, ">=3.8, <4": true, "~=3.8": true, "==3.*": true, ">=3.8,\n  !=3.0.*": true,
+		">=3.99": false, "<3.8": false, "==2.7.*": false, ">=3.8,<3.8.1": false, "~=2.7": false, "===3.0": false, ">=3.99rc1": false, ">=3.99.dev0": false,
+		"=3.8": true, "3.8": true, ">=3.99 || <2": true, ">= 3.99 , nonsense": true, "\x00": true,
+	} {
+		facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: specifier})
+		require.NoError(t, err, specifier)
+		if satisfied {
+			assert.Empty(t, facts.Problems, specifier)
+			continue
+		}
+		require.Len(t, facts.Problems, 1, specifier)
+		assert.Equal(t, "wrong-python", facts.Problems[0].Code)
+		host := l.Host()
+		assert.Equal(t, "python is "+host.Python+" ("+host.Executable+"), and app-1 requires "+specifier, facts.Problems[0].Message)
+		assert.Equal(t, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3", facts.Problems[0].Hint)
+	}
+}
+
+func TestCheckReportsPythonBesideOtherProblems(t *testing.T) {
+	t.Parallel()
+	l := opened(t, "/nonexistent/repository")
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
+	require.NoError(t, err)
+	var codes []string
+	for _, p := range facts.Problems {
+		codes = append(codes, p.Code)
+	}
+	assert.Equal(t, []string{"no-root", "wrong-python"}, codes)
+}
+
+// A sealed package is not built, and was verified with the Python that it has.
+func TestCheckLeavesTheEnvironmentOfASealedPackageAlone(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
+	require.NoError(t, err)
+	assert.Empty(t, facts.Problems)
+	assert.Equal(t, remote.Sealed, facts.Package.State)
+}
+
+// Without a pip there is one problem, that there is none.
+func TestCheckWithoutPipDoesNotReadRequiresPython(t *testing.T) {
+	t.Parallel()
+	l := confined(t, repository(t), `mount -t tmpfs none /usr/share/python-wheels`)
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
+	require.NoError(t, err)
+	require.Len(t, facts.Problems, 1)
+	assert.Equal(t, "no-venv", facts.Problems[0].Code)
+}
+
+// A pip may come without the library, or in another form than any we know.
+func TestCheckWithAStrangePipLeavesRequiresPythonToIt(t *testing.T) {
+	t.Parallel()
+	l := confined(t, repository(t), `mount -t tmpfs none /usr/share/python-wheels; : >/usr/share/python-wheels/pip-99-py3-none-any.whl`)
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
+	require.NoError(t, err)
+	require.Empty(t, facts.Problems)
+}
