@@ -98,7 +98,7 @@ func (a *Agent) judgeStart(s started) error {
 	case "READY":
 		if !atLeast(s.rest, oldestPython) {
 			return &StartError{
-				Message: fmt.Sprintf("python is %s, kis needs %s or newer", s.rest, oldestPython),
+				Message: fmt.Sprintf("python is %s, kis needs %s or newer", cut(s.rest, maxCode), oldestPython),
 				Hint:    "name a newer one in the inventory: python: /usr/bin/python3.11",
 			}
 		}

@@ -1,8 +1,6 @@
 package sdist
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -31,10 +29,7 @@ type metadata struct {
 func parseMetadata(data []byte) (metadata, error) {
 	fields := map[string][]string{}
 	last := ""
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, len(data)+1)
-	for lines.Scan() {
-		line := strings.TrimSuffix(lines.Text(), "\r")
+	for line := range strings.SplitSeq(newlines.Replace(string(data)), "\n") {
 		if line == "" {
 			break
 		}
@@ -45,14 +40,11 @@ func parseMetadata(data []byte) (metadata, error) {
 			continue
 		}
 		key, value, ok := strings.Cut(line, ":")
-		if !ok {
+		if !ok || strings.ContainsFunc(key, notInField) {
 			break
 		}
 		last = lower(key)
 		fields[last] = append(fields[last], strings.TrimSpace(value))
-	}
-	if err := lines.Err(); err != nil {
-		return metadata{}, err
 	}
 	project, err := one(fields, "Name")
 	if err != nil {
@@ -73,6 +65,12 @@ func parseMetadata(data []byte) (metadata, error) {
 	}
 	return m, nil
 }
+
+// newlines are the line ends that Python's parser knows.
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// notInField holds for what no name of a field has (RFC 5322, section 2.2).
+func notInField(r rune) bool { return r <= ' ' || r > '~' }
 
 func one(fields map[string][]string, key string) (string, error) {
 	values := fields[lower(key)]

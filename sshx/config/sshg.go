@@ -92,12 +92,17 @@ func runSSHWith(ctx context.Context, program, config string, h Host) (settings, 
 		}
 		return nil, fmt.Errorf("ssh -G: %w", err)
 	}
+	return parseSettings(stdout.String()), nil
+}
+
+// parseSettings parses the output of `ssh -G`.
+func parseSettings(text string) settings {
 	s := settings{}
-	for _, line := range lines(stdout.String()) {
+	for _, line := range lines(text) {
 		keyword, value, _ := strings.Cut(line, " ")
 		s.add(strings.ToLower(keyword), value, sourceSSHConfig)
 	}
-	return s, nil
+	return s
 }
 
 // explain finds the sources of settings by running ssh again with fewer files: its settings without

@@ -38,6 +38,9 @@ func (b *builder) number(keyword string, fallback, low, high int) int {
 	return n
 }
 
+// maxDuration is longer than any timeout, and short enough to be added up.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
 // duration parses the time formats of sshd_config(5): 90, 90s, 1m30s, 2h, 1d, 1w.
 func (b *builder) duration(keyword string) time.Duration {
 	v := strings.ToLower(b.settings.first(keyword))
@@ -54,7 +57,7 @@ func (b *builder) duration(keyword string) time.Duration {
 			unit = units[rest[digits]]
 			digits++
 		}
-		if err != nil || unit == 0 || n > 1<<20 {
+		if err != nil || unit == 0 || n > int((maxDuration-total)/unit) {
 			b.fail(keyword, v, "want a time such as 30, 30s or 2m")
 			return 0
 		}

@@ -136,27 +136,25 @@ func (l knownLine) match(name string) bool {
 	return matched
 }
 
-// MatchPattern matches one pattern of ssh_config(5) PATTERNS, whose only wildcards are * and ?.
+// MatchPattern matches one pattern of ssh_config(5) PATTERNS, whose only wildcards are * and ?. It
+// backtracks to the last * only, which is enough, so that no pattern takes exponential time.
 func MatchPattern(pattern, name string) bool {
-	for pattern != "" {
+	p, n, star, from := 0, 0, -1, 0
+	for n < len(name) {
 		switch {
-		case pattern[0] == '*':
-			pattern = strings.TrimLeft(pattern, "*")
-			if pattern == "" {
-				return true
-			}
-			for i := range len(name) {
-				if MatchPattern(pattern, name[i:]) {
-					return true
-				}
-			}
-			return false
-		case name == "" || pattern[0] != '?' && pattern[0] != name[0]:
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p, n = p+1, n+1
+		case star >= 0: // the * matches one byte more
+			from++
+			p, n = star+1, from
+		default:
 			return false
 		}
-		pattern, name = pattern[1:], name[1:]
 	}
-	return name == ""
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // splitHash parses "|1|salt|hash" (ssh_config(5) HashKnownHosts).
