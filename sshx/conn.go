@@ -74,7 +74,7 @@ func (c *conn) note(b []byte) {
 // crashed ends the connection because of a panic.
 func (c *conn) crashed(p *guard.Panic) {
 	c.bug.CompareAndSwap(nil, p)
-	_ = guard.Try(c.Conn.Close)
+	_ = guard.Try(c.Close)
 }
 
 func (c *conn) Write(b []byte) (int, error) {
