@@ -44,7 +44,9 @@ func (a *app) demo(ctx context.Context) (err error) {
 	}
 	d := &demo{app: a, folder: folder}
 	defer func() {
-		d.close()
+		if bug := d.close(); err == nil {
+			err = bug
+		}
 		if err == nil {
 			d.tell("The hosts are stopped and everything is removed again. Your turn: see the\nREADME.")
 		}
