@@ -77,14 +77,13 @@ type runner struct {
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	last := new(tail.Lines)
-	log := &quiet{w: r.log}
-	out := io.MultiWriter(last, log)
+	out := &quiet{w: io.MultiWriter(last, r.log)}
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, r.env, out, out
 	cmd.WaitDelay = r.grace
 	ownGroup(cmd)
 	err := cmd.Run()
 	killGroup(cmd) // processes that ignore TERM or run in the background
-	bug := log.bug.Load()
+	bug := out.bug.Load()
 	switch {
 	case bug != nil:
 		err = bug
