@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
@@ -374,3 +375,18 @@ func TestLogErrorDoesNotFailBuild(t *testing.T) {
 type brokenLog struct{}
 
 func (brokenLog) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+type panickingLog struct{}
+
+func (panickingLog) Write([]byte) (int, error) { panic("a bug") }
+
+// exec writes to the log on a goroutine of its own, where a panic would end kis.
+func TestBuildFailsIfItsLogPanics(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(Options{Dir: setupProject(t), Builder: "setup.py", Log: panickingLog{}})
+	_, err := b.build(t.Context())
+	var bug *guard.Panic
+	require.ErrorAs(t, err, &bug)
+	assert.Equal(t, "a bug", bug.Value)
+	assert.NoDirExists(t, b.temp)
+}

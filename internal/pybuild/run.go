@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -76,13 +77,16 @@ type runner struct {
 func (r runner) run(ctx context.Context, c command) error {
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	last := new(tail.Lines)
-	out := io.MultiWriter(last, quiet{r.log})
+	out := &quiet{w: io.MultiWriter(last, r.log)}
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, r.env, out, out
 	cmd.WaitDelay = r.grace
 	ownGroup(cmd)
 	err := cmd.Run()
 	killGroup(cmd) // processes that ignore TERM or run in the background
+	bug := out.bug.Load()
 	switch {
+	case bug != nil:
+		err = bug
 	case ctx.Err() != nil && err != nil:
 		err = context.Cause(ctx)
 	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it succeeded and left a child behind
@@ -93,15 +97,16 @@ func (r runner) run(ctx context.Context, c command) error {
 	return &Error{Command: c.String(), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
 }
 
-// quiet hides the errors of a writer: a full disk under the log is not a failed build. A panic of it is, because exec calls it on
-// a goroutine of its own.
-type quiet struct{ w io.Writer }
+// quiet hides the errors of a writer: a full disk under the log is not a failed build. It keeps a
+// panic, because exec calls it on a goroutine of its own.
+type quiet struct {
+	w   io.Writer
+	bug atomic.Pointer[guard.Panic]
+}
 
-// Write fails only if the writer panics.
-func (q quiet) Write(p []byte) (int, error) {
-	if bug := guard.Try(func() error { _, _ = q.w.Write(p); return nil }); bug != nil {
-		return 0, bug
-	}
+// Write never fails.
+func (q *quiet) Write(p []byte) (int, error) {
+	guard.Do(func() { _, _ = q.w.Write(p) }, q.bug.Store)
 	return len(p), nil
 }
 
