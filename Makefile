@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bug bench setup lint build
+.PHONY: help demo test test-recovery test-compat bench setup lint build
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 demo: build ## a push, a refused push and a roll-back on three throw-away hosts
 	@bin/kis demo
@@ -12,16 +12,19 @@ build: ## compile bin/kis
 
 # The first four drive kis from outside, and would only be slower with the race detector. internal/e2e builds kis with it; the others run kis
 # hundreds of times. make lint vets.
-test: setup ## every test, with the race detector but for faults, sweeps and odd hosts
+test: setup ## what every change has to pass
 	go test -vet=off -timeout 14m -parallel 4 ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
 	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(commit|crash|e2e|faults|odd)$$')
 	go test -vet=off ./internal/commit -args -sim.schedules 10000
 
-faults: setup ## the whole matrix of faults, docs/faults.md: a line for each row
-	go run ./internal/faults/matrix
+# FAULT=C3 runs the tests of one fault of docs/testing.md.
+ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
 
-bug: ## show a bug of docs/faults.md again, and its mend: make bug MEND=… TEST=…
-	@.ci/bug $(MEND) $(TEST) $(TESTS)
+test-recovery: setup ## every fault in all variants; FAULT=C3 for one
+	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/crash ./internal/faults ./internal/deploy ./remote -args -everything
+
+test-compat: setup ## every kind of host, each with a whole life
+	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/odd -args -everything
 
 bench: ## measure, each beside what it is to be held against
 	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx

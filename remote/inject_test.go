@@ -18,7 +18,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// everything fails calls in every way, as `make faults` does.
+// everything fails calls in every way, as `make test-recovery` does.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "fail calls in every way")

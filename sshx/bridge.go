@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // bridge connects package sftp and a session, so that Close returns at once. Package sftp holds a
@@ -32,7 +34,7 @@ func (c *Client) bridge(sess *ssh.Session, in io.Writer, out io.Reader) *bridge 
 	c.owned.Go(func() {
 		b.pump(in)
 		_ = sess.Close()
-	})
+	}, c.crashed)
 	c.owned.Go(func() {
 		_, err := io.Copy(fromServer, io.TeeReader(out, (*firstWriter)(b)))
 		if err == nil || errors.Is(err, io.ErrClosedPipe) {
@@ -40,6 +42,10 @@ func (c *Client) bridge(sess *ssh.Session, in io.Writer, out io.Reader) *bridge 
 		}
 		_ = fromServer.CloseWithError(err)
 		b.stop() // a server that has ended does not read either
+	}, func(p *guard.Panic) {
+		_ = fromServer.CloseWithError(p)
+		b.stop()
+		c.crashed(p)
 	})
 	return b
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Client is an authenticated connection to a host. Several goroutines can use it. The caller must
@@ -19,8 +21,8 @@ type Client struct {
 	conn    *conn
 	authKey string
 
-	done  chan struct{}  // closed when the connection has ended
-	owned sync.WaitGroup // goroutines of this client
+	done  chan struct{} // closed when the connection has ended
+	owned guard.Group   // goroutines of this client
 
 	probing      atomic.Bool // a keep-alive has not been answered
 	unresponsive atomic.Bool // a dial through this jump host got no answer at all
@@ -33,12 +35,16 @@ type Client struct {
 func newClient(t Target, c *conn, client *ssh.Client, authKey string) *Client {
 	cl := &Client{name: t.Name, ssh: client, conn: c, authKey: authKey, done: make(chan struct{})}
 	cl.owned.Go(func() {
+		defer close(cl.done)
 		err := client.Wait()
+		if bug := c.bug.Load(); bug != nil {
+			cl.crashed(bug)
+			return
+		}
 		cl.setErr(fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err)))
-		close(cl.done)
-	})
+	}, cl.crashed)
 	interval, count := t.KeepAlive()
-	cl.owned.Go(func() { cl.keepAlive(interval, count) })
+	cl.owned.Go(func() { cl.keepAlive(interval, count) }, cl.crashed)
 	return cl
 }
 
@@ -104,6 +110,12 @@ func (c *Client) setErr(err error) {
 	}
 }
 
+// crashed ends the connection because one of its goroutines has panicked.
+func (c *Client) crashed(p *guard.Panic) {
+	c.setErr(fmt.Errorf("%w: %w", ErrConnectionLost, p))
+	_ = guard.Try(c.ssh.Close) // that may be what has panicked
+}
+
 // openChannel returns the result of open, which requests a channel, or the reason why the
 // connection ended. x/crypto/ssh never returns when the connection ends while it sends the request:
 // that goroutine is leaked.
@@ -113,10 +125,13 @@ func openChannel[T any](c *Client, open func() (T, error)) (T, error) {
 		err     error
 	}
 	ch := make(chan result, 1)
-	go func() { // ends with open
+	guard.Go(func() { // ends with open
 		channel, err := open()
 		ch <- result{channel, err}
-	}()
+	}, func(p *guard.Panic) {
+		c.crashed(p)
+		ch <- result{err: p}
+	})
 	var r result
 	select {
 	case r = <-ch:
@@ -137,23 +152,29 @@ func (c *Client) openSession(ctx context.Context, prepare func(*ssh.Session) err
 	}
 	// Unbuffered: either the caller receives the session, or it is closed here.
 	ch := make(chan result)
+	hand := func(r result) {
+		select {
+		case ch <- r:
+		case <-ctx.Done():
+			if r.sess != nil {
+				_ = r.sess.Close()
+			}
+		}
+	}
 	c.owned.Go(func() {
 		sess, err := openChannel(c, c.ssh.NewSession)
 		if err == nil {
 			// The host may never answer prepare either, so it runs in this goroutine.
-			stop := context.AfterFunc(ctx, func() { _ = sess.Close() })
+			stop := context.AfterFunc(ctx, guard.Func(func() { _ = sess.Close() }, c.crashed))
 			if err = prepare(sess); err != nil {
 				_ = sess.Close()
 			}
 			stop()
 		}
-		select {
-		case ch <- result{sess, err}:
-		case <-ctx.Done():
-			if sess != nil {
-				_ = sess.Close()
-			}
-		}
+		hand(result{sess, err})
+	}, func(p *guard.Panic) {
+		c.crashed(p)
+		hand(result{err: p})
 	})
 	select {
 	case o := <-ch:

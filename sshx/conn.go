@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
@@ -28,6 +29,8 @@ type conn struct {
 	closed       chan struct{} // closed when ended becomes true
 	onVersion    func()        // called once, after the server has sent its SSH version
 
+	bug atomic.Pointer[guard.Panic] // in what x/crypto calls on its own goroutines
+
 	mu      sync.Mutex
 	first   []byte
 	line    []byte // the current line, until the version has been received
@@ -42,20 +45,36 @@ func newConn(nc net.Conn, writeTimeout time.Duration, onVersion func()) *conn {
 // firstBytes is the maximum length of a version line, RFC 4253 section 4.2.
 const firstBytes = 255
 
+// Read reads from the host. x/crypto calls it on a goroutine of its own, so a panic is an error.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		if c.received.Add(int64(n)) <= firstBytes+int64(n) {
-			c.keepFirst(b[:n])
-		}
-		if c.readVersion(b[:n]) {
-			c.onVersion()
+		bug := guard.Try(func() error { c.note(b[:n]); return nil })
+		if p, ok := errors.AsType[*guard.Panic](bug); ok {
+			c.crashed(p)
+			n, err = 0, p
 		}
 	}
 	if err != nil && c.ended.CompareAndSwap(false, true) {
 		close(c.closed)
 	}
 	return n, err
+}
+
+// note notes what has been received.
+func (c *conn) note(b []byte) {
+	if n := int64(len(b)); c.received.Add(n) <= firstBytes+n {
+		c.keepFirst(b)
+	}
+	if c.readVersion(b) {
+		c.onVersion()
+	}
+}
+
+// crashed ends the connection because of a panic.
+func (c *conn) crashed(p *guard.Panic) {
+	c.bug.CompareAndSwap(nil, p)
+	_ = guard.Try(c.Close)
 }
 
 func (c *conn) Write(b []byte) (int, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // deadline is the clock of a context that ends after a time limit. It can be paused, for the time
@@ -24,7 +26,7 @@ type deadline struct {
 func newDeadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &deadline{limit: limit, cancel: cancel, left: limit, since: time.Now()}
-	d.timer = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
+	d.timer = time.AfterFunc(limit, guard.Func(func() { cancel(context.DeadlineExceeded) }, func(p *guard.Panic) { cancel(p) }))
 	return ctx, d
 }
 

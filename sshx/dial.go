@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/sshx/userauth"
@@ -55,8 +56,8 @@ type dialerState struct {
 	warned   map[string]bool
 	closed   bool
 
-	resolver *net.Resolver  // nil: the system's
-	owned    sync.WaitGroup // dials of jump hosts
+	resolver *net.Resolver // nil: the system's
+	owned    guard.Group   // dials of jump hosts
 }
 
 // Dial connects, verifies the host key, logs in and starts keep-alives. ctx limits Dial, not the
@@ -129,7 +130,14 @@ func (d *Dialer) attempt(ctx context.Context, t Target, via *Client, verifier *h
 		done(false)
 		return nil, err
 	}
-	c, err := d.handshake(ctx, t, via, nc, verifier, time.Since(began))
+	var c *Client
+	err = guard.Try(func() (err error) {
+		c, err = d.handshake(ctx, t, via, nc, verifier, time.Since(began))
+		return err
+	})
+	if _, panicked := errors.AsType[*guard.Panic](err); panicked {
+		_ = nc.Close()
+	}
 	if command, ok := nc.(*commandConn); ok && err != nil {
 		err = command.explain(err)
 	}

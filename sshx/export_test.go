@@ -7,3 +7,8 @@ func OpenChannel[T any](c *Client, open func() (T, error)) (T, error) { return o
 
 // UseResolver makes the dialer ask another name server than the system's.
 func (d *Dialer) UseResolver(r *net.Resolver) { d.state.resolver = r }
+
+// ReadVersion reads once from nc, with what is done when the server's version has come.
+func ReadVersion(nc net.Conn, onVersion func()) (int, error) {
+	return newConn(nc, 0, onVersion).Read(make([]byte, 100))
+}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/sshx/userauth"
 )
@@ -48,13 +49,15 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 func (h *handshake) run(ctx context.Context) (*Client, error) {
 	t := h.target
 	config := &ssh.ClientConfig{
-		Config:            ssh.Config{KeyExchanges: t.KexAlgorithms, Ciphers: t.Ciphers, MACs: t.MACs},
-		HostKeyCallback:   h.keys.callback,
+		Config: ssh.Config{KeyExchanges: t.KexAlgorithms, Ciphers: t.Ciphers, MACs: t.MACs},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			return guard.Try(func() error { return h.keys.verify(key) }) // x/crypto calls it on a goroutine of its own
+		},
 		HostKeyAlgorithms: h.keys.verifier.Algorithms(),
 		ClientVersion:     "SSH-2.0-kis",
 	}
 	h.login.Configure(ctx, config)
-	stop := context.AfterFunc(ctx, func() { _ = h.conn.Close() })
+	stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.conn.Close() }, h.conn.crashed))
 	sc, channels, requests, err := ssh.NewClientConn(h.conn, t.Addr(), config)
 	if !stop() && err == nil {
 		_ = sc.Close()
@@ -64,6 +67,9 @@ func (h *handshake) run(ctx context.Context) (*Client, error) {
 		return newClient(t, h.conn, ssh.NewClient(sc, channels, requests), h.login.Succeeded()), nil
 	}
 	_ = h.conn.Close()
+	if bug := h.conn.bug.Load(); bug != nil {
+		return nil, bug
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // the end of ctx has closed the connection
 	}
@@ -98,7 +104,7 @@ func (h *handshake) failure(err error) error {
 	return e
 }
 
-// hostKeyCheck is the HostKeyCallback of one handshake. x/crypto calls it before the first
+// hostKeyCheck verifies the host key of one handshake. x/crypto calls it before the first
 // authentication request, and sends none when it fails.
 type hostKeyCheck struct {
 	verifier *hostkey.Verifier
@@ -106,7 +112,7 @@ type hostKeyCheck struct {
 	refused  atomic.Pointer[hostkey.Error]
 }
 
-func (h *hostKeyCheck) callback(_ string, _ net.Addr, key ssh.PublicKey) error {
+func (h *hostKeyCheck) verify(key ssh.PublicKey) error {
 	err := h.verifier.Verify(key)
 	if refused, ok := errors.AsType[*hostkey.Error](err); ok {
 		h.refused.Store(refused)

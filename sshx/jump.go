@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // jump is the shared connection to one jump host, or the attempt to open it.
@@ -69,19 +71,24 @@ func (d *Dialer) sharedJump(ctx context.Context, t Target) (*jump, error) {
 	}
 	d.state.jumps[key] = j
 	d.state.owned.Go(func() {
-		defer close(j.ready)
 		client, err := d.Dial(ctx, t)
-		if err == nil {
-			j.client = client
-			return
-		}
-		j.failed = time.Now()
-		j.err = err // names the first jump host that failed
-		if _, named := errors.AsType[*JumpError](err); !named {
-			j.err = &JumpError{Name: t.Name, Err: err}
-		}
-	})
+		j.end(t, client, err)
+	}, func(p *guard.Panic) { j.end(t, nil, p) })
 	return j, nil
+}
+
+// end sets the result of the attempt.
+func (j *jump) end(t Target, client *Client, err error) {
+	defer close(j.ready)
+	if err == nil {
+		j.client = client
+		return
+	}
+	j.failed = time.Now()
+	j.err = err // names the first jump host that failed
+	if _, named := errors.AsType[*JumpError](err); !named {
+		j.err = &JumpError{Name: t.Name, Err: err}
+	}
 }
 
 // chainKey identifies a chain by the names, addresses and users of its hosts.

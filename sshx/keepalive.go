@@ -40,5 +40,5 @@ func (c *Client) probe() {
 	c.owned.Go(func() {
 		defer c.probing.Store(false)
 		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // conn counts the answer, and Client.Wait sees the end
-	})
+	}, c.crashed)
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/tail"
 )
@@ -57,12 +58,15 @@ func startCommand(ctx context.Context, argv []string) (*commandConn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ProxyCommand: %w", err), fromCommand.Close(), toCommand.Close())
 	}
-	go func() { // Close waits for it
-		defer close(c.ended)
+	guard.Go(func() { // Close waits for it
 		c.result = c.cmd.Wait()
 		// Kill the rest of its process group now: later the id could be reused.
 		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
-	}()
+		close(c.ended)
+	}, func(p *guard.Panic) {
+		c.result = p
+		close(c.ended)
+	})
 	return c, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
@@ -44,7 +45,7 @@ func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
 // startSFTP performs the handshake of the SFTP protocol.
 func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCloser, out io.Reader) (*sftp.Client, error) {
 	b := c.bridge(sess, in, out)
-	stop := context.AfterFunc(ctx, func() { _ = b.Close() })
+	stop := context.AfterFunc(ctx, guard.Func(func() { _ = b.Close() }, c.crashed))
 	client, err := sftp.NewClientPipe(b, b)
 	if !stop() && err == nil {
 		_ = client.Close()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // tunnel is a channel through a jump host (RFC 4254 section 7.2) that closes at once. The channel
@@ -35,11 +37,11 @@ func (c *Client) tunnel(ctx context.Context, addr string) (net.Conn, error) {
 	c.owned.Go(func() {
 		_, err := io.Copy(fromHost, nc)
 		_ = fromHost.CloseWithError(err) // nil is io.EOF
-	})
+	}, func(p *guard.Panic) { _ = fromHost.CloseWithError(p) })
 	c.owned.Go(func() {
 		_, err := io.Copy(nc, toHost)
 		_ = toHost.CloseWithError(err)
-	})
+	}, func(p *guard.Panic) { _ = toHost.CloseWithError(p) })
 	wanted, end := context.WithCancel(context.WithoutCancel(ctx)) // ctx limits the dial only
 	c.owned.Go(func() {
 		select {
@@ -47,7 +49,7 @@ func (c *Client) tunnel(ctx context.Context, addr string) (net.Conn, error) {
 		case <-c.done:
 		}
 		_ = nc.Close()
-	})
+	}, c.crashed)
 	return &tunnel{Conn: nc, in: in, out: out, end: end}, nil
 }
 

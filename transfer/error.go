@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Kind classifies a failed transfer by what a caller can do about it.
@@ -28,6 +30,7 @@ const (
 	Interrupted Kind = "interrupted"       // ctx ended
 	Source      Kind = "source unreadable" // src returned an error
 	Size        Kind = "source changed"    // src does not have size bytes
+	Bug         Kind = "bug"               // a panic on this machine
 	Failed      Kind = "failed"            // anything else
 )
 
@@ -100,7 +103,13 @@ func (w *watchdog) explain(c *sftp.Client, dst string, err error) *Error {
 	}
 	var source *sourceError
 	var size *sizeError
+	if bug := w.bug.Load(); bug != nil {
+		e.Err = bug
+	}
+	_, panicked := errors.AsType[*guard.Panic](e.Err)
 	switch {
+	case panicked:
+		e.Kind = Bug
 	case w.stalled.Load():
 		e.Kind, e.Err = Stalled, fmt.Errorf("no progress for %s", w.stall)
 	case w.ctx.Err() != nil:
@@ -138,7 +147,7 @@ func isUnsupported(err error) bool {
 
 // askHost queries the host for the cause of an SSH_FX_FAILURE.
 func (w *watchdog) askHost(c *sftp.Client, e *Error) {
-	timer := time.AfterFunc(cleanupTimeout, func() { _ = c.Close() })
+	timer := time.AfterFunc(cleanupTimeout, guard.Func(func() { _ = c.Close() }, w.panicked))
 	defer timer.Stop()
 	if !e.created {
 		if _, err := c.Lstat(e.Path); err == nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 const (
@@ -55,9 +57,9 @@ type sender struct {
 func send(w *watchdog, f *sftp.File, src io.Reader, size int64, report func(int64)) error {
 	s := newSender()
 	s.f, s.watchdog, s.report, s.size, s.src = f, w, report, size, src
-	var workers sync.WaitGroup
+	var workers guard.Group
 	for range min(maxWindow, size/blockSize+1) {
-		workers.Go(s.work)
+		workers.Go(s.work, func(p *guard.Panic) { s.fail(&stepError{step: "write", created: true, err: p}) })
 	}
 	workers.Wait()
 	return s.err

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Options tune Put. The zero value is right for most callers.
@@ -58,7 +60,7 @@ func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst str
 	}
 	e := w.explain(c, dst, err)
 	if e.created && e.Kind != Lost && !w.closed.Load() {
-		remove(c, dst)
+		w.remove(c, dst)
 	}
 	return e
 }
@@ -107,8 +109,8 @@ func fill(w *watchdog, f *sftp.File, src io.Reader, size int64, progress func(in
 
 // remove has a timeout of its own. A host that does not answer keeps the file, under a name that
 // nothing uses.
-func remove(c *sftp.Client, dst string) {
-	timer := time.AfterFunc(cleanupTimeout, func() { _ = c.Close() })
+func (w *watchdog) remove(c *sftp.Client, dst string) {
+	timer := time.AfterFunc(cleanupTimeout, guard.Func(func() { _ = c.Close() }, w.panicked))
 	defer timer.Stop()
 	_ = c.Remove(dst)
 }
@@ -119,7 +121,8 @@ type watchdog struct {
 	ctx   context.Context //nolint:containedctx // it lives for one Put
 	stall time.Duration
 
-	closed  atomic.Bool // by a timer below
+	bug     atomic.Pointer[guard.Panic] // in what a timer does
+	closed  atomic.Bool                 // by a timer below
 	stalled atomic.Bool
 	timer   *time.Timer
 	unwatch func() bool
@@ -129,12 +132,12 @@ type watchdog struct {
 
 func watch(ctx context.Context, c *sftp.Client, stall time.Duration) *watchdog {
 	w := &watchdog{ctx: ctx, stall: stall, ctxDone: make(chan struct{}), stopped: make(chan struct{})}
-	w.timer = time.AfterFunc(stall, func() {
+	w.timer = time.AfterFunc(stall, guard.Func(func() {
 		w.stalled.Store(true)
 		w.closed.Store(true)
 		_ = c.Close()
-	})
-	w.unwatch = context.AfterFunc(ctx, func() {
+	}, w.panicked))
+	w.unwatch = context.AfterFunc(ctx, guard.Func(func() {
 		defer close(w.ctxDone)
 		select {
 		case <-time.After(cleanupTimeout):
@@ -142,9 +145,12 @@ func watch(ctx context.Context, c *sftp.Client, stall time.Duration) *watchdog {
 			_ = c.Close()
 		case <-w.stopped:
 		}
-	})
+	}, w.panicked))
 	return w
 }
+
+// panicked makes a panic the reason why the transfer fails.
+func (w *watchdog) panicked(p *guard.Panic) { w.bug.CompareAndSwap(nil, p) }
 
 // progress is called whenever the host has acknowledged something.
 func (w *watchdog) progress() {

@@ -8,9 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
@@ -65,24 +64,22 @@ type app struct {
 	stateFolder string    // "" is the user's; the demo has its own
 	live        *liveLine // nil but while one is shown
 	signals     *signals
+	bugs        *bugs
 	changes     bool // something may have changed on a host: the exit status has to tell of that
 }
 
 // run is kis: it returns the exit status. exit ends the process at once, for the second signal.
 func run(ctx context.Context, args []string, s streams, exit func(int)) (status int) {
-	a := &app{streams: s}
-	defer func() {
-		if bug := recover(); bug != nil {
-			s.Err.printf("kis: bug: %v\n", bug)
-			for line := range strings.Lines(string(debug.Stack())) {
-				s.Err.lines(safetext.Output(strings.TrimRight(line, "\n")))
-			}
-			s.Err.lines("", "please report this; nothing is said about the hosts: kis status")
-			status = 1
+	a := &app{streams: s, bugs: &bugs{}}
+	ctx, a.signals = catchSignals(ctx, s.Err, exit, a.bugs.add)
+	err := guard.Run(func() error { status = executeAll(ctx, a, args); return nil })
+	if bug, ok := errors.AsType[*guard.Panic](err); ok {
+		if wantsJSON(args) {
+			a.output = outputJSON
 		}
-	}()
-	ctx, a.signals = catchSignals(ctx, s.Err, exit)
-	return executeAll(ctx, a, args)
+		a.bugs.add(bug)
+	}
+	return a.reported(a.bugs.list(), status)
 }
 
 // execute runs one command line.
@@ -133,6 +130,10 @@ func (h hinted) Unwrap() error { return h.error }
 func (a *app) fail(err error) int {
 	if done, ok := errors.AsType[outcome](err); ok {
 		return done.status
+	}
+	if bug, ok := errors.AsType[*guard.Panic](err); ok {
+		a.bugs.add(bug) // which run reports
+		return event.ExitBug
 	}
 	status := 2
 	if errors.Is(err, context.Canceled) {

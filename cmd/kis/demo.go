@@ -44,7 +44,9 @@ func (a *app) demo(ctx context.Context) (err error) {
 	}
 	d := &demo{app: a, folder: folder}
 	defer func() {
-		d.close()
+		if bug := d.close(); err == nil {
+			err = bug
+		}
 		if err == nil {
 			d.tell("The hosts are stopped and everything is removed again. Your turn: see the\nREADME.")
 		}
@@ -126,7 +128,7 @@ func indent(text string) string {
 // kis runs a command as a person would type it, and insists on its exit status.
 func (d *demo) kis(ctx context.Context, want int, args ...string) error {
 	d.app.Out.printf("\n$ kis %s\n", strings.Join(args, " "))
-	inner := &app{streams: d.app.streams, stateFolder: filepath.Join(d.folder, "state"), signals: d.app.signals}
+	inner := &app{streams: d.app.streams, stateFolder: filepath.Join(d.folder, "state"), signals: d.app.signals, bugs: d.app.bugs}
 	inner.Terminal, inner.Err = false, d.app.Out // one stream, so that the story keeps its order
 	full := append([]string{"-i", d.path("hello", "inventory.yaml"), "--ssh-config", d.path("ssh_config"), "--color", d.app.color}, args...)
 	if got := execute(ctx, inner, full); ctx.Err() != nil {

@@ -100,10 +100,11 @@ func (d *demo) startHost(name string, key ssh.PublicKey) (*demoHost, error) {
 	return h, err
 }
 
-// close stops the hosts and removes everything; packages are read-only, so folders are opened first.
-func (d *demo) close() {
+// close stops the hosts and removes everything; packages are read-only, so folders are opened first. The error is a host's.
+func (d *demo) close() error {
+	var errs []error
 	for _, h := range d.hosts {
-		_ = h.host.Close()
+		errs = append(errs, h.host.Close())
 	}
 	_ = filepath.WalkDir(d.folder, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() {
@@ -112,4 +113,5 @@ func (d *demo) close() {
 		return nil
 	})
 	_ = os.RemoveAll(d.folder)
+	return errors.Join(errs...)
 }

@@ -225,7 +225,7 @@ func documents(t *testing.T) map[string]string {
 			texts[path] = string(text)
 		}
 	}
-	require.Contains(t, texts, "../../docs/faults.md")
+	require.Contains(t, texts, "../../docs/testing.md")
 	return texts
 }
 
@@ -249,6 +249,43 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 			assert.True(t, there[found[1]], "%s names %s, which does not exist", path, found[1])
 		}
 	}
+}
+
+// TestFaultsHaveTheTestsOfTheirRows: for the packages whose tests carry ids of faults, those ids and docs/testing.md say the same.
+func TestFaultsHaveTheTestsOfTheirRows(t *testing.T) {
+	t.Parallel()
+	documented, tested := map[string][]string{}, map[string][]string{}
+	rows := regexp.MustCompile(`(?m)^\| ([A-Z]\d+) \|.*\| ([^|]*) \|$`).FindAllStringSubmatch(documents(t)["../../docs/testing.md"], -1)
+	for _, row := range rows {
+		documented[row[1]] = nil
+	}
+	require.Len(t, documented, len(rows), "an id stands there twice")
+	require.Greater(t, len(rows), 100)
+	for _, name := range []string{"e2e", "faults", "crash", "odd"} {
+		for _, row := range rows {
+			if slices.Contains(strings.Split(row[2], ", "), name) {
+				documented[row[1]] = append(documented[row[1]], name)
+			}
+		}
+		files, err := filepath.Glob(filepath.Join("../../internal", name, "*_test.go"))
+		require.NoError(t, err)
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, found := range regexp.MustCompile(`(?m)^func Test[A-Za-z0-9]+((?:_[A-Z]\d+)+)\(`).FindAllSubmatch(text, -1) {
+				for id := range strings.SplitSeq(strings.Trim(string(found[1]), "_"), "_") {
+					if !slices.Contains(tested[id], name) {
+						tested[id] = append(tested[id], name)
+					}
+				}
+			}
+		}
+	}
+	for _, row := range rows {
+		assert.Equal(t, documented[row[1]], tested[row[1]], row[1])
+		delete(tested, row[1])
+	}
+	assert.Empty(t, tested, "ids that are not in docs/testing.md")
 }
 
 func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {

@@ -319,7 +319,7 @@ func playReports(a *app, f filler, n int) {
 // played is what a scene prints.
 func played(s scene, text string) string {
 	var out, errs bytes.Buffer
-	a := &app{streams: streams{Out: printer{&out}, Err: printer{&errs}}, signals: &signals{next: make(chan struct{})}}
+	a := &app{streams: streams{Out: printer{&out}, Err: printer{&errs}}, signals: &signals{next: make(chan struct{})}, bugs: &bugs{}}
 	s.play(a, filler{text: text, deep: map[reflect.Type]bool{}})
 	return out.String() + errs.String()
 }

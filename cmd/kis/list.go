@@ -110,9 +110,13 @@ func (a *app) unreached(hosts []string, looks map[string]survey.Repository) erro
 	if len(failures) == 0 {
 		return nil
 	}
+	status := event.Split.Exit()
+	if slices.ContainsFunc(failures, func(f event.Failure) bool { return f.Code == event.CodePanic }) {
+		status = event.ExitBug
+	}
 	message := fmt.Sprintf("%d of %d hosts could not be asked", len(failures), len(hosts))
 	if a.output == outputJSON {
-		a.Out.json(map[string]any{"type": "error", "exit": event.Split.Exit(), "message": message, "hint": "", "tail": []string{}, "failures": failures})
+		a.Out.json(map[string]any{"type": "error", "exit": status, "message": message, "hint": "", "tail": []string{}, "failures": failures})
 	} else {
 		v := newTextView(a)
 		for _, b := range fold(failures) {
@@ -120,5 +124,5 @@ func (a *app) unreached(hosts []string, looks map[string]survey.Repository) erro
 		}
 		a.Err.printf("kis: %s\n", message)
 	}
-	return outcome{status: event.Split.Exit()}
+	return outcome{status: a.failedWith(failures, status)}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
@@ -24,7 +25,8 @@ type liveLine struct {
 	pauses int      // questions that are being asked
 	held   []func() // what is to be printed when none is
 	ended  chan struct{}
-	owned  sync.WaitGroup
+	owned  guard.Group
+	once   sync.Once // of stop
 }
 
 // activeLocal is something that this machine does before there is a run.
@@ -49,7 +51,7 @@ const (
 )
 
 // newLiveLine starts the line. Call stop.
-func newLiveLine(out printer, width func() int) *liveLine {
+func newLiveLine(out printer, width func() int, caught func(*guard.Panic)) *liveLine {
 	l := &liveLine{out: out, width: width, ended: make(chan struct{})}
 	l.owned.Go(func() {
 		ticker := time.NewTicker(redrawEvery)
@@ -62,7 +64,7 @@ func newLiveLine(out printer, width func() int) *liveLine {
 				return
 			}
 		}
-	})
+	}, caught)
 	return l
 }
 
@@ -103,10 +105,11 @@ func (l *liveLine) pause() (resume func()) {
 }
 
 func (l *liveLine) flush() {
-	for _, print := range l.held {
+	held := l.held
+	l.held = nil // what panics once is not printed again
+	for _, print := range held {
 		print()
 	}
-	l.held = nil
 }
 
 func (l *liveLine) show() {
@@ -221,11 +224,15 @@ func (l *liveLine) stop() {
 	if l == nil {
 		return
 	}
+	l.once.Do(l.end)
+}
+
+func (l *liveLine) end() {
 	close(l.ended)
 	l.owned.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.local, l.active = activeLocal{}, nil // an answer that comes later brings no line back
 	l.clear()
 	l.flush()
-	l.local, l.active = activeLocal{}, nil // an answer that comes later brings no line back
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/testcache"
 )
 
@@ -22,7 +23,7 @@ func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	var out bytes.Buffer
-	l := newLiveLine(printer{&out}, func() int { return 64 })
+	l := newLiveLine(printer{&out}, func() int { return 64 }, func(p *guard.Panic) { t.Error(p) })
 	defer l.stop()
 	step := func(host string, s event.Step, state event.State, at time.Duration) {
 		l.follow(event.Event{Type: event.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
@@ -43,7 +44,7 @@ func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {
 func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(printer{&out}, func() int { return 80 })
+	l := newLiveLine(printer{&out}, func() int { return 80 }, func(p *guard.Panic) { t.Error(p) })
 	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	l.around(func() { out.WriteString("first\n") })
 	l.around(func() { out.WriteString("second\n") })
@@ -54,7 +55,7 @@ func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
 func TestLiveLineGivesWayToQuestions(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := newLiveLine(printer{&out}, func() int { return 80 })
+	l := newLiveLine(printer{&out}, func() int { return 80 }, func(p *guard.Panic) { t.Error(p) })
 	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
 	release := l.pause()
 	l.around(func() { out.WriteString("first\n") })

@@ -53,7 +53,7 @@ func executeAll(ctx context.Context, a *app, args []string) int {
 		return status
 	}
 	a.Err.printf("kis: cannot write the output: %s\n", err)
-	if a.changes || status == event.Interrupted.Exit() {
+	if a.changes || status == event.Interrupted.Exit() || status == event.ExitBug {
 		return status
 	}
 	return 2

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -49,13 +51,17 @@ func askAt(ctx context.Context, tty *os.File, question []string, echo bool) (ans
 	}
 	defer restore()
 	_ = tty.SetReadDeadline(time.Time{}) // some systems have no deadlines for terminals; there the question stays until Enter
-	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
+	var bug atomic.Pointer[guard.Panic]
+	stop := context.AfterFunc(ctx, guard.Func(func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) }, bug.Store))
 	defer stop()
 	screen := printer{tty}
 	screen.question(question...)
 	answer, err = readLine(tty)
 	if !echo || err != nil {
 		screen.lines("") // nobody has seen a line end
+	}
+	if bug := bug.Load(); bug != nil {
+		return "", bug
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return "", cause

@@ -107,12 +107,16 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 	}
 	a.changes = !plan.DryRun
 	v.begin(a)
+	defer func() { a.live.stop() }() // if the report is not reached
 	report := d.Run(ctx, plan)
 	shown := relativeToHome(log.path)
 	if a.stateFolder != "" {
 		shown = "" // it goes with the folder when the demonstration is over
 	}
 	v.report(report, shown)
+	if a.output != outputJSON { // where the report has them
+		a.reported(report.Bugs, report.Exit)
+	}
 	if report.Exit != 0 {
 		return outcome{status: report.Exit}
 	}

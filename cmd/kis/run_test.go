@@ -34,7 +34,7 @@ func (p place) write(name, text string) {
 // app is kis in the place, with screens of its own.
 func (p place) app() (a *app, out, errs *bytes.Buffer) {
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
-	return &app{streams: streams{Out: printer{out}, Err: printer{errs}}, signals: &signals{next: make(chan struct{})}, stateFolder: filepath.Join(p.folder, "state")}, out, errs
+	return &app{streams: streams{Out: printer{out}, Err: printer{errs}}, signals: &signals{next: make(chan struct{})}, bugs: &bugs{}, stateFolder: filepath.Join(p.folder, "state")}, out, errs
 }
 
 // args are the arguments of a command that is run in the place.

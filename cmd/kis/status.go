@@ -94,7 +94,13 @@ func (a *app) status(ctx context.Context, args []string) error {
 		}
 		a.printStage(judged)
 	}
-	if code != 0 {
+	var failures []event.Failure
+	for _, look := range looks {
+		if look.Failure != nil {
+			failures = append(failures, *look.Failure)
+		}
+	}
+	if code = a.failedWith(failures, code); code != 0 {
 		return outcome{status: code}
 	}
 	return nil

@@ -139,7 +139,7 @@ func (a *app) unlocked(ctx context.Context, stage name.Stage, all []deploy.Unloc
 	case cutShort(ctx, all):
 		return ctx.Err()
 	case len(failures) > 0:
-		return outcome{status: event.Split.Exit()}
+		return outcome{status: a.failedWith(failures, event.Split.Exit())}
 	case held:
 		return outcome{status: event.Locked.Exit()}
 	}

@@ -26,7 +26,7 @@ func (v *textView) report(r event.Report, log string) {
 		return
 	}
 	v.err.printf("kis: %s\n", v.paint.bad(sentence))
-	if r.Outcome == event.Split || r.Outcome == event.RolledBack {
+	if r.Outcome == event.Split || r.Outcome == event.RolledBack || len(r.Bugs) > 0 {
 		v.table(v.err, r)
 	}
 	for _, next := range survey.AfterRun(r) {

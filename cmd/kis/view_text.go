@@ -45,7 +45,7 @@ func newTextView(a *app) *textView {
 // begin starts the line at the bottom, where there is a terminal for it. The report ends it.
 func (v *textView) begin(a *app) {
 	if a.Color && a.Terminal && a.Columns != nil && !v.quiet && os.Getenv("TERM") != "dumb" {
-		v.live = newLiveLine(v.out, a.Columns)
+		v.live = newLiveLine(v.out, a.Columns, a.bugs.add)
 		a.live = v.live
 	}
 }

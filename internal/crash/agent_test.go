@@ -116,9 +116,9 @@ func cases(moments []int) []order {
 	return all
 }
 
-// TestAgentBrokenAtAnyCallOfASwitch: both packages are installed, so that a push is little more than the switch. There are three hosts with
+// TestAgentBrokenAtAnyCallOfASwitch_C1: both packages are installed, so that a push is little more than the switch. There are three hosts with
 // -everything.
-func TestAgentBrokenAtAnyCallOfASwitch(t *testing.T) {
+func TestAgentBrokenAtAnyCallOfASwitch_C1(t *testing.T) {
 	t.Parallel()
 	hosts := 2
 	if *everything || *everyCall {
@@ -180,8 +180,8 @@ func TestALinkWhoseAgentDiedBeforeItsFlushIsFlushed(t *testing.T) {
 	first(t, calls(t, next), flush)
 }
 
-// TestAgentBrokenAtAnyCallOfAPush: the package is new, so that the hosts build it.
-func TestAgentBrokenAtAnyCallOfAPush(t *testing.T) {
+// TestAgentBrokenAtAnyCallOfAPush_B3_D3: the package is new, so that the hosts build it.
+func TestAgentBrokenAtAnyCallOfAPush_B3_D3(t *testing.T) {
 	t.Parallel()
 	p := newPusher(t, 2)
 	h := p.trace(p.Hosts[1])

@@ -168,8 +168,8 @@ func step(n int) int {
 	return n
 }
 
-// TestKisKilledAtAnyCallOfASwitch: both packages are installed, so that a push is little more than the switch.
-func TestKisKilledAtAnyCallOfASwitch(t *testing.T) {
+// TestKisKilledAtAnyCallOfASwitch_K1: both packages are installed, so that a push is little more than the switch.
+func TestKisKilledAtAnyCallOfASwitch_K1(t *testing.T) {
 	t.Parallel()
 	p := newPusher(t, 2)
 	var archives, names [2]string
@@ -230,8 +230,8 @@ func TestASignalAfterTheReportChangesNothing(t *testing.T) {
 	}
 }
 
-// TestKisKilledAtAnyCallOfAPush: the package is new, so that the hosts build it.
-func TestKisKilledAtAnyCallOfAPush(t *testing.T) {
+// TestKisKilledAtAnyCallOfAPush_K1: the package is new, so that the hosts build it.
+func TestKisKilledAtAnyCallOfAPush_K1(t *testing.T) {
 	t.Parallel()
 	p := newPusher(t, 2)
 	p.succeed(p.archive())

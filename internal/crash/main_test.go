@@ -13,7 +13,7 @@ import (
 //
 //nolint:gochecknoglobals // flags of the test binary
 var (
-	everything = flag.Bool("everything", false, "break more calls, as make faults does")
+	everything = flag.Bool("everything", false, "break more calls, as make test-recovery does")
 	everyCall  = flag.Bool("every-call", false, "break every call in every way; takes hours")
 )
 

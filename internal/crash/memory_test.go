@@ -50,15 +50,15 @@ func prints() string {
 func plain(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "kis")
-	hosttest.Run(t, "go", "build", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis")
+	hosttest.Run(t, "go", "build", "-buildvcs=false", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis")
 	return binary
 }
 
 // mostOfAgent is what the agent may take on the host, whatever it starts. Python alone takes a sixth of it.
 const mostOfAgent = 64 << 20
 
-// TestKisStaysSmallWhateverAHostPrints: a host that prints gigabytes, with or without line ends. The agent stays small, too.
-func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
+// TestKisStaysSmallWhateverAHostPrints_B7_I8: a host that prints gigabytes, with or without line ends. The agent stays small, too.
+func TestKisStaysSmallWhateverAHostPrints_B7_I8(t *testing.T) {
 	t.Parallel()
 	binary := plain(t)
 	w := site.New(t, 1, hosttest.Options{})
@@ -76,7 +76,7 @@ func TestKisStaysSmallWhateverAHostPrints(t *testing.T) {
 	}{
 		{"in a command after the switch", "stages:\n  staging: {hosts: [web1], after_link: [\"" + doubled(flood(3<<30)) + "\"]}\n", "", "", []int{0}},
 		{"while a package is verified", site.InventoryText(w.Hosts, "verify: [\""+doubled(flood(256<<20))+"\"]\n"), "", "", []int{0}},
-		{"while a package is built", site.InventoryText(w.Hosts, ""), "", prints(), []int{3}},
+		{"B7: while a package is built", site.InventoryText(w.Hosts, ""), "", prints(), []int{3}},
 		{"before the greeting", site.InventoryText(w.Hosts, ""), flood(3 << 30), "", []int{0, 3}}, // whether it has printed all before it is given up depends on the machine
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,8 +146,8 @@ func peak(t *testing.T, status string) int {
 	return kilobytes << 10
 }
 
-// TestKisStaysSmallWhateverItReads: an inventory that would expand without end, and a server that only talks.
-func TestKisStaysSmallWhateverItReads(t *testing.T) {
+// TestKisStaysSmallWhateverItReads_N4_I4: an inventory that would expand without end, and a server that only talks.
+func TestKisStaysSmallWhateverItReads_N4_I4(t *testing.T) {
 	t.Parallel()
 	binary := plain(t)
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -186,7 +186,7 @@ func TestKisStaysSmallWhateverItReads(t *testing.T) {
 		{"lists in lists", "verify: " + strings.Repeat("[", 40_000) + "\n" + stage, 2, "exceeded max depth", time.Second},
 		{"ranges", "stages: {staging: {hosts: [" + strings.Repeat("'w[1:1000]',", 10_000) + "]}}\n", 2, "expand to more than 200000 values", time.Second},
 		{"much text", strings.Repeat("# nothing\n", 1<<20) + stage, 2, "larger than 1048576 bytes", time.Second},
-		{"a server that only talks", fmt.Sprintf("%shosts: {web1: {address: 127.0.0.1, ssh: {port: %d}}}\n", stage, l.Addr().(*net.TCPAddr).Port), 3, "web1: connect: handshake: ", 8 * time.Second},
+		{"N4: a server that only talks", fmt.Sprintf("%shosts: {web1: {address: 127.0.0.1, ssh: {port: %d}}}\n", stage, l.Addr().(*net.TCPAddr).Port), 3, "web1: connect: handshake: ", 8 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := site.Around(t, nil)

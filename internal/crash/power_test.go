@@ -21,7 +21,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/oracle"
 )
 
-// TestPowerCutAtAnyFlush: a push onto a disk that remembers its requests. Between two flushes a disk may write in any order, so a power cut can
+// TestPowerCutAtAnyFlush_C14_D1: a push onto a disk that remembers its requests. Between two flushes a disk may write in any order, so a power cut can
 // only leave what one of the two flushes vouches for and any part of what was written between them. Every interval between two flushes of the
 // push is tried, every third in the journal's other modes: nothing of it on the disk, all of it (not always), and parts drawn at random. A cut
 // within a request is one of these parts.
@@ -29,7 +29,7 @@ import (
 // So this proves that kis tells the disk to flush wherever it must, for ext4 as it is mounted here: commits come every second, to have some
 // while the hosts build, and nothing orders data before metadata. It says nothing of disks that lie about flushing, and nothing of what ext4 does
 // without being asked: there every fsync(2) takes along whatever was done to folders before it.
-func TestPowerCutAtAnyFlush(t *testing.T) {
+func TestPowerCutAtAnyFlush_C14_D1(t *testing.T) {
 	t.Parallel()
 	modes := []string{"data=writeback"}
 	if *everything {

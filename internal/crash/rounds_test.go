@@ -171,9 +171,9 @@ func (r *rig) one(f fault, host *hosttest.Host, moment, lasts time.Duration, arc
 	return result.Exit
 }
 
-// TestRandomFaultAtARandomMoment: any fault, on any host, at any moment of a push, for any time. With -args -seed N -rounds M a series is
+// TestRandomFaultAtARandomMoment_K1_D3: any fault, on any host, at any moment of a push, for any time. With -args -seed N -rounds M a series is
 // done again, or a longer one; kis being what it is, the moments are the same, and what they hit is not always.
-func TestRandomFaultAtARandomMoment(t *testing.T) {
+func TestRandomFaultAtARandomMoment_K1_D3(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	draw := rand.New(rand.NewPCG(*seed, 1))

@@ -66,8 +66,8 @@ func screen(w *site.World, exit int, args ...string) string {
 	return all
 }
 
-// TestNothingThatAHostSaysReachesATerminalRaw, wherever it says it.
-func TestNothingThatAHostSaysReachesATerminalRaw(t *testing.T) {
+// TestNothingThatAHostSaysReachesATerminalRaw_I7, wherever it says it.
+func TestNothingThatAHostSaysReachesATerminalRaw_I7(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	h := w.Hosts[0]

@@ -40,13 +40,13 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	report := w.run(t.Context(), t, push(t, "1.0"), share(t, w, func(_, kis string) {
-		assert.NoError(t, os.WriteFile(filepath.Join(kis, "host-id"), []byte("5eed5eed\n"), 0o600))
+		assert.NoError(t, os.WriteFile(filepath.Join(kis, "host-id"), []byte("5eed5eed5eed5eed5eed5eed5eed5eed\n"), 0o600))
 	}))
 	assert.Equal(t, 3, report.Exit)
 	require.Len(t, report.Failures, 1)
 	assert.Equal(t, "same-repository", report.Failures[0].Code)
 	assert.Contains(t, report.Failures[0].Message, "web1 and web2 are the same package repository (")
-	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed")
+	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed5eed5eed5eed5eed5eed5eed")
 	assert.Contains(t, report.Failures[0].Hint, "remove one of them from the stage")
 }
 

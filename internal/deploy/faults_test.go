@@ -93,7 +93,7 @@ func (c cut) on(w *world, host string) func(event.Event) {
 	}
 }
 
-// everything runs every row of the switch over both backends, and on three hosts, as `make faults` does. Without it each runs over one of them,
+// everything runs every row of the switch over both backends, and on three hosts, as `make test-recovery` does. Without it each runs over one of them,
 // in turn, and on two hosts. So do rows before the switch always; those over the real sshd need everything.
 //
 //nolint:gochecknoglobals // a flag of the test binary

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/transfer"
@@ -130,6 +131,9 @@ func (h *host) put(
 
 // declined holds when SFTP did not start, or the host would not take the file from it; not when the connection or the source is to blame.
 func declined(err error) bool {
+	if _, panicked := errors.AsType[*guard.Panic](err); panicked {
+		return false
+	}
 	if failed, ok := errors.AsType[*transfer.Error](err); ok {
 		return failed.Refused()
 	}

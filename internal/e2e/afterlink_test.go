@@ -26,7 +26,7 @@ func withAfterLink(more string) string {
 	return "stages:\n  staging:\n    hosts: ['web[1:2]']\n    after_link: ['test ! -e ~/hang || exec sleep 1000; test ! -e ~/broken']\n" + more
 }
 
-func TestAServiceThatDoesNotComeBackEitherIsToldByTheScreenAndByStatus(t *testing.T) {
+func TestServiceFailsAfterRollback_V6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Inventory(withAfterLink(""))
@@ -46,7 +46,7 @@ func TestAServiceThatDoesNotComeBackEitherIsToldByTheScreenAndByStatus(t *testin
 	assert.NotContains(t, w.Run(0, "", "status", "staging").Out, "after_link")
 }
 
-func TestCtrlCEndsAHangingCommandAfterTheSwitchAndTakesTheSwitchBack(t *testing.T) {
+func TestCtrlCEndsAfterLinkCommand_K4(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Inventory(withAfterLink(""))

@@ -48,8 +48,8 @@ func withMember(t *testing.T, archive string, h tar.Header) string {
 	return path
 }
 
-// TestArchivesThatAreRefusedBeforeAnyHostIsContacted: somebody else has made them, or they were made on another system.
-func TestArchivesThatAreRefusedBeforeAnyHostIsContacted(t *testing.T) {
+// TestArchivesRefused_B13_B17_I6: somebody else has made them, or they were made on another system.
+func TestArchivesRefused_B13_B17_I6(t *testing.T) {
 	t.Parallel()
 	archive := site.Around(t, nil).Archive()
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -61,8 +61,8 @@ func TestArchivesThatAreRefusedBeforeAnyHostIsContacted(t *testing.T) {
 		name, says string
 		member     tar.Header
 	}{
-		{"two top folders", "other-1/x: lies outside hello-0.3", tar.Header{Name: "other-1/x", Mode: 0o644}},
-		{"names that collide", "hello-0.3/ReadMe.md", tar.Header{Name: "hello-0.3/ReadMe.md", Mode: 0o644}},
+		{"B13: two top folders", "other-1/x: lies outside hello-0.3", tar.Header{Name: "other-1/x", Mode: 0o644}},
+		{"B17: names that collide", "hello-0.3/ReadMe.md", tar.Header{Name: "hello-0.3/ReadMe.md", Mode: 0o644}},
 		{"a hard link", "hello-0.3/x: is a hard link", tar.Header{Name: "hello-0.3/x", Typeflag: tar.TypeLink, Linkname: "hello-0.3/VERSION"}},
 		{"a device", "hello-0.3/x: is a device", tar.Header{Name: "hello-0.3/x", Typeflag: tar.TypeChar, Mode: 0o644, Devmajor: 1, Devminor: 3}},
 		{"a way out", "hello-0.3/../../x: has a .. in its name", tar.Header{Name: "hello-0.3/../../x", Mode: 0o644}},

@@ -66,7 +66,7 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 	})
 }
 
-func TestALockFileIsHonored(t *testing.T) {
+func TestALockFileIsHonored_B4(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, noIndex())
 	wheel, sum := wheelNamed(t, site.Wheelhouse(t, "itsdangerous==2.2.0"), "itsdangerous")

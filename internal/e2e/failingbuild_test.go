@@ -13,8 +13,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestAProjectThatDoesNotBuildHereEndsWithTheLastWordsOfItsTool, and no host has to be there.
-func TestAProjectThatDoesNotBuildHereEndsWithTheLastWordsOfItsTool(t *testing.T) {
+// TestLocalBuildFails_K7, and no host has to be there.
+func TestLocalBuildFails_K7(t *testing.T) {
 	t.Parallel()
 	w := site.Around(t, nil)
 	w.Inventory("stages: {staging: {hosts: [web1]}}\n")

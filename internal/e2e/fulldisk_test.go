@@ -15,8 +15,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// smallState gives kis a disk of its own, of some kilobytes, for its logs. It is mounted in a mount namespace in which kis is run from
-// then on; the returned path leads there.
+// smallState gives kis a disk of its own, of some kilobytes, for its logs. It is mounted in a mount
+// namespace in which kis is run from then on; the returned path leads there.
 func smallState(w *site.World, size string) (state string) {
 	w.T.Helper()
 	dir := filepath.Join(w.Home, "state")
@@ -41,8 +41,8 @@ func smallState(w *site.World, size string) (state string) {
 	return filepath.Join("/proc", pid, "root", dir)
 }
 
-// TestADiskThatIsFullHereIsFoundBeforeAnyHostIsContacted: the file of the log can be made, and nothing can be written into it.
-func TestADiskThatIsFullHereIsFoundBeforeAnyHostIsContacted(t *testing.T) {
+// TestLocalDiskFull_K6: the file of the log can be made, and nothing can be written into it.
+func TestLocalDiskFull_K6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	proxy := w.Hosts[0].Proxy(t)
@@ -60,8 +60,8 @@ func TestADiskThatIsFullHereIsFoundBeforeAnyHostIsContacted(t *testing.T) {
 	assert.Empty(t, left, "no log of a run that was not begun")
 }
 
-// TestARunWhoseLogCannotBeWrittenAnyMoreDoesNotLink: the disk has room for the beginning only.
-func TestARunWhoseLogCannotBeWrittenAnyMoreDoesNotLink(t *testing.T) {
+// TestRunLogFull_K6: the disk has room for the beginning only.
+func TestRunLogFull_K6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	archive := w.Archive()

@@ -16,13 +16,13 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt: kis is ended in three ways, and a host in one.
-func TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt(t *testing.T) {
+// TestPushEndedDuringBuild_B2_K1_K2_K5_L1_L3: kis is ended in three ways, and a host in one.
+func TestPushEndedDuringBuild_B2_K1_K2_K5_L1_L3(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	archive := w.Hold()
 	tell(w, []chapter{
-		{"kis is killed", func(w *site.World) {
+		{"K1,L3: kis is killed", func(w *site.World) {
 			p := w.PushHeld(archive)
 			p.Signal(syscall.SIGKILL)
 			p.End(10 * time.Second)
@@ -31,7 +31,7 @@ func TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt(t *testing.T) 
 			assert.Equal(w.T, w.All("hello-0.3"), w.Links())
 			assert.Contains(w.T, w.Run(0, "", "status", "staging").Out, "the same on all hosts")
 		}},
-		{"Ctrl-C", func(w *site.World) {
+		{"K2: Ctrl-C", func(w *site.World) {
 			p := w.PushHeld(archive)
 			p.Signal(syscall.SIGINT)
 			assert.Equal(w.T, 130, p.End(20*time.Second).Exit)
@@ -39,14 +39,14 @@ func TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt(t *testing.T) 
 			w.Quiet(time.Second) // kis has waited for the hosts
 			assert.Contains(w.T, p.Screen(), "interrupted before link: no stage link was changed")
 		}},
-		{"the terminal is closed", func(w *site.World) {
+		{"K5: the terminal is closed", func(w *site.World) {
 			p := w.PushHeld(archive)
 			p.Signal(syscall.SIGHUP)
 			assert.Equal(w.T, 130, p.End(20*time.Second).Exit)
 			p.Watch.Check(oracle.Expect{Exit: 130, To: "hello-0.4"})
 			w.Quiet(time.Second)
 		}},
-		{"another push meets the lock", func(w *site.World) {
+		{"L1: another push meets the lock", func(w *site.World) {
 			p := w.PushHeld(archive)
 			r := w.Kis("push", "staging", "--sdist", archive)
 			assert.Equal(w.T, 6, r.Exit)
@@ -58,7 +58,7 @@ func TestWhateverEndsAPushWhileItBuildsTheSamePushSucceedsAfterIt(t *testing.T) 
 			assert.Equal(w.T, 130, p.End(20*time.Second).Exit)
 			p.Watch.Check(oracle.Expect{Exit: 130, To: "hello-0.4"})
 		}},
-		{"a host loses its power", func(w *site.World) {
+		{"B2: a host loses its power", func(w *site.World) {
 			p := w.PushHeld(archive)
 			w.Hosts[1].Kill()
 			w.Release()
@@ -94,9 +94,9 @@ func TestCtrlCWhileThisMachineBuilds(t *testing.T) {
 	assert.NotContains(t, p.Screen(), "hosts")
 }
 
-// TestADiskThatFillsUpWhileItBuildsMovesNoLink: what the check before could not foresee. web1 runs out of space, web2 of inodes, and web3's
+// TestDiskFillsUpDuringBuild_U6: what the check before could not foresee. web1 runs out of space, web2 of inodes, and web3's
 // folder comes to its quota, on a disk that has space. (What is used here is btrfs's quota, which every kernel with btrfs has.)
-func TestADiskThatFillsUpWhileItBuildsMovesNoLink(t *testing.T) {
+func TestDiskFillsUpDuringBuild_U6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{})
 	image := filepath.Join(t.TempDir(), "image")
@@ -138,7 +138,7 @@ func TestADiskThatFillsUpWhileItBuildsMovesNoLink(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }
 
-func TestAPushWhoseOutputIsClosedGoesOnToItsEnd(t *testing.T) {
+func TestOutputClosed_K5(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	watch := oracle.Start(t, w.Stage, w.OracleHosts()...)
@@ -151,7 +151,7 @@ func TestAPushWhoseOutputIsClosedGoesOnToItsEnd(t *testing.T) {
 	watch.Check(oracle.Expect{Exit: 0, To: "hello-0.3"})
 }
 
-func TestALoginScriptThatPrintsIsNamedAndDoesNoHarm(t *testing.T) {
+func TestLoginScriptPrints_H1(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	// What sshd runs for everybody who has none of her own, before the command and before SFTP, see sshd(8).

@@ -12,7 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-func TestLockWaitGoesOnWhenTheOtherRunHasEnded(t *testing.T) {
+func TestLockWaitContinues_L9(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	archive := w.Hold()
@@ -28,7 +28,7 @@ func TestLockWaitGoesOnWhenTheOtherRunHasEnded(t *testing.T) {
 }
 
 // Two stages on the same hosts want the same package: one run builds it, the other waits and finds it there.
-func TestLockWaitWaitsForTheBuildOfAnotherStagesRun(t *testing.T) {
+func TestLockWaitForBuildOfOtherStage_U12(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Inventory(site.InventoryText(w.Hosts, "") + "  production: {hosts: [web1, web2]}\n")
@@ -42,7 +42,7 @@ func TestLockWaitWaitsForTheBuildOfAnotherStagesRun(t *testing.T) {
 	assert.Equal(t, 0, p.End(2*time.Minute).Exit)
 }
 
-func TestLockWaitEnds(t *testing.T) {
+func TestLockWaitEnds_L9(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	archive := w.Hold()
@@ -59,7 +59,7 @@ func TestLockWaitEnds(t *testing.T) {
 }
 
 // A narrowed run and a whole one want some of the same hosts: one of them has them, the other has none.
-func TestOverlappingRunsDoNotKeepEachOther(t *testing.T) {
+func TestOverlappingRuns_L7(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{})
 	w.Earlier("0.3")
@@ -74,7 +74,7 @@ func TestOverlappingRunsDoNotKeepEachOther(t *testing.T) {
 	assert.Equal(t, w.All("hello-0.4"), w.Links())
 }
 
-func TestUnlockTellsWhoHoldsTheLockAndEndsThatRunIfForced(t *testing.T) {
+func TestUnlockForced_L6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	archive := w.Hold()

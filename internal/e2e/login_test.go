@@ -13,8 +13,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestKeyFilesThatCannotBeUsed: ssh_config names one, and the host would take no other. It is named, with what is wrong with it.
-func TestKeyFilesThatCannotBeUsed(t *testing.T) {
+// TestKeyFilesThatCannotBeUsed_N13: ssh_config names one, and the host would take no other. It is named, with what is wrong with it.
+func TestKeyFilesThatCannotBeUsed_N13(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	archive := w.Archive()
@@ -52,8 +52,8 @@ func TestKeyFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestARefusedLoginIsTriedOnce: each try counts against us at a host that bans.
-func TestARefusedLoginIsTriedOnce(t *testing.T) {
+// TestARefusedLoginIsTriedOnce_N11: each try counts against us at a host that bans.
+func TestARefusedLoginIsTriedOnce_N11(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{Config: []string{"LogLevel VERBOSE"}})
 	h := w.Hosts[0]

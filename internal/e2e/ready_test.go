@@ -16,8 +16,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
-// TestWhatIsWrongWithThisMachineIsFoundBeforeAnyHostIsContacted, also when it is about one host of several.
-func TestWhatIsWrongWithThisMachineIsFoundBeforeAnyHostIsContacted(t *testing.T) {
+// TestUnfitMachineFoundBeforeAnyHost_N13_K9, also when it is about one host of several.
+func TestUnfitMachineFoundBeforeAnyHost_N13_K9(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	var proxies []*sshtest.Proxy

@@ -15,8 +15,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestTheLogSaysWhatIsToBeLinkedBeforeAnyHostIsTold, so that it can be put right by hand should this machine die then.
-func TestTheLogSaysWhatIsToBeLinkedBeforeAnyHostIsTold(t *testing.T) {
+// TestRunLogWrittenBeforeCommit_K6, so that it can be put right by hand should this machine die then.
+func TestRunLogWrittenBeforeCommit_K6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())

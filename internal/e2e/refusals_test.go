@@ -77,22 +77,22 @@ func TestRefusalsWithoutHosts(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfOneHost: web1 is well and web2 is not, so that nothing may happen on either.
-func TestRefusalsOfOneHost(t *testing.T) {
+// TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1: web1 is well and web2 is not, so that nothing may happen on either.
+func TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1(t *testing.T) {
 	t.Parallel()
 	archive := site.Around(t, nil).Archive()
 	for _, r := range []refusal{
 		{
-			name: "host is down", fault: func(w *site.World) { w.Hosts[1].Kill() }, exit: 3,
+			name: "N1: host is down", fault: func(w *site.World) { w.Hosts[1].Kill() }, exit: 3,
 			says: []string{"web2: connect: 127.0.0.1:", "connection refused", "kis hosts web2 -v"}, takes: 10 * time.Second,
 		},
 		{
-			name: "unknown host key", fault: func(w *site.World) { known(w, w.Hosts[0].KnownHostsLine(w.T)) }, exit: 3,
+			name: "N6: unknown host key", fault: func(w *site.World) { known(w, w.Hosts[0].KnownHostsLine(w.T)) }, exit: 3,
 			says: []string{"web2: connect: host key: unknown", "SHA256:", "no known_hosts file", "then run: ssh -F "},
 		},
-		{name: "changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
+		{name: "N7: changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
 		{
-			name: "stage is a folder", fault: onHost("mkdir /var/webcode/staging"), exit: 3,
+			name: "C10: stage is a folder", fault: onHost("mkdir /var/webcode/staging"), exit: 3,
 			says: []string{"web2: check: ", "/var/webcode/staging is a folder, not a symbolic link", "mv /var/webcode/staging"},
 		},
 		{
@@ -100,56 +100,56 @@ func TestRefusalsOfOneHost(t *testing.T) {
 			says: []string{"web2: check: ", "/srv/other", "not a package of this repository"},
 		},
 		{
-			name: "repository is mounted read-only", fault: onHost("mount -o remount,bind,ro /var/webcode"), exit: 3,
+			name: "U7: repository is mounted read-only", fault: onHost("mount -o remount,bind,ro /var/webcode"), exit: 3,
 			says: []string{"web2: check: ", "read-only", "findmnt -T /var/webcode"},
 		},
 		{
-			name: "repository is mounted noexec", fault: onHost("mount -o remount,bind,noexec /var/webcode"), exit: 3,
+			name: "U7: repository is mounted noexec", fault: onHost("mount -o remount,bind,noexec /var/webcode"), exit: 3,
 			says: []string{"web2: check: ", "noexec", "findmnt -T /var/webcode"},
 		},
 		{
-			name: "repository is closed to its owner", fault: onHost("chmod 555 /var/webcode"), exit: 3,
+			name: "U7: repository is closed to its owner", fault: onHost("chmod 555 /var/webcode"), exit: 3,
 			says: []string{"web2: check: ", "/var/webcode cannot be written by kistest", "ls -ld /var/webcode"},
 		},
 		{
-			name: "repository is immutable", fault: attribute("i"), exit: 3,
+			name: "U7: repository is immutable", fault: attribute("i"), exit: 3,
 			says: []string{"web2: check: ", "/var/webcode is immutable (chattr +i)", "sudo chattr -i /var/webcode"},
 		},
 		{
-			name: "repository is append-only", fault: attribute("a"), exit: 3,
+			name: "U7: repository is append-only", fault: attribute("a"), exit: 3,
 			says: []string{"web2: check: ", "/var/webcode is append-only (chattr +a)", "sudo chattr -a /var/webcode"},
 		},
 		{
-			name: "python without venv", exit: 3, says: []string{"web2: check: ", "ensurepip", "apt install python3-venv"},
+			name: "H5: python without venv", exit: 3, says: []string{"web2: check: ", "ensurepip", "apt install python3-venv"},
 			fault: onHost("for d in /usr/lib/python3*/ensurepip /usr/share/python-wheels; do ! [ -d $d ] || mount -t tmpfs none $d; done"),
 		},
-		{name: "no python", fault: onHost("mount --bind /dev/null /usr/bin/python3"), exit: 3, says: []string{"web2: connect: ", "python3 is missing", "apt install python3"}},
+		{name: "H5: no python", fault: onHost("mount --bind /dev/null /usr/bin/python3"), exit: 3, says: []string{"web2: connect: ", "python3 is missing", "apt install python3"}},
 		{
-			name: "no repository", fault: func(w *site.World) {
+			name: "H9: no repository", fault: func(w *site.World) {
 				w.Inventory(site.InventoryText(w.Hosts, "") + "hosts: {web2: {root: /srv/nowhere}}\n")
 			},
 			exit: 3, says: []string{"web2: check: ", "there is no folder /srv/nowhere", "sudo install -d -m 755 -o kistest /srv/nowhere"},
 		},
 		{
-			name: "repository of somebody else", fault: onHost("chown root /var/webcode"), exit: 3,
+			name: "H9: repository of somebody else", fault: onHost("chown root /var/webcode"), exit: 3,
 			says: []string{"web2: check: ", "/var/webcode belongs to root, not to kistest", "sudo chown kistest /var/webcode"},
 		},
 		{
-			name: "repository that a group may write", fault: onHost("chmod g+w /var/webcode"), exit: 3,
+			name: "H9,S1: repository that a group may write", fault: onHost("chmod g+w /var/webcode"), exit: 3,
 			says: []string{"web2: check: ", "mode 0775", "chmod go-w /var/webcode"},
 		},
 		{
-			name: "disk too small", fault: over("size=8m"), exit: 3,
+			name: "U6: disk too small", fault: over("size=8m"), exit: 3,
 			says: []string{"web2: check: ", "disk nearly full", "df -h /var/webcode"},
 		},
 		{
-			name: "too few inodes", fault: over("nr_inodes=500"), exit: 3,
+			name: "U6: too few inodes", fault: over("nr_inodes=500"), exit: 3,
 			says: []string{"web2: check: ", "inodes free", "df -i /var/webcode"},
 		},
-		{name: "two names for one host", fault: sameHost, exit: 3, says: []string{"web1 and web2 are the same package repository"}},
-		{name: "login script exits silently", fault: bashrc("exit 0"), exit: 3, says: []string{"web2: connect: ", "the command was not run"}},
-		{name: "account without a shell", fault: nologin, exit: 3, says: []string{"web2: connect: ", "not available", "nologin"}},
-		{name: "key not accepted", fault: onHost("rm /home/kistest/.ssh/authorized_keys"), exit: 3, says: []string{"web2: connect: authentication", "authorized_keys of kistest"}},
+		{name: "N19: two names for one host", fault: sameHost, exit: 3, says: []string{"web1 and web2 are the same package repository"}},
+		{name: "H3: login script exits silently", fault: bashrc("exit 0"), exit: 3, says: []string{"web2: connect: ", "the command was not run"}},
+		{name: "N14: account without a shell", fault: nologin, exit: 3, says: []string{"web2: connect: ", "not available", "nologin"}},
+		{name: "N11: key not accepted", fault: onHost("rm /home/kistest/.ssh/authorized_keys"), exit: 3, says: []string{"web2: connect: authentication", "authorized_keys of kistest"}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,8 +159,8 @@ func TestRefusalsOfOneHost(t *testing.T) {
 	}
 }
 
-// TestHostsThatNeverAnswer waits for the deadlines of two hosts at once, because they are long.
-func TestHostsThatNeverAnswer(t *testing.T) {
+// TestHostsThatNeverAnswer_N3_H2 waits for the deadlines of two hosts at once, because they are long.
+func TestHostsThatNeverAnswer_N3_H2(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{})
 	bashrc("read x; read x; read y; cat >/dev/null")(w) // web2 has a login script that waits for input, and swallows it

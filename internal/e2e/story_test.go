@@ -27,7 +27,7 @@ func tell(w *site.World, story []chapter) {
 	}
 }
 
-func TestAProjectsLifeOnThreeHosts(t *testing.T) {
+func TestAProjectsLifeOnThreeHosts_B10_B11_R9(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{Bare: true})
 	w.Inventory(site.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
@@ -35,8 +35,8 @@ func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 		{"a dry run tells the plan and changes nothing", dryRun},
 		{"the first push links every host", firstPush},
 		{"a dry run of what is linked changes nothing", dryRunAgain},
-		{"the second push of the same content uploads and builds nothing", secondPush},
-		{"the same version with other content is refused", otherContent},
+		{"B11: the second push of the same content uploads and builds nothing", secondPush},
+		{"B10: the same version with other content is refused", otherContent},
 		{"a push without link prepares and leaves the links", noLink},
 		{"link links what is prepared", link},
 		{"status, list, log, check and hosts tell what is", look},
@@ -46,7 +46,7 @@ func TestAProjectsLifeOnThreeHosts(t *testing.T) {
 		{"status after the roll-back", func(w *site.World) { uniform(w, "hello-0.3") }},
 		{"a push narrowed by --hosts is told by status", subset},
 		{"a roll-back to a named package makes hosts alike", rollbackTo},
-		{"with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
+		{"R9: with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
 	})
 }
 

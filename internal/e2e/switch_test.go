@@ -73,8 +73,8 @@ func (v *visitor) once() error {
 	return err
 }
 
-// TestAVisitorSeesNoGapDuring200Switches: every switch is a whole transaction of the agent over real SSH, one conversation for all of them.
-func TestAVisitorSeesNoGapDuring200Switches(t *testing.T) {
+// TestNoGapDuring200Switches_C13: every switch is a whole transaction of the agent over real SSH, one conversation for all of them.
+func TestNoGapDuring200Switches_C13(t *testing.T) {
 	t.Parallel()
 	const switches = 200
 	w := site.New(t, 1, hosttest.Options{})

@@ -41,7 +41,7 @@ func unlockAtTerminal(t *testing.T, w *site.World, answer string, thinking func(
 	return terminal.Screen(), cmd.ProcessState.ExitCode()
 }
 
-func TestUnlockAsksAboutTheRunThatItHasShown(t *testing.T) {
+func TestUnlockAsksAboutShownRun_L6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	archive := w.Hold()

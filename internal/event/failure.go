@@ -20,7 +20,7 @@ func NewFailure(host string, step Step, err error) *Failure {
 	var sent *transfer.Error
 	var hinted interface{ Hint() string }
 	if bug, ok := errors.AsType[*guard.Panic](err); ok { // whatever it went through, nothing is known of the host
-		f.Code, f.Message, f.Hint = CodePanic, bug.Error(), "this is a bug of kis; please report it, with what kis prints with -v"
+		f.Code, f.Message = CodePanic, bug.Error()
 		return f
 	}
 	switch {

@@ -1,6 +1,11 @@
 package event
 
-import "github.com/keep-it-simple/kis/inventory"
+import (
+	"errors"
+
+	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/inventory"
+)
 
 // Outcome is how a run ended. Each promises something about every targeted host.
 type Outcome string
@@ -77,6 +82,15 @@ type Bug struct {
 
 // CodePanic is the code of a failure that is a bug of kis.
 const CodePanic = "panic"
+
+// Bug returns the bug that a failure with CodePanic reports.
+func (f *Failure) Bug() (bug Bug, ok bool) {
+	p, ok := errors.AsType[*guard.Panic](f.err)
+	if ok {
+		bug = Bug{Host: f.Host, Message: p.Error(), Stack: p.Stack}
+	}
+	return bug, ok
+}
 
 // Phase is how long a part of the run took.
 type Phase struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestAMajorityDoesNotWin: two of three hosts agree, and nobody knows that it is the third that is wrong.
-func TestAMajorityDoesNotWin(t *testing.T) {
+// TestMajorityDoesNotWin_S8: two of three hosts agree, and nobody knows that it is the third that is wrong.
+func TestMajorityDoesNotWin_S8(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{Env: []string{"PIP_NO_INDEX=1"}})
@@ -35,8 +35,8 @@ func TestAMajorityDoesNotWin(t *testing.T) {
 	assert.Equal(t, w.All(""), w.Links())
 }
 
-// TestAReceiptThatSaysSomethingElseIsNotLinked: one host claims to have made its package of something else, or with something else.
-func TestAReceiptThatSaysSomethingElseIsNotLinked(t *testing.T) {
+// TestReceiptDiffers_S8: one host claims to have made its package of something else, or with something else.
+func TestReceiptDiffers_S8(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})

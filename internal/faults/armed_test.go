@@ -22,60 +22,60 @@ func old(p *pair, to string) {
 	assert.Empty(p.T, p.armed(web2))
 }
 
-// TestWhateverHappensBetweenArmingAndLinking: web1 has its next link prepared, web2 takes its time, and something goes wrong.
-func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
+// TestFaultWhileArmed_C1_C6_C8_C11_C16_C17_K1_K2_K3_K5_L3_L5: web1 has its next link prepared, web2 takes its time, and something goes wrong.
+func TestFaultWhileArmed_C1_C6_C8_C11_C16_C17_K1_K2_K3_K5_L3_L5(t *testing.T) {
 	t.Parallel()
 	arming := (*pair).arming
 	playAll(t, hosttest.Options{}, []scene{
-		{name: "kis is killed", moment: arming, exit: -1, after: old, fault: func(p *pair, s *site.Started) {
+		{name: "C1,K1,L3: kis is killed", moment: arming, exit: -1, after: old, fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGKILL)
 			require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, 10*time.Second, 5*time.Millisecond, "web1 gives up by itself")
 			p.start(web2)
 		}},
-		{name: "a session is killed", moment: arming, exit: 3, after: old, says: []string{`"web1"`}, fault: func(p *pair, s *site.Started) {
+		{name: "C1: a session is killed", moment: arming, exit: 3, after: old, says: []string{`"web1"`}, fault: func(p *pair, s *site.Started) {
 			p.kill(web1, p.session(web1))
 			require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, 10*time.Second, 5*time.Millisecond, "web1 gives up by itself")
 			p.start(web2)
 		}},
-		{name: "an agent is killed", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
+		{name: "C1: an agent is killed", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
 			p.kill(web1, p.Agent(p.Hosts[web1]))
 			p.start(web2)
 		}},
-		{name: "a host loses its power", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
+		{name: "C17: a host loses its power", moment: arming, exit: 3, dirty: true, fault: func(p *pair, s *site.Started) {
 			p.Hosts[web1].Kill()
 			p.start(web2)
 			s.End(30 * time.Second)
 			p.Hosts[web1].Restart(p.T)
 		}},
-		{name: "Ctrl-C", moment: arming, exit: 130, after: old, says: []string{"waiting for the hosts to let go"}, fault: func(p *pair, s *site.Started) {
+		{name: "K2: Ctrl-C", moment: arming, exit: 130, after: old, says: []string{"waiting for the hosts to let go"}, fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGINT)
 			s.Says("waiting for the hosts", 10*time.Second)
 			p.start(web2)
 		}},
-		{name: "Ctrl-C twice", moment: arming, exit: 130, fault: func(p *pair, s *site.Started) {
+		{name: "K3: Ctrl-C twice", moment: arming, exit: 130, fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGINT)
 			s.Says("waiting for the hosts", 10*time.Second)
 			s.Signal(syscall.SIGINT)
 			s.End(5 * time.Second) // it waits for nobody
 			p.start(web2)
 		}},
-		{name: "the terminal is closed", moment: arming, exit: 130, after: old, fault: func(p *pair, s *site.Started) {
+		{name: "K5: the terminal is closed", moment: arming, exit: 130, after: old, fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGHUP)
 			s.Says("waiting for the hosts", 10*time.Second)
 			p.start(web2)
 		}},
-		{name: "the repository turns immutable", moment: arming, exit: 4, says: []string{"operation not permitted"}, fault: func(p *pair, s *site.Started) {
+		{name: "C6: the repository turns immutable", moment: arming, exit: 4, says: []string{"operation not permitted"}, fault: func(p *pair, s *site.Started) {
 			p.Hosts[web1].Shell(p.T, "chattr +i /var/webcode")
 			p.start(web2)
 			s.End(30 * time.Second)
 			p.Hosts[web1].Shell(p.T, "chattr -i /var/webcode")
 		}},
-		{name: "the lock file is removed", moment: arming, exit: 4, says: []string{"was removed or replaced"}, fault: func(p *pair, s *site.Started) {
+		{name: "L5: the lock file is removed", moment: arming, exit: 4, says: []string{"was removed or replaced"}, fault: func(p *pair, s *site.Started) {
 			require.NoError(p.T, os.Remove(filepath.Join(p.Hosts[web1].Repo, ".kis", "locks", "staging")))
 			p.start(web2)
 		}},
 		{
-			name: "somebody links by hand", moment: arming, exit: 5, blind: true, says: []string{"not to hello-0."},
+			name: "C8: somebody links by hand", moment: arming, exit: 5, blind: true, says: []string{"not to hello-0."},
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Shell(p.T, "cp -a /var/webcode/$(readlink /var/webcode/staging) /var/webcode/other && ln -sfn other /var/webcode/staging")
 				p.start(web2)
@@ -87,7 +87,7 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 			},
 		},
 		{
-			name: "the package is removed", moment: arming, exit: 4, blind: true, says: []string{`"web1"`, "is not installed"},
+			name: "C16: the package is removed", moment: arming, exit: 4, blind: true, says: []string{`"web1"`, "is not installed"},
 			fault: func(p *pair, s *site.Started) {
 				to := filepath.Base(readlink(p, p.armed(web1)[0]))
 				p.Hosts[web1].Shell(p.T, "rm -r /var/webcode/"+to)
@@ -98,7 +98,7 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 				assert.NoDirExists(p.T, filepath.Join(p.Hosts[web1].Repo, to))
 			},
 		},
-		{name: "a host stops to answer", moment: arming, exit: 3, says: []string{"no answer within 2s"}, after: old, fault: func(p *pair, s *site.Started) {
+		{name: "C11: a host stops to answer", moment: arming, exit: 3, says: []string{"no answer within 2s"}, after: old, fault: func(p *pair, s *site.Started) {
 			s.Saw("web1", "arm", "done", 10*time.Second)
 			p.stop(web1)
 			p.start(web2)
@@ -107,7 +107,7 @@ func TestWhateverHappensBetweenArmingAndLinking(t *testing.T) {
 			assert.Len(p.T, p.armed(web1), 1, "what kis says is true although the host knows nothing of it")
 			p.start(web1)
 		}},
-		{name: "a host takes longer than it may", long: true, moment: arming, exit: 3, says: []string{"no answer within 15s"}, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
+		{name: "C11: a host takes longer than it may", long: true, moment: arming, exit: 3, says: []string{"no answer within 15s"}, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
 			s.Saw("web2", "arm", "unknown", 30*time.Second)
 			p.start(web2)
 		}},
@@ -121,12 +121,12 @@ func readlink(p *pair, path string) string {
 	return target
 }
 
-// TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing: the host's own deadline has passed when it wakes up.
-func TestALaptopThatSleepsBetweenArmingAndLinkingLinksNothing(t *testing.T) {
+// TestLaptopSleepsWhileArmed_C12: the host's own deadline has passed when it wakes up.
+func TestLaptopSleepsWhileArmed_C12(t *testing.T) {
 	long(t)
 	t.Parallel()
 	playAll(t, hosttest.Options{}, []scene{{
-		name: "asleep", moment: (*pair).arming, exit: 3, after: old,
+		name: "C12: asleep", moment: (*pair).arming, exit: 3, after: old,
 		fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGSTOP)
 			p.start(web2)

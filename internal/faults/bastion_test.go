@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestABastionThatDies: both hosts are reached over a third one.
-func TestABastionThatDies(t *testing.T) {
+// TestBastionDies_N18: both hosts are reached over a third one.
+func TestBastionDies_N18(t *testing.T) {
 	long(t)
 	t.Parallel()
 	all := site.New(t, 3, hosttest.Options{})
@@ -55,9 +55,9 @@ func TestABastionThatDies(t *testing.T) {
 	})
 }
 
-// TestABastionWhoseConnectionIsForgotten: web1 is reached over a third host, and something on the way to that forgets the connection before the
+// TestBastionConnectionForgotten_N18: web1 is reached over a third host, and something on the way to that forgets the connection before the
 // word to link, and tells nobody. New ones work.
-func TestABastionWhoseConnectionIsForgotten(t *testing.T) {
+func TestBastionConnectionForgotten_N18(t *testing.T) {
 	long(t)
 	t.Parallel()
 	all := site.New(t, 3, hosttest.Options{})

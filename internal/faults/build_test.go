@@ -17,8 +17,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestHostsThatGetDifferentRequirementsAreNotLinked: two hosts ask the same index at different moments, and it has something new for one.
-func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
+// TestRequirementsDiffer_B5_S8: two hosts ask the same index at different moments, and it has something new for one.
+func TestRequirementsDiffer_B5_S8(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{Env: []string{"PIP_NO_INDEX=1"}})
 	for i, h := range w.Hosts {
@@ -40,8 +40,8 @@ func TestHostsThatGetDifferentRequirementsAreNotLinked(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
 }
 
-// TestAPythonThatIsTooOldForTheApplicationIsRefused: by the host's pip where kis leaves it the decision.
-func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
+// TestPythonTooOld_H6: by the host's pip where kis leaves it the decision.
+func TestPythonTooOld_H6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
@@ -56,8 +56,8 @@ func TestAPythonThatIsTooOldForTheApplicationIsRefused(t *testing.T) {
 	assert.Contains(t, r.Err, own+" not in '>=3.99rc1'")
 }
 
-// TestABuildThatIsKilledIsSaidToBe: the kernel does it when memory is short, to pip or to the build that pip has started.
-func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
+// TestBuildKilled_H18: the kernel does it when memory is short, to pip or to the build that pip has started.
+func TestBuildKilled_H18(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 3, hosttest.Options{})
 	archive := w.Hold()
@@ -82,8 +82,8 @@ func TestABuildThatIsKilledIsSaidToBe(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }
 
-// TestVerificationsOfEveryKind: commands of the inventory, run before the barrier on web2, that do not come to a good end.
-func TestVerificationsOfEveryKind(t *testing.T) {
+// TestVerificationFails_V2_V4_I7_I8: commands of the inventory, run before the barrier on web2, that do not come to a good end.
+func TestVerificationFails_V2_V4_I7_I8(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Earlier("0.3")
@@ -91,12 +91,12 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 	archive := w.Archive()
 	w.Install(archive) // so that what runs on the hosts is the commands of the inventory only
 	for _, c := range []struct{ name, command, says string }{
-		{"it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
-		{"it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},
-		{"it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {"id":9,"ev":"done"}' 0; false; }`, "web2: verify: "},
-		{"it says so to all that started it", forging, "web2: "},
-		{"it prints control characters", `printf '\033]52;c;YQ==\007\rweb2 is fine\n'; test $KIS_HOST = web1`, "web2: verify: "},
-		{"it prints without end", "test $KIS_HOST = web1 || { head -c 300000000 /dev/zero; false; }", "web2: verify: "},
+		{"V2: it fails", "echo the tests say no; test $KIS_HOST = web1", "the tests say no"},
+		{"V4: it kills what started it", "test $KIS_HOST = web1 || kill -9 $PPID", "web2: "},
+		{"V4: it says what an agent would say", `test $KIS_HOST = web1 || { printf 'KIS1 %032d {"id":9,"ev":"done"}' 0; false; }`, "web2: verify: "},
+		{"V4: it says so to all that started it", forging, "web2: "},
+		{"V4,I7: it prints control characters", `printf '\033]52;c;YQ==\007\rweb2 is fine\n'; test $KIS_HOST = web1`, "web2: verify: "},
+		{"V4,I8: it prints without end", "test $KIS_HOST = web1 || { head -c 300000000 /dev/zero; false; }", "web2: verify: "},
 	} {
 		ok := t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
@@ -115,8 +115,8 @@ func TestVerificationsOfEveryKind(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }
 
-// TestAPackageWhosePythonIsGoneIsNotLinked: the interpreter was upgraded after the package was built.
-func TestAPackageWhosePythonIsGoneIsNotLinked(t *testing.T) {
+// TestPythonOfPackageGone_B15: the interpreter was upgraded after the package was built.
+func TestPythonOfPackageGone_B15(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
@@ -134,8 +134,8 @@ func TestAPackageWhosePythonIsGoneIsNotLinked(t *testing.T) {
 	assert.Equal(t, w.All("hello-0.4"), w.Links())
 }
 
-// TestRollBacksThatCannotBe: nothing is linked, and the remedy is named.
-func TestRollBacksThatCannotBe(t *testing.T) {
+// TestRollbackRefused_R1_R2_R5_R9: nothing is linked, and the remedy is named.
+func TestRollbackRefused_R1_R2_R5_R9(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Earlier("0.3")
@@ -145,19 +145,19 @@ func TestRollBacksThatCannotBe(t *testing.T) {
 		exit  int
 		says  string
 	}{
-		{"there is nothing before", func(*site.World) {}, 3, "nothing to roll back to"},
-		{"one host has another before", func(w *site.World) {
+		{"R5: there is nothing before", func(*site.World) {}, 3, "nothing to roll back to"},
+		{"R2: one host has another before", func(w *site.World) {
 			w.Version("0.4")
 			w.Install(w.Archive())
 			w.On("web1").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web1")
 			w.Earlier("0.5")
 		}, 3, "--to"},
-		{"a host lacks it", func(w *site.World) {
+		{"R1: a host lacks it", func(w *site.World) {
 			w.Run(0, "hello-0.4", "link", "staging", "hello-0.4")
 			w.Run(0, "hello-0.5", "link", "staging", "hello-0.5")
 			w.Hosts[1].Shell(w.T, "rm -r /var/webcode/hello-0.4")
 		}, 3, "web2: check: hello-0.4 is not installed\n  hint: installed on all hosts: hello-0.3, hello-0.5"},
-		{"a host is down", func(w *site.World) { w.Hosts[1].Kill() }, 3, "web2: connect: "},
+		{"R9: a host is down", func(w *site.World) { w.Hosts[1].Kill() }, 3, "web2: connect: "},
 	} {
 		if !t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
@@ -172,15 +172,15 @@ func TestRollBacksThatCannotBe(t *testing.T) {
 	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
 }
 
-// TestFoldersThatSomebodyElseHasPlanted: another user could write to the repository once, and has left something there.
-func TestFoldersThatSomebodyElseHasPlanted(t *testing.T) {
+// TestPlantedDirectories_U11_S2: another user could write to the repository once, and has left something there.
+func TestPlantedDirectories_U11_S2(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]string{
-		"a .kis of another user":                 "install -d -o nobody -m 755 /var/webcode/.kis",
-		"a .kis that is a link":                  "install -d -o nobody /var/webcode/theirs; ln -s theirs /var/webcode/.kis",
-		"a package of another user":              "install -d -o nobody -m 755 /var/webcode/hello-0.3; install -o nobody -m 644 /dev/null /var/webcode/hello-0.3/VERSION",
-		"a folder for links of another user":     "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/.kis/armed",
-		"a folder for uploads that leads beyond": "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/theirs; ln -s ../theirs /var/webcode/.kis/incoming",
+		"a .kis of another user":                      "install -d -o nobody -m 755 /var/webcode/.kis",
+		"a .kis that is a link":                       "install -d -o nobody /var/webcode/theirs; ln -s theirs /var/webcode/.kis",
+		"a package of another user":                   "install -d -o nobody -m 755 /var/webcode/hello-0.3; install -o nobody -m 644 /dev/null /var/webcode/hello-0.3/VERSION",
+		"a folder for links of another user":          "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/.kis/armed",
+		"U11: a folder for uploads that leads beyond": "install -d -o kistest -m 700 /var/webcode/.kis; install -d -o nobody -m 777 /var/webcode/theirs; ln -s ../theirs /var/webcode/.kis/incoming",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -197,8 +197,8 @@ func TestFoldersThatSomebodyElseHasPlanted(t *testing.T) {
 	}
 }
 
-// TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed: what has no receipt is no package, and goes.
-func TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed(t *testing.T) {
+// TestPlantedLinkNotFollowed_R8_S2: what has no receipt is no package, and goes.
+func TestPlantedLinkNotFollowed_R8_S2(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	w.Hosts[0].Shell(t, "install -d -o nobody -m 777 /var/webcode/theirs; echo kept >/var/webcode/theirs/file; ln -s theirs /var/webcode/hello-0.3")
@@ -209,8 +209,8 @@ func TestAPlantedLinkInPlaceOfAPackageIsReplacedAndNotFollowed(t *testing.T) {
 	assert.True(t, info.IsDir())
 }
 
-// TestAHomeThatCannotBeWritten: there would be no log of the run, so that no host is contacted.
-func TestAHomeThatCannotBeWritten(t *testing.T) {
+// TestStateDirectoryNotWritable_K6: there would be no log of the run, so that no host is contacted.
+func TestStateDirectoryNotWritable_K6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	archive := w.Archive()
@@ -221,8 +221,8 @@ func TestAHomeThatCannotBeWritten(t *testing.T) {
 	assert.Equal(t, before, w.Trees())
 }
 
-// TestADiskThatIsFullByTheTimeOfTheUpload: SFTP says "Failure", whatever it is. The agent knows what it is, and what to do.
-func TestADiskThatIsFullByTheTimeOfTheUpload(t *testing.T) {
+// TestDiskFullAtUpload_U6: SFTP says "Failure", whatever it is. The agent knows what it is, and what to do.
+func TestDiskFullAtUpload_U6(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Earlier("0.3")

@@ -26,12 +26,12 @@ func calling(p *pair, to string) *site.Started {
 	return s
 }
 
-// TestAConnectionThatDiesAtTheWordToLink: it is dead, nobody says so, and new ones work.
-func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
+// TestConnectionDiesAtCommit_C3_C4: it is dead, nobody says so, and new ones work.
+func TestConnectionDiesAtCommit_C3_C4(t *testing.T) {
 	t.Parallel()
 	playAll(t, hosttest.Options{Network: true}, []scene{
 		{
-			name: "before the word", long: true, moment: calling, exit: 4, says: []string{`"web1"`}, after: old,
+			name: "C3: before the word", long: true, moment: calling, exit: 4, says: []string{`"web1"`}, after: old,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].BlockOld(p.T)
 				s.Saw("web1", "resolve", "done", 30*time.Second)
@@ -43,7 +43,7 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 			},
 		},
 		{
-			name: "before the word, and for good", long: true, moment: calling, exit: 4, after: old,
+			name: "C3: before the word, and for good", long: true, moment: calling, exit: 4, after: old,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].BlockOld(p.T)
 				s.End(time.Minute)
@@ -52,7 +52,7 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 			},
 		},
 		{
-			name: "before the answer", moment: calling, exit: 0,
+			name: "C4: before the answer", moment: calling, exit: 0,
 			fault: func(p *pair, s *site.Started) {
 				agent := p.Agent(p.Hosts[web1])
 				p.Hosts[web1].MuteOld(p.T)
@@ -66,8 +66,8 @@ func TestAConnectionThatDiesAtTheWordToLink(t *testing.T) {
 	})
 }
 
-// TestANetworkThatDiesBetweenTheFirstLinkAndTheLast: web1 does not hear the word, web2 has linked and cannot say so.
-func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
+// TestNetworkDiesBetweenLinks_C15: web1 does not hear the word, web2 has linked and cannot say so.
+func TestNetworkDiesBetweenLinks_C15(t *testing.T) {
 	long(t)
 	t.Parallel()
 	dies := func(p *pair, s *site.Started) {
@@ -81,7 +81,7 @@ func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
 		}
 		p.Quiet(2 * time.Minute)
 	}
-	torn := func(p *pair, to string) (from string, next []string) {
+	torn := func(p *pair, to string) (from string, next []site.Advice) {
 		links := p.Links()
 		assert.Equal(p.T, to, links[web2])
 		assert.NotEqual(p.T, to, links[web1])
@@ -92,32 +92,31 @@ func TestANetworkThatDiesBetweenTheFirstLinkAndTheLast(t *testing.T) {
 		require.Len(p.T, status.Next, 2)
 		return links[web1], status.Next
 	}
-	cured := func(p *pair, next, want, linked string) {
-		command, _, _ := strings.Cut(next, "#")
-		require.Equal(p.T, want, strings.TrimSpace(command))
-		p.Run(0, linked, strings.Fields(command)[1:]...)
+	cured := func(p *pair, next site.Advice, want, linked string) {
+		require.Equal(p.T, want, next.Command)
+		p.Run(0, linked, strings.Fields(next.Command)[1:]...)
 		assert.Equal(p.T, p.All(linked), p.Links())
 		assert.Equal(p.T, "uniform", p.Kis("status", "staging", "-o", "json").Events(p.T)[0].Status.Verdict)
 	}
 	both := []string{`"web1"`, `"web2"`}
 	playAll(t, hosttest.Options{Network: true}, []scene{
-		{name: "forward", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
+		{name: "C15: forward", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
 			_, next := torn(p, to)
 			cured(p, next[0], "kis link staging "+to, to)
 		}},
-		{name: "back", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
+		{name: "C15: back", long: true, moment: calling, exit: 5, within: 3 * time.Minute, says: both, fault: dies, after: func(p *pair, to string) {
 			from, next := torn(p, to)
 			cured(p, next[1], "kis rollback staging --to "+from, from)
 		}},
 	})
 }
 
-// TestAWordToLinkThatTravels: the network loses it, or delivers it when nobody waits for it any more.
-func TestAWordToLinkThatTravels(t *testing.T) {
+// TestCommitInFlight_C3_C4_K4: the network loses it, or delivers it when nobody waits for it any more.
+func TestCommitInFlight_C3_C4_K4(t *testing.T) {
 	t.Parallel()
 	playAll(t, hosttest.Options{Network: true}, []scene{
 		{
-			name: "it arrives after kis has died", moment: calling, exit: -1,
+			name: "C3: it arrives after kis has died", moment: calling, exit: -1,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Block(p.T)
 				s.Saw("web1", "link", "started", 10*time.Second)
@@ -138,7 +137,7 @@ func TestAWordToLinkThatTravels(t *testing.T) {
 			},
 		},
 		{
-			name: "it arrives after kis has given up", long: true, moment: calling, exit: 5, within: 2 * time.Minute, says: []string{`"web1"`},
+			name: "C3: it arrives after kis has given up", long: true, moment: calling, exit: 5, within: 2 * time.Minute, says: []string{`"web1"`},
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Block(p.T)
 				s.Saw("web1", "link", "started", 10*time.Second)
@@ -149,7 +148,7 @@ func TestAWordToLinkThatTravels(t *testing.T) {
 			after: func(p *pair, to string) { old(p, to) },
 		},
 		{
-			name: "Ctrl-C while it travels", moment: calling, exit: 0, says: []string{"the links are being switched"},
+			name: "K4: Ctrl-C while it travels", moment: calling, exit: 0, says: []string{"the links are being switched"},
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Block(p.T)
 				s.Saw("web1", "link", "started", 10*time.Second)
@@ -160,7 +159,7 @@ func TestAWordToLinkThatTravels(t *testing.T) {
 			},
 		},
 		{
-			name: "its answer comes late", long: true, moment: calling, exit: 0,
+			name: "C4: its answer comes late", long: true, moment: calling, exit: 0,
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Block(p.T)
 				s.Saw("web1", "link", "started", 10*time.Second)

@@ -50,8 +50,8 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     return _build_editable(directory, config_settings, metadata_directory)
 `
 
-// TestBuildsThatMisbehave: what a build backend does on a host is bounded, and ended with it.
-func TestBuildsThatMisbehave(t *testing.T) {
+// TestBuildMisbehaves_B7_B8: what a build backend does on a host is bounded, and ended with it.
+func TestBuildMisbehaves_B7_B8(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
@@ -65,7 +65,7 @@ func TestBuildsThatMisbehave(t *testing.T) {
 		says  []string
 	}{
 		{"it reads, and leaves a daemon", [2]string{"reads", "daemon"}, 0, nil},
-		{"it never ends", [2]string{"open", "loops"}, 3, []string{"web1, web2: environment: still running at its deadline, killed"}},
+		{"B8: it never ends", [2]string{"open", "loops"}, 3, []string{"web1, web2: environment: still running at its deadline, killed"}},
 	} {
 		if !t.Run(c.name, func(t *testing.T) {
 			w := w.In(t)
@@ -95,8 +95,8 @@ func TestBuildsThatMisbehave(t *testing.T) {
 	}
 }
 
-// TestABuildThatOutlivesItsAgentIsNotBuiltOver: the agent is killed, and what it has started is not.
-func TestABuildThatOutlivesItsAgentIsNotBuiltOver(t *testing.T) {
+// TestBuildOutlivesAgent_B3: the agent is killed, and what it has started is not.
+func TestBuildOutlivesAgent_B3(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})

@@ -49,11 +49,11 @@ func (d *disk) mend(t *testing.T) {
 	d.mount(t)
 }
 
-// TestADiskThatTurnsReadOnly: what was promised of the link holds, and so does what the exit status says of it.
-func TestADiskThatTurnsReadOnly(t *testing.T) {
+// TestDiskTurnsReadOnly_C6_D3: what was promised of the link holds, and so does what the exit status says of it.
+func TestDiskTurnsReadOnly_C6_D3(t *testing.T) {
 	long(t)
 	t.Parallel()
-	t.Run("between arming and linking", func(t *testing.T) {
+	t.Run("C6: between arming and linking", func(t *testing.T) {
 		t.Parallel()
 		w, d := newDisk(t)
 		playOn(pairOf(w), []scene{{

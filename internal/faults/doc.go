@@ -1,5 +1,4 @@
-// Package faults reads the matrix of faults, docs/faults.md: what can go wrong, what is promised, and the test that makes it go wrong. Its own
-// tests are those rows that need the whole of kis against real OpenSSH servers, and they check that every test that the matrix names exists.
-//
-// The document is the only list. The program in the folder matrix runs the tests that it names, and says of every row what came of them.
+// Package faults holds the tests of faults that need the whole of kis against real OpenSSH servers:
+// hosts whose networks, disks and processes are broken from outside. The names of tests and
+// subtests end and begin with the ids of docs/testing.md, which lists all faults.
 package faults

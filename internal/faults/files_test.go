@@ -14,9 +14,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestAMachineThatLetsKisOpenFewFiles: with too few descriptors for its hosts kis contacts none, and says what to do, unless they are so few
+// TestFewFileDescriptors_K9: with too few descriptors for its hosts kis contacts none, and says what to do, unless they are so few
 // that it cannot begin; with some more it works.
-func TestAMachineThatLetsKisOpenFewFiles(t *testing.T) {
+func TestFewFileDescriptors_K9(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 6, hosttest.Options{})

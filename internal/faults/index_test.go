@@ -80,8 +80,8 @@ func hangUp(c net.Conn) {
 	_ = c.Close()
 }
 
-// TestAnIndexThatIsNotWell: the run ends in time, and tells what it was in pip's words.
-func TestAnIndexThatIsNotWell(t *testing.T) {
+// TestIndexFails_B4: the run ends in time, and tells what it was in pip's words.
+func TestIndexFails_B4(t *testing.T) {
 	long(t)
 	t.Parallel()
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
@@ -113,8 +113,8 @@ func TestAnIndexThatIsNotWell(t *testing.T) {
 	}
 }
 
-// TestRequirementsThatDoNotFitTogether: both that cannot be had at once are on the screen.
-func TestRequirementsThatDoNotFitTogether(t *testing.T) {
+// TestRequirementsConflict_B6: both that cannot be had at once are on the screen.
+func TestRequirementsConflict_B6(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})

@@ -28,12 +28,12 @@ func told(p *pair, parts ...string) {
 	}
 }
 
-// TestWhateverHappensAfterLinking: both hosts are linked, the after-link commands run, and something goes wrong.
-func TestWhateverHappensAfterLinking(t *testing.T) {
+// TestFaultAfterLink_V6_V10_C5_C17_K1_K4: both hosts are linked, the after-link commands run, and something goes wrong.
+func TestFaultAfterLink_V6_V10_C5_C17_K1_K4(t *testing.T) {
 	t.Parallel()
 	linking := (*pair).linking
 	playAll(t, hosttest.Options{}, []scene{
-		{name: "signals", moment: linking, exit: 4, says: []string{"ending the after-link commands"}, fault: func(p *pair, s *site.Started) {
+		{name: "K4: signals", moment: linking, exit: 4, says: []string{"ending the after-link commands"}, fault: func(p *pair, s *site.Started) {
 			for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 				s.Signal(signal)
 			}
@@ -41,7 +41,7 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 			p.letGo() // for the commands of the package before
 		}},
 		{
-			name: "kis is killed", moment: linking, exit: -1, dirty: true,
+			name: "K1: kis is killed", moment: linking, exit: -1, dirty: true,
 			fault: func(p *pair, s *site.Started) {
 				s.Signal(syscall.SIGKILL)
 				s.End(10 * time.Second)
@@ -52,7 +52,7 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 				told(p, "the same on all hosts, but the last run did not come to its end")
 			},
 		},
-		{name: "the command fails on one host", moment: linking, exit: 4, fault: func(p *pair, s *site.Started) {
+		{name: "V6: the command fails on one host", moment: linking, exit: 4, fault: func(p *pair, s *site.Started) {
 			p.mark(web2, "fail")
 			p.letGo()
 		}},
@@ -65,7 +65,7 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 			p.letGo()
 		}},
 		{
-			name: "the command fails and a host cannot go back", moment: linking, exit: 5, says: []string{`"web1"`, "operation not permitted"},
+			name: "V10: the command fails and a host cannot go back", moment: linking, exit: 5, says: []string{`"web1"`, "operation not permitted"},
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web1].Shell(p.T, "chattr +i /var/webcode")
 				p.mark(web2, "fail")
@@ -81,7 +81,7 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 			},
 		},
 		{
-			name: "a host loses its power", long: true, moment: linking, exit: 5, dirty: true, within: 2 * time.Minute, says: []string{`"web2"`},
+			name: "C5,C17: a host loses its power", long: true, moment: linking, exit: 5, dirty: true, within: 2 * time.Minute, says: []string{`"web2"`},
 			fault: func(p *pair, s *site.Started) {
 				p.Hosts[web2].Kill()
 				p.letGo()
@@ -96,8 +96,8 @@ func TestWhateverHappensAfterLinking(t *testing.T) {
 	})
 }
 
-// TestANetworkThatDies: no host can be told anything any more, and nobody says so.
-func TestANetworkThatDies(t *testing.T) {
+// TestNetworkDies_C15: no host can be told anything any more, and nobody says so.
+func TestNetworkDies_C15(t *testing.T) {
 	long(t)
 	t.Parallel()
 	block := func(p *pair) {
@@ -111,7 +111,7 @@ func TestANetworkThatDies(t *testing.T) {
 		}
 	}
 	playAll(t, hosttest.Options{Network: true}, []scene{
-		{name: "one host is silent while armed", long: true, moment: (*pair).arming, exit: 3, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
+		{name: "C15: one host is silent while armed", long: true, moment: (*pair).arming, exit: 3, within: time.Minute, after: old, fault: func(p *pair, s *site.Started) {
 			p.Hosts[web1].Block(p.T)
 			p.start(web2)
 			s.End(time.Minute)
@@ -119,7 +119,7 @@ func TestANetworkThatDies(t *testing.T) {
 			require.Eventually(p.T, func() bool { return len(p.armed(web1)) == 0 }, time.Minute, 50*time.Millisecond, "web1 gives up by itself")
 		}},
 		{
-			name: "all hosts are silent after they have linked", long: true, moment: (*pair).linking, exit: 5, within: 3 * time.Minute,
+			name: "C15: all hosts are silent after they have linked", long: true, moment: (*pair).linking, exit: 5, within: 3 * time.Minute,
 			says: []string{`"web1"`, `"web2"`},
 			fault: func(p *pair, s *site.Started) {
 				block(p)

@@ -22,18 +22,18 @@ func (p *pair) colleague() *pair {
 	return &other
 }
 
-// TestTwoPeopleAtOnce: one person's push waits before the barrier, and somebody else does something.
-func TestTwoPeopleAtOnce(t *testing.T) {
+// TestConcurrentRuns_L1_L5_L7_L8: one person's push waits before the barrier, and somebody else does something.
+func TestConcurrentRuns_L1_L5_L7_L8(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, hosttest.Options{})
 	for _, c := range []struct {
 		name string
 		args []string // nil: the same push
 	}{
-		{name: "the same push", args: nil},
-		{name: "a push to one of the hosts", args: []string{"--hosts", "web2"}},
-		{name: "a roll-back", args: []string{"rollback", "staging", "--to", "hello-0.3"}},
-		{name: "a link", args: []string{"link", "staging", "hello-0.4"}},
+		{name: "L1: the same push", args: nil},
+		{name: "L7: a push to one of the hosts", args: []string{"--hosts", "web2"}},
+		{name: "L8: a roll-back", args: []string{"rollback", "staging", "--to", "hello-0.3"}},
+		{name: "L8: a link", args: []string{"link", "staging", "hello-0.4"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := p.in(t)
@@ -53,7 +53,7 @@ func TestTwoPeopleAtOnce(t *testing.T) {
 			s.Watch.Check(oracle.Expect{Exit: 0, To: to})
 		})
 	}
-	t.Run("the lock file is removed", func(t *testing.T) { lockFileRemoved(p.in(t)) })
+	t.Run("L5: the lock file is removed", func(t *testing.T) { lockFileRemoved(p.in(t)) })
 }
 
 // lockFileRemoved: another run could hold the new file, so that this one may not go on.
@@ -142,8 +142,8 @@ func halves(p, other *pair, to string, more ...string) (both []*site.Started) {
 	return both
 }
 
-// TestTwoPeopleWhoEachGetHalfOfTheHosts: nobody waits for the other for ever, and nothing is half.
-func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
+// TestHalfTheLocksEach_L2: nobody waits for the other for ever, and nothing is half.
+func TestHalfTheLocksEach_L2(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -151,8 +151,8 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 		says string // of the lock that the other has
 		exit int
 	}{
-		{"both give up", nil, "locked by another run", 6},
-		{"both wait", []string{"--lock-wait", "2m"}, "waiting up to 2m0s for the lock", 0},
+		{"L2: both give up", nil, "locked by another run", 6},
+		{"L2: both wait", []string{"--lock-wait", "2m"}, "waiting up to 2m0s for the lock", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -173,8 +173,8 @@ func TestTwoPeopleWhoEachGetHalfOfTheHosts(t *testing.T) {
 	}
 }
 
-// TestALockIsFreeWithinAMinuteAfterASilentPartition: no host can see that kis has died, so the lease ends it.
-func TestALockIsFreeWithinAMinuteAfterASilentPartition(t *testing.T) {
+// TestLockFreedAfterPartition_L4: no host can see that kis has died, so the lease ends it.
+func TestLockFreedAfterPartition_L4(t *testing.T) {
 	long(t)
 	t.Parallel()
 	p := newPair(t, hosttest.Options{Network: true})

@@ -74,9 +74,9 @@ func lines(parts ...string) (found map[string][]string, stop func()) {
 	return found, func() { close(done); <-ended }
 }
 
-// TestAPasswordOfAnIndexIsSeenByNobody: not on the host's command lines, not in what kis prints or writes. The host's own passwords go on to
+// TestIndexPasswordStaysSecret_S3: not on the host's command lines, not in what kis prints or writes. The host's own passwords go on to
 // be used.
-func TestAPasswordOfAnIndexIsSeenByNobody(t *testing.T) {
+func TestIndexPasswordStaysSecret_S3(t *testing.T) {
 	t.Parallel()
 	const canary, own = "canary8fd1", "canary77c0"
 	port := indexes(t, map[string]string{"127.0.0.1": canary, "localhost": own})

@@ -39,9 +39,9 @@ func lead(w *site.World, name, url string) {
 	w.Client.SetPort(w.T, name, addr.Port)
 }
 
-// TestEachHostThatCannotBeReachedIsToldFor: web1 is well, and every other one not, each in its own way. Those that are slow about it wait for
+// TestUnreachableHostsReported_N1_N2_N3_N5: web1 is well, and every other one not, each in its own way. Those that are slow about it wait for
 // the same ten seconds, and keep nobody else waiting.
-func TestEachHostThatCannotBeReachedIsToldFor(t *testing.T) {
+func TestUnreachableHostsReported_N1_N2_N3_N5(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
 	hosts, within := "web1, down, nameless, mute, slow", 15*time.Second

@@ -18,8 +18,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
-// TestASlowHostIsWaitedFor for longer than a lock would last of which nobody hears, and the fast host keeps its lock meanwhile.
-func TestASlowHostIsWaitedFor(t *testing.T) {
+// TestSlowHost_F1 for longer than a lock would last of which nobody hears, and the fast host keeps its lock meanwhile.
+func TestSlowHost_F1(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
@@ -45,9 +45,9 @@ func TestASlowHostIsWaitedFor(t *testing.T) {
 	assert.Greater(t, r.Took, 70*time.Second, "longer than the lease of a minute")
 }
 
-// TestManyHostsWaitForTheSlowOne: 32 names, each with a repository of its own, all behind one sshd, and the way to one of them is long and thin.
+// TestManyHostsWaitForSlowOne_F1: 32 names, each with a repository of its own, all behind one sshd, and the way to one of them is long and thin.
 // The package is installed on the others.
-func TestManyHostsWaitForTheSlowOne(t *testing.T) {
+func TestManyHostsWaitForSlowOne_F1(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
@@ -89,8 +89,8 @@ func TestManyHostsWaitForTheSlowOne(t *testing.T) {
 	assert.Len(t, r.Report(t).Hosts, 32)
 }
 
-// TestAHostThatComesAndGoes: its network is gone at once, and comes and goes several times a second or more seldom.
-func TestAHostThatComesAndGoes(t *testing.T) {
+// TestHostFlaps_F2: its network is gone at once, and comes and goes several times a second or more seldom.
+func TestHostFlaps_F2(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{Network: true})

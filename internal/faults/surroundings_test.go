@@ -17,8 +17,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestHostsInOddSurroundings: everything here has to work, whatever surrounds it.
-func TestHostsInOddSurroundings(t *testing.T) {
+// TestUnusualEnvironments_H8_H13_H14_H15_H16_S7: everything here has to work, whatever surrounds it.
+func TestUnusualEnvironments_H8_H13_H14_H15_H16_S7(t *testing.T) {
 	t.Parallel()
 	faketime := fakeTime(t)
 	for _, c := range []struct {
@@ -28,15 +28,15 @@ func TestHostsInOddSurroundings(t *testing.T) {
 		quick bool   // runs without -everything too
 		after func(t *testing.T, h *hosttest.Host)
 	}{
-		{name: "umask 000", fault: "echo umask 000 >>~kistest/.bashrc", after: nothingIsOpenToOthers},
-		{name: "umask 077", fault: "echo umask 077 >>~kistest/.bashrc", after: othersMayRead},
-		{name: "tmp is full and noexec", fault: fullTmp},
-		{name: "a Turkish locale", env: []string{"LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8"}},
-		{name: "no UTF-8", env: []string{"LANG=C", "LC_ALL=C", "PYTHONIOENCODING=ascii"}},
-		{name: "foreign programs first in PATH", fault: foreignPrograms, after: noForeignProgramRan},
-		{name: "variables that lead Python astray", env: []string{"PYTHONPATH=/nowhere", "PYTHONHOME=/nowhere", "PYTHONSTARTUP=/nowhere", "TMPDIR=/nowhere"}},
-		{name: "a clock ten years behind", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=-3650d"}},
-		{name: "a clock ten years ahead", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=+3650d"}, quick: true},
+		{name: "H8,S7: umask 000", fault: "echo umask 000 >>~kistest/.bashrc", after: nothingIsOpenToOthers},
+		{name: "H8: umask 077", fault: "echo umask 077 >>~kistest/.bashrc", after: othersMayRead},
+		{name: "H13: tmp is full and noexec", fault: fullTmp},
+		{name: "H14: a Turkish locale", env: []string{"LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8"}},
+		{name: "H14: no UTF-8", env: []string{"LANG=C", "LC_ALL=C", "PYTHONIOENCODING=ascii"}},
+		{name: "H16: foreign programs first in PATH", fault: foreignPrograms, after: noForeignProgramRan},
+		{name: "H16: variables that lead Python astray", env: []string{"PYTHONPATH=/nowhere", "PYTHONHOME=/nowhere", "PYTHONSTARTUP=/nowhere", "TMPDIR=/nowhere"}},
+		{name: "H15: a clock ten years behind", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=-3650d"}},
+		{name: "H15: a clock ten years ahead", env: []string{"LD_PRELOAD=" + faketime, "FAKETIME=+3650d"}, quick: true},
 	} {
 		if !c.quick && !*everything {
 			continue
@@ -71,9 +71,9 @@ func fakeTime(t *testing.T) string {
 	return found[0]
 }
 
-// TestAClockThatJumpsDuringAPush: ten years forth and twenty back while a command of the inventory prints, so that the agent looks at its
+// TestClockJumps_H15: ten years forth and twenty back while a command of the inventory prints, so that the agent looks at its
 // deadlines again and again. None of them goes by that clock. What the journal says does, which shows that the agent has seen it.
-func TestAClockThatJumpsDuringAPush(t *testing.T) {
+func TestClockJumps_H15(t *testing.T) {
 	long(t)
 	t.Parallel()
 	const clock = "/home/kistest/clock"

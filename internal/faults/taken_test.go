@@ -12,16 +12,16 @@ import (
 	"github.com/keep-it-simple/kis/internal/site"
 )
 
-// TestWhatHasBecomeAnothersIsLeftAlone: a run loses its lock after it has linked, and its kis goes on.
-func TestWhatHasBecomeAnothersIsLeftAlone(t *testing.T) {
+// TestLostLock_L6_L10: a run loses its lock after it has linked, and its kis goes on.
+func TestLostLock_L6_L10(t *testing.T) {
 	t.Parallel()
 	stays := func(p *pair, to string) { assert.Equal(p.T, p.All(to), p.Links(), "nobody takes it back") }
 	playAll(t, hosttest.Options{}, []scene{
-		{name: "it is ended by force", moment: (*pair).linking, exit: 5, after: stays, says: []string{"this run was ended by", "with kis unlock --force"}, fault: func(p *pair, s *site.Started) {
+		{name: "L6: it is ended by force", moment: (*pair).linking, exit: 5, after: stays, says: []string{"this run was ended by", "with kis unlock --force"}, fault: func(p *pair, s *site.Started) {
 			p.colleague().Run(0, "", "unlock", "staging", "--force", "--yes")
 			p.letGo()
 		}},
-		{name: "another run has pushed the same while it slept", moment: (*pair).linking, exit: 5, after: stays, says: []string{"another run has been at work here meanwhile: push by"}, fault: func(p *pair, s *site.Started) {
+		{name: "L10: another run has pushed the same while it slept", moment: (*pair).linking, exit: 5, after: stays, says: []string{"another run has been at work here meanwhile: push by"}, fault: func(p *pair, s *site.Started) {
 			s.Signal(syscall.SIGSTOP)
 			other := p.colleague()
 			other.Run(0, "", "unlock", "staging", "--force", "--yes")
@@ -35,8 +35,8 @@ func TestWhatHasBecomeAnothersIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestARunAfterOneThatDidNotComeToItsEnd takes up what that one has linked: to finish it, or to go back to what was confirmed before.
-func TestARunAfterOneThatDidNotComeToItsEnd(t *testing.T) {
+// TestRunAfterInterruptedRun_K12_R10 takes up what that one has linked: to finish it, or to go back to what was confirmed before.
+func TestRunAfterInterruptedRun_K12_R10(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, hosttest.Options{})
 	from, to := p.Links()[web1], p.next()

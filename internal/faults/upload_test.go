@@ -86,9 +86,9 @@ func (s *sender) succeeds() {
 	s.Run(0, "hello-0.4", "push", "staging", "--sdist", s.archive)
 }
 
-// TestAnUploadThatBreaksAtAnyByte: so many bytes after the upload has begun the connection is cut, or a bit is turned. The push that comes next
+// TestUploadBreaksAtAnyByte_U1_U4: so many bytes after the upload has begun the connection is cut, or a bit is turned. The push that comes next
 // is the same one, and gets as far again; the last succeeds.
-func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
+func TestUploadBreaksAtAnyByte_U1_U4(t *testing.T) {
 	t.Parallel()
 	few, many := []int64{1000, 100_000}, []int64{0, 1, 15, 64}
 	for at := int64(16 << 10); at <= 240<<10; at += 32 << 10 {
@@ -101,12 +101,12 @@ func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
 		bytes []int64
 		says  string // as a regular expression: the words go by the cipher
 	}{
-		{"cut", (*sshtest.Proxy).CutAfter, sshtest.ToHost, few, "connection lost"},
-		{"cut on the way back", (*sshtest.Proxy).CutAfter, sshtest.ToClient, few[:1], "connection lost"},
-		{"bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, few, "connection lost"},
-		{"bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
+		{"U1: cut", (*sshtest.Proxy).CutAfter, sshtest.ToHost, few, "connection lost"},
+		{"U1: cut on the way back", (*sshtest.Proxy).CutAfter, sshtest.ToClient, few[:1], "connection lost"},
+		{"U4: bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, few, "connection lost"},
+		{"U4: bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
 	} {
-		if c.name != "cut" && !*everything {
+		if c.name != "U1: cut" && !*everything {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
@@ -128,8 +128,8 @@ func TestAnUploadThatBreaksAtAnyByte(t *testing.T) {
 	}
 }
 
-// TestAnUploadThatStops: whatever the way of the upload, kis is told nothing and has to find out by itself.
-func TestAnUploadThatStops(t *testing.T) {
+// TestUploadStalls_U2_U3: whatever the way of the upload, kis is told nothing and has to find out by itself.
+func TestUploadStalls_U2_U3(t *testing.T) {
 	long(t)
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -137,10 +137,10 @@ func TestAnUploadThatStops(t *testing.T) {
 		fault  func(p *sshtest.Proxy)
 		within time.Duration
 	}{
-		"for good":                                {false, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"for good, over the agent":                {true, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"but for a byte a second":                 {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
-		"but for a byte a second, over the agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"U2: for good":                                {false, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"U2: for good, over the agent":                {true, (*sshtest.Proxy).Stall, 70 * time.Second},
+		"U3: but for a byte a second":                 {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"U3: but for a byte a second, over the agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,8 +163,8 @@ func TestAnUploadThatStops(t *testing.T) {
 	}
 }
 
-// TestAThinLineIsEnough: a minute of upload, in which a sign of life must not wait behind all that is still to be sent.
-func TestAThinLineIsEnough(t *testing.T) {
+// TestSlowLine_U3: a minute of upload, in which a sign of life must not wait behind all that is still to be sent.
+func TestSlowLine_U3(t *testing.T) {
 	long(t)
 	t.Parallel()
 	for _, agent := range []bool{false, true} {

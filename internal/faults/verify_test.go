@@ -19,8 +19,8 @@ const forging = `test $KIS_HOST = web1 || {
 	false
 }`
 
-// TestAnApplicationThatDoesNotImportIsNotLinked, and its traceback is shown.
-func TestAnApplicationThatDoesNotImportIsNotLinked(t *testing.T) {
+// TestImportFails_V1, and its traceback is shown.
+func TestImportFails_V1(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 1, hosttest.Options{})
@@ -33,8 +33,8 @@ func TestAnApplicationThatDoesNotImportIsNotLinked(t *testing.T) {
 	assert.Contains(t, r.Err, "RuntimeError: no database")
 }
 
-// TestAVerificationThatHangsIsEnded at the time limit, with what it has started.
-func TestAVerificationThatHangsIsEnded(t *testing.T) {
+// TestVerificationHangs_V3 at the time limit, with what it has started.
+func TestVerificationHangs_V3(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})

@@ -15,15 +15,15 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
-// TestAConnectionThatBreaksAtAnyByte pushes new packages while the connection to web2 is cut, or damaged, or stops, after a number of bytes that
+// TestConnectionBreaksAtAnyByte_U1_U4_C2 pushes new packages while the connection to web2 is cut, or damaged, or stops, after a number of bytes that
 // sweeps over the whole run.
-func TestAConnectionThatBreaksAtAnyByte(t *testing.T) {
+func TestConnectionBreaksAtAnyByte_U1_U4_C2(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(p *sshtest.Proxy, n int64, d sshtest.Direction){
-		"cut":      (*sshtest.Proxy).CutAfter,
-		"bit flip": (*sshtest.Proxy).FlipAfter,
+		"U1,C2: cut":   (*sshtest.Proxy).CutAfter,
+		"U4: bit flip": (*sshtest.Proxy).FlipAfter,
 	} {
-		if name != "cut" && !*everything {
+		if name != "U1,C2: cut" && !*everything {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -64,8 +64,8 @@ func breakAt(w *site.World, proxy *sshtest.Proxy, version string, fault func()) 
 	w.Run(0, "hello-"+version, "push", "staging", "--sdist", archive)
 }
 
-// TestAConnectionThatStopsWhileItBuilds: nothing is said any more, and nothing is closed.
-func TestAConnectionThatStopsWhileItBuilds(t *testing.T) {
+// TestConnectionStallsDuringBuild_U2: nothing is said any more, and nothing is closed.
+func TestConnectionStallsDuringBuild_U2(t *testing.T) {
 	long(t)
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
@@ -83,8 +83,8 @@ func TestAConnectionThatStopsWhileItBuilds(t *testing.T) {
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }
 
-// TestHostsThatCannotBeReached: web1 is well, and every way to web2 ends badly.
-func TestHostsThatCannotBeReached(t *testing.T) {
+// TestUnreachableHost_N2_N4: web1 is well, and every way to web2 ends badly.
+func TestUnreachableHost_N2_N4(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{Network: true})
 	archive := w.Archive()
@@ -98,14 +98,14 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 		assert.Contains(t, r.Err, "aborted before link: no stage link was changed")
 		assert.Less(t, r.Took, within)
 	}
-	if !t.Run("a black hole", func(t *testing.T) {
+	if !t.Run("N2: a black hole", func(t *testing.T) {
 		w.Hosts[1].Block(t)
 		push(t, w.Hosts[1].Addr, 15*time.Second)
 		w.Hosts[1].Unblock(t)
 	}) {
 		return
 	}
-	t.Run("a server that only talks", func(t *testing.T) {
+	t.Run("N4: a server that only talks", func(t *testing.T) {
 		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = l.Close() })
@@ -125,8 +125,8 @@ func TestHostsThatCannotBeReached(t *testing.T) {
 	})
 }
 
-// TestAccountsThatRunSomethingElse: sshd runs what its administrator wants instead of what it is asked to run, and says that all is well.
-func TestAccountsThatRunSomethingElse(t *testing.T) {
+// TestForcedCommands_N14: sshd runs what its administrator wants instead of what it is asked to run, and says that all is well.
+func TestForcedCommands_N14(t *testing.T) {
 	t.Parallel()
 	for name, setting := range map[string]string{
 		"a forced command":              "ForceCommand true",

@@ -87,6 +87,9 @@ func (n *namedKeys) check(ctx context.Context, t sshx.Target) error {
 func together(hosts []inventory.Host, errs []error) error {
 	on := map[string][]string{}
 	for i, err := range errs {
+		if bug, ok := errors.AsType[*guard.Panic](err); ok {
+			return fmt.Errorf("%s: %w", hosts[i].Name, bug)
+		}
 		if err != nil {
 			text := strings.TrimPrefix(err.Error(), hosts[i].Name+": ")
 			on[text] = append(on[text], hosts[i].Name)

@@ -1,5 +1,6 @@
-// Package hermetic checks that the tests of a package leave the machine alone that they run on. Hosts of tests have roots of their own
-// (package ownroot); whatever a test changes outside of its temporary directory is a bug of the test.
+// Package hermetic checks that the tests of a package leave the machine alone that they run on.
+// Hosts of tests have roots of their own (package ownroot); whatever a test changes outside of its
+// temporary directory is a bug of the test.
 package hermetic
 
 import (
@@ -11,9 +12,9 @@ import (
 	"testing"
 )
 
-// Main runs the tests of a package, compares the machine before and after, and returns the exit status. A difference fails the
-// package, whoever made it: the lines on standard error name it. A package whose tests start hosts or servers, mount, or need root
-// has
+// Main runs the tests of a package, compares the machine before and after, and returns the exit
+// status. A difference fails the package, whoever made it: the lines on standard error name it. A
+// package whose tests start hosts or servers, mount, or need root has
 //
 //	func TestMain(m *testing.M) { os.Exit(hermetic.Main(m)) }
 func Main(m *testing.M) int {
@@ -37,11 +38,13 @@ func Main(m *testing.M) int {
 	return max(status, 1)
 }
 
-// mountTable is where Linux lists the mounts of a process. Elsewhere it does not exist, and no mounts are compared.
+// mountTable is where Linux lists the mounts of a process. Elsewhere it does not exist, and no
+// mounts are compared.
 const mountTable = "/proc/self/mountinfo"
 
-// watched are the files and directories that a test could be tempted to change: those that kis changes on a host, those of
-// accounts, and what belongs to the user who runs the tests. Of a directory, the entries are watched too.
+// watched are the files and directories that a test could be tempted to change: those that kis
+// changes on a host, those of accounts, and what belongs to the user who runs the tests. Of a
+// directory, the entries are watched too.
 func watched() []string {
 	paths := []string{
 		"/var/webcode", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d", "/etc/hosts",

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// snapshot is the state of a machine: the watched paths with their entries, and the mounts. Both map a name to everything that must
-// not change of it.
+// snapshot is the state of a machine: the watched paths with their entries, and the mounts. Both
+// map a name to everything that must not change of it.
 type snapshot struct {
 	files  map[string]string
 	mounts map[string]string
@@ -36,8 +36,8 @@ func takeSnapshot(paths []string, mountTable string) (snapshot, error) {
 	return s, err
 }
 
-// add records a path and, of a directory, its entries. A path that does not exist, or that this user may not read, is recorded as
-// that.
+// add records a path and, of a directory, its entries. A path that does not exist, or that this
+// user may not read, is recorded as that.
 func (s snapshot) add(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,7 +65,8 @@ func (s snapshot) add(path string) error {
 	return nil
 }
 
-// describe is what stat(2) says of a file. The inode shows that a file was replaced, as by useradd(8) and then userdel(8).
+// describe is what stat(2) says of a file. The inode shows that a file was replaced, as by
+// useradd(8) and then userdel(8).
 func describe(info fs.FileInfo) string {
 	text := fmt.Sprintf("%v, %d bytes, changed %v", info.Mode(), info.Size(), info.ModTime())
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -74,13 +75,15 @@ func describe(info fs.FileInfo) string {
 	return text
 }
 
-// ofServices are directories below which services mount and unmount at any time: container runtimes, sessions, package managers,
-// whatever mounts removable disks. No test has a reason to mount there.
+// ofServices are directories below which services mount and unmount at any time: container
+// runtimes, sessions, package managers, whatever mounts removable disks. No test has a reason to
+// mount there.
 func ofServices() []string {
 	return []string{"/run", "/var/lib", "/media", "/snap", "/sys", "/proc"}
 }
 
-// addMount records a line of mountinfo, see proc(5): number, parent, device, root, mount point and more.
+// addMount records a line of mountinfo, see proc(5): number, parent, device, root, mount point and
+// more.
 func (s snapshot) addMount(line string) {
 	fields := strings.Fields(line)
 	if len(fields) < 5 {

@@ -9,9 +9,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/ownroot"
 )
 
-// The deploying user of all hosts: not root, because most sites do not deploy as root, and because root may do what others may not.
-// The user exists on the hosts only; on this machine it is a number, which no system gives to anybody (systemd, "Users, Groups, UIDs
-// and GIDs").
+// The deploying user of all hosts: not root, because most sites do not deploy as root, and because
+// root may do what others may not. The user exists on the hosts only; on this machine it is a
+// number, which no system gives to anybody (systemd, "Users, Groups, UIDs and GIDs").
 const (
 	userName = "kistest"
 	userHome = "/home/kistest"

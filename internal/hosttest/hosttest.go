@@ -1,11 +1,14 @@
-// Package hosttest starts hosts for tests that are as real as one machine allows: each is an sshd with the machine's own sshd_config, a
-// host key, a port of 127.0.0.1, mount, process and host-name namespaces of its own, and a root of its own (package ownroot) with its
-// own deploying user, /var/webcode and home directory. A host can be killed as by a power cut, started again, and changed from inside
-// without any other host noticing.
+// Package hosttest starts hosts for tests that are as real as one machine allows: each is an sshd
+// with the machine's own sshd_config, a host key, a port of 127.0.0.1, mount, process and host-name
+// namespaces of its own, and a root of its own (package ownroot) with its own deploying user,
+// /var/webcode and home directory. A host can be killed as by a power cut, started again, and
+// changed from inside without any other host noticing.
 //
-// It needs root, because namespaces and sshd do. It never skips: where it cannot work the test fails and says why. Nothing of a host is
-// written to the machine but what is in the test's temporary directory; tests of several processes can have hosts at the same time. Hosts
-// share kernel, clock, loopback interface, /tmp and the programs of the machine. They are no sandbox: what is deployed runs on this machine.
+// It needs root, because namespaces and sshd do. It never skips: where it cannot work the test
+// fails and says why. Nothing of a host is written to the machine but what is in the test's
+// temporary directory; tests of several processes can have hosts at the same time. Hosts share
+// kernel, clock, loopback interface, /tmp and the programs of the machine. They are no sandbox:
+// what is deployed runs on this machine.
 package hosttest
 
 import (

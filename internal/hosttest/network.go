@@ -13,10 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cable is what joins a host that has a network of its own to this machine: a pair of virtual interfaces, and four addresses for the two ends.
-// The addresses are of 198.18.0.0/15, which RFC 2544 sets apart for tests of networks. They are routed to nowhere while no cable is plugged
-// in, so that nothing a test sends can leave the machine. That route is also the claim on the addresses and on the interface: the kernel
-// refuses a second one. Interface and route are all that hosts add to this machine.
+// cable is what joins a host that has a network of its own to this machine: a pair of virtual
+// interfaces, and four addresses for the two ends. The addresses are of 198.18.0.0/15, which RFC
+// 2544 sets apart for tests of networks. They are routed to nowhere while no cable is plugged in,
+// so that nothing a test sends can leave the machine. That route is also the claim on the addresses
+// and on the interface: the kernel refuses a second one. Interface and route are all that hosts add
+// to this machine.
 type cable struct {
 	device string // on this machine
 	subnet string
@@ -75,7 +77,8 @@ func newCable(tb testing.TB) *cable {
 // metric makes the route to nowhere the last choice.
 const metric = "4242"
 
-// remove waits for the end of its input, which comes with the test or with the process, even when that is killed.
+// remove waits for the end of its input, which comes with the test or with the process, even when
+// that is killed.
 const remove = `read -r _ || :
 ip link delete "$1" 2>/dev/null || :
 exec ip route delete unreachable "$2" metric "$3"

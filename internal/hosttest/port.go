@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Port reserves a port of 127.0.0.1 until the test ends: no test of any process is given the same one meanwhile. A server that sets
-// SO_REUSEADDR, as sshd does, can listen on it, and do so again; while none does, connections are refused.
+// Port reserves a port of 127.0.0.1 until the test ends: no test of any process is given the same
+// one meanwhile. A server that sets SO_REUSEADDR, as sshd does, can listen on it, and do so again;
+// while none does, connections are refused.
 func Port(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
@@ -27,8 +28,9 @@ func Port(tb testing.TB) int {
 	return 0
 }
 
-// reserve binds a socket to a port and never listens. The kernel lets two sockets have one port when both have SO_REUSEADDR and none
-// of the others listens; this one gets it after it was bound, so that it does not share the port with another reservation.
+// reserve binds a socket to a port and never listens. The kernel lets two sockets have one port
+// when both have SO_REUSEADDR and none of the others listens; this one gets it after it was bound,
+// so that it does not share the port with another reservation.
 func reserve(port int) (socket int, err error) {
 	socket, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -19,9 +19,10 @@ import (
 	"github.com/keep-it-simple/kis/internal/opensshtest"
 )
 
-// boot is the host's first program in its root: it gives the host its own directories, the machine's pip and its name, and becomes sshd.
-// It is the first process of its own process namespace, so that whatever runs on the host dies with it. It waits for a line on its input:
-// the network has to be there before sshd can listen on it.
+// boot is the host's first program in its root: it gives the host its own directories, the
+// machine's pip and its name, and becomes sshd. It is the first process of its own process
+// namespace, so that whatever runs on the host dies with it. It waits for a line on its input: the
+// network has to be there before sshd can listen on it.
 const boot = `set -eu
 mkdir -p "$2" "$4" "$6"
 mount --bind "$1" "$2"

@@ -33,9 +33,9 @@ func becoming(t *testing.T, n int) (w *site.World, rules []func(string)) {
 	return w, rules
 }
 
-// TestBecome is the life of a project whose package repositories belong to another user than the one that logs in. All of the hosts but the
+// TestBecome_H12 is the life of a project whose package repositories belong to another user than the one that logs in. All of the hosts but the
 // repository is read-only meanwhile: so there is no file on the way, in /tmp or in a home folder, that anybody could read, guess or replace.
-func TestBecome(t *testing.T) {
+func TestBecome_H12(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 3)
 	for i, h := range w.Hosts {
@@ -63,8 +63,8 @@ func TestBecome(t *testing.T) {
 	}
 }
 
-// TestSudoThatDoesNotLetUsIn: each kind of it is named in time, with a remedy; where the remedy is a line, adding it helps.
-func TestSudoThatDoesNotLetUsIn(t *testing.T) {
+// TestSudoThatDoesNotLetUsIn_H10_H11: each kind of it is named in time, with a remedy; where the remedy is a line, adding it helps.
+func TestSudoThatDoesNotLetUsIn_H10_H11(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 1)
 	rule := rules[0]
@@ -92,8 +92,8 @@ func TestSudoThatDoesNotLetUsIn(t *testing.T) {
 	}
 }
 
-// TestSudoThatIsNotThere, or not fit for anybody.
-func TestSudoThatIsNotThere(t *testing.T) {
+// TestSudoThatIsNotThere_H11, or not fit for anybody.
+func TestSudoThatIsNotThere_H11(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 1)
 	ownTools(t, w.Hosts[0])
@@ -116,8 +116,8 @@ func TestSudoThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestSudoOfALoginInGerman is refused with the same remedies: what a login speaks is nothing that they may depend on.
-func TestSudoOfALoginInGerman(t *testing.T) {
+// TestSudoOfALoginInGerman_H10_H14 is refused with the same remedies: what a login speaks is nothing that they may depend on.
+func TestSudoOfALoginInGerman_H10_H14(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 1)
 	h := w.Hosts[0]
@@ -156,8 +156,8 @@ func line(t *testing.T, r site.Result, text string) string {
 	return ""
 }
 
-// TestSudoThatIsOddAndLetsUsIn: what sudo says or does besides must not matter.
-func TestSudoThatIsOddAndLetsUsIn(t *testing.T) {
+// TestSudoThatIsOddAndLetsUsIn_H12: what sudo says or does besides must not matter.
+func TestSudoThatIsOddAndLetsUsIn_H12(t *testing.T) {
 	t.Parallel()
 	w, rules := becoming(t, 1)
 	all := ""
@@ -203,8 +203,8 @@ func TestBecomeLeavesNothingOfARunThatIsKilled(t *testing.T) {
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
 }
 
-// TestACommandThatKisMayNotKillIsNotWaitedFor: it has made itself another user's. It is left alone, and named.
-func TestACommandThatKisMayNotKillIsNotWaitedFor(t *testing.T) {
+// TestACommandThatKisMayNotKillIsNotWaitedFor_K11: it has made itself another user's. It is left alone, and named.
+func TestACommandThatKisMayNotKillIsNotWaitedFor_K11(t *testing.T) {
 	t.Parallel()
 	w := site.New(t, 2, hosttest.Options{})
 	w.Hosts[1].Shell(t, "install -m 4755 /usr/bin/setpriv /home/kistest/other")

@@ -39,7 +39,7 @@ type pooled struct {
 	last int
 }
 
-// newPool starts as many hosts as the machine may have work for. They are bare, because some tests hide /var/tmp, where others have their pip.
+// newPool starts as many hosts as the machine may have work for. They are bare, as most hosts of a site once were.
 func newPool(t *testing.T) pool {
 	t.Helper()
 	p := make(pool, 4)
@@ -49,9 +49,9 @@ func newPool(t *testing.T) pool {
 	return p
 }
 
-// TestOddHosts: each takes a push, or is refused in time with a remedy. Every host is started anew before, which undoes what was mounted, and
+// TestOddHosts_N11_N14_N16_U6_U7_U9_U10_H1_H4_H7_H8_H14_H18: each takes a push, or is refused in time with a remedy. Every host is started anew before, which undoes what was mounted, and
 // has an empty home.
-func TestOddHosts(t *testing.T) {
+func TestOddHosts_N11_N14_N16_U6_U7_U9_U10_H1_H4_H7_H8_H14_H18(t *testing.T) {
 	t.Parallel()
 	p := newPool(t)
 	for i, o := range slices.Concat(loginShells(), startUpScripts(), servers(), surroundings()) {

@@ -36,7 +36,7 @@ func clock(offset string) func(*site.World, *hosttest.Host) {
 // surroundings are hosts with other tools, folders and clocks.
 func surroundings() []odd {
 	return []odd{
-		{name: "tools of busybox", make: busybox, whole: true},
+		{name: "H7: tools of busybox", make: busybox, whole: true},
 		{name: "tmp without programs", make: tmp("mount -t tmpfs -o noexec,mode=1777 none /tmp")},
 		{name: "tmp is full", make: tmp("mount -t tmpfs -o size=4k,nr_inodes=3,mode=1777 none /tmp; head -c 4096 /dev/zero >/tmp/x")},
 		{name: "tmp is read-only", make: tmp("mount -t tmpfs -o ro none /tmp; mount -t tmpfs -o ro none /var/tmp")},
@@ -52,7 +52,7 @@ func surroundings() []odd {
 			sshd(w, h, same, "AuthorizedKeysFile=/home/kistest/.ssh/authorized_keys", "StrictModes=no")
 		}},
 		{name: "home is closed", make: inside("chmod 500 /home/kistest")},
-		{name: "repository without set-user-id, devices and times", make: inside("mount -o remount,bind,nosuid,nodev,noatime /var/webcode")},
+		{name: "U7: repository without set-user-id, devices and times", make: inside("mount -o remount,bind,nosuid,nodev,noatime /var/webcode")},
 		{name: "the rest is read-only", make: inside("for m in $(findmnt -rno TARGET | grep -v -e ^/var/webcode -e ^/proc -e ^/sys -e ^/dev); do mount -o remount,bind,ro $m; done")},
 		{name: "other processes are hidden", make: inside("mount -o remount,hidepid=2 /proc")},
 		{name: "no proc", make: inside("umount -l /proc")},

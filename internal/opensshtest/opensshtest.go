@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +53,8 @@ type Server struct {
 	User     string   // who may log in: the user who runs the tests
 	UserKey  string   // path of a private key that may log in; .pub next to it
 	HostKeys []string // paths of the private host keys, in the order of HostKeyTypes
+
+	addresses int // that sshd listens on
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -137,6 +140,7 @@ func (s *Server) config(tb testing.TB, o Options) string {
 	}
 	lines = append(lines, Unpunished(tb)...)
 	lines = append(lines, o.Config...)
+	s.addresses = len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.HasPrefix(l, "ListenAddress ") }))
 	path := filepath.Join(s.Dir, fmt.Sprintf("sshd_config_%d", s.Port))
 	require.NoError(tb, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 	return path
@@ -157,7 +161,8 @@ func (s *Server) command(tb testing.TB, sshd string, o Options) []string {
 	return append([]string{"unshare", "--mount", "--"}, root.Command(argv...)...)
 }
 
-// run starts sshd and waits until it listens; false means that it ended first.
+// run starts sshd and waits until it listens on all its addresses; false means that it ended first, or that one of
+// them was taken, without which sshd would go on.
 func (s *Server) run(tb testing.TB, argv []string) bool {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:forbidigo // the server lives until the test's clean-up
@@ -166,7 +171,7 @@ func (s *Server) run(tb testing.TB, argv []string) bool {
 	stderr, err := cmd.StderrPipe()
 	require.NoError(tb, err)
 	require.NoError(tb, cmd.Start())
-	listening := make(chan struct{})
+	listening := make(chan bool, 1)
 	ended := make(chan struct{})
 	go func() { // ends with sshd; the clean-up waits for it
 		defer close(ended)
@@ -178,25 +183,38 @@ func (s *Server) run(tb testing.TB, argv []string) bool {
 		<-ended
 	}
 	select {
-	case <-listening:
-		tb.Cleanup(stop)
-		return true
+	case all := <-listening:
+		if all {
+			tb.Cleanup(stop)
+		} else {
+			stop()
+		}
+		return all
 	case <-ended:
 		stop()
 		return false
 	}
 }
 
-// collect keeps the log and tells when the server listens.
-func (s *Server) collect(stderr io.Reader, listening chan<- struct{}) {
+// collect keeps the log and reports once whether the server listens on all its addresses.
+func (s *Server) collect(stderr io.Reader, listening chan<- bool) {
 	lines := bufio.NewScanner(stderr)
+	remaining := s.addresses
 	for lines.Scan() {
 		s.mu.Lock()
 		s.log.WriteString(lines.Text() + "\n")
 		s.mu.Unlock()
-		if listening != nil && strings.Contains(lines.Text(), "Server listening on") {
-			close(listening)
-			listening = nil
+		if remaining == 0 {
+			continue
+		}
+		switch {
+		case strings.Contains(lines.Text(), "Bind to port"):
+			remaining = 0
+			listening <- false
+		case strings.Contains(lines.Text(), "Server listening on"):
+			if remaining--; remaining == 0 {
+				listening <- true
+			}
 		}
 	}
 }

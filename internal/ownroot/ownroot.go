@@ -1,8 +1,9 @@
-// Package ownroot gives the servers of tests a root of their own, so that nothing of them is written to the machine: /home, /run and
-// /var are overlays whose changes stay in memory, and /etc has accounts of its own. The temporary directory is the machine's.
+// Package ownroot gives the servers of tests a root of their own, so that nothing of them is
+// written to the machine: /home, /run and /var are overlays whose changes stay in memory, and /etc
+// has accounts of its own. The temporary directory is the machine's.
 //
-// It needs root and a mount namespace; both are the caller's business. The root is no sandbox: what is not named above is the
-// machine's own.
+// It needs root and a mount namespace; both are the caller's business. The root is no sandbox: what
+// is not named above is the machine's own.
 package ownroot
 
 import (
@@ -16,14 +17,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Root is a root that can be entered any number of times. What was written below /home, /run and /var is lost every time, as by a
-// start of the machine.
+// Root is a root that can be entered any number of times. What was written below /home, /run and
+// /var is lost every time, as by a start of the machine.
 type Root struct {
 	accounts string // directory with the account files of /etc
 	shared   string // the machine's temporary directory
 }
 
-// Account is a user of a root and the user's group of the same name. It replaces an account of the machine with that name.
+// Account is a user of a root and the user's group of the same name. It replaces an account of the
+// machine with that name.
 type Account struct {
 	Name     string
 	UID, GID int
@@ -87,7 +89,8 @@ func (a Account) line(file string) string {
 	case "group":
 		return fmt.Sprintf("%s:x:%d:", a.Name, a.GID)
 	case "shadow":
-		// "*" is no password and no lock: sshd refuses keys for a locked account when it does not use PAM.
+		// "*" is no password and no lock: sshd refuses keys for a locked account when it does not
+		// use PAM.
 		password := a.Password
 		if password == "" {
 			password = "*"
@@ -97,8 +100,9 @@ func (a Account) line(file string) string {
 	return a.Name + ":!::"
 }
 
-// enter is run as the first program of a mount namespace. What is mounted does not reach the machine. The temporary directory may be
-// below one of the overlays, where what is written would stay in memory; so it is mounted again on top.
+// enter is run as the first program of a mount namespace. What is mounted does not reach the
+// machine. The temporary directory may be below one of the overlays, where what is written would
+// stay in memory; so it is mounted again on top.
 const enter = `set -eu
 umask 022
 mount --make-rprivate /
@@ -121,8 +125,8 @@ done
 exec "$@"
 `
 
-// Command is the command line that runs a program in the root. It has to be started in a mount namespace of its own, and becomes the
-// program.
+// Command is the command line that runs a program in the root. It has to be started in a mount
+// namespace of its own, and becomes the program.
 func (r Root) Command(argv ...string) []string {
 	return append([]string{"/bin/sh", "-c", enter, "enter", r.accounts, r.shared}, argv...)
 }

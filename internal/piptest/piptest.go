@@ -28,14 +28,15 @@ os.mkdir(repository.kis, 0o700)
 unpack_pip(repository, repository.root)
 `
 
-// Into makes .kis/pip in a package repository that is empty, with a link to the unpacked pip of python in it.
+// Into makes .kis/pip in a package repository that is empty, with a link to the unpacked pip of
+// python in it.
 func Into(tb testing.TB, python, repository string) {
 	tb.Helper()
 	Link(tb, Folder(tb, python), repository)
 }
 
-// Link is Into for a pip that is somewhere else on the host whose repository it is. It returns the two directories: the caller gives
-// them to the deploying user.
+// Link is Into for a pip that is somewhere else on the host whose repository it is. It returns the
+// two directories: the caller gives them to the deploying user.
 func Link(tb testing.TB, pip, repository string) (made []string) {
 	tb.Helper()
 	made = []string{filepath.Join(repository, ".kis"), filepath.Join(repository, ".kis", "pip")}
@@ -46,7 +47,8 @@ func Link(tb testing.TB, pip, repository string) (made []string) {
 	return made
 }
 
-// Folder is the unpacked pip of python. All tests of the user have the same, so nobody may change it.
+// Folder is the unpacked pip of python. All tests of the user have the same, so nobody may change
+// it.
 func Folder(tb testing.TB, python string) string {
 	tb.Helper()
 	pips, err := filepath.Glob(filepath.Join(unpacked(tb, python), ".kis", "pip", "*"))

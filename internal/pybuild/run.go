@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/tail"
@@ -92,12 +93,15 @@ func (r runner) run(ctx context.Context, c command) error {
 	return &Error{Command: c.String(), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
 }
 
-// quiet hides the errors of a writer: a full disk under the log is not a failed build.
+// quiet hides the errors of a writer: a full disk under the log is not a failed build. A panic of it is, because exec calls it on
+// a goroutine of its own.
 type quiet struct{ w io.Writer }
 
-// Write never fails.
+// Write fails only if the writer panics.
 func (q quiet) Write(p []byte) (int, error) {
-	_, _ = q.w.Write(p)
+	if bug := guard.Try(func() error { _, _ = q.w.Write(p); return nil }); bug != nil {
+		return 0, bug
+	}
 	return len(p), nil
 }
 
@@ -116,13 +120,15 @@ func printable(lines []string) []string {
 // context ends: a front end runs its back end as a child.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error {
-		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		if errors.Is(err, syscall.ESRCH) {
-			return os.ErrProcessDone
-		}
-		return err
+	cmd.Cancel = func() error { return guard.Try(func() error { return terminate(cmd) }) }
+}
+
+func terminate(cmd *exec.Cmd) error {
+	err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
 	}
+	return err
 }
 
 // killGroup kills what is left of the group after its leader has ended. The kernel does not reuse

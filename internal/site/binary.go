@@ -18,11 +18,9 @@ const (
 	sumVariable    = "KIS_TEST_SUM"
 )
 
-// PlainVariable is the name of a variable that, when it is set, has Main build kis without the race detector in any case.
-const PlainVariable = "KIS_TEST_PLAIN"
-
-// Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit status. With races kis has the race detector in it, and takes longer.
-// A package whose tests run kis has
+// Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit
+// status. With races kis has the race detector in it, and takes longer. A package whose tests run
+// kis has
 //
 //	func TestMain(m *testing.M) { os.Exit(site.Main(m, false)) }
 func Main(m *testing.M, races bool) int {
@@ -34,7 +32,7 @@ func Main(m *testing.M, races bool) int {
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	binary := filepath.Join(dir, "kis")
 	race := "-race=false"
-	if races && os.Getenv(PlainVariable) == "" {
+	if races {
 		race = "-race"
 	}
 	// Git may not answer: the checkout may be another user's, or none.

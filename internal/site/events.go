@@ -65,7 +65,7 @@ type HostReport struct {
 type Status struct {
 	Stage   string   `json:"stage"`
 	Verdict string   `json:"verdict"`
-	Next    []string `json:"next"`
+	Next    []Advice `json:"next"`
 	Hosts   []struct {
 		Host        string `json:"host"`
 		Linked      string `json:"linked"`
@@ -74,6 +74,12 @@ type Status struct {
 		Interrupted any    `json:"interrupted"`
 		Holder      any    `json:"holder"`
 	} `json:"hosts"`
+}
+
+// Advice is a command that status proposes.
+type Advice struct {
+	Command string `json:"command"`
+	Why     string `json:"why"`
 }
 
 // Events reads the output of `kis -o json`: one object per line and nothing else, numbered without a gap.

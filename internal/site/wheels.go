@@ -15,8 +15,8 @@ import (
 // Python is the interpreter of this machine and so of its hosts.
 const Python = "/usr/bin/python3"
 
-// Wheelhouse is a directory with the wheels of some requirements and of all they need. It is filled once, from the index that pip is
-// configured for.
+// Wheelhouse is a directory with the wheels of some requirements and of all they need. It is filled
+// once, from the index that pip is configured for.
 func Wheelhouse(t *testing.T, requirements ...string) string {
 	t.Helper()
 	version, err := exec.CommandContext(t.Context(), Python, "--version").Output()

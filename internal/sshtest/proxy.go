@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Direction is a way through a Proxy.
@@ -28,8 +31,9 @@ type Traffic struct {
 // several goroutines.
 type Proxy struct {
 	listener net.Listener
-	serving  sync.WaitGroup
-	ending   chan struct{} // closed by Close
+	serving  guard.Group
+	bug      atomic.Pointer[guard.Panic] // the first
+	ending   chan struct{}               // closed by Close
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -62,7 +66,7 @@ func NewProxy(target string) (*Proxy, error) {
 	}
 	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), rate: map[Direction]int{}, free: map[Direction]time.Time{}, ending: make(chan struct{}), healed: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
-	p.serving.Go(p.accept)
+	p.serving.Go(p.accept, p.crashed)
 	return p, nil
 }
 
@@ -168,10 +172,19 @@ func (p *Proxy) Close() error {
 		}
 	})
 	p.serving.Wait()
+	if bug := p.bug.Load(); bug != nil {
+		return bug
+	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("sshtest: proxy: %w", err)
 	}
 	return nil
+}
+
+// crashed takes no connections any more because of a panic, which Close returns.
+func (p *Proxy) crashed(bug *guard.Panic) {
+	p.bug.CompareAndSwap(nil, bug)
+	_ = p.listener.Close()
 }
 
 func (p *Proxy) set(change func()) {
@@ -187,7 +200,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return // closed
 		}
-		p.serving.Go(func() { p.connect(c.(*net.TCPConn)) })
+		p.serving.Go(func() { p.connect(c.(*net.TCPConn)) }, p.crashed)
 	}
 }
 
@@ -210,7 +223,7 @@ func (p *Proxy) connect(client *net.TCPConn) {
 	l.open = true
 	p.links = append(p.links, l)
 	p.mu.Unlock()
-	p.serving.Go(func() { p.forward(l, ToHost, l.client, l.host) })
+	p.serving.Go(func() { p.forward(l, ToHost, l.client, l.host) }, p.crashed)
 	p.forward(l, ToClient, l.host, l.client)
 }
 

@@ -7,9 +7,10 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // serve speaks with one client until either side has had enough.
@@ -27,19 +28,19 @@ func (h *Host) serve(c net.Conn) {
 	if err != nil {
 		return // the client sees why, and Record has the attempts
 	}
-	var owned sync.WaitGroup
+	var owned guard.Group
 	defer owned.Wait()
 	defer func() { _ = server.Close() }()
-	owned.Go(func() { h.globals(requests) })
+	owned.Go(func() { h.globals(requests) }, h.crashed)
 	for _, typ := range f.OpenChannels {
-		owned.Go(func() { h.open(server, typ) })
+		owned.Go(func() { h.open(server, typ) }, h.crashed)
 	}
 	for ch := range channels {
 		h.record.add(func(r *Record) { r.Channels = append(r.Channels, ch.ChannelType()) })
 		owned.Go(func() {
 			h.channel(ch)
 			h.record.add(func(r *Record) { r.Closed++ })
-		})
+		}, h.crashed)
 	}
 }
 
@@ -58,7 +59,7 @@ func (h *Host) open(server *ssh.ServerConn, typ string) {
 	ch, requests, err := server.OpenChannel(typ, nil)
 	h.record.add(func(r *Record) { r.Opened = append(r.Opened, Opened{Type: typ, Accepted: err == nil}) })
 	if err == nil {
-		go ssh.DiscardRequests(requests) // ends with the channel
+		guard.Go(func() { ssh.DiscardRequests(requests) }, h.crashed) // ends with the channel
 		_ = ch.Close()
 	}
 }
@@ -101,12 +102,12 @@ func (h *Host) forward(n ssh.NewChannel) {
 	if err != nil {
 		return
 	}
-	var owned sync.WaitGroup
-	owned.Go(func() { ssh.DiscardRequests(requests) })
+	var owned guard.Group
+	owned.Go(func() { ssh.DiscardRequests(requests) }, h.crashed)
 	owned.Go(func() {
 		_, _ = io.Copy(target, ch)
 		_ = target.(*net.TCPConn).CloseWrite()
-	})
+	}, h.crashed)
 	_, _ = io.Copy(ch, target)
 	_ = ch.Close()
 	owned.Wait()

@@ -9,11 +9,13 @@ import (
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // session serves one session channel: one command or one subsystem.
 func (h *Host) session(ch ssh.Channel, requests <-chan *ssh.Request) {
-	var owned sync.WaitGroup
+	var owned guard.Group
 	defer owned.Wait()
 	gone := make(chan struct{})
 	defer close(gone)
@@ -36,10 +38,10 @@ func (h *Host) session(ch ssh.Channel, requests <-chan *ssh.Request) {
 		case r.Type == "exec" && f.SilentExec:
 		case r.Type == "exec":
 			_ = r.Reply(true, nil)
-			owned.Go(func() { h.exec(ch, payload.Value, gone) })
+			owned.Go(func() { h.exec(ch, payload.Value, gone) }, h.crashed)
 		case r.Type == "subsystem" && payload.Value == "sftp" && !f.RefuseSubsystem:
 			_ = r.Reply(true, nil)
-			owned.Go(func() { h.sftp(ch) })
+			owned.Go(func() { h.sftp(ch) }, h.crashed)
 		case r.WantReply:
 			_ = r.Reply(false, nil)
 		}
@@ -65,17 +67,17 @@ func (h *Host) exec(ch ssh.Channel, command string, gone <-chan struct{}) {
 			_ = pipe.Close()
 		}
 	})
-	var out, in sync.WaitGroup
+	var out, in guard.Group
 	in.Go(func() {
 		<-gone
 		closePipes()
-	})
+	}, h.crashed)
 	in.Go(func() {
 		_, _ = io.Copy(stdin, ch)
 		_ = stdin.Close()
-	})
-	out.Go(func() { _, _ = io.Copy(ch, stdout) })
-	out.Go(func() { _, _ = io.Copy(ch.Stderr(), stderr) })
+	}, h.crashed)
+	out.Go(func() { _, _ = io.Copy(ch, stdout) }, h.crashed)
+	out.Go(func() { _, _ = io.Copy(ch.Stderr(), stderr) }, h.crashed)
 	// sshd, too, ends a session when its output has ended, not when the command has.
 	out.Wait()
 	err := cmd.Wait()

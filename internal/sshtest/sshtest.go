@@ -15,10 +15,13 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/keep-it-simple/kis/internal/guard"
 )
 
 // Options describe a Host. Faults are off by default.
@@ -90,7 +93,8 @@ type Host struct {
 	config   *ssh.ServerConfig
 	listener net.Listener
 	record   record
-	serving  sync.WaitGroup
+	serving  guard.Group
+	bug      atomic.Pointer[guard.Panic] // the first
 
 	mu     sync.Mutex
 	closed bool
@@ -124,7 +128,7 @@ func Start(o Options) (*Host, error) {
 		conns: map[net.Conn]struct{}{}, groups: map[int]struct{}{},
 	}
 	h.config = h.serverConfig()
-	h.serving.Go(h.accept)
+	h.serving.Go(h.accept, h.crashed)
 	return h, nil
 }
 
@@ -163,7 +167,20 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	h.killAll()
 	h.serving.Wait()
+	if bug := h.bug.Load(); bug != nil {
+		return bug
+	}
 	return err
+}
+
+// crashed cuts all connections because of a panic, which Close returns.
+func (h *Host) crashed(p *guard.Panic) {
+	h.bug.CompareAndSwap(nil, p)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.conns {
+		_ = c.Close()
+	}
 }
 
 func (h *Host) accept() {
@@ -179,7 +196,7 @@ func (h *Host) accept() {
 		h.serving.Go(func() {
 			defer h.release(c)
 			h.serve(c)
-		})
+		}, h.crashed)
 	}
 }
 

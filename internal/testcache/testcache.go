@@ -1,5 +1,6 @@
-// Package testcache keeps what tests need and what takes long to make, from one run of the tests to the next. It is the user's own
-// directory, closed to others, below the user's cache directory; it may be removed when no tests run.
+// Package testcache keeps what tests need and what takes long to make, from one run of the tests to
+// the next. It is the user's own directory, closed to others, below the user's cache directory; it
+// may be removed when no tests run.
 package testcache
 
 import (
@@ -16,8 +17,9 @@ import (
 // unusedAfter is how long an entry is kept that nobody asks for.
 const unusedAfter = 14 * 24 * time.Hour
 
-// Entry is the path of the file or directory with a name, which fill makes when it is missing. It is complete, and nobody may change
-// it. Tests of other processes may ask for the same one at the same time: each makes it, and the first one stays.
+// Entry is the path of the file or directory with a name, which fill makes when it is missing. It
+// is complete, and nobody may change it. Tests of other processes may ask for the same one at the
+// same time: each makes it, and the first one stays.
 func Entry(tb testing.TB, name string, fill func(path string)) string {
 	tb.Helper()
 	return entryBelow(tb, Dir(tb), name, fill)
@@ -31,7 +33,8 @@ func Dir(tb testing.TB) string {
 	return open(tb, user, time.Now())
 }
 
-// content is the name of an entry in the directory that it has for itself, whose time says when it was asked for last.
+// content is the name of an entry in the directory that it has for itself, whose time says when it
+// was asked for last.
 const content = "content"
 
 func entryBelow(tb testing.TB, cache, name string, fill func(path string)) string {
@@ -50,8 +53,8 @@ func entryBelow(tb testing.TB, cache, name string, fill func(path string)) strin
 	return filepath.Join(entry, content)
 }
 
-// open makes the cache below the user's cache directory, and returns its path. Until the test ends nothing is removed from it: that
-// does only who finds no other test at work.
+// open makes the cache below the user's cache directory, and returns its path. Until the test ends
+// nothing is removed from it: that does only who finds no other test at work.
 func open(tb testing.TB, user string, now time.Time) string {
 	tb.Helper()
 	// With sudo -E, root has the home directory of another user, so the name says whose it is.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
@@ -73,7 +74,9 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 		return nil, fmt.Sprintf("agent %s: cannot connect", path)
 	}
 	// The end of the login cancels a request to an agent that hangs.
-	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
+	stop := context.AfterFunc(ctx, guard.Func(func() { _ = nc.Close() }, func(*guard.Panic) {
+		// The request goes on until its deadline.
+	}))
 	l.closeAgent = func() {
 		stop()
 		_ = nc.Close()

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
@@ -121,14 +122,14 @@ func (l *Login) untilClosed(ctx context.Context) (closing context.Context, stop 
 		return closing, func() {}
 	default:
 	}
-	var watching sync.WaitGroup
+	var watching guard.Group
 	watching.Go(func() {
 		select {
 		case <-l.conn.Closed:
 			cancel(ErrClosedByHost)
 		case <-closing.Done():
 		}
-	})
+	}, func(p *guard.Panic) { cancel(p) })
 	return closing, func() {
 		cancel(nil)
 		watching.Wait()

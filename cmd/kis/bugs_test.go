@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/oracle"
+)
+
+// panics is an output that panics at a text, as a bug in a view would.
+type panics struct {
+	io.Writer
+	text string
+}
+
+func (w panics) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.text)) {
+		panic("a bug")
+	}
+	return w.Writer.Write(p)
+}
+
+// kisPanics runs kis as a process of its own.
+func kisPanics(t *testing.T, at string, env []string, args ...string) (exit int, out, errs string) {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(append(os.Environ(), panicAt+"="+at, panicArgs+"="+strings.Join(args, "\n")), env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	var failed *exec.ExitError
+	require.True(t, err == nil || errors.As(err, &failed), err)
+	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
+}
+
+// TestAPanicOfTheProgramIsExitStatus1: Go's own is 2, which promises that no host was contacted.
+func TestAPanicOfTheProgramIsExitStatus1(t *testing.T) {
+	t.Parallel()
+	exit, _, errs := kisPanics(t, "kis ", nil, "version")
+	assert.Equal(t, 1, exit)
+	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs)
+
+	exit, _, errs = kisPanics(t, "kis ", nil, "-v", "version")
+	assert.Equal(t, 1, exit)
+	assert.Contains(t, errs, "kis: internal error: panic: a bug\n    | goroutine ")
+	assert.Contains(t, errs, "panics.Write")
+	oracle.Output(t, errs)
+
+	exit, out, errs := kisPanics(t, `"type":"status"`, nil, "-o", "json", "-i", "/nowhere", "version")
+	assert.Zero(t, exit, "nothing has panicked: %s%s", out, errs)
+}
+
+// TestAPanicAfterTheBuildRemovesTheSourceDistribution and everything else that is temporary.
+func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
+	require.NoError(t, os.CopyFS(p.folder, os.DirFS("sample")))
+	temporary, state := t.TempDir(), t.TempDir()
+	env := []string{"TMPDIR=" + temporary, "XDG_STATE_HOME=" + state}
+	exit, _, errs := kisPanics(t, " files\n", env, p.args("push", "live")...)
+	assert.Equal(t, 1, exit)
+	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs)
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not contacted any more.
+func TestAPanicOfTheViewEndsTheRunInOrder(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
+	state := t.TempDir()
+	for _, args := range [][]string{{"link", "live", "app-1"}, {"-o", "json", "link", "live", "app-1"}} {
+		exit, out, errs := kisPanics(t, map[bool]string{true: `"type":"start"`, false: "to live on"}[len(args) > 3], []string{"XDG_STATE_HOME=" + state}, p.args(args...)...)
+		assert.Equal(t, 1, exit, out+errs)
+		logs, err := filepath.Glob(filepath.Join(state, "kis", "runs", "*.jsonl"))
+		require.NoError(t, err)
+		require.NotEmpty(t, logs)
+		text, err := os.ReadFile(logs[len(logs)-1])
+		require.NoError(t, err)
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		var last event.Event
+		require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &last))
+		require.NotNil(t, last.Report)
+		assert.Equal(t, 1, last.Report.Exit)
+		assert.Equal(t, event.Aborted, last.Report.Outcome)
+		require.NotEmpty(t, last.Report.Bugs)
+		assert.Contains(t, last.Report.Bugs[0].Stack, "panics.Write")
+		if len(args) == 3 {
+			assert.Contains(t, errs, "kis: internal error: panic: a bug\n")
+			assert.Contains(t, errs, "kis: aborted before link: no stage link was changed\n")
+			assert.Contains(t, errs, reportHint)
+			oracle.Output(t, errs)
+		}
+		require.NoError(t, os.Remove(logs[len(logs)-1]))
+	}
+}
+
+func TestAPanicBesideTheCommandIsReportedAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		found  func(b *bugs)
+		want   int
+	}{
+		"none":   {5, func(*bugs) {}, 5},
+		"one":    {0, func(b *bugs) { guard.Do(func() { panic("a bug") }, b.add) }, 1},
+		"Goexit": {0, func(b *bugs) { _ = guard.Run(func() error { guard.Do(runtime.Goexit, b.add); return nil }) }, 1},
+	} {
+		var errs bytes.Buffer
+		a := &app{streams: streams{Err: printer{&errs}}, bugs: &bugs{}}
+		test.found(a.bugs)
+		assert.Equal(t, test.want, a.reported(a.bugs.list(), test.status), name)
+		assert.Equal(t, test.want == 1, strings.Contains(errs.String(), "kis: internal error: panic: "), name)
+	}
+}
+
+// TestASignalIsHeardAfterAPanicOfTheLast: who interrupts must be heard, whatever has gone wrong with the message about it.
+func TestASignalIsHeardAfterAPanicOfTheLast(t *testing.T) {
+	t.Parallel()
+	found := make(chan *guard.Panic, 2)
+	ctx, s := catchSignals(context.Background(), printer{panics{io.Discard, "interrupted"}}, func(int) { found <- nil }, func(p *guard.Panic) { found <- p })
+	s.caught <- os.Interrupt
+	assert.Equal(t, "panic: a bug", (<-found).Error())
+	<-ctx.Done()
+	s.caught <- os.Interrupt
+	assert.Nil(t, <-found, "the second signal ends kis")
+}
+
+func TestAFailureThatIsABugIsExitStatus1(t *testing.T) {
+	t.Parallel()
+	var errs bytes.Buffer
+	a := &app{streams: streams{Err: printer{&errs}}, bugs: &bugs{}}
+	lost := event.NewFailure("web1", event.StepCheck, errors.New("lost"))
+	assert.Equal(t, 5, a.failedWith([]event.Failure{*lost}, 5))
+	bug := event.NewFailure("web2", event.StepCheck, guard.Try(func() error { panic("a bug") }))
+	assert.Equal(t, event.Unknown, bug.State)
+	assert.Equal(t, 1, a.failedWith([]event.Failure{*lost, *bug}, 5))
+	assert.Equal(t, "kis: web2: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs.String())
+}
