@@ -2,7 +2,6 @@ package pybuild
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -28,7 +27,7 @@ func FuzzParseProbe(f *testing.F) {
 		found, err := parseProbe(out, "python3")
 		if err != nil {
 			var failed *Error
-			require.True(t, errors.As(err, &failed))
+			require.ErrorAs(t, err, &failed)
 			require.Less(t, len(err.Error()), 1000)
 			return
 		}
