@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-recovery test-compat bench setup lint build
+.PHONY: help demo test test-recovery test-compat fuzz bench setup lint build
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 
 test-compat: setup ## every kind of host, each with a whole life
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/odd -args -everything
+
+fuzz: ## every parser of what others wrote, a minute each
+	@.ci/fuzz
 
 bench: ## measure, each beside what it is to be held against
 	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -270,4 +271,44 @@ func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 	for _, s := range state.Stages {
 		assert.Greater(t, len(remote.ParseJournal(s.Lines).Entries), 10)
 	}
+}
+
+// No controller sends such commands. They are refused, and nothing of them is left: neither a prepared link nor a line of the journal.
+func TestCommandsThatMakeNoSenseChangeNothing(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2")
+	l.link(t, "", "app-1")
+	before := events(t, l.root)
+	good := map[string]string{
+		"id": `100`, "op": `"arm"`, "stage": `"staging"`, "run": fmt.Sprintf("%q", l.run), "operation": `"push"`, "expected": `"app-1"`, "to": `"app-2"`, "dangling": `false`, "seconds": `30`,
+		"note": `{"by":"ann@laptop","hosts":["web1"]}`,
+	}
+	notes := []string{`[]`, `5`, `{"hosts":{}}`, `{"told":"soon"}`, `{"after":1}`, `{"skew":"x"}`, `{"by":["ann"]}`, `{"x":{"y":1}}`, `{"x":["y"]}`, `{"by":"` + strings.Repeat("x", 2000) + `"}`}
+	many := map[string]string{}
+	for i := range 40 {
+		many[fmt.Sprintf("x%d", i)] = `1`
+	}
+	commands := []string{with(good, "note", with(many, "y", "1"))}
+	for _, note := range notes {
+		commands = append(commands, with(good, "note", note))
+	}
+	for name, wrong := range map[string][]string{
+		"seconds": {`"30"`, `null`, `true`, `[]`, `{}`, ``}, "to": {`"../x"`, `null`, `5`, `""`, ``, `["app-2"]`}, "expected": {`5`, `""`, `"../x"`, `[]`, `true`, ``}, "operation": {`5`, `null`, `""`, `"a\nb"`, `{}`, ``},
+		"run": {`5`, `null`, `"../x"`, `[]`}, "stage": {`null`, `"production"`, `[]`},
+	} {
+		for _, value := range wrong {
+			commands = append(commands, with(good, name, value))
+		}
+	}
+	for _, command := range commands {
+		_, err := io.WriteString(l.in, command+"\n")
+		require.NoError(t, err)
+		_, err = l.Ping(t.Context())
+		require.NoError(t, err, "%s", command)
+		left, err := os.ReadDir(filepath.Join(l.root, ".kis/armed"))
+		require.NoError(t, err)
+		require.Empty(t, left, "%s", command)
+		require.Equal(t, before, events(t, l.root), "%s", command)
+	}
+	l.link(t, "app-1", "app-2")
 }

@@ -249,3 +249,22 @@ func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
 		})
 	}
 }
+
+// An older kis that ends a run puts a remark behind the lines of a newer one. That does not make the journal the older one's.
+func TestARemarkBehindTheLinesOfANewerKisChangesNothing(t *testing.T) {
+	t.Parallel()
+	older := installed(t, "1")
+	older.link(t, "", "app-1")
+	require.NoError(t, older.Close())
+	path := filepath.Join(older.root, ".kis/journal/staging")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	text = append(text, line(`"v":2,"seq":4,"ev":"armed","run":"0123456789","to":"app-1"`)+"\n"+line(`"v":1,"seq":5,"ev":"ended","run":"0123456789","by":"bob@desk"`)+"\n"...)
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	l := opened(t, older.root)
+	_, err = l.Lock(t.Context(), older.stage, newRun(), remote.Holder{})
+	requireRefused(t, err, "newer-format")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(after))
+}

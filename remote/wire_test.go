@@ -61,7 +61,7 @@ func FuzzLines(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("y"), 70_000), uint8(3))
 	f.Fuzz(func(t *testing.T, text []byte, limit uint8) {
 		lines := newLineReader(iotest.OneByteReader(bytes.NewReader(text)), int(limit))
-		for _, want := range bytes.Split(text, []byte("\n")) {
+		for want := range bytes.SplitSeq(text, []byte("\n")) {
 			got, whole, err := lines.next()
 			if len(got) > int(limit) || !bytes.HasPrefix(want, got) {
 				t.Fatalf("%q was read as %q", want, got)

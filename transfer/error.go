@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/bits"
 	"net"
 	"path"
 	"slices"
@@ -158,9 +159,10 @@ func (w *watchdog) askHost(c *sftp.Client, e *Error) {
 	if err != nil {
 		return // the server lacks statvfs@openssh.com
 	}
-	bytes := free.Bavail * free.Frsize
-	// A few blocks may be free that no file gets.
-	if bytes < 1<<20 || free.Files > 0 && free.Favail == 0 {
+	// Some servers leave the size of a block out, and some file systems report more blocks than fit.
+	over, bytes := bits.Mul64(free.Bavail, free.Frsize)
+	full := free.Frsize > 0 && over == 0 && bytes < 1<<20 // a few blocks may be free that no file gets
+	if full || free.Files > 0 && free.Favail == 0 {
 		e.Kind = Full
 		e.Free = fmt.Sprintf("%d bytes, %d inodes free", bytes, free.Favail)
 	}

@@ -118,6 +118,8 @@ func TestPutExplainsBareFailures(t *testing.T) {
 	}{
 		{"no space", &disk{writeError: failure, free: sftp.StatVFS{Frsize: 4096, Files: 100, Favail: 14}}, transfer.Full, "write", "0 bytes, 14 inodes free"},
 		{"no inodes", &disk{createError: failure, free: sftp.StatVFS{Frsize: 1 << 20, Bavail: 5, Files: 100}}, transfer.Full, "create", "5242880 bytes, 0 inodes free"},
+		{"a disk without end", &disk{writeError: failure, free: sftp.StatVFS{Frsize: 4096, Bavail: 1 << 53, Files: 100, Favail: 50}}, transfer.Failed, "write", ""},
+		{"no size of a block", &disk{writeError: failure, free: sftp.StatVFS{Bavail: 1 << 20, Files: 100, Favail: 50}}, transfer.Failed, "write", ""},
 		{"something else", &disk{writeError: failure, free: enough}, transfer.Failed, "write", ""},
 		{"file exists", &disk{createError: failure, exists: true, free: enough}, transfer.Exists, "create", ""},
 		{"not allowed", &disk{createError: sftp.ErrSSHFxPermissionDenied, free: enough}, transfer.Permission, "create", ""},

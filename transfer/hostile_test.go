@@ -50,6 +50,9 @@ const (
 )
 
 func change(head, body []byte, kind, at, value byte) ([]byte, []byte) {
+	if len(head) == 0 { // an answer that is never sent
+		return head, body
+	}
 	place := int(at) % max(1, len(body))
 	switch kind % 6 {
 	case 0: // another byte

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -19,9 +20,21 @@ func gitRevision(ctx context.Context, dir string) string {
 	if err != nil {
 		return ""
 	}
-	mark := ""
-	if len(changed) > 0 {
-		mark = "+"
+	return parseRevision(revision, changed)
+}
+
+// commitPattern is an object name that git has shortened to no less than was asked for.
+var commitPattern = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
+
+// parseRevision makes a revision of what git says is checked out, and of what it says is changed: "" where it says anything else. It is
+// written to the journals of all hosts, and git may be a program of the user's own.
+func parseRevision(head, changed []byte) string {
+	revision := strings.TrimSpace(string(head))
+	switch {
+	case !commitPattern.MatchString(revision):
+		return ""
+	case len(changed) > 0:
+		return revision + "+"
 	}
-	return strings.TrimSpace(string(revision)) + mark
+	return revision
 }

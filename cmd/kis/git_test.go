@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,4 +58,23 @@ func TestTheRevisionOfTheProject(t *testing.T) {
 
 	t.Setenv("PATH", t.TempDir())
 	assert.Empty(t, revision(), "no git")
+}
+
+// FuzzParseRevision: whatever git says, the revision is one word that every journal can hold.
+func FuzzParseRevision(f *testing.F) {
+	f.Add([]byte("0123456789ab\n"), []byte(""))
+	f.Add([]byte("0123456789ab\n"), []byte(" M x\n"))
+	f.Add([]byte("warning: x\n0123456789ab\n"), []byte(""))
+	f.Add([]byte("HEAD"), []byte(""))
+	f.Add([]byte("\x1b[31m0123456789ab\x00"), []byte(""))
+	f.Add(bytes.Repeat([]byte("a"), 9000), []byte(""))
+	f.Fuzz(func(t *testing.T, head, changed []byte) {
+		revision := parseRevision(head, changed)
+		if revision == "" {
+			return
+		}
+		require.Regexp(t, `^[0-9a-f]{12,64}\+?$`, revision)
+		require.Contains(t, string(head), strings.TrimSuffix(revision, "+"))
+		require.Equal(t, len(changed) > 0, strings.HasSuffix(revision, "+"))
+	})
 }

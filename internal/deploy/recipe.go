@@ -55,8 +55,9 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// nested finds the lines that make pip read another file or folder, which the host would not have.
-var nested = regexp.MustCompile(`(?m)^[ \t]*(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f|file:|\.{1,2}/)`)
+// nested finds the lines that make pip read another file or directory, which the host would not have. Line ends and space are those
+// of Python's str.splitlines and str.strip.
+var nested = regexp.MustCompile(`(?:\A\x{feff}?|[\n\r\v\f\x1c-\x1e\x{85}\x{2028}\x{2029}])[\s\v\x1c-\x1f\x{85}\pZ]*(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f|file:|\.{1,2}/)`)
 
 // hashed finds the option that pip-tools, uv and pip themselves write for each requirement of a lock file.
 var hashed = regexp.MustCompile(`(?m)(^|[ \t])--hash=sha(256|384|512):[0-9a-f]+`)
@@ -66,8 +67,8 @@ func (r *Recipe) addRequirements(path string) error {
 	if err != nil {
 		return err
 	}
-	if at := nested.FindIndex(text); at != nil {
-		line := 1 + strings.Count(string(text[:at[0]]), "\n")
+	if at := nested.FindSubmatchIndex(text); at != nil {
+		line := 1 + strings.Count(string(text[:at[2]]), "\n")
 		return fmt.Errorf("%s:%d: refers to another file, which hosts do not have; write one complete file (pip-compile, uv export)", path, line)
 	}
 	r.Hashed = hashed.Match(text)

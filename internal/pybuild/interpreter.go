@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 )
 
 // interpreter is what a local Python reports about itself.
@@ -64,6 +66,10 @@ func (b *builder) probe(ctx context.Context, python string) (interpreter, error)
 	return parseProbe(out.Bytes(), python)
 }
 
+// versionPattern is that of probeScript. The version names the directory of a private environment,
+// which is removed where it is not complete.
+var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
+
 // parseProbe reads the last line of the output: a start-up file of the interpreter may print
 // before.
 func parseProbe(out []byte, python string) (interpreter, error) {
@@ -71,6 +77,9 @@ func parseProbe(out []byte, python string) (interpreter, error) {
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	if err := json.Unmarshal(lines[len(lines)-1], &found); err != nil {
 		return interpreter{}, &Error{Command: python, Err: fmt.Errorf("its answer is not that of a Python interpreter: %w", err)}
+	}
+	if !versionPattern.MatchString(found.Version) || strings.Contains(found.Executable, "\x00") {
+		return interpreter{}, &Error{Command: python, Err: errors.New("its answer is not that of a Python interpreter")}
 	}
 	if found.Executable == "" { // Python could not determine it
 		found.Executable = python

@@ -29,7 +29,8 @@ type metadata struct {
 func parseMetadata(data []byte) (metadata, error) {
 	fields := map[string][]string{}
 	last := ""
-	for line := range strings.SplitSeq(newlines.Replace(string(data)), "\n") {
+	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n") // the line ends of Python's parser
+	for line := range strings.SplitSeq(text, "\n") {
 		if line == "" {
 			break
 		}
@@ -65,9 +66,6 @@ func parseMetadata(data []byte) (metadata, error) {
 	}
 	return m, nil
 }
-
-// newlines are the line ends that Python's parser knows.
-var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 // notInField holds for what no name of a field has (RFC 5322, section 2.2).
 func notInField(r rune) bool { return r <= ' ' || r > '~' }

@@ -98,7 +98,7 @@ class Transaction:
         self.old = None if args["expected"] is None else checked(PACKAGE, args["expected"], "package")
         self.dangling = bool(args.get("dangling"))  # old leads to no package: what is put back leads nowhere again
         self.deadline = 0.0
-        note = checked_note(args.get("note") or {})
+        note = checked_note({} if args.get("note") is None else args["note"])
         self.note = {"run": self.run, "op": checked(OPERATION, args["operation"], "operation"), "from": self.old, "to": self.new}
         client = os.environ.get("SSH_CONNECTION", "").split()
         if client:
