@@ -123,7 +123,7 @@ func TestOpenRefusesLettersThatFoldToOthers(t *testing.T) {
 		{"\u212ait-0.4", "Name: \u212ait\nVersion: 0.4\n", "not a valid project name"},
 		{"kit-0.4", "Name: ki\u017f\nVersion: 0.4\n", "not a valid project name"},
 		{"kit-0.4", "Name: kit\nVersion: 0.4\u212a\n", "not a canonical version"},
-		{"\u212ait-0.4", "Name: kit\nVersion: 0.4\n", "is not the folder of kit 0.4"},
+		{"\u212ait-0.4", "Name: kit\nVersion: 0.4\n", "is not the directory of kit 0.4"},
 		{"kit-0.4", "Name: kit\nVers\u0130on: 0.4\n", `has 0 fields "Version"`},
 	} {
 		_, err := openMembers(t, file(test.top+"/PKG-INFO", test.info))
