@@ -41,7 +41,7 @@ func requireSafeErrors(t *testing.T, err error) {
 	for _, e := range all {
 		require.Positive(t, e.Line)
 		require.Positive(t, e.Column)
-		require.LessOrEqual(t, len([]rune(e.Source)), excerptWidth+2)
+		require.LessOrEqual(t, len([]rune(e.Source)), excerptWidth*len(`\U0010ffff`)+2)
 		require.GreaterOrEqual(t, e.caret, 0)
 		require.LessOrEqual(t, e.caret, len([]rune(e.Source)))
 		for _, text := range []string{e.Message, e.Source, e.Path} {
