@@ -119,7 +119,7 @@ func TestWhatIsBuiltDuringASweepStays(t *testing.T) {
 	root := repository(t)
 	other := opened(t, root)
 	other.lock(t, "production")
-	sh(t, root, "mkdir -p aaa-1/.kis/x app-1/.kis; touch aaa-1/.kis/x/y")
+	sh(t, root, building+"building aaa-1; building app-1; mkdir aaa-1/x; touch aaa-1/x/y")
 	l := opened(t, root)
 	slow := l.inject(t, "rmdir", "delay_enter=4s", 1) // of aaa-1
 	locked, staging, run := make(chan error, 1), stage(t, "staging"), newRun()
@@ -128,7 +128,7 @@ func TestWhatIsBuiltDuringASweepStays(t *testing.T) {
 		locked <- err
 	}()
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(root, "aaa-1/.kis/x/y"))
+		_, err := os.Stat(filepath.Join(root, "aaa-1/x/y"))
 		return errors.Is(err, os.ErrNotExist)
 	}, soon, time.Millisecond)
 	_, err := l.Ping(t.Context())

@@ -21,6 +21,7 @@ type PackageState string
 const (
 	Absent   PackageState = "absent"
 	Unsealed PackageState = "unsealed" // no receipt: what an interrupted push left. Never linked, rebuilt by the next push
+	Foreign  PackageState = "foreign"  // no package, and nothing shows that a push left it. Never linked, never removed
 	Sealed   PackageState = "sealed"
 )
 

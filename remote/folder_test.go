@@ -143,15 +143,15 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 // A build that has filled the disk must not keep the next one from being tried: it goes first.
 func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 	t.Parallel()
-	fill := `mount -t tmpfs -o size=100m,mode=755 none "$1"; mkdir -m 700 "$1/.kis" "$1/.kis/locks" "$1/.kis/run" "$1/.kis/run/dead"
-mkdir -p "$1/app-1/.kis" "$1/notes-2"; `
+	fill := building + `mount -t tmpfs -o size=100m,mode=755 none "$1"; mkdir -m 700 "$1/.kis" "$1/.kis/locks" "$1/.kis/run" "$1/.kis/run/0123456789"
+: >"$1/.kis/run/0123456789/alive"; building "$1/app-1"; mkdir "$1/notes-2"; `
 	ask := remote.CheckRequest{Build: true, Package: pkg(t, "app-2"), NeedBytes: 90 << 20}
 	for name, test := range map[string]struct {
 		path string
 		free bool
 	}{
 		"half a package":    {"app-1/x", true},
-		"a dead run's file": {".kis/run/dead/x", true},
+		"a dead run's file": {".kis/run/0123456789/x", true},
 		"anything else":     {"notes-2/x", false},
 	} {
 		t.Run(name, func(t *testing.T) {

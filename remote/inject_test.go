@@ -210,9 +210,8 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("version", "1"))
 	base := owner(t, repository(t))
-	base.unpack(t, a)
 	base.kill(t)
-	sweep(t, []string{"rename", "fsync", "syncfs"}, []string{"ENOSPC", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
+	sweep(t, []string{"rename", "unlink", "fsync", "syncfs"}, []string{"ENOSPC", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
 		first := opened(t, clone(t, base.root))
 		first.lock(t, "staging")
 		first.unpack(t, a)

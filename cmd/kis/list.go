@@ -78,6 +78,9 @@ func (a *app) printPackages(packages []*survey.Package, hosts []string, looks ma
 	var rows [][]string
 	for _, p := range packages {
 		created, bytes := "incomplete", ""
+		if len(p.Unsealed) == 0 {
+			created = "no package"
+		}
 		if !p.Created.IsZero() {
 			created, bytes = p.Created.Local().Format(timeFormat), size(p.Size)
 		}
@@ -90,6 +93,9 @@ func (a *app) printPackages(packages []*survey.Package, hosts []string, looks ma
 		}
 		if len(p.Unsealed) > 0 {
 			notes = append(notes, "incomplete on "+list(p.Unsealed, 4)+": goes with the next run there")
+		}
+		if len(p.Foreign) > 0 {
+			notes = append(notes, "no package on "+list(p.Foreign, 4)+": kis leaves it alone")
 		}
 		if len(p.Changed) > 0 {
 			notes = append(notes, "changed by hand on "+list(p.Changed, 4))

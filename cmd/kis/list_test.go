@@ -4,10 +4,34 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 )
+
+// What an interrupted push left goes with the next run; what kis did not make stays.
+func TestListTellsAnInterruptedBuildFromWhatKisDidNotMake(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "stages: {live: {hosts: [web1, web2, web3]}}\n")
+	pkg, err := name.ParsePackage("app-1")
+	require.NoError(t, err)
+	look := func(state remote.PackageState) survey.Repository {
+		return survey.Repository{State: remote.RepositoryState{Packages: []remote.InstalledPackage{{Name: pkg, State: state}}}}
+	}
+	hosts := []string{"web1", "web2", "web3"}
+	for want, looks := range map[string]map[string]survey.Repository{
+		"app-1  incomplete    missing on web2, web3; incomplete on web1: goes with the next run there\n":                                    {"web1": look(remote.Unsealed)},
+		"app-1  no package    missing on web2, web3; no package on web1: kis leaves it alone\n":                                             {"web1": look(remote.Foreign)},
+		"app-1  incomplete    missing on web3; incomplete on web1: goes with the next run there; no package on web2: kis leaves it alone\n": {"web1": look(remote.Unsealed), "web2": look(remote.Foreign)},
+	} {
+		a, out, _ := p.app()
+		a.printPackages(survey.Packages(hosts, looks), hosts, looks)
+		assert.Equal(t, want, out.String())
+	}
+}
 
 // TestThatThereIsNothingIsSaidOfHostsThatHaveAnswered, and of no others.
 func TestThatThereIsNothingIsSaidOfHostsThatHaveAnswered(t *testing.T) {

@@ -96,6 +96,10 @@ func TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1(t *testing
 			says: []string{"web2: check: ", "/var/webcode/staging is a folder, not a symbolic link", "mv /var/webcode/staging"},
 		},
 		{
+			name: "a directory with the package's name", fault: onHost("mkdir /var/webcode/hello-0.3; echo mine >/var/webcode/hello-0.3/notes"), exit: 3,
+			says: []string{"web2: check: /var/webcode/hello-0.3 exists and is not a package", "mv /var/webcode/hello-0.3 /var/webcode/hello-0.3~before-kis"},
+		},
+		{
 			name: "stage leads elsewhere", fault: onHost("ln -s /srv/other /var/webcode/staging"), exit: 3,
 			says: []string{"web2: check: ", "/srv/other", "not a package of this repository"},
 		},

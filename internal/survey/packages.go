@@ -18,6 +18,7 @@ type Package struct {
 	Hosts    []string  `json:"hosts"`               // where it is sealed
 	Missing  []string  `json:"missing,omitempty"`
 	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
+	Foreign  []string  `json:"foreign,omitempty"`  // hosts where something has its name that kis did not make
 	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and not as it was sealed
 }
 
@@ -47,7 +48,7 @@ func Packages(hosts []string, repositories map[string]Repository) []*Package {
 	}
 	for _, p := range all {
 		for _, h := range hosts {
-			if repositories[h].Failure == nil && !slices.Contains(p.Hosts, h) && !slices.Contains(p.Unsealed, h) {
+			if repositories[h].Failure == nil && !slices.Contains(slices.Concat(p.Hosts, p.Unsealed, p.Foreign), h) {
 				p.Missing = append(p.Missing, h)
 			}
 		}
@@ -57,7 +58,12 @@ func Packages(hosts []string, repositories map[string]Repository) []*Package {
 }
 
 func (p *Package) add(host string, there remote.InstalledPackage) {
-	if there.State != remote.Sealed {
+	switch there.State {
+	case remote.Sealed:
+	case remote.Foreign:
+		p.Foreign = append(p.Foreign, host)
+		return
+	default:
 		p.Unsealed = append(p.Unsealed, host)
 		return
 	}

@@ -29,14 +29,14 @@ class Build:
         self.lock = leftovers.build_lock(self.repository, self.name)
 
     def begin(self, args, owner):
-        """Take the build lock, then say what is there. A folder without receipt is what a killed run left: it goes."""
+        """Take the build lock, then say what is there. What an interrupted build left is removed."""
         self.take_lock(owner)
         receipt = self.repository.receipt(self.name)
         if receipt is None:
             if args["content"] is None:
                 seal.check(self.repository, self.name)  # says what is wrong with it
-            self.must_be_rubbish()
-            work = yield self.fork(lambda: leftovers.clear(self.repository, self.name))
+            leftovers.check_removable(self.repository, self.name)
+            work = yield self.fork(lambda: leftovers.clear(self.repository, self.name, self.agent.run_folder.path))
             work.result()
             return {"sealed": False}
         if args["content"] is not None:
@@ -56,20 +56,6 @@ class Build:
             message = "the build of %s is still running although its run has died: %s" % (self.name, named)
             hint = "wait, or end it on the host: kill %s" % " ".join(str(pid) for pid in sorted(held))
             raise Refused("locked", message, hint, **refused.more)
-
-    def must_be_rubbish(self):
-        """Refuse to remove what no killed run leaves: a package whose receipt cannot be read, or one that a stage is linked to."""
-        try:
-            os.lstat(os.path.join(self.top, ".kis", "receipt.json"))
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # a receipt is written whole or not at all, so one that is there was not left by a killed run
-        else:
-            hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % self.top
-            raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % self.name, hint)
-        for name, target in leftovers.links(self.repository):
-            if target == self.name:
-                message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (self.name, name)
-                raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
 
     def compare(self, receipt, args):
         for what in ("content", "recipe"):
@@ -234,6 +220,7 @@ def place_unpacked(beside, content, top):
     found = content_digest(source)
     if found != content:
         raise Refused("content-mismatch", "what was unpacked is %s, not %s" % (found, content), "is the host's tar unusual?")
-    os.mkdir(os.path.join(source, ".kis"), 0o755)
-    os.chmod(os.path.join(source, ".kis"), 0o755)
+    leftovers.mark(source, os.path.basename(top))
+    if os.path.lexists(top):  # it appeared meanwhile, and rename(2) would replace an empty directory
+        raise leftovers.foreign(top)
     os.rename(source, top)

@@ -155,6 +155,8 @@ def check(repository, args):
             found.append(problem(refused.code, refused.message, refused.hint))
     if args.get("package") and usable:
         facts["package"] = package_facts(repository, args["package"])
+        if args.get("build") and facts["package"]["receipt"] is None:
+            found += in_the_way(repository, args["package"])
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     return facts
@@ -189,7 +191,7 @@ def packages(repository):
 
 def space_problems(repository, free, args):
     root, found = repository.root, []
-    if args.get("package") and repository.package_state(args["package"]) == "sealed":
+    if args.get("package") and repository.receipt(args["package"]):
         return found  # nothing will be built
     if free["bytes"] < args["need_bytes"] or 0 <= free["inodes"] < args["need_inodes"]:
         # Only now, because it takes a walk: what a killed build left goes before the next one begins.
@@ -205,11 +207,25 @@ def space_problems(repository, free, args):
 
 
 def package_facts(repository, name):
+<<<<<<< HEAD
     state = repository.package_state(name)
     receipt = repository.receipt(name) if state == "sealed" else None
     if state == "sealed" and receipt is None:  # it was removed this moment
         state = "unsealed"
     return {"name": name, "state": state, "receipt": receipt}
+=======
+    receipt = repository.receipt(name)
+    return {"name": name, "state": leftovers.state(repository, name), "receipt": receipt}
+
+
+def in_the_way(repository, name):
+    """What keeps a package from being built: anything at its path that no interrupted build left."""
+    try:
+        leftovers.check_removable(repository, name)
+    except Refused as refused:
+        return [problem(refused.code, refused.message, refused.hint)]
+    return []
+>>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
 
 
 def stage_state(repository, stage, most=LINES_BYTES):

@@ -1,13 +1,15 @@
-"""What killed runs left in a package repository: builds that never became packages, and folders of runs. It is known by its locks, which
-the kernel frees with their owners, and never by its age."""
-import errno
-import fcntl
+"""What killed runs left in a package repository: builds that never became packages, and directories of runs. It is known for kis's own by a
+marker, and for abandoned by its locks, which the kernel frees with their owners; never by its name or its age."""
+import json
 import os
+import stat
 
 from kisagent import processes
-from kisagent.locks import Lock, holder
-from kisagent.store import PACKAGE, remove_tree
+from kisagent.locks import Lock, alive, holder, made_by_run
+from kisagent.store import PACKAGE, fsync_folder, mounts, remove_tree
 from kisagent.wire import Refused
+
+MARKER = "building"  # in the .kis of a package from its first moment until it has its receipt
 
 
 def links(repository):
@@ -25,14 +27,89 @@ def build_lock(repository, name):
     return Lock(repository.path("locks", "build." + name), "the build of %s" % name)
 
 
-def abandoned(repository, name):
-    """Whether a folder is a build that a killed run left, if nobody builds it now: made by kis, without any receipt, linked by nothing."""
-    top = os.path.join(repository.root, name)
-    # A folder that only has a package's name may be anything. Ours have .kis, and appear with it.
-    ours = PACKAGE.match(name) and not os.path.islink(top) and os.path.isdir(os.path.join(top, ".kis"))
-    if not ours or os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
+def mark(top, name):
+    """Mark a directory as the build of a package, durably, before it is renamed to its final path. The marker names its own inode, so that a
+    copy of it marks nothing: what a user has copied is the user's."""
+    own = os.path.join(top, ".kis")
+    os.mkdir(own, 0o755)
+    os.chmod(own, 0o755)
+    fd = os.open(os.path.join(own, MARKER), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with os.fdopen(fd, "w") as f:
+        json.dump({"v": 1, "package": name, "inode": os.fstat(fd).st_ino}, f)
+        f.flush()
+        os.fsync(fd)
+    fsync_folder(own)
+    fsync_folder(top)
+
+
+def marked(top, name):
+    """Whether a directory was made by kis, to become this package. Nothing in it is followed."""
+    own = os.path.join(top, ".kis")
+    try:
+        for path in (top, own):
+            info = os.lstat(path)
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
+                return False
+        fd = os.open(os.path.join(own, MARKER), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as f:
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
+                return False
+            return json.loads(f.read(4096).decode("utf-8")) == {"v": 1, "package": name, "inode": info.st_ino}
+    except (OSError, ValueError, RecursionError):
         return False
-    return name not in (target for _, target in links(repository))
+
+
+def check_removable(repository, name):
+    """Refuse to remove what an interrupted build did not leave. There may be nothing at all."""
+    top = repository.package(name)
+    try:
+        info = os.lstat(top)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        raise foreign(top)
+    # A receipt is written whole or not at all, so that one which is there was not left by an interrupted build.
+    if os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
+        hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % top
+        raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % name, hint)
+    for link, target in links(repository):
+        if target == name:
+            message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (name, link)
+            raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
+    for mounted in mounts(top):
+        import shlex
+
+        hint = "unmount it: sudo umount %s" % shlex.quote(mounted)
+        raise Refused("mounted", "%s has a file system mounted in it, so it is not removed" % name, hint)
+    if not marked(top, name):
+        raise foreign(top)
+
+
+def foreign(top):
+    message = "%s exists and is not a package, and nothing shows that an interrupted push left it: it is not removed" % top
+    return Refused("foreign-package", message, "look at it, then move it away: mv %s %s~before-kis" % (top, top))
+
+
+def state(repository, name):
+    """What has the name of a package: absent, sealed, unsealed (an interrupted build, which the next run removes) or foreign."""
+    top = repository.package(name)
+    if not os.path.lexists(top):
+        return "absent"
+    if repository.receipt(name):
+        return "sealed"
+    return "unsealed" if marked(top, name) and not os.path.lexists(os.path.join(top, ".kis", "receipt.json")) else "foreign"
+
+
+def abandoned(repository, name):
+    """Whether this is a build that a killed run left, if nobody builds it now."""
+    if not PACKAGE.match(name) or not marked(os.path.join(repository.root, name), name):
+        return False
+    try:
+        check_removable(repository, name)
+    except Refused:
+        return False
+    return True
 
 
 def incomplete(repository):
@@ -47,28 +124,25 @@ def dead_runs(repository):
         names = sorted(os.listdir(repository.path("run")))
     except OSError:
         return []
-    return [name for name in names if not alive(repository.path("run", name, "alive"))]
+    paths = [(name, repository.path("run", name)) for name in names]
+    return [name for name, path in paths if made_by_run(path) and not alive(path)]
 
 
-def alive(path):
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError as err:
-        return err.errno in (errno.EAGAIN, errno.EACCES)
-    finally:
-        os.close(fd)
-
-
-def clear(repository, name):
+def clear(repository, name, folder):
     """Remove what is left of a build. Only while holding its lock."""
-    top = repository.package(name)
+    check_removable(repository, name)
+    if os.path.lexists(repository.package(name)):
+        remove_tree(move_away(repository, name, folder))
+
+
+def move_away(repository, name, folder):
+    """Move what is left of a build into the directory of this run, and return its path there. A removal in place would remove the marker before
+    it has come to the end, and one that is interrupted could not be told from what a user has put there."""
+    top, beside = repository.package(name), os.path.join(folder, "swept-%s.%s" % (name, os.urandom(8).hex()))
     processes.kill_inside(top)
-    remove_tree(top)
+    os.chmod(top, 0o700)  # it may be read-only already, and then cannot be moved
+    os.rename(top, beside)
+    return beside
 
 
 def remove(repository, owner, folder):
@@ -91,11 +165,7 @@ def take_away(repository, name, owner, folder):
     try:
         if not abandoned(repository, name):
             return None
-        top, beside = repository.package(name), os.path.join(folder, "swept-" + name)
-        processes.kill_inside(top)
-        os.chmod(top, 0o700)  # it may be read-only already, and then cannot be moved
-        os.rename(top, beside)
-        return beside
+        return move_away(repository, name, folder)
     finally:
         lock.release()
 

@@ -4,10 +4,15 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import time
 
+<<<<<<< HEAD
 from kisagent import strict
 from kisagent.store import remove_tree
+=======
+from kisagent.store import RUN, mounts, remove_members
+>>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
 from kisagent.wire import Refused
 
 
@@ -156,6 +161,42 @@ def holding(path):
     return found
 
 
+ALIVE = "alive"  # in the directory of a run: locked by its agent. Made first and removed last, it shows that a run has made the directory
+
+
+def made_by_run(path):
+    """Whether a run has made this directory. Nothing in it is followed."""
+    try:
+        folder, file = os.lstat(path), os.lstat(os.path.join(path, ALIVE))
+    except OSError:
+        return False
+    named = RUN.match(os.path.basename(path)) and stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode)
+    return bool(named) and {folder.st_uid, file.st_uid} == {os.geteuid()}
+
+
+def alive(path):
+    """Whether the agent of the run with this directory lives."""
+    try:
+        fd = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as err:
+        return err.errno in (errno.EAGAIN, errno.EACCES)
+    finally:
+        os.close(fd)
+
+
+def remove_run(path):
+    """Remove the directory of a run. One whose removal is interrupted is still known for a run's."""
+    for mounted in mounts(path):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mounted)
+    remove_members(path, last=ALIVE)
+    os.rmdir(path)
+
+
 GUARD = "run.folders"  # no stage has a dot in its name, and the lock of no build begins so
 PATIENTLY = 5.0  # seconds; nobody who is well holds it longer
 
@@ -175,35 +216,30 @@ class RunFolder:
         try:
             self.sweep()
             os.mkdir(self.path, 0o700)
-            os.mkdir(os.path.join(self.path, "tmp"), 0o700)
-            self.fd = os.open(os.path.join(self.path, "alive"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.fd = os.open(os.path.join(self.path, ALIVE), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
+            os.mkdir(os.path.join(self.path, "tmp"), 0o700)
         finally:
             guard.release()
 
     def sweep(self):
-        """Remove the folders of dead runs. A folder that cannot be removed now is left for the next run."""
+        """Remove the directories of dead runs. One that cannot be removed now is left for the next run."""
         for name in os.listdir(self.repository.path("run")):
             path = self.repository.path("run", name)
             try:
-                fd = os.open(os.path.join(path, "alive"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                if made_by_run(path):
+                    if not alive(path):
+                        remove_run(path)
+                elif RUN.match(name) and not os.path.islink(path):
+                    os.rmdir(path)  # a run that died in between: nothing is in it, and where something is, it is not a run's
             except OSError:
-                fd = -1
-            try:
-                if fd >= 0:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(path)
-            except OSError:
-                pass
-            finally:
-                if fd >= 0:
-                    os.close(fd)
+                continue
 
     def remove(self):
         if self.fd < 0:
             return
         try:
-            remove_tree(self.path)
+            remove_run(self.path)
         except OSError:
             pass
         os.close(self.fd)

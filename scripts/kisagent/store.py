@@ -104,12 +104,6 @@ class Repository:
         except OSError:
             return None
 
-    def package_state(self, name):
-        """absent, unsealed or sealed."""
-        path = self.package(name)
-        if not os.path.lexists(path):
-            return "absent"
-        return "sealed" if self.receipt(name) else "unsealed"
 
 
 def readable_receipt(text, name):
@@ -216,22 +210,46 @@ def remove_file(path):
 
 
 def remove_tree(path):
-    """Remove a folder that may be sealed (read-only). Never follows a symbolic link."""
+    """Remove a directory that may be sealed (read-only). It never follows a symbolic link, nor enters what is mounted there."""
+    for mounted in mounts(path):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mounted)
     try:
         info = os.lstat(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISDIR(info.st_mode):
+    if stat.S_ISDIR(info.st_mode):
+        remove_members(path)
+        os.rmdir(path)
+    else:
         os.unlink(path)
-        return
+
+
+def remove_members(path, last=""):
+    """Empty a directory in which nothing is mounted. The member named last is removed after all others."""
     os.chmod(path, 0o700)
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                remove_tree(entry.path)
-            else:
+                remove_members(entry.path)
+                os.rmdir(entry.path)
+            elif entry.name != last:
                 os.unlink(entry.path)
-    os.rmdir(path)
+    if last:
+        remove_file(os.path.join(path, last))
+
+
+def mounts(path):
+    """Mount points at path or below it, in this process's mount namespace: proc_pid_mountinfo(5). stat(2) does not tell a bind mount of the same
+    file system."""
+    path, found = os.fsencode(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path)), []
+    with open("/proc/self/mountinfo", "rb") as f:
+        for line in f:
+            fields = line.split(b" ")
+            if len(fields) > 4:
+                point = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match.group(1), 8) & 0xFF]), fields[4])
+                if point == path or point.startswith(path + b"/"):
+                    found.append(os.fsdecode(point))
+    return sorted(found)
 
 
 def space(path):
