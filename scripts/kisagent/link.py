@@ -15,6 +15,7 @@ from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_folder, remedy, r
 from kisagent.wire import Refused
 
 PROBE = ".kis-probe."
+NOWHERE = "nowhere"  # what a probe leads to
 BACK = ".back"
 
 FIXED = ("run", "op", "from", "to", "ev")  # what a line says of the link, whatever a note says
@@ -37,7 +38,16 @@ def leftovers(repository, stage):
         names = os.listdir(repository.path("armed"))
     except OSError:
         return []
-    return sorted(name[len(prefix) :] for name in names if name.startswith(prefix))
+    runs = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+    return sorted(run for run in runs if _made_by(run, repository.path("armed", prefix + run)))
+
+
+def _made_by(run, path):
+    """Whether kis has made what lies at path: a link, named after a run, to something in the same directory. Nothing else is removed."""
+    try:
+        return bool(RUN.match(run[: -len(BACK)] if run.endswith(BACK) else run)) and "/" not in os.readlink(path)
+    except OSError:
+        return False
 
 
 def recover(repository, stage):
@@ -51,8 +61,9 @@ def recover(repository, stage):
         fsync_folder(repository.path("armed"))
     fenced = [run for run in found if not run.endswith(BACK)]
     for name in os.listdir(repository.root):
-        if name.startswith(PROBE):
-            remove_file(os.path.join(repository.root, name))
+        path = os.path.join(repository.root, name)
+        if name.startswith(PROBE) and _made_by(name[len(PROBE) :], path) and os.readlink(path) == NOWHERE:
+            remove_file(path)
     last = journal.link()
     event = last and _happened(last, repository.linked(stage), fenced)
     if event:
@@ -140,7 +151,7 @@ class Transaction:
         source = self.repository.path("run", self.run, "probe")
         target = os.path.join(self.repository.root, PROBE + self.run)
         remove_file(source)
-        os.symlink("nowhere", source)
+        os.symlink(NOWHERE, source)
         try:
             os.rename(source, target)
         finally:

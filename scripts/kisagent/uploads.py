@@ -1,6 +1,7 @@
 """Files that the controller sends: taken in over the conversation or from where SFTP has put them, and kept by the sha256 of their content."""
 import hashlib
 import os
+import stat
 import time
 
 from kisagent.store import DIGEST, checked, fsync_folder, sha256_file, why
@@ -78,7 +79,9 @@ class Uploads:
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             try:
-                if time.time() - os.lstat(path).st_mtime > KEEP_INCOMING:
+                info = os.lstat(path)
+                ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
+                if ours and time.time() - info.st_mtime > KEEP_INCOMING:
                     os.unlink(path)
             except OSError:
                 continue
