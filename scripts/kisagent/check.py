@@ -207,15 +207,8 @@ def space_problems(repository, free, args):
 
 
 def package_facts(repository, name):
-<<<<<<< HEAD
-    state = repository.package_state(name)
-    receipt = repository.receipt(name) if state == "sealed" else None
-    if state == "sealed" and receipt is None:  # it was removed this moment
-        state = "unsealed"
-    return {"name": name, "state": state, "receipt": receipt}
-=======
     receipt = repository.receipt(name)
-    return {"name": name, "state": leftovers.state(repository, name), "receipt": receipt}
+    return {"name": name, "state": "sealed" if receipt else leftovers.unsealed_state(repository, name), "receipt": receipt}
 
 
 def in_the_way(repository, name):
@@ -225,7 +218,6 @@ def in_the_way(repository, name):
     except Refused as refused:
         return [problem(refused.code, refused.message, refused.hint)]
     return []
->>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
 
 
 def stage_state(repository, stage, most=LINES_BYTES):

@@ -4,7 +4,7 @@ import json
 import os
 import stat
 
-from kisagent import processes
+from kisagent import processes, strict
 from kisagent.locks import Lock, alive, holder, made_by_run
 from kisagent.store import PACKAGE, fsync_folder, mounts, remove_tree
 from kisagent.wire import Refused
@@ -55,8 +55,8 @@ def marked(top, name):
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
                 return False
-            return json.loads(f.read(4096).decode("utf-8")) == {"v": 1, "package": name, "inode": info.st_ino}
-    except (OSError, ValueError, RecursionError):
+            return strict.loads(f.read(4096).decode("utf-8"), depth=1) == {"v": 1, "package": name, "inode": info.st_ino}
+    except (OSError, ValueError):
         return False
 
 
@@ -91,13 +91,11 @@ def foreign(top):
     return Refused("foreign-package", message, "look at it, then move it away: mv %s %s~before-kis" % (top, top))
 
 
-def state(repository, name):
-    """What has the name of a package: absent, sealed, unsealed (an interrupted build, which the next run removes) or foreign."""
+def unsealed_state(repository, name):
+    """What has the name of a package and no readable receipt: absent, unsealed (an interrupted build, which the next run removes) or foreign."""
     top = repository.package(name)
     if not os.path.lexists(top):
         return "absent"
-    if repository.receipt(name):
-        return "sealed"
     return "unsealed" if marked(top, name) and not os.path.lexists(os.path.join(top, ".kis", "receipt.json")) else "foreign"
 
 

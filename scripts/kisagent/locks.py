@@ -7,12 +7,8 @@ import signal
 import stat
 import time
 
-<<<<<<< HEAD
 from kisagent import strict
-from kisagent.store import remove_tree
-=======
 from kisagent.store import RUN, mounts, remove_members
->>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
 from kisagent.wire import Refused
 
 

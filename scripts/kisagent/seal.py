@@ -6,12 +6,8 @@ import re
 import stat
 import time
 
-<<<<<<< HEAD
-from kisagent.store import fsync_folder, readable_receipt, sha256_file, sync_file_system, why, write_durably
-=======
 from kisagent.leftovers import MARKER
-from kisagent.store import fsync_folder, remove_file, sha256_file, sync_file_system, why, write_durably
->>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
+from kisagent.store import fsync_folder, readable_receipt, remove_file, sha256_file, sync_file_system, why, write_durably
 from kisagent.wire import Refused
 
 OWN = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
@@ -141,12 +137,8 @@ def seal(repository, name, facts, lock):
     # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
     sync_file_system(top)
     lock.check()  # nobody else has been let in while this was made
-<<<<<<< HEAD
     write_durably(os.path.join(own, "receipt.json"), written, 0o444)
-=======
-    write_durably(os.path.join(own, "receipt.json"), json.dumps(receipt, indent=1, sort_keys=True) + "\n", 0o444)
     remove_file(os.path.join(own, MARKER))  # not before: without it and without a receipt this would be nobody's
->>>>>>> 79b06d2 (agent: remove a build only where it carries kis's marker)
     os.chmod(own, 0o555)
     fsync_folder(own)
     fsync_folder(top)
