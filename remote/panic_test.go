@@ -78,7 +78,7 @@ func TestAPanicOfAGoroutineEndsTheConversation(t *testing.T) {
 				p.frame(`"ev":"hello","protocol":1,"host":{"hostname":"web1"}`)
 				for command := p.next(); command != nil; command = p.next() {
 					_, _ = io.WriteString(p.said, "noise\n")
-					p.frame(`"id":%v,"ev":"done","now":1,"mono":1`, command["id"])
+					p.frame(`"id":%v,"ev":"done","now":1,"mono":1,"wall":1`, command["id"])
 				}
 			}()
 			streams := p.streams(in)
