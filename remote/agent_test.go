@@ -81,7 +81,7 @@ func TestOneLifeOfAPackage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "app-0.4", l.linked(t))
 
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	require.Len(t, state.Packages, 2)
 	require.Equal(t, remote.Sealed, state.Packages[0].State)

@@ -39,7 +39,7 @@ func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
 		_, err := a.Check(ctx, remote.CheckRequest{Stage: stage(t, "staging"), Package: pkg(t, "app-1")})
 		return err
 	}
-	state := func(ctx context.Context, a *remote.Agent) error { _, err := a.State(ctx); return err }
+	state := func(ctx context.Context, a *remote.Agent) error { _, err := a.State(ctx, remote.StateRequest{}); return err }
 	many := strings.Repeat(`{},`, 1<<19)
 	for name, test := range map[string]struct {
 		call func(context.Context, *remote.Agent) error
@@ -129,7 +129,7 @@ func TestAnswersTakeMemoryInProportion(t *testing.T) { //nolint:paralleltest // 
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := agent.State(t.Context())
+	_, err := agent.State(t.Context(), remote.StateRequest{})
 	runtime.ReadMemStats(&after)
 	requireLost(t, err)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<20))

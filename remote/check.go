@@ -57,6 +57,7 @@ type StageState struct {
 	Sealed   bool     `json:"sealed"`   // the linked package has its receipt
 	Dangling bool     `json:"dangling"` // the link leads nowhere
 	Lines    []string `json:"journal"`  // newest lines of the journal, oldest first, unjudged: see ParseJournal
+	Older    bool     `json:"older"`    // the journal has lines before these
 	Unread   *Problem `json:"unread"`   // why the journal could not be read: Lines say nothing then
 	Holder   *Holder  `json:"holder"`   // of the lock; nil when it is free
 	Changed  *Problem `json:"changed"`  // how the linked package is not as it was sealed; nil when it is
@@ -134,10 +135,27 @@ type RepositoryState struct {
 	Packages []InstalledPackage `json:"packages"`
 }
 
-// State reads the whole repository, and changes nothing on the host.
-func (a *Agent) State(ctx context.Context) (RepositoryState, error) {
+// StateRequest says what is to be read of a package repository. The zero value stands for all stages, with the lines of their
+// journals that say what is linked.
+type StateRequest struct {
+	Stage name.Stage // only this one
+	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
+}
+
+// MaxLines is how many lines of a journal can be read.
+const MaxLines = maxLines
+
+// State reads the repository, and changes nothing on the host.
+func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	if err := a.call(ctx, "state", nil, &state, nil); err != nil {
+	args := map[string]any{}
+	if !r.Stage.IsZero() {
+		args["stage"] = r.Stage.String()
+	}
+	if r.Lines > 0 {
+		args["lines"] = min(r.Lines, MaxLines)
+	}
+	if err := a.call(ctx, "state", args, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}
 	return state, nil

@@ -169,7 +169,7 @@ func TestAHostIsReadWhateverIsInItsFiles(t *testing.T) {
 		journals++
 		require.NoError(t, os.WriteFile(filepath.Join(l.root, ".kis/journal", name), []byte(strings.Join(lines, "\n")+"\n"+line(`"v":1,"seq":9,"ev":"confirmed","to":"app-1"`)+"\n"), 0o600))
 	}
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	require.Len(t, state.Packages, len(receipts))
 	for _, p := range state.Packages {
@@ -213,7 +213,7 @@ func TestAHostIsReadWhateverItsFilesAre(t *testing.T) {
 			root := repository(t)
 			sh(t, root, "cp -a "+l.root+"/. .; "+by)
 			l := opened(t, root)
-			state, err := l.State(t.Context())
+			state, err := l.State(t.Context(), remote.StateRequest{})
 			require.NoError(t, err)
 			require.Len(t, state.Stages, 1)
 			require.Len(t, state.Packages, 2)
@@ -265,7 +265,7 @@ func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 	for i := range 60 {
 		require.NoError(t, os.WriteFile(filepath.Join(l.root, ".kis/journal", fmt.Sprintf("s%d", i)), []byte(long), 0o600))
 	}
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	require.Len(t, state.Stages, 60)
 	for _, s := range state.Stages {

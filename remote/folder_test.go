@@ -63,7 +63,7 @@ func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
 			assert.Contains(t, facts.Problems[0].Hint, test.hint)
 			_, err = l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
 			requireRefused(t, err, test.code)
-			_, err = l.State(t.Context())
+			_, err = l.State(t.Context(), remote.StateRequest{})
 			require.NoError(t, err, "a look is possible all the same")
 		})
 	}
@@ -81,7 +81,7 @@ func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Package: pkg(t, "app-1"), Packages: true, Build: true})
 	require.NoError(t, err)
 	require.Equal(t, "foreign-folder", facts.Problems[0].Code)
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	require.Equal(t, "foreign-folder", state.Problems[0].Code)
 }
@@ -318,7 +318,7 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, facts.Problems, 1)
 			require.Equal(t, &facts.Problems[0], facts.Stage.Unread)
-			state, err := l.State(t.Context())
+			state, err := l.State(t.Context(), remote.StateRequest{})
 			require.NoError(t, err)
 			require.Equal(t, facts.Stage.Unread, state.Stages[0].Unread)
 			hint, pasted := strings.CutPrefix(facts.Problems[0].Hint, test.hint)
@@ -374,7 +374,7 @@ func TestLargeStateArrivesHoweverSlowly(t *testing.T) {
 	g.mu.Unlock()
 	var state remote.RepositoryState
 	require.EventuallyWithT(t, func(c *assert.CollectT) { // once the lock is had
-		state, err = l.State(t.Context())
+		state, err = l.State(t.Context(), remote.StateRequest{})
 		assert.NoError(c, err)
 	}, soon, 5*time.Millisecond)
 	require.Len(t, state.Stages, 7)

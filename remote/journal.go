@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Entry is one line of a stage's journal.
@@ -39,6 +37,8 @@ type Entry struct {
 	// Restarted: those have come to their end since the way back. Of a line that says reverted.
 	Restarted bool    `json:"restarted"`
 	Skew      float64 `json:"skew"` // seconds between the first and the last host's switch
+	// Before is what the journal said when the run began; nil in lines of the first versions.
+	Before *Checkpoint `json:"before"`
 }
 
 // Time is when it happened, by the controller's clock where the line says so: hosts' clocks may differ, and be years off.
@@ -62,9 +62,9 @@ const format = 1
 
 // Bounds of what is read of a journal. The agent sends fewer lines than that, and members of a line are texts, numbers or lists of texts.
 const (
-	maxLines      = 1000
+	maxLines      = 10_000
 	maxLineValues = 1 << 16
-	maxLineDepth  = 2
+	maxLineDepth  = 3
 )
 
 // ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed. scripts/kisagent/journal.py takes the
@@ -129,7 +129,7 @@ func parseBody(body []byte) (Entry, error) {
 	if err := json.Unmarshal(body, &all); err != nil {
 		return Entry{}, fmt.Errorf("journal: %w", err)
 	}
-	if err := errors.Join(checkTime(all.At), checkTime(all.Told)); err != nil {
+	if err := errors.Join(checkTime(all.At), checkTime(all.Told), all.Before.check()); err != nil {
 		return Entry{}, fmt.Errorf("journal: %w", err)
 	}
 	if !fits(body, maxLineValues, maxLineDepth) {
@@ -169,64 +169,6 @@ func checkNumbers(body []byte) error {
 	}
 }
 
-// Previous is the package a roll-back goes to: the one that was linked and confirmed before the current link. A package that was rolled back
-// from, or never confirmed, is not one. The zero value means that there is none.
-func (j Journal) Previous(current string) name.Package {
-	stack := j.confirmed()
-	for i, s := range slices.Backward(stack) {
-		if s == current { // what came after it is not "before", however the link got back here
-			stack = stack[:i]
-			break
-		}
-	}
-	for _, s := range slices.Backward(stack) {
-		if s == current {
-			continue
-		}
-		if p, err := name.ParsePackage(s); err == nil {
-			return p
-		}
-	}
-	return name.Package{}
-}
-
-// confirmed replays the journal: what was confirmed, the current one last. A roll-back takes away what it rolled back from.
-func (j Journal) confirmed() []string {
-	var stack []string
-	tried := map[string]bool{} // what kis has linked, confirmed or not
-	for _, e := range j.Entries {
-		if e.Event != "confirmed" {
-			tried[e.To] = tried[e.To] || e.Event == "linked"
-			continue
-		}
-		// What was there before kis, or before the lines that were read, counts; what kis linked and never confirmed does not.
-		if len(stack) == 0 && e.From != "" && !tried[e.From] {
-			stack = append(stack, e.From)
-		}
-		if e.Op == "rollback" {
-			stack = rolledBack(stack, e.To)
-			continue
-		}
-		if n := len(stack); n == 0 || stack[n-1] != e.To {
-			stack = append(stack, e.To)
-		}
-	}
-	return stack
-}
-
-// rolledBack is the stack after a roll-back to a package: up to its last place there, or with it instead of the newest.
-func rolledBack(stack []string, to string) []string {
-	for i, s := range slices.Backward(stack) {
-		if s == to {
-			return stack[:i+1]
-		}
-	}
-	if len(stack) > 0 {
-		stack = stack[:len(stack)-1]
-	}
-	return append(stack, to)
-}
-
 // Open is the newest run when it has linked and did not come to its end: neither confirmed nor taken back. False when there is none. A line that
 // only says armed counts: it is for who sees that the link has been made.
 func (j Journal) Open() (Entry, bool) {
@@ -240,4 +182,15 @@ func (j Journal) Last() (Entry, bool) {
 		return Entry{}, false
 	}
 	return j.Entries[len(j.Entries)-1], true
+}
+
+// Seq is the highest number of a line; 0 when there is none.
+func (j Journal) Seq() int {
+	seq := 0
+	for _, entries := range [][]Entry{j.Entries, j.Ended} {
+		for _, e := range entries {
+			seq = max(seq, e.Seq)
+		}
+	}
+	return seq
 }

@@ -24,11 +24,11 @@ func line(members string) string {
 // journal makes a journal of steps such as "push a-1 a-2 confirmed": operation, from, to, events; "-" is no link.
 func journal(steps ...string) remote.Journal {
 	var lines []string
-	for _, step := range steps {
+	for i, step := range steps {
 		words := strings.Fields(step)
 		for _, event := range append([]string{"armed"}, words[3:]...) {
 			from, to := strings.Trim(words[1], "-"), words[2]
-			lines = append(lines, line(fmt.Sprintf(`"v":1,"seq":%d,"op":%q,"from":%q,"to":%q,"ev":%q`, len(lines)+1, words[0], from, to, event)))
+			lines = append(lines, line(fmt.Sprintf(`"v":1,"seq":%d,"run":"run%d","op":%q,"from":%q,"to":%q,"ev":%q`, len(lines)+1, i, words[0], from, to, event)))
 		}
 	}
 	return remote.ParseJournal(lines)
@@ -190,6 +190,7 @@ func FuzzParseJournal(f *testing.F) {
 	f.Add(line(`"ev":"armed"`)+"\n"+`{"seq":2,"crc":"}`+"\n"+`,"crc":"}`, "a-1")
 	f.Add(`{"v":2,"ev":{}}`+"\n"+`{"ev":"ended","run":"x","by":"y"}`+"\n"+`{"ev":"linked","told":"2026-11-01T12:00:00+24:00"}`, "a-1")
 	f.Add(`{"ev":"linked","skew":1e999,"seq":9223372036854775808,"hosts":[null],"x":[[]]}`, "")
+	f.Add(`{"ev":"linked","before":{"to":"a-1","since":"2026-11-01T12:00:00Z","confirmed":true,"packages":["a-0","a-1",null]}}`+"\n"+`{"ev":"aborted","before":{"since":1}}`+"\n"+`{"ev":"aborted","before":[]}`, "a-1")
 	f.Fuzz(func(t *testing.T, text, current string) {
 		lines := strings.Split(text, "\n")
 		for i, l := range lines {
@@ -198,7 +199,7 @@ func FuzzParseJournal(f *testing.F) {
 			}
 		}
 		j := remote.ParseJournal(lines)
-		read := min(len(lines), 1000)
+		read := min(len(lines), remote.MaxLines)
 		if n := len(j.Entries) + len(j.Ended) + j.Damaged + j.Later; n > read || n < read-1 {
 			t.Errorf("%d lines are %d entries, %d remarks, %d later and %d damaged", len(lines), len(j.Entries), len(j.Ended), j.Later, j.Damaged)
 		}

@@ -100,7 +100,7 @@ func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	require.NoError(t, l.Confirm(t.Context(), l.run, map[string]any{"skew": 0.25}))
 	_, err = l.Revert(t.Context(), l.run)
 	requireRefused(t, err, "not-linked")
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	last, _ := remote.ParseJournal(state.Stages[0].Lines).Last()
 	require.InDelta(t, 0.25, last.Skew, 0)

@@ -136,7 +136,7 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 	require.NotNil(t, facts.Stage.Changed)
 	assert.Equal(t, "changed-package", facts.Stage.Changed.Code)
 	assert.Empty(t, facts.Problems, "another package can be pushed all the same")
-	state, err := l.State(t.Context())
+	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
 	require.NotNil(t, state.Stages[0].Changed)
 }

@@ -25,7 +25,7 @@ func newList(a *app) *cobra.Command {
 }
 
 func (a *app) list(ctx context.Context, args []string) error {
-	stages, looks, err := a.look(ctx, args)
+	stages, looks, err := a.look(ctx, args, 0)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,7 +11,14 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 )
+
+// linesPerRun is how many lines a run has in a journal, at most.
+const linesPerRun = 8
+
+// mostRuns is how many runs can be asked for: so many lines a host sends.
+const mostRuns = remote.MaxLines / linesPerRun
 
 func newLog(a *app) *cobra.Command {
 	most := 20
@@ -22,14 +30,19 @@ It changes nothing. With -v it shows all that is known of each: key, address, di
 		GroupID:           "look",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.log(cmd.Context(), args, most) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if most < 1 || most > mostRuns {
+				return usageError(cmd, fmt.Errorf("--number is from 1 to %d, not %d", mostRuns, most))
+			}
+			return a.log(cmd.Context(), args, most)
+		},
 	}
-	cmd.Flags().IntVarP(&most, "number", "n", most, "show so many runs")
+	cmd.Flags().IntVarP(&most, "number", "n", most, fmt.Sprintf("number of runs to show, at most %d", mostRuns))
 	return cmd
 }
 
 func (a *app) log(ctx context.Context, args []string, most int) error {
-	stages, looks, err := a.look(ctx, args)
+	stages, looks, err := a.look(ctx, args, most*linesPerRun)
 	if err != nil {
 		return err
 	}
@@ -51,7 +64,20 @@ func (a *app) log(ctx context.Context, args []string, most int) error {
 	} else {
 		a.printRuns(runs, hosts, looks)
 	}
+	if olderRuns(stages[0].name, len(runs) < most, looks) {
+		a.Err.printf("kis: older runs are not shown: the journals on the hosts (.kis/journal/%s) have them\n", stages[0].name)
+	}
 	return a.unreached(hosts, looks)
+}
+
+// olderRuns reports whether fewer runs are shown than were asked for, although a journal has more.
+func olderRuns(stage string, fewer bool, looks map[string]survey.Repository) bool {
+	for _, l := range looks {
+		if fewer && l.Older(stage) {
+			return true
+		}
+	}
+	return false
 }
 
 // from is what was linked before, where all hosts agree on it.

@@ -10,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 func newStatus(a *app) *cobra.Command {
@@ -32,6 +34,7 @@ something was changed by other hands. It changes nothing. It exits with 5 when h
 // asked is a stage with its hosts.
 type asked struct {
 	name  string
+	stage name.Stage
 	hosts []inventory.Host
 }
 
@@ -43,11 +46,11 @@ func (a *app) stages(inv *inventory.Inventory, args []string) (stages []asked, u
 	}
 	seen := map[string]bool{}
 	for _, name := range names {
-		_, hosts, _, err := a.stage(inv, name)
+		stage, hosts, _, err := a.stage(inv, name)
 		if err != nil {
 			return nil, nil, err
 		}
-		stages = append(stages, asked{name, hosts})
+		stages = append(stages, asked{name, stage.Name, hosts})
 		for _, h := range hosts {
 			if !seen[h.Name] {
 				seen[h.Name], union = true, append(union, h)
@@ -57,8 +60,8 @@ func (a *app) stages(inv *inventory.Inventory, args []string) (stages []asked, u
 	return stages, union, nil
 }
 
-// look asks all hosts of the stages.
-func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]survey.Repository, error) {
+// look asks all hosts of the stages. lines is how many lines of each journal are read, 0 for as many as say what is linked.
+func (a *app) look(ctx context.Context, args []string, lines int) ([]asked, map[string]survey.Repository, error) {
 	inv, err := a.load()
 	if err != nil {
 		return nil, nil, err
@@ -69,15 +72,19 @@ func (a *app) look(ctx context.Context, args []string) ([]asked, map[string]surv
 	}
 	f := a.deployer(inv, a.view().event).Fleet
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
+	request := remote.StateRequest{Lines: lines}
+	if lines > 0 && len(stages) == 1 { // the others' lines would take the place of these
+		request.Stage = stages[0].stage
+	}
 	looks := map[string]survey.Repository{}
-	for _, l := range survey.Read(ctx, f, union) {
+	for _, l := range survey.Read(ctx, f, union, request) {
 		looks[l.Host] = l
 	}
 	return stages, looks, ctx.Err()
 }
 
 func (a *app) status(ctx context.Context, args []string) error {
-	stages, looks, err := a.look(ctx, args)
+	stages, looks, err := a.look(ctx, args, 0)
 	if err != nil {
 		return err
 	}

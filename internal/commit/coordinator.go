@@ -151,6 +151,9 @@ func (c *Coordinator) linkOf(p *Participant) remote.Link {
 	if p.Key != "" {
 		note["key"] = p.Key
 	}
+	if p.Past != nil {
+		note["before"] = p.Past
+	}
 	return remote.Link{Stage: c.Stage, Run: c.Run, Op: string(c.Op), From: p.Before, To: c.To, Dangling: p.Dangling, Note: note}
 }
 

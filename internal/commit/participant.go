@@ -24,6 +24,8 @@ type Participant struct {
 	// Before is the text of the link that a rollback restores, "" for none: what was linked before this run, or before an
 	// interrupted run that this one completes.
 	Before string
+	// Past is what the journal says of the time before this run; every line of the run repeats it.
+	Past *remote.Checkpoint
 	// Dangling: Before leads to no sealed package.
 	Dangling bool
 	// AlreadyLinked: the stage leads to the target already, and is only to be confirmed.

@@ -17,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -54,7 +55,7 @@ func (w *world) meet(t *testing.T, forks int, answer func(keys []*sshx.HostKeyEr
 			return answer(keys)
 		}
 	}
-	looks = survey.Read(t.Context(), f, w.hosts)
+	looks = survey.Read(t.Context(), f, w.hosts, remote.StateRequest{})
 	require.NoError(t, dialer.Close())
 	return looks, questions
 }

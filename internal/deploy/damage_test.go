@@ -12,6 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -30,7 +31,7 @@ func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 		dialer := &sshx.Dialer{}
 		defer dialer.Close() //nolint:errcheck // every session of it is closed
 		found := map[string]survey.Repository{}
-		for _, r := range survey.Read(t.Context(), w.deployer(dialer, func(event.Event) {}).Fleet, w.hosts) {
+		for _, r := range survey.Read(t.Context(), w.deployer(dialer, func(event.Event) {}).Fleet, w.hosts, remote.StateRequest{}) {
 			require.Nil(t, r.Failure)
 			found[r.Host] = r
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -33,7 +34,7 @@ func TestADeadJumpHostIsOneFailureOfAllHostsBehindIt(t *testing.T) {
 	dialer := &sshx.Dialer{}
 	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: config}, Dialer: dialer, Forks: 8}
 	seen := map[[2]string]int{}
-	for _, l := range survey.Read(t.Context(), f, hosts) {
+	for _, l := range survey.Read(t.Context(), f, hosts, remote.StateRequest{}) {
 		require.NotNil(t, l.Failure)
 		seen[[2]string{l.Failure.Message, l.Failure.Hint}]++
 	}

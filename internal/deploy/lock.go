@@ -101,6 +101,9 @@ func (h *host) lock(ctx context.Context) error {
 		return h.explainOwnLock(err)
 	}
 	h.locked, h.linked = locked, locked.Linked
+	if err := h.readJournalAgain(ctx); err != nil {
+		return err
+	}
 	if len(locked.Fenced) > 0 {
 		h.log.Notice("removed a prepared link left behind by a run that crashed")
 	}
@@ -109,6 +112,19 @@ func (h *host) lock(ctx context.Context) error {
 		return event.Refuse("changed-meanwhile", message, "another user or process changed it; inspect it, and run the command again: kis status "+r.stage.String())
 	}
 	return nil
+}
+
+// readJournalAgain reads the journal under the lock if it has grown since the check: by a run that has ended meanwhile, or by
+// what the agent has found of a run that crashed.
+func (h *host) readJournalAgain(ctx context.Context) error {
+	if remote.ParseJournal(h.facts.Stage.Lines).Seq() == h.locked.Journal {
+		return nil
+	}
+	facts, err := h.session.Check(ctx, remote.CheckRequest{Stage: h.run.stage})
+	if err == nil {
+		h.facts.Stage.Lines = facts.Stage.Lines
+	}
+	return err
 }
 
 // beginPackage takes the package's build lock, which the run of another stage may have, and waits for it as for the stage's.

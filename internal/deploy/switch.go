@@ -58,8 +58,12 @@ func (h *host) participant() *commit.Participant {
 		AfterLink: func(p name.Package) remote.Commands { return h.commands(p, h.run.plan.Stage.AfterLink) },
 	}
 	// What was linked and never confirmed is rolled back with this run: to what was linked before the interrupted run.
-	if open, some := remote.ParseJournal(stage.Lines).Open(); some && p.AlreadyLinked && open.To == p.Before {
+	journal := remote.ParseJournal(stage.Lines)
+	open, some := journal.Open()
+	resumed := some && p.AlreadyLinked && open.To == p.Before
+	if resumed {
 		p.Before = open.From
 	}
+	p.Past = journal.Checkpoint(resumed)
 	return p
 }

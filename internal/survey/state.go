@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ type Repository struct {
 const queryTimeout = 30 * time.Second
 
 // Read reads the package repositories of hosts, all at once, in their order. Nothing changes on any host.
-func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host) []Repository {
+func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request remote.StateRequest) []Repository {
 	found, begins := make([]Repository, len(hosts)), make([]time.Time, len(hosts))
 	f.ConnectAll(ctx, hosts, fleet.Progress{
 		Begin:    func(i int) bool { begins[i] = time.Now(); return true },
@@ -36,7 +37,7 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host) []Reposit
 			found[i] = Repository{Host: hosts[i].Name, Failure: event.NewFailure(hosts[i].Name, event.StepCheck, p)}
 		},
 		End: func(i int, session *fleet.Session, err error) {
-			found[i] = read(ctx, hosts[i], session, err)
+			found[i] = read(ctx, hosts[i], session, err, request)
 			found[i].Seconds = time.Since(begins[i]).Seconds()
 		},
 	})
@@ -44,7 +45,7 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host) []Reposit
 }
 
 // read reads one host's package repository and closes the session, or says why there is none.
-func read(ctx context.Context, h inventory.Host, session *fleet.Session, err error) Repository {
+func read(ctx context.Context, h inventory.Host, session *fleet.Session, err error, request remote.StateRequest) Repository {
 	r := Repository{Host: h.Name}
 	if err != nil {
 		r.Failure = event.NewFailure(h.Name, event.StepConnect, err)
@@ -54,7 +55,7 @@ func read(ctx context.Context, h inventory.Host, session *fleet.Session, err err
 	r.System = session.Host()
 	bounded, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	if r.State, err = session.State(bounded); err != nil {
+	if r.State, err = session.State(bounded, request); err != nil {
 		r.Failure = event.NewFailure(h.Name, event.StepCheck, err)
 		return r
 	}
@@ -72,6 +73,11 @@ func (r Repository) Unread(stage string) *event.Failure {
 		}
 	}
 	return nil
+}
+
+// Older reports whether the stage's journal has lines before those that were read.
+func (r Repository) Older(stage string) bool {
+	return slices.ContainsFunc(r.State.Stages, func(s remote.StageState) bool { return s.Stage == stage && s.Older })
 }
 
 // HostState is what is true of one stage on one host.
@@ -204,28 +210,13 @@ func (s *HostState) read(there remote.StageState) {
 	}
 }
 
-// replay makes of the lines of a journal what they say of the link that is there now.
+// replay takes over what the journal says of the link.
 func (s *HostState) replay(j remote.Journal) {
-	before := *s
-	for _, e := range j.Entries {
-		if e.Event == "linked" && e.Run != s.Run {
-			before = *s
-		}
-		switch e.Event {
-		case "linked", "confirmed", "unconfirmed":
-			s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = e.Time(), e.By, e.Op, e.Run, e.Scope, e.Event == "confirmed"
-			s.said, s.Note, s.Degraded = e.To, "", false
-		case "reverted":
-			if e.Run == s.Run || e.To == s.said { // all is as it was before this run, or before the one that it has taken up
-				*s = before
-			}
-			s.Note, s.Degraded = e.Note, e.Note != ""
-			if e.From == "" || !e.After { // there is nothing to run again
-				s.Degraded = false
-			} else if !e.Restarted && s.Holder == nil {
-				s.Note, s.Degraded = "after_link did not come to its end after the way back", true
-			}
-		}
+	f := j.Fold()
+	s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.said = f.Since, f.By, f.Op, f.Run, f.Scope, f.Confirmed, f.To
+	s.Note, s.Degraded = f.Note, f.AfterLink != ""
+	if f.AfterLink == remote.AfterLinkPending && s.Holder == nil {
+		s.Note = "after_link did not complete after the rollback"
 	}
 }
 

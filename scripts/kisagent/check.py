@@ -9,9 +9,9 @@ import stat
 import struct
 import sys
 
-from kisagent import leftovers, link, locks, seal
+from kisagent import leftovers, link, locks, seal, strict
 from kisagent.bundled import pip_wheel, satisfied
-from kisagent.journal import Journal, boot_id, sound
+from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
 from kisagent.wire import Refused
 
@@ -21,7 +21,8 @@ FROZEN = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_
 # The inventory bounds what it says of the root; this is where that leads. See maxRoot and pathPattern there.
 ROOT_LIMIT = 100  # bytes; with the package and .venv/bin/python it has to fit into the 127 that older kernels read of a #! line
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
-LINES = 200  # of a journal that are passed on, and as many damaged ones among them
+LINES = 200  # of a journal that are passed on unless more are asked for, and as many damaged ones among them
+MOST_LINES = 10000  # as many as the controller reads: see maxLines in remote/journal.go
 LINES_BYTES = 8 << 20  # of all journals together, so that the answer is not too long for its reader
 
 
@@ -220,7 +221,7 @@ def in_the_way(repository, name):
     return []
 
 
-def stage_state(repository, stage, most=LINES_BYTES):
+def stage_state(repository, stage, lines=LINES, most=LINES_BYTES):
     """One stage: its link, whether it is ours, the journal, who holds the lock, and what dead or living runs have armed."""
     linked = repository.linked(stage)
     state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
@@ -235,7 +236,7 @@ def stage_state(repository, stage, most=LINES_BYTES):
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state["journal"], state["unread"] = journal_lines(repository, stage, most)
+    state.update(journal_lines(repository, stage, lines, most))
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.leftovers(repository, stage)
     return state
@@ -250,19 +251,22 @@ def changed(repository, package):
     return None
 
 
-def journal_lines(repository, stage, most):
-    """The newest lines, and what keeps them from being read, or None. A look does not fail by it, and must not take it for an empty journal."""
+def journal_lines(repository, stage, lines, most):
+    """The newest lines, whether there are older ones, and what keeps them from being read, or None. A check does not fail by that, and must not
+    take it for an empty journal."""
     journal = Journal(repository, stage)
     try:
-        return newest_lines(journal.lines(), most), None
+        found, more = journal.lines(min(most, max(READ_LIMIT, lines << 10)))
+        kept = newest_lines(found, lines, most)
+        return {"journal": kept, "older": more or len(kept) < len(found), "unread": None}
     except OSError as err:
         found = [] if os.path.lexists(journal.path) else kis_problems(repository)
-        return [], (found or [unreadable(journal.path, err)])[0]
+        return {"journal": [], "older": False, "unread": (found or [unreadable(journal.path, err)])[0]}
 
 
-def newest_lines(lines, most):
+def newest_lines(lines, count, most):
     """The newest of the lines, most bytes of them. Damaged ones are passed on too, to be counted, but do not take the place of others."""
-    kept, left = [], {True: LINES, False: LINES}
+    kept, left = [], {True: count, False: LINES}
     for line in reversed(lines):
         good = sound(line) is not None
         left[good] -= 1
@@ -291,8 +295,11 @@ def unreadable(path, err):
     return problem("unreadable-journal", "the journal cannot be read: %s" % why(err, path), hint)
 
 
-def state(repository):
-    """Everything there is: stages and packages. For status, list and log."""
+def state(repository, args):
+    """Everything there is: stages, or one stage only, and packages. For status, list and log."""
+    lines = args.get("lines") or LINES
+    if not strict.is_integer(lines) or not 0 < lines <= MOST_LINES:
+        raise Refused("bad-request", "not a number of lines: %.100r" % (lines,))
     found = root_problems(repository)
     out = {"problems": found, "host": host_facts(), "root": repository.root, "stages": [], "packages": []}
     try:
@@ -301,16 +308,16 @@ def state(repository):
         return out
     out["host_id"] = repository.host_id()
     # A stage that has lost its link is known by its journal.
-    names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name)]
+    names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name) and args.get("stage") in (None, name)]
     most = LINES_BYTES // max(1, len(names))
     for name in names:
         try:
-            out["stages"].append(stage_state(repository, name, most))
+            out["stages"].append(stage_state(repository, name, lines, most))
         except Refused as refused:
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
-            broken["journal"], broken["unread"] = journal_lines(repository, name, most)
+            broken.update(journal_lines(repository, name, lines, most))
             out["stages"].append(broken)
     out["packages"] = packages(repository)
     return out

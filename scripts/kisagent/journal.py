@@ -10,19 +10,24 @@ from kisagent.wire import Refused
 
 FORMAT = 1
 LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
-READ_LIMIT = 1 << 20  # bytes of lines read from the end
+READ_LIMIT = 1 << 20  # bytes of lines read from the end, unless more are asked for
 LONGEST = 64 << 10  # bytes; no line is as long, so that what is longer is damage
 SHOWN = 80  # bytes of such a line that are passed on
 BLOCK = 256 << 10
 SCAN_LIMIT = 256 << 20  # bytes at the end of the file that are searched for lines, however much of them is damage
 ENDED = "ended"  # a remark: what was done to the run, by whom. It says nothing of the link
 EVENTS = ("armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ENDED)
+# What a line says of the time before its run: the controller's summary, which is stored as it is. See Checkpoint in remote/fold.go.
+CHECKPOINT = {name: strict.is_text for name in ("to", "by", "op", "run", "scope", "note", "after_link")}
+CHECKPOINT.update(since=strict.is_time, confirmed=strict.is_truth, packages=strict.is_texts)
+CHECKPOINT_LIMIT = 3000  # bytes; with what else is needed it fits into a line
 # What the lines of this format say. remote/journal.go reads the same, and leaves out the same lines.
 KINDS = {name: strict.is_text for name in ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")}
 KINDS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time, hosts=strict.is_texts, skew=strict.is_number)
+KINDS.update(before=lambda value: isinstance(value, dict) and strict.fits(value, CHECKPOINT))
 KINDS.update(after=strict.is_truth, restarted=strict.is_truth, ev=lambda value: strict.is_text(value) and value in EVENTS)
 # What stays in a line that would be too long: recovery and roll-backs need it.
-NEEDED = ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope", "after", "restarted", "durable", "skew")
+NEEDED = ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope", "after", "restarted", "durable", "skew", "before")
 NOTE_TEXT = 1024  # letters of one text that a controller adds to a line
 NOTE_MEMBERS = 32
 
@@ -56,14 +61,19 @@ def sound(text):
         return None
     if (record.get("v") or 0) > FORMAT:  # nobody here knows what else it may say
         return record
-    return record if record.get("ev") is not None and strict.shallow(record, 2) and strict.fits(record, KINDS) else None
+    return record if record.get("ev") is not None and strict.shallow(record, 3) and strict.fits(record, KINDS) else None
 
 
 def checked_note(note):
-    """What a controller adds to a line, if the line can be read afterwards and stays short: texts, numbers, truths, and names of hosts."""
+    """What a controller adds to a line, if the line can be read afterwards and stays short: texts, numbers, truths, names of hosts, and what the
+    journal said before."""
     if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.fits(note, KINDS):
         raise Refused("bad-request", "not a note for the journal: %.100r" % (note,))
     for name, value in note.items():
+        if name == "before" and value is not None:
+            if len(written(value)) > CHECKPOINT_LIMIT or not strict.shallow(value, 2):
+                raise Refused("bad-request", "what the journal said before is too long")
+            continue
         if isinstance(value, dict) or isinstance(value, list) and name != "hosts" or len(name) > 64 or strict.is_text(value) and len(value) > NOTE_TEXT:
             raise Refused("bad-request", "not a note for the journal: %.100r" % {name: value})
     return note
@@ -79,8 +89,8 @@ def numbered(record):
     return number if strict.is_integer(number) and 0 <= number < 2**53 else None
 
 
-def newest(file):
-    """The newest lines of a file, newest first, until they are READ_LIMIT bytes. It is read from its end, so that damage of any length does not
+def newest(file, limit):
+    """The newest lines of a file, newest first, until they are limit bytes, and whether there are more. It is read from its end, so that damage of any length does not
     hide what is before it; of a line that no writer of journals has made comes the beginning only."""
     found, size, at = [], 0, file.seek(0, os.SEEK_END)
     floor = max(0, at - SCAN_LIMIT)
@@ -90,7 +100,7 @@ def newest(file):
         found.append(line if len(line) <= LONGEST else line[:SHOWN])
         return len(found[-1])
 
-    while at > floor and size < READ_LIMIT:
+    while at > floor and size < limit:
         start = max(floor, at - BLOCK)
         file.seek(start)
         pieces, at = file.read(at - start).split(b"\n"), start
@@ -100,7 +110,7 @@ def newest(file):
             size += 1 + (keep(line) if line else 0)
     if head and at == 0:
         keep(head)
-    return found
+    return found, at > 0
 
 
 class Journal:
@@ -139,18 +149,18 @@ class Journal:
         finally:
             os.close(fd)
 
-    def lines(self):
-        """The newest lines as text, oldest first, as they are: judging them is the reader's business."""
+    def lines(self, limit=READ_LIMIT):
+        """The newest lines as text, oldest first, as they are, and whether there are older ones: judging them is the reader's business."""
         try:
             with open_regular(self.path) as f:
-                found = newest(f)
+                found, more = newest(f, limit)
         except FileNotFoundError:
-            return []
-        return [line.decode("utf-8", "replace") for line in reversed(found)]
+            return [], False
+        return [line.decode("utf-8", "replace") for line in reversed(found)], more
 
     def records(self):
         """What sound lines say, newest first."""
-        for line in reversed(self.lines()):
+        for line in reversed(self.lines()[0]):
             record = sound(line)
             if record is not None:
                 yield record

@@ -81,7 +81,7 @@ def _happened(last, linked, fenced):
 
 
 def _echo(record):
-    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after") if key in record}
+    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after", "before") if key in record}
 
 
 def restarted(repository, stage, run, well):

@@ -84,7 +84,7 @@ class Agent:
         return facts
 
     def do_state(self, args):
-        return check.state(self.repository)
+        return check.state(self.repository, args)
 
     def do_lock(self, args):
         """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of

@@ -1,0 +1,145 @@
+package remote_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// history writes a stage's journal as the runs of a fleet do that ends in every way there is.
+type history struct {
+	random *rand.Rand
+	lines  []string
+	link   string // what the stage is linked to
+	older  bool   // the runs are of a kis that writes no checkpoints
+}
+
+func (h *history) append(e map[string]any) {
+	e["v"], e["seq"], e["at"] = 1, len(h.lines)+1, time.Unix(int64(1e9+len(h.lines)), 0).UTC()
+	text, _ := json.Marshal(e)
+	h.lines = append(h.lines, line(strings.TrimSuffix(strings.TrimPrefix(string(text), "{"), "}")))
+}
+
+func (h *history) journal() remote.Journal { return remote.ParseJournal(append(slices.Clone(h.lines), "")) }
+
+// run is one run, with one of the ends that a run has.
+func (h *history) run(i int) {
+	j := h.journal()
+	op, to := "push", fmt.Sprintf("a-%d", h.random.IntN(40))
+	if previous := j.Previous(h.link); h.random.IntN(4) == 0 && !previous.IsZero() {
+		op, to = "rollback", previous.String()
+	}
+	from, resumed := h.link, false
+	if open, some := j.Open(); some && h.random.IntN(2) == 0 && open.To == h.link {
+		from, to, op, resumed = open.From, open.To, open.Op, true
+	}
+	if to == from {
+		return
+	}
+	run := map[string]any{"run": fmt.Sprintf("run%d", i), "op": op, "from": from, "to": to, "by": fmt.Sprintf("user%d", i), "scope": "all", "after": h.random.IntN(2) == 0}
+	if !h.older {
+		run["before"] = j.Checkpoint(resumed)
+	}
+	say := func(event string, more map[string]any) {
+		e := map[string]any{"ev": event}
+		for _, members := range []map[string]any{run, more} {
+			for name, value := range members {
+				e[name] = value
+			}
+		}
+		h.append(e)
+	}
+	if !resumed {
+		say("armed", nil)
+		if h.random.IntN(5) == 0 {
+			say("aborted", nil)
+			return
+		}
+		say("linked", nil)
+	}
+	h.link = to
+	switch h.random.IntN(5) {
+	case 0: // the laptop died
+		if h.random.IntN(2) == 0 {
+			say("unconfirmed", nil)
+		}
+	case 1, 2:
+		say("confirmed", nil)
+	default:
+		h.link = from
+		say("reverted", nil)
+		if h.random.IntN(2) == 0 {
+			say("reverted", map[string]any{"restarted": true})
+		} else if h.random.IntN(2) == 0 {
+			say("reverted", map[string]any{"restarted": true, "note": "after_link failed after the rollback"})
+		}
+	}
+}
+
+// TestEveryWindowOfAJournalSaysTheSame: however few of its newest lines are read, they say since when and by whom the stage is
+// linked, and what a rollback goes to.
+func TestEveryWindowOfAJournalSaysTheSame(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		h := &history{random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a reproducible history
+		for i := range 25 {
+			h.run(i)
+		}
+		whole := h.journal()
+		want := whole.Fold()
+		for from := 1; from < len(h.lines); from += 1 + from/8 { // the shorter the window, the more
+			part := remote.ParseJournal(append(slices.Clone(h.lines[len(h.lines)-from:]), ""))
+			got := part.Fold()
+			require.Equal(t, want.LinkRecord, got.LinkRecord, "seed %d, the last %d of %d:\n%s", seed, from, len(h.lines), strings.Join(h.lines, "\n"))
+			require.Equal(t, want.Note, got.Note, "seed %d, the last %d", seed, from)
+			require.Equal(t, want.AfterLink, got.AfterLink, "seed %d, the last %d", seed, from)
+			for _, current := range []string{h.link, "a-1", "b-1", ""} {
+				require.Equal(t, whole.Previous(current), part.Previous(current), "seed %d, the last %d, linked to %s", seed, from, current)
+			}
+		}
+	}
+}
+
+// TestACheckpointFitsIntoALine whatever the names are, with what else recovery needs.
+func TestACheckpointFitsIntoALine(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	h := &history{random: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // a reproducible history
+	long := strings.Repeat("n", 60)
+	for i := range 40 {
+		h.append(map[string]any{"run": fmt.Sprint(i), "op": "push", "from": fmt.Sprintf("%s-%d", long, i), "to": fmt.Sprintf("%s-%d", long, i+1), "ev": "confirmed", "by": strings.Repeat("\U0001f600", 500)})
+	}
+	h.append(map[string]any{"run": "40", "op": "push", "from": long + "-40", "to": "a-1", "ev": "reverted", "note": strings.Repeat("\u2603", 1000)})
+	change := l.change(t, "", "app-1")
+	change.Note["before"] = h.journal().Checkpoint(false)
+	change.Note["hosts"] = strings.Fields(strings.Repeat("web1.example.org ", 1000))
+	require.NoError(t, l.Arm(t.Context(), change, soon))
+	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: l.stage})
+	require.NoError(t, err)
+	require.Len(t, facts.Stage.Lines, 1)
+	assert.Less(t, len(facts.Stage.Lines[0]), 4096)
+	assert.Equal(t, long+"-39", remote.ParseJournal(append(facts.Stage.Lines, "")).Previous(long+"-40").String())
+}
+
+// TestACheckpointThatDoesNotFitIsRefused before anything changes: a line that is too long could be torn.
+func TestACheckpointThatDoesNotFitIsRefused(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1")
+	for _, before := range []any{
+		map[string]any{"by": strings.Repeat("x", 4000)}, map[string]any{"packages": "a-1"}, map[string]any{"confirmed": 1}, map[string]any{"x": []any{[]any{[]any{}}}}, "a-1", []string{"a-1"},
+	} {
+		change := l.change(t, "", "app-1")
+		change.Note["before"] = before
+		requireRefused(t, l.Arm(t.Context(), change, soon), "bad-request")
+	}
+	assert.Empty(t, events(t, l.root))
+}
