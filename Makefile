@@ -10,21 +10,21 @@ demo: build ## a push, a refused push and a roll-back on three throw-away hosts
 build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
-# The first four drive kis from outside, and would only be slower with the race detector. internal/e2e builds kis with it; the others run kis
-# hundreds of times. make lint vets.
+# The tests below internal/test drive kis from outside, and would only be slower with the race detector; internal/test/e2e builds kis with it.
+# make lint vets.
 test: setup ## what every change has to pass
-	go test -vet=off -timeout 14m -parallel 4 ./internal/crash ./internal/e2e ./internal/faults ./internal/odd
-	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(commit|crash|e2e|faults|odd)$$')
+	go test -vet=off -timeout 14m -parallel 4 ./internal/test/...
+	go test -race -vet=off -timeout 14m -parallel 4 $$(go list ./... | grep -vE '/internal/(commit$$|test/)')
 	go test -vet=off ./internal/commit -args -sim.schedules 10000
 
 # FAULT=C3 runs the tests of one fault of docs/testing.md.
 ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
 
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
-	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/crash ./internal/faults ./internal/deploy ./remote -args -everything
+	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/recovery ./internal/deploy ./remote -args -everything
 
 test-compat: setup ## every kind of host, each with a whole life
-	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/odd -args -everything
+	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat -args -everything
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz

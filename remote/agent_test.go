@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/name"
-	"github.com/keep-it-simple/kis/internal/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/piptest"
 	"github.com/keep-it-simple/kis/remote"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/piptest"
 	"github.com/keep-it-simple/kis/scripts"
 )
 

@@ -18,7 +18,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
-	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 )
 
 // panics is an output that panics at a text, as a bug in a view would.

@@ -261,13 +261,13 @@ func TestFaultsHaveTheTestsOfTheirRows(t *testing.T) {
 	}
 	require.Len(t, documented, len(rows), "an id stands there twice")
 	require.Greater(t, len(rows), 100)
-	for _, name := range []string{"e2e", "faults", "crash", "odd"} {
+	for _, name := range []string{"e2e", "recovery", "compat"} {
 		for _, row := range rows {
 			if slices.Contains(strings.Split(row[2], ", "), name) {
 				documented[row[1]] = append(documented[row[1]], name)
 			}
 		}
-		files, err := filepath.Glob(filepath.Join("../../internal", name, "*_test.go"))
+		files, err := filepath.Glob(filepath.Join("../../internal/test", name, "*_test.go"))
 		require.NoError(t, err)
 		for _, path := range files {
 			text, err := os.ReadFile(path)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
-	"github.com/keep-it-simple/kis/internal/testcache"
+	"github.com/keep-it-simple/kis/internal/testenv/testcache"
 )
 
 func TestLiveLineSaysWhatIsWaitedFor(t *testing.T) {

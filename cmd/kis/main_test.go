@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keep-it-simple/kis/internal/hermetic"
+	"github.com/keep-it-simple/kis/internal/testenv/hermetic"
 )
 
 // panicAt makes this program kis, with an output that panics at a text. Arguments are in panicArgs, one a line.

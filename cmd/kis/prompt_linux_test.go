@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/keep-it-simple/kis/internal/ttytest"
+	"github.com/keep-it-simple/kis/internal/testenv/ttytest"
 )
 
 // question asks beside the test; the answer comes on the channel.

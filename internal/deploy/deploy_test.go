@@ -13,7 +13,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 	"github.com/keep-it-simple/kis/inventory"
 )
 

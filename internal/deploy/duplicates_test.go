@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 )
 
 // share gives two repositories what they would have in common if they were one, on a file system that two machines see: made between the

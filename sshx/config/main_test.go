@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/keep-it-simple/kis/internal/hermetic"
+	"github.com/keep-it-simple/kis/internal/testenv/hermetic"
 )
 
 func TestMain(m *testing.M) { os.Exit(hermetic.Main(m)) }

@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/testenv"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
+)
+
+// chapter is one step of a story: it finds what those before it have left.
+type chapter struct {
+	name string
+	tell func(w *testenv.Env)
+}
+
+// tell tells the chapters in order and ends with the first that fails.
+func tell(w *testenv.Env, story []chapter) {
+	w.T.Helper()
+	for _, c := range story {
+		if !w.T.Run(c.name, func(t *testing.T) { c.tell(w.In(t)) }) {
+			return
+		}
+	}
+}
+
+func TestAProjectsLifeOnThreeHosts_B10_B11_R9(t *testing.T) {
+	t.Parallel()
+	w := testenv.New(t, 3, hosttest.Options{Bare: true})
+	w.Inventory(testenv.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
+	tell(w, []chapter{
+		{"a dry run tells the plan and changes nothing", dryRun},
+		{"the first push links every host", firstPush},
+		{"a dry run of what is linked changes nothing", dryRunAgain},
+		{"B11: the second push of the same content uploads and builds nothing", secondPush},
+		{"B10: the same version with other content is refused", otherContent},
+		{"a push without link prepares and leaves the links", noLink},
+		{"link links what is prepared", link},
+		{"status, list, log, check and hosts tell what is", look},
+		{"a push to another stage builds nothing", otherStage},
+		{"a dry run of a roll-back tells where it would go", rollbackDry},
+		{"a roll-back links the package before and builds nothing", rollback},
+		{"status after the roll-back", func(w *testenv.Env) { uniform(w, "hello-0.3") }},
+		{"a push narrowed by --hosts is told by status", subset},
+		{"a roll-back to a named package makes hosts alike", rollbackTo},
+		{"R9: with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
+	})
+}
+
+func dryRun(w *testenv.Env) {
+	before := w.Trees()
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--dry-run", "-o", "json")
+	assert.Equal(w.T, before, w.Trees())
+	report := r.Report(w.T)
+	require.Len(w.T, report.Hosts, 3)
+	for _, h := range report.Hosts {
+		assert.Contains(w.T, h.Plan, "upload")
+	}
+	assert.Equal(w.T, []string{"connect", "check"}, r.Steps(w.T))
+}
+
+func firstPush(w *testenv.Env) {
+	r := w.Run(0, "hello-0.3", "push", "staging", "-o", "json") // the only one that has kis build the source distribution
+	assert.Equal(w.T, []string{"connect", "check", "lock", "package", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm"}, r.Steps(w.T))
+	report := r.Report(w.T)
+	require.NotNil(w.T, report.Skew)
+	assert.Less(w.T, report.Skew.Seconds, 1.0)
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+	for _, h := range w.Hosts {
+		w.T.Log(h.Shell(w.T, "cd /var/webcode/staging && .venv/bin/python -m hello"))
+	}
+}
+
+func dryRunAgain(w *testenv.Env) {
+	before := w.Trees()
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--dry-run")
+	assert.Equal(w.T, before, w.Trees())
+	assert.Contains(w.T, r.Out, "nothing was changed")
+}
+
+func secondPush(w *testenv.Env) {
+	before := w.Links()
+	r := w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive(), "-o", "json")
+	for _, step := range []string{"upload", "unpack", "environment", "seal", "link"} {
+		assert.NotContains(w.T, r.Steps(w.T), step)
+	}
+	assert.True(w.T, r.Report(w.T).Already)
+	assert.Equal(w.T, before, w.Links())
+}
+
+func otherContent(w *testenv.Env) {
+	w.Write("README.md", "other words\n")
+	r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
+	assert.Contains(w.T, r.Err, "bump the version")
+	assert.Len(w.T, regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindAllString(r.Err, -1), 2, "both digests are shown")
+	assert.Contains(w.T, r.Err, "web1, web2, web3: check: hello-0.3")
+}
+
+func noLink(w *testenv.Env) {
+	w.Version("0.4")
+	r := w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+	assert.Contains(w.T, r.Out, "kis link staging hello-0.4")
+	for _, h := range w.Hosts {
+		assert.FileExists(w.T, h.Repo+"/hello-0.4/.kis/receipt.json")
+	}
+}
+
+func link(w *testenv.Env) {
+	r := w.Run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
+	assert.NotContains(w.T, r.Steps(w.T), "upload")
+	assert.NotContains(w.T, r.Steps(w.T), "environment")
+	uniform(w, "hello-0.4")
+}
+
+// uniform: status says that all hosts are linked to the package, and is right.
+func uniform(w *testenv.Env, pkg string) {
+	w.T.Helper()
+	r := w.Run(0, "", "status", "staging", "-o", "json")
+	events := r.Events(w.T)
+	require.Len(w.T, events, 1)
+	s := events[0].Status
+	assert.Equal(w.T, "uniform", s.Verdict)
+	for _, h := range s.Hosts {
+		assert.Equal(w.T, pkg, h.Linked)
+		assert.True(w.T, h.Confirmed)
+	}
+	assert.Equal(w.T, w.All(pkg), w.Links())
+}
+
+func look(w *testenv.Env) {
+	before := w.Trees()
+	r := w.Run(0, "", "status")
+	assert.Contains(w.T, r.Out, "staging: the same on all hosts")
+	assert.Contains(w.T, r.Out, "production: the same on all hosts")
+	assert.Regexp(w.T, `web2 +hello-0\.4 +since .* by `, r.Out)
+
+	r = w.Run(0, "", "list")
+	assert.Regexp(w.T, `(?m)^hello-0\.4 .* linked by staging$`, r.Out)
+	assert.Regexp(w.T, `(?m)^hello-0\.3 `, r.Out)
+
+	r = w.Run(0, "", "log", "staging")
+	assert.Regexp(w.T, `(?m)link +hello-0\.3 → hello-0\.4 .*confirmed`, r.Out)
+	assert.Regexp(w.T, `(?m)push +nothing → hello-0\.3 .*confirmed`, r.Out)
+
+	r = w.Run(0, "", "check")
+	assert.Contains(w.T, r.Out, "staging is ready for a push on 3 hosts")
+
+	r = w.Run(0, "", "hosts")
+	assert.Regexp(w.T, `(?m)^web1 +kistest@127\.0\.0\.1:\d+ +/var/webcode +python3`, r.Out)
+	assert.Equal(w.T, before, w.Trees())
+}
+
+func otherStage(w *testenv.Env) {
+	other := *w
+	other.Stage = "production"
+	r := other.Run(0, "hello-0.4", "push", "production", "--sdist", w.Archive(), "-o", "json")
+	for _, step := range []string{"upload", "unpack", "environment", "seal"} {
+		assert.NotContains(w.T, r.Steps(w.T), step)
+	}
+	assert.Equal(w.T, w.All("hello-0.4"), other.Links())
+	assert.Equal(w.T, w.All("hello-0.4"), w.Links())
+}
+
+func rollbackDry(w *testenv.Env) {
+	before := w.Trees()
+	r := w.Run(0, "", "rollback", "staging", "--dry-run")
+	assert.Regexp(w.T, `web1 +hello-0\.4: verify, link`, r.Out)
+	assert.Contains(w.T, r.Out, "dry run: rollback of staging to hello-0.3 on 3 hosts would do this; nothing was changed")
+	r = w.Run(0, "", "link", "staging", "hello-0.4", "--dry-run")
+	assert.Regexp(w.T, `web1 +hello-0\.4: nothing; it is linked already`, r.Out)
+	assert.Equal(w.T, before, w.Trees())
+}
+
+func rollback(w *testenv.Env) {
+	r := w.Run(0, "hello-0.3", "rollback", "staging", "-o", "json")
+	for _, step := range []string{"upload", "unpack", "environment", "seal"} {
+		assert.NotContains(w.T, r.Steps(w.T), step)
+	}
+	assert.Contains(w.T, r.Steps(w.T), "verify")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+}
+
+func subset(w *testenv.Env) {
+	w.On("web2").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web2")
+	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
+	r := w.Kis("status", "staging")
+	assert.Equal(w.T, 5, r.Exit)
+	assert.Contains(w.T, r.Out, "hosts differ, because a run was narrowed by --hosts")
+}
+
+func rollbackTo(w *testenv.Env) {
+	r := w.Kis("rollback", "staging")
+	assert.Equal(w.T, 3, r.Exit, "the hosts have different packages before this one, so that a roll-back has to be told which")
+	assert.Contains(w.T, r.Err, "--to")
+	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
+	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
+	uniform(w, "hello-0.3")
+}
+
+func oneHostDead(w *testenv.Env) {
+	w.Hosts[2].Kill()
+	r := w.Run(3, "", "link", "staging", "hello-0.4")
+	assert.Contains(w.T, r.Err, "web3: connect: ")
+	assert.Equal(w.T, w.All("hello-0.3"), w.Links())
+
+	w.On("web1", "web2").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "!web3")
+	r = w.Kis("status", "staging")
+	assert.Equal(w.T, 5, r.Exit)
+	assert.Contains(w.T, r.Out, "staging: not known on all hosts")
+	assert.Regexp(w.T, `web3 +unknown +connect: `, r.Out)
+
+	w.Hosts[2].Restart(w.T)
+	r = w.Run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
+	for _, e := range r.Events(w.T) {
+		if e.Step == "link" {
+			assert.Equal(w.T, "web3", e.Host, "the others are there already")
+		}
+	}
+	uniform(w, "hello-0.4")
+}

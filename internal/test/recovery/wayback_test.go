@@ -1,0 +1,86 @@
+package recovery
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/testenv"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
+)
+
+// goingBack starts a push whose after-link command fails for what is pushed, and waits for ~/wait to go once the links are back.
+func (p *pair) goingBack(to string) *testenv.Started {
+	p.T.Helper()
+	args := p.push(to)
+	p.Inventory(fmt.Sprintf(`
+stages:
+  staging:
+    hosts: [web1, web2]
+    verify: ["true # %d of %s"]
+    after_link: ["test $KIS_PACKAGE != %s || exit 1; touch ~/linked; while test -e ~/wait; do sleep 0.02; done; touch ~/up"]
+`, p.pushes, p.T.Name(), to))
+	for host := range p.Hosts {
+		p.unmark(host, "linked")
+		p.unmark(host, "up")
+		p.mark(host, "wait")
+	}
+	s := p.Start(args...)
+	p.marked(web1, "linked")
+	p.marked(web2, "linked")
+	return s
+}
+
+// TestRollbackInterrupted_K13: the links are back, and something dies while the after-link commands run for what is linked again.
+func TestRollbackInterrupted_K13(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, hosttest.Options{})
+	from, to := p.Links()[web1], p.next()
+	for _, c := range []struct {
+		name  string
+		exit  int
+		fault func(p *pair, s *testenv.Started)
+		says  string
+		next  string
+	}{
+		{"K13: kis is killed", -1, func(p *pair, s *testenv.Started) {
+			s.Signal(syscall.SIGKILL)
+			s.End(10 * time.Second)
+			p.Quiet(10 * time.Second)
+		}, "", "kis link staging " + from},
+		{"K13: an agent is killed", 4, func(p *pair, s *testenv.Started) {
+			p.kill(web1, p.Agent(p.Hosts[web1]))
+			s.Says("connection lost", 30*time.Second)
+			p.letGo()
+		}, "after_link failed again on web1", "kis link staging " + from + " --hosts web1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := p.in(t)
+			s := p.goingBack(to)
+			c.fault(p, s)
+			r := s.End(time.Minute)
+			require.Equal(t, c.exit, r.Exit)
+			require.Equal(t, p.All(from), p.Links())
+			assert.Contains(t, r.Err, c.says)
+			if c.says != "" {
+				assert.Contains(t, r.Err, "next: "+c.next)
+			}
+			judged := p.Kis("status", "staging", "-o", "json").Events(t)[0].Status
+			assert.Equal(t, "degraded", judged.Verdict)
+			told(p, "after_link did not end well after the way back", "after_link did not come to its end after the way back", "next: kis link staging "+from)
+			p.letGo()
+			p.unmark(web1, "up")
+			p.Run(0, from, strings.Fields(judged.Next[0].Command)[1:]...)
+			_, err := os.Stat(filepath.Join(p.Hosts[web1].Home, "up"))
+			require.NoError(t, err, "the command has run to its end")
+			assert.Equal(t, "uniform", p.Kis("status", "staging", "-o", "json").Events(t)[0].Status.Verdict)
+		})
+	}
+}

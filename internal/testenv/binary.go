@@ -1,0 +1,59 @@
+package testenv
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/keep-it-simple/kis/internal/testenv/hermetic"
+)
+
+// binaryVariable tells the tests of a package where Main has put the program, and sumVariable its SHA-256.
+const (
+	binaryVariable = "KIS_TEST_BINARY"
+	sumVariable    = "KIS_TEST_SUM"
+)
+
+// Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit
+// status. With races kis has the race detector in it, and takes longer. A package whose tests run
+// kis has
+//
+//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m, false)) }
+func Main(m *testing.M, races bool) int {
+	dir, err := os.MkdirTemp("", "kis-testenv-")
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	binary := filepath.Join(dir, "kis")
+	race := "-race=false"
+	if races {
+		race = "-race"
+	}
+	// Git may not answer: the checkout may be another user's, or none.
+	build := exec.Command("go", "build", race, "-buildvcs=false", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Printf("build kis: %v\n%s", err, out)
+		return 1
+	}
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		log.Print(err)
+		return 1
+	}
+	for name, value := range map[string]string{binaryVariable: binary, sumVariable: fmt.Sprintf("%x", sha256.Sum256(program))} {
+		if err := os.Setenv(name, value); err != nil {
+			log.Print(err)
+			return 1
+		}
+	}
+	return hermetic.Main(m)
+}
+
+// Binary is the path of the kis that Main has built.
+func Binary() string { return os.Getenv(binaryVariable) }
