@@ -1,0 +1,92 @@
+package main
+
+import (
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestDocumentsNameFilesThatExist: a document names a file of the repository by the end of its path.
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	t.Parallel()
+	files := repositoryFiles(t)
+	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|py|sh))`")
+	for path, text := range documents(t) {
+		for _, found := range named.FindAllStringSubmatch(text, -1) {
+			if found[1] == "setup.py" || found[1] == "manage.py" {
+				continue // of a user's project
+			}
+			if !strings.Contains(files, "/"+found[1]+"\n") {
+				assert.Fail(t, path+" names "+found[1]+", which does not exist")
+			}
+		}
+	}
+}
+
+// repositoryFiles are the ends of all paths of the repository, one after the other.
+func repositoryFiles(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	require.NoError(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == ".git" && d.IsDir() {
+			return filepath.SkipDir
+		}
+		all.WriteString("/" + filepath.ToSlash(path) + "\n")
+		return err
+	}))
+	return all.String()
+}
+
+// TestSectionsOfDocumentsExist: a link to a section leads to a heading, by the rule of GitHub.
+func TestSectionsOfDocumentsExist(t *testing.T) {
+	t.Parallel()
+	heading, link := regexp.MustCompile(`(?m)^#+ (.+)$`), regexp.MustCompile(`\]\(([^)#:]*)#([^)]+)\)`)
+	texts := documents(t)
+	sections := map[string][]string{}
+	for path, text := range texts {
+		for _, found := range heading.FindAllStringSubmatch(text, -1) {
+			sections[path] = append(sections[path], section(found[1]))
+		}
+	}
+	for path, text := range texts {
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			to := path
+			if found[1] != "" {
+				to = filepath.Join(filepath.Dir(path), found[1])
+			}
+			assert.Contains(t, sections[to], found[2], "%s: %s", path, found[0])
+		}
+	}
+}
+
+// section is the name by which a link calls a heading.
+func section(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case strings.ContainsRune("`:,.?!…()*", r):
+			return -1
+		}
+		return r
+	}, strings.ToLower(heading))
+}
+
+// TestLinesOfDocumentsAreShort: tables and links cannot be wrapped.
+func TestLinesOfDocumentsAreShort(t *testing.T) {
+	t.Parallel()
+	const limit = 120
+	for path, text := range documents(t) {
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, "|") && !strings.Contains(line, "](") {
+				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), limit, "%s: %s", path, line)
+			}
+		}
+	}
+}
