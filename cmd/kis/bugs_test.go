@@ -19,6 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/ui"
 )
 
 // panics is an output that panics at a text, as a bug in a view would.
@@ -33,6 +34,9 @@ func (w panics) Write(p []byte) (int, error) {
 	}
 	return w.Writer.Write(p)
 }
+
+// bugHint is what a user reads about a bug.
+const bugHint = "this is a bug of kis: please report it, with what kis prints with -v; what is linked: kis status"
 
 // kisPanics runs kis as a process of its own.
 func kisPanics(t *testing.T, at string, env []string, args ...string) (exit int, out, errs string) {
@@ -54,7 +58,7 @@ func TestAPanicOfTheProgramIsExitStatus1(t *testing.T) {
 	t.Parallel()
 	exit, _, errs := kisPanics(t, "kis ", nil, "version")
 	assert.Equal(t, 1, exit)
-	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs)
+	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+bugHint+"\n", errs)
 
 	exit, _, errs = kisPanics(t, "kis ", nil, "-v", "version")
 	assert.Equal(t, 1, exit)
@@ -69,13 +73,13 @@ func TestAPanicOfTheProgramIsExitStatus1(t *testing.T) {
 // TestAPanicAfterTheBuildRemovesTheSourceDistribution and everything else that is temporary.
 func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
-	require.NoError(t, os.CopyFS(p.folder, os.DirFS("sample")))
+	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
+	require.NoError(t, os.CopyFS(p.dir, os.DirFS("../../internal/demo/sample")))
 	temporary, state := t.TempDir(), t.TempDir()
 	env := []string{"TMPDIR=" + temporary, "XDG_STATE_HOME=" + state}
 	exit, _, errs := kisPanics(t, " files\n", env, p.args("push", "live")...)
 	assert.Equal(t, 1, exit)
-	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs)
+	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+bugHint+"\n", errs)
 	left, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -84,7 +88,7 @@ func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 // TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not contacted any more.
 func TestAPanicOfTheViewEndsTheRunInOrder(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
+	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
 	state := t.TempDir()
 	for _, args := range [][]string{{"link", "live", "app-1"}, {"-o", "json", "link", "live", "app-1"}} {
 		exit, out, errs := kisPanics(t, map[bool]string{true: `"type":"start"`, false: "to live on"}[len(args) > 3], []string{"XDG_STATE_HOME=" + state}, p.args(args...)...)
@@ -105,7 +109,7 @@ func TestAPanicOfTheViewEndsTheRunInOrder(t *testing.T) {
 		if len(args) == 3 {
 			assert.Contains(t, errs, "kis: internal error: panic: a bug\n")
 			assert.Contains(t, errs, "kis: aborted before link: no stage link was changed\n")
-			assert.Contains(t, errs, reportHint)
+			assert.Contains(t, errs, bugHint)
 			oracle.Output(t, errs)
 		}
 		require.NoError(t, os.Remove(logs[len(logs)-1]))
@@ -124,18 +128,18 @@ func TestAPanicBesideTheCommandIsReportedAtItsEnd(t *testing.T) {
 		"Goexit": {0, func(b *bugs) { _ = guard.Run(func() error { guard.Do(runtime.Goexit, b.add); return nil }) }, 1},
 	} {
 		var errs bytes.Buffer
-		a := &app{streams: streams{Err: printer{&errs}}, bugs: &bugs{}}
+		a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, &bugs{})
 		test.found(a.bugs)
-		assert.Equal(t, test.want, a.reported(a.bugs.list(), test.status), name)
+		assert.Equal(t, test.want, a.exitStatus(a.bugs.list(), test.status), name)
 		assert.Equal(t, test.want == 1, strings.Contains(errs.String(), "kis: internal error: panic: "), name)
 	}
 }
 
-// TestASignalIsHeardAfterAPanicOfTheLast: who interrupts must be heard, whatever has gone wrong with the message about it.
-func TestASignalIsHeardAfterAPanicOfTheLast(t *testing.T) {
+// TestASignalIsHandledAfterAPanicOfTheLast: a bug in the message must not block the next signal.
+func TestASignalIsHandledAfterAPanicOfTheLast(t *testing.T) {
 	t.Parallel()
 	found := make(chan *guard.Panic, 2)
-	ctx, s := catchSignals(context.Background(), printer{panics{io.Discard, "interrupted"}}, func(int) { found <- nil }, func(p *guard.Panic) { found <- p })
+	ctx, s := catchSignals(context.Background(), newApp(ui.Streams{Err: ui.NewPrinter(panics{io.Discard, "interrupted"})}, nil, nil).ui.Message, func(int) { found <- nil }, func(p *guard.Panic) { found <- p })
 	s.caught <- os.Interrupt
 	assert.Equal(t, "panic: a bug", (<-found).Error())
 	<-ctx.Done()
@@ -146,11 +150,11 @@ func TestASignalIsHeardAfterAPanicOfTheLast(t *testing.T) {
 func TestAFailureThatIsABugIsExitStatus1(t *testing.T) {
 	t.Parallel()
 	var errs bytes.Buffer
-	a := &app{streams: streams{Err: printer{&errs}}, bugs: &bugs{}}
+	a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, &bugs{})
 	lost := event.NewFailure("web1", event.StepCheck, errors.New("lost"))
-	assert.Equal(t, 5, a.failedWith([]event.Failure{*lost}, 5))
+	assert.Equal(t, 5, a.exitStatus(event.Bugs([]event.Failure{*lost}), 5))
 	bug := event.NewFailure("web2", event.StepCheck, guard.Try(func() error { panic("a bug") }))
 	assert.Equal(t, event.Unknown, bug.State)
-	assert.Equal(t, 1, a.failedWith([]event.Failure{*lost, *bug}, 5))
-	assert.Equal(t, "kis: web2: internal error: panic: a bug\n  hint: "+reportHint+"\n", errs.String())
+	assert.Equal(t, 1, a.exitStatus(event.Bugs([]event.Failure{*lost, *bug}), 5))
+	assert.Equal(t, "kis: web2: internal error: panic: a bug\n  hint: "+bugHint+"\n", errs.String())
 }

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -42,60 +36,12 @@ func (a *app) completeStageAndPackage(cmd *cobra.Command, args []string, start s
 	return nil, noFiles
 }
 
-// completePackage completes the packages that earlier runs of this machine had to do with on the stage, newest first.
+// completePackage completes the packages of earlier runs of this machine on the stage, newest first.
 func (a *app) completePackage(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return nil, noFiles
 	}
-	state, err := a.state()
-	if err != nil {
-		return nil, noFiles
-	}
-	logs, err := filepath.Glob(filepath.Join(state, "runs", "*-"+args[0]+"-*.jsonl"))
-	if err != nil {
-		return nil, noFiles
-	}
-	var found []string
-	for _, path := range slices.Backward(logs) { // their names sort by time
-		for _, name := range packagesOf(path, args[0]) {
-			if !slices.Contains(found, name) {
-				found = append(found, name)
-			}
-		}
-	}
-	return found, noFiles | cobra.ShellCompDirectiveKeepOrder
-}
-
-// packagesOf reads the report of a run: what it wanted to link, and what was linked before.
-func packagesOf(path, stage string) []string {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer file.Close() //nolint:errcheck // only read
-	var report *event.Report
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), `{"type":"report"`) {
-			continue
-		}
-		var e event.Event
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
-			report = e.Report
-		}
-	}
-	if report == nil || report.Stage != stage {
-		return nil
-	}
-	names := []string{report.Package}
-	for _, h := range report.Hosts {
-		names = append(names, h.Was)
-	}
-	return slices.DeleteFunc(names, func(s string) bool {
-		_, err := name.ParsePackage(s) // what a stage was linked to is whatever its host has said, and shells paste it
-		return err != nil
-	})
+	return a.logs.Packages(args[0]), noFiles | cobra.ShellCompDirectiveKeepOrder
 }
 
 // completeHosts completes the last of the comma-separated patterns of --hosts.

@@ -25,7 +25,7 @@ var updateManPages = flag.Bool("update", false, "TestManPages writes docs/man in
 const manFolder = "../../docs/man"
 
 // manDate stands in the pages. It is a constant, so that the same commands give the same pages on any day; change it when they change.
-const manDate = "2026-11-23"
+const manDate = "2026-11-29"
 
 // manPages are the manual pages by file name.
 func manPages(t *testing.T) map[string]string {

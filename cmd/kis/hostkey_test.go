@@ -9,7 +9,7 @@ import (
 // TestPinnedHostKeysAreCheckedWithTheInventory: the inventory names the place, sshx what is wrong.
 func TestPinnedHostKeysAreCheckedWithTheInventory(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "ssh: {host_key: 'MD5:x'}\nstages: {live: {hosts: [web1]}}\n")
+	p := newProject(t, "ssh: {host_key: 'MD5:x'}\nstages: {live: {hosts: [web1]}}\n")
 	for _, args := range [][]string{{"hosts"}, {"status"}, {"link", "live", "app-1"}} {
 		a, out, errs := p.app()
 		assert.Equal(t, 2, execute(t.Context(), a, p.args(args...)), args)

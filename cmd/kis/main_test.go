@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keep-it-simple/kis/internal/testenv/hermetic"
+	"github.com/keep-it-simple/kis/internal/ui"
 )
 
 // panicAt makes this program kis, with an output that panics at a text. Arguments are in panicArgs, one a line.
@@ -14,7 +15,7 @@ const panicAt, panicArgs = "KIS_TEST_PANIC_AT", "KIS_TEST_PANIC_ARGS"
 
 func TestMain(m *testing.M) {
 	if text, set := os.LookupEnv(panicAt); set {
-		s := streams{In: os.Stdin, Out: printer{panics{os.Stdout, text}}, Err: printer{os.Stderr}}
+		s := ui.Streams{Out: ui.NewPrinter(panics{os.Stdout, text}), Err: ui.NewPrinter(os.Stderr)}
 		os.Exit(run(context.Background(), strings.Split(os.Getenv(panicArgs), "\n"), s, os.Exit))
 	}
 	os.Exit(hermetic.Main(m))

@@ -8,23 +8,25 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/ui"
 )
 
 // fullDisk is a file that takes so many bytes.
-type fullDisk struct{ room int }
+type fullDisk struct{ free int }
 
 func (d *fullDisk) Write(p []byte) (int, error) {
-	if len(p) > d.room {
-		return d.room, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+	if len(p) > d.free {
+		return d.free, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
 	}
-	d.room -= len(p)
+	d.free -= len(p)
 	return len(p), nil
 }
 
 // TestOutputThatCouldNotBeWrittenIsAnError of what only looks. A run that may have changed something ends with what is true of the hosts.
 func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, "stages: {live: {hosts: [web1]}}\n")
+	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
 	for _, test := range []struct {
 		args []string
 		exit int // with an output that takes everything
@@ -46,7 +48,7 @@ func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	} {
 		for _, room := range []int{0, 20} {
 			a, _, errs := p.app()
-			a.Out = printer{&fullDisk{room: room}}
+			a.ui.Out = ui.NewPrinter(&fullDisk{free: room})
 			assert.Equal(t, test.full, executeAll(t.Context(), a, p.args(test.args...)), test.args)
 			assert.Regexp(t, `(?m)^kis: cannot write the output: no space left on device\n\z`, errs.String(), test.args)
 			assert.NotContains(t, errs.String(), "/dev/stdout", "it is told once")
@@ -55,7 +57,7 @@ func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 		read, write, err := os.Pipe()
 		require.NoError(t, err)
 		require.NoError(t, read.Close())
-		a.Out = printer{write}
+		a.ui.Out = ui.NewPrinter(write)
 		assert.Equal(t, test.exit, executeAll(t.Context(), a, p.args(test.args...)), test.args)
 		assert.NotContains(t, errs.String(), "output", "who reads it had enough")
 		require.NoError(t, write.Close())

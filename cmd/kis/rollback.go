@@ -8,11 +8,12 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/ui"
 )
 
 // relinkOptions are the flags and arguments of rollback and link.
 type relinkOptions struct {
-	target string // the package; empty for the one before
+	target string // the package; "" for the previous one
 	dryRun bool
 }
 
@@ -20,9 +21,10 @@ func newRollback(a *app) *cobra.Command {
 	var o relinkOptions
 	cmd := &cobra.Command{
 		Use:   "rollback <stage>",
-		Short: "Link the package that the stage had before, on all hosts at once",
-		Long: `Rollback links the package that the stage had linked and confirmed before, the same on all hosts. It uploads and builds nothing: the
-package is verified once more, then linked as push does. A package that was rolled back from is not gone back to by a second rollback.
+		Short: "Link the previous package on all hosts at once",
+		Long: `Rollback links the package that the stage linked before, and that was confirmed, the same on all hosts.
+It uploads and builds nothing: the package is verified again, then linked as push does. A second
+rollback goes one package further back; it never returns to the package that was rolled back.
 
 Examples:
   kis rollback production
@@ -35,7 +37,7 @@ Examples:
 			return o.run(cmd.Context(), a, event.Rollback, args[0])
 		},
 	}
-	cmd.Flags().StringVar(&o.target, "to", "", "link this `package` instead of the one before")
+	cmd.Flags().StringVar(&o.target, "to", "", "link this `package` instead of the previous one")
 	o.flags(a, cmd)
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completePackage)
 	return cmd
@@ -46,7 +48,8 @@ func newLink(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "link <stage> <package>",
 		Short: "Link a package that is installed on every host",
-		Long: `Link links a stage to a package that is installed on all its hosts, as push does after the barrier. It uploads and builds nothing.
+		Long: `Link links a stage to a package that is installed on all its hosts, as push does after the barrier. It
+uploads and builds nothing.
 
 Example:
   kis link staging projecta-0.4`,
@@ -62,32 +65,27 @@ Example:
 	return cmd
 }
 
-// lockWaitFlag is for the commands that take a stage's lock.
-func (a *app) lockWaitFlag(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&a.lockWait, "lock-wait", 0, "how long to wait for another run's lock, such as 10m (default: not at all)")
-}
-
 // flags are those of every command that links and installs nothing.
 func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check the hosts for real, print the plan, change nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check the hosts, print the plan, change nothing")
 	a.lockWaitFlag(cmd)
 }
 
-// run carries a plan out that installs nothing.
-func (o *relinkOptions) run(ctx context.Context, a *app, op event.Op, wanted string) error {
+// run carries out a plan that installs nothing.
+func (o *relinkOptions) run(ctx context.Context, a *app, op event.Op, stage string) error {
 	inv, err := a.load()
 	if err != nil {
 		return err
 	}
-	stage, hosts, subset, err := a.stage(inv, wanted)
+	t, err := a.target(inv, stage)
 	if err != nil {
 		return err
 	}
-	plan := deploy.Plan{Op: op, Stage: stage, Hosts: hosts, Subset: subset, DryRun: o.dryRun}
+	plan := deploy.Plan{Op: op, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: o.dryRun}
 	if o.target != "" {
 		if plan.Target, err = name.ParsePackage(o.target); err != nil {
-			return hinted{error: err, hint: "see what there is: kis list " + wanted}
+			return &ui.Hinted{Err: err, Help: "list the packages: kis list " + stage}
 		}
 	}
-	return a.carryOut(ctx, inv, plan, a.view())
+	return a.carryOut(ctx, inv, plan, a.ui.View())
 }

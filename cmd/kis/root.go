@@ -7,29 +7,30 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-)
 
-const outputText, outputJSON = "text", "json"
+	"github.com/keep-it-simple/kis/internal/ui"
+)
 
 const rootLong = `kis deploys Python applications by push over SSH.
 
-It builds the source distribution here, uploads it to every host of the stage, builds a package with its own environment there, and
-verifies it. Only when every host is ready are the stage's links switched, on all hosts at the same moment. Old packages stay, so that
-a roll-back is one command and takes a moment.
+It builds the source distribution on this machine, uploads it to every host of the stage, builds a
+package with its own environment there, and verifies it. Only when every host is ready does it switch
+the stage's links, on all hosts at the same time. Old packages are kept, so that a rollback is one
+command and takes seconds.
 
-Nothing has to be installed on a host: sshd, a POSIX sh, tar and python3 (3.8 or newer, with venv) are enough.
-Try it without any host:  kis demo`
+Nothing has to be installed on a host: sshd, a POSIX sh, tar and python3 (3.8 or newer, with venv) are
+enough. Try it without any host:  kis demo`
 
-// exitStatus stands in the help of every command: these are promises.
+// exitStatus is part of the help of every command: these are promises.
 const exitStatus = `
 Exit status:
     0  every targeted host is verified on what was asked (or was already)
     1  a bug in kis; nothing is asserted
     2  usage, inventory or local build error: no host was contacted
-    3  aborted before link: every stage link is as it was
+    3  aborted before link: every stage link is unchanged
     4  failed at or after link and rolled back: every host is verified on its previous package
     5  hosts differ or are unknown: the table says which; see kis status
-    6  another run holds the lock: every stage link is as it was
+    6  another run holds the lock: every stage link is unchanged
   130  interrupted before link, as 3
 `
 
@@ -45,25 +46,25 @@ func newRoot(a *app) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.inventoryPath, "inventory", "i", "", "the inventory `file` (default: inventory.yaml or .yml, searched upwards; or $KIS_INVENTORY)")
-	flags.StringVarP(&a.hosts, "hosts", "l", "", "narrow the hosts: `pattern` such as web1,web2  web*  web[01:04]  @group  !web9")
+	flags.StringVarP(&a.inventoryPath, "inventory", "i", "", "the inventory `file` (default: $KIS_INVENTORY, or inventory.yaml or .yml here or in a parent directory)")
+	flags.StringVarP(&a.hosts, "hosts", "l", "", "limit to these hosts: `pattern` such as web1,web2  web*  web[01:04]  @group  !web9")
 	_ = root.RegisterFlagCompletionFunc("hosts", a.completeHosts)
 	flags.IntVarP(&a.forks, "forks", "f", 0, "hosts that prepare at the same time (default 64)")
-	flags.StringVarP(&a.output, "output", "o", outputText, "output format: text or json (one event per line)")
-	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to confirm: and to unlock --force; unknown host keys are refused")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print the result only")
-	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print the output of every step as it comes")
-	flags.StringVar(&a.color, "color", "auto", "color the output: auto, always or never")
-	flags.StringVar(&a.sshConfig, "ssh-config", "", "the ssh_config `file` (default: yours and the system's)")
-	flags.DurationVar(&a.timeout, "timeout", 0, "longest time for one step on a host (default 15m)")
-	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "longest time until a host answers as an SSH server (default 10s, or ConnectTimeout of ssh_config)")
+	flags.StringVarP(&a.ui.Output, "output", "o", ui.Text, "output format: text or json (one event per line)")
+	flags.BoolVarP(&a.ui.AssumeYes, "yes", "y", false, "answer yes to the questions of confirm: and unlock --force; unknown host keys are refused")
+	flags.BoolVarP(&a.ui.Quiet, "quiet", "q", false, "print the result only")
+	flags.BoolVarP(&a.ui.Verbose, "verbose", "v", false, "print the output of every step as it arrives")
+	flags.StringVar(&a.ui.Color, "color", "auto", "color the output: auto, always or never")
+	flags.StringVar(&a.sshConfig, "ssh-config", "", "the ssh_config `file` (default: the user's and the system's)")
+	flags.DurationVar(&a.timeout, "timeout", 0, "maximum time for one step on a host (default 15m)")
+	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "maximum time until a host answers as an SSH server (default 10s, or ConnectTimeout of ssh_config)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("kis {{.Version}}\n")
 	root.SetHelpCommand(newHelp())
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
-	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "look", Title: "Look, and change nothing:"},
+	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
 		&cobra.Group{ID: "other", Title: "Other:"})
 	root.AddCommand(newPush(a), newRollback(a), newLink(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a),
 		newUnlock(a), newDemo(a), newVersion(a))
@@ -81,23 +82,28 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	}
 	err := fmt.Errorf("there is no command %q", args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return hinted{error: err, hint: "did you mean: kis " + near[0]}
+		return &ui.Hinted{Err: err, Help: "did you mean: kis " + near[0]}
 	}
-	return hinted{error: err, hint: "see: kis help"}
+	return &ui.Hinted{Err: err, Help: "see: kis help"}
 }
 
-// checkFlags looks at the global flags once, before any command runs.
+// lockWaitFlag is for the commands that take a stage's lock.
+func (a *app) lockWaitFlag(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&a.lockWait, "lock-wait", 0, "maximum time to wait for the lock of another run, such as 10m (default: do not wait)")
+}
+
+// checkFlags checks the global flags once, before any command runs.
 func (a *app) checkFlags(cmd *cobra.Command) error {
 	if name := emptyFlag(cmd); name != "" {
 		return usageError(cmd, fmt.Errorf("--%s is empty", name))
 	}
 	switch {
-	case a.output != outputText && a.output != outputJSON:
-		given := a.output
-		a.output = outputText
+	case a.ui.Output != ui.Text && a.ui.Output != ui.JSON:
+		given := a.ui.Output
+		a.ui.Output = ui.Text
 		return usageError(cmd, fmt.Errorf("--output is text or json, not %q", given))
-	case a.color != "auto" && a.color != "always" && a.color != "never":
-		return usageError(cmd, fmt.Errorf("--color is auto, always or never, not %q", a.color))
+	case a.ui.Color != "auto" && a.ui.Color != "always" && a.ui.Color != "never":
+		return usageError(cmd, fmt.Errorf("--color is auto, always or never, not %q", a.ui.Color))
 	case a.forks < 0 || a.timeout < 0 || a.connectTimeout < 0:
 		return usageError(cmd, fmt.Errorf("--forks, --timeout and --connect-timeout are not negative"))
 	case a.lockWait < 0:
@@ -111,8 +117,8 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 	return nil
 }
 
-// emptyFlag is the name of a flag that was given and says nothing, or "". What a script gives from a variable that is not set must not mean the
-// same as no flag, which may be every host, or another package.
+// emptyFlag is the name of a flag that was given an empty value, or "". An unset variable in a script
+// must not mean the same as no flag, which may be every host, or another package.
 func emptyFlag(cmd *cobra.Command) (name string) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.String() == "" {
@@ -122,7 +128,7 @@ func emptyFlag(cmd *cobra.Command) (name string) {
 	return name
 }
 
-// flagError says what is wrong with a flag's value in words of its own where pflag speaks of its parser.
+// flagError explains a wrong duration, where pflag's message is about its parser.
 func flagError(cmd *cobra.Command, err error) error {
 	if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok && value.GetFlag().Value.Type() == "duration" {
 		err = fmt.Errorf("--%s: %q is not a time; write it with its unit, such as 30s, 15m or 1h", value.GetFlag().Name, value.GetValue())
@@ -130,7 +136,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError(cmd, err)
 }
 
-// newHelp is cobra's help command with an error for what there is no help about.
+// newHelp is cobra's help command, with an error for an unknown topic.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [command]",

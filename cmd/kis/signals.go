@@ -12,72 +12,74 @@ import (
 	"github.com/keep-it-simple/kis/internal/guard"
 )
 
-// signals turns signals into the end of a context. The first asks; the second ends kis at once, unless the links are being switched:
-// a fleet must not be left split because somebody is impatient.
+// signals turns signals into the end of a context. The first asks; the second ends kis immediately,
+// unless links are being switched: no user's impatience may leave the hosts different.
 type signals struct {
 	phase  atomic.Int32 // one of the phases below
 	status atomic.Int32 // exit status of a run that has ended
 	caught chan os.Signal
-	told   atomic.Bool // that kis was interrupted
 
-	asked bool // a signal has come
-	late  bool // one has come after the end
+	announced atomic.Bool // the user was told of an interruption before any host was contacted
+
+	asked bool // a signal was received
+	late  bool // one was received after the end
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next signal
 }
 
-// What a run is at, as far as signals go.
+// The phases of a run that signals distinguish.
 const (
-	local int32 = iota // no host has been spoken to
+	local int32 = iota // no host was contacted
 	preparing
 	switching
 	afterLink
-	ended // everything is done and about to be told
+	ended // everything is done, the report is about to be printed
 )
 
-// catchSignals catches signals until the process ends: one that comes in its last moment must not turn an exit status that is decided into another.
-func catchSignals(ctx context.Context, messages printer, exit func(int), caught func(*guard.Panic)) (context.Context, *signals) {
+// catchSignals catches signals until the process ends: a signal after the end of a run must not
+// change its exit status.
+func catchSignals(ctx context.Context, message func(string), exit func(int), caught func(*guard.Panic)) (context.Context, *signals) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &signals{caught: make(chan os.Signal, 4), next: make(chan struct{})}
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE) // `kis push | head` must not change the course of a push
 	guard.Go(func() {              // lives as long as the process
 		for range s.caught {
-			guard.Do(func() { // a bug in it must not keep the next signal from being heard
+			guard.Do(func() { // a bug in it must not block the next signal
 				defer cancel()
-				s.hear(messages, exit)
+				s.handle(message, exit)
 			}, caught)
 		}
 	}, caught)
 	return ctx, s
 }
 
-// hear does what a signal asks for.
-func (s *signals) hear(messages printer, exit func(int)) {
+// handle handles one signal.
+func (s *signals) handle(message func(string), exit func(int)) {
 	defer s.interrupt()
 	asked := s.asked
 	s.asked = true
 	switch phase := s.phase.Load(); {
 	case phase == ended && s.late:
-		exit(int(s.status.Load())) // somebody has stopped the terminal, maybe
+		exit(int(s.status.Load())) // the terminal may be stopped
 	case phase == ended:
 		s.late = true
 	case phase == switching:
-		messages.lines("kis: the links are being switched: finishing, or taking the switch back, first")
+		message("links are being switched: kis completes or rolls back the switch first")
 	case phase == afterLink:
-		messages.lines("kis: interrupted: ending the after-link commands, which counts as their failure")
+		message("interrupted: ending the after_link commands, which counts as their failure")
 	case asked:
 		exit(130)
 	case phase == local:
-		s.told.Store(true)
-		messages.lines("kis: interrupted")
+		s.announced.Store(true)
+		message("interrupted")
 	default:
-		messages.lines("kis: interrupted: waiting for the hosts to let go (once more: leave at once; they let go by themselves)")
+		message("interrupted: waiting for hosts to release their locks (press Ctrl-C again to exit now; locks expire on their own)")
 	}
 }
 
-// interrupt tells everybody who waits for the next signal.
+// interrupt wakes everything that waits for the next signal.
 func (s *signals) interrupt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +94,7 @@ func (s *signals) interrupts() <-chan struct{} {
 	return s.next
 }
 
-// follow notes what the run is at.
+// follow records the phase of the run.
 func (s *signals) follow(e event.Event) {
 	switch {
 	case e.Type == event.TypeStart:

@@ -17,7 +17,7 @@ import (
 )
 
 // keyOf makes a key pair, with the private one in a file.
-func (p place) keyOf(name string) ssh.PublicKey {
+func (p project) keyOf(name string) ssh.PublicKey {
 	p.t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(p.t, err)
@@ -30,11 +30,11 @@ func (p place) keyOf(name string) ssh.PublicKey {
 }
 
 // hosts starts hosts that let in who has the key, and writes an inventory with them as stage live. Their keys are known unless unknown says so.
-func (p place) hosts(key ssh.PublicKey, unknown bool, names ...string) {
+func (p project) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 	p.t.Helper()
 	var config, known, inventory strings.Builder
 	for _, name := range names {
-		home := filepath.Join(p.folder, name)
+		home := filepath.Join(p.dir, name)
 		require.NoError(p.t, os.MkdirAll(filepath.Join(home, "webcode"), 0o755))
 		h, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{key}})
 		require.NoError(p.t, err)
@@ -44,7 +44,7 @@ func (p place) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 		fmt.Fprintf(&inventory, "  %s: {root: %s}\n", name, filepath.Join(home, "webcode"))
 	}
 	fmt.Fprintf(&config, "Host *\n  HostName 127.0.0.1\n  Port 1\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n",
-		filepath.Join(p.folder, "key"), filepath.Join(p.folder, "known_hosts"))
+		filepath.Join(p.dir, "key"), filepath.Join(p.dir, "known_hosts"))
 	p.write("ssh_config", config.String())
 	if !unknown {
 		p.write("known_hosts", known.String())
@@ -68,7 +68,7 @@ func TestStatusOfHostsThatDoNotLetUsIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlace(t, "")
+			p := newProject(t, "")
 			key := p.keyOf("key")
 			if test.stranger {
 				p.keyOf("key")
@@ -76,11 +76,11 @@ func TestStatusOfHostsThatDoNotLetUsIn(t *testing.T) {
 			p.hosts(key, test.unknown, "web1", "web2", "web3")
 			for _, h := range []string{"web1", "web2", "web3"} {
 				if test.open {
-					require.NoError(t, os.Chmod(filepath.Join(p.folder, h, "webcode"), 0o777))
+					require.NoError(t, os.Chmod(filepath.Join(p.dir, h, "webcode"), 0o777))
 				}
 			}
 			if test.more != "" {
-				text, err := os.ReadFile(filepath.Join(p.folder, "inventory.yaml"))
+				text, err := os.ReadFile(filepath.Join(p.dir, "inventory.yaml"))
 				require.NoError(t, err)
 				p.write("inventory.yaml", strings.Replace(string(text), "web3]", "web3, "+test.more+"]", 1))
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -17,17 +16,13 @@ func newVersion(a *app) *cobra.Command {
 		GroupID: "other",
 		Args:    atMost(),
 		RunE: func(*cobra.Command, []string) error {
-			if a.output == outputJSON {
-				a.Out.json(map[string]any{"type": "version", "version": version(), "protocol": remote.Protocol, "go": runtime.Version()})
-				return nil
-			}
-			a.Out.printf("kis %s (protocol %d, %s, %s/%s)\n", version(), remote.Protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			a.ui.Version(version(), remote.Protocol)
 			return nil
 		},
 	}
 }
 
-// version is what the Go toolchain recorded: a module version, or the revision of the working copy.
+// version is what the Go toolchain recorded: a module version, or the revision of the checkout.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

@@ -181,7 +181,7 @@ func requireStream(t testing.TB, events []event.Event) {
 func archive(t testing.TB, version string) *sdist.Archive {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../cmd/kis/sample")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../demo/sample")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "VERSION"), []byte(version+"\n"), 0o644))
 	// The application brings its own build backend, so one call of it is the build.
 	command := exec.CommandContext(t.Context(), "/usr/bin/python3", "-B", "-c", "import sys; sys.path.insert(0, 'build_backend'); import backend; backend.build_sdist('.')")

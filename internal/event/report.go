@@ -92,6 +92,17 @@ func (f *Failure) Bug() (bug Bug, ok bool) {
 	return bug, ok
 }
 
+// Bugs are the bugs among failures.
+func Bugs(failures []Failure) []Bug {
+	var found []Bug
+	for _, f := range failures {
+		if bug, ok := f.Bug(); ok {
+			found = append(found, bug)
+		}
+	}
+	return found
+}
+
 // Phase is how long a part of the run took.
 type Phase struct {
 	Name    string  `json:"name"`

@@ -3,7 +3,6 @@ package survey
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -73,11 +72,6 @@ func (r Repository) Unread(stage string) *event.Failure {
 		}
 	}
 	return nil
-}
-
-// Older reports whether the stage's journal has lines before those that were read.
-func (r Repository) Older(stage string) bool {
-	return slices.ContainsFunc(r.State.Stages, func(s remote.StageState) bool { return s.Stage == stage && s.Older })
 }
 
 // HostState is what is true of one stage on one host.

@@ -53,7 +53,7 @@ func TestPushEndedDuringBuild_B2_K1_K2_K5_L1_L3(t *testing.T) {
 			assert.Contains(w.T, r.Err, "web1, web2: lock: staging is locked by another run: ")
 			assert.Contains(w.T, r.Err, "push staging hello-0.4")
 			assert.Contains(w.T, r.Err, "locked by another run: no stage link was changed")
-			assert.Contains(w.T, w.Kis("status", "staging").Out, "is at work (push staging hello-0.4)")
+			assert.Contains(w.T, w.Kis("status", "staging").Out, "(push staging hello-0.4)")
 			p.Signal(syscall.SIGTERM)
 			assert.Equal(w.T, 130, p.End(20*time.Second).Exit)
 			p.Watch.Check(oracle.Expect{Exit: 130, To: "hello-0.4"})

@@ -83,7 +83,7 @@ func TestUnlockForced_L6(t *testing.T) {
 	r := w.Kis("unlock", "staging")
 	assert.Equal(t, 6, r.Exit)
 	assert.Regexp(t, `web1  staging is locked: \S+@\S+, push staging hello-0.4, since `, r.Out)
-	assert.Contains(t, r.Err, "hint: wait for it; or end it: kis unlock staging --force")
+	assert.Contains(t, r.Err, "hint: wait for it, or end it: kis unlock staging --force")
 	r = w.Kis("unlock", "staging", "--force", "--yes")
 	assert.Equal(t, 0, r.Exit)
 	assert.Regexp(t, `web2  ended: \S+@\S+, push staging hello-0.4`, r.Out)

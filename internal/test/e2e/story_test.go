@@ -189,7 +189,7 @@ func subset(w *testenv.Env) {
 	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
 	r := w.Kis("status", "staging")
 	assert.Equal(w.T, 5, r.Exit)
-	assert.Contains(w.T, r.Out, "hosts differ, because a run was narrowed by --hosts")
+	assert.Contains(w.T, r.Out, "hosts differ: a run was narrowed by --hosts")
 }
 
 func rollbackTo(w *testenv.Env) {

@@ -47,7 +47,7 @@ func TestFaultWhileArmed_C1_C6_C8_C11_C16_C17_K1_K2_K3_K5_L3_L5(t *testing.T) {
 			s.End(30 * time.Second)
 			p.Hosts[web1].Restart(p.T)
 		}},
-		{name: "K2: Ctrl-C", moment: arming, exit: 130, after: old, says: []string{"waiting for the hosts to let go"}, fault: func(p *pair, s *testenv.Started) {
+		{name: "K2: Ctrl-C", moment: arming, exit: 130, after: old, says: []string{"waiting for hosts to release their locks"}, fault: func(p *pair, s *testenv.Started) {
 			s.Signal(syscall.SIGINT)
 			s.Says("waiting for the hosts", 10*time.Second)
 			p.start(web2)

@@ -130,9 +130,9 @@ func TestCommitInFlight_C3_C4_K4(t *testing.T) {
 			after: func(p *pair, to string) {
 				assert.Equal(p.T, to, p.Links()[web2])
 				if p.Links()[web1] == to {
-					told(p, "the same on all hosts, but the last run did not come to its end")
+					told(p, "the same on all hosts, but the last run was interrupted")
 				} else {
-					told(p, "hosts differ, because a run did not come to its end")
+					told(p, "hosts differ: a run was interrupted")
 				}
 			},
 		},
@@ -148,12 +148,12 @@ func TestCommitInFlight_C3_C4_K4(t *testing.T) {
 			after: func(p *pair, to string) { old(p, to) },
 		},
 		{
-			name: "K4: Ctrl-C while it travels", moment: calling, exit: 0, says: []string{"the links are being switched"},
+			name: "K4: Ctrl-C while it travels", moment: calling, exit: 0, says: []string{"links are being switched"},
 			fault: func(p *pair, s *testenv.Started) {
 				p.Hosts[web1].Block(p.T)
 				s.Saw("web1", "link", "started", 10*time.Second)
 				s.Signal(syscall.SIGINT)
-				s.Says("the links are being switched", 10*time.Second)
+				s.Says("links are being switched", 10*time.Second)
 				require.True(p.T, s.Running())
 				p.Hosts[web1].Unblock(p.T)
 			},

@@ -33,11 +33,11 @@ func TestFaultAfterLink_V6_V10_C5_C17_K1_K4(t *testing.T) {
 	t.Parallel()
 	linking := (*pair).linking
 	playAll(t, hosttest.Options{}, []scene{
-		{name: "K4: signals", moment: linking, exit: 4, says: []string{"ending the after-link commands"}, fault: func(p *pair, s *testenv.Started) {
+		{name: "K4: signals", moment: linking, exit: 4, says: []string{"ending the after_link commands"}, fault: func(p *pair, s *testenv.Started) {
 			for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 				s.Signal(signal)
 			}
-			s.Says("ending the after-link commands", 10*time.Second)
+			s.Says("ending the after_link commands", 10*time.Second)
 			p.letGo() // for the commands of the package before
 		}},
 		{
@@ -49,7 +49,7 @@ func TestFaultAfterLink_V6_V10_C5_C17_K1_K4(t *testing.T) {
 			},
 			after: func(p *pair, to string) {
 				assert.Equal(p.T, p.All(to), p.Links(), "what is linked stays linked")
-				told(p, "the same on all hosts, but the last run did not come to its end")
+				told(p, "the same on all hosts, but the last run was interrupted")
 			},
 		},
 		{name: "V6: the command fails on one host", moment: linking, exit: 4, fault: func(p *pair, s *testenv.Started) {
@@ -76,7 +76,7 @@ func TestFaultAfterLink_V6_V10_C5_C17_K1_K4(t *testing.T) {
 			after: func(p *pair, to string) {
 				assert.Equal(p.T, to, p.Links()[web1])
 				assert.NotEqual(p.T, to, p.Links()[web2])
-				told(p, "hosts differ, because a run did not come to its end", "web1", "web2",
+				told(p, "hosts differ: a run was interrupted", "web1", "web2",
 					"next: kis link staging "+to+" ", "next: kis rollback staging --to "+p.Links()[web2]+" ")
 			},
 		},

@@ -74,7 +74,7 @@ func TestRollbackInterrupted_K13(t *testing.T) {
 			}
 			judged := p.Kis("status", "staging", "-o", "json").Events(t)[0].Status
 			assert.Equal(t, "degraded", judged.Verdict)
-			told(p, "after_link did not end well after the way back", "after_link did not come to its end after the way back", "next: kis link staging "+from)
+			told(p, "after_link failed or was interrupted after a rollback", "after_link did not complete after the rollback", "next: kis link staging "+from)
 			p.letGo()
 			p.unmark(web1, "up")
 			p.Run(0, from, strings.Fields(judged.Next[0].Command)[1:]...)

@@ -1,0 +1,94 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/pybuild"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// Hinted is an error with a hint.
+type Hinted struct {
+	Err  error
+	Help string // one line: what to do, or a command to paste
+}
+
+// Error returns the message without the hint.
+func (h *Hinted) Error() string { return h.Err.Error() }
+
+// Unwrap returns the error.
+func (h *Hinted) Unwrap() error { return h.Err }
+
+// Hint returns the hint.
+func (h *Hinted) Hint() string { return h.Help }
+
+// Error prints why a command ended with an exit status: the error, the output of a tool, the hint.
+func (u *UI) Error(err error, status int) {
+	hint, tail := "", []string{}
+	var hinted interface{ Hint() string }
+	if build, ok := errors.AsType[*pybuild.Error](err); ok {
+		hint, tail = build.Hint, append(tail, build.Tail...)
+	} else if errors.As(err, &hinted) {
+		hint = hinted.Hint()
+	}
+	if u.WantsJSON() {
+		u.errorRecord(status, err.Error(), hint, tail, nil)
+		return
+	}
+	lines := []string{err.Error()}
+	if several, ok := err.(inventory.Errors); ok { //nolint:errorlint // text around it belongs into the first line
+		lines = several.Lines()
+	}
+	u.Err.Printf("kis: %s\n", lines[0])
+	u.Err.Lines(lines[1:]...)
+	u.Err.tail(tail)
+	u.Err.hint(hint)
+}
+
+// errorRecord prints an error as JSON.
+func (u *UI) errorRecord(status int, message, hint string, tail []string, failures []event.Failure) {
+	members := map[string]any{"type": "error", "exit": status, "message": message, "hint": hint, "tail": tail}
+	if failures != nil {
+		members["failures"] = failures
+	}
+	u.Out.json(members)
+}
+
+// bugHint is what a user does about a bug.
+const bugHint = "this is a bug of kis: please report it, with what kis prints with -v; what is linked: kis status"
+
+// Bugs prints bugs of kis.
+func (u *UI) Bugs(found []event.Bug) {
+	for _, bug := range found {
+		message := "internal error: " + bug.Message
+		if bug.Host != "" {
+			message = bug.Host + ": " + message
+		}
+		stack := strings.Split(strings.TrimSpace(bug.Stack), "\n")
+		if u.WantsJSON() {
+			u.errorRecord(event.ExitBug, message, bugHint, stack, nil)
+		} else {
+			u.Err.Printf("kis: %s\n", message)
+		}
+		if u.Verbose {
+			u.Err.tail(stack)
+		}
+	}
+	if len(found) > 0 && !u.WantsJSON() {
+		u.Err.hint(bugHint)
+	}
+}
+
+// Unanswered prints why some of so many hosts did not answer a query, and the exit status for it.
+func (u *UI) Unanswered(failures []event.Failure, hosts, status int) {
+	message := fmt.Sprintf("%d of %d hosts did not answer", len(failures), hosts)
+	if u.WantsJSON() {
+		u.errorRecord(status, message, "", []string{}, failures)
+		return
+	}
+	u.printFailures(failures)
+	u.Err.Printf("kis: %s\n", message)
+}

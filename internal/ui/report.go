@@ -1,0 +1,110 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/survey"
+)
+
+// Report ends the view: first what failed, then the state of the hosts.
+func (v *textView) Report(r event.Report, log string) {
+	v.live.stop()
+	v.printNotices()
+	v.flush()
+	u := v.ui
+	u.printFailures(r.Failures)
+	sentence := summary(r)
+	if r.Outcome == event.Succeeded {
+		if u.Quiet {
+			u.Out.Lines(sentence)
+		}
+		v.out.Printf("%s\n", v.paint.good(sentence))
+		v.table(v.out, r)
+		return
+	}
+	u.Err.Printf("kis: %s\n", v.paint.bad(sentence))
+	if r.Outcome == event.Split || r.Outcome == event.RolledBack || len(r.Bugs) > 0 {
+		v.table(u.Err, r)
+	}
+	for _, next := range survey.AfterRun(r) {
+		u.Err.Printf("  next: %s\n", next)
+	}
+	if log != "" {
+		u.Err.Printf("  log:  %s\n", log)
+	}
+}
+
+// table prints the state of every host; many hosts with the same state share a line.
+func (v *textView) table(to Printer, r event.Report) {
+	var folded grouped
+	for _, h := range r.Hosts {
+		if text := hostText(r, h); len(r.Hosts) > boardFrom {
+			folded.add(h.Host, text)
+		} else {
+			to.Printf("  %-*s  %s\n", v.width, h.Host, text)
+		}
+	}
+	for _, line := range folded {
+		to.Printf("  %s: %s\n", allHosts(line.hosts), line.text)
+	}
+}
+
+// hostText is the state of one host.
+func hostText(r event.Report, h event.HostReport) string {
+	linked := event.LinkText(h.Linked)
+	switch {
+	case r.Op == event.Check:
+		return linked + " is linked"
+	case r.DryRun:
+		return fmt.Sprintf("%s: %s", linked, h.Plan)
+	case r.NoLink:
+		return fmt.Sprintf("%s is ready; %s is linked", r.Package, linked)
+	case !h.Known:
+		return "unknown"
+	case h.Degraded:
+		return linked + ", and after_link failed again: check the service"
+	case h.Was == h.Linked:
+		return linked
+	}
+	return fmt.Sprintf("%s → %s", event.LinkText(h.Was), linked)
+}
+
+// printFailures prints failures; hosts with the same failure share a block.
+func (u *UI) printFailures(failures []event.Failure) {
+	for _, b := range fold(failures) {
+		f := b.failure
+		mark := ""
+		if f.State == event.Unknown {
+			mark = " (unknown)"
+		}
+		u.Err.Printf("%s: %s%s: %s\n", allHosts(b.hosts), f.Step, mark, f.Message)
+		u.Err.tail(f.Tail)
+		u.Err.hint(f.Hint)
+	}
+}
+
+// block is one failure that several hosts have in common.
+type block struct {
+	hosts   []string
+	failure event.Failure
+}
+
+// fold puts failures that read the same into one block, in the order of their first host.
+func fold(failures []event.Failure) []block {
+	var blocks []block
+	for _, f := range failures {
+		at := slices.IndexFunc(blocks, func(b block) bool {
+			return b.failure.Step == f.Step && b.failure.State == f.State && b.failure.Message == f.Message && slices.Equal(b.failure.Tail, f.Tail)
+		})
+		if at < 0 {
+			blocks = append(blocks, block{failure: f})
+			at = len(blocks) - 1
+		}
+		if !slices.Contains(blocks[at].hosts, f.Host) {
+			blocks[at].hosts = append(blocks[at].hosts, f.Host)
+		}
+	}
+	return blocks
+}

@@ -1,0 +1,87 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+)
+
+// failing is the report of a check of 200 hosts of which the last so many have the same trouble.
+func failing(n int) (r event.Report, names []string) {
+	r = event.Report{Outcome: event.Aborted, Exit: 3, Op: event.Check, Stage: "live", DryRun: true}
+	for i := range 200 {
+		host := fmt.Sprintf("web%d", i+1)
+		r.Hosts = append(r.Hosts, event.HostReport{Host: host, Known: true})
+		if i >= 200-n {
+			names = append(names, host)
+			r.Failures = append(r.Failures, event.Failure{Host: host, Step: event.StepCheck, State: event.Refused, Message: "disk nearly full"})
+		}
+	}
+	return r, names
+}
+
+func TestEveryHostThatHasFailedIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 3, 9, 20} {
+		r, names := failing(n)
+		var out, errs bytes.Buffer
+		newTextView(&UI{Streams: Streams{Out: Printer{&out}, Err: Printer{&errs}}}).Report(r, "run.jsonl")
+		assert.Contains(t, errs.String(), strings.Join(names, ", ")+": check: disk nearly full\n")
+	}
+	r, _ := failing(21)
+	var out, errs bytes.Buffer
+	newTextView(&UI{Streams: Streams{Out: Printer{&out}, Err: Printer{&errs}}}).Report(r, "run.jsonl")
+	assert.Contains(t, errs.String(), "web186 and 14 more: check: disk nearly full\n")
+	assert.Contains(t, errs.String(), "run.jsonl", "where all of them are")
+}
+
+// A check links nothing, so its end speaks of no link.
+func TestACheckEndsWithWordsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r, _ := failing(3)
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r))
+	r.Failures = append(r.Failures, r.Failures[0])
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r), "a host is counted once")
+	r.Outcome = event.Interrupted
+	assert.Equal(t, "interrupted: nothing was changed", summary(r))
+	r.Outcome, r.Failures = event.Succeeded, nil
+	assert.Equal(t, "live is ready for a push on 200 hosts", summary(r))
+}
+
+func TestJSONNamesEveryHostThatHasFailed(t *testing.T) {
+	t.Parallel()
+	r, names := failing(150)
+	var out bytes.Buffer
+	(&jsonView{out: Printer{&out}}).Event(event.Event{Type: event.TypeReport, Report: &r})
+	var read event.Event
+	require.NoError(t, json.Unmarshal(out.Bytes(), &read))
+	var found []string
+	for _, f := range read.Report.Failures {
+		found = append(found, f.Host)
+	}
+	assert.Equal(t, names, found)
+}
+
+// The table is the only place that names hosts which differ without a failure of their own.
+func TestTheTableNamesTheHostsThatDiffer(t *testing.T) {
+	t.Parallel()
+	r, names := failing(12)
+	r.Outcome, r.Op, r.DryRun, r.Failures = event.Split, event.Push, false, nil
+	for i := range r.Hosts {
+		r.Hosts[i].Linked = "app-2"
+		if i >= 188 {
+			r.Hosts[i].Linked = "app-1"
+		}
+	}
+	var out, errs bytes.Buffer
+	newTextView(&UI{Streams: Streams{Out: Printer{&out}, Err: Printer{&errs}}}).Report(r, "run.jsonl")
+	assert.Contains(t, errs.String(), "  "+strings.Join(names, ", ")+": nothing → app-1\n")
+	assert.Contains(t, errs.String(), "  web1, web2, web3, web4, web5, web6, web7 and 181 more: nothing → app-2\n")
+}

@@ -1,0 +1,28 @@
+package ui
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+func TestAStageWithARunInProgress(t *testing.T) {
+	t.Parallel()
+	holder := &remote.Holder{Who: "bob@laptop", What: "push live app-2"}
+	differ := []survey.HostState{{Host: "web1", Known: true, Linked: "app-2"}, {Host: "web2", Known: true, Linked: "app-1", Holder: holder}}
+	same := []survey.HostState{{Host: "web1", Known: true, Linked: "app-1", Holder: &remote.Holder{}}}
+	for text, test := range map[string]struct {
+		hosts []survey.HostState
+		exit  int
+	}{
+		"hosts differ while a run is in progress: bob@laptop, push live app-2": {differ, 5},
+		"the same on all hosts while a run is in progress":                     {same, 0},
+	} {
+		stage := survey.Stage{Stage: "live", Verdict: survey.InProgress, Hosts: test.hosts}
+		assert.Equal(t, text, verdictText(stage))
+		assert.Equal(t, test.exit, stage.Exit())
+	}
+}

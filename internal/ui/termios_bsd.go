@@ -1,0 +1,11 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package ui
+
+import "golang.org/x/sys/unix"
+
+// The requests of tcgetattr(3), and of tcsetattr(3) with TCSAFLUSH.
+const (
+	getTermios   = unix.TIOCGETA
+	flushTermios = unix.TIOCSETAF
+)

@@ -1,0 +1,271 @@
+package ui
+
+import (
+	"io"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/internal/sdist"
+)
+
+// The rules of the text view:
+//   - Progress goes to standard output, one line per event that matters; failures go to standard
+//     error, at the end, in one block.
+//   - Every line about a host begins with the host; with many hosts, those that do the same share a
+//     line (see board). No line is rewritten, except the live line at the bottom of a terminal.
+//   - No capital at the beginning and no full stop at the end. Text from hosts is one line, or a
+//     part of one (see Printer).
+
+// textView is for users, at a terminal or in a log of CI.
+type textView struct {
+	ui        *UI
+	out       Printer // takes nothing when the user wants the result only
+	paint     painter
+	width     int // of the longest host name
+	op        event.Op
+	stage     string
+	live      *liveLine // nil unless output is a terminal
+	notices   grouped   // that are held back, so that hosts share a line
+	connected bool      // all hosts are: notices are not held back any more
+	board     *board    // nil for few hosts
+	built     builderOutput
+}
+
+func newTextView(u *UI) *textView {
+	v := &textView{ui: u, out: u.Out, paint: u.painter(), built: builderOutput{out: u.Out}}
+	if u.Quiet {
+		v.out = NewPrinter(io.Discard)
+	}
+	return v
+}
+
+// Begin starts the live line, on a terminal that can show one.
+func (v *textView) Begin() (end func()) {
+	u := v.ui
+	if u.Terminal && u.Interactive && u.Columns != nil && !u.Quiet && os.Getenv("TERM") != "dumb" {
+		v.live = newLiveLine(v.out, u.Columns, u.Caught)
+		u.live.Store(v.live)
+	}
+	return func() {
+		v.live.stop()
+		v.live = nil
+		u.live.Store(nil)
+	}
+}
+
+// Building shows in the live line that kis builds. With -v the output of the builder is shown instead.
+func (v *textView) Building() (end func()) {
+	if v.ui.Verbose {
+		return v.built.end
+	}
+	end = v.Begin()
+	v.live.here("building the source distribution", time.Now())
+	return end
+}
+
+// Say prints a sentence.
+func (v *textView) Say(sentence string) {
+	v.live.around(func() { v.out.Lines(sentence) })
+}
+
+// BuildLog returns what shows the output of the builder with -v.
+func (v *textView) BuildLog() io.Writer {
+	if v.ui.Verbose {
+		return &v.built
+	}
+	return io.Discard
+}
+
+// Archive prints the source distribution and its warnings.
+func (v *textView) Archive(a *sdist.Archive) {
+	v.out.Printf("%s %s: %s, %d files\n", a.Name, a.Version, size(a.Size), a.Files)
+	for _, warning := range a.Warnings {
+		v.ui.Err.Printf("kis: warning: %s\n", warning)
+	}
+}
+
+// Event prints what matters of an event.
+func (v *textView) Event(e event.Event) {
+	v.live.follow(e)
+	v.live.around(func() { v.print(e) })
+}
+
+func (v *textView) print(e event.Event) {
+	if e.Type != event.TypeNotice && e.Type != event.TypeStart && e.Step != event.StepConnect {
+		v.connected = true
+		v.printNotices()
+	}
+	switch e.Type {
+	case event.TypeStart:
+		v.start(e)
+	case event.TypeStep:
+		v.step(e)
+	case event.TypeOutput:
+		if v.ui.Verbose {
+			v.line(e.Host, e.Step, "", "| "+safetext.Output(e.Message))
+		}
+	case event.TypeNotice:
+		v.notices.add(e.Host, e.Message)
+		if e.Host == "" || v.connected {
+			v.printNotices()
+		}
+	case event.TypeBarrier:
+		v.barrier(e)
+	case event.TypeProgress, event.TypeReport: // shown by the live line and by Report
+	}
+}
+
+// printNotices prints the notices that were held back.
+func (v *textView) printNotices() {
+	for _, n := range v.notices {
+		on := ""
+		if len(n.hosts) > 0 {
+			on = list(n.hosts, 4) + ": "
+		}
+		v.ui.Err.Printf("kis: %s%s\n", on, n.text)
+	}
+	v.notices = nil
+}
+
+func (v *textView) start(e event.Event) {
+	v.op, v.stage = e.Op, e.Stage
+	for _, h := range e.Hosts {
+		v.width = max(v.width, utf8.RuneCountInString(safetext.Line(h)))
+	}
+	if len(e.Hosts) > boardFrom {
+		v.board, v.width = newBoard(e.Hosts), max(v.width, len("64 hosts"))
+	}
+	what := ""
+	if e.Package != "" {
+		what = " " + e.Package
+	}
+	to := " to "
+	if v.op == event.Check || v.op == event.Rollback && what == "" {
+		to = " "
+	}
+	v.out.Printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
+}
+
+func (v *textView) step(e event.Event) {
+	if v.board != nil && !v.ui.Verbose {
+		v.boardLines(v.board.follow(e))
+		return
+	}
+	if e.State == event.Started {
+		if v.ui.Verbose {
+			v.line(e.Host, e.Step, "", "…")
+		}
+		return
+	}
+	if e.State == event.Done && brief(e.Step) && !v.ui.Verbose {
+		return
+	}
+	mark, more := stepText(e, v.paint)
+	v.line(e.Host, e.Step, mark, more)
+}
+
+// flush prints what the board still holds back.
+func (v *textView) flush() {
+	if v.board != nil && !v.ui.Verbose {
+		v.boardLines(v.board.ready(true))
+	}
+}
+
+func (v *textView) boardLines(lines []boardLine) {
+	for _, l := range lines {
+		mark, more := l.text(v.paint)
+		v.line(l.hosts, l.step, mark, more)
+	}
+}
+
+// stepText is the result of a step on one host, and more about it. Where the run ends soon after a
+// failure, the cause is left to the end.
+func stepText(e event.Event, paint painter) (mark colored, more string) {
+	took, cause := "", ""
+	if e.Seconds >= 0.05 {
+		took = seconds(e.Seconds)
+	}
+	if slow(e.Step) {
+		cause = e.Message
+	}
+	switch e.State {
+	case event.Refused:
+		return paint.bad("failed"), cause
+	case event.Unknown:
+		return paint.warn("unknown"), cause
+	}
+	return paint.good("done"), took
+}
+
+// slow steps may continue for minutes on other hosts after they have failed on one.
+func slow(s event.Step) bool {
+	switch s {
+	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal, event.StepAfterLink:
+		return true
+	}
+	return false
+}
+
+// brief steps get a line only when they fail, or with -v.
+func brief(s event.Step) bool {
+	switch s {
+	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
+		return true
+	}
+	return false
+}
+
+// line is one about a host: a mark, a text, or both.
+func (v *textView) line(host string, step event.Step, mark colored, text string) {
+	gap := ""
+	if mark != "" && text != "" {
+		gap = "  "
+	}
+	v.out.Printf("%-*s  %-11s  %s%s%s\n", v.width, host, step, mark, gap, text)
+}
+
+func (v *textView) barrier(e event.Event) {
+	v.flush()
+	text := "── barrier: not every host is ready, so no link is changed ──"
+	if e.State == event.Done {
+		text = "── barrier: every host is ready, nothing has changed yet ──"
+	}
+	v.out.Printf("%s\n", v.paint.strong(text))
+}
+
+// longLine is the length at which a line without an end is broken.
+const longLine = 16 << 10
+
+// builderOutput prints a builder's output, each line marked as such.
+type builderOutput struct {
+	out  Printer
+	line []byte // without its end, which has not arrived
+}
+
+// Write prints the lines that are complete.
+func (b *builderOutput) Write(text []byte) (int, error) {
+	for _, c := range text {
+		if c == '\n' || len(b.line) == longLine {
+			b.print()
+		}
+		if c != '\n' {
+			b.line = append(b.line, c)
+		}
+	}
+	return len(text), nil
+}
+
+func (b *builderOutput) print() {
+	b.out.Printf("| %s\n", safetext.Output(string(b.line)))
+	b.line = b.line[:0]
+}
+
+// end prints a last line without an end.
+func (b *builderOutput) end() {
+	if len(b.line) > 0 {
+		b.print()
+	}
+}

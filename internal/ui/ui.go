@@ -1,0 +1,97 @@
+// Package ui shows a user, or a program, what commands find and what runs do: text and JSON, the
+// live line of a terminal, and the questions that are asked there. It decides nothing: what hosts
+// are asked, and what exit status that makes, is decided below and beside it.
+package ui
+
+import (
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/term"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
+)
+
+// Streams are what a command writes to.
+type Streams struct {
+	Out, Err    Printer
+	Interactive bool       // input and errors are a terminal, so that questions can be asked
+	Terminal    bool       // output is a terminal
+	Columns     func() int // the width of that terminal; nil when output is none
+}
+
+// NewStreams returns the streams of a process.
+func NewStreams(in, out, errs *os.File) Streams {
+	return Streams{
+		Out: NewPrinter(out), Err: NewPrinter(errs), Interactive: isTerminal(in) && isTerminal(errs), Terminal: isTerminal(out), Columns: columns(out),
+	}
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// columns returns the current width of a terminal; 80 when it does not report one.
+func columns(f *os.File) func() int {
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
+}
+
+// The values of UI.Output.
+const (
+	Text = "text"
+	JSON = "json"
+)
+
+// UI is the streams of a command and the global flags about output.
+type UI struct {
+	Streams
+	Output    string // Text or JSON
+	Color     string // auto, always or never
+	Quiet     bool   // print the result only
+	Verbose   bool
+	AssumeYes bool               // answer yes to yes-or-no questions
+	Caught    func(*guard.Panic) // takes panics of goroutines of the UI
+
+	live atomic.Pointer[liveLine] // nil except while one is shown
+}
+
+// WantsJSON reports whether the output is for programs.
+func (u *UI) WantsJSON() bool { return u.Output == JSON }
+
+func (u *UI) painter() painter {
+	switch u.Color {
+	case "always":
+		return painter{on: true}
+	case "never":
+		return painter{}
+	}
+	return painter{on: u.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// Message prints a message of kis itself, above the live line.
+func (u *UI) Message(text string) {
+	u.live.Load().around(func() { u.Err.Lines("kis: " + text) })
+}
+
+// Strong prints a line in bold.
+func (u *UI) Strong(line string) { u.Out.Printf("%s\n", u.painter().strong(line)) }
+
+// record prints one line of JSON: an object of a type, with a schema number and one member.
+func (u *UI) record(kind string, value any) {
+	u.Out.json(map[string]any{"type": kind, "schema": event.Schema, kind: value})
+}
+
+// table prints rows with their cells below each other. On a terminal, a last cell that does not fit
+// is wrapped below itself.
+func (u *UI) table(rows [][]string) {
+	width := 0
+	if u.Columns != nil {
+		width = u.Columns()
+	}
+	u.Out.Lines(wrapped(rows, width)...)
+}
