@@ -24,7 +24,7 @@ type Module struct {
 
 // Modules returns the agent in the order in which its modules can be loaded.
 func Modules() []Module {
-	names := []string{"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "surroundings", "child", "seal", "link", "bundled", "index", "uploads", "build", "check", "main"}
+	names := []string{"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "environ", "child", "seal", "link", "bundled", "index", "uploads", "build", "check", "main"}
 	modules := []Module{{Name: "kisagent", Source: read("kisagent/__init__.py")}}
 	for _, name := range names {
 		modules = append(modules, Module{Name: "kisagent." + name, Source: read("kisagent/" + name + ".py")})

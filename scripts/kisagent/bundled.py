@@ -10,20 +10,20 @@ def pip_wheel():
     """The pip that comes with this Python (PEP 453), as a wheel that runs without being installed; None when there is none."""
     import sysconfig
 
-    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+    directories = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
     try:
         import ensurepip
 
         # A folder that a removed system package has left behind imports too, but has no file.
         if ensurepip.__file__:
-            folders.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
+            directories.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
     except ImportError:
         pass
-    for folder in folders:
-        names = sorted(os.listdir(folder)) if folder and os.path.isdir(folder) else []
+    for directory in directories:
+        names = sorted(os.listdir(directory)) if directory and os.path.isdir(directory) else []
         for name in names:
             if name.startswith("pip-") and name.endswith(".whl"):
-                return os.path.join(folder, name)
+                return os.path.join(directory, name)
     return None
 
 
@@ -44,7 +44,7 @@ def satisfied(specifier, version):
         return None
 
 
-def unpack_pip(repository, run_folder):
+def unpack_pip(repository, run_directory):
     """The folder of the pip that comes with this Python, unpacked and compiled once per host: from its wheel it would start in a second
     instead of a fifth of one. Takes seconds the first time."""
     wheel = pip_wheel()
@@ -58,14 +58,14 @@ def unpack_pip(repository, run_folder):
     import zipfile
 
     os.makedirs(repository.path("pip"), 0o700, exist_ok=True)
-    beside = os.path.join(run_folder, "pip")
-    remove_tree(beside)
+    temporary = os.path.join(run_directory, "pip")
+    remove_tree(temporary)
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(beside)
-    compileall.compile_dir(beside, quiet=2)
-    sync_file_system(beside)  # a power cut must not leave a folder of empty files under the final name
+        archive.extractall(temporary)
+    compileall.compile_dir(temporary, quiet=2)
+    sync_file_system(temporary)  # a power cut must not leave a folder of empty files under the final name
     try:
-        os.rename(beside, final)
+        os.rename(temporary, final)
     except OSError:
         if not os.path.isdir(final):  # another run was faster
             raise

@@ -12,12 +12,12 @@ import sys
 from kisagent import leftovers, link, locks, seal, strict
 from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
-from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
+from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
 from kisagent.wire import Refused
 
 
 GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, see ioctl_iflags(2)
-FROZEN = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr(1) calls them
+BLOCKING_FLAGS = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr(1) calls them
 # The inventory bounds what it says of the root; this is where that leads. See maxRoot and pathPattern there.
 ROOT_LIMIT = 100  # bytes; with the package and .venv/bin/python it has to fit into the 127 that older kernels read of a #! line
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
@@ -61,7 +61,7 @@ def root_problems(repository):
     if info.st_mode & 0o022:
         message = "%s can be written by others (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
         found.append(problem("open-root", message, "close it: chmod go-w %s" % root))
-    for letter, word in frozen(root):
+    for letter, word in blocking_flags(root):
         message = "%s is %s (chattr +%s), so that nothing in it can be renamed" % (root, word, letter)
         found.append(problem("read-only-root", message, "let it change: sudo chattr -%s %s" % (letter, root)))
     flags = os.statvfs(root).f_flag
@@ -72,10 +72,10 @@ def root_problems(repository):
     if flags & getattr(os, "ST_NOEXEC", 0):
         message = "%s is mounted noexec, so that no environment in it can run" % root
         found.append(problem("noexec-root", message, "see: findmnt -T %s" % root))
-    return found + kis_problems(repository)
+    return found + state_directory_problems(repository)
 
 
-def frozen(root):
+def blocking_flags(root):
     """What keeps everybody from renaming in a folder, whatever its mode is: letters of chattr(1), and words. Not every file system knows them."""
     try:
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -87,7 +87,7 @@ def frozen(root):
         return []
     finally:
         os.close(fd)
-    return [(letter, word) for flag, letter, word in FROZEN if flags & flag]
+    return [(letter, word) for flag, letter, word in BLOCKING_FLAGS if flags & flag]
 
 
 def path_problems(root):
@@ -101,12 +101,12 @@ def path_problems(root):
     return []
 
 
-def kis_problems(repository):
+def state_directory_problems(repository):
     found = []
     for name in ("", "armed", "incoming", "journal", "locks", "run"):
         path = repository.path(name) if name else repository.kis
         if os.path.lexists(path):
-            message = private_folder_problem(path, repository.root)
+            message = private_directory_problem(path, repository.root)
             if message:
                 found.append(problem("foreign-folder", message, "look at it, and remove it if it is not yours: ls -la %s" % path))
     return found
@@ -141,7 +141,7 @@ def check(repository, args):
         info = os.stat(repository.root)
         facts["identity"] = "%s %d %d" % (boot_id(), info.st_dev, info.st_ino)
         facts["host_id"] = repository.host_id()
-        facts["space"] = space(repository.root)
+        facts["space"] = free_space(repository.root)
     if args.get("build"):
         found += tool_problems() + path_problems(repository.root)
         if usable:
@@ -157,13 +157,13 @@ def check(repository, args):
     if args.get("package") and usable:
         facts["package"] = package_facts(repository, args["package"])
         if args.get("build") and facts["package"]["receipt"] is None:
-            found += in_the_way(repository, args["package"])
+            found += build_obstacles(repository, args["package"])
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     return facts
 
 
-def wants_python(facts, args):
+def needs_python_check(facts, args):
     """Whether the package has to be built here and says which Python it takes."""
     return bool(args.get("build") and args.get("requires_python")) and facts.get("package", {}).get("state") != "sealed"
 
@@ -196,7 +196,7 @@ def space_problems(repository, free, args):
         return found  # nothing will be built
     if free["bytes"] < args["need_bytes"] or 0 <= free["inodes"] < args["need_inodes"]:
         # Only now, because it takes a walk: what a killed build left goes before the next one begins.
-        ours = leftovers.occupied(repository)
+        ours = leftovers.reclaimable_space(repository)
         free = {"bytes": free["bytes"] + ours["bytes"], "inodes": free["inodes"] + ours["inodes"] if free["inodes"] >= 0 else -1}
     if free["bytes"] < args["need_bytes"]:
         message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (args["need_bytes"] >> 20) + 1)
@@ -212,7 +212,7 @@ def package_facts(repository, name):
     return {"name": name, "state": "sealed" if receipt else leftovers.unsealed_state(repository, name), "receipt": receipt}
 
 
-def in_the_way(repository, name):
+def build_obstacles(repository, name):
     """What keeps a package from being built: anything at its path that no interrupted build left."""
     try:
         leftovers.check_removable(repository, name)
@@ -238,7 +238,7 @@ def stage_state(repository, stage, lines=LINES, most=LINES_BYTES):
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
     state.update(journal_lines(repository, stage, lines, most))
     state["holder"] = locks.holder(repository.path("locks", stage))
-    state["armed"] = link.leftovers(repository, stage)
+    state["armed"] = link.prepared_runs(repository, stage)
     return state
 
 
@@ -260,7 +260,7 @@ def journal_lines(repository, stage, lines, most):
         kept = newest_lines(found, lines, most)
         return {"journal": kept, "older": more or len(kept) < len(found), "unread": None}
     except OSError as err:
-        found = [] if os.path.lexists(journal.path) else kis_problems(repository)
+        found = [] if os.path.lexists(journal.path) else state_directory_problems(repository)
         return {"journal": [], "older": False, "unread": (found or [unreadable(journal.path, err)])[0]}
 
 
@@ -292,7 +292,7 @@ def unreadable(path, err):
         hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user, path, path)
     elif info and err.errno == errno.EACCES:
         hint = "open it to its owner: chmod 600 %s" % path
-    return problem("unreadable-journal", "the journal cannot be read: %s" % why(err, path), hint)
+    return problem("unreadable-journal", "the journal cannot be read: %s" % error_text(err, path), hint)
 
 
 def state(repository, args):

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from kisagent.processes import MARK, kill_marked, running
+from kisagent.processes import MARK, kill_marked, running_names
 from kisagent.store import seconds
 from kisagent.wire import Refused
 
@@ -36,7 +36,7 @@ class Child:
         self.deadline = time.monotonic() + seconds(timeout)
         self.timed_out = False
         self.canceled = False
-        self.immortal = False
+        self.unkillable = False
         self.status = None
         self.ended = False  # nobody holds the other end of its output any more; it may still run
         self.bytes = 0
@@ -46,7 +46,7 @@ class Child:
         self.mark = mark
         self.forwarded = 0  # bytes the controller was sent
         self.records = {}  # what the step's own script said, see prelude.sh; complete once it has ended
-        self.left = []  # names of the processes that it left running
+        self.left_running = []  # names of the processes that it left running
         self._partial = b""
         self._cutting = False
         for end in (fd, records_fd):
@@ -82,7 +82,7 @@ class Child:
         if self._cutting and pieces:
             self._cutting = False
             del pieces[0]  # the rest of a line that was too long
-        if self.silenced():
+        if self.output_limit_reached():
             del pieces[:-TAIL_LINES]  # nobody is going to see the others, and there may be millions of them
         out = [self._keep(piece) for piece in pieces]
         if len(self._partial) > LINE_LIMIT:
@@ -98,7 +98,7 @@ class Child:
             self.tail.append(line)
         return line
 
-    def silenced(self):
+    def output_limit_reached(self):
         """Whether the controller has been sent enough of this child's output."""
         return self.forwarded > FORWARD_LIMIT
 
@@ -110,7 +110,7 @@ class Child:
                 return False
             self.status = status
             if not self.keep_daemons:
-                self.left = running(self.pid, self.mark)
+                self.left_running = running_names(self.pid, self.mark)
                 self.kill(signal.SIGKILL)
                 kill_marked(self.mark)
         return True
@@ -127,8 +127,8 @@ class Child:
         if self._partial and not self._cutting:
             out.append(self._keep(self._partial))
             self._partial = b""
-        if self.left:
-            out.append(self._tell_left())
+        if self.left_running:
+            out.append(self._report_left_running())
         return [line for line in out if line]
 
     def _read_records(self):
@@ -146,10 +146,10 @@ class Child:
             if tab:
                 self.records[key] = value
 
-    def _tell_left(self):
+    def _report_left_running(self):
         """What was ended without having been asked is told, in the log of the build too: a service that somebody misses, say."""
-        names = ", ".join(self.left[:LEFT_NAMED]) + (", \u2026" if len(self.left) > LEFT_NAMED else "")
-        many = "1 process" if len(self.left) == 1 else "%d processes" % len(self.left)
+        names = ", ".join(self.left_running[:LEFT_NAMED]) + (", \u2026" if len(self.left_running) > LEFT_NAMED else "")
+        many = "1 process" if len(self.left_running) == 1 else "%d processes" % len(self.left_running)
         line = "kis: this step left %s running, which was ended with it: %s" % (many, names)
         self._write_log(("\n%s\n" % line).encode("utf-8"))
         return self._keep(line.encode("utf-8"))
@@ -173,7 +173,7 @@ class Child:
         self.kill(signal.SIGKILL)
         if not self.keep_daemons:
             kill_marked(self.mark)
-        self.immortal = self.status is None  # another user's, by sudo, or in the hands of a dead disk: nobody may wait for it
+        self.unkillable = self.status is None  # another user's, by sudo, or in the hands of a dead disk: nobody may wait for it
         self.close()
 
     def _wait(self, seconds):
@@ -195,9 +195,9 @@ class Child:
             self.log.close()
             self.log = None
 
-    def outcome(self):
+    def failure(self):
         """In words: how the main process ended; "" when well. What was killed may have caught the signal and called it a success."""
-        if self.immortal:
+        if self.unkillable:
             return "%s, and cannot be killed by this user: process %d" % ("canceled" if self.canceled else "still running at its deadline", self.pid)
         if self.canceled:
             return "canceled"
@@ -220,7 +220,7 @@ def signal_name(number):
         return "signal %d" % number
 
 
-class Work(Child):
+class ForkedTask(Child):
     """A forked child whose output is its result, not text for people."""
 
     LIMIT = 8 << 20
@@ -241,8 +241,8 @@ class Work(Child):
 
     def result(self):
         """What work() returned; raises Refused or OSError where it did, and Refused where it ended without a result."""
-        if self.outcome():
-            raise Refused("interrupted", self.outcome())
+        if self.failure():
+            raise Refused("interrupted", self.failure())
         try:
             record = json.loads(self._data.decode("ascii"))
         except (ValueError, RecursionError):
@@ -262,13 +262,13 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
     seconds(timeout)  # a program that has been started is not to be forgotten by what is refused then
     ends = []
     try:
-        records, records_there = pipe(ends)
-        output, output_there = pipe(ends)
+        records, records_write = pipe(ends)
+        output, output_write = pipe(ends)
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=records_there,
-            stderr=output_there,
+            stdout=records_write,
+            stderr=output_write,
             cwd=cwd,
             env=env,
             start_new_session=True,
@@ -279,8 +279,8 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
         for fd in ends:
             os.close(fd)
         raise
-    os.close(records_there)
-    os.close(output_there)
+    os.close(records_write)
+    os.close(output_write)
     process.returncode = 0  # reaped by Child, not by subprocess
     return Child(process.pid, output, timeout, log, keep_daemons, env.get(MARK, ""), records)
 
@@ -292,7 +292,7 @@ def pipe(ends):
     return both
 
 
-def fork(work, timeout, private_fds=()):
+def fork(function, timeout, private_fds=()):
     """Run work() in a child and have its result as one line of JSON: {"ok": …}, {"refused": …} or {"error": …}.
 
     For everything that may take long, so that the agent goes on listening and the work dies with the connection. private_fds are the
@@ -312,19 +312,19 @@ def fork(work, timeout, private_fds=()):
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             with os.fdopen(write_end, "w") as f:
-                f.write(json.dumps(_outcome(work), ensure_ascii=True))
+                f.write(json.dumps(_encode_result(function), ensure_ascii=True))
             status = 0
         except BaseException:  # pylint: disable=broad-except
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
     os.close(write_end)
-    return Work(pid, read_end, timeout)
+    return ForkedTask(pid, read_end, timeout)
 
 
-def _outcome(work):
+def _encode_result(function):
     try:
-        return {"ok": work()}
+        return {"ok": function()}
     except Refused as refused:
         return {"refused": refused.record()}
     except OSError as err:

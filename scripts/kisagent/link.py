@@ -11,12 +11,12 @@ import time
 
 from kisagent import seal
 from kisagent.journal import Journal, checked_note
-from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_folder, remedy, remove_file, why
+from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_directory, error_hint, remove_file, error_text
 from kisagent.wire import Refused
 
-PROBE = ".kis-probe."
-NOWHERE = "nowhere"  # what a probe leads to
-BACK = ".back"
+PROBE_PREFIX = ".kis-probe."
+PROBE_TARGET = "nowhere"  # what a probe leads to
+ROLLBACK_SUFFIX = ".back"
 
 FIXED = ("run", "op", "from", "to", "ev")  # what a line says of the link, whatever a note says
 OPERATION = re.compile(r"[a-z]{1,32}\Z")
@@ -24,14 +24,14 @@ OPERATION = re.compile(r"[a-z]{1,32}\Z")
 IDLE, ARMED, LINKED, ENDED = "idle", "armed", "linked", "ended"
 
 
-def place(repository, path, package):
+def write_prepared(repository, path, package):
     """Put a new prepared link down, durably."""
     remove_file(path)
     os.symlink(package, path)
-    fsync_folder(repository.path("armed"))
+    fsync_directory(repository.path("armed"))
 
 
-def leftovers(repository, stage):
+def prepared_runs(repository, stage):
     """Names of runs that have a prepared link for this stage."""
     prefix = stage + "."
     try:
@@ -39,13 +39,13 @@ def leftovers(repository, stage):
     except OSError:
         return []
     runs = [name[len(prefix) :] for name in names if name.startswith(prefix)]
-    return sorted(run for run in runs if _made_by(run, repository.path("armed", prefix + run)))
+    return sorted(run for run in runs if _is_prepared_link(run, repository.path("armed", prefix + run)))
 
 
-def _made_by(run, path):
+def _is_prepared_link(run, path):
     """Whether kis has made what lies at path: a link, named after a run, to something in the same directory. Nothing else is removed."""
     try:
-        return bool(RUN.match(run[: -len(BACK)] if run.endswith(BACK) else run)) and "/" not in os.readlink(path)
+        return bool(RUN.match(run[: -len(ROLLBACK_SUFFIX)] if run.endswith(ROLLBACK_SUFFIX) else run)) and "/" not in os.readlink(path)
     except OSError:
         return False
 
@@ -53,25 +53,25 @@ def _made_by(run, path):
 def recover(repository, stage):
     """Fence what dead runs left and settle the journal. Only while holding the stage's lock: then no run but ours is alive."""
     journal = Journal(repository, stage)
-    journal.must_be_readable()
-    found = leftovers(repository, stage)
+    journal.require_known_format()
+    found = prepared_runs(repository, stage)
     for run in found:
         remove_file(repository.path("armed", "%s.%s" % (stage, run)))
     if found:
-        fsync_folder(repository.path("armed"))
-    fenced = [run for run in found if not run.endswith(BACK)]
+        fsync_directory(repository.path("armed"))
+    fenced = [run for run in found if not run.endswith(ROLLBACK_SUFFIX)]
     for name in os.listdir(repository.root):
         path = os.path.join(repository.root, name)
-        if name.startswith(PROBE) and _made_by(name[len(PROBE) :], path) and os.readlink(path) == NOWHERE:
+        if name.startswith(PROBE_PREFIX) and _is_prepared_link(name[len(PROBE_PREFIX) :], path) and os.readlink(path) == PROBE_TARGET:
             remove_file(path)
     last = journal.link()
-    event = last and _happened(last, repository.linked(stage), fenced)
+    event = last and _inferred_event(last, repository.linked(stage), fenced)
     if event:
-        journal.append(dict(_echo(last), ev=event, note="found at the next contact"))
+        journal.append(dict(_run_members(last), ev=event, note="found at the next contact"))
     return fenced
 
 
-def _happened(last, linked, fenced):
+def _inferred_event(last, linked, fenced):
     """What the link tells of a run that died before it wrote its next line; None when its last line says all there is."""
     if last.get("ev") == "armed":
         return "linked" if linked == last.get("to") and last.get("run") not in fenced else "aborted"
@@ -80,7 +80,7 @@ def _happened(last, linked, fenced):
     return None
 
 
-def _echo(record):
+def _run_members(record):
     return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after", "before") if key in record}
 
 
@@ -90,7 +90,7 @@ def restarted(repository, stage, run, well):
     last = journal.link() or {}
     if (last.get("run"), last.get("ev")) != (run, "reverted"):
         raise Refused("not-ended", "the last that the journal of %s tells is not that this run has gone back" % stage)
-    journal.append(dict(_echo(last), ev="reverted", restarted=True, **({} if well else {"note": "after_link failed after the way back"})))
+    journal.append(dict(_run_members(last), ev="reverted", restarted=True, **({} if well else {"note": "after_link failed after the way back"})))
 
 
 class Transaction:
@@ -103,7 +103,7 @@ class Transaction:
         self.run = checked(RUN, args["run"], "run")
         self.prepared = repository.path("armed", "%s.%s" % (self.stage, self.run))
         # Another name for the way back: whoever fences this run must not take it for a commit that did not happen.
-        self.prepared_back = self.prepared + BACK
+        self.prepared_rollback = self.prepared + ROLLBACK_SUFFIX
         self.state = IDLE
         self.new = checked(PACKAGE, args["to"], "package")
         self.old = None if args["expected"] is None else checked(PACKAGE, args["expected"], "package")
@@ -127,13 +127,13 @@ class Transaction:
         self.lock.check()
         try:
             self.probe()
-            place(repository, self.prepared, self.new)
+            write_prepared(repository, self.prepared, self.new)
             self.journal.append(dict(self.note, ev="armed", content=receipt["content"]))
         except BaseException as err:
-            self.give_up("cannot arm")
+            self.abandon("cannot arm")
             if not isinstance(err, OSError):
                 raise
-            raise Refused("cannot-arm", why(err, repository.root), remedy(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-arm", error_text(err, repository.root), error_hint(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
@@ -143,15 +143,15 @@ class Transaction:
         self.compare(self.new)
         self.lock.check()
         self.state = LINKED
-        return {"durable": flushed(self.repository.root)}
+        return {"durable": try_fsync(self.repository.root)}
 
     def probe(self):
         """Rename a link in the root folder, so that a read-only or immutable one is found before anything depends on it."""
         # In the run's folder, which goes with the run; what is left of the target goes with the next run, see recover.
         source = self.repository.path("run", self.run, "probe")
-        target = os.path.join(self.repository.root, PROBE + self.run)
+        target = os.path.join(self.repository.root, PROBE_PREFIX + self.run)
         remove_file(source)
-        os.symlink(NOWHERE, source)
+        os.symlink(PROBE_TARGET, source)
         try:
             os.rename(source, target)
         finally:
@@ -172,19 +172,19 @@ class Transaction:
             os.unlink(self.prepared)
         except FileNotFoundError:
             return False
-        fsync_folder(self.repository.path("armed"))
+        fsync_directory(self.repository.path("armed"))
         return True
 
     def abort(self, reason):
         """Give up an armed link. Nothing visible has changed."""
         if self.state == ARMED:
-            self.give_up(reason)
+            self.abandon(reason)
 
-    def give_up(self, reason):
+    def abandon(self, reason):
         """From here on this object cannot commit; where the prepared link cannot be removed now, the next run does it."""
         self.state = ENDED
-        quietly(self.fence)
-        self.remember("aborted", reason=reason)
+        best_effort(self.fence)
+        self.try_journal("aborted", reason=reason)
 
     def commit(self):
         """Switch. Raises Refused while nothing has changed; returns a record once the rename has happened."""
@@ -202,9 +202,9 @@ class Transaction:
             self.abort("refused")
             if isinstance(err, Refused):
                 raise
-            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = LINKED
-        self.remember("linked", durable=record["durable"])
+        self.try_journal("linked", durable=record["durable"])
         return record
 
     def replace(self, prepared, package):
@@ -212,7 +212,7 @@ class Transaction:
         root = self.repository.root
         os.rename(prepared, os.path.join(root, self.stage))
         at = time.time()
-        return {"linked": package, "at": at, "durable": flushed(root)}
+        return {"linked": package, "at": at, "durable": try_fsync(root)}
 
     def revert(self):
         """Back to the package before, or to no link when there was none."""
@@ -223,17 +223,17 @@ class Transaction:
         try:
             if self.old is None:
                 os.unlink(os.path.join(self.repository.root, self.stage))
-                record = {"linked": None, "at": time.time(), "durable": flushed(self.repository.root)}
+                record = {"linked": None, "at": time.time(), "durable": try_fsync(self.repository.root)}
             else:
                 if not self.dangling:
                     seal.check(self.repository, self.old, quick=True)
-                place(self.repository, self.prepared_back, self.old)
-                record = self.replace(self.prepared_back, self.old)
+                write_prepared(self.repository, self.prepared_rollback, self.old)
+                record = self.replace(self.prepared_rollback, self.old)
         except OSError as err:
-            quietly(remove_file, self.prepared_back)
-            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            best_effort(remove_file, self.prepared_rollback)
+            raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = ENDED
-        self.remember("reverted", durable=record["durable"])
+        self.try_journal("reverted", durable=record["durable"])
         return record
 
     def confirm(self, note):
@@ -246,28 +246,28 @@ class Transaction:
             self.journal.append(dict(self.note, ev="confirmed", **note))
         except Exception as err:  # pylint: disable=broad-except
             # The link is as it shall be, and the line is all that this step has to leave: who asked for it is to know.
-            raise Refused("unwritten", why(err, self.repository.root))
+            raise Refused("unwritten", error_text(err, self.repository.root))
         self.state = ENDED
 
-    def lost(self):
+    def controller_lost(self):
         """The controller is gone: an armed link is given up, a switched one is kept and known as unconfirmed."""
         if self.state == ARMED:
             self.abort("connection lost")
         elif self.state == LINKED:
             self.state = ENDED
             # Only of what is still so: were the lock file removed by hand, another run could have linked meanwhile, and its word is the last.
-            if quietly(self.repository.linked, self.stage) == self.new:
-                self.remember("unconfirmed")
+            if best_effort(self.repository.linked, self.stage) == self.new:
+                self.try_journal("unconfirmed")
 
-    def remember(self, event, **more):
+    def try_journal(self, event, **more):
         """Journal what has happened. A journal that cannot be written does not undo it."""
-        quietly(self.journal.append, dict(self.note, ev=event, **more))
+        best_effort(self.journal.append, dict(self.note, ev=event, **more))
 
 
-def flushed(root):
+def try_fsync(root):
     """Flush the folder of the stages. False when the disk does not confirm what was linked: a power cut may undo it."""
     try:
-        fsync_folder(root)
+        fsync_directory(root)
     except OSError:
         return False
     return True
@@ -286,10 +286,10 @@ def fence(repository, stage, run, alone):
         if not alone:
             raise
     # Whoever made the link may have died before its flush, and what is told now is going to be relied upon.
-    return {"fenced": fenced, "linked": repository.linked(stage), "durable": flushed(repository.root)}
+    return {"fenced": fenced, "linked": repository.linked(stage), "durable": try_fsync(repository.root)}
 
 
-def quietly(function, *arguments):
+def best_effort(function, *arguments):
     """Do what cannot be helped when it fails, because what counts has happened already: whatever it raises would be taken for the outcome."""
     try:
         return function(*arguments)

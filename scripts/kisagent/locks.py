@@ -13,8 +13,8 @@ from kisagent.wire import Refused
 
 
 # Somebody who only looks (holder, below) has the lock for an instant; it must not be taken for an owner.
-BRIEFLY = 0.25  # seconds
-PAUSE = 0.05
+INSPECTION_TIMEOUT = 0.25  # seconds
+POLL_INTERVAL = 0.05
 
 
 class Lock:
@@ -24,20 +24,20 @@ class Lock:
         self.path = path
         self.what = what
         self.fd = -1
-        self.other = None  # who had it at the last try
+        self.last_holder = None  # who had it at the last try
 
-    def take(self, owner, within=BRIEFLY):
+    def acquire(self, owner, within=INSPECTION_TIMEOUT):
         """Take the lock, or refuse and say who holds it. It never waits longer than that: an agent that waits hears nobody."""
         end = time.monotonic() + within
-        while not self._try(owner):
+        while not self._try_acquire(owner):
             if time.monotonic() > end:
                 self._refuse()
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
-    def _try(self, owner):
+    def _try_acquire(self, owner):
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        taken, self.other = try_flock(fd, fcntl.LOCK_EX)
-        if not taken or not self._still_there(fd):
+        taken, self.last_holder = try_flock(fd, fcntl.LOCK_EX)
+        if not taken or not self._is_current_file(fd):
             os.close(fd)  # held, or removed between open and lock: then somebody will lock a new file
             return False
         os.ftruncate(fd, 0)
@@ -46,21 +46,21 @@ class Lock:
         return True
 
     def _refuse(self):
-        if self.other is None:
+        if self.last_holder is None:
             raise Refused("lock-lost", "the lock file %s is removed again and again" % self.path)
-        raise Refused("locked", "%s is locked by another run" % self.what, holder=self.other)
+        raise Refused("locked", "%s is locked by another run" % self.what, holder=self.last_holder)
 
-    def _still_there(self, fd):
+    def _is_current_file(self, fd):
         try:
-            there = os.lstat(self.path)
+            at_path = os.lstat(self.path)
         except FileNotFoundError:
             return False
-        here = os.fstat(fd)
-        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+        held = os.fstat(fd)
+        return (held.st_dev, held.st_ino) == (at_path.st_dev, at_path.st_ino)
 
     def check(self):
         """Refuse when the file we hold is no longer the one at its path: then another run may hold that one."""
-        if self.fd < 0 or not self._still_there(self.fd):
+        if self.fd < 0 or not self._is_current_file(self.fd):
             raise Refused("lock-lost", "the lock file %s was removed or replaced while this run held it" % self.path)
 
     def release(self):
@@ -77,10 +77,10 @@ def try_flock(fd, kind):
     except OSError as err:
         if err.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-    return False, known(os.pread(fd, 4096, 0))
+    return False, parse_owner(os.pread(fd, 4096, 0))
 
 
-def known(text):
+def parse_owner(text):
     """What a lock file says of its owner, as far as this program could have written it: the rest is damage, and worth nothing."""
     try:
         owner = strict.loads(text.decode("utf-8", "replace"), depth=1)
@@ -115,33 +115,33 @@ def holder(path):
         os.close(fd)
 
 
-GENTLY = 10.0  # seconds an agent has to give up by itself before it is killed
-DYING = 5.0  # seconds the kernel has to end what was killed
+TERM_GRACE = 10.0  # seconds an agent has to give up by itself before it is killed
+KILL_GRACE = 5.0  # seconds the kernel has to end what was killed
 
 
-def end_holder(path, run=None):
+def terminate_holder(path, run=None):
     """End the process that holds the lock at path, and say who it was; None when the lock is free, or another run's than the named one."""
-    owner, begun = holder(path), time.monotonic()
+    owner, started = holder(path), time.monotonic()
     if owner is None or run not in (None, owner.get("run")):
         return {"holder": None}
     while True:
         # The file says who wrote it, the kernel says who holds it. Only who is both is ended: the number may be somebody else's by now.
-        pids, now = holding(path), holder(path)
+        pids, now = flock_owners(path), holder(path)
         if now is None or now.get("run") != owner.get("run"):
             return {"holder": owner}  # it has ended, and maybe somebody has the lock already
         if now.get("pid") not in pids:
             raise Refused("odd-holder", "the lock is held by process %s, and was taken by another" % (sorted(pids) or "unknown"), "see on the host: cat %s" % path)
-        passed = time.monotonic() - begun
-        if passed > GENTLY + DYING:
+        elapsed = time.monotonic() - started
+        if elapsed > TERM_GRACE + KILL_GRACE:
             raise Refused("still-locked", "process %d does not end" % now["pid"])
         try:
-            os.kill(now["pid"], signal.SIGKILL if passed > GENTLY else signal.SIGTERM)
+            os.kill(now["pid"], signal.SIGKILL if elapsed > TERM_GRACE else signal.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended since
-        time.sleep(5 * PAUSE)
+        time.sleep(5 * POLL_INTERVAL)
 
 
-def holding(path):
+def flock_owners(path):
     """Processes that hold a flock(2) on a file with this inode number, by /proc/locks (proc_locks(5)). The device is not compared: some file
     systems (btrfs, overlay) name another there than stat(2)."""
     try:
@@ -160,17 +160,17 @@ def holding(path):
 ALIVE = "alive"  # in the directory of a run: locked by its agent. Made first and removed last, it shows that a run has made the directory
 
 
-def made_by_run(path):
+def is_run_directory(path):
     """Whether a run has made this directory. Nothing in it is followed."""
     try:
-        folder, file = os.lstat(path), os.lstat(os.path.join(path, ALIVE))
+        directory, file = os.lstat(path), os.lstat(os.path.join(path, ALIVE))
     except OSError:
         return False
-    named = RUN.match(os.path.basename(path)) and stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode)
-    return bool(named) and {folder.st_uid, file.st_uid} == {os.geteuid()}
+    named = RUN.match(os.path.basename(path)) and stat.S_ISDIR(directory.st_mode) and stat.S_ISREG(file.st_mode)
+    return bool(named) and {directory.st_uid, file.st_uid} == {os.geteuid()}
 
 
-def alive(path):
+def agent_alive(path):
     """Whether the agent of the run with this directory lives."""
     try:
         fd = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -194,10 +194,10 @@ def remove_run(path):
 
 
 GUARD = "run.folders"  # no stage has a dot in its name, and the lock of no build begins so
-PATIENTLY = 5.0  # seconds; nobody who is well holds it longer
+RUN_DIRECTORY_TIMEOUT = 5.0  # seconds; nobody who is well holds it longer
 
 
-class RunFolder:
+class RunDirectory:
     """.kis/run/<run>: everything temporary of one run. Removed at its end, or by the next run when it died."""
 
     def __init__(self, repository, run):
@@ -208,7 +208,7 @@ class RunFolder:
     def create(self, owner):
         """Make the folder. One at a time may make and sweep, so that a folder just made is not taken for a dead one."""
         guard = Lock(self.repository.path("locks", GUARD), "the folder of runs")
-        guard.take(owner, PATIENTLY)
+        guard.acquire(owner, RUN_DIRECTORY_TIMEOUT)
         try:
             self.sweep()
             os.mkdir(self.path, 0o700)
@@ -223,8 +223,8 @@ class RunFolder:
         for name in os.listdir(self.repository.path("run")):
             path = self.repository.path("run", name)
             try:
-                if made_by_run(path):
-                    if not alive(path):
+                if is_run_directory(path):
+                    if not agent_alive(path):
                         remove_run(path)
                 elif RUN.match(name) and not os.path.islink(path):
                     os.rmdir(path)  # a run that died in between: nothing is in it, and where something is, it is not a run's

@@ -7,10 +7,10 @@ import stat
 import time
 
 from kisagent.leftovers import MARKER
-from kisagent.store import fsync_folder, readable_receipt, remove_file, sha256_file, sync_file_system, why, write_durably
+from kisagent.store import fsync_directory, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
 from kisagent.wire import Refused
 
-OWN = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
+UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
 
 
 def walk(top):
@@ -18,10 +18,10 @@ def walk(top):
     found = []
     stack = [""]
     while stack:
-        folder = stack.pop()
-        with os.scandir(os.path.join(top, folder)) as entries:
+        directory = stack.pop()
+        with os.scandir(os.path.join(top, directory)) as entries:
             for entry in entries:
-                path = os.path.join(folder, entry.name)
+                path = os.path.join(directory, entry.name)
                 info = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(info.st_mode):
                     found.append((path, info, "d"))
@@ -40,7 +40,7 @@ def manifest(top):
     """The text of the manifest: one line per member, `kind mode size sha256-or-target path`, names as JSON strings."""
     lines = []
     for path, info, kind in walk(top):
-        if path in OWN:
+        if path in UNSEALED_MEMBERS:
             continue
         if kind == "f":
             what = sha256_file(os.path.join(top, path))
@@ -62,7 +62,7 @@ def fingerprint(top, changes=False):
     """
     digest = hashlib.sha256()
     for path, info, kind in walk(top):
-        if path in OWN or path == ".kis":
+        if path in UNSEALED_MEMBERS or path == ".kis":
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
         size, at = (info.st_size, at) if kind != "d" else (0, 0)
@@ -75,12 +75,12 @@ def installed(environment):
     import email.parser
 
     found = set()
-    for folder in site_folders(environment):
-        for name in os.listdir(folder):
+    for directory in site_directories(environment):
+        for name in os.listdir(directory):
             if name.endswith(".dist-info"):
-                metadata = os.path.join(folder, name, "METADATA")
+                metadata = os.path.join(directory, name, "METADATA")
             elif name.endswith(".egg-info"):
-                metadata = os.path.join(folder, name, "PKG-INFO")
+                metadata = os.path.join(directory, name, "PKG-INFO")
             else:
                 continue
             try:
@@ -93,15 +93,15 @@ def installed(environment):
     return sorted(found)
 
 
-def site_folders(environment):
+def site_directories(environment):
     out = []
     for library in ("lib", "lib64"):
         base = os.path.join(environment, library)
         if os.path.isdir(base) and not os.path.islink(base):
             for name in sorted(os.listdir(base)):
-                folder = os.path.join(base, name, "site-packages")
-                if os.path.isdir(folder):
-                    out.append(folder)
+                directory = os.path.join(base, name, "site-packages")
+                if os.path.isdir(directory):
+                    out.append(directory)
     return out
 
 
@@ -116,11 +116,11 @@ def make_read_only(top):
 def seal(repository, name, facts, lock):
     """Seal the folder as package. Runs in a child; what is there before the last rename is no package. lock is that of the build."""
     top = repository.package(name)
-    own = os.path.join(top, ".kis")
+    state = os.path.join(top, ".kis")
     environment = installed(os.path.join(top, ".venv"))
-    write_durably(os.path.join(own, "environment"), "".join(line + "\n" for line in environment), 0o644)
+    write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in environment), 0o644)
     make_read_only(top)
-    os.chmod(own, 0o755)
+    os.chmod(state, 0o755)
     text = manifest(top)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update(facts)
@@ -133,16 +133,16 @@ def seal(repository, name, facts, lock):
     written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
     if readable_receipt(written.encode("ascii"), name) is None:
         raise Refused("bad-request", "what the receipt of %s would say cannot be read again" % name)
-    write_durably(os.path.join(own, "manifest"), text, 0o444)
+    write_durably(os.path.join(state, "manifest"), text, 0o444)
     # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
     sync_file_system(top)
     lock.check()  # nobody else has been let in while this was made
-    write_durably(os.path.join(own, "receipt.json"), written, 0o444)
-    remove_file(os.path.join(own, MARKER))  # not before: without it and without a receipt this would be nobody's
-    os.chmod(own, 0o555)
-    fsync_folder(own)
-    fsync_folder(top)
-    fsync_folder(repository.root)
+    write_durably(os.path.join(state, "receipt.json"), written, 0o444)
+    remove_file(os.path.join(state, MARKER))  # not before: without it and without a receipt this would be nobody's
+    os.chmod(state, 0o555)
+    fsync_directory(state)
+    fsync_directory(top)
+    fsync_directory(repository.root)
     return {"receipt": receipt}
 
 
@@ -164,16 +164,16 @@ def check(repository, name, quick=False, thorough=False):
     if quick:
         return receipt
     try:
-        same = as_sealed(top, receipt, thorough)
+        same = matches_seal(top, receipt, thorough)
     except OSError as err:
-        raise Refused("unreadable-package", why(err, top))
+        raise Refused("unreadable-package", error_text(err, top))
     if not same:
         message = "%s is not as it was sealed: somebody has changed files in %s" % (name, top)
         raise Refused("changed-package", message, "packages are never changed: bump the version and push that, or roll back to another package")
     return receipt
 
 
-def as_sealed(top, receipt, thorough):
+def matches_seal(top, receipt, thorough):
     try:
         if sha256_file(os.path.join(top, ".kis", "manifest")) != receipt.get("manifest"):
             return False

@@ -13,15 +13,15 @@ STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 PACKAGE = re.compile(r"(?=.{1,200}\Z)(?!.*\.\.)[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z](?:[0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?\Z")
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-FOLDERS = ("armed", "incoming", "journal", "locks", "run")
+DIRECTORIES = ("armed", "incoming", "journal", "locks", "run")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HOST_ID = re.compile(r"[0-9a-f]{32}\Z")
-MOST = 2**53  # of bytes or inodes: file systems that do not count say any number
+MAX_COUNT = 2**53  # of bytes or inodes: file systems that do not count say any number
 RECEIPT_LIMIT = 1 << 20  # bytes; a receipt has some hundred, and a line for each distribution in its environment
 # What a receipt says, see Receipt in remote/check.go. Its other members are for this side only.
 RECEIPT = {name: strict.is_text for name in ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")}
-RECEIPT.update({name: strict.is_texts for name in ("imports", "verified", "installed")})
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MOST)
+RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed")})
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MAX_COUNT)
 
 
 def checked(pattern, value, what):
@@ -57,15 +57,15 @@ class Repository:
     def stage(self, name):
         return os.path.join(self.root, checked(STAGE, name, "stage"))
 
-    def create_folders(self):
+    def create_directories(self):
         """Make .kis and what is below it, mode 0700, and refuse any that somebody else has put there."""
-        for path in [self.kis] + [self.path(name) for name in FOLDERS]:
+        for path in [self.kis] + [self.path(name) for name in DIRECTORIES]:
             try:
                 os.mkdir(path, 0o700)
                 os.chmod(path, 0o700)  # whatever the umask is
             except FileExistsError:
                 pass
-            problem = private_folder_problem(path, self.root)
+            problem = private_directory_problem(path, self.root)
             if problem:
                 raise Refused("foreign-folder", problem, "look at it, and remove it if it is not yours: ls -la %s" % self.root)
         if not os.path.exists(self.path("host-id")):
@@ -112,14 +112,14 @@ def readable_receipt(text, name):
         receipt = strict.loads(text.decode("utf-8")) if len(text) <= RECEIPT_LIMIT else None
     except ValueError:
         return None
-    if not isinstance(receipt, dict) or not strict.fits(receipt, RECEIPT):
+    if not isinstance(receipt, dict) or not strict.members_match(receipt, RECEIPT):
         return None
     if receipt.get("package") != name or receipt.get("v") != 1 or receipt.get("content") is None:
         return None
     return receipt
 
 
-def private_folder_problem(path, root):
+def private_directory_problem(path, root):
     """Why a folder of ours cannot be trusted, or None."""
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode):
@@ -142,7 +142,7 @@ def user_name(uid):
         return "uid %d" % uid
 
 
-def fsync_folder(path):
+def fsync_directory(path):
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -164,7 +164,7 @@ def write_durably(path, text, mode=0o600):
     except BaseException:
         remove_file(temporary)
         raise
-    fsync_folder(os.path.dirname(path))
+    fsync_directory(os.path.dirname(path))
 
 
 def sync_file_system(path):
@@ -252,34 +252,34 @@ def mounts(path):
     return sorted(found)
 
 
-def space(path):
+def free_space(path):
     """Free bytes and inodes for an ordinary user on the file system of path."""
     info = os.statvfs(path)
     # Some file systems (btrfs, some network ones) do not count inodes and say 0 of 0.
     inodes = info.f_favail if info.f_files else -1
-    return {"bytes": min(info.f_bavail * info.f_frsize, MOST), "inodes": min(inodes, MOST)}
+    return {"bytes": min(info.f_bavail * info.f_frsize, MAX_COUNT), "inodes": min(inodes, MAX_COUNT)}
 
 
-def look_for_space(path):
+def disk_usage_hint(path):
     """What a person types to see what is full."""
     return "see: df -h %s; df -i %s" % (path, path)
 
 
-def remedy(err, path):
+def error_hint(err, path):
     """What to look at for an OSError, where there is something: a disk that is full or that has turned read-only."""
     number = getattr(err, "errno", None)
     if number in FULL:
-        return look_for_space(path)
+        return disk_usage_hint(path)
     if number == errno.EROFS:
         return "see: findmnt -T %s; the kernel's log tells why a disk turns read-only" % path
     return ""
 
 
-def why(err, path):
+def error_text(err, path):
     """An OSError as a person needs it: what is full, read-only or forbidden, and where."""
     if isinstance(err, OSError) and err.errno in FULL:
         try:
-            free = space(path if os.path.isdir(path) else os.path.dirname(path))
+            free = free_space(path if os.path.isdir(path) else os.path.dirname(path))
         except OSError:
             return "disk full at %s" % path
         return "disk full: %d bytes and %d inodes free at %s" % (free["bytes"], free["inodes"], path)

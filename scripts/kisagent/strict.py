@@ -17,7 +17,7 @@ def loads(text, depth=DEPTH):
         value = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_constant)
     except RecursionError:
         raise ValueError("nested too deeply")
-    if not shallow(value, depth):
+    if not within_depth(value, depth):
         raise ValueError("nested too deeply")
     return value
 
@@ -39,15 +39,15 @@ def _constant(text):
     raise ValueError("%s is no JSON" % text)
 
 
-def shallow(value, depth):
+def within_depth(value, depth):
     """Whether lists and objects are in each other at most so deeply."""
     if not isinstance(value, (list, dict)):
         return True
     members = value.values() if isinstance(value, dict) else value
-    return depth > 0 and all(shallow(member, depth - 1) for member in members)
+    return depth > 0 and all(within_depth(member, depth - 1) for member in members)
 
 
-def fits(record, kinds):
+def members_match(record, kinds):
     """Whether the members of a record are of their kinds: functions by name. A member may be missing, or null; others may be anything."""
     return all(record.get(name) is None or kind(record[name]) for name, kind in kinds.items())
 
@@ -56,7 +56,7 @@ def is_text(value):
     return type(value) is str
 
 
-def is_truth(value):
+def is_boolean(value):
     return type(value) is bool
 
 
@@ -68,7 +68,7 @@ def is_number(value):
     return type(value) in (int, float)
 
 
-def is_texts(value):
+def is_text_list(value):
     return type(value) is list and all(member is None or is_text(member) for member in value)
 
 

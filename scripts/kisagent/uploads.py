@@ -4,18 +4,18 @@ import os
 import stat
 import time
 
-from kisagent.store import DIGEST, checked, fsync_folder, sha256_file, why
+from kisagent.store import DIGEST, checked, fsync_directory, sha256_file, error_text
 from kisagent.wire import Refused
 
-KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
+UPLOAD_RETENTION = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
 
 
-class Incoming:
+class IncomingFile:
     """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
 
     def __init__(self, number, size):
         self.number = number
-        self.missing = size
+        self.remaining = size
         self.refusal = None  # what the controller will be told, once the last byte is here
         self.fd = -1
 
@@ -60,14 +60,14 @@ class Uploads:
         try:
             fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
         except OSError as err:
-            raise Refused("no-upload", why(err, part))
+            raise Refused("no-upload", error_text(err, part))
         try:
-            judge(fd, digest, size)
+            require_content(fd, digest, size)
             os.fsync(fd)
             os.rename(part, target)
-            fsync_folder(self.repository.path("incoming"))
+            fsync_directory(self.repository.path("incoming"))
         except Refused:
-            discard(part)
+            remove_part(part)
             raise
         finally:
             os.close(fd)
@@ -75,23 +75,23 @@ class Uploads:
 
     def sweep(self):
         """Remove what has not been used for long."""
-        folder = self.repository.path("incoming")
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
+        directory = self.repository.path("incoming")
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
             try:
                 info = os.lstat(path)
                 ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
-                if ours and time.time() - info.st_mtime > KEEP_INCOMING:
+                if ours and time.time() - info.st_mtime > UPLOAD_RETENTION:
                     os.unlink(path)
             except OSError:
                 continue
 
 
-def judge(fd, digest, size):
+def require_content(fd, digest, size):
     """Refuse an open file that is not what was sent."""
-    there = os.fstat(fd).st_size
-    if there != size:
-        raise Refused("short-upload", "%d of %d bytes arrived" % (there, size))
+    found_size = os.fstat(fd).st_size
+    if found_size != size:
+        raise Refused("short-upload", "%d of %d bytes arrived" % (found_size, size))
     found = hashlib.sha256()
     with os.fdopen(os.dup(fd), "rb") as f:
         for block in iter(lambda: f.read(1 << 20), b""):
@@ -100,7 +100,7 @@ def judge(fd, digest, size):
         raise Refused("digest-mismatch", "sha256 of what arrived is %s, not %s" % (found.hexdigest(), digest))
 
 
-def discard(part):
+def remove_part(part):
     try:
         os.unlink(part)
     except OSError:  # a folder, say: it goes with the run

@@ -31,7 +31,7 @@ class Refused(Exception):
         return out
 
 
-class Gone(Exception):
+class Disconnected(Exception):
     """The controller is gone: end of file, a broken pipe, or an endless line."""
 
 
@@ -73,7 +73,7 @@ class Wire:
             except BlockingIOError:
                 return
             except OSError as err:
-                raise Gone(str(err))
+                raise Disconnected(str(err))
             del self._out[:n]
 
     def fill(self):
@@ -83,9 +83,9 @@ class Wire:
         except BlockingIOError:
             return
         except OSError as err:
-            raise Gone(str(err))
+            raise Disconnected(str(err))
         if not data:
-            raise Gone("end of file")
+            raise Disconnected("end of file")
         self._in += data
 
     def next(self):
@@ -93,15 +93,15 @@ class Wire:
         line, newline, rest = self._in.partition(b"\n")
         if not newline:
             if len(self._in) > MAX_LINE:
-                raise Gone("endless command")
+                raise Disconnected("endless command")
             return None
         self._in = rest
         try:
             command = strict.loads(line.decode("utf-8"))
         except ValueError:
-            raise Gone("unreadable command")
+            raise Disconnected("unreadable command")
         if not isinstance(command, dict):
-            raise Gone("unreadable command")
+            raise Disconnected("unreadable command")
         return command
 
     def take_raw(self, limit):
@@ -112,9 +112,9 @@ class Wire:
             except BlockingIOError:
                 return b""
             except OSError as err:
-                raise Gone(str(err))
+                raise Disconnected(str(err))
             if not data:
-                raise Gone("end of file")
+                raise Disconnected("end of file")
             return data
         data, self._in = self._in[:limit], self._in[limit:]
         return data

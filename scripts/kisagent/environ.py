@@ -10,7 +10,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED = ("TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
-def base(run, mark, temporary):
+def step_variables(run, mark, temporary):
     """The variables of a step. mark tells this agent's processes; temporary is the run's own folder: /tmp may be full or noexec."""
     out = {}
     for name, value in os.environ.items():
