@@ -1,5 +1,8 @@
-"""What killed runs left in a package repository: builds that never became packages, and directories of runs. It is known for kis's own by a
-marker, and for abandoned by its locks, which the kernel frees with their owners; never by its name or its age."""
+"""What killed runs left in a package repository: incomplete builds, and directories of runs.
+
+A marker shows that kis made a directory. Free locks show that it is abandoned, because the kernel
+releases a lock with its owner. Neither names nor ages decide.
+"""
 import json
 import os
 import stat
@@ -9,11 +12,12 @@ from kisagent.locks import Lock, agent_alive, holder, is_run_directory
 from kisagent.store import PACKAGE, fsync_directory, mounts, remove_tree
 from kisagent.wire import Refused
 
-MARKER = "building"  # in the .kis of a package from its first moment until it has its receipt
+# In .kis of a package, from the creation of the directory until it has its receipt
+MARKER = "building"
 
 
 def symbolic_links(repository):
-    """Every symbolic link in the root folder: its name, and the last part of where it leads."""
+    """Every symbolic link in the root directory: its name, and the last component of its target."""
     found = []
     for name in sorted(os.listdir(repository.root)):
         path = os.path.join(repository.root, name)
@@ -23,13 +27,13 @@ def symbolic_links(repository):
 
 
 def build_lock(repository, name):
-    """The lock of who builds a package, or removes what is left of it."""
+    """The lock for building a package, and for removing what is left of a build."""
     return Lock(repository.path("locks", "build." + name), "the build of %s" % name)
 
 
 def write_marker(top, name):
-    """Mark a directory as the build of a package, durably, before it is renamed to its final path. The marker names its own inode, so that a
-    copy of it marks nothing: what a user has copied is the user's."""
+    """Mark a directory as the build of a package, durably, before it is renamed to its final path.
+    The marker contains its own inode number: a copy that a user made is not marked."""
     state = os.path.join(top, ".kis")
     os.mkdir(state, 0o755)
     os.chmod(state, 0o755)
@@ -43,7 +47,7 @@ def write_marker(top, name):
 
 
 def has_marker(top, name):
-    """Whether a directory was made by kis, to become this package. Nothing in it is followed."""
+    """Whether kis made a directory to become this package. No symbolic link in it is followed."""
     state = os.path.join(top, ".kis")
     try:
         for path in (top, state):
@@ -61,7 +65,7 @@ def has_marker(top, name):
 
 
 def check_removable(repository, name):
-    """Refuse to remove what an interrupted build did not leave. There may be nothing at all."""
+    """Refuse unless an interrupted build left what is there, or there is nothing."""
     top = repository.package(name)
     try:
         info = os.lstat(top)
@@ -69,14 +73,14 @@ def check_removable(repository, name):
         return
     if not stat.S_ISDIR(info.st_mode):
         raise foreign_package(top)
-    # A receipt is written whole or not at all, so that one which is there was not left by an interrupted build.
+    # A receipt is written atomically: one that exists was not left by an interrupted build.
     if os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
-        hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % top
+        hint = "was it written by a newer kis? bump the version, or inspect it and remove it by hand: %s" % top
         raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % name, hint)
     for link, target in symbolic_links(repository):
         if target == name:
             message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (name, link)
-            raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
+            raise Refused("linked-unsealed", message, "it was changed outside kis: bump the version and push that")
     for mounted in mounts(top):
         import shlex
 
@@ -87,12 +91,13 @@ def check_removable(repository, name):
 
 
 def foreign_package(top):
-    message = "%s exists and is not a package, and nothing shows that an interrupted push left it: it is not removed" % top
-    return Refused("foreign-package", message, "look at it, then move it away: mv %s %s~before-kis" % (top, top))
+    message = "%s exists and is not a package, and no marker shows that an interrupted push left it: kis does not remove it" % top
+    return Refused("foreign-package", message, "inspect it, then move it away: mv %s %s~before-kis" % (top, top))
 
 
 def unsealed_state(repository, name):
-    """What has the name of a package and no readable receipt: absent, unsealed (an interrupted build, which the next run removes) or foreign."""
+    """The state of a package without a readable receipt: absent, unsealed (an interrupted build,
+    which the next run removes) or foreign."""
     top = repository.package(name)
     if not os.path.lexists(top):
         return "absent"
@@ -100,7 +105,7 @@ def unsealed_state(repository, name):
 
 
 def is_abandoned(repository, name):
-    """Whether this is a build that a killed run left, if nobody builds it now."""
+    """Whether this is a build that a killed run left. Its lock is not examined."""
     if not PACKAGE.match(name) or not has_marker(os.path.join(repository.root, name), name):
         return False
     try:
@@ -111,13 +116,14 @@ def is_abandoned(repository, name):
 
 
 def abandoned_builds(repository):
-    """Names of builds that a killed run left and that are not being built now. By the next moment they may be."""
+    """Names of builds that a killed run left and that no run is building now. Acquire the lock
+    before acting on one: a run may begin to build it at any time."""
     names = [name for name in sorted(os.listdir(repository.root)) if is_abandoned(repository, name)]
     return [name for name in names if holder(repository.path("locks", "build." + name)) is None]
 
 
 def dead_runs(repository):
-    """Names of runs whose folders are there and whose agents are not."""
+    """Names of runs whose directories exist and whose agents are dead."""
     try:
         names = sorted(os.listdir(repository.path("run")))
     except OSError:
@@ -127,25 +133,26 @@ def dead_runs(repository):
 
 
 def remove_interrupted_build(repository, name, directory):
-    """Remove what is left of a build. Only while holding its lock."""
+    """Remove what an interrupted build left. The caller holds its lock."""
     check_removable(repository, name)
     if os.path.lexists(repository.package(name)):
         remove_tree(move_to_run_directory(repository, name, directory))
 
 
 def move_to_run_directory(repository, name, directory):
-    """Move what is left of a build into the directory of this run, and return its path there. A removal in place would remove the marker before
-    it has come to the end, and one that is interrupted could not be told from what a user has put there."""
+    """Move a build into the directory of this run, and return its new path. If it were removed in
+    place and the removal interrupted, the marker could be gone and the rest would look like a
+    user's files."""
     top, moved = repository.package(name), os.path.join(directory, "swept-%s.%s" % (name, os.urandom(8).hex()))
     processes.kill_in_directory(top)
-    os.chmod(top, 0o700)  # it may be read-only already, and then cannot be moved
+    os.chmod(top, 0o700)  # a read-only directory cannot be moved
     os.rename(top, moved)
     return moved
 
 
 def remove_abandoned_builds(repository, owner, directory):
-    """Remove incomplete builds, so that they neither fill the disk nor are taken for packages, by way of a folder of this run. What cannot be
-    removed now is left for the next run."""
+    """Remove incomplete builds, by way of this run's directory, so that they neither fill the disk
+    nor look like packages. What cannot be removed now is left for the next run."""
     for name in abandoned_builds(repository):
         try:
             moved = move_abandoned(repository, name, owner, directory)
@@ -156,8 +163,8 @@ def remove_abandoned_builds(repository, owner, directory):
 
 
 def move_abandoned(repository, name, owner, directory):
-    """Move what is left of a build away under its lock, so that who waits to build there need not wait until it is removed; None where another
-    stage's run has built it since."""
+    """Move an incomplete build away under its lock, which is released before the slow removal. None
+    where a run of another stage has built the package since."""
     lock = build_lock(repository, name)
     lock.acquire(owner)
     try:

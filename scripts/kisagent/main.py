@@ -1,4 +1,5 @@
-"""The agent's loop: commands in, one at a time; children and deadlines beside them; and a clean end whatever ends it."""
+"""The agent's loop: one command at a time, child processes, deadlines, and a clean end in every
+case."""
 import os
 import selectors
 import signal
@@ -16,18 +17,21 @@ from kisagent.uploads import IncomingFile, Uploads
 from kisagent.wire import PROTOCOL, Disconnected, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
-TICK = 1.0  # seconds between two looks at the deadlines
-CONCURRENT = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
-PYTHON_CHECK_TIMEOUT = 10.0  # seconds that pip's library may take to read what Python a package requires
-IDENTITY_LIMIT = 100  # letters of what a controller says of who it is and what it does: a lock file with it fits into what is read of one
-# What handlers raise for a command that makes no sense. Anything else is a fault of this program, and then the end of it is the right answer: whether
-# a link was changed is not known.
+TICK = 1.0  # seconds between two checks of the deadlines
+# Allowed during another command: none of them waits
+CONCURRENT = ("ping", "cancel", "bye", "put", "fence")
+PYTHON_CHECK_TIMEOUT = 10.0  # seconds for evaluating Requires-Python with pip's library
+IDENTITY_LIMIT = 100  # characters of "who" and "what", so that a lock file fits into one read
+# What handlers raise for an invalid command. Any other exception is a bug in this program; it ends
+# the agent, because whether a link was changed is then not known.
 INVALID_COMMAND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-SWEEP_TIMEOUT = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
+# Seconds for cleaning up after others; the controller is waiting for its lock, see internal/fleet
+SWEEP_TIMEOUT = 15.0
 
 
 class Agent:
-    """One conversation. Handlers are the methods named do_<op>; a generator among them yields the children it waits for."""
+    """One session. Handlers are the methods named do_<op>; a generator yields the children it waits
+    for."""
 
     def __init__(self, order, wire):
         self.wire = wire
@@ -43,19 +47,19 @@ class Agent:
         self.task = None  # the generator in progress, its command id and its child
         self.task_id = 0
         self.child = None
-        self.receiving = None  # an upload in progress, see uploads.Incoming
+        self.receiving = None  # an upload in progress, see uploads.IncomingFile
         self.last_input = time.monotonic()
         self.ended = False
         self.terminated = False
 
-    # What handlers use.
+    # Used by handlers.
 
     def environment(self):
         directory = os.path.join(self.run_directory.path, "tmp") if self.run_directory else "/tmp"
         return environ.step_variables(self.run, self.mark, directory)
 
     def step_argv(self, step, arguments):
-        """A step as one argument of sh, so that nothing it starts can read its text as input."""
+        """A step as one argument of sh, so that no program it starts can read its text as input."""
         return ["/bin/sh", "-c", self.steps[step], "kis-" + step] + arguments
 
     def private_fds(self):
@@ -87,15 +91,15 @@ class Agent:
         return check.state(self.repository, args)
 
     def do_lock(self, args):
-        """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
-        the journal was the newest then."""
+        """Acquire the stage's lock on this host; from here on this run may write. A run that held
+        the lock before sends the number of the journal's newest line at that time."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
         owner, since = args["owner"], args.get("since", 0)
         if not isinstance(owner, dict) or not strict.is_integer(since):
-            raise Refused("bad-request", "neither an owner nor a line of the journal")
+            raise Refused("bad-request", "not an owner, or not a line of the journal")
         who, what = identity(owner.get("who", "")), identity(owner.get("what", ""))
         if self.run_directory is not None:
-            raise Refused("busy", "this agent has taken a lock already")
+            raise Refused("busy", "this agent already holds a lock")
         self.run = run
         problems = check.root_problems(self.repository)
         if problems:
@@ -113,22 +117,30 @@ class Agent:
             directory = RunDirectory(self.repository, self.run)
             directory.create(self.owner)
             self.run_directory, self.stage_lock = directory, lock
-            yield fork(self.sweep, SWEEP_TIMEOUT, self.private_fds())  # nothing depends on how far it comes
+            yield fork(self.sweep, SWEEP_TIMEOUT, self.private_fds())  # its result does not matter
         except BaseException:
             self.stage_lock = None
-            lock.release()  # what is refused has not happened
+            lock.release()  # a refused step has changed nothing
             raise
-        return {"folder": self.run_directory.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked, "journal": journal.seq()}
+        return {
+            "folder": self.run_directory.path,
+            "host_id": self.repository.host_id(),
+            "fenced": fenced,
+            "linked": linked,
+            "journal": journal.seq(),
+        }
 
     def sweep(self):
-        """Remove what nobody needs any more. The lock is had by now, and the run need not know what is left for the next one."""
+        """Remove expired uploads and abandoned builds. The lock is held, and failures are left to
+        the next run."""
         Uploads(self.repository).sweep()
         leftovers.remove_abandoned_builds(self.repository, self.owner, self.run_directory.path)
 
     def do_unlock(self, args):
-        """Give the stage's lock back, to take it again later: while a run waits for one host it must not keep the others."""
+        """Release the stage's lock, to acquire it again later: a run that waits for one host must
+        not block the others."""
         if self.task is not None or self.build is not None or self.transaction is not None:
-            raise Refused("busy", "this run is at work")
+            raise Refused("busy", "this run is working")
         if self.run_directory:
             self.run_directory.remove()
         if self.stage_lock:
@@ -137,21 +149,23 @@ class Agent:
         return {}
 
     def do_break(self, args):
-        """End the agent of another run that holds the stage's lock; of the named run only, if one is named. It gives up by itself, as when its
-        connection ends."""
+        """Terminate the agent that holds the stage's lock; only the named run's, if one is named.
+        It ends as when its connection ends."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run") if args.get("run") else None
         by = identity(args["by"])
         return (yield from self.run_forked(lambda: self.terminate_run(stage, run, by)))
 
     def terminate_run(self, stage, run, by):
-        """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
-        that; a line this short is written whole, whoever else writes. Where it cannot be written, that run cannot link either."""
+        """Terminate the run, and record that in the journal: its controller may be alive and would
+        acquire the lock again. No lock is needed for one short append, which write(2) does not
+        split. Where the journal cannot be written, that run cannot link either."""
         path = self.repository.path("locks", stage)
         ended = locks.terminate_holder(path, run)
         owner = ended["holder"]
-        other = locks.holder(path) if owner is None else None  # it may have come this moment
+        # It may have acquired the lock just now
+        other = locks.holder(path) if owner is None else None
         if other is not None:
-            raise Refused("locked", "another run than the one that was shown holds the lock of %s now" % stage, holder=other)
+            raise Refused("locked", "another run than the one shown now holds the lock of %s" % stage, holder=other)
         if owner is not None and owner.get("run"):
             link.best_effort(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
         return ended
@@ -166,7 +180,7 @@ class Agent:
 
     def do_begin(self, args):
         if self.build is not None:
-            self.build.lock.release()  # or we would refuse ourselves
+            self.build.lock.release()  # or this agent would refuse itself
         self.build = build.Build(self, args)
         return (yield from self.build.begin(args, self.owner))
 
@@ -195,10 +209,11 @@ class Agent:
         return self.transaction.resume()
 
     def require_link_allowed(self, args):
-        """A link is changed by the owner of its stage only, and one change at a time: a forgotten one could not be given up any more."""
+        """Only the owner of the stage may change its link, one change at a time: a transaction that
+        was replaced could not be abandoned any more."""
         self.require_lock(args)
         if self.transaction is not None and self.transaction.state in (link.ARMED, link.LINKED):
-            raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % args["stage"])
+            raise Refused("not-ended", "%s has a change that is neither confirmed nor rolled back" % args["stage"])
 
     def require_lock(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
@@ -206,7 +221,8 @@ class Agent:
         self.stage_lock.check()
 
     def do_evict(self, args):
-        """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
+        """Terminate another agent of the same run whose connection was lost: it would hold the lock
+        until its lease ends."""
         path, run = self.repository.path("locks", checked(STAGE, args["stage"], "stage")), checked(RUN, args["run"], "run")
         return (yield from self.run_forked(lambda: locks.terminate_holder(path, run)))
 
@@ -231,37 +247,40 @@ class Agent:
         return {}
 
     def transaction_of(self, args):
-        """The transaction this command means: a command for another run must not move this one."""
+        """The transaction that this command is about. A command of another run must not change
+        it."""
         if self.transaction is None or self.transaction.run != args["run"]:
             raise Refused("other-run", "no transaction of run %.100r is here" % (args["run"],))
         return self.transaction
 
     def do_fence(self, args):
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        # Who holds the lock is the only agent of its run that can be waiting for the word to link.
+        # The holder of the lock is the only agent of its run that can be waiting for the commit.
         owner = self.stage_lock is not None and (self.stage_lock.what, self.run) == (stage, run)
         armed = self.transaction is not None and self.transaction.state == link.ARMED
         return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
-        """Run commands in the package, in order; the first that fails ends the step. What they start may go on. They are about what the
-        stage is linked to, so that only the owner of the stage may run them."""
+        """Run commands in the package, in order, until one fails. What they start in the background
+        may go on. They act on what the stage is linked to, so only the owner of the stage may run
+        them."""
         self.require_lock(args)
         top = self.repository.package(args["package"])
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])
             env = dict(self.environment(), **args["env"])
-            del env[MARK]  # by it a later step would find the daemons that this one may leave, and kill them
+            del env[MARK]  # with it a later step would kill the daemons that this one may leave
             child = yield spawn(argv, env, top, args["timeout"], keep_daemons=True)
             if child.failure():
                 raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}
 
     def do_put(self, args):
-        """The next bytes are a file: for hosts without SFTP, and for those where another user owns the repository."""
+        """The next bytes are a file: for hosts without SFTP, and where another user owns the
+        repository."""
         size = args.get("size")
         if not strict.is_integer(size) or size < 0:
-            raise Disconnected("unreadable command")  # nobody knows where the next command begins
+            raise Disconnected("unreadable command")  # where the next command begins is unknown
         self.receiving = IncomingFile(number_of(args), size)
         self.receive(lambda: self.receiving.open(self.part(args)))
         self.receive_raw()
@@ -303,7 +322,7 @@ class Agent:
             self.answer(number, kind, record)
 
     def attempt(self, function):
-        """What function comes to, in the controller's terms."""
+        """Call function, and convert its result or exception into an answer."""
         try:
             return "done", function()
         except Refused as refused:
@@ -315,7 +334,7 @@ class Agent:
             return "refused", {"code": "bad-request", "message": "%s: %.200s" % (type(err).__name__, err)}
 
     def advance(self, ended):
-        """Give the task the child it waited for, and take the next one from it."""
+        """Pass the task the child it waited for, and start to wait for the next one."""
 
         def resume():
             try:
@@ -333,7 +352,7 @@ class Agent:
         self.answer(number, kind, record)
 
     def on_child(self):
-        """Forward what the child says; when it has ended, go on with the task."""
+        """Forward the child's output; when it has ended, continue the task."""
         child = self.child
         self.forward(child, child.lines())
         if child.overdue():
@@ -349,10 +368,11 @@ class Agent:
             if isinstance(child, ForkedTask) or child.output_limit_reached():
                 continue
             if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
-                child.forwarded += len(line) + 50  # about what its frame takes
+                child.forwarded += len(line) + 50  # approximate size of its frame
 
     def receive(self, function):
-        """One step of an upload. Whatever fails, its bytes are taken to the last one: they are no commands."""
+        """One step of an upload. After a failure the remaining bytes are still read: they are not
+        commands."""
         kind, record = self.attempt(function)
         if kind == "refused" and self.receiving.refusal is None:
             self.receiving.refusal = record
@@ -387,7 +407,7 @@ class Agent:
         if self.transaction is not None and self.transaction.state == link.ARMED and now >= self.transaction.deadline:
             self.transaction.abort("deadline")
         if now - self.last_input > LEASE:
-            raise Disconnected("no word for %d seconds" % LEASE)
+            raise Disconnected("no message for %d seconds" % LEASE)
 
     def loop(self, wake):
         selector = selectors.DefaultSelector()
@@ -412,14 +432,15 @@ class Agent:
             if wake in ready:
                 os.read(wake, 4096)
             if self.terminated:
-                raise Disconnected("ended by a signal: by kis unlock --force, by hand, or because the host shuts down")
+                raise Disconnected("terminated by a signal: by kis unlock --force, by a user, or by a shutdown")
             if self.wire.fd_out in ready:
                 self.wire.flush()
             if self.wire.fd_in in ready:
                 self.on_input()
             child = self.child
             if child is not None:
-                # A closed pipe stays readable for ever: stop watching it before it is closed or the child reaped.
+                # A closed pipe stays readable: stop watching it before it is closed or the child
+                # reaped.
                 self.on_child()
                 if self.child is not child and watched >= 0:
                     selector.unregister(watched)
@@ -427,11 +448,13 @@ class Agent:
             self.check_deadlines()
 
     def terminate(self, *_):
-        """Asked to end (SIGTERM). The loop does it: an exception here could part a rename from the knowledge that it has happened."""
+        """SIGTERM: the loop ends the agent. An exception raised here could separate a rename from
+        the record that it has happened."""
         self.terminated = True
 
     def end(self):
-        """Leave nothing of this run behind, in whatever state it is. The link first: a child may take seconds to die."""
+        """Leave nothing of this run behind. The link comes first: a child may take seconds to
+        die."""
         if self.transaction is not None:
             self.transaction.controller_lost()
         if self.child is not None:
@@ -447,16 +470,16 @@ def number_of(command):
 
 
 def identity(text):
-    """Who a controller says it is, or what it does: for people, and therefore short."""
+    """Bound what a controller says of itself."""
     if not strict.is_text(text):
-        raise Refused("bad-request", "neither who nor what: %.100r" % (text,))
+        raise Refused("bad-request", "not a name or an activity: %.100r" % (text,))
     return text[:IDENTITY_LIMIT]
 
 
 def main(order):
     out = os.dup(1)
     os.set_inheritable(out, False)
-    os.dup2(2, 1)  # whatever is printed from here on is no answer
+    os.dup2(2, 1)  # whatever is printed from here on is not an answer
     os.umask(0o022)
     os.chdir("/")
     wake, alarm = os.pipe()

@@ -1,8 +1,8 @@
-"""Processes by what /proc tells of them: those that this agent has started, and those that agents before it have left."""
+"""Processes as /proc shows them: those this agent started, and those earlier agents left behind."""
 import os
 import signal
 
-MARK = "KIS_AGENT"  # variable with the mark of the agent that started a process; no two agents have the same, on one machine or on many
+MARK = "KIS_AGENT"  # environment variable with the random mark of the agent that started a process
 
 
 def kill_marked(mark):
@@ -14,7 +14,8 @@ def kill_marked(mark):
 
 
 def running_names(group, mark):
-    """Names of the processes of a group, and of those that carry the mark: what a step has left running. Without a mark nobody is named."""
+    """Names of the processes of a group, and of those that carry the mark: what a step left
+    running. None without a mark."""
     found = []
     for pid in processes() if mark else ():
         name, state, their_group = process_stat(pid)
@@ -24,8 +25,9 @@ def running_names(group, mark):
 
 
 def kill_in_directory(directory):
-    """Kill what agents that have died left running in a folder that is about to be removed, or it would go on in the next one of that name. It
-    is known for an agent's by the mark that all steps carry, except after-link commands, which may go on."""
+    """Kill what dead agents left running in a directory that is about to be removed: it would go on
+    running in the next directory of that name. The mark of an agent, which all steps carry except
+    after-link commands, identifies it."""
     for pid in processes():
         try:
             place = os.readlink("/proc/%d/cwd" % pid)
@@ -36,7 +38,7 @@ def kill_in_directory(directory):
 
 
 def processes():
-    """All processes that can be seen, except this one."""
+    """All visible processes except this one."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -72,8 +74,9 @@ def kill(pid):
 
 
 def flock_holders(path):
-    """Processes that hold the flock(2) on the file at path by a descriptor they have inherited: numbers and names. /proc/locks does not tell
-    them: it knows who took a lock, and says nothing any more once that one is dead."""
+    """Processes that hold the flock(2) on the file at path through an inherited descriptor: numbers
+    and names. /proc/locks does not list them: it names the process that acquired the lock, even if
+    dead."""
     try:
         wanted = os.stat(path)
     except OSError:
@@ -92,7 +95,8 @@ def holds_flock(pid, wanted):
             if (current.st_dev, current.st_ino) != (wanted.st_dev, wanted.st_ino):
                 continue
             with open("/proc/%d/fdinfo/%s" % (pid, number)) as f:
-                if any(line.startswith("lock:") and "FLOCK" in line for line in f):  # who only looks at the file is no holder
+                # Merely open is not held
+                if any(line.startswith("lock:") and "FLOCK" in line for line in f):
                     return True
         except OSError:
             continue

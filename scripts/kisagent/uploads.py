@@ -1,4 +1,5 @@
-"""Files that the controller sends: taken in over the conversation or from where SFTP has put them, and kept by the sha256 of their content."""
+"""Files from the controller, received in the session or placed by SFTP, and stored by their
+sha256."""
 import hashlib
 import os
 import stat
@@ -11,12 +12,13 @@ UPLOAD_RETENTION = 30 * 24 * 3600  # seconds an uploaded file is kept after its 
 
 
 class IncomingFile:
-    """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
+    """A file that arrives in the session: size bytes that are not commands, even after a
+    failure."""
 
     def __init__(self, number, size):
         self.number = number
         self.remaining = size
-        self.refusal = None  # what the controller will be told, once the last byte is here
+        self.refusal = None  # the answer, if the upload has failed; sent after the last byte
         self.fd = -1
 
     def open(self, path):
@@ -32,7 +34,7 @@ class IncomingFile:
 
 
 class Uploads:
-    """Files the controller sent, kept by the sha256 of their content."""
+    """Uploaded files, stored by the sha256 of their content."""
 
     def __init__(self, repository):
         self.repository = repository
@@ -41,7 +43,8 @@ class Uploads:
         return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
 
     def have(self, digests):
-        """Those of digests that are here, whole. A damaged one is removed and so will be sent again."""
+        """The digests whose files are here and intact. A damaged file is removed, so that it is
+        sent again."""
         found = []
         for digest in digests:
             path = self.path(digest)
@@ -55,10 +58,11 @@ class Uploads:
         return found
 
     def receive(self, part, digest, size):
-        """Take a sent file in: only with the right size and sha256 does it get its final name. What is refused is removed."""
+        """Store an uploaded file under its digest if size and sha256 are right, else remove it."""
         target = self.path(digest)
         try:
-            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
+            # A named pipe would block
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as err:
             raise Refused("no-upload", error_text(err, part))
         try:
@@ -74,7 +78,7 @@ class Uploads:
         return {"digest": digest}
 
     def sweep(self):
-        """Remove what has not been used for long."""
+        """Remove files that have not been used for UPLOAD_RETENTION."""
         directory = self.repository.path("incoming")
         for name in os.listdir(directory):
             path = os.path.join(directory, name)
@@ -88,7 +92,7 @@ class Uploads:
 
 
 def require_content(fd, digest, size):
-    """Refuse an open file that is not what was sent."""
+    """Refuse an open file that is not the one that was sent."""
     found_size = os.fstat(fd).st_size
     if found_size != size:
         raise Refused("short-upload", "%d of %d bytes arrived" % (found_size, size))
@@ -103,5 +107,5 @@ def require_content(fd, digest, size):
 def remove_part(part):
     try:
         os.unlink(part)
-    except OSError:  # a folder, say: it goes with the run
+    except OSError:  # such as a directory: it is removed with the run
         pass
