@@ -96,7 +96,7 @@ func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
 			require.NoError(t, l.Close())
 
 			// What kis tells its user to type makes room, and loses nothing.
-			sh(t, root, facts.Problems[0].Hint[len("look at it, then move it away: "):])
+			sh(t, root, facts.Problems[0].Hint[len("inspect it, then move it away: "):])
 			l = owner(t, root)
 			facts, err = l.Check(t.Context(), ask)
 			require.NoError(t, err)

@@ -132,7 +132,7 @@ func TestPasswordThatCannotBeKeptUnseenIsRefused(t *testing.T) {
 	l.place(t, other)
 	_, err := l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, IndexURL: url, Requirements: digest(other)}, soon, nil)
 	requireRefused(t, err, "index-password")
-	require.ErrorContains(t, err, "two different passwords for 127.0.0.1")
+	require.ErrorContains(t, err, "two different passwords are given for 127.0.0.1")
 
 	// As pip before 20.3 does: it reads ~/.netrc and no other.
 	sh(t, l.root, `sed -i 's/os.environ.get("NETRC")/None/' .kis/pip/*/pip/_vendor/requests/utils.py; rm -r .kis/pip/*/pip/_vendor/requests/__pycache__`)

@@ -37,7 +37,7 @@ func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
 			}
 			require.Less(t, time.Since(begin), 10*time.Second, "the step does not wait for what it left")
 			gone(t, mark)
-			require.Equal(t, []string{"kis: this step left 1 process running, which was ended with it: sleep"}, said)
+			require.Equal(t, []string{"kis: this step left 1 process running; kis killed it: sleep"}, said)
 		})
 	}
 }

@@ -293,7 +293,7 @@ func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 	for name, test := range map[string]struct{ by, code, linked string }{
 		"another link":    {"ln -sfn app-3 staging", "changed-meanwhile", "app-3"},
 		"link gone":       {"rm staging", "changed-meanwhile", ""},
-		"a folder":        {"rm staging; mkdir staging", "stage-not-link", "folder"},
+		"a folder":        {"rm staging; mkdir staging", "stage-not-link", "directory"},
 		"a file":          {"rm staging; touch staging", "stage-not-link", "folder"},
 		"package gone":    {"chmod -R u+w app-2; rm -r app-2", "no-package", "app-1"},
 		"receipt gone":    {"chmod u+w app-2/.kis; rm app-2/.kis/receipt.json", "unsealed", "app-1"},

@@ -114,7 +114,7 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 	assert.False(t, last().Restarted, "until that is written they have not come to their end")
 	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, false))
 	assert.True(t, last().Restarted)
-	assert.Equal(t, "after_link failed after the way back", last().Note)
+	assert.Equal(t, "after_link failed after the rollback", last().Note)
 	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, true))
 	assert.Empty(t, last().Note)
 }
@@ -197,7 +197,7 @@ func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "production") // makes the folders
-	guard, err := os.OpenFile(filepath.Join(l.root, ".kis/locks/run.folders"), os.O_RDWR, 0)
+	guard, err := os.OpenFile(filepath.Join(l.root, ".kis/locks/run.directories"), os.O_RDWR, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = guard.Close() })
 	require.NoError(t, syscall.Flock(int(guard.Fd()), syscall.LOCK_EX))

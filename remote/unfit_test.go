@@ -50,7 +50,7 @@ func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, facts.Problems, 1)
 			assert.Equal(t, "odd-root", facts.Problems[0].Code)
-			assert.Contains(t, facts.Problems[0].Hint, "links resolved")
+			assert.Contains(t, facts.Problems[0].Hint, "resolved path")
 			facts, err = l.Check(t.Context(), remote.CheckRequest{})
 			require.NoError(t, err)
 			require.Empty(t, facts.Problems, "what is there can be looked at, and linked")

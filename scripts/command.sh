@@ -1,5 +1,5 @@
-# command.sh PACKAGE COMMAND — run one command of the inventory in the package, as `sh -c COMMAND` would, its environment active.
-# COMMAND is the inventory's own text, as its author wrote it; nothing is put into it. Its exit status is ours.
+# command.sh PACKAGE COMMAND — run a command of the inventory in the package, with its environment active.
+# COMMAND is the inventory's text, unchanged: no value is inserted into it. Its exit status is that of the step.
 main() {
 	cd "$1"
 	PATH=$1/.venv/bin:$PATH VIRTUAL_ENV=$1/.venv

@@ -65,7 +65,7 @@ func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
 		}
 		top := project(t, map[string]string{"REQUIRES": "dep"})
 		wheels, requirements := wheelhouse(t, "")
-		requireFinished(t, s.step(t, "environment", top, python, pip, "editable", requirements, "hashed", wheels), "environment")
+		requireFinished(t, s.step(t, "environment", top, python, pip, "editable", requirements, "hashed", wheels, ""), "environment")
 		require.Equal(t, "tiny 1.0\n", runs(t, filepath.Join(top, ".venv/bin/tiny")))
 		where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny, dep; print(tiny.__file__)")
 		require.Equal(t, filepath.Join(top, "tiny/__init__.py")+"\n", where, "runs from its package")
@@ -96,7 +96,7 @@ func TestRegularModeCopiesTheApplication(t *testing.T) {
 	t.Parallel()
 	s := shells(t)[0]
 	top, pip := project(t, nil), piptest.Folder(t, python)
-	requireFinished(t, s.step(t, "environment", top, python, pip, "regular", "", "", ""), "environment")
+	requireFinished(t, s.step(t, "environment", top, python, pip, "regular", "", "", "", ""), "environment")
 	where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny; print(tiny.__file__)")
 	require.Contains(t, where, filepath.Join(top, ".venv/lib"))
 }
@@ -115,12 +115,12 @@ func TestEnvironmentFailsWithAReason(t *testing.T) {
 			reason    string
 			hint, out string
 		}{
-			"no venv":             {[]string{top, "/bin/false", pip, "editable", "", "", ""}, "could not make a virtual environment", "apt install python3-venv", ""},
-			"unknown mode":        {[]string{top, python, pip, "develop", "", "", ""}, "unknown mode develop", "", ""},
-			"wrong hash":          {[]string{top, python, pip, "editable", wrong, "hashed", wheels}, "could not install the requirements", "", "DO NOT MATCH"},
-			"not in the wheels":   {[]string{top, python, pip, "editable", unknown, "", wheels}, "could not install the requirements", "", "no-such-distribution"},
-			"build fails":         {[]string{broken, python, pip, "regular", "", "", ""}, "could not install the application", "", "no compiler here"},
-			"package is not here": {[]string{top + "/nowhere", python, pip, "regular", "", "", ""}, "could not install the application", "", ""},
+			"no venv":             {[]string{top, "/bin/false", pip, "editable", "", "", "", ""}, "could not make a virtual environment", "apt install python3-venv", ""},
+			"unknown mode":        {[]string{top, python, pip, "develop", "", "", "", ""}, "unknown mode develop", "", ""},
+			"wrong hash":          {[]string{top, python, pip, "editable", wrong, "hashed", wheels, ""}, "could not install the requirements", "", "DO NOT MATCH"},
+			"not in the wheels":   {[]string{top, python, pip, "editable", unknown, "", wheels, ""}, "could not install the requirements", "", "no-such-distribution"},
+			"build fails":         {[]string{broken, python, pip, "regular", "", "", "", ""}, "could not install the application", "", "no compiler here"},
+			"package is not here": {[]string{top + "/nowhere", python, pip, "regular", "", "", "", ""}, "could not install the application", "", ""},
 		} {
 			if s.name != "dash" && name != "unknown mode" && name != "no venv" {
 				continue // what pip makes of it does not depend on the shell
@@ -143,7 +143,7 @@ func TestVerifyFailsWithAReason(t *testing.T) {
 	pip := piptest.Folder(t, python)
 	lacking := project(t, map[string]string{"REQUIRES": "dep"})
 	wheels, requirements := wheelhouse(t, "")
-	requireFinished(t, shells(t)[0].step(t, "environment", lacking, python, pip, "editable", requirements, "hashed", wheels), "environment")
+	requireFinished(t, shells(t)[0].step(t, "environment", lacking, python, pip, "editable", requirements, "hashed", wheels, ""), "environment")
 	gone, err := filepath.Glob(filepath.Join(lacking, ".venv/lib/*/site-packages/dep*"))
 	require.NoError(t, err)
 	for _, path := range gone {
@@ -151,7 +151,7 @@ func TestVerifyFailsWithAReason(t *testing.T) {
 	}
 	imports := scripts.Steps()["imports"]
 	eachShell(t, func(t *testing.T, s shell) {
-		requireFailed(t, s.step(t, "verify", lacking, pip, "tiny", imports), "the environment lacks something")
+		requireFailed(t, s.step(t, "verify", lacking, pip, "tiny", imports), "the environment is incomplete or inconsistent")
 		requireFinished(t, s.step(t, "verify", lacking, "", "tiny", imports), "verify")
 		requireFailed(t, s.step(t, "verify", lacking, "", "no-such-name", imports), "does not import")
 		requireFailed(t, s.step(t, "verify", lacking, "", nasty, imports), "does not import")
@@ -175,7 +175,7 @@ os._exit(0)`
 func TestVerifyImportsTheApplication(t *testing.T) {
 	t.Parallel()
 	s, top, pip := shells(t)[0], project(t, nil), piptest.Folder(t, python)
-	requireFinished(t, s.step(t, "environment", top, python, pip, "editable", "", "", ""), "environment")
+	requireFinished(t, s.step(t, "environment", top, python, pip, "editable", "", "", "", ""), "environment")
 	for text, said := range map[string]string{
 		"import no_such_module": "No module named 'no_such_module'",
 		"def":                   "SyntaxError",

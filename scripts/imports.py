@@ -1,7 +1,8 @@
 """imports.py NAME — import the top-level modules of the installed distribution NAME, and record their names.
 
-Runs in the companion environment, isolated, so that it is the installed application that is imported and not what happens to lie in the
-working folder. Modules that hold no application code by convention are left out: they may need what only developers install.
+It runs in the companion environment, isolated (-I), so that the installed application is imported, and
+no module of the working directory. Modules that by convention contain no application code are left
+out: they may import what only developers install.
 """
 import importlib
 import importlib.metadata
@@ -13,7 +14,7 @@ NOT_APPLICATION = {"test", "tests", "testing", "doc", "docs", "example", "exampl
 
 
 def names(distribution):
-    """The top-level modules a distribution brings, by top_level.txt, by its files, or by its own name."""
+    """The top-level modules of a distribution, by top_level.txt, by its files, or by its own name."""
     listed = (distribution.read_text("top_level.txt") or "").split()
     if not listed:
         files = [str(path) for path in distribution.files or []]
@@ -28,7 +29,7 @@ def names(distribution):
 
 
 def main():
-    # What is imported may print, close what it knows, start programs, or end the interpreter: none of it is a record.
+    # An imported module may print, close descriptors, start programs, or exit: none of it may become a record.
     records = os.dup(3)
     os.close(3)
     found = names(importlib.metadata.distribution(sys.argv[1]))

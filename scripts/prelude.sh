@@ -1,7 +1,7 @@
-# prelude.sh — stands before every step. POSIX sh: no arrays, no pipefail, no echo, no [[ ]], no local.
-# A step is handed to sh as one argument, with nothing as its standard input, its records as its standard output, and its output as its
-# standard error. Its last record is "finished": without it the agent takes the step for failed, whatever its exit status says.
-# From here on records leave through descriptor 3, which is closed for every program: what a program prints can be no record.
+# prelude.sh — the beginning of every step. POSIX sh: no arrays, no pipefail, no echo, no [[ ]], no local.
+# A step is one argument of "sh -c". Its standard input is /dev/null, its standard output carries records, its standard
+# error carries output. Its last record is "finished": without it the agent takes the step for failed, whatever its exit
+# status is. Records are written to descriptor 3, which is closed for every program: output cannot pass for a record.
 exec 3>&1 1>&2
 set -eu
 umask 022
@@ -16,9 +16,10 @@ die() { # die REASON [HINT]
 	exit 1
 }
 
-fail() { # fail STATUS PROGRAM REASON [HINT] — die because PROGRAM ended with STATUS. The shell says by it which signal killed a program.
+# fail STATUS PROGRAM REASON [HINT] — die because PROGRAM ended with STATUS. The shell reports signal N as status 128 + N.
+fail() {
 	if [ "$1" -eq 137 ]; then
-		die "$3: $2 was killed by signal 9 (out of memory?)" "the kernel's log tells: dmesg | grep -i 'out of memory'"
+		die "$3: $2 was killed by signal 9 (out of memory?)" "see the kernel log: dmesg | grep -i 'out of memory'"
 	elif [ "$1" -gt 128 ] && [ "$1" -le 192 ]; then
 		die "$3: $2 was killed by signal $(($1 - 128))"
 	fi

@@ -1,7 +1,7 @@
-// Package scripts holds what runs on a host: the agent, in Python, and the steps, in POSIX sh. They are embedded as they are in the tree and
-// never formatted; whatever a step needs to know reaches it as a positional argument.
+// Package scripts contains what runs on a host: the agent, in Python, and the steps, in POSIX sh. The
+// files are embedded unchanged and never formatted: steps get values as positional arguments only.
 //
-// The package knows nothing of Go types, of SSH or of any host.
+// The package knows nothing of SSH or of any host.
 package scripts
 
 import (
@@ -12,8 +12,9 @@ import (
 //go:embed *.sh imports.py kisagent/*.py
 var files embed.FS
 
-// Bootstrap is fed to `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of the agent, which says
-// "KIS1 READY <major>.<minor>" and then takes one line of JSON: the order (see Modules and Steps).
+// Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of the
+// agent, which prints "KIS1 READY <major>.<minor>" and then reads one line of JSON: the order (see
+// Modules and Steps).
 func Bootstrap() string { return read("bootstrap.sh") }
 
 // Module is one module of the agent.
@@ -24,7 +25,10 @@ type Module struct {
 
 // Modules returns the agent in the order in which its modules can be loaded.
 func Modules() []Module {
-	names := []string{"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "surroundings", "child", "seal", "link", "bundled", "index", "uploads", "build", "check", "main"}
+	names := []string{
+		"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "environ", "child", "seal", "link",
+		"bundled", "index", "uploads", "build", "check", "main",
+	}
 	modules := []Module{{Name: "kisagent", Source: read("kisagent/__init__.py")}}
 	for _, name := range names {
 		modules = append(modules, Module{Name: "kisagent." + name, Source: read("kisagent/" + name + ".py")})
@@ -32,7 +36,8 @@ func Modules() []Module {
 	return modules
 }
 
-// Steps returns the steps by name, each ready to be one argument of `sh -c`. "imports" is Python, an argument of the step verify.
+// Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument of the
+// step verify.
 func Steps() map[string]string {
 	steps := map[string]string{"imports": read("imports.py")}
 	for _, name := range []string{"unpack", "environment", "verify", "command"} {
@@ -44,7 +49,7 @@ func Steps() map[string]string {
 func read(name string) string {
 	text, err := files.ReadFile(name)
 	if err != nil {
-		panic(err) // the file is embedded: this cannot happen in a program that was built
+		panic(err) // impossible: the file is embedded
 	}
 	return string(text)
 }

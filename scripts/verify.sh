@@ -1,16 +1,16 @@
-# verify.sh PACKAGE PIP NAME IMPORTS — the checks every package must pass: its requirements fit together, and it imports.
-# PIP is the folder of pip, or empty: then only the import is checked. NAME is the distribution's name, IMPORTS the text of imports.py.
-# Writes nothing, so that a sealed package can be verified again.
+# verify.sh PACKAGE PIP NAME IMPORTS — check that the requirements of a package are consistent and that it imports.
+# PIP is the directory of pip, or empty: then only the import is checked. NAME is the distribution's name, IMPORTS the
+# text of imports.py. The step writes nothing, so that a sealed package can be verified again.
 main() {
-	package=$1 pip_folder=$2 name=$3 imports=$4
+	package=$1 pip_directory=$2 name=$3 imports=$4
 	python=$package/.venv/bin/python
 	"$python" -I -B -c 0 3>&- ||
 		fail $? python "the environment's python does not run" "was python on this host upgraded? push a new version"
-	if [ -n "$pip_folder" ]; then
-		"$python" -B "$pip_folder/pip" --no-color check 3>&- ||
-			fail $? pip "the environment lacks something, or holds what does not fit together"
+	if [ -n "$pip_directory" ]; then
+		"$python" -B "$pip_directory/pip" --no-color check 3>&- ||
+			fail $? pip "the environment is incomplete or inconsistent"
 	fi
-	# The one program that records something itself: imports.py keeps descriptor 3 from what it imports.
+	# The only program that inherits descriptor 3: imports.py writes a record, and hides it from what it imports.
 	"$python" -I -B -c "$imports" "$name" || fail $? python "the application does not import"
 	record finished verify
 }

@@ -1,4 +1,4 @@
-"""Read-only looks at the host and at its package repository. Nothing here writes."""
+"""Read-only inspection of the host and of its package repository."""
 import errno
 import fcntl
 import json
@@ -12,14 +12,16 @@ import sys
 from kisagent import leftovers, link, locks, seal, strict
 from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
-from kisagent.store import PACKAGE, STAGE, private_folder_problem, space, user_name, why
+from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
 from kisagent.wire import Refused
 
 
 GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS, see ioctl_iflags(2)
-FROZEN = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))  # FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr(1) calls them
-# The inventory bounds what it says of the root; this is where that leads. See maxRoot and pathPattern there.
-ROOT_LIMIT = 100  # bytes; with the package and .venv/bin/python it has to fit into the 127 that older kernels read of a #! line
+# FS_IMMUTABLE_FL, FS_APPEND_FL
+BLOCKING_FLAGS = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))
+# The inventory bounds the root as written (maxRoot, pathPattern); these bound the resolved path.
+# bytes; with package and .venv/bin/python it must fit into the 127 of a #! line on older kernels
+ROOT_LIMIT = 100
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
 LINES = 200  # of a journal that are passed on unless more are asked for, and as many damaged ones among them
 MOST_LINES = 10000  # as many as the controller reads: see maxLines in remote/journal.go
@@ -43,40 +45,41 @@ def problem(code, message, hint=""):
 
 
 def root_problems(repository):
-    """What keeps this folder from being a package repository of this user."""
+    """What prevents this directory from being a package repository of this user."""
     root, user = repository.root, user_name(os.geteuid())
     make = "sudo install -d -m 755 -o %s %s" % (user, root)
     try:
         info = os.stat(root)
     except FileNotFoundError:
-        return [problem("no-root", "there is no folder %s" % root, "make it, owned by %s: %s" % (user, make))]
+        return [problem("no-root", "directory %s does not exist" % root, "make it, owned by %s: %s" % (user, make))]
     except OSError as err:
         return [problem("unreadable-root", "%s: %s" % (root, err.strerror.lower()))]
     if not stat.S_ISDIR(info.st_mode):
-        return [problem("no-root", "%s is not a folder" % root, "set root: in the inventory to a folder")]
+        return [problem("no-root", "%s is not a directory" % root, "set root: in the inventory to a directory")]
     found = []
     if info.st_uid != os.geteuid():
         message = "%s belongs to %s, not to %s" % (root, user_name(info.st_uid), user)
         found.append(problem("foreign-root", message, "give it to the deploying user: sudo chown %s %s" % (user, root)))
     if info.st_mode & 0o022:
-        message = "%s can be written by others (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
+        message = "%s is writable by other users (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
         found.append(problem("open-root", message, "close it: chmod go-w %s" % root))
-    for letter, word in frozen(root):
+    for letter, word in blocking_flags(root):
         message = "%s is %s (chattr +%s), so that nothing in it can be renamed" % (root, word, letter)
         found.append(problem("read-only-root", message, "let it change: sudo chattr -%s %s" % (letter, root)))
     flags = os.statvfs(root).f_flag
     if flags & os.ST_RDONLY:
         found.append(problem("read-only-root", "%s is on a file system that is mounted read-only" % root, "see: findmnt -T %s" % root))
     elif not found and not os.access(root, os.W_OK | os.X_OK):
-        found.append(problem("read-only-root", "%s cannot be written by %s" % (root, user), "look at it: ls -ld %s" % root))
+        found.append(problem("read-only-root", "%s is not writable for %s" % (root, user), "inspect it: ls -ld %s" % root))
     if flags & getattr(os, "ST_NOEXEC", 0):
         message = "%s is mounted noexec, so that no environment in it can run" % root
         found.append(problem("noexec-root", message, "see: findmnt -T %s" % root))
-    return found + kis_problems(repository)
+    return found + state_directory_problems(repository)
 
 
-def frozen(root):
-    """What keeps everybody from renaming in a folder, whatever its mode is: letters of chattr(1), and words. Not every file system knows them."""
+def blocking_flags(root):
+    """Inode flags that prevent renames in a directory whatever its mode: letters of chattr(1), and
+    names. None where the file system has no flags."""
     try:
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -87,28 +90,28 @@ def frozen(root):
         return []
     finally:
         os.close(fd)
-    return [(letter, word) for flag, letter, word in FROZEN if flags & flag]
+    return [(letter, word) for flag, letter, word in BLOCKING_FLAGS if flags & flag]
 
 
 def path_problems(root):
-    """What keeps environments from running at this path, although every file can be made there."""
+    """What prevents environments from running at this path, although files can be created there."""
     if len(os.fsencode(root)) >= ROOT_LIMIT:
         message = "%s is %d bytes long, too long for the #! lines of the environments" % (root, len(os.fsencode(root)))
-        return [problem("odd-root", message, "set root: in the inventory to a folder whose path, links resolved, has less than %d bytes" % ROOT_LIMIT)]
+        return [problem("odd-root", message, "set root: in the inventory to a directory whose resolved path has less than %d bytes" % ROOT_LIMIT)]
     if not ROOT.match(root):
         message = "%s has characters that neither #! lines nor PATH can hold" % root
-        return [problem("odd-root", message, "set root: in the inventory to a folder whose path, links resolved, has only A-Z a-z 0-9 . _ / + -")]
+        return [problem("odd-root", message, "set root: in the inventory to a directory whose resolved path has only A-Z a-z 0-9 . _ / + -")]
     return []
 
 
-def kis_problems(repository):
+def state_directory_problems(repository):
     found = []
     for name in ("", "armed", "incoming", "journal", "locks", "run"):
         path = repository.path(name) if name else repository.kis
         if os.path.lexists(path):
-            message = private_folder_problem(path, repository.root)
+            message = private_directory_problem(path, repository.root)
             if message:
-                found.append(problem("foreign-folder", message, "look at it, and remove it if it is not yours: ls -la %s" % path))
+                found.append(problem("foreign-folder", message, "inspect it, and remove it if it is not yours: ls -la %s" % path))
     return found
 
 
@@ -121,7 +124,7 @@ def tool_problems():
     try:
         import venv
 
-        whole = venv.__file__ is not None  # a folder that a removed system package has left behind imports too
+        whole = venv.__file__ is not None  # the directory of a removed system package imports too
     except ImportError:
         whole = False
     if not whole:
@@ -133,7 +136,7 @@ def tool_problems():
 
 
 def check(repository, args):
-    """Everything a push wants to know beforehand, and every problem at once."""
+    """What a push needs to know beforehand, with all problems at once."""
     found = root_problems(repository)
     facts = {"problems": found, "host": host_facts(), "root": repository.root}
     usable = os.path.isdir(repository.root)
@@ -141,7 +144,7 @@ def check(repository, args):
         info = os.stat(repository.root)
         facts["identity"] = "%s %d %d" % (boot_id(), info.st_dev, info.st_ino)
         facts["host_id"] = repository.host_id()
-        facts["space"] = space(repository.root)
+        facts["space"] = free_space(repository.root)
     if args.get("build"):
         found += tool_problems() + path_problems(repository.root)
         if usable:
@@ -157,19 +160,19 @@ def check(repository, args):
     if args.get("package") and usable:
         facts["package"] = package_facts(repository, args["package"])
         if args.get("build") and facts["package"]["receipt"] is None:
-            found += in_the_way(repository, args["package"])
+            found += build_obstacles(repository, args["package"])
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     return facts
 
 
-def wants_python(facts, args):
-    """Whether the package has to be built here and says which Python it takes."""
+def needs_python_check(facts, args):
+    """Whether the package must be built here and has a Requires-Python."""
     return bool(args.get("build") and args.get("requires_python")) and facts.get("package", {}).get("state") != "sealed"
 
 
 def python_problems(args):
-    """An interpreter that the application does not take, found before anything is uploaded. For a child."""
+    """Refuse an unsuitable interpreter before anything is uploaded. For a child."""
     host = host_facts()
     if satisfied(args["requires_python"], host["python"]) is not False:
         return []
@@ -178,7 +181,7 @@ def python_problems(args):
 
 
 def packages(repository):
-    """Every folder with a package's name, sealed or not, without the long list of what is in its environment."""
+    """Every directory with a package's name, without the distributions in its environment."""
     found = []
     for name in sorted(os.listdir(repository.root)):
         path = os.path.join(repository.root, name)
@@ -193,10 +196,10 @@ def packages(repository):
 def space_problems(repository, free, args):
     root, found = repository.root, []
     if args.get("package") and repository.receipt(args["package"]):
-        return found  # nothing will be built
+        return found  # no build is needed
     if free["bytes"] < args["need_bytes"] or 0 <= free["inodes"] < args["need_inodes"]:
-        # Only now, because it takes a walk: what a killed build left goes before the next one begins.
-        ours = leftovers.occupied(repository)
+        # Only now, because it walks directories: what the next run will remove before it builds.
+        ours = leftovers.reclaimable_space(repository)
         free = {"bytes": free["bytes"] + ours["bytes"], "inodes": free["inodes"] + ours["inodes"] if free["inodes"] >= 0 else -1}
     if free["bytes"] < args["need_bytes"]:
         message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (args["need_bytes"] >> 20) + 1)
@@ -212,8 +215,9 @@ def package_facts(repository, name):
     return {"name": name, "state": "sealed" if receipt else leftovers.unsealed_state(repository, name), "receipt": receipt}
 
 
-def in_the_way(repository, name):
-    """What keeps a package from being built: anything at its path that no interrupted build left."""
+def build_obstacles(repository, name):
+    """What prevents a package from being built: anything at its path that no interrupted build
+    left."""
     try:
         leftovers.check_removable(repository, name)
     except Refused as refused:
@@ -238,7 +242,7 @@ def stage_state(repository, stage, lines=LINES, most=LINES_BYTES):
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
     state.update(journal_lines(repository, stage, lines, most))
     state["holder"] = locks.holder(repository.path("locks", stage))
-    state["armed"] = link.leftovers(repository, stage)
+    state["armed"] = link.prepared_runs(repository, stage)
     return state
 
 
@@ -260,7 +264,7 @@ def journal_lines(repository, stage, lines, most):
         kept = newest_lines(found, lines, most)
         return {"journal": kept, "older": more or len(kept) < len(found), "unread": None}
     except OSError as err:
-        found = [] if os.path.lexists(journal.path) else kis_problems(repository)
+        found = [] if os.path.lexists(journal.path) else state_directory_problems(repository)
         return {"journal": [], "older": False, "unread": (found or [unreadable(journal.path, err)])[0]}
 
 
@@ -292,7 +296,7 @@ def unreadable(path, err):
         hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user, path, path)
     elif info and err.errno == errno.EACCES:
         hint = "open it to its owner: chmod 600 %s" % path
-    return problem("unreadable-journal", "the journal cannot be read: %s" % why(err, path), hint)
+    return problem("unreadable-journal", "the journal cannot be read: %s" % error_text(err, path), hint)
 
 
 def state(repository, args):

@@ -1,11 +1,13 @@
-"""Child processes of the agent: each in a session of its own, without our standard input, with a deadline.
+"""Child processes of the agent: each in its own session, without the agent's standard input, with a
+deadline.
 
-A step ends when its main process ends, even if something it left behind still holds its output open. What it left behind in its process
-group is killed. What left the group as well is found by its mark (KIS_AGENT) in /proc and killed too, except for after-link commands, which may
-start daemons on purpose.
+A step ends when its main process ends, even if a process it left behind still holds its output
+open. The agent then kills the step's process group, and every process outside of the group that
+carries the agent's mark (KIS_AGENT) in its environment. After-link commands are exempt: they may
+start daemons.
 
-What a step's own script has to say (records) comes through a pipe of its own, which no program that the step runs is given: whatever a
-program prints is output.
+The step's own script writes records through a separate pipe, which no program of the step inherits:
+whatever a program prints is output, never a record.
 """
 import collections
 import json
@@ -14,7 +16,7 @@ import signal
 import sys
 import time
 
-from kisagent.processes import MARK, kill_marked, running
+from kisagent.processes import MARK, kill_marked, running_names
 from kisagent.store import seconds
 from kisagent.wire import Refused
 
@@ -22,12 +24,13 @@ TAIL_LINES = 20
 LINE_LIMIT = 2000  # bytes of one line; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
 RECORDS_LIMIT = 256 << 10  # bytes of records that are read
-LEFT_NAMED = 5  # of the processes that a step left running, so many are named
+LEFT_NAMED = 5  # at most so many of the processes that a step left running are named
 LOG_LIMIT = 16 << 20  # bytes of output kept in the build log per step
 
 
 class Child:
-    """A running child. The owner selects on .fd, calls on_readable, and .finished() once reaped."""
+    """A running child. The owner selects on .fd, calls lines(), and reap() until it returns
+    True."""
 
     def __init__(self, pid, fd, timeout, log=None, keep_daemons=False, mark="", records_fd=-1):
         self.pid = pid
@@ -36,17 +39,18 @@ class Child:
         self.deadline = time.monotonic() + seconds(timeout)
         self.timed_out = False
         self.canceled = False
-        self.immortal = False
+        self.unkillable = False
         self.status = None
-        self.ended = False  # nobody holds the other end of its output any more; it may still run
+        self.ended = False  # its output is at end of file; the process may still run
         self.bytes = 0
         self.tail = collections.deque(maxlen=TAIL_LINES)
         self.log = log
         self.keep_daemons = keep_daemons
         self.mark = mark
-        self.forwarded = 0  # bytes the controller was sent
-        self.records = {}  # what the step's own script said, see prelude.sh; complete once it has ended
-        self.left = []  # names of the processes that it left running
+        self.forwarded = 0  # bytes sent to the controller
+        # Written by the step's own script, see prelude.sh; complete once it has ended
+        self.records = {}
+        self.left_running = []  # names of the processes that it left behind
         self._partial = b""
         self._cutting = False
         for end in (fd, records_fd):
@@ -54,7 +58,7 @@ class Child:
                 os.set_blocking(end, False)
 
     def lines(self):
-        """Read what is there; return complete lines as text, each cut to LINE_LIMIT."""
+        """Read what is available; return complete lines as text, each cut to LINE_LIMIT."""
         try:
             data = os.read(self.fd, 64 << 10)
         except BlockingIOError:
@@ -71,7 +75,7 @@ class Child:
             return
         try:
             self.log.write(data)
-        except OSError:  # a full disk, say: the step itself will say so better
+        except OSError:  # such as a full disk: the step itself reports that better
             self.log.close()
             self.log = None
 
@@ -82,8 +86,9 @@ class Child:
         if self._cutting and pieces:
             self._cutting = False
             del pieces[0]  # the rest of a line that was too long
-        if self.silenced():
-            del pieces[:-TAIL_LINES]  # nobody is going to see the others, and there may be millions of them
+        if self.output_limit_reached():
+            # Only the tail is used from here on, and there may be millions of lines
+            del pieces[:-TAIL_LINES]
         out = [self._keep(piece) for piece in pieces]
         if len(self._partial) > LINE_LIMIT:
             if not self._cutting:
@@ -98,8 +103,8 @@ class Child:
             self.tail.append(line)
         return line
 
-    def silenced(self):
-        """Whether the controller has been sent enough of this child's output."""
+    def output_limit_reached(self):
+        """Whether FORWARD_LIMIT bytes of this child's output have been sent to the controller."""
         return self.forwarded > FORWARD_LIMIT
 
     def reap(self):
@@ -110,13 +115,13 @@ class Child:
                 return False
             self.status = status
             if not self.keep_daemons:
-                self.left = running(self.pid, self.mark)
+                self.left_running = running_names(self.pid, self.mark)
                 self.kill(signal.SIGKILL)
                 kill_marked(self.mark)
         return True
 
     def drain(self):
-        """The rest of the output after the end: what is in the pipe now, without waiting for other holders of it."""
+        """The rest of the output: what is in the pipe now, without waiting for other writers."""
         self._read_records()
         out = []
         for _ in range(64):
@@ -127,8 +132,8 @@ class Child:
         if self._partial and not self._cutting:
             out.append(self._keep(self._partial))
             self._partial = b""
-        if self.left:
-            out.append(self._tell_left())
+        if self.left_running:
+            out.append(self._report_left_running())
         return [line for line in out if line]
 
     def _read_records(self):
@@ -146,11 +151,12 @@ class Child:
             if tab:
                 self.records[key] = value
 
-    def _tell_left(self):
-        """What was ended without having been asked is told, in the log of the build too: a service that somebody misses, say."""
-        names = ", ".join(self.left[:LEFT_NAMED]) + (", \u2026" if len(self.left) > LEFT_NAMED else "")
-        many = "1 process" if len(self.left) == 1 else "%d processes" % len(self.left)
-        line = "kis: this step left %s running, which was ended with it: %s" % (many, names)
+    def _report_left_running(self):
+        """Report processes that kis killed unasked, also in the build log: one may have been a
+        service that the user expects to run."""
+        names = ", ".join(self.left_running[:LEFT_NAMED]) + (", \u2026" if len(self.left_running) > LEFT_NAMED else "")
+        many = "1 process" if len(self.left_running) == 1 else "%d processes" % len(self.left_running)
+        line = "kis: this step left %s running; kis killed it: %s" % (many, names)
         self._write_log(("\n%s\n" % line).encode("utf-8"))
         return self._keep(line.encode("utf-8"))
 
@@ -173,7 +179,9 @@ class Child:
         self.kill(signal.SIGKILL)
         if not self.keep_daemons:
             kill_marked(self.mark)
-        self.immortal = self.status is None  # another user's, by sudo, or in the hands of a dead disk: nobody may wait for it
+        # Another user's process (sudo), or one in uninterruptible sleep on a failed disk: do not
+        # wait for it.
+        self.unkillable = self.status is None
         self.close()
 
     def _wait(self, seconds):
@@ -195,9 +203,10 @@ class Child:
             self.log.close()
             self.log = None
 
-    def outcome(self):
-        """In words: how the main process ended; "" when well. What was killed may have caught the signal and called it a success."""
-        if self.immortal:
+    def failure(self):
+        """How the main process failed, in words; "" for success. A killed process may have caught
+        the signal and exited with 0, so the reason for the kill decides."""
+        if self.unkillable:
             return "%s, and cannot be killed by this user: process %d" % ("canceled" if self.canceled else "still running at its deadline", self.pid)
         if self.canceled:
             return "canceled"
@@ -220,8 +229,8 @@ def signal_name(number):
         return "signal %d" % number
 
 
-class Work(Child):
-    """A forked child whose output is its result, not text for people."""
+class ForkedTask(Child):
+    """A forked function. Its output is the result as JSON, not text for users."""
 
     LIMIT = 8 << 20
 
@@ -240,9 +249,10 @@ class Work(Child):
         return []
 
     def result(self):
-        """What work() returned; raises Refused or OSError where it did, and Refused where it ended without a result."""
-        if self.outcome():
-            raise Refused("interrupted", self.outcome())
+        """What the function returned. Raises Refused or OSError where it did, and Refused where it
+        ended without a result."""
+        if self.failure():
+            raise Refused("interrupted", self.failure())
         try:
             record = json.loads(self._data.decode("ascii"))
         except (ValueError, RecursionError):
@@ -255,20 +265,21 @@ class Work(Child):
 
 
 def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
-    """Start a step. Its records come through what is its standard output, its output and errors as one stream through its standard error:
-    prelude.sh puts both where they belong. Its input is nothing."""
+    """Start a step. Its standard output carries the records; its standard error carries the output
+    and errors of its programs as one stream, see prelude.sh. Its standard input is /dev/null."""
     import subprocess
 
-    seconds(timeout)  # a program that has been started is not to be forgotten by what is refused then
+    # Refuse a bad value before the program is started, or nothing would wait for it
+    seconds(timeout)
     ends = []
     try:
-        records, records_there = pipe(ends)
-        output, output_there = pipe(ends)
+        records, records_write = pipe(ends)
+        output, output_write = pipe(ends)
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=records_there,
-            stderr=output_there,
+            stdout=records_write,
+            stderr=output_write,
             cwd=cwd,
             env=env,
             start_new_session=True,
@@ -279,24 +290,26 @@ def spawn(argv, env, cwd, timeout, log=None, keep_fds=(), keep_daemons=False):
         for fd in ends:
             os.close(fd)
         raise
-    os.close(records_there)
-    os.close(output_there)
+    os.close(records_write)
+    os.close(output_write)
     process.returncode = 0  # reaped by Child, not by subprocess
     return Child(process.pid, output, timeout, log, keep_daemons, env.get(MARK, ""), records)
 
 
 def pipe(ends):
-    """A new pipe, its ends added to those that are closed when something fails."""
+    """Create a pipe, and add its ends to those that are closed when something fails."""
     both = os.pipe()
     ends += both
     return both
 
 
-def fork(work, timeout, private_fds=()):
-    """Run work() in a child and have its result as one line of JSON: {"ok": …}, {"refused": …} or {"error": …}.
+def fork(function, timeout, private_fds=()):
+    """Run function in a child. Its result is one line of JSON: {"ok": …}, {"refused": …} or
+    {"error": …}.
 
-    For everything that may take long, so that the agent goes on listening and the work dies with the connection. private_fds are the
-    agent's own (its locks, its side of the conversation): a copy in the child would outlive the agent.
+    For everything that may take long: the agent keeps reading commands meanwhile, and the child
+    dies with the session. private_fds are the agent's locks and its side of the session: a copy of
+    them in the child would outlive the agent.
     """
     read_end, write_end = os.pipe()
     pid = os.fork()
@@ -312,19 +325,19 @@ def fork(work, timeout, private_fds=()):
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             with os.fdopen(write_end, "w") as f:
-                f.write(json.dumps(_outcome(work), ensure_ascii=True))
+                f.write(json.dumps(_encode_result(function), ensure_ascii=True))
             status = 0
         except BaseException:  # pylint: disable=broad-except
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
     os.close(write_end)
-    return Work(pid, read_end, timeout)
+    return ForkedTask(pid, read_end, timeout)
 
 
-def _outcome(work):
+def _encode_result(function):
     try:
-        return {"ok": work()}
+        return {"ok": function()}
     except Refused as refused:
         return {"refused": refused.record()}
     except OSError as err:

@@ -1,8 +1,8 @@
-"""Where packages come from, without a password on any command line.
+"""Package indexes with a password, without the password on any command line.
 
-pip repeats the addresses of its indexes to the pip that it starts for what a project is built with, and there every user of the host can read
-them. So pip is given addresses without user and password, and finds these in a netrc file that only we can read. It finds them before it
-asks, for every file of that host.
+pip repeats the URLs of its indexes on the command line of the pip that installs build requirements,
+where every user of the host can read them. So pip gets URLs without credentials, and finds these in
+a netrc file that only the deploying user can read. It looks there before each request to that host.
 """
 import netrc
 import os
@@ -13,72 +13,77 @@ from urllib.parse import unquote
 from kisagent.store import write_durably
 from kisagent.wire import Refused
 
-# An address with a user, or a user and a password. One that belongs to git or the like (git+https://…) is read by another program than pip.
-LOGIN = re.compile(r"(?<![\w+.-])(https?://)([^\s/?#]+)@([^\s/?#@]+)")
-VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip puts in what the environment has
-HINT = """pip before 20.3 cannot: leave user and password out of the address, and put them into ~/.netrc of the deploying user there
-Python before 3.11 cannot where the password is empty or has spaces, quotes or backslashes: choose another one"""
+# A URL with a user, or a user and a password. URLs of version control (git+https://…) are not pip's
+# to read.
+URL_CREDENTIALS = re.compile(r"(?<![\w+.-])(https?://)([^\s/?#]+)@([^\s/?#@]+)")
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")  # pip expands environment variables
+HINT = """pip before 20.3 cannot: remove user and password from the URL, and add them to ~/.netrc of the deploying user on that host
+Python before 3.11 cannot where the password is empty or contains spaces, quotes or backslashes: choose another password"""
 
 
-class Logins:
-    """The users and passwords that were taken out of addresses, by host."""
+class Credentials:
+    """The credentials that were removed from URLs, by host."""
 
     def __init__(self, environment):
         self.environment = environment
         self.found = {}  # host: (user, password)
-        self.places = {}  # host: an address of it
+        self.addresses = {}  # host: a URL on it
 
-    def take(self, text):
-        """The text without the users and passwords of its addresses."""
-        return LOGIN.sub(self._take, text)
+    def strip(self, text):
+        """The text with the credentials removed from its URLs."""
+        return URL_CREDENTIALS.sub(self._strip, text)
 
     def copy(self, source, target):
-        """A copy of a requirements file, otherwise as it is, byte by byte: its encoding is pip's business."""
+        """Copy a requirements file without credentials, otherwise byte for byte: its encoding is
+        for pip to interpret."""
         with open(source, encoding="utf-8", errors="surrogateescape", newline="") as f:
-            text = self.take(f.read())
+            text = self.strip(f.read())
         with open(target, "w", encoding="utf-8", errors="surrogateescape", newline="") as f:
             f.write(text)
 
-    def _take(self, match):
-        scheme, login, place = (VARIABLE.sub(self._value, part) for part in match.groups())
-        place = place.lower()
+    def _strip(self, match):
+        scheme, login, host_port = (VARIABLE.sub(self._value, part) for part in match.groups())
+        host_port = host_port.lower()
         user, _, password = login.partition(":")
-        host, both = place.partition(":")[0], (unquote(user), unquote(password))
-        if self.found.setdefault(host, both) != both:
-            raise Refused("index-password", "there are two different passwords for %s" % host, "give kis one of them for that host")
-        self.places[host] = scheme + place
-        return scheme + place
+        host, pair = host_port.partition(":")[0], (unquote(user), unquote(password))
+        if self.found.setdefault(host, pair) != pair:
+            raise Refused("index-password", "two different passwords are given for %s" % host, "give kis one password for that host")
+        self.addresses[host] = scheme + host_port
+        return scheme + host_port
 
     def _value(self, variable):
         return self.environment.get(variable.group(1)) or variable.group(0)
 
     def write(self, path):
-        """Write them down for pip, with what the deploying user has for other hosts: pip reads one such file."""
-        own = own_netrc(self.environment["HOME"])
-        write_durably(path, own + "".join("machine %s login %s password %s\n" % (host, word(user), word(password)) for host, (user, password) in self.found.items()))
+        """Write a netrc file for pip, including the deploying user's own entries: pip reads one
+        file only."""
+        own = user_netrc(self.environment["HOME"])
+        entries = ["machine %s login %s password %s\n" % (host, netrc_token(user), netrc_token(password)) for host, (user, password) in self.found.items()]
+        write_durably(path, own + "".join(entries))
 
-    def prove(self, path, pip):
-        """Refuse where this host's pip does not find them in the file: then it could only be told in the open. Runs in a child."""
+    def require_netrc_support(self, path, pip):
+        """Refuse where this host's pip does not read the credentials from the file: they could then
+        only be passed on a command line. For a child: it changes os.environ and sys.path."""
         os.environ["NETRC"] = path
         sys.path.insert(0, pip)
         from pip._vendor.requests.utils import get_netrc_auth
 
-        for host, both in self.found.items():
-            if get_netrc_auth(self.places[host]) != both:
-                message = "the password of %s cannot be given to the pip of this host without showing it to every user there" % host
+        for host, pair in self.found.items():
+            if get_netrc_auth(self.addresses[host]) != pair:
+                message = "pip on this host cannot be given the password of %s without showing it to every user of the host" % host
                 raise Refused("index-password", message, HINT)
         return {}
 
 
-def word(text):
-    """A word of a netrc file. Quotes are read by Python 3.11 and later only."""
+def netrc_token(text):
+    """A token of a netrc file. Only Python 3.11 and later reads quoted ones."""
     if re.match(r"[^\s\"\\]+\Z", text):
         return text
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def own_netrc(home):
-    """The text of the user's own netrc, where pip would have read it."""
+def user_netrc(home):
+    """The text of the deploying user's own netrc file, from where pip would have read it."""
     for name in (".netrc", "_netrc"):
         path = os.path.join(home, name)
         try:

@@ -5,7 +5,7 @@ import time
 import zlib
 
 from kisagent import strict
-from kisagent.store import fsync_folder, open_regular
+from kisagent.store import fsync_directory, open_regular
 from kisagent.wire import Refused
 
 FORMAT = 1
@@ -19,13 +19,13 @@ ENDED = "ended"  # a remark: what was done to the run, by whom. It says nothing 
 EVENTS = ("armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ENDED)
 # What a line says of the time before its run: the controller's summary, which is stored as it is. See Checkpoint in remote/fold.go.
 CHECKPOINT = {name: strict.is_text for name in ("to", "by", "op", "run", "scope", "note", "after_link")}
-CHECKPOINT.update(since=strict.is_time, confirmed=strict.is_truth, packages=strict.is_texts)
+CHECKPOINT.update(since=strict.is_time, confirmed=strict.is_boolean, packages=strict.is_text_list)
 CHECKPOINT_LIMIT = 3000  # bytes; with what else is needed it fits into a line
 # What the lines of this format say. remote/journal.go reads the same, and leaves out the same lines.
 KINDS = {name: strict.is_text for name in ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")}
-KINDS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time, hosts=strict.is_texts, skew=strict.is_number)
-KINDS.update(before=lambda value: isinstance(value, dict) and strict.fits(value, CHECKPOINT))
-KINDS.update(after=strict.is_truth, restarted=strict.is_truth, ev=lambda value: strict.is_text(value) and value in EVENTS)
+KINDS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time, hosts=strict.is_text_list, skew=strict.is_number)
+KINDS.update(before=lambda value: isinstance(value, dict) and strict.members_match(value, CHECKPOINT))
+KINDS.update(after=strict.is_boolean, restarted=strict.is_boolean, ev=lambda value: strict.is_text(value) and value in EVENTS)
 # What stays in a line that would be too long: recovery and roll-backs need it.
 NEEDED = ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope", "after", "restarted", "durable", "skew", "before")
 NOTE_TEXT = 1024  # letters of one text that a controller adds to a line
@@ -61,17 +61,17 @@ def sound(text):
         return None
     if (record.get("v") or 0) > FORMAT:  # nobody here knows what else it may say
         return record
-    return record if record.get("ev") is not None and strict.shallow(record, 3) and strict.fits(record, KINDS) else None
+    return record if record.get("ev") is not None and strict.within_depth(record, 3) and strict.members_match(record, KINDS) else None
 
 
 def checked_note(note):
     """What a controller adds to a line, if the line can be read afterwards and stays short: texts, numbers, truths, names of hosts, and what the
     journal said before."""
-    if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.fits(note, KINDS):
+    if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.members_match(note, KINDS):
         raise Refused("bad-request", "not a note for the journal: %.100r" % (note,))
     for name, value in note.items():
         if name == "before" and value is not None:
-            if len(written(value)) > CHECKPOINT_LIMIT or not strict.shallow(value, 2):
+            if len(written(value)) > CHECKPOINT_LIMIT or not strict.within_depth(value, 2):
                 raise Refused("bad-request", "what the journal said before is too long")
             continue
         if isinstance(value, dict) or isinstance(value, list) and name != "hosts" or len(name) > 64 or strict.is_text(value) and len(value) > NOTE_TEXT:
@@ -119,7 +119,7 @@ class Journal:
     def __init__(self, repository, stage):
         self.path = repository.path("journal", stage)
 
-    def must_be_readable(self):
+    def require_known_format(self):
         """Refuse to go on where a newer kis has written: what its lines mean is not known here, nor what it makes of ours."""
         for record in (self.last(), self.link()):  # an older kis may have put a remark behind the newer one's line
             if record and record.get("v") != FORMAT:
@@ -145,7 +145,7 @@ class Journal:
                 raise OSError(28, "short write", self.path)
             os.fsync(fd)
             if size == 0:
-                fsync_folder(os.path.dirname(self.path))
+                fsync_directory(os.path.dirname(self.path))
         finally:
             os.close(fd)
 
@@ -176,7 +176,7 @@ class Journal:
         """The newest line about the link."""
         return next((record for record in self.records() if record.get("ev") != ENDED), None)
 
-    def must_be_ours(self, run, since):
+    def require_not_taken(self, run, since):
         """Refuse when somebody else has been at work since the line of that number, or has ended the run: then the link is theirs, even where
         it leads to what the run has linked, or has found."""
         for record in self.records():

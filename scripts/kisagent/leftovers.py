@@ -1,19 +1,23 @@
-"""What killed runs left in a package repository: builds that never became packages, and directories of runs. It is known for kis's own by a
-marker, and for abandoned by its locks, which the kernel frees with their owners; never by its name or its age."""
+"""What killed runs left in a package repository: incomplete builds, and directories of runs.
+
+A marker shows that kis made a directory. Free locks show that it is abandoned, because the kernel
+releases a lock with its owner. Neither names nor ages decide.
+"""
 import json
 import os
 import stat
 
 from kisagent import processes, strict
-from kisagent.locks import Lock, alive, holder, made_by_run
-from kisagent.store import PACKAGE, fsync_folder, mounts, remove_tree
+from kisagent.locks import Lock, agent_alive, holder, is_run_directory
+from kisagent.store import PACKAGE, fsync_directory, mounts, remove_tree
 from kisagent.wire import Refused
 
-MARKER = "building"  # in the .kis of a package from its first moment until it has its receipt
+# In .kis of a package, from the creation of the directory until it has its receipt
+MARKER = "building"
 
 
-def links(repository):
-    """Every symbolic link in the root folder: its name, and the last part of where it leads."""
+def symbolic_links(repository):
+    """Every symbolic link in the root directory: its name, and the last component of its target."""
     found = []
     for name in sorted(os.listdir(repository.root)):
         path = os.path.join(repository.root, name)
@@ -23,34 +27,34 @@ def links(repository):
 
 
 def build_lock(repository, name):
-    """The lock of who builds a package, or removes what is left of it."""
+    """The lock for building a package, and for removing what is left of a build."""
     return Lock(repository.path("locks", "build." + name), "the build of %s" % name)
 
 
-def mark(top, name):
-    """Mark a directory as the build of a package, durably, before it is renamed to its final path. The marker names its own inode, so that a
-    copy of it marks nothing: what a user has copied is the user's."""
-    own = os.path.join(top, ".kis")
-    os.mkdir(own, 0o755)
-    os.chmod(own, 0o755)
-    fd = os.open(os.path.join(own, MARKER), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+def write_marker(top, name):
+    """Mark a directory as the build of a package, durably, before it is renamed to its final path.
+    The marker contains its own inode number: a copy that a user made is not marked."""
+    state = os.path.join(top, ".kis")
+    os.mkdir(state, 0o755)
+    os.chmod(state, 0o755)
+    fd = os.open(os.path.join(state, MARKER), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     with os.fdopen(fd, "w") as f:
         json.dump({"v": 1, "package": name, "inode": os.fstat(fd).st_ino}, f)
         f.flush()
         os.fsync(fd)
-    fsync_folder(own)
-    fsync_folder(top)
+    fsync_directory(state)
+    fsync_directory(top)
 
 
-def marked(top, name):
-    """Whether a directory was made by kis, to become this package. Nothing in it is followed."""
-    own = os.path.join(top, ".kis")
+def has_marker(top, name):
+    """Whether kis made a directory to become this package. No symbolic link in it is followed."""
+    state = os.path.join(top, ".kis")
     try:
-        for path in (top, own):
+        for path in (top, state):
             info = os.lstat(path)
             if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
                 return False
-        fd = os.open(os.path.join(own, MARKER), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(os.path.join(state, MARKER), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as f:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid():
@@ -61,47 +65,48 @@ def marked(top, name):
 
 
 def check_removable(repository, name):
-    """Refuse to remove what an interrupted build did not leave. There may be nothing at all."""
+    """Refuse unless an interrupted build left what is there, or there is nothing."""
     top = repository.package(name)
     try:
         info = os.lstat(top)
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(info.st_mode):
-        raise foreign(top)
-    # A receipt is written whole or not at all, so that one which is there was not left by an interrupted build.
+        raise foreign_package(top)
+    # A receipt is written atomically: one that exists was not left by an interrupted build.
     if os.path.lexists(os.path.join(top, ".kis", "receipt.json")):
-        hint = "was it written by a newer kis? bump the version, or look at it and remove it by hand: %s" % top
+        hint = "was it written by a newer kis? bump the version, or inspect it and remove it by hand: %s" % top
         raise Refused("unreadable-receipt", "%s has a receipt that this kis cannot read" % name, hint)
-    for link, target in links(repository):
+    for link, target in symbolic_links(repository):
         if target == name:
             message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (name, link)
-            raise Refused("linked-unsealed", message, "somebody has changed it: bump the version and push that")
+            raise Refused("linked-unsealed", message, "it was changed outside kis: bump the version and push that")
     for mounted in mounts(top):
         import shlex
 
         hint = "unmount it: sudo umount %s" % shlex.quote(mounted)
         raise Refused("mounted", "%s has a file system mounted in it, so it is not removed" % name, hint)
-    if not marked(top, name):
-        raise foreign(top)
+    if not has_marker(top, name):
+        raise foreign_package(top)
 
 
-def foreign(top):
-    message = "%s exists and is not a package, and nothing shows that an interrupted push left it: it is not removed" % top
-    return Refused("foreign-package", message, "look at it, then move it away: mv %s %s~before-kis" % (top, top))
+def foreign_package(top):
+    message = "%s exists and is not a package, and no marker shows that an interrupted push left it: kis does not remove it" % top
+    return Refused("foreign-package", message, "inspect it, then move it away: mv %s %s~before-kis" % (top, top))
 
 
 def unsealed_state(repository, name):
-    """What has the name of a package and no readable receipt: absent, unsealed (an interrupted build, which the next run removes) or foreign."""
+    """The state of a package without a readable receipt: absent, unsealed (an interrupted build,
+    which the next run removes) or foreign."""
     top = repository.package(name)
     if not os.path.lexists(top):
         return "absent"
-    return "unsealed" if marked(top, name) and not os.path.lexists(os.path.join(top, ".kis", "receipt.json")) else "foreign"
+    return "unsealed" if has_marker(top, name) and not os.path.lexists(os.path.join(top, ".kis", "receipt.json")) else "foreign"
 
 
-def abandoned(repository, name):
-    """Whether this is a build that a killed run left, if nobody builds it now."""
-    if not PACKAGE.match(name) or not marked(os.path.join(repository.root, name), name):
+def is_abandoned(repository, name):
+    """Whether this is a build that a killed run left. Its lock is not examined."""
+    if not PACKAGE.match(name) or not has_marker(os.path.join(repository.root, name), name):
         return False
     try:
         check_removable(repository, name)
@@ -110,74 +115,76 @@ def abandoned(repository, name):
     return True
 
 
-def incomplete(repository):
-    """Names of builds that a killed run left and that are not being built now. By the next moment they may be."""
-    names = [name for name in sorted(os.listdir(repository.root)) if abandoned(repository, name)]
+def abandoned_builds(repository):
+    """Names of builds that a killed run left and that no run is building now. Acquire the lock
+    before acting on one: a run may begin to build it at any time."""
+    names = [name for name in sorted(os.listdir(repository.root)) if is_abandoned(repository, name)]
     return [name for name in names if holder(repository.path("locks", "build." + name)) is None]
 
 
 def dead_runs(repository):
-    """Names of runs whose folders are there and whose agents are not."""
+    """Names of runs whose directories exist and whose agents are dead."""
     try:
         names = sorted(os.listdir(repository.path("run")))
     except OSError:
         return []
     paths = [(name, repository.path("run", name)) for name in names]
-    return [name for name, path in paths if made_by_run(path) and not alive(path)]
+    return [name for name, path in paths if is_run_directory(path) and not agent_alive(path)]
 
 
-def clear(repository, name, folder):
-    """Remove what is left of a build. Only while holding its lock."""
+def remove_interrupted_build(repository, name, directory):
+    """Remove what an interrupted build left. The caller holds its lock."""
     check_removable(repository, name)
     if os.path.lexists(repository.package(name)):
-        remove_tree(move_away(repository, name, folder))
+        remove_tree(move_to_run_directory(repository, name, directory))
 
 
-def move_away(repository, name, folder):
-    """Move what is left of a build into the directory of this run, and return its path there. A removal in place would remove the marker before
-    it has come to the end, and one that is interrupted could not be told from what a user has put there."""
-    top, beside = repository.package(name), os.path.join(folder, "swept-%s.%s" % (name, os.urandom(8).hex()))
-    processes.kill_inside(top)
-    os.chmod(top, 0o700)  # it may be read-only already, and then cannot be moved
-    os.rename(top, beside)
-    return beside
+def move_to_run_directory(repository, name, directory):
+    """Move a build into the directory of this run, and return its new path. If it were removed in
+    place and the removal interrupted, the marker could be gone and the rest would look like a
+    user's files."""
+    top, moved = repository.package(name), os.path.join(directory, "swept-%s.%s" % (name, os.urandom(8).hex()))
+    processes.kill_in_directory(top)
+    os.chmod(top, 0o700)  # a read-only directory cannot be moved
+    os.rename(top, moved)
+    return moved
 
 
-def remove(repository, owner, folder):
-    """Remove incomplete builds, so that they neither fill the disk nor are taken for packages, by way of a folder of this run. What cannot be
-    removed now is left for the next run."""
-    for name in incomplete(repository):
+def remove_abandoned_builds(repository, owner, directory):
+    """Remove incomplete builds, by way of this run's directory, so that they neither fill the disk
+    nor look like packages. What cannot be removed now is left for the next run."""
+    for name in abandoned_builds(repository):
         try:
-            beside = take_away(repository, name, owner, folder)
-            if beside:
-                remove_tree(beside)
+            moved = move_abandoned(repository, name, owner, directory)
+            if moved:
+                remove_tree(moved)
         except (Refused, OSError):
             continue
 
 
-def take_away(repository, name, owner, folder):
-    """Move what is left of a build away under its lock, so that who waits to build there need not wait until it is removed; None where another
-    stage's run has built it since."""
+def move_abandoned(repository, name, owner, directory):
+    """Move an incomplete build away under its lock, which is released before the slow removal. None
+    where a run of another stage has built the package since."""
     lock = build_lock(repository, name)
-    lock.take(owner)
+    lock.acquire(owner)
     try:
-        if not abandoned(repository, name):
+        if not is_abandoned(repository, name):
             return None
-        return move_away(repository, name, folder)
+        return move_to_run_directory(repository, name, directory)
     finally:
         lock.release()
 
 
-def occupied(repository):
+def reclaimable_space(repository):
     """Bytes and inodes that the next run will free before it builds."""
-    tops = [os.path.join(repository.root, name) for name in incomplete(repository)]
+    tops = [os.path.join(repository.root, name) for name in abandoned_builds(repository)]
     tops += [repository.path("run", name) for name in dead_runs(repository)]
     found = {"bytes": 0, "inodes": 0}
     for top in tops:
-        for folder, folders, files in os.walk(top):
-            for name in folders + files:
+        for directory, directories, files in os.walk(top):
+            for name in directories + files:
                 try:
-                    found["bytes"] += os.lstat(os.path.join(folder, name)).st_blocks * 512
+                    found["bytes"] += os.lstat(os.path.join(directory, name)).st_blocks * 512
                     found["inodes"] += 1
                 except OSError:
                     continue

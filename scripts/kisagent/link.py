@@ -1,8 +1,9 @@
-"""Re-linking one stage: armed, committed, reverted.
+"""Switching one stage's link: arm, commit, revert. The participant's side of the two-phase commit.
 
-The next link lies prepared in .kis/armed; the commit is one rename(2) of it over the stage. Whoever unlinks the prepared link first (the
-fence) has made the commit impossible: the kernel decides, no clock does. After the rename has happened the only answers are `linked` and
-`linked-not-durable`, whatever goes wrong then.
+Arming puts the next link down in .kis/armed. The commit is one rename(2) of it over the stage.
+Fencing unlinks the prepared link first, which makes the commit impossible: the kernel decides, not
+a clock. After the rename the only answers are "linked" and "linked, not durable", whatever fails
+then.
 """
 import errno
 import os
@@ -11,27 +12,27 @@ import time
 
 from kisagent import seal
 from kisagent.journal import Journal, checked_note
-from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_folder, remedy, remove_file, why
+from kisagent.store import PACKAGE, RUN, STAGE, checked, fsync_directory, error_hint, remove_file, error_text
 from kisagent.wire import Refused
 
-PROBE = ".kis-probe."
-NOWHERE = "nowhere"  # what a probe leads to
-BACK = ".back"
+PROBE_PREFIX = ".kis-probe."
+PROBE_TARGET = "nowhere"  # target of a probe's link
+ROLLBACK_SUFFIX = ".back"
 
-FIXED = ("run", "op", "from", "to", "ev")  # what a line says of the link, whatever a note says
+FIXED = ("run", "op", "from", "to", "ev")  # members of a line that no note may override
 OPERATION = re.compile(r"[a-z]{1,32}\Z")
 
 IDLE, ARMED, LINKED, ENDED = "idle", "armed", "linked", "ended"
 
 
-def place(repository, path, package):
-    """Put a new prepared link down, durably."""
+def write_prepared(repository, path, package):
+    """Put down a new prepared link, durably."""
     remove_file(path)
     os.symlink(package, path)
-    fsync_folder(repository.path("armed"))
+    fsync_directory(repository.path("armed"))
 
 
-def leftovers(repository, stage):
+def prepared_runs(repository, stage):
     """Names of runs that have a prepared link for this stage."""
     prefix = stage + "."
     try:
@@ -39,40 +40,43 @@ def leftovers(repository, stage):
     except OSError:
         return []
     runs = [name[len(prefix) :] for name in names if name.startswith(prefix)]
-    return sorted(run for run in runs if _made_by(run, repository.path("armed", prefix + run)))
+    return sorted(run for run in runs if _is_prepared_link(run, repository.path("armed", prefix + run)))
 
 
-def _made_by(run, path):
-    """Whether kis has made what lies at path: a link, named after a run, to something in the same directory. Nothing else is removed."""
+def _is_prepared_link(run, path):
+    """Whether kis made the link at path: it is named after a run, and its target is in the same
+    directory. kis removes nothing else."""
     try:
-        return bool(RUN.match(run[: -len(BACK)] if run.endswith(BACK) else run)) and "/" not in os.readlink(path)
+        return bool(RUN.match(run[: -len(ROLLBACK_SUFFIX)] if run.endswith(ROLLBACK_SUFFIX) else run)) and "/" not in os.readlink(path)
     except OSError:
         return False
 
 
 def recover(repository, stage):
-    """Fence what dead runs left and settle the journal. Only while holding the stage's lock: then no run but ours is alive."""
+    """Fence what dead runs left, and complete the journal. The caller holds the stage's lock, so
+    that no other run is alive."""
     journal = Journal(repository, stage)
-    journal.must_be_readable()
-    found = leftovers(repository, stage)
+    journal.require_known_format()
+    found = prepared_runs(repository, stage)
     for run in found:
         remove_file(repository.path("armed", "%s.%s" % (stage, run)))
     if found:
-        fsync_folder(repository.path("armed"))
-    fenced = [run for run in found if not run.endswith(BACK)]
+        fsync_directory(repository.path("armed"))
+    fenced = [run for run in found if not run.endswith(ROLLBACK_SUFFIX)]
     for name in os.listdir(repository.root):
         path = os.path.join(repository.root, name)
-        if name.startswith(PROBE) and _made_by(name[len(PROBE) :], path) and os.readlink(path) == NOWHERE:
+        if name.startswith(PROBE_PREFIX) and _is_prepared_link(name[len(PROBE_PREFIX) :], path) and os.readlink(path) == PROBE_TARGET:
             remove_file(path)
     last = journal.link()
-    event = last and _happened(last, repository.linked(stage), fenced)
+    event = last and _inferred_event(last, repository.linked(stage), fenced)
     if event:
-        journal.append(dict(_echo(last), ev=event, note="found at the next contact"))
+        journal.append(dict(_run_members(last), ev=event, note="found at the next contact"))
     return fenced
 
 
-def _happened(last, linked, fenced):
-    """What the link tells of a run that died before it wrote its next line; None when its last line says all there is."""
+def _inferred_event(last, linked, fenced):
+    """What a run did that died before it wrote its next line, as the link shows; None when its last
+    line says it already."""
     if last.get("ev") == "armed":
         return "linked" if linked == last.get("to") and last.get("run") not in fenced else "aborted"
     if last.get("ev") in ("linked", "unconfirmed") and linked == last.get("from"):
@@ -80,21 +84,23 @@ def _happened(last, linked, fenced):
     return None
 
 
-def _echo(record):
+def _run_members(record):
     return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after", "before") if key in record}
 
 
 def restarted(repository, stage, run, well):
-    """Journal that the commands after the way back have come to their end: until then whoever looks is told that they have not."""
+    """Record that the after-link commands have completed after a rollback. Until then the journal
+    shows that they are pending."""
     journal = Journal(repository, stage)
     last = journal.link() or {}
     if (last.get("run"), last.get("ev")) != (run, "reverted"):
-        raise Refused("not-ended", "the last that the journal of %s tells is not that this run has gone back" % stage)
-    journal.append(dict(_echo(last), ev="reverted", restarted=True, **({} if well else {"note": "after_link failed after the way back"})))
+        raise Refused("not-ended", "the last line of the journal of %s does not say that this run was rolled back" % stage)
+    note = {} if well else {"note": "after_link failed after the rollback"}
+    journal.append(dict(_run_members(last), ev="reverted", restarted=True, **note))
 
 
 class Transaction:
-    """One re-link of one stage by one run."""
+    """One switch of one stage by one run."""
 
     def __init__(self, repository, stage, lock, args):
         self.repository = repository
@@ -102,12 +108,14 @@ class Transaction:
         self.lock = lock
         self.run = checked(RUN, args["run"], "run")
         self.prepared = repository.path("armed", "%s.%s" % (self.stage, self.run))
-        # Another name for the way back: whoever fences this run must not take it for a commit that did not happen.
-        self.prepared_back = self.prepared + BACK
+        # Another name for a rollback: who fences this run must not take it for a commit that did
+        # not happen.
+        self.prepared_rollback = self.prepared + ROLLBACK_SUFFIX
         self.state = IDLE
         self.new = checked(PACKAGE, args["to"], "package")
         self.old = None if args["expected"] is None else checked(PACKAGE, args["expected"], "package")
-        self.dangling = bool(args.get("dangling"))  # old leads to no package: what is put back leads nowhere again
+        # Old is no package: a rollback restores a dangling link
+        self.dangling = bool(args.get("dangling"))
         self.deadline = 0.0
         note = checked_note({} if args.get("note") is None else args["note"])
         self.note = {"run": self.run, "op": checked(OPERATION, args["operation"], "operation"), "from": self.old, "to": self.new}
@@ -118,40 +126,43 @@ class Transaction:
         self.journal = Journal(repository, self.stage)
 
     def arm(self, seconds):
-        """Everything that can fail, except the rename: compare, check the package, lay the link down, try a rename beside it."""
+        """Do everything that can fail, except the rename: compare the link, check the package, try
+        a rename, put down the prepared link, write the journal."""
         repository = self.repository
         self.compare(self.old)
         if self.new == self.old:
-            raise Refused("already-linked", "%s is linked to %s already" % (self.stage, self.new))
+            raise Refused("already-linked", "%s is already linked to %s" % (self.stage, self.new))
         receipt = seal.check(repository, self.new)
         self.lock.check()
         try:
             self.probe()
-            place(repository, self.prepared, self.new)
+            write_prepared(repository, self.prepared, self.new)
             self.journal.append(dict(self.note, ev="armed", content=receipt["content"]))
         except BaseException as err:
-            self.give_up("cannot arm")
+            self.abandon("cannot arm")
             if not isinstance(err, OSError):
                 raise
-            raise Refused("cannot-arm", why(err, repository.root), remedy(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-arm", error_text(err, repository.root), error_hint(err, repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.deadline = time.monotonic() + seconds
         self.state = ARMED
 
     def resume(self):
-        """Take up again what another agent of this run, or a dead run, has linked: to confirm it, or to go back. That agent may have died
-        between the rename and its flush."""
+        """Take over a switch that another agent of this run, or a dead run, has made, to confirm it
+        or to roll it back. That agent may have died between the rename and the fsync."""
         self.compare(self.new)
         self.lock.check()
         self.state = LINKED
-        return {"durable": flushed(self.repository.root)}
+        return {"durable": try_fsync(self.repository.root)}
 
     def probe(self):
-        """Rename a link in the root folder, so that a read-only or immutable one is found before anything depends on it."""
-        # In the run's folder, which goes with the run; what is left of the target goes with the next run, see recover.
+        """Rename a link in the root directory, so that a read-only or immutable one is found
+        now."""
+        # The source is in the run's directory and is removed with it; recover removes a remaining
+        # target.
         source = self.repository.path("run", self.run, "probe")
-        target = os.path.join(self.repository.root, PROBE + self.run)
+        target = os.path.join(self.repository.root, PROBE_PREFIX + self.run)
         remove_file(source)
-        os.symlink(NOWHERE, source)
+        os.symlink(PROBE_TARGET, source)
         try:
             os.rename(source, target)
         finally:
@@ -167,32 +178,33 @@ class Transaction:
             )
 
     def fence(self):
-        """Take the prepared link away; after that the commit cannot happen. True when it was still there."""
+        """Remove the prepared link: then the commit cannot happen. True when it was still there."""
         try:
             os.unlink(self.prepared)
         except FileNotFoundError:
             return False
-        fsync_folder(self.repository.path("armed"))
+        fsync_directory(self.repository.path("armed"))
         return True
 
     def abort(self, reason):
-        """Give up an armed link. Nothing visible has changed."""
+        """Abandon an armed link. Nothing visible has changed."""
         if self.state == ARMED:
-            self.give_up(reason)
+            self.abandon(reason)
 
-    def give_up(self, reason):
-        """From here on this object cannot commit; where the prepared link cannot be removed now, the next run does it."""
+    def abandon(self, reason):
+        """End the transaction: it cannot commit any more. A prepared link that cannot be removed
+        now is removed by the next run."""
         self.state = ENDED
-        quietly(self.fence)
-        self.remember("aborted", reason=reason)
+        best_effort(self.fence)
+        self.try_journal("aborted", reason=reason)
 
     def commit(self):
-        """Switch. Raises Refused while nothing has changed; returns a record once the rename has happened."""
+        """Switch. Raises Refused while nothing has changed; returns a record after the rename."""
         if self.state != ARMED:
             raise Refused("not-armed", "no link is armed for %s" % self.stage)
         if time.monotonic() >= self.deadline:
             self.abort("deadline")
-            raise Refused("deadline", "the word to link came after the arming had run out")
+            raise Refused("deadline", "commit arrived after the prepared link expired")
         try:
             self.lock.check()
             self.compare(self.old)
@@ -202,20 +214,20 @@ class Transaction:
             self.abort("refused")
             if isinstance(err, Refused):
                 raise
-            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = LINKED
-        self.remember("linked", durable=record["durable"])
+        self.try_journal("linked", durable=record["durable"])
         return record
 
     def replace(self, prepared, package):
-        """The rename, and its durability. Raises OSError only while nothing has changed."""
+        """Rename, then fsync. Raises OSError only while nothing has changed."""
         root = self.repository.root
         os.rename(prepared, os.path.join(root, self.stage))
         at = time.time()
-        return {"linked": package, "at": at, "durable": flushed(root)}
+        return {"linked": package, "at": at, "durable": try_fsync(root)}
 
     def revert(self):
-        """Back to the package before, or to no link when there was none."""
+        """Roll back to the previous package, or to no link when there was none."""
         if self.state != LINKED:
             raise Refused("not-linked", "this run has not linked %s" % self.stage)
         self.lock.check()
@@ -223,17 +235,17 @@ class Transaction:
         try:
             if self.old is None:
                 os.unlink(os.path.join(self.repository.root, self.stage))
-                record = {"linked": None, "at": time.time(), "durable": flushed(self.repository.root)}
+                record = {"linked": None, "at": time.time(), "durable": try_fsync(self.repository.root)}
             else:
                 if not self.dangling:
                     seal.check(self.repository, self.old, quick=True)
-                place(self.repository, self.prepared_back, self.old)
-                record = self.replace(self.prepared_back, self.old)
+                write_prepared(self.repository, self.prepared_rollback, self.old)
+                record = self.replace(self.prepared_rollback, self.old)
         except OSError as err:
-            quietly(remove_file, self.prepared_back)
-            raise Refused("cannot-rename", why(err, self.repository.root), remedy(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
+            best_effort(remove_file, self.prepared_rollback)
+            raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = ENDED
-        self.remember("reverted", durable=record["durable"])
+        self.try_journal("reverted", durable=record["durable"])
         return record
 
     def confirm(self, note):
@@ -245,38 +257,44 @@ class Transaction:
         try:
             self.journal.append(dict(self.note, ev="confirmed", **note))
         except Exception as err:  # pylint: disable=broad-except
-            # The link is as it shall be, and the line is all that this step has to leave: who asked for it is to know.
-            raise Refused("unwritten", why(err, self.repository.root))
+            # The link is right, and the line is all that this command writes: the controller must
+            # know.
+            raise Refused("unwritten", error_text(err, self.repository.root))
         self.state = ENDED
 
-    def lost(self):
-        """The controller is gone: an armed link is given up, a switched one is kept and known as unconfirmed."""
+    def controller_lost(self):
+        """The session is gone: abandon an armed link; keep a switched one, recorded as
+        unconfirmed."""
         if self.state == ARMED:
             self.abort("connection lost")
         elif self.state == LINKED:
             self.state = ENDED
-            # Only of what is still so: were the lock file removed by hand, another run could have linked meanwhile, and its word is the last.
-            if quietly(self.repository.linked, self.stage) == self.new:
-                self.remember("unconfirmed")
+            # Only if that still holds: if a user removed the lock file, another run may have linked
+            # since, and the last line must be about its link.
+            if best_effort(self.repository.linked, self.stage) == self.new:
+                self.try_journal("unconfirmed")
 
-    def remember(self, event, **more):
-        """Journal what has happened. A journal that cannot be written does not undo it."""
-        quietly(self.journal.append, dict(self.note, ev=event, **more))
+    def try_journal(self, event, **more):
+        """Write to the journal what has happened. A failure does not undo it."""
+        best_effort(self.journal.append, dict(self.note, ev=event, **more))
 
 
-def flushed(root):
-    """Flush the folder of the stages. False when the disk does not confirm what was linked: a power cut may undo it."""
+def try_fsync(root):
+    """Flush the directory of the stages. False when fsync failed: the switch may not survive a
+    power loss."""
     try:
-        fsync_folder(root)
+        fsync_directory(root)
     except OSError:
         return False
     return True
 
 
 def fence(repository, stage, run, alone):
-    """Make sure that a run whose answer was lost cannot link any more, and say what is linked. alone: no agent of that run can be waiting for
-    the word to link; then a link that cannot be taken away, as on a disk that has turned read-only, does no harm."""
-    # The outcome of the unlink is the answer: had we looked first, the agent could have renamed between look and unlink.
+    """Make sure that a run whose answer was lost cannot link any more, and return the current link.
+    alone: no agent of that run can be waiting for the commit; then a prepared link that cannot be
+    removed, as on a file system that turned read-only, does no harm."""
+    # The result of the unlink is the answer. After a check first, the agent could rename before the
+    # unlink.
     fenced = True
     try:
         os.unlink(repository.path("armed", "%s.%s" % (stage, run)))
@@ -285,12 +303,14 @@ def fence(repository, stage, run, alone):
     except OSError:
         if not alone:
             raise
-    # Whoever made the link may have died before its flush, and what is told now is going to be relied upon.
-    return {"fenced": fenced, "linked": repository.linked(stage), "durable": flushed(repository.root)}
+    # The agent that made the link may have died before its fsync, and this answer will be relied
+    # upon.
+    return {"fenced": fenced, "linked": repository.linked(stage), "durable": try_fsync(repository.root)}
 
 
-def quietly(function, *arguments):
-    """Do what cannot be helped when it fails, because what counts has happened already: whatever it raises would be taken for the outcome."""
+def best_effort(function, *arguments):
+    """Call function, and ignore its failure: the operation that counts has already happened, and an
+    exception would be taken for its result."""
     try:
         return function(*arguments)
     except Exception:  # pylint: disable=broad-except

@@ -1,4 +1,5 @@
-"""Locks: flock(2) on files in .kis/locks. The kernel frees them on any death; nothing here goes by age."""
+"""Locks: flock(2) on files in .kis/locks. The kernel releases them when the owner dies; no lock
+expires by age."""
 import errno
 import fcntl
 import json
@@ -12,33 +13,35 @@ from kisagent.store import RUN, mounts, remove_members
 from kisagent.wire import Refused
 
 
-# Somebody who only looks (holder, below) has the lock for an instant; it must not be taken for an owner.
-BRIEFLY = 0.25  # seconds
-PAUSE = 0.05
+# A process that only inspects a lock (see holder) holds it for an instant, and is not its owner.
+INSPECTION_TIMEOUT = 0.25  # seconds
+POLL_INTERVAL = 0.05
 
 
 class Lock:
-    """An exclusive lock on one file. The file stays; what it says is for people."""
+    """An exclusive lock on one file. The file is never removed; its text is for users."""
 
     def __init__(self, path, what):
         self.path = path
         self.what = what
         self.fd = -1
-        self.other = None  # who had it at the last try
+        self.last_holder = None  # the owner's record, from the last attempt
 
-    def take(self, owner, within=BRIEFLY):
-        """Take the lock, or refuse and say who holds it. It never waits longer than that: an agent that waits hears nobody."""
+    def acquire(self, owner, within=INSPECTION_TIMEOUT):
+        """Acquire the lock, or refuse and name its holder. It never waits longer than within: the
+        agent reads no commands meanwhile."""
         end = time.monotonic() + within
-        while not self._try(owner):
+        while not self._try_acquire(owner):
             if time.monotonic() > end:
                 self._refuse()
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
 
-    def _try(self, owner):
+    def _try_acquire(self, owner):
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        taken, self.other = try_flock(fd, fcntl.LOCK_EX)
-        if not taken or not self._still_there(fd):
-            os.close(fd)  # held, or removed between open and lock: then somebody will lock a new file
+        taken, self.last_holder = try_flock(fd, fcntl.LOCK_EX)
+        if not taken or not self._is_current_file(fd):
+            # held, or removed between open and flock: then another process will lock a new file
+            os.close(fd)
             return False
         os.ftruncate(fd, 0)
         os.pwrite(fd, (json.dumps(owner) + "\n").encode("utf-8"), 0)
@@ -46,21 +49,22 @@ class Lock:
         return True
 
     def _refuse(self):
-        if self.other is None:
+        if self.last_holder is None:
             raise Refused("lock-lost", "the lock file %s is removed again and again" % self.path)
-        raise Refused("locked", "%s is locked by another run" % self.what, holder=self.other)
+        raise Refused("locked", "%s is locked by another run" % self.what, holder=self.last_holder)
 
-    def _still_there(self, fd):
+    def _is_current_file(self, fd):
         try:
-            there = os.lstat(self.path)
+            at_path = os.lstat(self.path)
         except FileNotFoundError:
             return False
-        here = os.fstat(fd)
-        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+        held = os.fstat(fd)
+        return (held.st_dev, held.st_ino) == (at_path.st_dev, at_path.st_ino)
 
     def check(self):
-        """Refuse when the file we hold is no longer the one at its path: then another run may hold that one."""
-        if self.fd < 0 or not self._still_there(self.fd):
+        """Refuse when the locked file is no longer the one at its path: another run may have locked
+        that."""
+        if self.fd < 0 or not self._is_current_file(self.fd):
             raise Refused("lock-lost", "the lock file %s was removed or replaced while this run held it" % self.path)
 
     def release(self):
@@ -70,40 +74,41 @@ class Lock:
 
 
 def try_flock(fd, kind):
-    """Whether the lock was had; None then, and otherwise who wrote into the file, which may be nobody: {}."""
+    """Whether the lock was acquired, and if not, the owner's record in the file ({} for none)."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
         return True, None
     except OSError as err:
         if err.errno not in (errno.EAGAIN, errno.EACCES):
             raise
-    return False, known(os.pread(fd, 4096, 0))
+    return False, parse_owner(os.pread(fd, 4096, 0))
 
 
-def known(text):
-    """What a lock file says of its owner, as far as this program could have written it: the rest is damage, and worth nothing."""
+def parse_owner(text):
+    """The owner's record in a lock file. Members that this program could not have written are
+    dropped."""
     try:
         owner = strict.loads(text.decode("utf-8", "replace"), depth=1)
     except ValueError:
         return {}
     if not isinstance(owner, dict):
         return {}
-    import datetime  # rarely wanted, as is what else is imported late in the agent: a tenth of its start is such imports
+    import datetime  # rarely needed: imports are a tenth of the agent's start time
 
     kinds = {"who": str, "what": str, "run": str, "since": str, "pid": int}
     found = {name: owner[name] for name, kind in kinds.items() if type(owner.get(name)) is kind}
-    if not 1 < found.get("pid", 2) < 2**31:  # kill(2) takes 0 and -1 for many processes
+    if not 1 < found.get("pid", 2) < 2**31:  # to kill(2), 0 and -1 mean many processes
         del found["pid"]
     try:
         since = datetime.datetime.strptime(found.get("since", ""), "%Y-%m-%dT%H:%M:%SZ")
-        found["since"] = since.isoformat() + "Z"  # strptime takes more than is written here
+        found["since"] = since.isoformat() + "Z"  # strptime accepts more than is written here
     except ValueError:
         found.pop("since", None)
     return found
 
 
 def holder(path):
-    """Who holds the lock at path: a dict (possibly empty), or None when it is free."""
+    """The record of the lock's holder, possibly empty, or None when the lock is free."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -115,35 +120,39 @@ def holder(path):
         os.close(fd)
 
 
-GENTLY = 10.0  # seconds an agent has to give up by itself before it is killed
-DYING = 5.0  # seconds the kernel has to end what was killed
+TERM_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+KILL_GRACE = 5.0  # seconds after SIGKILL
 
 
-def end_holder(path, run=None):
-    """End the process that holds the lock at path, and say who it was; None when the lock is free, or another run's than the named one."""
-    owner, begun = holder(path), time.monotonic()
+def terminate_holder(path, run=None):
+    """End the process that holds the lock at path, and return its record; None when the lock is
+    free, or is held by a run other than the named one."""
+    owner, started = holder(path), time.monotonic()
     if owner is None or run not in (None, owner.get("run")):
         return {"holder": None}
     while True:
-        # The file says who wrote it, the kernel says who holds it. Only who is both is ended: the number may be somebody else's by now.
-        pids, now = holding(path), holder(path)
+        # The file says which process wrote it, the kernel which process holds the lock. Only one
+        # that is both is killed: the number in the file may have been reused.
+        pids, now = flock_owners(path), holder(path)
         if now is None or now.get("run") != owner.get("run"):
-            return {"holder": owner}  # it has ended, and maybe somebody has the lock already
+            return {"holder": owner}  # it has ended, and another run may hold the lock already
         if now.get("pid") not in pids:
-            raise Refused("odd-holder", "the lock is held by process %s, and was taken by another" % (sorted(pids) or "unknown"), "see on the host: cat %s" % path)
-        passed = time.monotonic() - begun
-        if passed > GENTLY + DYING:
+            message = "the lock is held by process %s, and was acquired by another" % (sorted(pids) or "unknown")
+            raise Refused("odd-holder", message, "see on the host: cat %s" % path)
+        elapsed = time.monotonic() - started
+        if elapsed > TERM_GRACE + KILL_GRACE:
             raise Refused("still-locked", "process %d does not end" % now["pid"])
         try:
-            os.kill(now["pid"], signal.SIGKILL if passed > GENTLY else signal.SIGTERM)
+            os.kill(now["pid"], signal.SIGKILL if elapsed > TERM_GRACE else signal.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended since
-        time.sleep(5 * PAUSE)
+        time.sleep(5 * POLL_INTERVAL)
 
 
-def holding(path):
-    """Processes that hold a flock(2) on a file with this inode number, by /proc/locks (proc_locks(5)). The device is not compared: some file
-    systems (btrfs, overlay) name another there than stat(2)."""
+def flock_owners(path):
+    """Processes that hold a flock(2) on a file with this inode number, from /proc/locks
+    (proc_locks(5)). The device is not compared: some file systems (btrfs, overlay) report another
+    one there than stat(2)."""
     try:
         inode = ":%d" % os.stat(path).st_ino
     except FileNotFoundError:
@@ -157,21 +166,23 @@ def holding(path):
     return found
 
 
-ALIVE = "alive"  # in the directory of a run: locked by its agent. Made first and removed last, it shows that a run has made the directory
+# The file in a run's directory that its agent locks. It is created first and removed last, so that
+# it shows that a run made the directory.
+ALIVE = "alive"
 
 
-def made_by_run(path):
-    """Whether a run has made this directory. Nothing in it is followed."""
+def is_run_directory(path):
+    """Whether a run made this directory. No symbolic link is followed."""
     try:
-        folder, file = os.lstat(path), os.lstat(os.path.join(path, ALIVE))
+        directory, file = os.lstat(path), os.lstat(os.path.join(path, ALIVE))
     except OSError:
         return False
-    named = RUN.match(os.path.basename(path)) and stat.S_ISDIR(folder.st_mode) and stat.S_ISREG(file.st_mode)
-    return bool(named) and {folder.st_uid, file.st_uid} == {os.geteuid()}
+    named = RUN.match(os.path.basename(path)) and stat.S_ISDIR(directory.st_mode) and stat.S_ISREG(file.st_mode)
+    return bool(named) and {directory.st_uid, file.st_uid} == {os.geteuid()}
 
 
-def alive(path):
-    """Whether the agent of the run with this directory lives."""
+def agent_alive(path):
+    """Whether the agent of the run with this directory is alive."""
     try:
         fd = os.open(os.path.join(path, ALIVE), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -186,19 +197,20 @@ def alive(path):
 
 
 def remove_run(path):
-    """Remove the directory of a run. One whose removal is interrupted is still known for a run's."""
+    """Remove the directory of a run. After an interruption it is still recognizable as a run's."""
     for mounted in mounts(path):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mounted)
     remove_members(path, last=ALIVE)
     os.rmdir(path)
 
 
-GUARD = "run.folders"  # no stage has a dot in its name, and the lock of no build begins so
-PATIENTLY = 5.0  # seconds; nobody who is well holds it longer
+GUARD = "run.directories"  # no name of a stage contains a dot, and no build lock begins so
+RUN_DIRECTORY_TIMEOUT = 5.0  # seconds; making and sweeping directories takes less
 
 
-class RunFolder:
-    """.kis/run/<run>: everything temporary of one run. Removed at its end, or by the next run when it died."""
+class RunDirectory:
+    """.kis/run/<run>: all temporary files of one run. The run removes it, or the next run when it
+    died."""
 
     def __init__(self, repository, run):
         self.repository = repository
@@ -206,9 +218,10 @@ class RunFolder:
         self.fd = -1
 
     def create(self, owner):
-        """Make the folder. One at a time may make and sweep, so that a folder just made is not taken for a dead one."""
-        guard = Lock(self.repository.path("locks", GUARD), "the folder of runs")
-        guard.take(owner, PATIENTLY)
+        """Make the directory. Under a lock, so that no sweep mistakes a new directory for an
+        abandoned one."""
+        guard = Lock(self.repository.path("locks", GUARD), "the directory of runs")
+        guard.acquire(owner, RUN_DIRECTORY_TIMEOUT)
         try:
             self.sweep()
             os.mkdir(self.path, 0o700)
@@ -219,15 +232,18 @@ class RunFolder:
             guard.release()
 
     def sweep(self):
-        """Remove the directories of dead runs. One that cannot be removed now is left for the next run."""
+        """Remove the directories of dead runs. What cannot be removed now is left for the next
+        run."""
         for name in os.listdir(self.repository.path("run")):
             path = self.repository.path("run", name)
             try:
-                if made_by_run(path):
-                    if not alive(path):
+                if is_run_directory(path):
+                    if not agent_alive(path):
                         remove_run(path)
                 elif RUN.match(name) and not os.path.islink(path):
-                    os.rmdir(path)  # a run that died in between: nothing is in it, and where something is, it is not a run's
+                    # empty: a run died before it made ALIVE. Otherwise it is not a run's, and rmdir
+                    # fails
+                    os.rmdir(path)
             except OSError:
                 continue
 

@@ -1,4 +1,5 @@
-"""The agent's loop: commands in, one at a time; children and deadlines beside them; and a clean end whatever ends it."""
+"""The agent's loop: one command at a time, child processes, deadlines, and a clean end in every
+case."""
 import os
 import selectors
 import signal
@@ -6,28 +7,31 @@ import sys
 import time
 import types
 
-from kisagent import build, check, leftovers, link, locks, strict, surroundings
-from kisagent.child import Work, fork, spawn
+from kisagent import build, check, leftovers, link, locks, strict, environ
+from kisagent.child import ForkedTask, fork, spawn
 from kisagent.journal import ENDED, Journal
-from kisagent.locks import Lock, RunFolder
+from kisagent.locks import Lock, RunDirectory
 from kisagent.processes import MARK
-from kisagent.store import RUN, STAGE, Repository, checked, remedy, seconds, why
-from kisagent.uploads import Incoming, Uploads
-from kisagent.wire import PROTOCOL, Gone, Refused, Wire
+from kisagent.store import RUN, STAGE, Repository, checked, error_hint, seconds, error_text
+from kisagent.uploads import IncomingFile, Uploads
+from kisagent.wire import PROTOCOL, Disconnected, Refused, Wire
 
 LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
-TICK = 1.0  # seconds between two looks at the deadlines
-BESIDE = ("ping", "cancel", "bye", "put", "fence")  # what is done while another command is in progress: none of it waits
-CHECK = 10.0  # seconds that pip's library may take to read what Python a package requires
-PERSON = 100  # letters of what a controller says of who it is and what it does: a lock file with it fits into what is read of one
-# What handlers raise for a command that makes no sense. Anything else is a fault of this program, and then the end of it is the right answer: whether
-# a link was changed is not known.
-SENSELESS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-SWEEP = 15.0  # seconds that a run spends on what others have left; the controller waits for its lock, see internal/fleet
+TICK = 1.0  # seconds between two checks of the deadlines
+# Allowed during another command: none of them waits
+CONCURRENT = ("ping", "cancel", "bye", "put", "fence")
+PYTHON_CHECK_TIMEOUT = 10.0  # seconds for evaluating Requires-Python with pip's library
+IDENTITY_LIMIT = 100  # characters of "who" and "what", so that a lock file fits into one read
+# What handlers raise for an invalid command. Any other exception is a bug in this program; it ends
+# the agent, because whether a link was changed is then not known.
+INVALID_COMMAND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Seconds for cleaning up after others; the controller is waiting for its lock, see internal/fleet
+SWEEP_TIMEOUT = 15.0
 
 
 class Agent:
-    """One conversation. Handlers are the methods named do_<op>; a generator among them yields the children it waits for."""
+    """One session. Handlers are the methods named do_<op>; a generator yields the children it waits
+    for."""
 
     def __init__(self, order, wire):
         self.wire = wire
@@ -36,34 +40,34 @@ class Agent:
         self.stage_lock = None
         self.run = ""
         self.mark = os.urandom(16).hex()
-        self.run_folder = None
+        self.run_directory = None
         self.owner = {}
         self.build = None
         self.transaction = None
         self.task = None  # the generator in progress, its command id and its child
         self.task_id = 0
         self.child = None
-        self.receiving = None  # an upload in progress, see uploads.Incoming
-        self.heard = time.monotonic()
+        self.receiving = None  # an upload in progress, see uploads.IncomingFile
+        self.last_input = time.monotonic()
         self.ended = False
         self.terminated = False
 
-    # What handlers use.
+    # Used by handlers.
 
     def environment(self):
-        folder = os.path.join(self.run_folder.path, "tmp") if self.run_folder else "/tmp"
-        return surroundings.base(self.run, self.mark, folder)
+        directory = os.path.join(self.run_directory.path, "tmp") if self.run_directory else "/tmp"
+        return environ.step_variables(self.run, self.mark, directory)
 
     def step_argv(self, step, arguments):
-        """A step as one argument of sh, so that nothing it starts can read its text as input."""
+        """A step as one argument of sh, so that no program it starts can read its text as input."""
         return ["/bin/sh", "-c", self.steps[step], "kis-" + step] + arguments
 
     def private_fds(self):
         fds = [self.wire.fd_in, self.wire.fd_out]
-        fds += [lock.fd for lock in (self.stage_lock, self.run_folder) if lock and lock.fd >= 0]
+        fds += [lock.fd for lock in (self.stage_lock, self.run_directory) if lock and lock.fd >= 0]
         return fds
 
-    def work(self, function, timeout=600):
+    def run_forked(self, function, timeout=600):
         """Run function in a child; a generator, for `yield from`."""
         child = yield fork(function, timeout, self.private_fds())
         return child.result()
@@ -79,94 +83,104 @@ class Agent:
 
     def do_check(self, args):
         facts = check.check(self.repository, args)
-        if check.wants_python(facts, args):
-            facts["problems"] += yield from self.work(lambda: check.python_problems(args), CHECK)
+        if check.needs_python_check(facts, args):
+            facts["problems"] += yield from self.run_forked(lambda: check.python_problems(args), PYTHON_CHECK_TIMEOUT)
         return facts
 
     def do_state(self, args):
         return check.state(self.repository, args)
 
     def do_lock(self, args):
-        """Become the owner of the stage on this host; from here on this run may write. A run that has been the owner before says which line of
-        the journal was the newest then."""
+        """Acquire the stage's lock on this host; from here on this run may write. A run that held
+        the lock before sends the number of the journal's newest line at that time."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
         owner, since = args["owner"], args.get("since", 0)
         if not isinstance(owner, dict) or not strict.is_integer(since):
-            raise Refused("bad-request", "neither an owner nor a line of the journal")
-        who, what = person(owner.get("who", "")), person(owner.get("what", ""))
-        if self.run_folder is not None:
-            raise Refused("busy", "this agent has taken a lock already")
+            raise Refused("bad-request", "not an owner, or not a line of the journal")
+        who, what = identity(owner.get("who", "")), identity(owner.get("what", ""))
+        if self.run_directory is not None:
+            raise Refused("busy", "this agent already holds a lock")
         self.run = run
         problems = check.root_problems(self.repository)
         if problems:
             raise Refused(**problems[0])
-        self.repository.create_folders()
+        self.repository.create_directories()
         self.owner = dict(who=who, what=what, run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         lock = Lock(self.repository.path("locks", stage), stage)
-        lock.take(self.owner)
+        lock.acquire(self.owner)
         try:
             journal = Journal(self.repository, stage)
             if "since" in args:
-                journal.must_be_ours(self.run, since)
+                journal.require_not_taken(self.run, since)
             linked = self.repository.linked(stage)
             fenced = link.recover(self.repository, stage)
-            folder = RunFolder(self.repository, self.run)
-            folder.create(self.owner)
-            self.run_folder, self.stage_lock = folder, lock
-            yield fork(self.sweep, SWEEP, self.private_fds())  # nothing depends on how far it comes
+            directory = RunDirectory(self.repository, self.run)
+            directory.create(self.owner)
+            self.run_directory, self.stage_lock = directory, lock
+            yield fork(self.sweep, SWEEP_TIMEOUT, self.private_fds())  # its result does not matter
         except BaseException:
             self.stage_lock = None
-            lock.release()  # what is refused has not happened
+            lock.release()  # a refused step has changed nothing
             raise
-        return {"folder": self.run_folder.path, "host_id": self.repository.host_id(), "fenced": fenced, "linked": linked, "journal": journal.seq()}
+        return {
+            "folder": self.run_directory.path,
+            "host_id": self.repository.host_id(),
+            "fenced": fenced,
+            "linked": linked,
+            "journal": journal.seq(),
+        }
 
     def sweep(self):
-        """Remove what nobody needs any more. The lock is had by now, and the run need not know what is left for the next one."""
+        """Remove expired uploads and abandoned builds. The lock is held, and failures are left to
+        the next run."""
         Uploads(self.repository).sweep()
-        leftovers.remove(self.repository, self.owner, self.run_folder.path)
+        leftovers.remove_abandoned_builds(self.repository, self.owner, self.run_directory.path)
 
     def do_unlock(self, args):
-        """Give the stage's lock back, to take it again later: while a run waits for one host it must not keep the others."""
+        """Release the stage's lock, to acquire it again later: a run that waits for one host must
+        not block the others."""
         if self.task is not None or self.build is not None or self.transaction is not None:
-            raise Refused("busy", "this run is at work")
-        if self.run_folder:
-            self.run_folder.remove()
+            raise Refused("busy", "this run is working")
+        if self.run_directory:
+            self.run_directory.remove()
         if self.stage_lock:
             self.stage_lock.release()
-        self.run_folder = self.stage_lock = None
+        self.run_directory = self.stage_lock = None
         return {}
 
     def do_break(self, args):
-        """End the agent of another run that holds the stage's lock; of the named run only, if one is named. It gives up by itself, as when its
-        connection ends."""
+        """Terminate the agent that holds the stage's lock; only the named run's, if one is named.
+        It ends as when its connection ends."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run") if args.get("run") else None
-        by = person(args["by"])
-        return (yield from self.work(lambda: self.end_run(stage, run, by)))
+        by = identity(args["by"])
+        return (yield from self.run_forked(lambda: self.terminate_run(stage, run, by)))
 
-    def end_run(self, stage, run, by):
-        """End the run, and leave word of it: its controller may live, and would take the lock again. There is nobody to take the lock from for
-        that; a line this short is written whole, whoever else writes. Where it cannot be written, that run cannot link either."""
+    def terminate_run(self, stage, run, by):
+        """Terminate the run, and record that in the journal: its controller may be alive and would
+        acquire the lock again. No lock is needed for one short append, which write(2) does not
+        split. Where the journal cannot be written, that run cannot link either."""
         path = self.repository.path("locks", stage)
-        ended = locks.end_holder(path, run)
+        ended = locks.terminate_holder(path, run)
         owner = ended["holder"]
-        other = locks.holder(path) if owner is None else None  # it may have come this moment
+        # It may have acquired the lock just now
+        other = locks.holder(path) if owner is None else None
         if other is not None:
-            raise Refused("locked", "another run than the one that was shown holds the lock of %s now" % stage, holder=other)
+            raise Refused("locked", "another run than the one shown now holds the lock of %s" % stage, holder=other)
         if owner is not None and owner.get("run"):
-            link.quietly(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
+            link.best_effort(Journal(self.repository, stage).append, {"run": owner["run"], "ev": ENDED, "by": by})
         return ended
 
     def do_have(self, args):
-        found = yield from self.work(lambda: Uploads(self.repository).have(args["digests"]))
+        found = yield from self.run_forked(lambda: Uploads(self.repository).have(args["digests"]))
         return {"have": found}
 
     def do_receive(self, args):
-        part = os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
-        return (yield from self.work(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
+        part = os.path.join(self.run_directory.path, checked(RUN, args["part"], "part"))
+        return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_begin(self, args):
         if self.build is not None:
-            self.build.lock.release()  # or we would refuse ourselves
+            self.build.lock.release()  # or this agent would refuse itself
         self.build = build.Build(self, args)
         return (yield from self.build.begin(args, self.owner))
 
@@ -183,41 +197,43 @@ class Agent:
         return self.build.seal(args)
 
     def do_arm(self, args):
-        self.may_link(args)
+        self.require_link_allowed(args)
         within = seconds(args["seconds"])
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         self.transaction.arm(within)
         return {}
 
     def do_resume(self, args):
-        self.may_link(args)
+        self.require_link_allowed(args)
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         return self.transaction.resume()
 
-    def may_link(self, args):
-        """A link is changed by the owner of its stage only, and one change at a time: a forgotten one could not be given up any more."""
-        self.must_own(args)
+    def require_link_allowed(self, args):
+        """Only the owner of the stage may change its link, one change at a time: a transaction that
+        was replaced could not be abandoned any more."""
+        self.require_lock(args)
         if self.transaction is not None and self.transaction.state in (link.ARMED, link.LINKED):
-            raise Refused("not-ended", "%s has a change that is neither confirmed nor taken back" % args["stage"])
+            raise Refused("not-ended", "%s has a change that is neither confirmed nor rolled back" % args["stage"])
 
-    def must_own(self, args):
+    def require_lock(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:
             raise Refused("not-locked", "run %.100s does not hold the lock of %.100s" % (args["run"], args["stage"]))
         self.stage_lock.check()
 
     def do_evict(self, args):
-        """End another agent of the same run whose connection we lost: it would hold the lock until its lease ends."""
+        """Terminate another agent of the same run whose connection was lost: it would hold the lock
+        until its lease ends."""
         path, run = self.repository.path("locks", checked(STAGE, args["stage"], "stage")), checked(RUN, args["run"], "run")
-        return (yield from self.work(lambda: locks.end_holder(path, run)))
+        return (yield from self.run_forked(lambda: locks.terminate_holder(path, run)))
 
     def do_commit(self, args):
-        return self.committed(args).commit()
+        return self.transaction_of(args).commit()
 
     def do_revert(self, args):
-        return self.committed(args).revert()
+        return self.transaction_of(args).revert()
 
     def do_confirm(self, args):
-        self.committed(args).confirm(args["note"])
+        self.transaction_of(args).confirm(args["note"])
         return {}
 
     def do_abort(self, args):
@@ -226,50 +242,53 @@ class Agent:
         return {}
 
     def do_restarted(self, args):
-        self.must_own(args)
+        self.require_lock(args)
         link.restarted(self.repository, args["stage"], args["run"], args["well"])
         return {}
 
-    def committed(self, args):
-        """The transaction this command means: a command for another run must not move this one."""
+    def transaction_of(self, args):
+        """The transaction that this command is about. A command of another run must not change
+        it."""
         if self.transaction is None or self.transaction.run != args["run"]:
             raise Refused("other-run", "no transaction of run %.100r is here" % (args["run"],))
         return self.transaction
 
     def do_fence(self, args):
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        # Who holds the lock is the only agent of its run that can be waiting for the word to link.
+        # The holder of the lock is the only agent of its run that can be waiting for the commit.
         owner = self.stage_lock is not None and (self.stage_lock.what, self.run) == (stage, run)
         armed = self.transaction is not None and self.transaction.state == link.ARMED
         return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
-        """Run commands in the package, in order; the first that fails ends the step. What they start may go on. They are about what the
-        stage is linked to, so that only the owner of the stage may run them."""
-        self.must_own(args)
+        """Run commands in the package, in order, until one fails. What they start in the background
+        may go on. They act on what the stage is linked to, so only the owner of the stage may run
+        them."""
+        self.require_lock(args)
         top = self.repository.package(args["package"])
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])
             env = dict(self.environment(), **args["env"])
-            del env[MARK]  # by it a later step would find the daemons that this one may leave, and kill them
+            del env[MARK]  # with it a later step would kill the daemons that this one may leave
             child = yield spawn(argv, env, top, args["timeout"], keep_daemons=True)
-            if child.outcome():
-                raise Refused("command-failed", "%s: %s" % (text, child.outcome()), tail=list(child.tail), command=text)
+            if child.failure():
+                raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}
 
     def do_put(self, args):
-        """The next bytes are a file: for hosts without SFTP, and for those where another user owns the repository."""
+        """The next bytes are a file: for hosts without SFTP, and where another user owns the
+        repository."""
         size = args.get("size")
         if not strict.is_integer(size) or size < 0:
-            raise Gone("unreadable command")  # nobody knows where the next command begins
-        self.receiving = Incoming(number_of(args), size)
+            raise Disconnected("unreadable command")  # where the next command begins is unknown
+        self.receiving = IncomingFile(number_of(args), size)
         self.receive(lambda: self.receiving.open(self.part(args)))
         self.receive_raw()
 
     def part(self, args):
         if self.task is not None:
             raise Refused("busy", "another command is in progress")
-        return os.path.join(self.run_folder.path, checked(RUN, args["part"], "part"))
+        return os.path.join(self.run_directory.path, checked(RUN, args["part"], "part"))
 
     def do_cancel(self, args):
         if self.child is not None:
@@ -292,7 +311,7 @@ class Agent:
         if handler is None:
             self.answer(number, "refused", {"code": "bad-request", "message": "unknown command %.100s" % (op,)})
             return
-        if self.task is not None and op not in BESIDE:
+        if self.task is not None and op not in CONCURRENT:
             self.answer(number, "refused", {"code": "busy", "message": "another command is in progress"})
             return
         kind, record = self.attempt(lambda: handler(command))
@@ -303,19 +322,19 @@ class Agent:
             self.answer(number, kind, record)
 
     def attempt(self, function):
-        """What function comes to, in the controller's terms."""
+        """Call function, and convert its result or exception into an answer."""
         try:
             return "done", function()
         except Refused as refused:
             return "refused", refused.record()
         except OSError as err:
             place = self.repository.root if self.repository else ""
-            return "refused", {"code": "io", "message": why(err, place), "hint": remedy(err, place)}
-        except SENSELESS as err:
+            return "refused", {"code": "io", "message": error_text(err, place), "hint": error_hint(err, place)}
+        except INVALID_COMMAND as err:
             return "refused", {"code": "bad-request", "message": "%s: %.200s" % (type(err).__name__, err)}
 
     def advance(self, ended):
-        """Give the task the child it waited for, and take the next one from it."""
+        """Pass the task the child it waited for, and start to wait for the next one."""
 
         def resume():
             try:
@@ -333,37 +352,38 @@ class Agent:
         self.answer(number, kind, record)
 
     def on_child(self):
-        """Forward what the child says; when it has ended, go on with the task."""
+        """Forward the child's output; when it has ended, continue the task."""
         child = self.child
         self.forward(child, child.lines())
         if child.overdue():
             child.timed_out = True
             child.destroy()
-        if child.immortal or child.status is not None or child.reap():
+        if child.unkillable or child.status is not None or child.reap():
             self.forward(child, child.drain() if child.fd >= 0 else [])
             child.close()
             self.advance(child)
 
     def forward(self, child, lines):
         for line in lines:
-            if isinstance(child, Work) or child.silenced():
+            if isinstance(child, ForkedTask) or child.output_limit_reached():
                 continue
             if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
-                child.forwarded += len(line) + 50  # about what its frame takes
+                child.forwarded += len(line) + 50  # approximate size of its frame
 
     def receive(self, function):
-        """One step of an upload. Whatever fails, its bytes are taken to the last one: they are no commands."""
+        """One step of an upload. After a failure the remaining bytes are still read: they are not
+        commands."""
         kind, record = self.attempt(function)
         if kind == "refused" and self.receiving.refusal is None:
             self.receiving.refusal = record
 
     def receive_raw(self):
         upload = self.receiving
-        while upload.missing > 0:
-            data = self.wire.take_raw(upload.missing)
+        while upload.remaining > 0:
+            data = self.wire.take_raw(upload.remaining)
             if not data:
                 return
-            upload.missing -= len(data)
+            upload.remaining -= len(data)
             if upload.refusal is None:
                 self.receive(lambda: upload.write(data))
         self.receive(upload.close)
@@ -375,19 +395,19 @@ class Agent:
             self.receive_raw()
         else:
             self.wire.fill()
-        self.heard = time.monotonic()
+        self.last_input = time.monotonic()
         while self.receiving is None:
             command = self.wire.next()
             if command is None:
                 break
             self.handle(command)
 
-    def deadlines(self):
+    def check_deadlines(self):
         now = time.monotonic()
         if self.transaction is not None and self.transaction.state == link.ARMED and now >= self.transaction.deadline:
             self.transaction.abort("deadline")
-        if now - self.heard > LEASE:
-            raise Gone("no word for %d seconds" % LEASE)
+        if now - self.last_input > LEASE:
+            raise Disconnected("no message for %d seconds" % LEASE)
 
     def loop(self, wake):
         selector = selectors.DefaultSelector()
@@ -412,32 +432,35 @@ class Agent:
             if wake in ready:
                 os.read(wake, 4096)
             if self.terminated:
-                raise Gone("ended by a signal: by kis unlock --force, by hand, or because the host shuts down")
+                raise Disconnected("terminated by a signal: by kis unlock --force, by a user, or by a shutdown")
             if self.wire.fd_out in ready:
                 self.wire.flush()
             if self.wire.fd_in in ready:
                 self.on_input()
             child = self.child
             if child is not None:
-                # A closed pipe stays readable for ever: stop watching it before it is closed or the child reaped.
+                # A closed pipe stays readable: stop watching it before it is closed or the child
+                # reaped.
                 self.on_child()
                 if self.child is not child and watched >= 0:
                     selector.unregister(watched)
                     watched = -1
-            self.deadlines()
+            self.check_deadlines()
 
     def terminate(self, *_):
-        """Asked to end (SIGTERM). The loop does it: an exception here could part a rename from the knowledge that it has happened."""
+        """SIGTERM: the loop ends the agent. An exception raised here could separate a rename from
+        the record that it has happened."""
         self.terminated = True
 
     def end(self):
-        """Leave nothing of this run behind, in whatever state it is. The link first: a child may take seconds to die."""
+        """Leave nothing of this run behind. The link comes first: a child may take seconds to
+        die."""
         if self.transaction is not None:
-            self.transaction.lost()
+            self.transaction.controller_lost()
         if self.child is not None:
             self.child.destroy()
-        if self.run_folder is not None:
-            self.run_folder.remove()
+        if self.run_directory is not None:
+            self.run_directory.remove()
 
 
 def number_of(command):
@@ -446,17 +469,17 @@ def number_of(command):
     return number if strict.is_integer(number) else 0
 
 
-def person(text):
-    """Who a controller says it is, or what it does: for people, and therefore short."""
+def identity(text):
+    """Bound what a controller says of itself."""
     if not strict.is_text(text):
-        raise Refused("bad-request", "neither who nor what: %.100r" % (text,))
-    return text[:PERSON]
+        raise Refused("bad-request", "not a name or an activity: %.100r" % (text,))
+    return text[:IDENTITY_LIMIT]
 
 
 def main(order):
     out = os.dup(1)
     os.set_inheritable(out, False)
-    os.dup2(2, 1)  # whatever is printed from here on is no answer
+    os.dup2(2, 1)  # whatever is printed from here on is not an answer
     os.umask(0o022)
     os.chdir("/")
     wake, alarm = os.pipe()
@@ -471,7 +494,7 @@ def main(order):
     agent.wire.send({"ev": "hello", "protocol": PROTOCOL, "host": check.host_facts(), "wall": time.time()})
     try:
         agent.loop(wake)
-    except Gone as gone:
+    except Disconnected as gone:
         sys.stderr.write("kis: agent: %s\n" % gone)
     finally:
         agent.end()

@@ -1,42 +1,44 @@
-"""Processes by what /proc tells of them: those that this agent has started, and those that agents before it have left."""
+"""Processes as /proc shows them: those this agent started, and those earlier agents left behind."""
 import os
 import signal
 
-MARK = "KIS_AGENT"  # variable with the mark of the agent that started a process; no two agents have the same, on one machine or on many
+MARK = "KIS_AGENT"  # environment variable with the random mark of the agent that started a process
 
 
 def kill_marked(mark):
     """Kill processes that escaped their group but still carry this agent's mark."""
     if mark:
         for pid in processes():
-            if carries(pid, "%s=%s" % (MARK, mark)):
+            if has_variable(pid, "%s=%s" % (MARK, mark)):
                 kill(pid)
 
 
-def running(group, mark):
-    """Names of the processes of a group, and of those that carry the mark: what a step has left running. Without a mark nobody is named."""
+def running_names(group, mark):
+    """Names of the processes of a group, and of those that carry the mark: what a step left
+    running. None without a mark."""
     found = []
     for pid in processes() if mark else ():
-        name, state, their_group = look(pid)
-        if state not in "ZX" and (their_group == group or carries(pid, "%s=%s" % (MARK, mark))):
+        name, state, their_group = process_stat(pid)
+        if state not in "ZX" and (their_group == group or has_variable(pid, "%s=%s" % (MARK, mark))):
             found.append(name)
     return sorted(found)
 
 
-def kill_inside(folder):
-    """Kill what agents that have died left running in a folder that is about to be removed, or it would go on in the next one of that name. It
-    is known for an agent's by the mark that all steps carry, except after-link commands, which may go on."""
+def kill_in_directory(directory):
+    """Kill what dead agents left running in a directory that is about to be removed: it would go on
+    running in the next directory of that name. The mark of an agent, which all steps carry except
+    after-link commands, identifies it."""
     for pid in processes():
         try:
             place = os.readlink("/proc/%d/cwd" % pid)
         except OSError:
             continue
-        if (place + "/").startswith(folder + "/") and carries(pid, MARK + "="):
+        if (place + "/").startswith(directory + "/") and has_variable(pid, MARK + "="):
             kill(pid)
 
 
 def processes():
-    """All processes that can be seen, except this one."""
+    """All visible processes except this one."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -44,7 +46,7 @@ def processes():
     return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
 
 
-def carries(pid, variable):
+def has_variable(pid, variable):
     """Whether a process was started with a variable that begins like this."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as f:
@@ -53,7 +55,7 @@ def carries(pid, variable):
         return False
 
 
-def look(pid):
+def process_stat(pid):
     """Name, state and process group of a process; "", "X" and 0 when it is gone."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as f:
@@ -71,28 +73,30 @@ def kill(pid):
         pass
 
 
-def holding(path):
-    """Processes that hold the flock(2) on the file at path by a descriptor they have inherited: numbers and names. /proc/locks does not tell
-    them: it knows who took a lock, and says nothing any more once that one is dead."""
+def flock_holders(path):
+    """Processes that hold the flock(2) on the file at path through an inherited descriptor: numbers
+    and names. /proc/locks does not list them: it names the process that acquired the lock, even if
+    dead."""
     try:
-        there = os.stat(path)
+        wanted = os.stat(path)
     except OSError:
         return {}
-    return {pid: look(pid)[0] for pid in processes() if holds(pid, there)}
+    return {pid: process_stat(pid)[0] for pid in processes() if holds_flock(pid, wanted)}
 
 
-def holds(pid, there):
+def holds_flock(pid, wanted):
     try:
         numbers = os.listdir("/proc/%d/fd" % pid)
     except OSError:  # another user's, or gone
         return False
     for number in numbers:
         try:
-            here = os.stat("/proc/%d/fd/%s" % (pid, number))
-            if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            current = os.stat("/proc/%d/fd/%s" % (pid, number))
+            if (current.st_dev, current.st_ino) != (wanted.st_dev, wanted.st_ino):
                 continue
             with open("/proc/%d/fdinfo/%s" % (pid, number)) as f:
-                if any(line.startswith("lock:") and "FLOCK" in line for line in f):  # who only looks at the file is no holder
+                # Merely open is not held
+                if any(line.startswith("lock:") and "FLOCK" in line for line in f):
                     return True
         except OSError:
             continue

@@ -1,4 +1,5 @@
-"""What makes a folder a package: the manifest of every file, the list of what is installed, and the receipt, written last."""
+"""What makes a directory a package: the manifest of all files, the installed distributions, and the
+receipt, written last."""
 import hashlib
 import json
 import os
@@ -7,21 +8,22 @@ import stat
 import time
 
 from kisagent.leftovers import MARKER
-from kisagent.store import fsync_folder, readable_receipt, remove_file, sha256_file, sync_file_system, why, write_durably
+from kisagent.store import fsync_directory, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
 from kisagent.wire import Refused
 
-OWN = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
+UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
 
 
 def walk(top):
-    """Every member below top as (path, stat, kind), sorted; kind is d, f or l. Anything else is refused."""
+    """Every member below top as (path, stat, kind), sorted; kind is d, f or l. Others are
+    refused."""
     found = []
     stack = [""]
     while stack:
-        folder = stack.pop()
-        with os.scandir(os.path.join(top, folder)) as entries:
+        directory = stack.pop()
+        with os.scandir(os.path.join(top, directory)) as entries:
             for entry in entries:
-                path = os.path.join(folder, entry.name)
+                path = os.path.join(directory, entry.name)
                 info = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(info.st_mode):
                     found.append((path, info, "d"))
@@ -31,16 +33,17 @@ def walk(top):
                 elif stat.S_ISLNK(info.st_mode):
                     found.append((path, info, "l"))
                 else:
-                    raise Refused("odd-file", "%s is neither a file, a folder nor a link" % path)
+                    raise Refused("odd-file", "%s is neither a file, a directory nor a link" % path)
     found.sort(key=lambda member: os.fsencode(member[0]))
     return found
 
 
 def manifest(top):
-    """The text of the manifest: one line per member, `kind mode size sha256-or-target path`, names as JSON strings."""
+    """The text of the manifest: `kind mode size sha256-or-target path` for each member, names as
+    JSON strings."""
     lines = []
     for path, info, kind in walk(top):
-        if path in OWN:
+        if path in UNSEALED_MEMBERS:
             continue
         if kind == "f":
             what = sha256_file(os.path.join(top, path))
@@ -49,20 +52,22 @@ def manifest(top):
         else:
             what = "-"
         size = info.st_size if kind == "f" else 0
-        mode = 0o755 if path == ".kis" else info.st_mode & 0o7777  # as it is until the receipt is written
+        mode = 0o755 if path == ".kis" else info.st_mode & 0o7777  # until the receipt is written
         lines.append("%s %04o %d %s %s\n" % (kind, mode, size, what, json.dumps(path)))
     return "".join(lines)
 
 
 def fingerprint(top, changes=False):
-    """A digest of names, kinds, modes, sizes and times: cheap enough to be taken again just before a package is linked.
+    """A digest of names, kinds, modes, sizes and times: cheap enough to recompute before each
+    switch.
 
-    The times are those of the last modification, which whoever copies or restores a package keeps, or with changes those of the last change
-    of the inode (ctime), which nobody can set: no edit escapes it, but a copy, a chmod there and back or another hard link changes it too.
+    The times are modification times, which copies and backups preserve. With changes they are those
+    of the inode's last change (ctime), which nobody can set: it shows every edit, but also a copy,
+    a chmod there and back, or another hard link.
     """
     digest = hashlib.sha256()
     for path, info, kind in walk(top):
-        if path in OWN or path == ".kis":
+        if path in UNSEALED_MEMBERS or path == ".kis":
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
         size, at = (info.st_size, at) if kind != "d" else (0, 0)
@@ -71,16 +76,17 @@ def fingerprint(top, changes=False):
 
 
 def installed(environment):
-    """What is installed in the companion environment, sorted, one `name==version` each, names normalised (PEP 503)."""
+    """What is installed in the companion environment, sorted, as `name==version` with names
+    normalized (PEP 503)."""
     import email.parser
 
     found = set()
-    for folder in site_folders(environment):
-        for name in os.listdir(folder):
+    for directory in site_directories(environment):
+        for name in os.listdir(directory):
             if name.endswith(".dist-info"):
-                metadata = os.path.join(folder, name, "METADATA")
+                metadata = os.path.join(directory, name, "METADATA")
             elif name.endswith(".egg-info"):
-                metadata = os.path.join(folder, name, "PKG-INFO")
+                metadata = os.path.join(directory, name, "PKG-INFO")
             else:
                 continue
             try:
@@ -93,20 +99,21 @@ def installed(environment):
     return sorted(found)
 
 
-def site_folders(environment):
+def site_directories(environment):
     out = []
     for library in ("lib", "lib64"):
         base = os.path.join(environment, library)
         if os.path.isdir(base) and not os.path.islink(base):
             for name in sorted(os.listdir(base)):
-                folder = os.path.join(base, name, "site-packages")
-                if os.path.isdir(folder):
-                    out.append(folder)
+                directory = os.path.join(base, name, "site-packages")
+                if os.path.isdir(directory):
+                    out.append(directory)
     return out
 
 
 def make_read_only(top):
-    """Take every write permission away, of folders too, so that a package is not changed by accident."""
+    """Remove all write permissions, of directories too, so that no package is changed by
+    accident."""
     for path, info, kind in walk(top):
         if kind != "l" and info.st_mode & 0o222:
             os.chmod(os.path.join(top, path), info.st_mode & 0o7555)
@@ -114,13 +121,14 @@ def make_read_only(top):
 
 
 def seal(repository, name, facts, lock):
-    """Seal the folder as package. Runs in a child; what is there before the last rename is no package. lock is that of the build."""
+    """Seal the directory as a package. For a child. Before the last rename it is not a package.
+    lock is that of the build."""
     top = repository.package(name)
-    own = os.path.join(top, ".kis")
+    state = os.path.join(top, ".kis")
     environment = installed(os.path.join(top, ".venv"))
-    write_durably(os.path.join(own, "environment"), "".join(line + "\n" for line in environment), 0o644)
+    write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in environment), 0o644)
     make_read_only(top)
-    os.chmod(own, 0o755)
+    os.chmod(state, 0o755)
     text = manifest(top)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update(facts)
@@ -132,29 +140,32 @@ def seal(repository, name, facts, lock):
     receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
     written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
     if readable_receipt(written.encode("ascii"), name) is None:
-        raise Refused("bad-request", "what the receipt of %s would say cannot be read again" % name)
-    write_durably(os.path.join(own, "manifest"), text, 0o444)
-    # Everything below must be on the disk before the receipt says so, and the receipt before anybody hears of it.
+        raise Refused("bad-request", "the receipt of %s would not be readable" % name)
+    write_durably(os.path.join(state, "manifest"), text, 0o444)
+    # All files must be on the disk before the receipt says so, and the receipt before the answer is
+    # sent.
     sync_file_system(top)
-    lock.check()  # nobody else has been let in while this was made
-    write_durably(os.path.join(own, "receipt.json"), written, 0o444)
-    remove_file(os.path.join(own, MARKER))  # not before: without it and without a receipt this would be nobody's
-    os.chmod(own, 0o555)
-    fsync_folder(own)
-    fsync_folder(top)
-    fsync_folder(repository.root)
+    lock.check()  # no other run has acquired it since
+    write_durably(os.path.join(state, "receipt.json"), written, 0o444)
+    # last: without marker and receipt the directory would be foreign
+    remove_file(os.path.join(state, MARKER))
+    os.chmod(state, 0o555)
+    fsync_directory(state)
+    fsync_directory(top)
+    fsync_directory(repository.root)
     return {"receipt": receipt}
 
 
 def environment_digest(lines, python):
-    """One digest for what is installed and the Python series it is installed for, comparable between hosts."""
+    """The digest of what is installed and for which Python series. Equal on hosts with equal
+    environments."""
     series = ".".join(python.split(".")[:2])
     return "sha256:" + hashlib.sha256(("python %s\n%s\n" % (series, "\n".join(lines))).encode("utf-8")).hexdigest()
 
 
 def check(repository, name, quick=False, thorough=False):
-    """The receipt of a package that may be linked. quick leaves the look at every file out; thorough reads the files where a look at them
-    cannot tell, and may take long."""
+    """The receipt of a package that may be linked. quick does not examine the files. thorough reads
+    the files where their metadata cannot tell, which may take long."""
     top = repository.package(name)
     receipt = repository.receipt(name)
     if receipt is None:
@@ -164,16 +175,17 @@ def check(repository, name, quick=False, thorough=False):
     if quick:
         return receipt
     try:
-        same = as_sealed(top, receipt, thorough)
+        same = matches_seal(top, receipt, thorough)
     except OSError as err:
-        raise Refused("unreadable-package", why(err, top))
+        raise Refused("unreadable-package", error_text(err, top))
     if not same:
-        message = "%s is not as it was sealed: somebody has changed files in %s" % (name, top)
-        raise Refused("changed-package", message, "packages are never changed: bump the version and push that, or roll back to another package")
+        message = "%s is not as it was sealed: files in %s were changed outside kis" % (name, top)
+        hint = "packages are never changed: bump the version and push that, or roll back to another package"
+        raise Refused("changed-package", message, hint)
     return receipt
 
 
-def as_sealed(top, receipt, thorough):
+def matches_seal(top, receipt, thorough):
     try:
         if sha256_file(os.path.join(top, ".kis", "manifest")) != receipt.get("manifest"):
             return False
@@ -183,5 +195,6 @@ def as_sealed(top, receipt, thorough):
         return False
     if not thorough or fingerprint(top, changes=True) == receipt.get("changes"):
         return True
-    # Something has touched the files. What is in them is as it was for a copy, and is not for an edit that has put size and time back.
+    # An inode has changed. For a copy the contents are still equal; for an edit that restored size
+    # and modification time they are not.
     return hashlib.sha256(manifest(top).encode("ascii")).hexdigest() == receipt.get("manifest")

@@ -1,4 +1,5 @@
-"""Layout of the package repository on this host, and the small durable-file operations everything else is made of."""
+"""The layout of the package repository on this host, and the durable file operations used
+everywhere."""
 import errno
 import hashlib
 import os
@@ -8,43 +9,46 @@ import stat
 from kisagent import strict
 from kisagent.wire import Refused
 
-# The same names as in internal/name, whose tests compare. \Z, because $ also matches before a line feed at the end.
+# The same names as in internal/name, whose tests compare them. \Z, because $ also matches before a
+# final line feed.
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 PACKAGE = re.compile(r"(?=.{1,200}\Z)(?!.*\.\.)[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z](?:[0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?\Z")
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-FOLDERS = ("armed", "incoming", "journal", "locks", "run")
+DIRECTORIES = ("armed", "incoming", "journal", "locks", "run")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HOST_ID = re.compile(r"[0-9a-f]{32}\Z")
-MOST = 2**53  # of bytes or inodes: file systems that do not count say any number
-RECEIPT_LIMIT = 1 << 20  # bytes; a receipt has some hundred, and a line for each distribution in its environment
-# What a receipt says, see Receipt in remote/check.go. Its other members are for this side only.
-RECEIPT = {name: strict.is_text for name in ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")}
-RECEIPT.update({name: strict.is_texts for name in ("imports", "verified", "installed")})
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MOST)
+MAX_COUNT = 2**53  # of bytes or inodes: file systems that do not count report arbitrary numbers
+# bytes; a receipt has some hundred, and a line for each installed distribution
+RECEIPT_LIMIT = 1 << 20
+# The members of a receipt that the controller reads, see Receipt in remote/check.go.
+TEXTS = ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")
+RECEIPT = {name: strict.is_text for name in TEXTS}
+RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed")})
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MAX_COUNT)
 
 
 def checked(pattern, value, what):
-    """Value if it matches; names arrive validated, but what becomes a path here is looked at here too."""
+    """The value if it matches. The controller validated it already, but here it becomes a path."""
     if not isinstance(value, str) or not pattern.match(value):
         raise Refused("bad-request", "not a %s: %.100r" % (what, value))
     return value
 
 
 def seconds(value):
-    """A number of seconds that a clock can be compared with."""
+    """A number of seconds that can be compared with a clock."""
     if not strict.is_number(value):
         raise Refused("bad-request", "not a number of seconds: %.100r" % (value,))
     return float(value)
 
 
 class Repository:
-    """The folder of packages at root. Creating one touches nothing."""
+    """The directory of packages at root. Creating an instance touches nothing."""
 
     def __init__(self, root):
         if not isinstance(root, str) or not root.startswith("/") or "\0" in root:
-            raise Refused("bad-request", "not an absolute folder: %.200r" % (root,))
-        # Resolved once and pinned: a root that is a symbolic link cannot be turned elsewhere during a run.
+            raise Refused("bad-request", "not an absolute directory: %.200r" % (root,))
+        # Resolved once: a root that is a symbolic link cannot be redirected during a run.
         self.root = os.path.realpath(root)
         self.kis = os.path.join(self.root, ".kis")
 
@@ -57,17 +61,17 @@ class Repository:
     def stage(self, name):
         return os.path.join(self.root, checked(STAGE, name, "stage"))
 
-    def create_folders(self):
-        """Make .kis and what is below it, mode 0700, and refuse any that somebody else has put there."""
-        for path in [self.kis] + [self.path(name) for name in FOLDERS]:
+    def create_directories(self):
+        """Make .kis and its directories, mode 0700. Refuse any that belongs to another user."""
+        for path in [self.kis] + [self.path(name) for name in DIRECTORIES]:
             try:
                 os.mkdir(path, 0o700)
                 os.chmod(path, 0o700)  # whatever the umask is
             except FileExistsError:
                 pass
-            problem = private_folder_problem(path, self.root)
+            problem = private_directory_problem(path, self.root)
             if problem:
-                raise Refused("foreign-folder", problem, "look at it, and remove it if it is not yours: ls -la %s" % self.root)
+                raise Refused("foreign-folder", problem, "inspect it, and remove it if it is not yours: ls -la %s" % self.root)
         if not os.path.exists(self.path("host-id")):
             write_durably(self.path("host-id"), os.urandom(16).hex() + "\n")
 
@@ -80,7 +84,8 @@ class Repository:
         return text if HOST_ID.match(text) else ""
 
     def linked(self, stage):
-        """The text of the stage's link, or None when there is none. Refuses anything that is not a link."""
+        """The target of the stage's link, or None when there is none. Anything but a link is
+        refused."""
         path = self.stage(stage)
         try:
             return os.readlink(path)
@@ -89,7 +94,7 @@ class Repository:
         except OSError as err:
             if err.errno != errno.EINVAL:
                 raise Refused("unreadable-stage", "%s: %s" % (path, err.strerror))
-        kind = "a folder" if os.path.isdir(path) else "a file"
+        kind = "a directory" if os.path.isdir(path) else "a file"
         raise Refused(
             "stage-not-link",
             "%s is %s, not a symbolic link; kis replaces links only" % (path, kind),
@@ -97,7 +102,8 @@ class Repository:
         )
 
     def receipt(self, name):
-        """The receipt of a sealed package, or None: without a readable receipt a folder is no package."""
+        """The receipt of a sealed package, or None: a directory without a readable receipt is no
+        package."""
         try:
             with open_regular(os.path.join(self.package(name), ".kis", "receipt.json")) as f:
                 return readable_receipt(f.read(RECEIPT_LIMIT + 1), name)
@@ -107,23 +113,23 @@ class Repository:
 
 
 def readable_receipt(text, name):
-    """The receipt of a package, or None when the text is none that the controller can read as well."""
+    """The receipt in a text, or None when the controller could not read it."""
     try:
         receipt = strict.loads(text.decode("utf-8")) if len(text) <= RECEIPT_LIMIT else None
     except ValueError:
         return None
-    if not isinstance(receipt, dict) or not strict.fits(receipt, RECEIPT):
+    if not isinstance(receipt, dict) or not strict.members_match(receipt, RECEIPT):
         return None
     if receipt.get("package") != name or receipt.get("v") != 1 or receipt.get("content") is None:
         return None
     return receipt
 
 
-def private_folder_problem(path, root):
-    """Why a folder of ours cannot be trusted, or None."""
+def private_directory_problem(path, root):
+    """Why a directory of kis cannot be trusted, or None."""
     info = os.lstat(path)
     if not stat.S_ISDIR(info.st_mode):
-        return "%s is not a folder" % path
+        return "%s is not a directory" % path
     if info.st_uid != os.geteuid():
         return "%s belongs to %s, not to %s" % (path, user_name(info.st_uid), user_name(os.geteuid()))
     if info.st_mode & 0o077:
@@ -142,7 +148,7 @@ def user_name(uid):
         return "uid %d" % uid
 
 
-def fsync_folder(path):
+def fsync_directory(path):
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -151,7 +157,7 @@ def fsync_folder(path):
 
 
 def write_durably(path, text, mode=0o600):
-    """Write a small file so that after a power cut it is whole or absent."""
+    """Write a small file so that after a power loss it is complete or absent."""
     temporary = "%s.%s" % (path, os.urandom(8).hex())
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
@@ -164,11 +170,11 @@ def write_durably(path, text, mode=0o600):
     except BaseException:
         remove_file(temporary)
         raise
-    fsync_folder(os.path.dirname(path))
+    fsync_directory(os.path.dirname(path))
 
 
 def sync_file_system(path):
-    """Flush the file system that path is on: syncfs(2), or sync(2) where the C library does not have it."""
+    """Flush the file system of path: syncfs(2), or sync(2) where the C library lacks it."""
     import ctypes
 
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -184,7 +190,8 @@ def sync_file_system(path):
 
 
 def open_regular(path):
-    """Open a file for reading. A pipe of that name would keep the agent waiting, and a device would not end."""
+    """Open a regular file for reading. Opening a named pipe would block, and a device has no
+    end."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
@@ -210,7 +217,8 @@ def remove_file(path):
 
 
 def remove_tree(path):
-    """Remove a directory that may be sealed (read-only). It never follows a symbolic link, nor enters what is mounted there."""
+    """Remove a directory that may be sealed (read-only). Symbolic links are not followed, and
+    mounted file systems not entered."""
     for mounted in mounts(path):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mounted)
     try:
@@ -225,7 +233,8 @@ def remove_tree(path):
 
 
 def remove_members(path, last=""):
-    """Empty a directory in which nothing is mounted. The member named last is removed after all others."""
+    """Empty a directory that contains no mount point. The member named last is removed after all
+    others."""
     os.chmod(path, 0o700)
     with os.scandir(path) as entries:
         for entry in entries:
@@ -239,8 +248,8 @@ def remove_members(path, last=""):
 
 
 def mounts(path):
-    """Mount points at path or below it, in this process's mount namespace: proc_pid_mountinfo(5). stat(2) does not tell a bind mount of the same
-    file system."""
+    """Mount points at or below path in this process's mount namespace, see proc_pid_mountinfo(5).
+    stat(2) does not show a bind mount of the same file system."""
     path, found = os.fsencode(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path)), []
     with open("/proc/self/mountinfo", "rb") as f:
         for line in f:
@@ -252,34 +261,34 @@ def mounts(path):
     return sorted(found)
 
 
-def space(path):
-    """Free bytes and inodes for an ordinary user on the file system of path."""
+def free_space(path):
+    """Free bytes and inodes for unprivileged users on the file system of path."""
     info = os.statvfs(path)
-    # Some file systems (btrfs, some network ones) do not count inodes and say 0 of 0.
+    # Some file systems (btrfs, some network ones) do not count inodes and report 0 of 0.
     inodes = info.f_favail if info.f_files else -1
-    return {"bytes": min(info.f_bavail * info.f_frsize, MOST), "inodes": min(inodes, MOST)}
+    return {"bytes": min(info.f_bavail * info.f_frsize, MAX_COUNT), "inodes": min(inodes, MAX_COUNT)}
 
 
-def look_for_space(path):
-    """What a person types to see what is full."""
+def disk_usage_hint(path):
+    """The commands that show what is full."""
     return "see: df -h %s; df -i %s" % (path, path)
 
 
-def remedy(err, path):
-    """What to look at for an OSError, where there is something: a disk that is full or that has turned read-only."""
+def error_hint(err, path):
+    """The hint for an OSError: for a full or read-only file system, else none."""
     number = getattr(err, "errno", None)
     if number in FULL:
-        return look_for_space(path)
+        return disk_usage_hint(path)
     if number == errno.EROFS:
-        return "see: findmnt -T %s; the kernel's log tells why a disk turns read-only" % path
+        return "see: findmnt -T %s; the kernel log shows why a file system turned read-only" % path
     return ""
 
 
-def why(err, path):
-    """An OSError as a person needs it: what is full, read-only or forbidden, and where."""
+def error_text(err, path):
+    """An OSError in words: what is full, read-only or forbidden, and where."""
     if isinstance(err, OSError) and err.errno in FULL:
         try:
-            free = space(path if os.path.isdir(path) else os.path.dirname(path))
+            free = free_space(path if os.path.isdir(path) else os.path.dirname(path))
         except OSError:
             return "disk full at %s" % path
         return "disk full: %d bytes and %d inodes free at %s" % (free["bytes"], free["inodes"], path)

@@ -1,13 +1,17 @@
-"""JSON from outside: commands, receipts, lines of journals, lock files.
+"""JSON from outside: commands, receipts, journal lines, lock files.
 
-Damage and malice look alike. What this program could not have written, or what the controller could not read, is a ValueError: NaN, numbers
-that a machine word does not hold, nesting that ends in a RecursionError. Python takes True for 1, so kinds are compared by type.
+What this program could not have written, or what the controller could not read, is a ValueError,
+whether by damage or malice: NaN, integers over 64 bits, deep nesting. Types are compared exactly,
+because Python takes True for 1.
 """
 import json
 import re
 
-DEPTH = 16  # of lists and objects in each other
-TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,][0-9]+)?(?:Z|[+-]([0-9]{2}):([0-9]{2}))\Z")
+DEPTH = 16  # levels of nested lists and objects
+TIME = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,][0-9]+)?"
+    r"(?:Z|[+-]([0-9]{2}):([0-9]{2}))\Z"
+)
 DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -17,7 +21,7 @@ def loads(text, depth=DEPTH):
         value = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_constant)
     except RecursionError:
         raise ValueError("nested too deeply")
-    if not shallow(value, depth):
+    if not within_depth(value, depth):
         raise ValueError("nested too deeply")
     return value
 
@@ -39,16 +43,17 @@ def _constant(text):
     raise ValueError("%s is no JSON" % text)
 
 
-def shallow(value, depth):
-    """Whether lists and objects are in each other at most so deeply."""
+def within_depth(value, depth):
+    """Whether lists and objects are nested at most so deeply."""
     if not isinstance(value, (list, dict)):
         return True
     members = value.values() if isinstance(value, dict) else value
-    return depth > 0 and all(shallow(member, depth - 1) for member in members)
+    return depth > 0 and all(within_depth(member, depth - 1) for member in members)
 
 
-def fits(record, kinds):
-    """Whether the members of a record are of their kinds: functions by name. A member may be missing, or null; others may be anything."""
+def members_match(record, kinds):
+    """Whether the members of a record satisfy predicates, given by name. A member may be missing or
+    null; members without a predicate may be anything."""
     return all(record.get(name) is None or kind(record[name]) for name, kind in kinds.items())
 
 
@@ -56,7 +61,7 @@ def is_text(value):
     return type(value) is str
 
 
-def is_truth(value):
+def is_boolean(value):
     return type(value) is bool
 
 
@@ -68,7 +73,7 @@ def is_number(value):
     return type(value) in (int, float)
 
 
-def is_texts(value):
+def is_text_list(value):
     return type(value) is list and all(member is None or is_text(member) for member in value)
 
 

@@ -1,22 +1,24 @@
-"""Files that the controller sends: taken in over the conversation or from where SFTP has put them, and kept by the sha256 of their content."""
+"""Files from the controller, received in the session or placed by SFTP, and stored by their
+sha256."""
 import hashlib
 import os
 import stat
 import time
 
-from kisagent.store import DIGEST, checked, fsync_folder, sha256_file, why
+from kisagent.store import DIGEST, checked, fsync_directory, sha256_file, error_text
 from kisagent.wire import Refused
 
-KEEP_INCOMING = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
+UPLOAD_RETENTION = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
 
 
-class Incoming:
-    """A file on its way in over the conversation: so many bytes that are no commands, whatever becomes of them."""
+class IncomingFile:
+    """A file that arrives in the session: size bytes that are not commands, even after a
+    failure."""
 
     def __init__(self, number, size):
         self.number = number
-        self.missing = size
-        self.refusal = None  # what the controller will be told, once the last byte is here
+        self.remaining = size
+        self.refusal = None  # the answer, if the upload has failed; sent after the last byte
         self.fd = -1
 
     def open(self, path):
@@ -32,7 +34,7 @@ class Incoming:
 
 
 class Uploads:
-    """Files the controller sent, kept by the sha256 of their content."""
+    """Uploaded files, stored by the sha256 of their content."""
 
     def __init__(self, repository):
         self.repository = repository
@@ -41,7 +43,8 @@ class Uploads:
         return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
 
     def have(self, digests):
-        """Those of digests that are here, whole. A damaged one is removed and so will be sent again."""
+        """The digests whose files are here and intact. A damaged file is removed, so that it is
+        sent again."""
         found = []
         for digest in digests:
             path = self.path(digest)
@@ -55,43 +58,44 @@ class Uploads:
         return found
 
     def receive(self, part, digest, size):
-        """Take a sent file in: only with the right size and sha256 does it get its final name. What is refused is removed."""
+        """Store an uploaded file under its digest if size and sha256 are right, else remove it."""
         target = self.path(digest)
         try:
-            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us waiting
+            # A named pipe would block
+            fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as err:
-            raise Refused("no-upload", why(err, part))
+            raise Refused("no-upload", error_text(err, part))
         try:
-            judge(fd, digest, size)
+            require_content(fd, digest, size)
             os.fsync(fd)
             os.rename(part, target)
-            fsync_folder(self.repository.path("incoming"))
+            fsync_directory(self.repository.path("incoming"))
         except Refused:
-            discard(part)
+            remove_part(part)
             raise
         finally:
             os.close(fd)
         return {"digest": digest}
 
     def sweep(self):
-        """Remove what has not been used for long."""
-        folder = self.repository.path("incoming")
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
+        """Remove files that have not been used for UPLOAD_RETENTION."""
+        directory = self.repository.path("incoming")
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
             try:
                 info = os.lstat(path)
                 ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
-                if ours and time.time() - info.st_mtime > KEEP_INCOMING:
+                if ours and time.time() - info.st_mtime > UPLOAD_RETENTION:
                     os.unlink(path)
             except OSError:
                 continue
 
 
-def judge(fd, digest, size):
-    """Refuse an open file that is not what was sent."""
-    there = os.fstat(fd).st_size
-    if there != size:
-        raise Refused("short-upload", "%d of %d bytes arrived" % (there, size))
+def require_content(fd, digest, size):
+    """Refuse an open file that is not the one that was sent."""
+    found_size = os.fstat(fd).st_size
+    if found_size != size:
+        raise Refused("short-upload", "%d of %d bytes arrived" % (found_size, size))
     found = hashlib.sha256()
     with os.fdopen(os.dup(fd), "rb") as f:
         for block in iter(lambda: f.read(1 << 20), b""):
@@ -100,8 +104,8 @@ def judge(fd, digest, size):
         raise Refused("digest-mismatch", "sha256 of what arrived is %s, not %s" % (found.hexdigest(), digest))
 
 
-def discard(part):
+def remove_part(part):
     try:
         os.unlink(part)
-    except OSError:  # a folder, say: it goes with the run
+    except OSError:  # such as a directory: it is removed with the run
         pass

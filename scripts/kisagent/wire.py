@@ -1,8 +1,8 @@
-"""The conversation with the controller: JSON lines in, framed JSON lines out.
+"""The session with the controller: JSON lines in, framed JSON lines out.
 
-Every line the agent writes is `KIS1 <nonce> <json>` in ASCII, so that text of the login shell, of pip or of a hook can neither be
-mistaken for an answer nor carry a control character to a terminal. Writing never blocks: a controller that does not read must not be
-able to keep the agent from noticing that its lease has ended.
+The agent writes lines `KIS1 <nonce> <json>` in ASCII. Text of the login shell, of pip or of a
+command cannot be mistaken for an answer, nor send control characters to a terminal. Writing never
+blocks: a controller that does not read must not delay the end of the lease.
 """
 import json
 import os
@@ -10,8 +10,9 @@ import os
 from kisagent import strict
 
 PROTOCOL = 1
-MAX_LINE = 1 << 20  # bytes of one command; a longer one ends the conversation
-MAX_ANSWER = 15 << 20  # bytes of one answer; the controller takes a longer one for the end, see maxFrame in remote/wire.go
+MAX_LINE = 1 << 20  # bytes of one command; a longer one ends the session
+# Bytes of one answer; the controller reads less than 16 MiB, see maxFrame in remote/wire.go
+MAX_ANSWER = 15 << 20
 OUTPUT_PENDING = 256 << 10  # beyond this much pending, output of steps is counted, not sent
 
 
@@ -31,12 +32,12 @@ class Refused(Exception):
         return out
 
 
-class Gone(Exception):
-    """The controller is gone: end of file, a broken pipe, or an endless line."""
+class Disconnected(Exception):
+    """The controller is gone: end of file, a broken pipe, or an unreadable command."""
 
 
 class Wire:
-    """Both directions of the conversation. Not safe for threads; the agent has none."""
+    """Both directions of the session. Not safe for threads; the agent has none."""
 
     def __init__(self, nonce, fd_in, fd_out):
         self.nonce = nonce
@@ -51,7 +52,8 @@ class Wire:
         return bool(self._out)
 
     def send(self, record):
-        # However much waits: a thin line takes the state of a big repository slowly, and a controller that is gone sends no commands either.
+        # Answers are buffered without a limit. A controller that has stopped reading sends no
+        # commands either, and a slow connection may take a while for the state of a big repository.
         text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
         if len(text) > MAX_ANSWER:
             refused = {"id": record.get("id"), "ev": "refused", "code": "too-long", "message": "the answer is %d bytes long" % len(text)}
@@ -60,7 +62,8 @@ class Wire:
         self.flush()
 
     def send_output(self, record):
-        """Send a line of a step's output unless the controller lags behind; say whether it was sent."""
+        """Send a line of a step's output unless the controller lags behind; report whether it was
+        sent."""
         if len(self._out) > OUTPUT_PENDING:
             return False
         self.send(record)
@@ -73,19 +76,19 @@ class Wire:
             except BlockingIOError:
                 return
             except OSError as err:
-                raise Gone(str(err))
+                raise Disconnected(str(err))
             del self._out[:n]
 
     def fill(self):
-        """Read what is there; raise Gone at end of file."""
+        """Read what is available; raise Disconnected at end of file."""
         try:
             data = os.read(self.fd_in, 64 << 10)
         except BlockingIOError:
             return
         except OSError as err:
-            raise Gone(str(err))
+            raise Disconnected(str(err))
         if not data:
-            raise Gone("end of file")
+            raise Disconnected("end of file")
         self._in += data
 
     def next(self):
@@ -93,28 +96,28 @@ class Wire:
         line, newline, rest = self._in.partition(b"\n")
         if not newline:
             if len(self._in) > MAX_LINE:
-                raise Gone("endless command")
+                raise Disconnected("endless command")
             return None
         self._in = rest
         try:
             command = strict.loads(line.decode("utf-8"))
         except ValueError:
-            raise Gone("unreadable command")
+            raise Disconnected("unreadable command")
         if not isinstance(command, dict):
-            raise Gone("unreadable command")
+            raise Disconnected("unreadable command")
         return command
 
     def take_raw(self, limit):
-        """Raw bytes that follow a put command: what has been read already, or what is there now."""
+        """Raw bytes that follow a put command: buffered ones first, else what is available."""
         if not self._in:
             try:
                 data = os.read(self.fd_in, min(limit, 256 << 10))
             except BlockingIOError:
                 return b""
             except OSError as err:
-                raise Gone(str(err))
+                raise Disconnected(str(err))
             if not data:
-                raise Gone("end of file")
+                raise Disconnected("end of file")
             return data
         data, self._in = self._in[:limit], self._in[limit:]
         return data

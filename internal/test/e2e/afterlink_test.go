@@ -38,7 +38,7 @@ func TestServiceFailsAfterRollback_V6(t *testing.T) {
 	assert.Contains(t, r.Err, "failed and rolled back: staging has its previous link on 2 hosts, but after_link failed again on web2: check the service there")
 	assert.Contains(t, r.Err, "web2  hello-0.3, and after_link failed again: check the service")
 	status := w.Run(0, "", "status", "staging")
-	assert.Regexp(t, `web2 +hello-0.3 .*after_link failed after the way back`, status.Out)
+	assert.Regexp(t, `web2 +hello-0.3 .*after_link failed after the rollback`, status.Out)
 	assert.NotRegexp(t, `web1 .*after_link failed`, status.Out)
 
 	require.NoError(t, os.Remove(filepath.Join(w.Hosts[1].Home, "broken")))

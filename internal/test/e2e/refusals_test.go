@@ -93,7 +93,7 @@ func TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1(t *testing
 		{name: "N7: changed host key", fault: changedKey, exit: 3, says: []string{"web2: connect: host key: changed", "known_hosts:2", "SHA256:", "ssh-keygen -lf"}},
 		{
 			name: "C10: stage is a folder", fault: onHost("mkdir /var/webcode/staging"), exit: 3,
-			says: []string{"web2: check: ", "/var/webcode/staging is a folder, not a symbolic link", "mv /var/webcode/staging"},
+			says: []string{"web2: check: ", "/var/webcode/staging is a directory, not a symbolic link", "mv /var/webcode/staging"},
 		},
 		{
 			name: "a directory with the package's name", fault: onHost("mkdir /var/webcode/hello-0.3; echo mine >/var/webcode/hello-0.3/notes"), exit: 3,
@@ -113,7 +113,7 @@ func TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1(t *testing
 		},
 		{
 			name: "U7: repository is closed to its owner", fault: onHost("chmod 555 /var/webcode"), exit: 3,
-			says: []string{"web2: check: ", "/var/webcode cannot be written by kistest", "ls -ld /var/webcode"},
+			says: []string{"web2: check: ", "/var/webcode is not writable for kistest", "ls -ld /var/webcode"},
 		},
 		{
 			name: "U7: repository is immutable", fault: attribute("i"), exit: 3,
@@ -132,7 +132,7 @@ func TestRefusalsOfOneHost_N1_N6_N7_N11_N14_N19_U6_U7_H3_H5_H9_C10_S1(t *testing
 			name: "H9: no repository", fault: func(w *testenv.Env) {
 				w.Inventory(testenv.InventoryText(w.Hosts, "") + "hosts: {web2: {root: /srv/nowhere}}\n")
 			},
-			exit: 3, says: []string{"web2: check: ", "there is no folder /srv/nowhere", "sudo install -d -m 755 -o kistest /srv/nowhere"},
+			exit: 3, says: []string{"web2: check: ", "directory /srv/nowhere does not exist", "sudo install -d -m 755 -o kistest /srv/nowhere"},
 		},
 		{
 			name: "H9: repository of somebody else", fault: onHost("chown root /var/webcode"), exit: 3,

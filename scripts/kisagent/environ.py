@@ -1,17 +1,26 @@
-"""The environment variables and working folders of everything the agent starts.
+"""The environment variables of everything the agent starts.
 
-Nothing is inherited by accident: a login shell's PYTHONPATH or PATH must not decide what a package becomes. What sites set on purpose
-(proxies, certificates, pip's settings) is passed on.
+Nothing is inherited by accident: a login shell's PYTHONPATH or PATH must not decide what a package
+becomes. What sites set on purpose (proxies, certificates, pip's settings) is passed on.
 """
 import os
 import pwd
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PASSED = ("TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+PASSED = (
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+)
 
 
-def base(run, mark, temporary):
-    """The variables of a step. mark tells this agent's processes; temporary is the run's own folder: /tmp may be full or noexec."""
+def step_variables(run, mark, temporary):
+    """The variables of a step. mark identifies this agent's processes. temporary is the run's own
+    directory, because /tmp may be full or mounted noexec."""
     out = {}
     for name, value in os.environ.items():
         if name in PASSED or name.startswith("PIP_") or name.lower() in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
