@@ -39,7 +39,10 @@ func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
 		_, err := a.Check(ctx, remote.CheckRequest{Stage: stage(t, "staging"), Package: pkg(t, "app-1")})
 		return err
 	}
-	state := func(ctx context.Context, a *remote.Agent) error { _, err := a.State(ctx, remote.StateRequest{}); return err }
+	state := func(ctx context.Context, a *remote.Agent) error {
+		_, err := a.State(ctx, remote.StateRequest{})
+		return err
+	}
 	many := strings.Repeat(`{},`, 1<<19)
 	for name, test := range map[string]struct {
 		call func(context.Context, *remote.Agent) error

@@ -29,7 +29,9 @@ func (h *history) append(e map[string]any) {
 	h.lines = append(h.lines, line(strings.TrimSuffix(strings.TrimPrefix(string(text), "{"), "}")))
 }
 
-func (h *history) journal() remote.Journal { return remote.ParseJournal(append(slices.Clone(h.lines), "")) }
+func (h *history) journal() remote.Journal {
+	return remote.ParseJournal(append(slices.Clone(h.lines), ""))
+}
 
 // run is one run, with one of the ends that a run has.
 func (h *history) run(i int) {

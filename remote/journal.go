@@ -9,7 +9,6 @@ import (
 	"io"
 	"strings"
 	"time"
-
 )
 
 // Entry is one line of a stage's journal.
