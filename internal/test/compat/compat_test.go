@@ -24,8 +24,6 @@ type odd struct {
 	says    []string                               // on the screen of the push or, when only that is run, of the check; HOST is the host's name
 	pushed  []string                               // on the screen of the push only
 	silent  []string                               // never on the screen
-	whole   bool                                   // takes a push also without -everything
-	slow    bool                                   // takes so long that it is tried with -everything only
 }
 
 // hangs is how long nothing may take that waits for a host: the longest wait for a shell is 20 s.
@@ -55,10 +53,6 @@ func TestOddHosts_N11_N14_N16_U6_U7_U9_U10_H1_H4_H7_H8_H14_H18(t *testing.T) {
 	t.Parallel()
 	p := newPool(t)
 	for i, o := range slices.Concat(loginShells(), startUpScripts(), servers(), surroundings()) {
-		looked := !o.refused && !o.whole // without -everything these would only be checked: every sixth is enough
-		if !*everything && (o.slow || looked && i%6 != 0) {
-			continue
-		}
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
 			u := <-p
@@ -75,18 +69,13 @@ func TestOddHosts_N11_N14_N16_U6_U7_U9_U10_H1_H4_H7_H8_H14_H18(t *testing.T) {
 	}
 }
 
-// judge runs kis against the host, with so many versions when all is to be tried.
+// judge runs kis against the host, which takes so many versions or refuses the first.
 func (o odd) judge(w *testenv.Env, u *pooled, versions int) {
 	w.T.Helper()
-	switch {
-	case o.refused:
+	if o.refused {
 		o.refuse(w)
-	case *everything:
+	} else {
 		o.live(w, u, versions)
-	case o.whole:
-		o.live(w, u, 1)
-	default:
-		o.show(w, w.Run(0, "", "check", "staging"), o.says)
 	}
 }
 

@@ -86,7 +86,7 @@ func servers() []odd {
 		{name: "no SFTP", make: subsystem(""), pushed: over},
 		{name: "SFTP that is not there", make: subsystem("/nowhere/sftp-server"), pushed: over},
 		{name: "SFTP that ends", make: subsystem("/bin/true"), pushed: over},
-		{name: "U9: SFTP that may only read", make: subsystem("/usr/lib/openssh/sftp-server -R"), pushed: over, whole: true},
+		{name: "U9: SFTP that may only read", make: subsystem("/usr/lib/openssh/sftp-server -R"), pushed: over},
 		{name: "U6,U9: SFTP that stops in the middle", make: smallFiles, pushed: over},
 		{name: "U9: SFTP that sees other folders", make: otherFolders, pushed: over},
 		{name: "SFTP inside of sshd", make: subsystem("internal-sftp"), silent: over},
@@ -114,7 +114,7 @@ func servers() []odd {
 			says: []string{"HOST: connect: authentication: ", "because there is no terminal", "it takes no keys: type what it asks for"}, silent: []string{"authorized_keys"},
 		},
 		{name: "N11: maintenance", make: maintenance, refused: true, says: ended},
-		{name: "U10: dropbear", make: dropbear, whole: true},
+		{name: "U10: dropbear", make: dropbear},
 	}
 }
 

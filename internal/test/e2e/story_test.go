@@ -11,42 +11,26 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 )
 
-// chapter is one step of a story: it finds what those before it have left.
-type chapter struct {
-	name string
-	tell func(w *testenv.Env)
-}
-
-// tell tells the chapters in order and ends with the first that fails.
-func tell(w *testenv.Env, story []chapter) {
-	w.T.Helper()
-	for _, c := range story {
-		if !w.T.Run(c.name, func(t *testing.T) { c.tell(w.In(t)) }) {
-			return
-		}
-	}
-}
-
 func TestAProjectsLifeOnThreeHosts_B10_B11_R9(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 3, hosttest.Options{Bare: true})
 	w.Inventory(testenv.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
-	tell(w, []chapter{
-		{"a dry run tells the plan and changes nothing", dryRun},
-		{"the first push links every host", firstPush},
-		{"a dry run of what is linked changes nothing", dryRunAgain},
-		{"B11: the second push of the same content uploads and builds nothing", secondPush},
-		{"B10: the same version with other content is refused", otherContent},
-		{"a push without link prepares and leaves the links", noLink},
-		{"link links what is prepared", link},
-		{"status, list, log, check and hosts tell what is", look},
-		{"a push to another stage builds nothing", otherStage},
-		{"a dry run of a roll-back tells where it would go", rollbackDry},
-		{"a roll-back links the package before and builds nothing", rollback},
-		{"status after the roll-back", func(w *testenv.Env) { uniform(w, "hello-0.3") }},
-		{"a push narrowed by --hosts is told by status", subset},
-		{"a roll-back to a named package makes hosts alike", rollbackTo},
-		{"R9: with one host dead nothing moves, unless --hosts leaves it out", oneHostDead},
+	w.Tell([]testenv.Chapter{
+		{Name: "a dry run tells the plan and changes nothing", Tell: dryRun},
+		{Name: "the first push links every host", Tell: firstPush},
+		{Name: "a dry run of what is linked changes nothing", Tell: dryRunAgain},
+		{Name: "B11: the second push of the same content uploads and builds nothing", Tell: secondPush},
+		{Name: "B10: the same version with other content is refused", Tell: otherContent},
+		{Name: "a push without link prepares and leaves the links", Tell: noLink},
+		{Name: "link links what is prepared", Tell: link},
+		{Name: "status, list, log, check and hosts tell what is", Tell: look},
+		{Name: "a push to another stage builds nothing", Tell: otherStage},
+		{Name: "a dry run of a roll-back tells where it would go", Tell: rollbackDry},
+		{Name: "a roll-back links the package before and builds nothing", Tell: rollback},
+		{Name: "status after the roll-back", Tell: func(w *testenv.Env) { w.Uniform("hello-0.3") }},
+		{Name: "a push narrowed by --hosts is told by status", Tell: subset},
+		{Name: "a roll-back to a named package makes hosts alike", Tell: rollbackTo},
+		{Name: "R9: with one host dead nothing moves, unless --hosts leaves it out", Tell: oneHostDead},
 	})
 }
 
@@ -113,22 +97,7 @@ func link(w *testenv.Env) {
 	r := w.Run(0, "hello-0.4", "link", "staging", "hello-0.4", "-o", "json")
 	assert.NotContains(w.T, r.Steps(w.T), "upload")
 	assert.NotContains(w.T, r.Steps(w.T), "environment")
-	uniform(w, "hello-0.4")
-}
-
-// uniform: status says that all hosts are linked to the package, and is right.
-func uniform(w *testenv.Env, pkg string) {
-	w.T.Helper()
-	r := w.Run(0, "", "status", "staging", "-o", "json")
-	events := r.Events(w.T)
-	require.Len(w.T, events, 1)
-	s := events[0].Status
-	assert.Equal(w.T, "uniform", s.Verdict)
-	for _, h := range s.Hosts {
-		assert.Equal(w.T, pkg, h.Linked)
-		assert.True(w.T, h.Confirmed)
-	}
-	assert.Equal(w.T, w.All(pkg), w.Links())
+	w.Uniform("hello-0.4")
 }
 
 func look(w *testenv.Env) {
@@ -198,7 +167,7 @@ func rollbackTo(w *testenv.Env) {
 	assert.Contains(w.T, r.Err, "--to")
 	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
 	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
-	uniform(w, "hello-0.3")
+	w.Uniform("hello-0.3")
 }
 
 func oneHostDead(w *testenv.Env) {
@@ -220,5 +189,5 @@ func oneHostDead(w *testenv.Env) {
 			assert.Equal(w.T, "web3", e.Host, "the others are there already")
 		}
 	}
-	uniform(w, "hello-0.4")
+	w.Uniform("hello-0.4")
 }
