@@ -303,7 +303,7 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 	const journal = ".kis/journal/staging"
 	for name, test := range map[string]struct{ by, hint string }{
 		"somebody else's": {"chown root: " + journal + "; chmod 600 " + journal, "give it to the deploying user: sudo "},
-		"closed":          {"chmod 0 " + journal, "open it to its owner: "},
+		"closed":          {"chmod 0 " + journal, "make it readable: "},
 		"a folder":        {"rm " + journal + "; mkdir -m 700 " + journal + "; chown nobody " + journal, "move it away: "},
 		"folder of root":  {"chown root .kis/journal", ""},
 	} {

@@ -21,7 +21,7 @@ func TestLostLock_L6_L10(t *testing.T) {
 			p.colleague().Run(0, "", "unlock", "staging", "--force", "--yes")
 			p.letGo()
 		}},
-		{name: "L10: another run has pushed the same while it slept", moment: (*pair).linking, exit: 5, after: stays, says: []string{"another run has been at work here meanwhile: push by"}, fault: func(p *pair, s *testenv.Started) {
+		{name: "L10: another run has pushed the same while it slept", moment: (*pair).linking, exit: 5, after: stays, says: []string{"another run has worked on this stage meanwhile: push by"}, fault: func(p *pair, s *testenv.Started) {
 			s.Signal(syscall.SIGSTOP)
 			other := p.colleague()
 			other.Run(0, "", "unlock", "staging", "--force", "--yes")
