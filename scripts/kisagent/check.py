@@ -112,6 +112,9 @@ def state_directory_problems(repository):
             message = private_directory_problem(path, repository.root)
             if message:
                 found.append(problem("foreign-folder", message, "inspect it, and remove it if it is not yours: ls -la %s" % path))
+    unusable = repository.host_id_problem()
+    if unusable:
+        found.append(problem("unusable-host-id", *unusable))
     return found
 
 
