@@ -280,6 +280,48 @@ func TestTwoNamesOfOneRepositoryAreKnownForOne(t *testing.T) {
 	require.NotEqual(t, one.Identity, look(second.root).Identity)
 }
 
+// Without a usable host-id, a clone would not be told from its original.
+func TestDamagedHostIDIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]string{
+		"cut off":       "truncate -s 7 host-id",
+		"empty":         ": >host-id",
+		"of a hand":     "echo web1 >host-id",
+		"a pipe":        "rm host-id; mkfifo host-id",
+		"a dangling":    "rm host-id; ln -s nowhere host-id",
+		"two at a time": "cat host-id host-id >x; mv x host-id",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := owner(t, repository(t))
+			first := l.locked.HostID
+			require.NoError(t, l.Close())
+			sh(t, l.root, "cd .kis; "+damage)
+			second := owner(t, l.root)
+			require.Regexp(t, "^[0-9a-f]{32}$", second.locked.HostID)
+			require.NotEqual(t, first, second.locked.HostID)
+			facts, err := second.Check(t.Context(), remote.CheckRequest{})
+			require.NoError(t, err)
+			require.Equal(t, second.locked.HostID, facts.HostID)
+		})
+	}
+}
+
+func TestHostIDThatIsADirectoryIsNamedWithItsRemedy(t *testing.T) {
+	t.Parallel()
+	l := owner(t, repository(t))
+	require.NoError(t, l.Close())
+	sh(t, l.root, "rm .kis/host-id; mkdir .kis/host-id")
+	facts, err := opened(t, l.root).Check(t.Context(), remote.CheckRequest{})
+	require.NoError(t, err)
+	require.Len(t, facts.Problems, 1)
+	require.Equal(t, "unusable-host-id", facts.Problems[0].Code)
+	remedy, pasted := strings.CutPrefix(facts.Problems[0].Hint, "move it away: ")
+	require.True(t, pasted)
+	sh(t, l.root, remedy)
+	require.NotEmpty(t, owner(t, l.root).locked.HostID)
+}
+
 func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"000", "077", "777"} {
@@ -303,7 +345,7 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 	const journal = ".kis/journal/staging"
 	for name, test := range map[string]struct{ by, hint string }{
 		"somebody else's": {"chown root: " + journal + "; chmod 600 " + journal, "give it to the deploying user: sudo "},
-		"closed":          {"chmod 0 " + journal, "open it to its owner: "},
+		"closed":          {"chmod 0 " + journal, "make it readable: "},
 		"a folder":        {"rm " + journal + "; mkdir -m 700 " + journal + "; chown nobody " + journal, "move it away: "},
 		"folder of root":  {"chown root .kis/journal", ""},
 	} {

@@ -240,7 +240,7 @@ func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
 			other.link(t, "app-2", "app-1")
 			other.link(t, "app-1", "app-2")
 			require.NoError(t, other.Close())
-		}, "another run has been at work here meanwhile: push by ann@laptop"},
+		}, "another run has worked on this stage meanwhile: push by ann@laptop"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -115,14 +115,14 @@ func (h *simHost) lastLink() map[string]any {
 	return nil
 }
 
-// ours refuses when another run has been at work since the line of that number, or has ended this one: journal.py, must_be_ours.
+// ours refuses when another run has been at work since the line of that number, or has ended this one: journal.py, require_not_taken.
 func (h *simHost) ours(run string, since int) *remote.Refused {
 	for _, r := range slices.Backward(h.lines) {
 		if r["seq"].(int) <= since {
 			return nil
 		}
 		if r["run"] != run {
-			return refusedAs("taken", "another run has been at work here meanwhile")
+			return refusedAs("taken", "another run has worked on this stage meanwhile")
 		}
 		if r["ev"] == "ended" {
 			return refusedAs("taken", "this run was ended")

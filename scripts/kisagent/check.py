@@ -23,9 +23,9 @@ BLOCKING_FLAGS = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))
 # bytes; with package and .venv/bin/python it must fit into the 127 of a #! line on older kernels
 ROOT_LIMIT = 100
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
-LINES = 200  # of a journal that are passed on unless more are asked for, and as many damaged ones among them
-MOST_LINES = 10000  # as many as the controller reads: see maxLines in remote/journal.go
-LINES_BYTES = 8 << 20  # of all journals together, so that the answer is not too long for its reader
+LINES = 200  # lines of a journal that are sent by default, and as many damaged ones
+MAX_LINES = 10000  # as many as the controller reads, see maxLines in remote/journal.go
+LINES_BYTES = 8 << 20  # of all journals together, less than MAX_ANSWER
 
 
 def host_facts():
@@ -112,6 +112,9 @@ def state_directory_problems(repository):
             message = private_directory_problem(path, repository.root)
             if message:
                 found.append(problem("foreign-folder", message, "inspect it, and remove it if it is not yours: ls -la %s" % path))
+    unusable = repository.host_id_problem()
+    if unusable:
+        found.append(problem("unusable-host-id", *unusable))
     return found
 
 
@@ -225,8 +228,9 @@ def build_obstacles(repository, name):
     return []
 
 
-def stage_state(repository, stage, lines=LINES, most=LINES_BYTES):
-    """One stage: its link, whether it is ours, the journal, who holds the lock, and what dead or living runs have armed."""
+def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES):
+    """One stage: its link, whether kis manages it, the journal, the holder of the lock, and the
+    prepared links of runs that are alive or dead."""
     linked = repository.linked(stage)
     state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
     if linked is not None:
@@ -240,14 +244,14 @@ def stage_state(repository, stage, lines=LINES, most=LINES_BYTES):
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state.update(journal_lines(repository, stage, lines, most))
+    state.update(journal_lines(repository, stage, lines, limit))
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.prepared_runs(repository, stage)
     return state
 
 
 def changed(repository, package):
-    """What is wrong with a sealed package, or None when it is as it was sealed."""
+    """How a sealed package was changed, or None."""
     try:
         seal.check(repository, package)
     except Refused as refused:
@@ -255,37 +259,38 @@ def changed(repository, package):
     return None
 
 
-def journal_lines(repository, stage, lines, most):
-    """The newest lines, whether there are older ones, and what keeps them from being read, or None. A check does not fail by that, and must not
-    take it for an empty journal."""
+def journal_lines(repository, stage, lines, limit):
+    """The newest lines, whether there are older ones, and why the journal cannot be read, or None.
+    That does not fail an inspection, and must not look like an empty journal."""
     journal = Journal(repository, stage)
     try:
-        found, more = journal.lines(min(most, max(READ_LIMIT, lines << 10)))
-        kept = newest_lines(found, lines, most)
+        found, more = journal.lines(min(limit, max(READ_LIMIT, lines << 10)))
+        kept = newest_lines(found, lines, limit)
         return {"journal": kept, "older": more or len(kept) < len(found), "unread": None}
     except OSError as err:
         found = [] if os.path.lexists(journal.path) else state_directory_problems(repository)
-        return {"journal": [], "older": False, "unread": (found or [unreadable(journal.path, err)])[0]}
+        return {"journal": [], "older": False, "unread": (found or [unreadable_journal(journal.path, err)])[0]}
 
 
-def newest_lines(lines, count, most):
-    """The newest of the lines, most bytes of them. Damaged ones are passed on too, to be counted, but do not take the place of others."""
+def newest_lines(lines, count, limit):
+    """The newest count lines, at most limit bytes. Damaged ones are sent too, to be counted, and do
+    not take the place of others."""
     kept, left = [], {True: count, False: LINES}
     for line in reversed(lines):
         good = sound(line) is not None
         left[good] -= 1
         if left[good] < 0 and not good:
             continue
-        most -= len(json.dumps(line))
-        if left[good] < 0 or most < 0:
+        limit -= len(json.dumps(line))
+        if left[good] < 0 or limit < 0:
             break
         kept.append(line)
     return kept[::-1]
 
 
-def unreadable(path, err):
-    """What is wrong with a journal, and what gives it back."""
-    user, hint = user_name(os.geteuid()), "look at it: ls -la %s" % path
+def unreadable_journal(path, err):
+    """Why a journal cannot be read, and the remedy."""
+    user, hint = user_name(os.geteuid()), "inspect it: ls -la %s" % path
     try:
         info = os.lstat(path)
     except OSError:
@@ -295,14 +300,14 @@ def unreadable(path, err):
     elif info and info.st_uid != os.geteuid():
         hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user, path, path)
     elif info and err.errno == errno.EACCES:
-        hint = "open it to its owner: chmod 600 %s" % path
+        hint = "make it readable: chmod 600 %s" % path
     return problem("unreadable-journal", "the journal cannot be read: %s" % error_text(err, path), hint)
 
 
 def state(repository, args):
-    """Everything there is: stages, or one stage only, and packages. For status, list and log."""
+    """The whole repository, or one stage of it: for status, list and log."""
     lines = args.get("lines") or LINES
-    if not strict.is_integer(lines) or not 0 < lines <= MOST_LINES:
+    if not strict.is_integer(lines) or not 0 < lines <= MAX_LINES:
         raise Refused("bad-request", "not a number of lines: %.100r" % (lines,))
     found = root_problems(repository)
     out = {"problems": found, "host": host_facts(), "root": repository.root, "stages": [], "packages": []}
@@ -311,17 +316,18 @@ def state(repository, args):
     except OSError:
         return out
     out["host_id"] = repository.host_id()
-    # A stage that has lost its link is known by its journal.
-    names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name) and args.get("stage") in (None, name)]
-    most = LINES_BYTES // max(1, len(names))
+    # The journal names a stage that has lost its link.
+    names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name)]
+    names = [name for name in names if args.get("stage") in (None, name)]
+    limit = LINES_BYTES // max(1, len(names))
     for name in names:
         try:
-            out["stages"].append(stage_state(repository, name, lines, most))
+            out["stages"].append(stage_state(repository, name, lines, limit))
         except Refused as refused:
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
-            broken.update(journal_lines(repository, name, lines, most))
+            broken.update(journal_lines(repository, name, lines, limit))
             out["stages"].append(broken)
     out["packages"] = packages(repository)
     return out

@@ -1,4 +1,5 @@
-"""The journal of a stage: JSON lines, one durable append each. For audit, recovery and "previous"; the link is always the truth."""
+"""The journal of a stage: JSON lines, each appended durably. It serves audit, recovery and
+rollback; the link decides what is linked."""
 import json
 import os
 import time
@@ -9,26 +10,33 @@ from kisagent.store import fsync_directory, open_regular
 from kisagent.wire import Refused
 
 FORMAT = 1
-LINE_LIMIT = 4096  # bytes; one write(2) of this size is not torn by another writer
-READ_LIMIT = 1 << 20  # bytes of lines read from the end, unless more are asked for
-LONGEST = 64 << 10  # bytes; no line is as long, so that what is longer is damage
-SHOWN = 80  # bytes of such a line that are passed on
+LINE_LIMIT = 4096  # bytes; no other writer splits a write(2) of this size
+READ_LIMIT = 1 << 20  # bytes of lines read from the end, unless the caller wants more
+DAMAGED_LIMIT = 64 << 10  # bytes; a longer line is damaged
+DAMAGED_SHOWN = 80  # bytes of such a line that are passed on
 BLOCK = 256 << 10
-SCAN_LIMIT = 256 << 20  # bytes at the end of the file that are searched for lines, however much of them is damage
-ENDED = "ended"  # a remark: what was done to the run, by whom. It says nothing of the link
+SCAN_LIMIT = 256 << 20  # bytes at the end of the file that are searched for lines
+ENDED = "ended"  # a remark that a user ended the run by force. It does not concern the link
 EVENTS = ("armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ENDED)
-# What a line says of the time before its run: the controller's summary, which is stored as it is. See Checkpoint in remote/fold.go.
+# The controller's summary of the journal before this run, stored unchanged. See Checkpoint in
+# remote/fold.go.
 CHECKPOINT = {name: strict.is_text for name in ("to", "by", "op", "run", "scope", "note", "after_link")}
 CHECKPOINT.update(since=strict.is_time, confirmed=strict.is_boolean, packages=strict.is_text_list)
-CHECKPOINT_LIMIT = 3000  # bytes; with what else is needed it fits into a line
-# What the lines of this format say. remote/journal.go reads the same, and leaves out the same lines.
-KINDS = {name: strict.is_text for name in ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")}
-KINDS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time, hosts=strict.is_text_list, skew=strict.is_number)
-KINDS.update(before=lambda value: isinstance(value, dict) and strict.members_match(value, CHECKPOINT))
-KINDS.update(after=strict.is_boolean, restarted=strict.is_boolean, ev=lambda value: strict.is_text(value) and value in EVENTS)
-# What stays in a line that would be too long: recovery and roll-backs need it.
-NEEDED = ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope", "after", "restarted", "durable", "skew", "before")
-NOTE_TEXT = 1024  # letters of one text that a controller adds to a line
+CHECKPOINT_LIMIT = 3000  # bytes; with the other NEEDED members it fits into a line
+# The members of a line in this format. remote/journal.go has the same, and skips the same lines as
+# damaged.
+TEXTS = ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")
+MEMBERS = {name: strict.is_text for name in TEXTS}
+MEMBERS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time)
+MEMBERS.update(hosts=strict.is_text_list, skew=strict.is_number)
+MEMBERS.update(before=lambda value: isinstance(value, dict) and strict.members_match(value, CHECKPOINT))
+MEMBERS.update(after=strict.is_boolean, restarted=strict.is_boolean, ev=lambda value: strict.is_text(value) and value in EVENTS)
+# The members that recovery and rollbacks need. They remain in a line that would be too long.
+NEEDED = (
+    ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope")
+    + ("after", "restarted", "durable", "skew", "before")
+)
+NOTE_TEXT = 1024  # characters of one text that a controller adds to a line
 NOTE_MEMBERS = 32
 
 
@@ -41,7 +49,7 @@ def boot_id():
 
 
 def stamp(line):
-    """The line with its checksum as last member, so that a damaged line is known for one."""
+    """The line with its checksum as last member, which detects damage."""
     return line[:-1] + ',"crc":"%08x"}' % (zlib.crc32(line.encode("ascii")) & 0xFFFFFFFF)
 
 
@@ -59,22 +67,23 @@ def sound(text):
         return None
     if not isinstance(record, dict) or record.get("v") is not None and not strict.is_integer(record["v"]):
         return None
-    if (record.get("v") or 0) > FORMAT:  # nobody here knows what else it may say
+    if (record.get("v") or 0) > FORMAT:  # the meaning of its other members is unknown
         return record
-    return record if record.get("ev") is not None and strict.within_depth(record, 3) and strict.members_match(record, KINDS) else None
+    return record if record.get("ev") is not None and strict.within_depth(record, 3) and strict.members_match(record, MEMBERS) else None
 
 
 def checked_note(note):
-    """What a controller adds to a line, if the line can be read afterwards and stays short: texts, numbers, truths, names of hosts, and what the
-    journal said before."""
-    if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.members_match(note, KINDS):
+    """The members that a controller adds to a line. Refuses what would make the line unreadable or
+    too long: allowed are texts, numbers, booleans, names of hosts, and a checkpoint."""
+    if not isinstance(note, dict) or len(note) > NOTE_MEMBERS or not strict.members_match(note, MEMBERS):
         raise Refused("bad-request", "not a note for the journal: %.100r" % (note,))
     for name, value in note.items():
         if name == "before" and value is not None:
             if len(written(value)) > CHECKPOINT_LIMIT or not strict.within_depth(value, 2):
-                raise Refused("bad-request", "what the journal said before is too long")
+                raise Refused("bad-request", "the checkpoint of the journal is too long")
             continue
-        if isinstance(value, dict) or isinstance(value, list) and name != "hosts" or len(name) > 64 or strict.is_text(value) and len(value) > NOTE_TEXT:
+        nested = isinstance(value, dict) or isinstance(value, list) and name != "hosts"
+        if nested or len(name) > 64 or strict.is_text(value) and len(value) > NOTE_TEXT:
             raise Refused("bad-request", "not a note for the journal: %.100r" % {name: value})
     return note
 
@@ -84,20 +93,22 @@ def written(record):
 
 
 def numbered(record):
-    """The number of a line, or None. One that cannot be counted on from is none."""
+    """The sequence number of a line, or None where it is no number that can be incremented."""
     number = record.get("seq")
     return number if strict.is_integer(number) and 0 <= number < 2**53 else None
 
 
 def newest(file, limit):
-    """The newest lines of a file, newest first, until they are limit bytes, and whether there are more. It is read from its end, so that damage of any length does not
-    hide what is before it; of a line that no writer of journals has made comes the beginning only."""
+    """The newest lines of a file, newest first, until they are limit bytes, and whether there are
+    more. The file is read from its end, in blocks, so that damage of any length does not hide the
+    lines before it. Of a line that is too long for a journal the beginning is returned."""
     found, size, at = [], 0, file.seek(0, os.SEEK_END)
     floor = max(0, at - SCAN_LIMIT)
-    head = b""  # of a line that begins before what has been read: as much as is needed to see that it is too long
+    # The part read so far of a line that begins in an earlier block, cut to DAMAGED_LIMIT
+    head = b""
 
     def keep(line):
-        found.append(line if len(line) <= LONGEST else line[:SHOWN])
+        found.append(line if len(line) <= DAMAGED_LIMIT else line[:DAMAGED_SHOWN])
         return len(found[-1])
 
     while at > floor and size < limit:
@@ -105,7 +116,7 @@ def newest(file, limit):
         file.seek(start)
         pieces, at = file.read(at - start).split(b"\n"), start
         pieces[-1] += head
-        head = pieces[0][: LONGEST + 1]
+        head = pieces[0][: DAMAGED_LIMIT + 1]
         for line in reversed(pieces[1:]):
             size += 1 + (keep(line) if line else 0)
     if head and at == 0:
@@ -114,14 +125,16 @@ def newest(file, limit):
 
 
 class Journal:
-    """The journal file of one stage. Append only while holding the stage's lock."""
+    """The journal file of one stage. Who appends holds the stage's lock."""
 
     def __init__(self, repository, stage):
         self.path = repository.path("journal", stage)
 
     def require_known_format(self):
-        """Refuse to go on where a newer kis has written: what its lines mean is not known here, nor what it makes of ours."""
-        for record in (self.last(), self.link()):  # an older kis may have put a remark behind the newer one's line
+        """Refuse where a newer kis has written: its lines could be misread here, and those of this
+        one there."""
+        # An older kis may have added a remark behind the newer line
+        for record in (self.last(), self.link()):
             if record and record.get("v") != FORMAT:
                 message = "the journal %s is of a newer kis (format %s; this one knows %d)" % (self.path, record.get("v"), FORMAT)
                 raise Refused("newer-format", message, "use a kis that is at least as new: kis version")
@@ -131,14 +144,14 @@ class Journal:
         full.update((name, value) for name, value in record.items() if name not in full)
         line = written(full)
         if len(line) >= LINE_LIMIT:
-            full.pop("hosts", None)  # the longest member, and the only one that grows with the fleet
+            full.pop("hosts", None)  # the only member that grows with the fleet
             line = written(full)
         if len(line) >= LINE_LIMIT:
             line = written({name: value for name, value in full.items() if name in NEEDED})
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(fd).st_size
-            # A torn last line must not swallow this one.
+            # Begin a new line after a torn one, which would otherwise swallow this one.
             torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
             data = (("\n" if torn else "") + line + "\n").encode("ascii")
             if os.write(fd, data) != len(data):
@@ -150,7 +163,7 @@ class Journal:
             os.close(fd)
 
     def lines(self, limit=READ_LIMIT):
-        """The newest lines as text, oldest first, as they are, and whether there are older ones: judging them is the reader's business."""
+        """The newest lines as text, oldest first, unvalidated, and whether there are older ones."""
         try:
             with open_regular(self.path) as f:
                 found, more = newest(f, limit)
@@ -159,7 +172,7 @@ class Journal:
         return [line.decode("utf-8", "replace") for line in reversed(found)], more
 
     def records(self):
-        """What sound lines say, newest first."""
+        """The records of the undamaged lines, newest first."""
         for line in reversed(self.lines()[0]):
             record = sound(line)
             if record is not None:
@@ -177,16 +190,17 @@ class Journal:
         return next((record for record in self.records() if record.get("ev") != ENDED), None)
 
     def require_not_taken(self, run, since):
-        """Refuse when somebody else has been at work since the line of that number, or has ended the run: then the link is theirs, even where
-        it leads to what the run has linked, or has found."""
+        """Refuse when another run has written since the line of that number, or a user has ended
+        this run: then the link belongs to the other run, even where it has the target that this run
+        expects."""
         for record in self.records():
             number = numbered(record)
             if number is None:
                 continue
             if number <= since:
                 return
-            by = record.get("by") or "somebody"
+            by = record.get("by") or "an unknown user"
             if record.get("run") != run:
-                raise Refused("taken", "another run has been at work here meanwhile: %s by %s" % (record.get("op") or "one", by))
+                raise Refused("taken", "another run has worked on this stage meanwhile: %s by %s" % (record.get("op") or "unknown operation", by))
             if record.get("ev") == ENDED:
                 raise Refused("taken", "this run was ended by %s with kis unlock --force" % by)

@@ -219,10 +219,11 @@ class RunDirectory:
 
     def create(self, owner):
         """Make the directory. Under a lock, so that no sweep mistakes a new directory for an
-        abandoned one."""
+        abandoned one, and no two runs give the repository an identity."""
         guard = Lock(self.repository.path("locks", GUARD), "the directory of runs")
         guard.acquire(owner, RUN_DIRECTORY_TIMEOUT)
         try:
+            self.repository.create_host_id()
             self.sweep()
             os.mkdir(self.path, 0o700)
             self.fd = os.open(os.path.join(self.path, ALIVE), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

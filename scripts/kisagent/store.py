@@ -72,10 +72,28 @@ class Repository:
             problem = private_directory_problem(path, self.root)
             if problem:
                 raise Refused("foreign-folder", problem, "inspect it, and remove it if it is not yours: ls -la %s" % self.root)
-        if not os.path.exists(self.path("host-id")):
-            write_durably(self.path("host-id"), os.urandom(16).hex() + "\n")
+
+    def create_host_id(self):
+        """Make the identity of this repository where it has none, or a damaged one: no file refers to it,
+        and without it two names of one repository, or a clone, would not be noticed. The caller holds
+        a lock that all runs share."""
+        path = self.path("host-id")
+        if self.host_id():
+            return
+        problem = self.host_id_problem()
+        if problem:
+            raise Refused("unusable-host-id", *problem)
+        write_durably(path, os.urandom(16).hex() + "\n")
+
+    def host_id_problem(self):
+        """Why no identity can be made, and the remedy; None where one can."""
+        path = self.path("host-id")
+        if not os.path.isdir(path) or os.path.islink(path):
+            return None
+        return "%s is a directory, not the file with the identity of the repository" % path, "move it away: mv %s %s.before-kis" % (path, path)
 
     def host_id(self):
+        """The identity of the repository, "" where there is none."""
         try:
             with open_regular(self.path("host-id")) as f:
                 text = f.read(64).decode("ascii", "replace").strip()

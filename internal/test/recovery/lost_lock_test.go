@@ -22,7 +22,7 @@ func TestLostLock_L6_L10(t *testing.T) {
 			colleague(p).Run(0, "", "unlock", "staging", "--force", "--yes")
 			p.EndCommands()
 		}},
-		{Name: "L10: another run has pushed the same while it slept", Moment: (*faulttest.Pair).Linking, Exit: 5, After: stays, Says: []string{"another run has been at work here meanwhile: push by"}, Fault: func(p *faulttest.Pair, s *testenv.Started) {
+		{Name: "L10: another run has pushed the same while it slept", Moment: (*faulttest.Pair).Linking, Exit: 5, After: stays, Says: []string{"another run has worked on this stage meanwhile: push by"}, Fault: func(p *faulttest.Pair, s *testenv.Started) {
 			s.Signal(syscall.SIGSTOP)
 			other := colleague(p)
 			other.Run(0, "", "unlock", "staging", "--force", "--yes")
