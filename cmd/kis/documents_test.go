@@ -2,6 +2,7 @@ package main
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -27,6 +28,43 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDocumentsNameFunctionsOfTheirFiles: a function that follows a file in a document is in a file of that name.
+func TestDocumentsNameFunctionsOfTheirFiles(t *testing.T) {
+	t.Parallel()
+	files := strings.Fields(repositoryFiles(t))
+	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|py))`((?:(?:,| and)\\s+`[\\w.]+`)+)")
+	function := regexp.MustCompile("`(?:[A-Z]\\w+\\.)?([A-Za-z_]+)`") // no other file
+	found := 0
+	for path, text := range documents(t) {
+		for _, pair := range named.FindAllStringSubmatch(text, -1) {
+			for _, name := range function.FindAllStringSubmatch(pair[2], -1) {
+				found++
+				if !defined(t, files, pair[1], name[1]) {
+					assert.Fail(t, path+": "+pair[1]+" has no function "+name[1])
+				}
+			}
+		}
+	}
+	assert.Positive(t, found)
+}
+
+// defined reports whether one of the files whose path ends so defines a function.
+func defined(t *testing.T, files []string, path, name string) bool {
+	t.Helper()
+	definition := regexp.MustCompile(`(?m)^(?:func (?:\(\w+ \*?\w+\) )?| *def )` + name + `\(`)
+	for _, file := range files {
+		if !strings.HasSuffix(file, "/"+path) {
+			continue
+		}
+		text, err := os.ReadFile(strings.TrimPrefix(file, "/"))
+		require.NoError(t, err)
+		if definition.Match(text) {
+			return true
+		}
+	}
+	return false
 }
 
 // repositoryFiles are the ends of all paths of the repository, one after the other.
