@@ -17,8 +17,9 @@ const maxErrors = 100
 // excerptWidth is how much of a source line an error shows.
 const excerptWidth = 120
 
-// Error is one thing that is wrong with an inventory, and where. All its texts are safe to print: control characters
-// and invisible ones are spelled out, and what looks like a password in a URL is blotted out with stars.
+// Error is one thing that is wrong with an inventory, and where. All its texts are safe to print:
+// control characters and invisible ones are escaped, and what may be a password in a URL is
+// replaced by stars.
 type Error struct {
 	File    string // as given to Load or Parse
 	Line    int    // from 1
@@ -33,7 +34,8 @@ type Error struct {
 // Error returns the lines as one text.
 func (e *Error) Error() string { return strings.Join(e.Lines(), "\n") }
 
-// Lines returns `file:line:column: path: message`, and below it the source line and a caret under the place.
+// Lines returns `file:line:column: path: message`, and below it the source line and a caret under
+// the place.
 func (e *Error) Lines() []string {
 	path := e.Path
 	if path != "" {
@@ -74,7 +76,8 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// excerpt returns what to show of a masked line, and how many characters of that stand before the column.
+// excerpt returns what to show of a masked line, and how many characters of that stand before the
+// column.
 func excerpt(line []rune, column int) (source string, caret int) {
 	at := min(max(column-1, 0), len(line))
 	start, end, before, after := 0, len(line), "", ""
@@ -100,7 +103,7 @@ var (
 	indexURL = regexp.MustCompile(`index_url.*`)
 )
 
-// mask replaces what looks like a password. It keeps the number of characters, because a caret
+// mask replaces what may be a password. It keeps the number of characters, because a caret
 // points into the text.
 func mask(text string) string {
 	return credentials.ReplaceAllStringFunc(text, func(s string) string {

@@ -88,7 +88,8 @@ func (f field) text(check func(string) error) string {
 	return ""
 }
 
-// parsed reads a string as a value of a type of package name; the zero value stands for a field that is absent or wrong.
+// parsed reads a string as a value of a type of package name; the zero value for a field that is
+// absent or wrong.
 func parsed[T any](f field, parse func(string) (T, error)) T {
 	var value T
 	f.text(func(text string) (err error) {
@@ -159,7 +160,7 @@ func (f field) texts(wanted string, check func(string) error) []string {
 	return all
 }
 
-// choice reads one of a few words. An absent field is the first of them.
+// choice reads one of a few values. An absent field is the first of them.
 func choice[T ~string](f field, values ...T) T {
 	given := f.text(func(v string) error {
 		if slices.Contains(values, T(v)) {

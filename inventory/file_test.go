@@ -53,7 +53,7 @@ func TestExampleFileShowsTheDefaults(t *testing.T) {
 	require.NoError(t, err)
 	for key, value := range map[string]string{
 		"root": h.Root, "python": h.Python.String(), "build": string(minimal.Build()),
-		"mode": string(minimal.Install().Mode), "installer": string(minimal.Install().Installer),
+		"mode":    string(minimal.Install().Mode),
 		"confirm": fmt.Sprint(s.Confirm), "on_partial": string(s.OnPartial),
 	} {
 		comment := regexp.MustCompile(`((?:\n *# [^\n]*)+)\n *#?` + key + `: `).FindSubmatch(src)
@@ -63,7 +63,6 @@ func TestExampleFileShowsTheDefaults(t *testing.T) {
 	}
 	assert.Equal(t, minimal.Build(), full.Build())
 	assert.Equal(t, minimal.Install().Mode, full.Install().Mode)
-	assert.Equal(t, minimal.Install().Installer, full.Install().Installer)
 	assert.Equal(t, s.OnPartial, shown.OnPartial)
 	assert.Equal(t, h.Root, hostNamed(t, full, "db1").Root)
 	assert.Equal(t, h.Python, hostNamed(t, full, "db1").Python)

@@ -58,7 +58,7 @@ func requireSafeValues(t *testing.T, inv *Inventory, pattern string) {
 	if len(hosts) == 0 {
 		require.Error(t, err)
 	}
-	require.LessOrEqual(t, len(hosts), maxExpanded)
+	require.LessOrEqual(t, len(hosts), maxHosts)
 	for _, h := range hosts {
 		require.Regexp(t, `^[A-Za-z0-9_][A-Za-z0-9._:%-]*$`, h.Name)
 		require.Regexp(t, `^([A-Za-z0-9_][A-Za-z0-9._:%-]*)?$`, h.Address)

@@ -141,7 +141,7 @@ func TestInstallPrintsWithoutCredentials(t *testing.T) {
 		{"https://h/x", "https://h/x"},
 	} {
 		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+tt.url+"'}\n"+ok)
-		assert.Equal(t, "editable, installer auto, requirements r, wheels w, index "+tt.want, inv.Install().String())
+		assert.Equal(t, "editable, requirements r, wheels w, index "+tt.want, inv.Install().String())
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			printed := sprint(format, inv, inv.Install())
 			assert.NotContains(t, printed, "hunter2", format)

@@ -58,18 +58,15 @@ func (t *topology) item(f field) (item, bool) {
 		expand = t.namesOf
 	}
 	var err error
-	if it.hosts, err = expand(f, text); err != nil {
+	if it.hosts, err = expand(text); err != nil {
 		f.fail("%s", err)
 		return it, false
 	}
 	return it, len(it.hosts) > 0
 }
 
-// namesOf expands a name or a range; it returns no names once the file stands for too many.
-func (t *topology) namesOf(f field, text string) ([]string, error) {
-	if !t.r.countExpanded(f, 0) {
-		return nil, nil // the limit is exceeded already
-	}
+// namesOf expands a name or a range.
+func (t *topology) namesOf(text string) ([]string, error) {
 	names, err := expandRange(text)
 	if err != nil {
 		return nil, err
@@ -77,15 +74,12 @@ func (t *topology) namesOf(f field, text string) ([]string, error) {
 	if err := checkHost(names[0]); err != nil {
 		return nil, err // the others differ in digits only
 	}
-	if !t.r.countExpanded(f, len(names)) {
-		return nil, nil
-	}
 	return names, nil
 }
 
 // expand is namesOf for anything but an exclusion: it also adds the hosts to the inventory.
-func (t *topology) expand(f field, text string) ([]string, error) {
-	names, err := t.namesOf(f, text)
+func (t *topology) expand(text string) ([]string, error) {
+	names, err := t.namesOf(text)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +122,7 @@ func (t *topology) resolve(list field) []string {
 			}
 		}
 	}
-	if len(t.r.errs) > errs || !t.r.countExpanded(list, 0) {
+	if len(t.r.errs) > errs {
 		return names // further errors about a list with errors would mislead
 	}
 	return t.exclude(list, items, names)
@@ -172,9 +166,6 @@ func (t *topology) hostsOf(it item) []string {
 		t.resolveGroup(g)
 	case resolving:
 		it.fail("the group %q contains itself: %s", g.name, t.cycle(g.name))
-		return nil
-	}
-	if !t.r.countExpanded(it.field, len(g.members)) {
 		return nil
 	}
 	return g.members

@@ -13,8 +13,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// The syntax of names that only an inventory has; package name has the others. No name can begin with a
-// hyphen, contain white space or have a meaning for a shell, so that later steps need no quoting.
+// The syntax of names that only an inventory has; package name has the others. No name can begin
+// with a hyphen, contain white space or have a meaning for a shell, so that later steps need no
+// quoting.
 var (
 	groupPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 	varPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
@@ -27,8 +28,8 @@ var (
 // read of a #! line.
 const maxRoot = 100
 
-// parseName is a parser of package name whose errors show what the file says as all errors here do: a password in the wrong
-// place is masked.
+// parseName is a parser of package name whose errors show what the file says as all errors here do:
+// a password in the wrong place is masked.
 func parseName[T any](parse func(string) (T, error), text string) (T, error) {
 	value, err := parse(text)
 	if wrong, ok := errors.AsType[*name.Error](err); ok {

@@ -8,7 +8,7 @@ import (
 )
 
 // Parse reads an inventory from memory. The name is the file's name in errors and in
-// [Inventory.Path]. Errors in the text are returned as [Errors], all at once. checkHostKey is the
+// [Inventory.Path]. Errors in the text are returned as [Errors], all together. checkHostKey is the
 // check of the SSH client that will use host_key; nil accepts any text.
 func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory, error) {
 	r := newReader(name, src)
@@ -79,6 +79,5 @@ func readInstall(f field) Install {
 		Requirements: s.get("requirements").text(checkLocal),
 		Wheels:       s.get("wheels").text(checkLocal),
 		IndexURL:     s.get("index_url").text(checkIndexURL),
-		Installer:    choice(s.get("installer"), InstallerAuto, InstallerPip),
 	}
 }

@@ -16,9 +16,8 @@ const (
 	maxMarks = 50_000
 	// maxNames is the number of stages, and of groups, that a file may have.
 	maxNames = 1000
-	// maxExpanded is the number of names that ranges and groups may stand for, and of variables
-	// that they may set.
-	maxExpanded = 200_000
+	// maxHosts is the number of hosts that the ranges of a file may stand for.
+	maxHosts = 10_000
 )
 
 // reader collects the errors while the values are read. There is one reader for each file.
@@ -28,7 +27,6 @@ type reader struct {
 	sections     map[string][]string
 	errs         Errors
 	checkHostKey func(string) error
-	expanded     int            // names and variables made so far
 	shown        map[int][]rune // source lines as errors show them
 }
 
@@ -69,21 +67,6 @@ func (r *reader) sorted() error {
 		return a.Column - b.Column
 	})
 	return r.errs
-}
-
-// countExpanded counts names and variables that the file stands for, and fails at the place where
-// they exceed the limit. From then on it is false, so that what follows costs nothing.
-func (r *reader) countExpanded(f field, n int) bool {
-	before := r.expanded
-	r.expanded += n
-	if r.expanded <= maxExpanded {
-		return true
-	}
-	if before <= maxExpanded {
-		f.fail("the ranges, groups and variables of this inventory expand to more than %d values; split it", maxExpanded)
-	}
-	r.expanded = maxExpanded + 1
-	return false
 }
 
 // checkSize refuses what is far larger than any inventory, before it is parsed.

@@ -275,7 +275,7 @@ func TestKeysOfMissingFeaturesAreUnknown(t *testing.T) {
 		{"dynamic", "dynamic: [x]\n" + ok, []string{`1:1 : unknown key "dynamic"; ` + top}},
 		{"from", "stages: {s: {hosts: [a], from: b}}", []string{`1:26 stages.s: unknown key "from"` + stage}},
 		{"health", "stages: {s: {hosts: [a], health: {}}}", []string{`1:26 stages.s: unknown key "health"` + stage}},
-		{"uv", "install: {installer: uv}\n" + ok, []string{`1:22 install.installer: unknown value "uv"; known: auto, pip`}},
+		{"installer", "install: {installer: uv}\n" + ok, []string{`1:11 install: unknown key "installer"; known: mode, requirements, wheels, index_url`}},
 	})
 }
 

@@ -17,7 +17,6 @@ func schema() []key {
 		{"install", "requirements"},
 		{"install", "wheels"},
 		{"install", "index_url"},
-		{"install", "installer"},
 		{"inventory stage", "verify"},
 		{"inventory host group", "ssh"},
 		{"ssh", "user"},

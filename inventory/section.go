@@ -30,11 +30,11 @@ func (f field) section(name, wanted string) section {
 	if !f.set() {
 		return s
 	}
-	known := f.r.sections[name]
+	keys := f.r.sections[name]
 	for _, e := range f.entries(wanted) {
-		if !slices.Contains(known, e.name) {
+		if !slices.Contains(keys, e.name) {
 			e.key.path = f.path
-			e.key.fail("%s", unknown("key", e.name, known))
+			e.key.fail("%s", unknown("key", e.name, keys))
 			continue
 		}
 		s[e.name] = e.field

@@ -9,9 +9,9 @@ import (
 // readStages reads the stages. Their Verify is their own list only; [Inventory.Stage] puts the
 // inventory's before it.
 func (t *topology) readStages(f field) []stage {
-	known := map[string]name.Stage{}
+	names := map[string]name.Stage{}
 	entries := f.few(f.names("a mapping of stage names", func(text string) (err error) {
-		known[text], err = parseName(name.ParseStage, text)
+		names[text], err = parseName(name.ParseStage, text)
 		return err
 	}))
 	if f.set() && f.n.kind == mapping && len(f.n.pairs) == 0 {
@@ -25,7 +25,7 @@ func (t *topology) readStages(f field) []stage {
 		}
 		all = append(all, stage{
 			Stage: Stage{
-				Name:      known[e.name],
+				Name:      names[e.name],
 				Confirm:   s.get("confirm").flag(),
 				Verify:    s.get("verify").texts("a list of commands", checkCommand),
 				AfterLink: s.get("after_link").texts("a list of commands", checkCommand),

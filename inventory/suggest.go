@@ -10,16 +10,16 @@ const maxListed = 20
 
 // unknown is the message for a name that does not exist: the nearest one that does, and all that
 // exist.
-func unknown(kind, name string, known []string) string {
+func unknown(kind, name string, valid []string) string {
 	text := fmt.Sprintf("unknown %s %s", kind, quote(name))
-	near := nearest(name, known)
+	near := nearest(name, valid)
 	switch {
 	case near != "":
-		return fmt.Sprintf("%s; did you mean %q? known: %s", text, near, listed(known))
-	case len(known) == 0:
+		return fmt.Sprintf("%s; did you mean %q? known: %s", text, near, listed(valid))
+	case len(valid) == 0:
 		return fmt.Sprintf("%s; there is none", text)
 	}
-	return fmt.Sprintf("%s; known: %s", text, listed(known))
+	return fmt.Sprintf("%s; known: %s", text, listed(valid))
 }
 
 // listed joins names for a message.
@@ -30,14 +30,14 @@ func listed(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
 }
 
-// nearest returns the known name that a mistyped one most likely means, or "". Up to half of the
+// nearest returns the valid name that a mistyped one most likely means, or "". Up to half of the
 // characters may differ, and at most three: with more, the suggestion would be a guess.
-func nearest(name string, known []string) string {
+func nearest(name string, valid []string) string {
 	if len(name) > 100 {
 		return "" // not a typing error, and the distance takes quadratic time
 	}
 	best, limit := "", min(max(1, len(name)/2), 3)+1
-	for _, candidate := range known {
+	for _, candidate := range valid {
 		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d < limit {
 			best, limit = candidate, d
 		}

@@ -7,7 +7,7 @@ import "fmt"
 type topology struct {
 	r          *reader
 	order      []string           // hosts in inventory order
-	known      map[string]bool    // the same as a set
+	all        map[string]bool    // the same as a set
 	spelled    map[string]string  // identity -> the spelling that was seen first
 	own        map[string]ownHost // the entries under `hosts`
 	groups     map[string]*group
@@ -25,7 +25,7 @@ type ownHost struct {
 
 func newTopology(r *reader) *topology {
 	return &topology{
-		r: r, known: map[string]bool{}, spelled: map[string]string{}, own: map[string]ownHost{},
+		r: r, all: map[string]bool{}, spelled: map[string]string{}, own: map[string]ownHost{},
 		groups: map[string]*group{}, clashed: map[*node]bool{},
 	}
 }
@@ -33,7 +33,7 @@ func newTopology(r *reader) *topology {
 // add adds a host. A machine has one spelling, or kis would push to it twice and the second run
 // would wait for the lock of the first.
 func (t *topology) add(name string) error {
-	if t.known[name] {
+	if t.all[name] {
 		return nil
 	}
 	if err := checkHost(name); err != nil {
@@ -45,7 +45,10 @@ func (t *topology) add(name string) error {
 	if other, ok := t.spelled[identity(name)]; ok {
 		return fmt.Errorf("%s and %s are one host; use one spelling", quote(name), quote(other))
 	}
-	t.known[name] = true
+	if len(t.order) >= maxHosts {
+		return fmt.Errorf("more than %d hosts; split the inventory", maxHosts)
+	}
+	t.all[name] = true
 	t.spelled[identity(name)] = name
 	t.order = append(t.order, name)
 	return nil
@@ -68,7 +71,7 @@ func (t *topology) declareGroups(f field) {
 func (t *topology) declareHosts(f field) {
 	for _, e := range f.entries("a mapping of host names") {
 		e.key.path = f.path
-		names, err := t.expand(e.key, e.name)
+		names, err := t.expand(e.name)
 		if err != nil {
 			e.key.fail("%s", err)
 			continue
@@ -122,9 +125,6 @@ func (t *topology) hosts(top settings) []Host {
 	}
 	for _, group := range t.groupOrder {
 		g := t.groups[group]
-		if !t.r.countExpanded(g.list, len(g.members)*(1+len(g.settings.vars))) {
-			return nil
-		}
 		for _, name := range g.members {
 			merged[name].apply(g.settings)
 			groups[name] = append(groups[name], group)
@@ -133,9 +133,6 @@ func (t *topology) hosts(top settings) []Host {
 	all := make([]Host, 0, len(t.order))
 	for _, name := range t.order {
 		s, own := merged[name], t.own[name]
-		if !t.r.countExpanded(own.key, len(own.settings.vars)) {
-			return nil
-		}
 		s.apply(own.settings)
 		all = append(all, Host{
 			Name: name, Address: own.address, Root: s.root, Python: s.python, Become: s.become,

@@ -56,7 +56,6 @@ type Install struct {
 	Requirements string // file of this machine; "" = none
 	Wheels       string // directory of this machine; "" = none
 	IndexURL     string // http or https; "" = the host's own pip configuration
-	Installer    Installer
 }
 
 // Builder is how the source distribution is made on this machine.
@@ -79,28 +78,19 @@ const (
 	ModeRegular  Mode = "regular"  // it is copied into site-packages
 )
 
-// Installer is the program that fills the companion environment.
-type Installer string
-
-// The values of `install.installer`.
-const (
-	InstallerAuto Installer = "auto"
-	InstallerPip  Installer = "pip"
-)
-
 // OnPartial is the action if the switch failed on some of the hosts.
 type OnPartial string
 
 // The values of `stages.*.on_partial`.
 const (
-	PartialBack    OnPartial = "back"    // link the previous package again everywhere
-	PartialForward OnPartial = "forward" // try to finish the switch everywhere
-	PartialStop    OnPartial = "stop"    // change nothing more, report
+	PartialBack    OnPartial = "back"    // roll back everywhere
+	PartialForward OnPartial = "forward" // try to complete the switch everywhere
+	PartialStop    OnPartial = "stop"    // change nothing more
 )
 
 // String describes the settings with the index URL's credentials and query masked.
 func (i Install) String() string {
-	parts := []string{string(i.Mode), "installer " + string(i.Installer)}
+	parts := []string{string(i.Mode)}
 	if i.Requirements != "" {
 		parts = append(parts, "requirements "+i.Requirements)
 	}

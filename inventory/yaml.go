@@ -105,7 +105,7 @@ func convert(y *yaml.Node) (*node, *syntaxError) {
 // tabIndent is a line that begins with a tab, perhaps after spaces.
 var tabIndent = regexp.MustCompile(`^ *\t`)
 
-// explain translates the library's errors about common mistakes, and passes on its words for
+// explain translates the library's errors about common mistakes, and returns its own text for
 // others.
 func explain(err error, src []byte) *syntaxError {
 	var load *yaml.LoadError

@@ -61,7 +61,7 @@ func with(members map[string]string, name, value string) string {
 func journalLines() []string {
 	good := map[string]string{
 		"v": `1`, "seq": `4`, "boot": `"x"`, "at": `"2026-11-01T12:00:00Z"`, "run": `"0123456789"`, "op": `"push"`, "from": `"app-1"`, "to": `"app-2"`, "ev": `"linked"`, "content": `"sha256:x"`, "by": `"ann"`,
-		"address": `"192.0.2.1"`, "key": `"SHA256:x"`, "git": `"abc"`, "scope": `"all"`, "hosts": `["web1"]`, "reason": `"x"`, "note": `"x"`, "after": `true`, "restarted": `false`, "skew": `0.5`, "told": `"2026-11-01T12:00:00Z"`,
+		"address": `"192.0.2.1"`, "key": `"SHA256:x"`, "git": `"abc"`, "scope": `"all"`, "hosts": `["web1"]`, "reason": `"x"`, "note": `"x"`, "after": `true`, "restarted": `false`, "skew": `0.5`, "requested": `"2026-11-01T12:00:00Z"`,
 		"durable": `true`,
 	}
 	stamp := func(body string) string {
@@ -283,7 +283,7 @@ func TestCommandsThatMakeNoSenseChangeNothing(t *testing.T) {
 		"id": `100`, "op": `"arm"`, "stage": `"staging"`, "run": fmt.Sprintf("%q", l.run), "operation": `"push"`, "expected": `"app-1"`, "to": `"app-2"`, "dangling": `false`, "seconds": `30`,
 		"note": `{"by":"ann@laptop","hosts":["web1"]}`,
 	}
-	notes := []string{`[]`, `5`, `{"hosts":{}}`, `{"told":"soon"}`, `{"after":1}`, `{"skew":"x"}`, `{"by":["ann"]}`, `{"x":{"y":1}}`, `{"x":["y"]}`, `{"by":"` + strings.Repeat("x", 2000) + `"}`}
+	notes := []string{`[]`, `5`, `{"hosts":{}}`, `{"requested":"soon"}`, `{"after":1}`, `{"skew":"x"}`, `{"by":["ann"]}`, `{"x":{"y":1}}`, `{"x":["y"]}`, `{"by":"` + strings.Repeat("x", 2000) + `"}`}
 	many := map[string]string{}
 	for i := range 40 {
 		many[fmt.Sprintf("x%d", i)] = `1`

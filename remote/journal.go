@@ -13,27 +13,27 @@ import (
 
 // Entry is one line of a stage's journal.
 type Entry struct {
-	Format  int       `json:"v"`
-	Seq     int       `json:"seq"`
-	Boot    string    `json:"boot"`
-	At      time.Time `json:"at"`   // by the host's clock
-	Told    time.Time `json:"told"` // by the clock of the machine that told the host to link, when it did; zero in lines of the first versions
-	Run     string    `json:"run"`
-	Event   string    `json:"ev"` // armed, linked, confirmed, unconfirmed, reverted or aborted
-	Op      string    `json:"op"` // push, rollback, link, …
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Content string    `json:"content"`
-	By      string    `json:"by"`      // user@machine
-	Address string    `json:"address"` // where the connection came from, as the host saw it; "" where become hides it
-	Key     string    `json:"key"`     // fingerprint of the key that logged in
-	Git     string    `json:"git"`     // revision, where there was one
-	Scope   string    `json:"scope"`   // all, or subset for a run narrowed by --hosts
-	Hosts   []string  `json:"hosts"`   // the run's hosts
-	Reason  string    `json:"reason"`
-	Note    string    `json:"note"`
-	After   bool      `json:"after"` // the stage has after-link commands
-	// Restarted: those have come to their end since the way back. Of a line that says reverted.
+	Format    int       `json:"v"`
+	Seq       int       `json:"seq"`
+	Boot      string    `json:"boot"`
+	At        time.Time `json:"at"`        // by the host's clock
+	Requested time.Time `json:"requested"` // when kis requested the switch, by its clock; zero in lines of the first versions
+	Run       string    `json:"run"`
+	Event     string    `json:"ev"` // armed, linked, confirmed, unconfirmed, reverted or aborted
+	Op        string    `json:"op"` // push, rollback, link, …
+	From      string    `json:"from"`
+	To        string    `json:"to"`
+	Content   string    `json:"content"`
+	By        string    `json:"by"`      // user@machine
+	Address   string    `json:"address"` // where the connection came from, as the host saw it; "" where become hides it
+	Key       string    `json:"key"`     // fingerprint of the key that logged in
+	Git       string    `json:"git"`     // revision, where there was one
+	Scope     string    `json:"scope"`   // all, or subset for a run narrowed by --hosts
+	Hosts     []string  `json:"hosts"`   // the run's hosts
+	Reason    string    `json:"reason"`
+	Note      string    `json:"note"`
+	After     bool      `json:"after"` // the stage has after-link commands
+	// Restarted: those have completed since the rollback. In a line that says reverted.
 	Restarted bool    `json:"restarted"`
 	Skew      float64 `json:"skew"` // seconds between the first and the last host's switch
 	// Before is what the journal said when the run began; nil in lines of the first versions.
@@ -42,10 +42,10 @@ type Entry struct {
 
 // Time is when it happened, by the controller's clock where the line says so: hosts' clocks may differ, and be years off.
 func (e Entry) Time() time.Time {
-	if e.Told.IsZero() {
+	if e.Requested.IsZero() {
 		return e.At
 	}
-	return e.Told
+	return e.Requested
 }
 
 // Journal is what could be read of a stage's journal.
@@ -128,7 +128,7 @@ func parseBody(body []byte) (Entry, error) {
 	if err := json.Unmarshal(body, &all); err != nil {
 		return Entry{}, fmt.Errorf("journal: %w", err)
 	}
-	if err := errors.Join(checkTime(all.At), checkTime(all.Told), all.Before.check()); err != nil {
+	if err := errors.Join(checkTime(all.At), checkTime(all.Requested), all.Before.check()); err != nil {
 		return Entry{}, fmt.Errorf("journal: %w", err)
 	}
 	if !fits(body, maxLineValues, maxLineDepth) {

@@ -188,7 +188,7 @@ func FuzzParseJournal(f *testing.F) {
 	f.Add(line(`"seq":1,"ev":"confirmed","op":"push","from":"a-1","to":"a-2"`)+"\n"+line(`"seq":2,"ev":"confirmed","op":"rollback","to":"a-1"`), "a-2")
 	f.Add(`{,"crc":""}`+"\n"+`,"crc":"00000000"}`, "")
 	f.Add(line(`"ev":"armed"`)+"\n"+`{"seq":2,"crc":"}`+"\n"+`,"crc":"}`, "a-1")
-	f.Add(`{"v":2,"ev":{}}`+"\n"+`{"ev":"ended","run":"x","by":"y"}`+"\n"+`{"ev":"linked","told":"2026-11-01T12:00:00+24:00"}`, "a-1")
+	f.Add(`{"v":2,"ev":{}}`+"\n"+`{"ev":"ended","run":"x","by":"y"}`+"\n"+`{"ev":"linked","requested":"2026-11-01T12:00:00+24:00"}`, "a-1")
 	f.Add(`{"ev":"linked","skew":1e999,"seq":9223372036854775808,"hosts":[null],"x":[[]]}`, "")
 	f.Add(`{"ev":"linked","before":{"to":"a-1","since":"2026-11-01T12:00:00Z","confirmed":true,"packages":["a-0","a-1",null]}}`+"\n"+`{"ev":"aborted","before":{"since":1}}`+"\n"+`{"ev":"aborted","before":[]}`, "a-1")
 	f.Fuzz(func(t *testing.T, text, current string) {

@@ -62,8 +62,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refused reports whether the host answered that it does not accept the file, so that the caller may
-// try another way.
+// Refused reports whether the host answered that it does not accept the file, so that the caller
+// may try another way.
 func (e *Error) Refused() bool {
 	return slices.Contains([]Kind{Full, Permission, Exists, Failed}, e.Kind)
 }
@@ -159,7 +159,8 @@ func (w *watchdog) askHost(c *sftp.Client, e *Error) {
 	if err != nil {
 		return // the server lacks statvfs@openssh.com
 	}
-	// Some servers leave the size of a block out, and some file systems report more blocks than fit.
+	// Some servers leave the size of a block out, and some file systems report more blocks than
+	// fit.
 	over, bytes := bits.Mul64(free.Bavail, free.Frsize)
 	full := free.Frsize > 0 && over == 0 && bytes < 1<<20 // a few blocks may be free that no file gets
 	if full || free.Files > 0 && free.Favail == 0 {

@@ -26,12 +26,13 @@ const (
 )
 
 // sender writes src to f with many outstanding requests. Their number is controlled by AIMD
-// (additive increase, multiplicative decrease, as in TCP, RFC 5681), because everything else that is
-// sent to the host queues behind the blocks: on a slow line a full window would delay the agent's
-// keepalives by minutes, and each side would take the other for dead.
+// (additive increase, multiplicative decrease, as in TCP, RFC 5681), because everything else that
+// is sent to the host queues behind the blocks: on a slow line a full window would delay the
+// agent's keepalives by minutes, and each side would take the other for dead.
 //
-// The sftp package could send concurrently too, but it does not report when a block is acknowledged.
-// Without that, a slow host and a dead one cannot be told apart once the last block has been read.
+// The sftp package could send concurrently too, but it does not report when a block is
+// acknowledged. Without that, a slow host cannot be distinguished from a dead one once the last
+// block was read.
 type sender struct {
 	f        *sftp.File
 	watchdog *watchdog
@@ -97,7 +98,7 @@ func (s *sender) sendBlock(buf []byte) bool {
 	return true
 }
 
-// acquire waits until the window has room for another block.
+// acquire waits until the window allows another block.
 func (s *sender) acquire() time.Time {
 	s.sending.Lock()
 	defer s.sending.Unlock()

@@ -25,8 +25,8 @@ type Options struct {
 	// Stall is how long a transfer may make no progress. Zero: 45 s.
 	Stall time.Duration
 	// Progress receives the number of bytes that the host has acknowledged. It is called by one
-	// goroutine at a time, never with a smaller number than before, and with size at the end. It may
-	// be nil.
+	// goroutine at a time, never with a smaller number than before, and with size at the end. It
+	// may be nil.
 	Progress func(done int64)
 }
 
@@ -37,13 +37,13 @@ const (
 )
 
 // Put writes exactly size bytes of src to the new file dst, an absolute path on the host, with mode
-// 0600, and syncs it to disk if the host's SFTP server supports that. If Put returns nil, the file is
-// complete. Otherwise Put has removed it, unless the connection is lost.
+// 0600, and syncs it to disk if the host's SFTP server supports that. If Put returns nil, the file
+// is complete. Otherwise Put has removed it, unless the connection is lost.
 //
 // dst must not exist: its name is random, so Put never removes a file that it finds there. When ctx
 // ends, Put sends nothing more and removes the file. To abandon a host that does not answer, Put
-// closes c, because nothing else ends a request: c is closed after an error whose Kind is Stalled or
-// Lost, and usually open after Interrupted. Every error is an *Error, and no goroutine is left
+// closes c, because nothing else ends a request: c is closed after an error whose Kind is Stalled
+// or Lost, and usually open after Interrupted. Every error is an *Error, and no goroutine is left
 // running.
 func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst string, o Options) error {
 	if !path.IsAbs(dst) || path.Clean(dst) != dst {
@@ -115,8 +115,8 @@ func (w *watchdog) remove(c *sftp.Client, dst string) {
 	_ = c.Remove(dst)
 }
 
-// watchdog closes the client after Options.Stall without progress, and after cleanupTimeout once ctx
-// has ended: until then, a host that still answers can remove the file.
+// watchdog closes the client after Options.Stall without progress, and after cleanupTimeout once
+// ctx has ended: until then, a host that still answers can remove the file.
 type watchdog struct {
 	ctx   context.Context //nolint:containedctx // it lives for one Put
 	stall time.Duration

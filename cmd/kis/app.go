@@ -115,7 +115,8 @@ type outcome struct{ status int }
 
 func (o outcome) Error() string { return fmt.Sprintf("exit status %d", o.status) }
 
-// fail prints why a command ended before any host was contacted, and returns the exit status for it.
+// fail prints why a command ended before any host was contacted, and returns the exit status for
+// it.
 func (a *app) fail(err error) int {
 	if done, ok := errors.AsType[outcome](err); ok {
 		return done.status

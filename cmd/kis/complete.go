@@ -36,7 +36,8 @@ func (a *app) completeStageAndPackage(cmd *cobra.Command, args []string, start s
 	return nil, noFiles
 }
 
-// completePackage completes the packages of earlier runs of this machine on the stage, newest first.
+// completePackage completes the packages of earlier runs of this machine on the stage, newest
+// first.
 func (a *app) completePackage(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return nil, noFiles

@@ -1,6 +1,6 @@
-// Kis deploys Python applications by push over SSH: it prepares a package on every host, and switches
-// the stage's link on all hosts at the same time, only if every host succeeded. See `kis help` and
-// the README.
+// Kis deploys Python applications by push over SSH: it prepares a package on every host, and
+// switches the stage's link on all hosts at the same time, only if every host succeeded. See `kis
+// help` and the README.
 package main
 
 import (

@@ -117,8 +117,8 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 	return nil
 }
 
-// emptyFlag is the name of a flag that was given an empty value, or "". An unset variable in a script
-// must not mean the same as no flag, which may be every host, or another package.
+// emptyFlag is the name of a flag that was given an empty value, or "". An unset variable in a
+// script must not mean the same as no flag, which may be every host, or another package.
 func emptyFlag(cmd *cobra.Command) (name string) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.String() == "" {

@@ -44,8 +44,8 @@ func (a *app) status(ctx context.Context, names []string) error {
 	return nil
 }
 
-// read reads the package repositories of all hosts of the stages, by host, with so many lines of each
-// journal; 0 for as many as the state of the stage needs.
+// read reads the package repositories of all hosts of the stages, by host, with so many lines of
+// each journal; 0 for as many as the state of the stage needs.
 func (a *app) read(ctx context.Context, names []string, lines int) ([]target, map[string]survey.Repository, error) {
 	inv, err := a.load()
 	if err != nil {

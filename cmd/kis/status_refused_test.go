@@ -62,9 +62,9 @@ func TestStatusOfHostsThatDoNotLetUsIn(t *testing.T) {
 		says, next              []string
 	}{
 		"unknown keys":                         {true, false, false, "", 4, []string{"hint: web1: compare the fingerprint", "hint: web2, web3: likewise"}, nil},
-		"refused login":                        {false, true, false, "", 2, []string{"hint: web1: is a key of yours in", "hint: web2, web3: likewise"}, nil},
+		"refused login":                        {false, true, false, "", 2, []string{"hint: web1: is one of your keys in", "hint: web2, web3: likewise"}, nil},
 		"others may write there":               {false, false, true, "", 2, []string{"hint: web1: ", "hint: web2, web3: likewise"}, nil},
-		"unknown keys and a host that is away": {true, false, false, "gone", 5, []string{"hint: gone: does sshd run there", "hint: web2, web3: likewise"}, []string{"next: kis status live    # again, when gone is back"}},
+		"unknown keys and a host that is away": {true, false, false, "gone", 5, []string{"hint: gone: does sshd run on the host", "hint: web2, web3: likewise"}, []string{"next: kis status live    # when gone is reachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

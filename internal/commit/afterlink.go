@@ -10,7 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// runAfterLink runs the after-link commands on all hosts that have switched.
+// runAfterLink runs the after_link commands on all hosts that have switched.
 func (c *Coordinator) runAfterLink(ctx context.Context) bool {
 	begin, interrupt := time.Now(), c.nextInterrupt()
 	errs := c.each(c.Participants, func(p *Participant) error {
@@ -30,9 +30,9 @@ func (c *Coordinator) nextInterrupt() <-chan struct{} {
 	return c.Interrupts()
 }
 
-// afterLink runs the after-link commands for a package on one host, under the stage's lock: a session that is new has to take
-// it again, and cannot where another run has been at work. The commands may hang: the user's interrupt ends them, and they
-// count as failed.
+// afterLink runs the after_link commands for a package on one host, under the stage's lock: a new
+// session has to acquire it first, and cannot where another run acted on the stage. The commands
+// may hang: the user's interrupt ends them, and they count as failed.
 func (c *Coordinator) afterLink(ctx context.Context, p *Participant, linked name.Package, interrupt <-chan struct{}) error {
 	commands := p.AfterLink(linked)
 	if len(commands.Commands) == 0 || linked.IsZero() {
@@ -51,7 +51,7 @@ func (c *Coordinator) afterLink(ctx context.Context, p *Participant, linked name
 		watching.Go(func() {
 			select {
 			case <-interrupt:
-				_ = p.Session.Cancel(ctx) // the commands' own answer says how they ended
+				_ = p.Session.Cancel(ctx) // the answer to the commands reports how they ended
 			case <-ended:
 			}
 		}, func(bug *guard.Panic) { p.Log.Bug(bug) })

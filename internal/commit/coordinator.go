@@ -1,9 +1,11 @@
-// Package commit switches the link of one stage on several hosts at the same moment: a two-phase commit with presumed abort.
+// Package commit switches the link of one stage on several hosts at the same time: a two-phase
+// commit with presumed abort.
 //
-// In the first phase every host prepares the next link and promises to be able to rename it (arm). The second phase is one
-// rename on each host (commit). A host that hears nothing gives its prepared link up by itself. When the answer to a commit
-// is lost, the coordinator fences the host: it removes the prepared link over a new session, after which the outcome cannot
-// change any more, and reads the link. If a host has not switched, those that have are rolled back. See ARCHITECTURE.md.
+// In the first phase every host prepares the next link and promises to be able to rename it (arm).
+// The second phase is one rename on each host (commit). A host that receives nothing removes its
+// prepared link by itself. When the answer to a commit is lost, the coordinator fences the host: it
+// removes the prepared link over a new session, after which the outcome cannot change, and reads
+// the link. If a host has not switched, those that have are rolled back. See ARCHITECTURE.md.
 package commit
 
 import (
@@ -19,32 +21,34 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Coordinator switches one stage on all participants, or on none, or says which. It holds the stage's lock on every host.
+// Coordinator switches one stage on all participants, or on none, or reports which. It holds the
+// stage's lock on every host.
 type Coordinator struct {
 	Stage        name.Stage
 	Run          name.Run
 	Op           event.Op
 	To           name.Package
-	Note         map[string]any // what else the journals say of the run
+	Note         map[string]any // what else the journals record about the run
 	OnPartial    inventory.OnPartial
 	Timeouts     Timeouts
 	Participants []*Participant
-	// UpToDate are hosts that were linked and confirmed before. They take no part in the switch, but the outcome is about
-	// them too: their links are read once more at the end.
+	// UpToDate are hosts that were linked and confirmed before. They take no part in the switch,
+	// but the outcome includes them: their links are read again at the end.
 	UpToDate []*Participant
 	Stream   *event.Stream
-	// Interrupts returns a channel that is closed at the user's next interrupt; nil: there is none.
+	// Interrupts returns a channel that is closed at the user's next interrupt; nil: there are
+	// none.
 	Interrupts func() <-chan struct{}
 
 	armedAt    time.Time
 	committing bool // a commit may have been sent
-	confirming bool // a host may have been told that the run is complete
+	confirming bool // a host may have been sent a confirm
 	skew       *event.Skew
 	phases     []event.Phase
 }
 
-// Switch carries the whole switch out. Until the first commit is sent, the end of ctx aborts it; from there on it completes,
-// one way or the other, because a fleet must not be left half switched.
+// Switch executes the whole switch. Until the first commit is sent, the end of ctx aborts it; from
+// then on it completes or rolls back, because hosts must not be left half switched.
 func (c *Coordinator) Switch(ctx context.Context) event.Outcome {
 	c.armedAt = time.Now()
 	for _, p := range c.Participants {
@@ -84,14 +88,15 @@ func (c *Coordinator) decide(ctx context.Context) event.Outcome {
 	return c.confirmed(ctx)
 }
 
-// prepare is the first phase, and the roll call behind it.
+// prepare is the first phase, and the roll call after it.
 func (c *Coordinator) prepare(ctx context.Context) bool {
 	return c.all(ctx, event.StepArm, "arm", c.Timeouts.Arm, c.arm) &&
 		c.all(ctx, event.StepRollCall, "roll call", c.Timeouts.RollCall, c.rollCall) &&
 		c.inTime(time.Now()) && ctx.Err() == nil && len(c.Stream.Bugs()) == 0
 }
 
-// completeForward is on_partial: forward. It completes the switch where it can, and rolls nothing back.
+// completeForward is on_partial: forward. It completes the switch where it can, and rolls back
+// nothing.
 func (c *Coordinator) completeForward(ctx context.Context) event.Outcome {
 	c.linkRest(ctx)
 	everywhere := c.everywhere()
@@ -102,7 +107,7 @@ func (c *Coordinator) completeForward(ctx context.Context) event.Outcome {
 	return event.Split
 }
 
-// completeOrStop is on_partial: stop. It leaves everything as it is when the switch is not complete.
+// completeOrStop is on_partial: stop. It changes nothing more when the switch is not complete.
 func (c *Coordinator) completeOrStop(ctx context.Context) event.Outcome {
 	everywhere := c.everywhere()
 	c.readOld(ctx)
@@ -119,8 +124,9 @@ func (c *Coordinator) confirmed(ctx context.Context) event.Outcome {
 	return event.Split
 }
 
-// all does one step for every participant at once and waits for all. It reports whether each did it. The stream hears of the
-// step before any host does: a user who does not read what kis prints must not delay one host behind another.
+// all does one step for every participant concurrently and waits for all. It reports whether each
+// did it. The stream gets the step before any host does: output that blocks must not delay one host
+// and not another.
 func (c *Coordinator) all(ctx context.Context, s event.Step, phase string, timeout time.Duration, work func(context.Context, *Participant) error) bool {
 	begin := time.Now()
 	ends := map[*Participant]func(error) error{}
@@ -145,7 +151,7 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %v", d))
 }
 
-// linkOf is the re-link of one host, for its agent.
+// linkOf is the request to link one host, for its agent.
 func (c *Coordinator) linkOf(p *Participant) remote.Link {
 	note := maps.Clone(c.Note)
 	if p.Key != "" {
@@ -166,8 +172,8 @@ func (c *Coordinator) arm(ctx context.Context, p *Participant) error {
 	return p.Session.Arm(ctx, c.linkOf(p), c.Timeouts.Armed)
 }
 
-// rollCall makes sure that every host is alive a moment before the first commit is sent. It also compares the clocks, as far
-// as there is time for it: over a long distance one answer has to do.
+// rollCall checks that every host answers immediately before the first commit is sent. It also
+// compares the clocks, as far as time allows: over a long distance one answer has to suffice.
 func (c *Coordinator) rollCall(ctx context.Context, p *Participant) error {
 	until, _ := ctx.Deadline()
 	for i := range pings {
@@ -185,8 +191,9 @@ func (c *Coordinator) rollCall(ctx context.Context, p *Participant) error {
 	return nil
 }
 
-// inTime refuses to commit when so much time has passed that a host may have given its prepared link up: this machine was
-// suspended, or hosts were slow. The wall clock counts too, because the monotonic one stands still while a laptop sleeps.
+// inTime refuses to commit when so much time has passed that a host may have removed its prepared
+// link: this machine was suspended, or hosts were slow. It also compares the wall clock, because
+// the monotonic clock stops while a laptop sleeps.
 func (c *Coordinator) inTime(now time.Time) bool {
 	limit := c.Timeouts.Armed - 5*time.Second
 	if now.Sub(c.armedAt) < limit && now.Round(0).Sub(c.armedAt.Round(0)).Abs() < limit {
@@ -196,8 +203,8 @@ func (c *Coordinator) inTime(now time.Time) bool {
 	return false
 }
 
-// abort removes the prepared links. A host that does not get this does it by itself: it sees the end of the connection, or
-// its deadline passes.
+// abort removes the prepared links. A host that does not receive this removes its own: at the end
+// of the connection, or at its deadline.
 func (c *Coordinator) abort(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	c.each(c.Participants, func(p *Participant) error {
@@ -219,7 +226,7 @@ func (c *Coordinator) commit(ctx context.Context, p *Participant) error {
 		p.read(c.To.String())
 		p.durable(switched.Durable)
 	case isRefused(err):
-		p.link.state, p.link.known = stateOld, false // perhaps because something else is linked
+		p.link.state, p.link.known = stateOld, false // the link may have been changed outside kis
 	default:
 		p.lost()
 	}
@@ -235,8 +242,9 @@ func (c *Coordinator) everywhere() bool {
 	return true
 }
 
-// confirm has every host that has switched compare its link once more and write into its journal that the run is complete.
-// A journal that cannot be written is reported, and does not change the links.
+// confirm asks every host that has switched to compare its link again and to record in its journal
+// that the run is complete. A journal that cannot be written is reported, and does not change the
+// links.
 func (c *Coordinator) confirm(ctx context.Context) bool {
 	c.confirming = true
 	note := map[string]any{}
@@ -249,12 +257,13 @@ func (c *Coordinator) confirm(ctx context.Context) bool {
 		}
 		err := c.insist(ctx, p, func(ctx context.Context) error { return p.Session.Confirm(ctx, c.Run, note) })
 		if refused, ok := errors.AsType[*remote.Refused](err); ok && refused.Code == "unwritten" {
-			// The host has just compared its link, which is what success promises; the line is for status and for later rollbacks.
-			p.Log.Notice(fmt.Sprintf("confirm: the journal could not be written: %s; kis status reports this run as unconfirmed until the same command has run again", refused.Message))
+			// The host has compared its link, which is what success promises. Status and later
+			// rollbacks need the line.
+			p.Log.Notice(fmt.Sprintf("confirm: the journal could not be written: %s; kis status reports this run as unconfirmed until the same command is repeated", refused.Message))
 			err = nil
 		}
 		if err != nil {
-			_ = c.unchanged(ctx, p) // whatever keeps it from being confirmed, the report says what is linked
+			_ = c.unchanged(ctx, p) // for the report
 			return err
 		}
 		p.read(c.To.String())
@@ -263,7 +272,8 @@ func (c *Coordinator) confirm(ctx context.Context) bool {
 	})
 }
 
-// measure computes the skew of the switch on the hosts' clocks, corrected by what the roll call found of them.
+// measure computes the skew of the switch from the hosts' clocks, corrected by the roll call's
+// comparison.
 func (c *Coordinator) measure() {
 	var first, last time.Time
 	var wrong time.Duration
@@ -287,7 +297,7 @@ func (c *Coordinator) measure() {
 	}
 }
 
-// AddTo adds what the switch has done, and what is linked now, to a report whose Hosts name all participants.
+// AddTo adds the result of the switch to a report whose Hosts name all participants.
 func (c *Coordinator) AddTo(r *event.Report) {
 	r.Skew, r.OnPartial = c.skew, c.OnPartial
 	r.Phases = append(r.Phases, c.phases...)
@@ -298,7 +308,7 @@ func (c *Coordinator) AddTo(r *event.Report) {
 	for _, list := range [][]*Participant{c.Participants, c.UpToDate} {
 		for _, p := range list {
 			row := rows[p.Log.Name]
-			row.Back, row.Linked, row.Known, row.Degraded = p.Before, p.link.target, p.link.known, p.afterLink.failed
+			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.known, p.afterLink.failed
 		}
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// A panic is a lost answer: nobody knows what has become of the host, and the way to find out is the same. What differs is that
-// the session is not used again, because nobody knows what state it is in either, and that kis reports the bug.
+// A panic about a host is handled like a lost answer: the state of the host is unknown, and is
+// found out in the same way. In addition the session is not used again, because its state is
+// unknown too, and kis reports the bug.
 
-// each does something for some participants at once, and waits for all. A panic in it is the error of that participant.
+// each does the same for some participants concurrently, and waits for all. A panic is the error of
+// that participant.
 func (c *Coordinator) each(participants []*Participant, work func(p *Participant) error) []error {
 	errs := make([]error, len(participants))
 	fleet.Each(len(participants), 0, func(i int) {
@@ -24,8 +26,8 @@ func (c *Coordinator) each(participants []*Participant, work func(p *Participant
 	return errs
 }
 
-// caught makes a panic the failure of the participant. The host gives up what was prepared when it sees the end of its session;
-// once a commit was sent, it is in doubt.
+// caught makes a panic the failure of the participant. The host removes its prepared link at the
+// end of the session; once a commit was sent, it is in doubt.
 func (c *Coordinator) caught(p *Participant, bug *guard.Panic) error {
 	failure := p.Log.Caught(bug)
 	p.Log.Bug(guard.Try(func() error { p.Session.HangUp(); return nil }))
@@ -49,7 +51,7 @@ func (c *Coordinator) decided(ctx context.Context) event.Outcome {
 		}
 		ctx := context.WithoutCancel(ctx)
 		if c.confirming || c.OnPartial == inventory.PartialForward || c.OnPartial == inventory.PartialStop {
-			return event.Split // nothing is rolled back any more
+			return event.Split // it is too late to roll back
 		}
 		return c.guarded(func() event.Outcome {
 			c.resolve(ctx)
@@ -69,8 +71,8 @@ func (c *Coordinator) guarded(work, recovered func() event.Outcome) event.Outcom
 	return outcome
 }
 
-// readAgain reads the links once more after a panic, where the outcome is no promise about them: whatever kis believed before it
-// panicked, the report is what the hosts say.
+// readAgain reads the links again after a panic, if the outcome promises nothing about them: the
+// report then has what the hosts answer, not what kis believed before it panicked.
 func (c *Coordinator) readAgain(ctx context.Context, o event.Outcome) {
 	if o != event.Split || len(c.Stream.Bugs()) == 0 {
 		return

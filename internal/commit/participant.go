@@ -17,20 +17,20 @@ type Participant struct {
 	Session *fleet.Session
 	Connect func(context.Context) (*fleet.Session, error) // starts another session, after the first was lost
 	Root    string                                        // of the package repository, for hints
-	Owner   remote.Holder                                 // what the lock says of this run
-	Locked  remote.Locked                                 // as the lock was taken last
+	Owner   remote.Holder                                 // what the lock records about this run
+	Locked  remote.Locked                                 // as it was acquired last
 	Key     string                                        // fingerprint of the key that logged in, for the journal
 
-	// Before is the text of the link that a rollback restores, "" for none: what was linked before this run, or before an
-	// interrupted run that this one completes.
+	// Before is the text of the link that a rollback restores, "" for none: the link before this
+	// run, or before an interrupted run that this one completes.
 	Before string
-	// Past is what the journal says of the time before this run; every line of the run repeats it.
+	// Past is the journal's checkpoint before this run; every line of the run repeats it.
 	Past *remote.Checkpoint
 	// Dangling: Before leads to no sealed package.
 	Dangling bool
-	// AlreadyLinked: the stage leads to the target already, and is only to be confirmed.
+	// AlreadyLinked: the stage links the target already, and is only to be confirmed.
 	AlreadyLinked bool
-	// AfterLink are the after-link commands for a package.
+	// AfterLink returns the after_link commands for a package.
 	AfterLink func(name.Package) remote.Commands
 
 	link      link
@@ -39,17 +39,17 @@ type Participant struct {
 	redial    redial
 	clock     remote.Clock
 	switched  remote.Switched
-	panicked  bool // and has not been resolved since
+	panicked  bool // and was not resolved since
 }
 
-// linkState is what is known of one host's link during the switch.
+// linkState is what this run knows about one host's link.
 type linkState string
 
 const (
-	stateOld     linkState = "old"     // unchanged, by the host's word or because no commit was sent
-	stateNew     linkState = "new"     // switched, by the host's word
+	stateOld     linkState = "old"     // unchanged: the host reported it, or no commit was sent
+	stateNew     linkState = "new"     // switched: the host reported it
 	stateUnknown linkState = "unknown" // in doubt: a command was sent and not answered
-	stateTaken   linkState = "taken"   // another run has been at work since: the link is that run's, whatever it leads to
+	stateTaken   linkState = "taken"   // another run acted on the stage since: the link is that run's, whatever its target
 )
 
 // link is one host's link as this run knows it.
@@ -60,34 +60,35 @@ type link struct {
 	warned bool   // that fsync failed
 }
 
-// session is what this run has to do in a session before it may act there.
+// session is what this run has to do in a session before it may change the link.
 type session struct {
 	lockLost   bool // the session is a new one and does not hold the stage's lock
-	notResumed bool // it holds the lock and has not taken the switch up
-	// revertSent: an older session was sent a revert and has not answered. It may carry it out until this run has the lock
-	// again, which ends that session's agent.
+	notResumed bool // it holds the lock and has not resumed the switch
+	// revertSent: an older session was sent a revert and has not answered. Its agent may execute it
+	// until this run has reacquired the lock, which ends that agent.
 	revertSent bool
 }
 
-// afterLink is what this run owes to the service of a host.
+// afterLink is the state of the after_link commands after a rollback.
 type afterLink struct {
 	pending bool // the link was rolled back, and the commands have not run for it
 	failed  bool // they failed after the rollback
 }
 
-// replaced notes that the session is a new one.
+// replaced records that the session is a new one.
 func (p *Participant) replaced(s *fleet.Session) {
 	p.Session, p.session.lockLost, p.session.notResumed = s, true, true
 }
 
-// lost notes that nobody knows what is linked.
+// lost records that the link is unknown.
 func (p *Participant) lost() { p.link.state, p.link.known = stateUnknown, false }
 
-// read notes what a host says is linked.
+// read records the link that a host reported.
 func (p *Participant) read(target string) { p.link.target, p.link.known = target, true }
 
-// lock takes the stage's lock in a new session. The agent of an older session, which might still carry out what it was sent,
-// is ended. Where another run has been at work, the link is that run's, even where it leads to what this run has linked.
+// lock acquires the stage's lock in a new session. That ends the agent of an older session, which
+// might still execute what it was sent. Where another run acted on the stage, the link is that
+// run's, even if its target is this run's.
 func (p *Participant) lock(ctx context.Context, c *Coordinator) error {
 	err := p.lockAgain(ctx, c)
 	p.session.lockLost = err != nil
@@ -118,7 +119,7 @@ func (p *Participant) lockAgain(ctx context.Context, c *Coordinator) error {
 	}
 }
 
-// own makes sure that this run holds the lock and has taken up the switch that it has made, before it acts on the link.
+// own ensures that this run holds the lock and has resumed its switch, before it acts on the link.
 func (p *Participant) own(ctx context.Context, c *Coordinator) error {
 	if p.session.lockLost {
 		if err := p.lock(ctx, c); err != nil {
@@ -133,7 +134,7 @@ func (p *Participant) own(ctx context.Context, c *Coordinator) error {
 	return err
 }
 
-// resume takes up a switch that another agent has made: one of this run, or of an interrupted run.
+// resume resumes a switch of another agent: one of this run, or of an interrupted run.
 func (p *Participant) resume(ctx context.Context, c *Coordinator) error {
 	durable, err := p.Session.Resume(ctx, c.linkOf(p))
 	if err == nil {
@@ -142,7 +143,7 @@ func (p *Participant) resume(ctx context.Context, c *Coordinator) error {
 	return err
 }
 
-// durable warns, once for a host, that its disk has not confirmed the switch.
+// durable warns, once for a host, that fsync failed after the switch.
 func (p *Participant) durable(durable bool) {
 	if !durable && !p.link.warned {
 		p.link.warned = true
@@ -150,7 +151,7 @@ func (p *Participant) durable(durable bool) {
 	}
 }
 
-// refusedAs reports that a host has refused something for that reason.
+// refusedAs reports whether a host refused a request with that code.
 func refusedAs(err error, code string) bool {
 	refused, ok := errors.AsType[*remote.Refused](err)
 	return ok && refused.Code == code
@@ -161,15 +162,16 @@ func isRefused(err error) bool {
 	return refused
 }
 
-// isLost reports that an answer was lost. If it was lost to a bug of kis, that is reported whatever becomes of the switch.
+// isLost reports whether an answer was lost. If a bug of kis is the reason, it records the bug.
 func (p *Participant) isLost(err error) bool {
 	p.Log.Bug(err)
 	_, lost := errors.AsType[*remote.Lost](err)
 	return lost
 }
 
-// sameRepository refuses what lies at the root now if it is not the repository that this run has locked: a host that comes
-// back without the volume of its packages has an empty directory there, and the links on the volume are as they are.
+// sameRepository refuses a repository other than the one that this run locked: a host that has
+// rebooted without the volume of its packages has an empty directory there, while the links on the
+// volume are unchanged.
 func (p *Participant) sameRepository(s *fleet.Session, c *Coordinator) error {
 	id := s.HostID()
 	if id == p.Locked.HostID {
@@ -180,7 +182,7 @@ func (p *Participant) sameRepository(s *fleet.Session, c *Coordinator) error {
 	}
 	return &event.Failure{
 		State: event.Unknown, Code: "other-repository",
-		Message: fmt.Sprintf("the repository is another one than before (host-id %s, now %s): is its volume mounted?", p.Locked.HostID, id),
-		Hint:    fmt.Sprintf("see: findmnt -T %s; when it is mounted: kis status %s", p.Root, c.Stage),
+		Message: fmt.Sprintf("the package repository is not the same as before (host-id %s, now %s): is its volume mounted?", p.Locked.HostID, id),
+		Hint:    fmt.Sprintf("findmnt -T %s; when it is mounted: kis status %s", p.Root, c.Stage),
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// resolve asks the hosts that are in doubt: whose answer was lost.
+// resolve finds out the state of the hosts in doubt, whose answer was lost.
 func (c *Coordinator) resolve(ctx context.Context) {
 	c.each(c.Participants, func(p *Participant) error {
 		if p.link.state != stateUnknown {
@@ -29,7 +29,7 @@ func (c *Coordinator) resolve(ctx context.Context) {
 	})
 }
 
-// resolvePanicked resolves those hosts that were not lost, but what kis knows of them.
+// resolvePanicked resolves hosts whose answer was not lost, but whose state kis lost in a panic.
 func (c *Coordinator) resolvePanicked(ctx context.Context) {
 	for _, p := range c.Participants {
 		if p.panicked {
@@ -39,7 +39,7 @@ func (c *Coordinator) resolvePanicked(ctx context.Context) {
 	}
 }
 
-// forgiveSwitched removes the failures of a host that has switched after all, and that this run owns.
+// forgiveSwitched removes the failures of a host that did switch, and that this run owns.
 func (c *Coordinator) forgiveSwitched(p *Participant) {
 	if p.link.state == stateNew && !p.session.lockLost && !p.session.notResumed {
 		p.Log.Forgive(event.StepLink, event.StepResolve)
@@ -50,7 +50,8 @@ func notReached(ctx context.Context, d time.Duration) (context.Context, context.
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("not reached again within %v", d))
 }
 
-// find reaches a host again and finds out what is linked there. A host whose answers are lost again is asked again.
+// find reconnects to a host and finds out what is linked there. It repeats that if the answer is
+// lost.
 func (c *Coordinator) find(ctx context.Context, p *Participant) error {
 	var err error
 	for range maxAttempts {
@@ -61,11 +62,12 @@ func (c *Coordinator) find(ctx context.Context, p *Participant) error {
 	return err
 }
 
-// findOnce fences the host over a new session: it removes the prepared link, after which the outcome cannot change, and reads
-// the link. Then it takes the lock again to be able to go on, which ends the old agent: that may not notice for a minute that
-// its connection is dead, and would keep the lock from this run and from the next.
+// findOnce fences the host over a new session: it removes the prepared link, after which the
+// outcome cannot change, and reads the link. Then it reacquires the lock to be able to continue.
+// That ends the old agent, which may not notice for a minute that its connection is dead, and would
+// hold the lock for that time.
 func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
-	p.link.known = false // until somebody has read it again: another run may have come meanwhile
+	p.link.known = false // until it is read: another run may have started in the meantime
 	session, err := p.reach(ctx, c)
 	if err != nil {
 		return err
@@ -83,7 +85,7 @@ func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
 		return p.own(ctx, c)
 	case p.Before:
 		p.link.state = stateOld
-		// What the host is linked to does not depend on the lock, and the others wait to be rolled back.
+		// The link is known without the lock, and the other hosts wait to be rolled back.
 		bounded, cancel := context.WithTimeout(ctx, c.Timeouts.RollCall)
 		defer cancel()
 		if err := p.lock(bounded, c); p.link.state == stateTaken {
@@ -92,10 +94,11 @@ func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
 		return nil
 	}
 	p.link.state = stateTaken
-	return event.Refuse("taken", fmt.Sprintf("another run has linked %s meanwhile; it is left alone", event.LinkText(fenced.Linked)), "")
+	return event.Refuse("taken", fmt.Sprintf("another run linked %s in the meantime; kis does not change it", event.LinkText(fenced.Linked)), "")
 }
 
-// linkRest tries to complete the switch where it has not happened: the package is ready there, so that it takes a moment.
+// linkRest tries to complete the switch on the hosts that have not switched; their packages are
+// ready.
 func (c *Coordinator) linkRest(ctx context.Context) {
 	for attempt := 0; attempt < maxAttempts && !c.everywhere(); attempt++ {
 		if fleet.Wait(ctx, c.Timeouts.Pause) != nil {
@@ -117,14 +120,14 @@ func (c *Coordinator) linkRest(ctx context.Context) {
 	}
 }
 
-// linkAgain arms and commits once more on a host that is known not to have switched.
+// linkAgain arms and commits again on a host that has certainly not switched.
 func (c *Coordinator) linkAgain(ctx context.Context, p *Participant) error {
 	if err := p.own(ctx, c); err != nil {
 		return err
 	}
 	if err := p.Session.Arm(ctx, c.linkOf(p), c.Timeouts.Armed); err != nil {
 		if p.isLost(err) {
-			p.lost() // as after a commit: resolve finds out, and finds a session
+			p.lost() // as after a commit: resolve starts a session and finds out
 		}
 		return err
 	}
@@ -132,8 +135,8 @@ func (c *Coordinator) linkAgain(ctx context.Context, p *Participant) error {
 	return c.commit(ctx, p)
 }
 
-// rollBack restores the previous link wherever the switch has happened, and reads every link once more before it claims
-// anything.
+// rollBack restores the previous link on every host that has switched, and reads every link again
+// before it reports an outcome.
 func (c *Coordinator) rollBack(ctx context.Context) event.Outcome {
 	begin := time.Now()
 	c.resolvePanicked(ctx)
@@ -159,8 +162,8 @@ func (c *Coordinator) rollBack(ctx context.Context) event.Outcome {
 // errNotRolledBack is about a host that this run cannot vouch for.
 var errNotRolledBack = errors.New("not rolled back")
 
-// rolledBack reports whether this run can vouch for a host: it is linked to what it was linked to before, and no other run
-// has been at work there.
+// rolledBack reports whether this run can vouch for a host: its link is the previous one, and no
+// other run acted on it.
 func (c *Coordinator) rolledBack(ctx context.Context, p *Participant) bool {
 	unchanged := c.unchanged(ctx, p)
 	if unchanged && p.afterLink.pending && p.link.state != stateTaken { // it was rolled back, and the answer was lost
@@ -182,7 +185,7 @@ func (c *Coordinator) revert(ctx context.Context, p *Participant) {
 		p.link.state = stateOld
 		c.restart(ctx, p)
 	case p.link.state != stateTaken && !isRefused(err):
-		p.link.state = stateUnknown // it was asked for just now
+		p.link.state = stateUnknown // a revert was sent
 	}
 }
 
@@ -199,7 +202,7 @@ func (c *Coordinator) revertOnce(ctx context.Context, p *Participant) error {
 	return err
 }
 
-// restart runs the after-link commands for the package that the host was rolled back to.
+// restart runs the after_link commands for the package that the host was rolled back to.
 func (c *Coordinator) restart(ctx context.Context, p *Participant) {
 	before, err := name.ParsePackage(p.Before)
 	if err != nil || len(p.AfterLink(before).Commands) == 0 {
@@ -210,12 +213,13 @@ func (c *Coordinator) restart(ctx context.Context, p *Participant) {
 	p.afterLink.failed = c.afterLink(ctx, p, before, c.nextInterrupt()) != nil
 	bounded, cancel := within(ctx, c.Timeouts.Link)
 	defer cancel()
-	// If this does not reach the journal, status reports that the commands did not complete. The link does not depend on it.
+	// If this is not recorded, status reports that the commands did not complete. The link does not
+	// depend on it.
 	_ = p.Session.Restarted(bounded, c.Stage, c.Run, !p.afterLink.failed)
 }
 
-// insist does something on a host that has switched. When the answer is lost, or does not come in time, it reaches the host
-// again, finds out what is linked, and does it once more.
+// insist does work on a host that has switched. When the answer is lost or late, it reconnects,
+// finds out what is linked, and repeats the work.
 func (c *Coordinator) insist(ctx context.Context, p *Participant, work func(context.Context) error) error {
 	err := c.attempt(ctx, p, work)
 	for range maxAttempts {
@@ -229,7 +233,7 @@ func (c *Coordinator) insist(ctx context.Context, p *Participant, work func(cont
 	return err
 }
 
-// attempt leaves time to reach the host again when its answer does not come.
+// attempt bounds the work so that time is left to reconnect when the answer is lost.
 func (c *Coordinator) attempt(ctx context.Context, p *Participant, work func(context.Context) error) error {
 	bounded, cancel := within(ctx, c.Timeouts.Link)
 	defer cancel()
@@ -241,8 +245,8 @@ func (c *Coordinator) attempt(ctx context.Context, p *Participant, work func(con
 	return work(bounded)
 }
 
-// unchanged reads the link, and reports whether it is what it was before this run. A host that could not be reached a moment
-// ago is not waited for as long as the others.
+// unchanged reads the link, and reports whether it is the one before this run. It waits less for a
+// host that was unreachable before.
 func (c *Coordinator) unchanged(ctx context.Context, p *Participant) bool {
 	timeout := c.Timeouts.Reconnect
 	if p.link.state == stateUnknown {
@@ -271,7 +275,8 @@ func (c *Coordinator) unchanged(ctx context.Context, p *Participant) bool {
 	return fenced.Linked == p.Before
 }
 
-// readLink reads the link over a session that may be dead. What an older session was sent must not be carried out after that.
+// readLink reads the link over a session that may be dead. It first ensures that the agent of an
+// older session cannot execute a revert after that.
 func (c *Coordinator) readLink(ctx context.Context, p *Participant) (remote.Fenced, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.Timeouts.Link)
 	defer cancel()
@@ -283,7 +288,7 @@ func (c *Coordinator) readLink(ctx context.Context, p *Participant) (remote.Fenc
 	return p.Session.Fence(bounded, c.Stage, c.Run)
 }
 
-// readOld reads the links of the hosts that have not switched: what was there before may not be there any more.
+// readOld reads the links of the hosts that have not switched: they may have changed since.
 func (c *Coordinator) readOld(ctx context.Context) {
 	c.each(c.Participants, func(p *Participant) error {
 		if p.link.state == stateOld {
@@ -293,14 +298,14 @@ func (c *Coordinator) readOld(ctx context.Context) {
 	})
 }
 
-// checkUpToDate reads the links of the hosts that had nothing to do. They were read when the locks were taken, minutes ago,
-// and the outcome is about them too.
+// checkUpToDate reads the links of the hosts that had nothing to do. They were read when the locks
+// were acquired, minutes ago, and the outcome includes them.
 func (c *Coordinator) checkUpToDate(ctx context.Context, o event.Outcome) event.Outcome {
 	for _, p := range c.UpToDate {
 		p.read(p.Before)
 	}
 	if o == event.Aborted || o == event.Interrupted {
-		return o // this run has changed nothing, whatever is linked there now
+		return o // this run changed nothing
 	}
 	ctx = context.WithoutCancel(ctx)
 	errs := c.each(c.UpToDate, func(p *Participant) error {

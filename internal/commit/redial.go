@@ -19,16 +19,16 @@ const (
 	longestPause = 8 * time.Second
 )
 
-// redial is how one host is dialed again in one run. Hosts count what comes from an address and reject addresses that come
-// too often, for longer than any switch can wait: so a host that has refused a login is left alone, and one that has not
-// answered is dialed with exponential backoff.
+// redial is the state of reconnecting to one host in one run. Hosts count failed logins by address
+// and reject addresses for longer than a switch can wait. So kis does not dial a host that refused
+// a login again, and dials one that did not answer with exponential backoff.
 type redial struct {
 	pause time.Duration // before the next attempt; zero before the first
-	final error         // the host's refusal: it is not dialed again
-	why   error         // why the last attempt failed that was not cut short
+	final error         // the host's refusal, which ends the attempts
+	why   error         // why the last complete attempt failed
 }
 
-// reach starts another session, and tries again until ctx ends or the host refuses the login.
+// reach starts another session, and retries until ctx ends or the host refuses the login.
 func (p *Participant) reach(ctx context.Context, c *Coordinator) (*fleet.Session, error) {
 	p.Session.HangUp()
 	for p.redial.final == nil {
@@ -38,13 +38,13 @@ func (p *Participant) reach(ctx context.Context, c *Coordinator) (*fleet.Session
 				p.redial = redial{}
 				return session, nil
 			}
-			session.Close() // and try again: a host that has just booted may mount its volumes after it accepts logins
+			session.Close() // and retry: a host that has just booted may mount its volumes after it accepts logins
 		}
 		if refusedForGood(err) {
 			p.redial.final = err
 			break
 		}
-		if ctx.Err() == nil || p.redial.why == nil { // an attempt that was cut short says nothing about the host
+		if ctx.Err() == nil || p.redial.why == nil { // an attempt that was cut short gives no reason
 			p.redial.why = err
 		}
 		p.redial.pause = min(max(2*p.redial.pause, firstPause), longestPause)
@@ -55,8 +55,8 @@ func (p *Participant) reach(ctx context.Context, c *Coordinator) (*fleet.Session
 	return nil, p.redial.final
 }
 
-// refusedForGood reports that the host has refused the login and will refuse the next one: each further attempt only counts
-// against this address.
+// refusedForGood reports whether the host refused the login and will refuse the next one: further
+// attempts only count against this address.
 func refusedForGood(err error) bool {
 	var dial *sshx.DialError
 	return event.LoginRefused(err) || errors.As(err, &dial) && event.Banned(dial)

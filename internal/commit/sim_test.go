@@ -348,12 +348,12 @@ func (w *simWorld) reported(r *simRun, h *simHost) event.HostReport {
 }
 
 // back is where a rollback of the run leads: what was linked before it, or before an interrupted run that it has taken up.
-func (w *simWorld) back(r *simRun, h *simHost) string { return w.reported(r, h).Back }
+func (w *simWorld) back(r *simRun, h *simHost) string { return w.reported(r, h).RollbackTo }
 
 // judgeTable: what the report says is linked was linked when the host said so last, or since.
 func (w *simWorld) judgeTable(r *simRun, h *simHost) string {
 	row := w.reported(r, h)
-	if !row.Known {
+	if !row.LinkKnown {
 		return ""
 	}
 	since := w.lastRead(r, h)

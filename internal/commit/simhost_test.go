@@ -165,7 +165,7 @@ func (h *simHost) recover() []string {
 // echo is what a line says again of the one before it.
 func echo(record map[string]any) map[string]any {
 	out := map[string]any{}
-	for _, key := range []string{"run", "op", "from", "to", "by", "scope", "told", "after", "before"} {
+	for _, key := range []string{"run", "op", "from", "to", "by", "scope", "requested", "after", "before"} {
 		if value, some := record[key]; some {
 			out[key] = value
 		}

@@ -2,8 +2,9 @@ package commit
 
 import "time"
 
-// Timeouts bound the parts of a switch. Armed is longer than everything that lies between arming and commit here, so that a
-// commit can arrive too late only when this machine or a host was suspended.
+// Timeouts bound the parts of a switch. Armed is longer than everything that lies between arming
+// and commit here, so that a commit can arrive too late only when this machine or a host was
+// suspended.
 type Timeouts struct {
 	Armed     time.Duration // the host gives its prepared link up by itself after this, by its own clock
 	Arm       time.Duration
@@ -24,5 +25,6 @@ func DefaultTimeouts() Timeouts {
 // maxAttempts is how often a host is asked again whose answers are lost, while it can be reached.
 const maxAttempts = 3
 
-// pings is the number of pings of a roll call: the shortest round trip tells the clocks' difference best.
+// pings is the number of pings of a roll call: the shortest round trip tells the clocks' difference
+// best.
 const pings = 3

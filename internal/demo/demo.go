@@ -1,5 +1,5 @@
-// Package demo shows kis on three temporary hosts in this process: a push, a second one, one that is
-// refused, and a rollback.
+// Package demo shows kis on three temporary hosts in this process: a push, a second one, one that
+// is refused, and a rollback.
 package demo
 
 import (
@@ -55,7 +55,8 @@ func Run(ctx context.Context, k Kis) (err error) {
 	return d.play(ctx)
 }
 
-// demoInventory is the inventory that is shown; the Python of this machine and the hosts are appended.
+// demoInventory is the inventory that is shown; the Python of this machine and the hosts are
+// appended.
 const demoInventory = `stages:
   staging:
     hosts: ["web[1:3]"]

@@ -9,14 +9,15 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Space a package needs beyond its files: the environment, bytecode, and the archive itself. Measured on ordinary web applications; a host
-// that turns out to be too small all the same fails while it builds, which changes nothing.
+// What a package needs beyond its files: the environment, bytecode, and the archive itself.
+// Measured on ordinary web applications; a host that is too small nevertheless fails while it
+// builds, which changes nothing.
 const (
 	spareBytes  = 64 << 20
 	spareInodes = 3000
 )
 
-// check looks, and changes nothing.
+// check inspects one host, and changes nothing.
 func (r *run) check(ctx context.Context, h *host) bool {
 	return h.step(event.StepCheck, func() error {
 		ctx, cancel := within(ctx, queryTimeout)
@@ -34,8 +35,8 @@ func (r *run) check(ctx context.Context, h *host) bool {
 	})
 }
 
-// look has the host look at itself. The package that is linked now is the best that is known of the size of the next, so the host is asked
-// once more where that is the larger one.
+// inspect asks the host for its facts. The linked package is the best estimate of the size of the
+// next one; where it is larger than the default, the host is asked a second time.
 func (h *host) inspect(ctx context.Context) error {
 	request := h.run.checkRequest()
 	clock, err := h.session.Ping(ctx)
@@ -57,10 +58,10 @@ func (h *host) inspect(ctx context.Context) error {
 	return err
 }
 
-// checkRequest is what a host is to look at.
+// checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
 	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != event.Push}
-	if r.plan.Op == event.Check { // of what is not known yet: the least that any package takes
+	if r.plan.Op == event.Check { // the package is unknown: the least that any takes
 		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
 	}
 	if a := r.plan.Archive; a != nil {
@@ -71,7 +72,8 @@ func (r *run) checkRequest() remote.CheckRequest {
 	return request
 }
 
-// reportClock tells of a clock that is wrong. Nothing that kis decides goes by the hosts' clocks, but people do, and certificates.
+// reportClock warns of a clock that is wrong. kis does not depend on it, but users and certificates
+// do.
 func (h *host) reportClock(c remote.Clock) {
 	if c.Offset.Abs() <= time.Minute+c.Error {
 		return
@@ -83,7 +85,7 @@ func (h *host) reportClock(c remote.Clock) {
 	h.log.Notice(fmt.Sprintf("host clock is %s %s this machine's: log times and TLS checks will be wrong", roughly(c.Offset.Abs()), side))
 }
 
-// roughly is a duration as a person would say it.
+// roughly is a duration in its largest unit.
 func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	for _, unit := range []struct {
@@ -105,14 +107,14 @@ func (r Recipe) bytes() int64 {
 	return total
 }
 
-// planned is what a dry run says of this host: these steps, and what comes behind the barrier.
+// planned is what a dry run reports about this host: these steps, and those after the barrier.
 func (h *host) planned(steps, remark string) string {
 	linked := h.facts.Stage.Linked == h.run.pkg.String()
 	switch {
 	case h.isUpToDate():
-		return "nothing; it is linked already"
+		return "nothing; already linked"
 	case linked:
-		remark = "; it is linked already, but not confirmed last"
+		remark = "; already linked, but not confirmed"
 	}
 	if h.run.plan.NoLink {
 		return steps + remark
@@ -129,7 +131,7 @@ func (h *host) planned(steps, remark string) string {
 	return steps + remark
 }
 
-// judge compares what is on the host with what the plan wants to put there.
+// judge compares what is on the host with the plan.
 func (h *host) judge() error {
 	there := h.facts.Package
 	if holder := h.facts.Stage.Holder; holder != nil && h.run.plan.DryRun && h.run.plan.Op != event.Check {
@@ -137,7 +139,7 @@ func (h *host) judge() error {
 	}
 	if h.run.plan.Op == event.Check {
 		if holder := h.facts.Stage.Holder; holder != nil {
-			h.log.Notice(fmt.Sprintf("%s is locked by another run now%s", h.run.stage, event.LockedBy(holder)))
+			h.log.Notice(fmt.Sprintf("%s is locked by another run%s", h.run.stage, event.LockedBy(holder)))
 		}
 	}
 	if h.run.plan.Op != event.Push {
@@ -147,13 +149,13 @@ func (h *host) judge() error {
 	if there.State != remote.Sealed {
 		return nil
 	}
-	h.plan = h.planned("verify", "; the package is installed already")
+	h.plan = h.planned("verify", "; the package is already installed")
 	for _, pair := range [][3]string{
 		{"content", there.Receipt.Content, h.run.plan.Archive.Content},
 		{"recipe", there.Receipt.Recipe, h.run.plan.Recipe.Digest},
 	} {
 		if pair[1] != pair[2] {
-			message := fmt.Sprintf("%s is installed with other %s: %s there, %s here", there.Name, pair[0], pair[1], pair[2])
+			message := fmt.Sprintf("%s is installed with other %s: %s on the host, %s on this machine", there.Name, pair[0], pair[1], pair[2])
 			return event.Refuse("other-"+pair[0], message, "packages are never changed: bump the version")
 		}
 	}

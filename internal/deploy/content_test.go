@@ -49,7 +49,7 @@ func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 		r := f.Run(t.Context(), plan)
 		require.NoError(t, dialer.Close())
 		assert.Equal(t, test.outcome, r.Outcome, test.name)
-		assert.Equal(t, test.linked != "", r.Hosts[0].Known, test.name)
+		assert.Equal(t, test.linked != "", r.Hosts[0].LinkKnown, test.name)
 		if test.linked != "" {
 			assert.Equal(t, test.linked, r.Hosts[0].Linked, test.name)
 		}

@@ -1,8 +1,10 @@
-// Package deploy carries a plan out on many hosts: everything that can fail happens on every host first, then comes the
-// barrier, and only then are the links switched, on all hosts at the same moment.
+// Package deploy executes a plan on many hosts: everything that can fail happens on every host
+// first, then comes the barrier, and only then are the links switched, on all hosts at the same
+// time.
 //
-// It emits one serial stream of events and ends with a report of what is true now. It prints nothing, reads no flags, and
-// knows nothing of how a host's package repository works inside (package remote) or how a host is reached (package fleet).
+// It emits one serial stream of events and ends with a report of the state of the hosts. It prints
+// nothing, reads no flags, and does not know how a package repository works (package remote) or how
+// a host is reached (package fleet).
 package deploy
 
 import (
@@ -18,27 +20,28 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// Deployer carries plans out. The zero value of a duration stands for its default.
+// Deployer executes plans. The zero value of a duration stands for its default.
 type Deployer struct {
 	Fleet    *fleet.Fleet
 	Timeout  time.Duration     // for each step of a preparation and each command; default 15 min
-	LockWait time.Duration     // how long another run's lock is waited for; zero: not at all
+	LockWait time.Duration     // maximum wait for another run's lock; zero: do not wait
 	Emit     func(event.Event) // gets every event, one at a time, in order; must not call back
-	// Recorded reports whether all events so far are written to stable storage. It is asked once, before any host is sent a
-	// commit; an error ends the run there. Nil: nobody keeps a record.
+	// Recorded returns an error unless all events so far are on stable storage. It is called once,
+	// before any host is sent a commit; an error ends the run there. Nil: there is no record.
 	Recorded func() error
 	Who      string // user@machine, for locks and journals
-	// Ask asks the user a yes-or-no question before a stage with confirm: is linked. Nil: there is nobody to ask, and the
-	// answer is yes.
+	// Ask asks the user a yes-or-no question before a stage with confirm: is linked. Nil: no user
+	// can be asked, and the answer is yes.
 	Ask func(ctx context.Context, question string) bool
-	// Interrupts returns a channel that is closed at the user's next interrupt. It ends after-link commands, which nothing
-	// else does before Timeout; the switch is rolled back then. Nil: there are no interrupts.
+	// Interrupts returns a channel that is closed at the user's next interrupt. That ends
+	// after_link commands before Timeout does, and the switch is rolled back. Nil: there are no
+	// interrupts.
 	Interrupts func() <-chan struct{}
 	// Timeouts of the switch; the zero value stands for commit.DefaultTimeouts.
 	Timeouts commit.Timeouts
 }
 
-// Plan is what a run does. It is a value; nothing in it changes while it is carried out.
+// Plan is what a run does. It is a value: nothing in it changes during the run.
 type Plan struct {
 	Op     event.Op
 	Stage  inventory.Stage
@@ -47,7 +50,7 @@ type Plan struct {
 
 	Archive *sdist.Archive // Push: what to install
 	Recipe  Recipe         // Push: how
-	Git     string         // Push: revision the archive was built from, where known
+	Git     string         // Push: revision the archive was built from, "" if unknown
 
 	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package
 
@@ -67,9 +70,9 @@ func (d *Deployer) timeout() time.Duration {
 	return defaultTimeout
 }
 
-// Run carries a plan out and reports. When ctx ends before the links are switched, the run aborts with nothing changed; after
-// that it has no effect, because a fleet must not be left half switched: the run completes or rolls back. Every session is
-// closed at the end.
+// Run executes a plan and reports. When ctx ends before the links are switched, the run aborts with
+// nothing changed. After that the end of ctx has no effect, because hosts must not be left half
+// switched: the run completes or rolls back. Run closes every session.
 func (d *Deployer) Run(ctx context.Context, p Plan) event.Report {
 	r := newRun(d, p)
 	closeAll := sync.OnceFunc(r.close)

@@ -23,7 +23,7 @@ func TestPushLinksEveryHost(t *testing.T) {
 	report := w.run(t.Context(), t, push(t, "1.0"), nil)
 	require.Empty(t, report.Failures)
 	require.Equal(t, event.Succeeded, report.Outcome)
-	require.False(t, report.Already)
+	require.False(t, report.UpToDate)
 	require.NotNil(t, report.Skew)
 	for _, h := range report.Hosts {
 		require.Equal(t, "hello-1.0", h.Linked)
@@ -32,10 +32,10 @@ func TestPushLinksEveryHost(t *testing.T) {
 	again := w.run(t.Context(), t, push(t, "1.0"), func(e event.Event) {
 		require.NotContains(t, []event.Step{event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepSeal, event.StepLink}, e.Step, "nothing is left to do")
 	})
-	require.True(t, again.Already)
+	require.True(t, again.UpToDate)
 	first := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
 	require.Equal(t, event.Aborted, first.Outcome)
-	require.Equal(t, "nothing to roll back to: the journal of staging tells of no other package", first.Failures[0].Message)
+	require.Equal(t, "nothing to roll back to: the journal of staging names no other package", first.Failures[0].Message)
 
 	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.1"), untouched(t, w)).Outcome)
 	back := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
@@ -44,8 +44,8 @@ func TestPushLinksEveryHost(t *testing.T) {
 	nowhere := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
 	require.Equal(t, event.Aborted, nowhere.Outcome)
 	require.Equal(t, "no-target", nowhere.Failures[0].Code)
-	require.Equal(t, "nothing to roll back to: what staging was linked to before was rolled back from, or never confirmed", nowhere.Failures[0].Message)
-	require.Equal(t, "see what there is: kis list staging\nthen say which: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
+	require.Equal(t, "nothing to roll back to: every earlier package of staging was rolled back, or was never confirmed", nowhere.Failures[0].Message)
+	require.Equal(t, "list the packages: kis list staging\nthen name one: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
 }
 
 // untouched looks at the hosts for as long as nobody takes what the stream says of the last of them before the switch: none has been told yet.

@@ -184,7 +184,7 @@ func requireTable(t *testing.T, c cut, host string, r event.Report) {
 	t.Helper()
 	unknown := []string{}
 	for _, h := range r.Hosts {
-		if !h.Known {
+		if !h.LinkKnown {
 			unknown = append(unknown, h.Host)
 		}
 	}

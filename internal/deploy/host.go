@@ -13,8 +13,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// host is one host in one run. Each step of it is done by one goroutine at a time; what it learns is read after each has
-// waited.
+// host is one host in one run. One goroutine at a time does its steps; other goroutines read its
+// fields only between phases.
 type host struct {
 	inventory.Host
 	run *run
@@ -35,7 +35,7 @@ func newHost(r *run, h inventory.Host) *host {
 	return out
 }
 
-// connect starts a session, which replaces one that was lost.
+// connect starts a session, which replaces a lost one.
 func (h *host) connect(ctx context.Context) (*fleet.Session, error) {
 	session, err := h.run.Fleet.Connect(ctx, h.Host)
 	if err == nil {
@@ -47,18 +47,20 @@ func (h *host) connect(ctx context.Context) (*fleet.Session, error) {
 // step does one step on this host. It reports whether the step was done.
 func (h *host) step(s event.Step, work func() error) bool { return h.log.Step(s, work) == nil }
 
-// isUpToDate reports whether there is nothing to do on this host: it is linked to the package, and the newest line of its
-// journal confirms it. After a rollback or a crash, after_link may have failed for what is linked.
+// isUpToDate reports whether there is nothing to do on this host: it is linked to the package, and
+// the newest line of its journal confirms it. After a rollback or a crash, after_link may have
+// failed for the linked package.
 func (h *host) isUpToDate() bool {
 	stage := h.facts.Stage
 	last, some := remote.ParseJournal(stage.Lines).Last()
 	return some && last.Event == "confirmed" && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
 }
 
-// variables are the environment variables of the inventory's commands. The prefix keeps the inventory's own apart from ours.
+// variables are the environment variables of the inventory's commands. The prefix separates the
+// vars of the inventory from those of kis.
 func (h *host) variables(p name.Package) map[string]string {
 	previous := h.facts.Stage.Linked
-	if previous == p.String() { // rolled back: the previous package is the one that is rolled back from
+	if previous == p.String() { // a rollback: the previous package is this run's
 		previous = h.run.pkg.String()
 	}
 	all := map[string]string{
@@ -77,12 +79,13 @@ func (h *host) commands(p name.Package, list []string) remote.Commands {
 
 func (h *host) report() event.HostReport {
 	return event.HostReport{
-		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, Known: h.session != nil && h.facts.Root != "", Ready: h.receipt != nil, Plan: h.plan,
+		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.receipt != nil, Plan: h.plan,
 		Seconds: h.log.Spent().Seconds(),
 	}
 }
 
-// within bounds a step that runs on the host: the host's own deadline comes first, ours is for a host that does not answer.
+// within bounds a step. The host has a deadline of its own, which comes first; this one is for a
+// host that does not answer.
 func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %v", d))
 }

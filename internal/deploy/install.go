@@ -10,7 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// install makes the package on one host, or looks at it once more where it is there already.
+// install makes the package on one host, or verifies it where it is installed already.
 func (r *run) install(ctx context.Context, h *host) bool {
 	source := remote.Source{Package: r.pkg} // without content: only a sealed package will do
 	if a := r.plan.Archive; a != nil {
@@ -30,8 +30,8 @@ func (r *run) install(ctx context.Context, h *host) bool {
 	return h.build(ctx, source)
 }
 
-// reverify looks at a sealed package again: that it is as it was sealed (Begin has), that it still imports, and, for a push, what this
-// stage asks for and no push before has verified. What was verified once is not verified again.
+// reverify verifies a sealed package: that it still imports, and, for a push, those commands of the
+// stage that were not run for it before. Begin has compared it with its manifest.
 func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return h.step(event.StepVerify, func() error {
 		var commands []string
@@ -46,8 +46,8 @@ func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	})
 }
 
-func without(list, known []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(known, s) })
+func without(list, excluded []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(excluded, s) })
 }
 
 func (h *host) build(ctx context.Context, s remote.Source) bool {
@@ -73,7 +73,8 @@ func (h *host) build(ctx context.Context, s remote.Source) bool {
 		})
 }
 
-// samePackages refuses packages that carry one name and differ between hosts: what was verified on one would not be what runs on the other.
+// samePackages refuses packages of one name that differ between hosts: what was verified on one
+// host would not be what runs on the other.
 func (r *run) samePackages() bool {
 	if r.plan.DryRun || len(r.hosts) == 0 {
 		return true
@@ -93,21 +94,21 @@ func (r *run) samePackages() bool {
 	return len(r.failures()) == 0
 }
 
-// differences says in what two environments differ, here first.
-func differences(here, there *host) string {
-	a, b := here.receipt, there.receipt
+// differences lists how two environments differ.
+func differences(this, other *host) string {
+	a, b := this.receipt, other.receipt
 	var parts []string
 	if a.Python != b.Python {
-		parts = append(parts, "python "+a.Python+" against "+b.Python)
+		parts = append(parts, "python "+a.Python+" instead of "+b.Python)
 	}
 	for _, name := range a.Installed {
 		if !slices.Contains(b.Installed, name) {
-			parts = append(parts, name+" only here")
+			parts = append(parts, name+" only on "+this.Name)
 		}
 	}
 	for _, name := range b.Installed {
 		if !slices.Contains(a.Installed, name) {
-			parts = append(parts, name+" only there")
+			parts = append(parts, name+" only on "+other.Name)
 		}
 	}
 	if len(parts) == 0 {

@@ -42,7 +42,7 @@ func TestADeadJumpHostIsOneFailureOfAllHostsBehindIt(t *testing.T) {
 	assert.Equal(t, map[[2]string]int{
 		{
 			fmt.Sprintf("jump host bastion: connect: 127.0.0.1:%d: connection refused", port),
-			"does sshd run there, on this port? no host behind it can be reached; try: ssh bastion",
+			"does sshd run on the host, on this port? no host behind it can be reached; try: ssh bastion",
 		}: 64,
 	}, seen)
 }

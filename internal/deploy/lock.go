@@ -16,8 +16,9 @@ import (
 // lockPause is the pause between two attempts to take a lock that another run has.
 const lockPause = 500 * time.Millisecond
 
-// lockAll takes the stage's lock on every host, or on none. Where another run has it, it tries again for as long as LockWait
-// allows; meanwhile it holds no lock, so that two runs that wait cannot block each other.
+// lockAll acquires the stage's lock on every host, or on none. While another run has it, lockAll
+// retries for as long as LockWait allows; between attempts it holds no lock, so that two waiting
+// runs cannot deadlock.
 func (r *run) lockAll(ctx context.Context) bool {
 	return r.timed(ctx, "lock", func() {
 		ends := make([]func(error) error, len(r.hosts))
@@ -53,11 +54,12 @@ func (r *run) waitForLock(ctx context.Context, holder *remote.Holder, errs []err
 			_ = r.hosts[i].session.Unlock(ctx) // if it fails, the next attempt to lock reports it
 		}
 	}, r.caught)
-	// Random, so that two runs that wait do not try at the same moments.
+	// Random, so that two waiting runs do not try at the same times.
 	_ = fleet.Wait(ctx, lockPause+rand.N(lockPause)) //nolint:gosec // no secret
 }
 
-// checkAgain checks once more what another run may have changed while its lock was waited for.
+// checkAgain repeats the checks whose results another run may have changed while this one waited
+// for its lock.
 func (r *run) checkAgain(ctx context.Context) bool {
 	if !r.waited {
 		return true
@@ -68,7 +70,7 @@ func (r *run) checkAgain(ctx context.Context) bool {
 	return r.phase(ctx, "check", r.check) && r.chooseTarget()
 }
 
-// lockedBy is the holder of a lock that another run has; nil when something else is wrong, or nothing is.
+// lockedBy is the holder of the lock, if a lock of another run is the only kind of error; else nil.
 func lockedBy(errs []error) *remote.Holder {
 	var holder *remote.Holder
 	for _, err := range errs {
@@ -86,12 +88,12 @@ func lockedBy(errs []error) *remote.Holder {
 	return holder
 }
 
-// owner is what the lock says of this run.
+// owner is what the lock records about this run.
 func (r *run) owner() remote.Holder {
 	return remote.Holder{Who: r.Who, What: fmt.Sprintf("%s %s %s", r.plan.Op, r.stage, r.pkg)}
 }
 
-// lock takes the lock on one host.
+// lock acquires the lock on one host.
 func (h *host) lock(ctx context.Context) error {
 	r := h.run
 	ctx, cancel := within(ctx, queryTimeout)
@@ -108,14 +110,14 @@ func (h *host) lock(ctx context.Context) error {
 		h.log.Notice("removed a prepared link left behind by a run that crashed")
 	}
 	if !r.waited && locked.Linked != h.facts.Stage.Linked {
-		message := fmt.Sprintf("%s was linked to %s a moment ago and is linked to %s now", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
-		return event.Refuse("changed-meanwhile", message, "another user or process changed it; inspect it, and run the command again: kis status "+r.stage.String())
+		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
+		return event.Refuse("changed-meanwhile", message, "another user or process changed it: kis status "+r.stage.String())
 	}
 	return nil
 }
 
-// readJournalAgain reads the journal under the lock if it has grown since the check: by a run that has ended meanwhile, or by
-// what the agent has found of a run that crashed.
+// readJournalAgain reads the journal under the lock if it has grown since the check: by a run that
+// ended in the meantime, or by the agent's recovery of a run that crashed.
 func (h *host) readJournalAgain(ctx context.Context) error {
 	if remote.ParseJournal(h.facts.Stage.Lines).Seq() == h.locked.Journal {
 		return nil
@@ -127,7 +129,8 @@ func (h *host) readJournalAgain(ctx context.Context) error {
 	return err
 }
 
-// beginPackage takes the package's build lock, which the run of another stage may have, and waits for it as for the stage's.
+// beginPackage acquires the package's build lock, which the run of another stage may have, and
+// waits for it as for the stage's.
 func (h *host) beginPackage(ctx context.Context, s remote.Source) (*remote.Receipt, error) {
 	r := h.run
 	until := time.Now().Add(r.LockWait)

@@ -95,7 +95,7 @@ func (b bug) run(ctx context.Context, p deploy.Plan) (event.Report, []event.Even
 	watch.Check(oracle.Expect{Exit: report.Outcome.Exit(), To: report.Package})
 	for i, h := range report.Hosts {
 		linked, err := os.Readlink(filepath.Join(w.hosts[i].Root, "staging"))
-		if h.Known && assert.True(b.t, err == nil || os.IsNotExist(err)) {
+		if h.LinkKnown && assert.True(b.t, err == nil || os.IsNotExist(err)) {
 			assert.Equal(b.t, linked, h.Linked, "the report is true: %s", h.Host)
 		}
 	}
@@ -265,7 +265,7 @@ func TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport(t *testing.T) {
 		assert.Equal(t, "panic: a bug", report.Bugs[0].Message, test.name)
 		assert.Equal(t, test.host, report.Bugs[0].Host, test.name)
 		for _, h := range report.Hosts {
-			assert.Equal(t, h.Host != test.unknown, h.Known, "%s: %s", test.name, h.Host)
+			assert.Equal(t, h.Host != test.unknown, h.LinkKnown, "%s: %s", test.name, h.Host)
 			assert.Equal(t, test.name == "the coordinator, always", h.Degraded, "%s: %s: nothing was restarted", test.name, h.Host)
 		}
 		for _, f := range report.Failures {

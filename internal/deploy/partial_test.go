@@ -51,8 +51,8 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 		r := w.run(t.Context(), t, plan, once(c, w))
 		require.Equal(t, test.outcome, r.Outcome, "%s: %v", test.partial, r.Failures)
 		for i, h := range r.Hosts {
-			assert.Equal(t, test.links[i] != "", h.Known, "%s: %s", test.partial, h.Host)
-			if h.Known {
+			assert.Equal(t, test.links[i] != "", h.LinkKnown, "%s: %s", test.partial, h.Host)
+			if h.LinkKnown {
 				assert.Equal(t, test.links[i], h.Linked, "%s: %s", test.partial, h.Host)
 			}
 		}
@@ -89,7 +89,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	assert.Equal(t, event.Split, r.Outcome)
 	assert.Equal(t, []string{"web1"}, reverted)
 	for i, want := range []string{"hello-1.2", "hello-1.1"} {
-		assert.True(t, r.Hosts[i].Known)
+		assert.True(t, r.Hosts[i].LinkKnown)
 		assert.Equal(t, want, r.Hosts[i].Linked)
 	}
 	assert.True(t, slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Host == "web2" && f.Code == "taken" }), "%v", r.Failures)
@@ -152,7 +152,7 @@ func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
 	})
 	assert.Equal(t, event.Succeeded, r.Outcome, "%v", r.Failures)
 	require.Len(t, notices, 1)
-	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status reports this run as unconfirmed until the same command has run again$`, notices[0])
+	assert.Regexp(t, `^confirm: the journal could not be written: .*/journal/staging: is a directory; kis status reports this run as unconfirmed until the same command is repeated$`, notices[0])
 	var confirmed []string
 	r = w.run(t.Context(), t, plan, func(e event.Event) {
 		if e.Step == event.StepConfirm && e.State == event.Done {
@@ -160,6 +160,6 @@ func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
 		}
 	})
 	assert.Equal(t, event.Succeeded, r.Outcome)
-	assert.False(t, r.Already)
+	assert.False(t, r.UpToDate)
 	assert.Contains(t, confirmed, "web2")
 }

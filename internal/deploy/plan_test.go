@@ -37,9 +37,9 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	assert.Equal(t, both("upload, build, verify"), w.dry(t, first))
 	require.Empty(t, w.run(t.Context(), t, first, nil).Failures)
 	first.NoLink = false
-	assert.Equal(t, both("verify, link, after_link; the package is installed already"), w.dry(t, first))
+	assert.Equal(t, both("verify, link, after_link; the package is already installed"), w.dry(t, first))
 	require.Empty(t, w.run(t.Context(), t, first, nil).Failures)
-	assert.Equal(t, both("nothing; it is linked already"), w.dry(t, first))
+	assert.Equal(t, both("nothing; already linked"), w.dry(t, first))
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.1"), nil).Failures)
 
 	failing := inventory.Stage{AfterLink: []string{`test "$KIS_HOST" = web1`}}
@@ -47,7 +47,7 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	assert.Equal(t, both("verify, link, after_link"), w.dry(t, back))
 	require.Equal(t, event.RolledBack, w.run(t.Context(), t, back, nil).Outcome)
 	again := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1"), Stage: inventory.Stage{AfterLink: []string{"true"}}}
-	assert.Equal(t, both("verify, after_link, confirm; it is linked already, but not confirmed last"), w.dry(t, again))
+	assert.Equal(t, both("verify, after_link, confirm; already linked, but not confirmed"), w.dry(t, again))
 	ran := map[string]bool{}
 	r := w.run(t.Context(), t, again, func(e event.Event) {
 		if e.Step == event.StepAfterLink && e.State == event.Done {
@@ -56,5 +56,5 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	})
 	require.Equal(t, event.Succeeded, r.Outcome)
 	assert.Equal(t, map[string]bool{"web1": true, "web2": true}, ran)
-	assert.Equal(t, both("nothing; it is linked already"), w.dry(t, again))
+	assert.Equal(t, both("nothing; already linked"), w.dry(t, again))
 }

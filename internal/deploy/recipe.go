@@ -17,15 +17,15 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Recipe is how companion environments are built: the inventory's install settings with the files they name read. It is part of what makes
-// a package what it is: a package of the same name and another recipe is another package.
+// Recipe is how companion environments are built: the inventory's install settings, with the
+// content of the files that they name. It is part of the identity of a package.
 type Recipe struct {
 	remote.Recipe
-	Digest string // over everything in it that can change the environment
-	files  []file // what has to be on the hosts
+	Digest string // of everything in it that can change the environment
+	files  []file // that hosts need
 }
 
-// file is a local file that hosts need, known by its content.
+// file is a local file that hosts need, identified by its content.
 type file struct {
 	path   string
 	sha256 string
@@ -55,11 +55,12 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// nested finds the lines that make pip read another file or directory, which the host would not have. Line ends and space are those
-// of Python's str.splitlines and str.strip.
+// nested finds the lines that make pip read another file or directory, which the host would not
+// have. Line ends and space are those of Python's str.splitlines and str.strip.
 var nested = regexp.MustCompile(`(?:\A\x{feff}?|[\n\r\v\f\x1c-\x1e\x{85}\x{2028}\x{2029}])[\s\v\x1c-\x1f\x{85}\pZ]*(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f|file:|\.{1,2}/)`)
 
-// hashed finds the option that pip-tools, uv and pip themselves write for each requirement of a lock file.
+// hashed finds the option that pip-tools, uv and pip themselves write for each requirement of a
+// lock file.
 var hashed = regexp.MustCompile(`(?m)(^|[ \t])--hash=sha(256|384|512):[0-9a-f]+`)
 
 func (r *Recipe) addRequirements(path string) error {
@@ -77,8 +78,8 @@ func (r *Recipe) addRequirements(path string) error {
 	return err
 }
 
-func (r *Recipe) addWheels(folder string) error {
-	entries, err := os.ReadDir(folder)
+func (r *Recipe) addWheels(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
@@ -87,14 +88,14 @@ func (r *Recipe) addWheels(folder string) error {
 		if !strings.HasSuffix(name, ".whl") && !strings.HasSuffix(name, ".tar.gz") {
 			continue
 		}
-		f, err := r.add(filepath.Join(folder, name))
+		f, err := r.add(filepath.Join(dir, name))
 		if err != nil {
 			return err
 		}
 		r.Wheels = append(r.Wheels, remote.Wheel{Name: name, SHA256: f.sha256})
 	}
 	if len(r.Wheels) == 0 {
-		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", folder, folder)
+		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", dir, dir)
 	}
 	return nil
 }
@@ -115,7 +116,8 @@ func (r *Recipe) add(path string) (file, error) {
 	return f, nil
 }
 
-// digest covers what pip is told, except credentials: a changed password installs the same things.
+// digest covers the input of pip, except credentials: a changed password installs the same
+// packages.
 func (r *Recipe) digest() error {
 	index := ""
 	if r.IndexURL != "" {

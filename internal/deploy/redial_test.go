@@ -104,13 +104,13 @@ func TestAHostThatComesBackWithoutItsVolumeIsUnknown(t *testing.T) {
 	require.NoError(t, dialer.Close())
 	move(volume, root)
 	assert.Equal(t, event.Split, r.Outcome)
-	assert.True(t, r.Hosts[0].Known)
-	assert.False(t, r.Hosts[1].Known)
+	assert.True(t, r.Hosts[0].LinkKnown)
+	assert.False(t, r.Hosts[1].LinkKnown)
 	require.NotEmpty(t, r.Failures)
 	last := r.Failures[len(r.Failures)-1]
 	assert.Equal(t, "web2", last.Host)
 	assert.Equal(t, event.Unknown, last.State)
-	assert.Regexp(t, `^the repository is another one than before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
+	assert.Regexp(t, `^the package repository is not the same as before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
 	assert.Equal(t, "see: findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
 	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures, "the volume is mounted, and the same command again puts it right")
 }

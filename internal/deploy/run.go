@@ -15,12 +15,12 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// run is one plan being carried out.
+// run is the execution of one plan.
 type run struct {
 	*Deployer
 	plan   Plan
 	stage  name.Stage
-	pkg    name.Package // what is to be linked
+	pkg    name.Package // the target
 	id     name.Run     // on every host
 	hosts  []*host
 	stream *event.Stream
@@ -29,7 +29,7 @@ type run struct {
 	commit *commit.Coordinator // nil before the barrier
 	waited bool                // for another run's lock
 
-	buildWait sync.Once // the notice that another run's build is waited for
+	buildWait sync.Once // the notice of waiting for another run's build
 }
 
 func newRun(d *Deployer, p Plan) *run {
@@ -57,7 +57,7 @@ func (r *run) names() []string {
 	return names
 }
 
-// phase does one thing on all hosts and waits for all. It reports whether every host did it.
+// phase does the same on all hosts and waits for all. It reports whether every host did it.
 func (r *run) phase(ctx context.Context, name string, work func(ctx context.Context, h *host) bool) bool {
 	return r.timed(ctx, name, func() {
 		fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) {
@@ -68,11 +68,11 @@ func (r *run) phase(ctx context.Context, name string, work func(ctx context.Cont
 	})
 }
 
-// caught reports a panic in what was done about one host.
+// caught reports a panic of code that handled one host.
 func (r *run) caught(i int, p *guard.Panic) { _ = r.hosts[i].log.Caught(p) }
 
-// timed records how long a phase took, and reports whether nothing has failed so far. A bug is a failure, wherever it was: what
-// has panicked once must not switch links.
+// timed records how long a phase took, and reports whether nothing has failed so far. A bug
+// anywhere is a failure: a program that has panicked must not switch links.
 func (r *run) timed(ctx context.Context, name string, work func()) bool {
 	begin := time.Now()
 	work()
@@ -88,8 +88,8 @@ func (r *run) failures() []event.Failure {
 	return all
 }
 
-// outcome carries the plan out, whatever panics. The switch has its own way to deal with that, so nothing has changed on any
-// host where a panic comes up to here from before the switch.
+// outcome executes the plan, whatever panics. The switch handles panics itself, so a panic that
+// arrives here from before the switch has changed nothing on any host.
 func (r *run) outcome(ctx context.Context) event.Outcome {
 	outcome := event.Aborted
 	err := guard.Run(func() error { outcome = r.carryOut(ctx); return nil })
@@ -102,7 +102,7 @@ func (r *run) outcome(ctx context.Context) event.Outcome {
 	return outcome
 }
 
-// carryOut is the life of a run: every line up to the barrier can fail without anything having changed.
+// carryOut is the life of a run. Every line up to the barrier can fail without a visible change.
 func (r *run) carryOut(ctx context.Context) event.Outcome {
 	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
@@ -110,7 +110,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		r.chooseTarget() &&
 		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.phase(ctx, "install", r.install)) &&
 		r.samePackages()
-	// The barrier. Above it nothing that a visitor could see has changed on any host.
+	// The barrier. Before it no link has changed on any host.
 	r.emitBarrier(ready)
 	switch {
 	case !ready:
@@ -124,7 +124,8 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 	return r.commit.Switch(ctx)
 }
 
-// confirmedByUser asks the user, where the stage wants it. Everything is ready, and the locks are held meanwhile.
+// confirmedByUser asks the user, if the stage has confirm:. Everything is ready, and the locks are
+// held meanwhile.
 func (r *run) confirmedByUser(ctx context.Context) bool {
 	if !r.plan.Stage.Confirm || r.Ask == nil {
 		return true
@@ -153,8 +154,9 @@ func (r *run) emitBarrier(ready bool) {
 	r.stream.Emit(passed)
 }
 
-// recorded reports whether the log of this run says, on stable storage, what is about to be linked where. Without it nobody
-// could find out what the hosts were linked to before, if this machine crashed now.
+// recorded reports whether the log of this run, with the links that are about to change, is on
+// stable storage. Without it the previous links could not be found out after a crash of this
+// machine.
 func (r *run) recorded() bool {
 	if r.Recorded == nil {
 		return true
@@ -183,7 +185,7 @@ func (r *run) abortedAs(ctx context.Context) event.Outcome {
 	return event.Locked
 }
 
-// close ends all sessions at once and waits, so that no lock of this run is left when it returns.
+// close ends all sessions and waits, so that no lock of this run is left when it returns.
 func (r *run) close() {
 	fleet.Each(len(r.hosts), 0, func(i int) { r.hosts[i].session.Close() }, func(i int, p *guard.Panic) { r.hosts[i].log.Bug(p) })
 }
@@ -193,9 +195,9 @@ func (r *run) report(o event.Outcome) event.Report {
 		Outcome: o, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
 		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
 	}
-	report.Already = o == event.Succeeded && !r.plan.DryRun
+	report.UpToDate = o == event.Succeeded && !r.plan.DryRun
 	for _, h := range r.hosts {
-		report.Already = report.Already && h.upToDate
+		report.UpToDate = report.UpToDate && h.upToDate
 		report.Hosts = append(report.Hosts, h.report())
 	}
 	if r.commit != nil {

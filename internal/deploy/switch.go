@@ -9,7 +9,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// coordinator makes the coordinator of the switch out of the run. Every host is ready, and its lock is held.
+// coordinator makes the coordinator of the switch. Every host is ready, and its lock is held.
 func (r *run) coordinator() *commit.Coordinator {
 	c := &commit.Coordinator{
 		Stage: r.stage, Run: r.id, Op: r.plan.Op, To: r.pkg, Note: r.note(), OnPartial: r.plan.Stage.OnPartial, Timeouts: r.Timeouts, Stream: r.stream,
@@ -32,13 +32,13 @@ func (r *run) coordinator() *commit.Coordinator {
 	return c
 }
 
-// note is what the journal of every host says of the run beyond the link itself.
+// note is what the journal of every host records about the run beside the link itself.
 func (r *run) note() map[string]any {
 	scope := "all"
 	if r.plan.Subset {
 		scope = "subset"
 	}
-	note := map[string]any{"by": r.Who, "scope": scope, "hosts": r.names(), "told": time.Now().UTC().Truncate(time.Millisecond)}
+	note := map[string]any{"by": r.Who, "scope": scope, "hosts": r.names(), "requested": time.Now().UTC().Truncate(time.Millisecond)}
 	if len(r.plan.Stage.AfterLink) > 0 {
 		note["after"] = true
 	}
@@ -57,7 +57,8 @@ func (h *host) participant() *commit.Participant {
 		Before: stage.Linked, Dangling: stage.Linked != "" && !stage.Sealed, AlreadyLinked: stage.Linked == h.run.pkg.String(),
 		AfterLink: func(p name.Package) remote.Commands { return h.commands(p, h.run.plan.Stage.AfterLink) },
 	}
-	// What was linked and never confirmed is rolled back with this run: to what was linked before the interrupted run.
+	// A link that was never confirmed is rolled back with this run, to the link before the
+	// interrupted run.
 	journal := remote.ParseJournal(stage.Lines)
 	open, some := journal.Open()
 	resumed := some && p.AlreadyLinked && open.To == p.Before

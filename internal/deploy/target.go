@@ -11,8 +11,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// chooseTarget finds out what is to be linked, where the plan does not say: a roll-back goes to the package that the stage linked before,
-// by the journals, and only where all hosts agree. Then every host must have it.
+// chooseTarget determines the target where the plan names none: a rollback goes to the previous
+// package by the journals, if all hosts agree on it. Then every host must have it.
 func (r *run) chooseTarget() bool {
 	if r.plan.Op == event.Push || r.plan.Op == event.Check {
 		return true
@@ -38,8 +38,8 @@ func (r *run) chooseTarget() bool {
 func (r *run) agreeOnPrevious() error {
 	chosen := map[name.Package][]string{}
 	for _, h := range r.hosts {
-		back := h.goesBackTo()
-		chosen[back] = append(chosen[back], h.Name)
+		previous := h.rollbackTarget()
+		chosen[previous] = append(chosen[previous], h.Name)
 	}
 	if len(chosen) > 1 {
 		var parts []string
@@ -48,7 +48,7 @@ func (r *run) agreeOnPrevious() error {
 		}
 		slices.Sort(parts)
 		return event.Refuse("no-target", "the hosts linked different packages before: "+strings.Join(parts, "; "),
-			fmt.Sprintf("say which: kis rollback %s --to PACKAGE", r.stage))
+			fmt.Sprintf("name one: kis rollback %s --to PACKAGE", r.stage))
 	}
 	for p := range chosen {
 		r.pkg = p
@@ -56,15 +56,16 @@ func (r *run) agreeOnPrevious() error {
 	if !r.pkg.IsZero() {
 		return nil
 	}
-	why := fmt.Sprintf("the journal of %s tells of no other package", r.stage)
+	why := fmt.Sprintf("the journal of %s names no other package", r.stage)
 	if slices.ContainsFunc(r.hosts, (*host).hasLinkedAnother) {
-		why = fmt.Sprintf("what %s was linked to before was rolled back from, or never confirmed", r.stage)
+		why = fmt.Sprintf("every earlier package of %s was rolled back, or was never confirmed", r.stage)
 	}
 	return event.Refuse("no-target", fmt.Sprintf("%v: %s", errNoTarget, why),
-		fmt.Sprintf("see what there is: kis list %s\nthen say which: kis rollback %s --to PACKAGE", r.stage, r.stage))
+		fmt.Sprintf("list the packages: kis list %s\nthen name one: kis rollback %s --to PACKAGE", r.stage, r.stage))
 }
 
-// hasLinkedAnother reports whether the journal of this host tells of a package that the stage was linked to and is not linked to now.
+// hasLinkedAnother reports whether the stage ever linked another package on this host, by its
+// journal.
 func (h *host) hasLinkedAnother() bool {
 	linked := h.facts.Stage.Linked
 	for _, e := range remote.ParseJournal(h.facts.Stage.Lines).Entries {
@@ -76,9 +77,9 @@ func (h *host) hasLinkedAnother() bool {
 	return false
 }
 
-// goesBackTo is where the roll-back leads on this host: what a roll-back that did not come to its end has linked, so that the same command
-// finishes it, and otherwise what was confirmed before.
-func (h *host) goesBackTo() name.Package {
+// rollbackTarget is what a rollback links on this host: the target of an interrupted rollback, so
+// that the same command completes it; otherwise the previous package that was confirmed.
+func (h *host) rollbackTarget() name.Package {
 	journal := remote.ParseJournal(h.facts.Stage.Lines)
 	if open, some := journal.Open(); some && open.Op == string(event.Rollback) && open.To == h.facts.Stage.Linked {
 		if p, err := name.ParsePackage(open.To); err == nil {
@@ -95,7 +96,7 @@ func (h *host) has(p name.Package) error {
 			return nil
 		}
 	}
-	hint := "see what there is: kis list " + h.run.stage.String()
+	hint := "list the packages: kis list " + h.run.stage.String()
 	if common := h.run.common(); len(common) > 0 {
 		hint = "installed on all hosts: " + strings.Join(common, ", ")
 	}
@@ -122,5 +123,5 @@ func (r *run) common() []string {
 	return names
 }
 
-// errNoTarget is wrapped by refusals to choose what a roll-back goes to.
+// errNoTarget is wrapped by refusals to choose the target of a rollback.
 var errNoTarget = errors.New("nothing to roll back to")

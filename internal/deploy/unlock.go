@@ -20,8 +20,9 @@ func (d *Deployer) Locks(ctx context.Context, stage name.Stage, hosts []inventor
 	})
 }
 
-// Unlock ends the runs that hold the stage's lock, on all hosts at the same time. A run that is ended
-// gives up as when its connection is lost: its prepared link is removed, what it has linked stays.
+// Unlock ends the runs that hold the stage's lock, on all hosts at the same time. A run that is
+// ended gives up as when its connection is lost: its prepared link is removed, what it has linked
+// stays.
 func (d *Deployer) Unlock(ctx context.Context, stage name.Stage, hosts []inventory.Host) []event.Lock {
 	return d.onLocks(ctx, hosts, func(ctx context.Context, s *fleet.Session, l *event.Lock) error {
 		return d.end(ctx, s, stage, "", l)
@@ -29,7 +30,7 @@ func (d *Deployer) Unlock(ctx context.Context, stage name.Stage, hosts []invento
 }
 
 // UnlockHeld ends only the runs that shown, of the same hosts, reports as holders. Another run that
-// holds a lock by now is left alone, and reported.
+// holds a lock by now is not ended, and reported.
 func (d *Deployer) UnlockHeld(ctx context.Context, stage name.Stage, hosts []inventory.Host, shown []event.Lock) []event.Lock {
 	var held []inventory.Host
 	holders := map[string]*remote.Holder{}

@@ -17,10 +17,10 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// sftpWithin bounds the start of SFTP on a connection that works.
-const sftpWithin = 10 * time.Second
+// sftpTimeout bounds the start of SFTP on a connection that works.
+const sftpTimeout = 10 * time.Second
 
-// upload is one file on its way to one host.
+// upload is one file that one host needs.
 type upload struct {
 	sha256 string
 	size   int64
@@ -36,7 +36,7 @@ func uploads(a *sdist.Archive, r Recipe) []upload {
 	return all
 }
 
-// upload sends what the host does not have yet. What arrives is compared with its digest there.
+// upload sends the files that the host lacks. The host compares each with its digest.
 func (h *host) upload(ctx context.Context) error {
 	all := uploads(h.run.plan.Archive, h.run.plan.Recipe)
 	digests := make([]string, len(all))
@@ -86,16 +86,17 @@ func (h *host) sendAll(ctx context.Context, missing []upload, progress func(befo
 	return nil
 }
 
-// send brings one file into the run's folder, under the name that it returns: by SFTP, or over the agent where that fails or where the folder is
-// another user's.
+// send writes one file to the run's directory, under the name that it returns: by SFTP, or over the
+// agent where that fails or where the directory is another user's.
 func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
 	if h.Become.IsZero() {
 		part, err = h.sendSFTP(ctx, u, progress)
 		if err == nil || ctx.Err() != nil || !declined(err) {
 			return part, err
 		}
-		// An SFTP server may be missing, read-only or shut up in a folder of its own; and what has kept it from writing, it calls "Failure" whatever
-		// it was. The agent of the same user may get further, or else says what it is.
+		// An SFTP server may be missing, read-only or confined to another directory, and it reports
+		// any reason as "Failure". The agent of the same user may succeed, or else reports the
+		// reason.
 		h.log.Notice("SFTP failed, uploading over the agent: " + strings.TrimPrefix(err.Error(), h.Name+": "))
 	}
 	return h.put(ctx, u, h.session.Put, progress)
@@ -103,8 +104,9 @@ func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part s
 
 // sendSFTP sends by SFTP.
 func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
-	// A login script that reads what it is sent keeps SFTP from starting, and is no reason to wait: the agent is there already.
-	opening, cancel := within(ctx, sftpWithin)
+	// A login script that reads its input prevents SFTP from starting, and is no reason to wait:
+	// the agent has started already.
+	opening, cancel := within(ctx, sftpTimeout)
 	client, err := h.session.SFTP(opening)
 	cancel()
 	if err != nil {
@@ -120,7 +122,7 @@ func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (pa
 func (h *host) put(
 	ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error, progress func(int64),
 ) (part string, err error) {
-	part = strings.ToLower(rand.Text()) // a name that nobody can have used before
+	part = strings.ToLower(rand.Text()) // a name that was never used before
 	source, err := u.open()
 	if err != nil {
 		return "", &transfer.Error{Path: part, Step: "read", Kind: transfer.Source, Err: err}
@@ -129,7 +131,8 @@ func (h *host) put(
 	return part, send(ctx, part, source, u.size, progress)
 }
 
-// declined holds when SFTP did not start, or the host would not take the file from it; not when the connection or the source is to blame.
+// declined reports whether SFTP did not start or the host refused the file; not if the connection
+// or the source failed.
 func declined(err error) bool {
 	if _, panicked := errors.AsType[*guard.Panic](err); panicked {
 		return false

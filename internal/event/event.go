@@ -1,11 +1,12 @@
-// Package event is what a run reports: a stream of events, one at a time and in order, and the report at its end. It is
-// also the schema of -o json.
+// Package event is what a run reports: a stream of events, one at a time and in order, and the
+// report at its end. It is also the schema of -o json.
 package event
 
 import "time"
 
-// Schema is the version of the event stream. Within a version events and members are only ever added.
-const Schema = 1
+// Schema is the version of the event stream. Within a version events and members are only ever
+// added.
+const Schema = 2
 
 // Type is the kind of an event. The list is closed.
 type Type string
@@ -13,15 +14,15 @@ type Type string
 // The types.
 const (
 	TypeStart    Type = "start"    // a run begins: Op, Stage, Package, Hosts, Run
-	TypeStep     Type = "step"     // a step on a host changes its state: Host, Step, State, and what State brings with it
+	TypeStep     Type = "step"     // a step on a host changes its state: Host, Step, State, and what belongs to that State
 	TypeOutput   Type = "output"   // a line of a step's output: Host, Step, Message
 	TypeProgress Type = "progress" // of an upload: Host, Step, Done and Total bytes
-	TypeNotice   Type = "notice"   // something a person should know: Message, and Host when it is about one
+	TypeNotice   Type = "notice"   // something a user should know: Message, and Host when it is about one
 	TypeBarrier  Type = "barrier"  // State done: every host is ready, and Links is what comes next. State refused: nothing is linked
 	TypeReport   Type = "report"   // the last event of a run: Report
 )
 
-// Op is what a run does. It is also the word in the journal.
+// Op is what a run does. The journal has the same value.
 type Op string
 
 // The operations.
@@ -32,14 +33,14 @@ const (
 	Check    Op = "check" // a dry run of what a push does first
 )
 
-// State is what has become of a step on a host.
+// State is the state of a step on a host.
 type State string
 
 // The states. Unknown is never reported as one of the others.
 const (
 	Started State = "started"
 	Done    State = "done"
-	Refused State = "refused" // not done; nothing that the step promises has happened
+	Refused State = "refused" // not done: the step had no effect
 	Unknown State = "unknown" // the connection was lost before the host had answered
 )
 
@@ -63,7 +64,7 @@ const (
 	StepAfterLink   Step = "after_link"
 	StepConfirm     Step = "confirm"
 	StepRevert      Step = "revert"
-	StepResolve     Step = "resolve" // find out what became of a step whose answer was lost
+	StepResolve     Step = "resolve" // find out the result of a step whose answer was lost
 )
 
 // Event is one line of the stream. It is flat: which members are set depends on Type.
@@ -88,7 +89,7 @@ type Event struct {
 	Report  *Report   `json:"report,omitempty"`
 }
 
-// Change is what becomes of one host's link.
+// Change is the change of one host's link.
 type Change struct {
 	Host string `json:"host"`
 	From string `json:"from,omitempty"` // "" for no link

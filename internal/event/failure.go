@@ -11,7 +11,8 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// NewFailure classifies an error of a step. An error that is not known to be a refusal is unknown: nothing is guessed.
+// NewFailure classifies an error of a step. Unless it is certain that an error is a refusal, the
+// state is unknown.
 func NewFailure(host string, step Step, err error) *Failure {
 	f := &Failure{Host: host, Step: step, State: Unknown, Message: strings.TrimPrefix(err.Error(), host+": "), err: err}
 	var refused *remote.Refused
@@ -19,7 +20,7 @@ func NewFailure(host string, step Step, err error) *Failure {
 	var own *Failure
 	var sent *transfer.Error
 	var hinted interface{ Hint() string }
-	if bug, ok := errors.AsType[*guard.Panic](err); ok { // whatever it went through, nothing is known of the host
+	if bug, ok := errors.AsType[*guard.Panic](err); ok { // whatever wraps it: the state of the host is unknown
 		f.Code, f.Message = CodePanic, bug.Error()
 		return f
 	}
@@ -33,22 +34,22 @@ func NewFailure(host string, step Step, err error) *Failure {
 		f.State, f.Code, f.Message, f.Hint, f.Tail = Refused, refused.Code, refused.Message, refused.Hint, refused.Tail
 		if refused.Holder != nil {
 			f.Message += LockedBy(refused.Holder)
-			f.Hint = "wait for it (--lock-wait 10m does), or look: kis status"
+			f.Hint = "wait for it (--lock-wait 10m), or see who holds it: kis status"
 		}
 		if refused.Ours != "" {
-			f.Message += ": " + refused.Theirs + " there, " + refused.Ours + " here"
+			f.Message += ": " + refused.Theirs + " on the host, " + refused.Ours + " on this machine"
 			f.Hint = "packages are never changed: bump the version"
 		}
 	case errors.As(err, &start):
 		f.Answered = true
 		f.State, f.Message, f.Hint, f.Tail = Refused, start.Message, start.Hint, start.Tail
 	case errors.As(err, &sent) && (sent.Kind == transfer.Source || sent.Kind == transfer.Size):
-		f.State = Refused // by this machine: what has arrived counts for nothing
+		f.State = Refused // by this machine: the host ignores a file without its digest
 	case errors.Is(err, context.Canceled):
 		f.Message = "interrupted"
 	}
 	if step == StepConnect {
-		f.State = Refused // nothing has been asked of the host yet
+		f.State = Refused // the host was not asked to do anything yet
 		f.Answered = f.Answered || LoginRefused(err)
 		f.Message = strings.TrimPrefix(f.Message, string(StepConnect)+": ")
 		if f.Hint == "" {
@@ -61,7 +62,7 @@ func NewFailure(host string, step Step, err error) *Failure {
 	return f
 }
 
-// LockedBy is HolderText behind a colon, "" when nothing is known of the holder.
+// LockedBy is HolderText after a colon, "" when the holder is unknown.
 func LockedBy(h *remote.Holder) string {
 	if h.Who == "" {
 		return ""
@@ -69,7 +70,7 @@ func LockedBy(h *remote.Holder) string {
 	return ": " + HolderText(h)
 }
 
-// HolderText names who holds a lock, for which command and since when.
+// HolderText names the user who holds a lock, the command and the time.
 func HolderText(h *remote.Holder) string {
 	if h.Who == "" {
 		return "unknown user"
@@ -97,7 +98,7 @@ func LinkText(link string) string {
 	return link
 }
 
-// Problems joins everything that a check found into one refusal; nil when it found nothing.
+// Problems joins all problems that a check found into one refusal; nil for none.
 func Problems(found []remote.Problem) error {
 	if len(found) == 0 {
 		return nil

@@ -12,18 +12,20 @@ type Outcome string
 
 // The outcomes.
 const (
-	Succeeded   Outcome = "done"        // every host is verified on what was asked, or was there already
-	Aborted     Outcome = "aborted"     // before link: every stage link is as it was
+	Succeeded   Outcome = "done"        // every host is verified on what was asked, or already was
+	Aborted     Outcome = "aborted"     // before link: every stage link is unchanged
 	RolledBack  Outcome = "rolled back" // failed at or after link: every host is verified on its previous package
 	Split       Outcome = "split"       // hosts differ, or some are unknown
 	Locked      Outcome = "locked"      // another run holds the lock: nothing has changed
 	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is as it was
 )
 
-// ExitBug is the exit status where kis itself has failed. It promises nothing; what a report says of the hosts is true all the same.
+// ExitBug is the exit status for a bug of kis. It promises nothing; the report about the hosts is
+// true nevertheless.
 const ExitBug = 1
 
-// Exit is the exit status that promises the outcome. It is decided here and in Report.SetExit, and nowhere else.
+// Exit is the exit status that promises the outcome. It is decided here and in Report.SetExit, and
+// nowhere else.
 func (o Outcome) Exit() int {
 	switch o {
 	case Succeeded:
@@ -42,8 +44,8 @@ func (o Outcome) Exit() int {
 	return ExitBug
 }
 
-// SetExit decides the exit status. A bug may have been where nobody saw it, so that no promise is made about the run, whatever has
-// become of the hosts.
+// SetExit decides the exit status. A bug may have had effects that kis did not notice, so that it
+// makes no promise about the run, whatever the state of the hosts.
 func (r *Report) SetExit(bugs []Bug) {
 	r.Bugs, r.Exit = bugs, r.Outcome.Exit()
 	if len(bugs) > 0 {
@@ -51,20 +53,21 @@ func (r *Report) SetExit(bugs []Bug) {
 	}
 }
 
-// Report is what is true at the end of a run.
+// Report is the state of the hosts at the end of a run.
 type Report struct {
-	Outcome Outcome      `json:"outcome"`
-	Exit    int          `json:"exit"` // exit status of kis
-	Op      Op           `json:"op"`
-	Stage   string       `json:"stage"`
-	Package string       `json:"package,omitempty"`
-	Run     string       `json:"run"`
-	Subset  bool         `json:"subset,omitempty"` // Hosts are not all hosts of the stage
-	NoLink  bool         `json:"no_link,omitempty"`
-	DryRun  bool         `json:"dry_run,omitempty"`
-	Already bool         `json:"already,omitempty"` // every host was linked and confirmed before: nothing was done
-	Hosts   []HostReport `json:"hosts"`
-	// OnPartial is what the inventory wants when a switch did not happen everywhere; empty before the barrier.
+	Outcome  Outcome      `json:"outcome"`
+	Exit     int          `json:"exit"` // exit status of kis
+	Op       Op           `json:"op"`
+	Stage    string       `json:"stage"`
+	Package  string       `json:"package,omitempty"`
+	Run      string       `json:"run"`
+	Subset   bool         `json:"subset,omitempty"` // Hosts are not all hosts of the stage
+	NoLink   bool         `json:"no_link,omitempty"`
+	DryRun   bool         `json:"dry_run,omitempty"`
+	UpToDate bool         `json:"up_to_date,omitempty"` // every host was linked and confirmed before the run: nothing was done
+	Hosts    []HostReport `json:"hosts"`
+	// OnPartial is the inventory's action for a switch that did not happen everywhere; "" before
+	// the barrier.
 	OnPartial inventory.OnPartial `json:"on_partial,omitempty"`
 	Failures  []Failure           `json:"failures,omitempty"`
 	Seconds   float64             `json:"seconds"`
@@ -75,7 +78,7 @@ type Report struct {
 
 // Bug is a panic of kis.
 type Bug struct {
-	Host    string `json:"host,omitempty"` // that it was about, "" for none
+	Host    string `json:"host,omitempty"` // the host that was handled, "" for none
 	Message string `json:"message"`
 	Stack   string `json:"stack"` // of the goroutine that panicked
 }
@@ -112,20 +115,20 @@ type Phase struct {
 // Skew is the time between the first and the last host's switch.
 type Skew struct {
 	Seconds float64 `json:"seconds"`
-	Error   float64 `json:"error"` // how wrong Seconds can be, from the clocks' comparison
+	Error   float64 `json:"error"` // of Seconds, from the comparison of the clocks
 }
 
-// HostReport is what is true of one host at the end of a run.
+// HostReport is the state of one host at the end of a run.
 type HostReport struct {
-	Host     string  `json:"host"`
-	Was      string  `json:"was,omitempty"`      // text of the stage's link when the run began
-	Back     string  `json:"back,omitempty"`     // where the way back leads, "" for no link: Was, or what was linked before a run that did not come to its end
-	Linked   string  `json:"linked,omitempty"`   // text of the link now, as the host said last; "" for none
-	Known    bool    `json:"known"`              // false: nobody knows what is linked; Linked means nothing
-	Degraded bool    `json:"degraded,omitempty"` // the link was rolled back, but the after-link commands failed after it
-	Ready    bool    `json:"ready,omitempty"`    // the package is sealed and verified on this host
-	Plan     string  `json:"plan,omitempty"`     // dry run: what would be done
-	Seconds  float64 `json:"seconds"`            // spent in steps
+	Host       string  `json:"host"`
+	Was        string  `json:"was,omitempty"`         // text of the stage's link when the run began
+	RollbackTo string  `json:"rollback_to,omitempty"` // what a rollback links, "" for no link: Was, or the link before an interrupted run
+	Linked     string  `json:"linked,omitempty"`      // text of the link now, as the host reported it last; "" for none
+	LinkKnown  bool    `json:"link_known"`            // false: what is linked is unknown, and Linked means nothing
+	Degraded   bool    `json:"degraded,omitempty"`    // the link was rolled back, but the after-link commands failed after it
+	Ready      bool    `json:"ready,omitempty"`       // the package is sealed and verified on this host
+	Plan       string  `json:"plan,omitempty"`        // dry run: what would be done
+	Seconds    float64 `json:"seconds"`               // spent in steps
 }
 
 // Failure is a step that was not done on one host.
@@ -138,13 +141,14 @@ type Failure struct {
 	Hint    string   `json:"hint,omitempty"`
 	Tail    []string `json:"tail,omitempty"` // last lines of output, oldest first
 
-	// Answered: the host itself refused. It is reachable, and refuses again until something is changed.
+	// Answered: the host itself refused. It is reachable, and will refuse until something is
+	// changed.
 	Answered bool `json:"-"`
 
 	err error // see Unwrap
 }
 
-// Unwrap returns the error that the failure reports, so that callers can tell why a step failed.
+// Unwrap returns the error that the failure reports, so that callers can examine the cause.
 func (f *Failure) Unwrap() error { return f.err }
 
 // Error returns `host: step: cause`.

@@ -10,8 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/guard"
 )
 
-// Stream numbers the events of one run and hands them to one receiver, one at a time and in order. Its methods may be
-// called by several goroutines.
+// Stream numbers the events of one run and hands them to one receiver, one at a time and in order.
+// Its methods may be called by several goroutines.
 type Stream struct {
 	run     string
 	receive func(Event)
@@ -21,13 +21,15 @@ type Stream struct {
 	bugs []Bug
 }
 
-// NewStream makes the stream of a run. receive gets every event; it must not call back into the stream. It may be nil.
+// NewStream makes the stream of a run. receive gets every event; it must not call back into the
+// stream. It may be nil.
 func NewStream(run string, receive func(Event)) *Stream {
 	return &Stream{run: run, receive: receive}
 }
 
-// Emit sends one event. Events are numbered without a gap, whichever host they are about. A receiver that panics gets the next
-// event all the same: what it does for the user must not decide what becomes of the hosts.
+// Emit sends one event. Events are numbered without a gap, whichever host they are about. A
+// receiver that panics still gets the next event: a bug in a view must not decide the state of the
+// hosts.
 func (s *Stream) Emit(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,17 +52,17 @@ func (s *Stream) bug(b Bug) {
 	s.add(b)
 }
 
-// add records a bug once, and not more of them than somebody reads.
+// add records a bug once, and at most maxBugs.
 func (s *Stream) add(b Bug) {
-	known := slices.ContainsFunc(s.bugs, func(other Bug) bool { return other.Host == b.Host && other.Message == b.Message })
-	if !known && len(s.bugs) < maxBugs {
+	recorded := slices.ContainsFunc(s.bugs, func(other Bug) bool { return other.Host == b.Host && other.Message == b.Message })
+	if !recorded && len(s.bugs) < maxBugs {
 		s.bugs = append(s.bugs, b)
 	}
 }
 
 const maxBugs = 20
 
-// Bugs are the panics that were recorded so far.
+// Bugs are the panics recorded so far.
 func (s *Stream) Bugs() []Bug {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,11 +77,12 @@ func (s *Stream) Notice(host, message string) {
 // Host makes the record of one host's steps.
 func (s *Stream) Host(name string) *Host { return &Host{Name: name, stream: s} }
 
-// Host records the steps of one host in one run: it reports each to the stream and remembers what failed. One goroutine at
-// a time may use it.
+// Host records the steps of one host in one run: it reports each to the stream and remembers what
+// failed. One goroutine at a time may use it.
 type Host struct {
 	Name string
-	// Explain may replace an error by the reason for it, before it is reported. Nil: it is reported as it is.
+	// Explain may replace an error by the reason for it, before it is reported. Nil: no
+	// replacement.
 	Explain func(error) error
 
 	stream   *Stream
@@ -89,8 +92,8 @@ type Host struct {
 	last     Step              // that has begun
 }
 
-// Begin reports that a step has begun, and returns what takes its result. That returns nil, or the *Failure that it has
-// reported and that wraps the result.
+// Begin reports that a step has begun, and returns the function that takes its result. That returns
+// nil, or the *Failure that it reported and that wraps the result.
 func (h *Host) Begin(s Step) (end func(error) error) {
 	h.stream.Emit(Event{Type: TypeStep, Host: h.Name, Step: s, State: Started})
 	begin, ended := time.Now(), false
@@ -114,8 +117,8 @@ func (h *Host) Begin(s Step) (end func(error) error) {
 // Step does one step. It returns nil, or the *Failure that it has reported.
 func (h *Host) Step(s Step, work func() error) error { return h.Begin(s)(work()) }
 
-// Caught reports a panic in what was done about the host: it is the failure of the step that had begun, and nobody knows what has
-// become of that.
+// Caught reports a panic of code that handled the host: it is the failure of the step that had
+// begun, whose result is unknown.
 func (h *Host) Caught(p *guard.Panic) error {
 	if h.end != nil {
 		return h.end(p)
@@ -123,7 +126,8 @@ func (h *Host) Caught(p *guard.Panic) error {
 	return h.fail(cmp.Or(h.last, StepConnect), p, 0)
 }
 
-// Bug records a panic that lies behind an error, if one does: what was lost by it may be made good, the bug is reported.
+// Bug records the panic that an error wraps, if it does: the run may recover from it, and the bug
+// is still reported.
 func (h *Host) Bug(err error) {
 	if p, ok := errors.AsType[*guard.Panic](err); ok {
 		h.stream.bug(Bug{Host: h.Name, Message: p.Error(), Stack: p.Stack})
@@ -146,7 +150,7 @@ func (h *Host) fail(s Step, err error, took time.Duration) error {
 	return f
 }
 
-// Forgive removes the failures of some steps: what failed was completed later.
+// Forgive removes the failures of some steps, because they were completed later.
 func (h *Host) Forgive(steps ...Step) {
 	h.failures = slices.DeleteFunc(h.failures, func(f Failure) bool { return slices.Contains(steps, f.Step) })
 }
@@ -157,7 +161,7 @@ func (h *Host) Failures() []Failure { return slices.Clone(h.failures) }
 // Spent is the time that the steps took.
 func (h *Host) Spent() time.Duration { return h.spent }
 
-// Output returns what takes the lines of a step's output.
+// Output returns a function that takes the lines of a step's output.
 func (h *Host) Output(s Step) func(line string) {
 	return func(line string) { h.stream.Emit(Event{Type: TypeOutput, Host: h.Name, Step: s, Message: line}) }
 }

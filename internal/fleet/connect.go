@@ -9,19 +9,20 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// Progress is what is done about each of several hosts that are connected to at once. Its functions are called by many
-// goroutines.
+// Progress are callbacks about each of the hosts that ConnectAll connects to. Many goroutines call
+// them.
 type Progress struct {
-	Begin    func(i int) bool // false: leave this host out
+	Begin    func(i int) bool // false: skip this host
 	End      func(i int, s *Session, err error)
 	Accepted func(*sshx.HostKeyError) // the user has accepted this key
 	Caught   func(i int, p *guard.Panic)
 }
 
-// ConnectAll starts a session with every host. Hosts with unknown keys wait until all others are connected or have failed;
-// then the user is asked once about all of them, and they are dialed again. The connection on which a key was seen is closed
-// by then, and nothing about us was sent over it. Hosts behind a jump host show their keys only after the jump host was
-// accepted, so there may be a second question.
+// ConnectAll starts a session with every host. Hosts with unknown keys wait until all others are
+// connected or have failed; then the user is asked once about all of them, and they are dialed a
+// second time. The connection on which a key was received is closed by then, and nothing about the
+// user was sent over it. The keys of hosts behind a jump host are known only after the jump host
+// was accepted, so there may be a second question.
 func (f *Fleet) ConnectAll(ctx context.Context, hosts []inventory.Host, p Progress) {
 	begun := make([]bool, len(hosts))
 	Each(len(hosts), f.Limit(), func(i int) { begun[i] = p.Begin(i) }, p.Caught)
@@ -45,7 +46,8 @@ type unknownHost struct {
 	err error
 }
 
-// dialRound dials some of the hosts. It returns those whose key the user can be asked about; all others have ended.
+// dialRound dials some of the hosts. It returns those whose key the user can be asked about; all
+// others have ended.
 func (f *Fleet) dialRound(ctx context.Context, hosts []inventory.Host, dial []int, asked map[string]bool, p Progress) []unknownHost {
 	found := make([]*unknownHost, len(dial))
 	Each(len(dial), f.Limit(), func(n int) {
@@ -66,7 +68,7 @@ func (f *Fleet) dialRound(ctx context.Context, hosts []inventory.Host, dial []in
 	return unknown
 }
 
-// askable returns the host key in an error that the user can decide about, if there is one and it was not asked about yet.
+// askable returns the host key in an error if the user can decide about it and was not asked yet.
 func (f *Fleet) askable(err error, asked map[string]bool) *sshx.HostKeyError {
 	key, ok := errors.AsType[*sshx.HostKeyError](err)
 	if !ok || f.AskKeys == nil || !key.Acceptable() || asked[keyIdentity(key)] {
@@ -78,8 +80,8 @@ func (f *Fleet) askable(err error, asked map[string]bool) *sshx.HostKeyError {
 // keyIdentity is equal for two errors about the same key of the same host.
 func keyIdentity(key *sshx.HostKeyError) string { return key.Lookup + " " + key.Fingerprint }
 
-// acceptKeys asks about unknown keys, each once, and makes them known if the answer is yes. It returns the hosts to dial
-// again; the others end with their error.
+// acceptKeys asks about unknown keys, each once, and adds them to known_hosts if the answer is yes.
+// It returns the hosts to dial a second time; the others end with their error.
 func (f *Fleet) acceptKeys(ctx context.Context, unknown []unknownHost, asked map[string]bool, p Progress) []int {
 	var keys []*sshx.HostKeyError
 	for _, u := range unknown {
@@ -96,17 +98,17 @@ func (f *Fleet) acceptKeys(ctx context.Context, unknown []unknownHost, asked map
 			}
 		}
 	}
-	var again []int
+	var redial []int
 	for _, u := range unknown {
 		err := u.err
 		if yes {
-			err = u.key.Accept() // known already, unless writing it failed
+			err = u.key.Accept() // nil without effect, unless writing it failed
 		}
 		if err != nil {
 			p.End(u.i, nil, err)
 			continue
 		}
-		again = append(again, u.i)
+		redial = append(redial, u.i)
 	}
-	return again
+	return redial
 }

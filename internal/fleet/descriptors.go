@@ -6,16 +6,17 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// What kis has open beside the hosts' connections: its streams, its log, the archive and what Go needs; and for each of the handshakes
-// and resolutions that run at once an agent's socket, a second address that is tried, a query for a name, a pipe.
+// spareDescriptors is what kis has open beside the hosts' connections: its streams, its log, the
+// archive and what Go needs; and for each concurrent handshake and resolution an agent's socket, a
+// second address, a DNS query, a pipe.
 const spareDescriptors = 16 + 3*resolveLimit
 
-// descriptors counts what the connections to hosts take, all of which are open at once.
+// descriptors counts what the connections to hosts take; all are open at the same time.
 func descriptors(targets []sshx.Target) int {
 	n, jumps := 0, map[string]bool{}
 	for _, t := range targets {
 		first := t
-		if len(t.Jump) > 0 { // the host's connection is a channel of its jump host's, of which there is one
+		if len(t.Jump) > 0 { // hosts behind one jump host share its connection
 			first = t.Jump[0]
 			if jumps[first.Name] {
 				continue
@@ -30,27 +31,27 @@ func descriptors(targets []sshx.Target) int {
 	return n
 }
 
-// tooFewFiles says that this process may not open enough files. The remedy is a command.
+// tooFewFiles is the error that this process may not open enough files.
 type tooFewFiles struct {
 	may  uint64
 	need int
 }
 
 func (e *tooFewFiles) Error() string {
-	return fmt.Sprintf("kis may open only %d files on this machine, and this takes %d", e.may, e.need)
+	return fmt.Sprintf("this machine allows kis %d open files, and this takes %d", e.may, e.need)
 }
 
-// Hint is what to type.
+// Hint is a command that helps.
 func (e *tooFewFiles) Hint() string {
 	return fmt.Sprintf("ulimit -n %d    # or fewer hosts at a time: --hosts", e.need)
 }
 
-// files is how many files this takes. Recipes are files too, and read for as many hosts as prepare at once.
+// files is how many open files this takes, with the recipes of the hosts that prepare concurrently.
 func (f *Fleet) files(connections int) int {
 	return connections + min(connections, f.Limit()) + spareDescriptors
 }
 
-// enough compares what connections take with what may be open.
+// enough returns an error if the connections take more than the limit.
 func (f *Fleet) enough(connections int, may uint64) error {
 	if need := f.files(connections); uint64(need) > may {
 		return &tooFewFiles{may: may, need: need}

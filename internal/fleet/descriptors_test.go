@@ -25,6 +25,6 @@ func TestTooFewDescriptorsAreRefusedWithACommand(t *testing.T) {
 	require.NoError(t, f.enough(1000, 1000+10+spareDescriptors))
 	few, ok := errors.AsType[*tooFewFiles](f.enough(1000, 1024))
 	require.True(t, ok)
-	assert.Equal(t, "kis may open only 1024 files on this machine, and this takes 1050", few.Error())
+	assert.Equal(t, "this machine allows kis 1024 open files, and this takes 1050", few.Error())
 	assert.Contains(t, few.Hint(), "ulimit -n 1050 ")
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/guard"
 )
 
-// Each runs work for 0 … n-1, at most limit at a time (0: all at once), and waits for all of them. It never stops early:
-// every host reports, which is why it is no errgroup. A panic of work(i) goes to caught(i) and keeps the others from nothing.
+// Each runs work for 0 … n-1, at most limit at a time (0: no limit), and waits for all of them.
+// Unlike errgroup it never stops early, because every host reports. A panic of work(i) goes to
+// caught(i) and does not affect the others.
 func Each(n, limit int, work func(i int), caught func(i int, p *guard.Panic)) {
 	if limit <= 0 || limit > n {
 		limit = n
@@ -25,7 +26,7 @@ func Each(n, limit int, work func(i int), caught func(i int, p *guard.Panic)) {
 	all.Wait()
 }
 
-// Wait waits, or returns early with the reason why ctx has ended.
+// Wait waits, or returns early with the cause when ctx ends.
 func Wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

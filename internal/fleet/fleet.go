@@ -1,5 +1,5 @@
-// Package fleet reaches the hosts of an inventory: it resolves how each is reached, asks about unknown host keys once for
-// all of them, and starts a session with kis's agent on each.
+// Package fleet reaches the hosts of an inventory: it resolves the settings of each, asks about
+// unknown host keys once for all of them, and starts a session with the agent on each.
 package fleet
 
 import (
@@ -18,8 +18,8 @@ type Fleet struct {
 	Dialer   *sshx.Dialer // closed by the caller
 	Dir      string       // where relative paths of the inventory start
 	Forks    int          // hosts that connect and prepare at the same time; default 64
-	// AskKeys asks the user, once for all of them, whether these unknown keys are those of these hosts; yes makes them
-	// known. Nil: there is nobody to ask, and the hosts are refused.
+	// AskKeys asks the user, once for all of them, whether these unknown keys are those of these
+	// hosts; yes adds them to known_hosts. Nil: no user can be asked, and the hosts are refused.
 	AskKeys func(ctx context.Context, keys []*sshx.HostKeyError) bool
 	// Dial replaces SSH: it connects to a host and starts a shell as remote.Command says. Nil: SSH.
 	Dial func(context.Context, inventory.Host) (Connection, remote.Streams, error)

@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// openFiles is how many files this process may have open. Go has raised the limit to what it may be raised to.
+// openFiles is how many files this process may have open. Go has raised the soft limit to the hard
+// one.
 func openFiles() uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -14,25 +14,26 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// resolveLimit is how many hosts are resolved at a time: each may take a process, and its pipes.
+// resolveLimit is how many hosts are resolved at a time: each may take a process with pipes.
 const resolveLimit = 8
 
-// Ready finds out what keeps this machine from reaching the hosts of a run, before it contacts any: settings that cannot be followed, keys
-// that the inventory names and that cannot be used, too few file descriptors. Run and Look go by what it has found.
+// Ready checks, before any host is contacted, whether this machine can reach the hosts of a run:
+// that it supports their settings, that keys which the inventory names can be used, and that it may
+// open enough files. Connect uses the settings that it found.
 func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
-	if may := openFiles(); may < spareDescriptors { // which to find out about the hosts takes alone
+	if may := openFiles(); may < spareDescriptors { // the least that resolving takes
 		return f.enough(len(hosts), may)
 	}
 	found := make([]sshx.Target, len(hosts))
 	errs := make([]error, len(hosts))
-	named := namedKeys{fleet: f, known: map[string]*namedKey{}}
+	named := namedKeys{fleet: f, checked: map[string]*namedKey{}}
 	Each(len(hosts), resolveLimit, func(i int) {
 		if found[i], errs[i] = f.Resolver.Resolve(ctx, SSHHost(hosts[i], f.Dir)); errs[i] == nil && hosts[i].SSH.IdentityFile != "" {
 			errs[i] = named.check(ctx, found[i])
 		}
 	}, func(i int, p *guard.Panic) { errs[i] = p })
 	if ctx.Err() != nil {
-		return ctx.Err() // nothing is wrong with this machine: somebody does not want to know any more
+		return ctx.Err() // the user interrupted: errors of processes that were killed mean nothing
 	}
 	if err := together(hosts, errs); err != nil {
 		return err
@@ -45,20 +46,20 @@ func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
 	return f.enough(descriptors(found), openFiles())
 }
 
-// target is how a host is reached, as Ready has found or as it is found now.
+// target is how a host is reached, as Ready resolved it or as it is resolved now.
 func (f *Fleet) target(ctx context.Context, h inventory.Host) (sshx.Target, error) {
-	if t, known := f.targets[h.Name]; known {
+	if t, resolved := f.targets[h.Name]; resolved {
 		return t, nil
 	}
 	return f.Resolver.Resolve(ctx, SSHHost(h, f.Dir))
 }
 
-// namedKeys looks at each key of the inventory once, however many hosts it is for.
+// namedKeys checks each key of the inventory once, however many hosts it is for.
 type namedKeys struct {
 	fleet *Fleet
 
-	mu    sync.Mutex
-	known map[string]*namedKey
+	mu      sync.Mutex
+	checked map[string]*namedKey
 }
 
 type namedKey struct {
@@ -69,10 +70,10 @@ type namedKey struct {
 func (n *namedKeys) check(ctx context.Context, t sshx.Target) error {
 	where := strings.Join(append(slices.Clone(t.IdentityFiles), t.IdentityAgent), "\n")
 	n.mu.Lock()
-	key := n.known[where]
+	key := n.checked[where]
 	if key == nil {
 		key = &namedKey{}
-		n.known[where] = key
+		n.checked[where] = key
 	}
 	n.mu.Unlock()
 	key.once.Do(func() {
@@ -83,7 +84,7 @@ func (n *namedKeys) check(ctx context.Context, t sshx.Target) error {
 	return key.err
 }
 
-// together is one error about all hosts; those with the same trouble share it.
+// together is one error about all hosts; those with the same error share a text.
 func together(hosts []inventory.Host, errs []error) error {
 	on := map[string][]string{}
 	for i, err := range errs {

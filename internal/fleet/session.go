@@ -64,8 +64,8 @@ func (f *Fleet) dialSSH(ctx context.Context, h inventory.Host) (Connection, remo
 	return client, remote.Streams{In: process.Stdin, Out: process.Stdout, Err: process.Stderr, Login: login}, nil
 }
 
-// Close says goodbye, so that locks are free and temporary files removed when it returns, and hangs up. A nil session is
-// closed already.
+// Close says goodbye, so that locks are free and temporary files removed when it returns, and hangs
+// up. A nil session is closed already.
 func (s *Session) Close() {
 	if s == nil {
 		return
@@ -79,7 +79,8 @@ func (s *Session) Close() {
 // HangUp closes the connection without waiting for the agent, which sees the end of its input.
 func (s *Session) HangUp() { _ = s.Connection.Close() }
 
-// WhyLost replaces a bare io.EOF with the reason the connection ended, such as a reset or damaged packets.
+// WhyLost replaces a bare io.EOF with the reason the connection ended, such as a reset or damaged
+// packets.
 func (s *Session) WhyLost(err error) error {
 	if s == nil || !lostSilently(err) {
 		return err

@@ -60,8 +60,8 @@ type Log struct {
 	failed error // the first line that could not be written
 }
 
-// Open starts a log and writes its header to the disk: a run without a record could not be explained
-// later, and some file systems report only at fsync that there is no free space.
+// Open starts a log and writes its header to the disk: a run without a record could not be
+// explained later, and some file systems report only at fsync that there is no free space.
 func (d Dir) Open(h Header) (*Log, error) {
 	dir, err := d.runs()
 	if err != nil {

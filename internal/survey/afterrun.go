@@ -7,8 +7,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// AfterRun is what the user may type after a run. It names packages that are installed: the run's own is ready on all of its
-// hosts, and what was linked on a host is installed there.
+// AfterRun is what the user may type after a run. It names packages that are installed: the run's
+// own is ready on all of its hosts, and what was linked on a host is installed there.
 func AfterRun(r event.Report) []Advice {
 	switch r.Outcome {
 	case event.RolledBack:
@@ -19,7 +19,7 @@ func AfterRun(r event.Report) []Advice {
 	}
 	next := []Advice{{Verb: "status", Stage: r.Stage}}
 	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
-		return next // somebody else is at work: what is to be done depends on what they want
+		return next // another run or user is changing the stage: the command depends on their intention
 	}
 	narrowed := func(command Advice, hosts []string) Advice {
 		if !r.Subset && len(hosts) == len(r.Hosts) {
@@ -30,10 +30,10 @@ func AfterRun(r event.Report) []Advice {
 	_, all := byPackage(r, func(event.HostReport) string { return r.Package })
 	next = append(next, narrowed(Forward(r.Stage, r.Package), all[r.Package]))
 	before, on := byPackage(r, func(h event.HostReport) string {
-		if h.Back == r.Package {
-			return "" // as it is
+		if h.RollbackTo == r.Package {
+			return "" // nothing to roll back
 		}
-		return h.Back
+		return h.RollbackTo
 	})
 	for _, pkg := range before {
 		next = append(next, narrowed(Back(r.Stage, pkg), on[pkg]))
@@ -41,7 +41,7 @@ func AfterRun(r event.Report) []Advice {
 	return next
 }
 
-// restarts run the after-link commands again where they have failed after the way back.
+// restarts repeat the after_link commands where they failed after the rollback.
 func restarts(r event.Report) []Advice {
 	linked, on := byPackage(r, func(h event.HostReport) string {
 		if !h.Degraded {
@@ -51,13 +51,14 @@ func restarts(r event.Report) []Advice {
 	})
 	var next []Advice
 	for _, pkg := range linked {
-		next = append(next, Again(r.Stage, pkg).On(on[pkg]))
+		next = append(next, RunAfterLink(r.Stage, pkg).On(on[pkg]))
 	}
 	return next
 }
 
-// byPackage sorts hosts by a package of theirs. Hosts without one are left out, and those that are linked to something that is
-// not the name of a package, because it becomes a command to paste. The packages are in the order of their first hosts.
+// byPackage groups hosts by a package of theirs. It skips hosts without one, and those whose link
+// is not the name of a package, because it becomes a command to paste. The packages are in the
+// order of their first hosts.
 func byPackage(r event.Report, of func(event.HostReport) string) (packages []string, hosts map[string][]string) {
 	hosts = map[string][]string{}
 	for _, h := range r.Hosts {

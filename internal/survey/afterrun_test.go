@@ -14,7 +14,7 @@ import (
 func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 	t.Parallel()
 	host := func(name, back, linked string) event.HostReport {
-		return event.HostReport{Host: name, Was: back, Back: back, Linked: linked, Known: true}
+		return event.HostReport{Host: name, Was: back, RollbackTo: back, Linked: linked, LinkKnown: true}
 	}
 	const status = "kis status live"
 	for name, c := range map[string]struct {
@@ -52,7 +52,7 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 		"all rolled back":      {event.RolledBack, false, []event.HostReport{host("web1", "app-1", "app-1"), host("web2", "app-1", "app-1")}, "", nil},
 		"degraded": {
 			event.RolledBack, false,
-			[]event.HostReport{host("web1", "app-1", "app-1"), {Host: "web2", Back: "app-1", Linked: "app-1", Known: true, Degraded: true}},
+			[]event.HostReport{host("web1", "app-1", "app-1"), {Host: "web2", RollbackTo: "app-1", Linked: "app-1", LinkKnown: true, Degraded: true}},
 			"",
 			[]string{"kis link live app-1 --hosts web2    # runs after_link again"},
 		},

@@ -44,7 +44,7 @@ func FuzzJudge(f *testing.F) {
 	f.Add("app-2\n"+confirmed+"\n"+linked, "app-1\n"+confirmed, "")
 	f.Add("app-2\n"+confirmed+"\n"+`{"v":1,"seq":4,"crc":"}`+"\n"+linked, "app-1~\n,\"crc\":\"}", "app-3!")
 	f.Add("app-1\n"+linked+"\n"+confirmed, "app-2?\n"+confirmed+"\n"+linked, "\n"+linked)
-	f.Add("app-1\n"+`{"ev":"reverted","run":"r2","from":"app-1","to":"app-2","after":true}`, "app-1\n"+`{"v":2,"ev":{}}`, "../x\n"+`{"ev":"armed","told":"9999-12-31T23:59:59-23:59"}`)
+	f.Add("app-1\n"+`{"ev":"reverted","run":"r2","from":"app-1","to":"app-2","after":true}`, "app-1\n"+`{"v":2,"ev":{}}`, "../x\n"+`{"ev":"armed","requested":"9999-12-31T23:59:59-23:59"}`)
 	f.Add("\n"+`{"ev":"ended","run":"r1","by":"x"}`, "\n"+`{"ev":"armed","run":""}`, "\n"+`{"ev":"armed","skew":1e308}`)
 	hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}}
 	f.Fuzz(func(t *testing.T, first, second, third string) {

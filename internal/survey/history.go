@@ -10,7 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Run is one run as the journals of its hosts report it.
+// Run is one run as the journals of its hosts record it.
 type Run struct {
 	Run     string              `json:"run"`
 	At      time.Time           `json:"at"`
@@ -21,17 +21,17 @@ type Run struct {
 	Address string              `json:"address,omitempty"` // where the connection came from
 	Key     string              `json:"key,omitempty"`     // fingerprint of the key that logged in
 	Git     string              `json:"git,omitempty"`
-	Content string              `json:"content,omitempty"` // digest of what was to be linked
+	Content string              `json:"content,omitempty"` // content digest of the target
 	Scope   string              `json:"scope"`
-	Hosts   []string            `json:"hosts,omitempty"` // that the run was about
-	Notes   map[string][]string `json:"notes,omitempty"` // what hosts wrote down beside it → hosts
+	Hosts   []string            `json:"hosts,omitempty"` // of the run
+	Notes   map[string][]string `json:"notes,omitempty"` // note → hosts that recorded it
 	Skew    float64             `json:"skew,omitempty"`
-	Result  map[string][]string `json:"result"` // how it ended → hosts
+	Result  map[string][]string `json:"result"` // last event → hosts
 
 	Mixed bool `json:"-"` // hosts had different packages before
 }
 
-// History gathers the journals' lines by run, newest run first.
+// History groups the lines of the journals by run, newest run first.
 func History(stage string, hosts []string, repositories map[string]Repository) []*Run {
 	found := map[string]*Run{}
 	for _, h := range hosts {
@@ -63,11 +63,11 @@ func History(stage string, hosts []string, repositories map[string]Repository) [
 	return all
 }
 
-// add is what a later line of a host says beyond the first.
+// add merges a line of a host into the run.
 func (r *Run) add(host string, e remote.Entry) {
 	r.Skew = max(r.Skew, e.Skew)
-	if !e.Told.IsZero() {
-		r.At = e.Told
+	if !e.Requested.IsZero() {
+		r.At = e.Requested
 	}
 	if r.Content == "" {
 		r.Content = e.Content

@@ -21,7 +21,7 @@ func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	line := func(run string, at, told time.Time) string {
 		record := map[string]any{"at": at, "run": run, "ev": "confirmed", "op": "push", "from": "app-1", "to": "app-2", "by": "ann@laptop", "scope": "all"}
 		if !told.IsZero() {
-			record["told"] = told
+			record["requested"] = told
 		}
 		text, err := json.Marshal(record)
 		require.NoError(t, err)

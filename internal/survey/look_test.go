@@ -89,7 +89,7 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 	second := line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
 	linked := line(t, 5, "r2", "linked", "app-1", "app-2", nil)
 	forward, back := "kis link live app-2    # forward, everywhere", "kis rollback live --to app-1    # back, everywhere"
-	ended := "kis status live    # again, when that run has ended"
+	ended := "kis status live    # when that run has ended"
 	changed := &remote.Problem{Code: "changed-package", Message: "app-2 is not as it was sealed", Hint: "bump the version"}
 	unread := &remote.Problem{Code: "unreadable-journal", Message: "the journal cannot be read", Hint: "give it back"}
 	for name, test := range map[string]struct {
@@ -109,7 +109,7 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		"left apart, with a run at work":               {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-1", first)), survey.InProgress, []string{ended}},
 		"alike, with a run at work":                    {state(t, held(linkedTo("app-2", first, second))), state(t, linkedTo("app-2", first, second)), survey.InProgress, []string{ended}},
 		"linked this moment, and not in the journal":   {state(t, held(linkedTo("app-2", first))), state(t, held(linkedTo("app-1", first))), survey.InProgress, []string{ended}},
-		"a host that cannot be asked, and one at work": {survey.Repository{Failure: &event.Failure{Host: "web1"}}, state(t, held(linkedTo("app-1", first))), survey.Unreachable, []string{"kis status live    # again, when web1 is back"}},
+		"a host that cannot be asked, and one at work": {survey.Repository{Failure: &event.Failure{Host: "web1"}}, state(t, held(linkedTo("app-1", first))), survey.Unreachable, []string{"kis status live    # when web1 is reachable"}},
 		"narrowed": {
 			state(t, linkedTo("app-2", first, line(t, 5, "r2", "confirmed", "app-1", "app-2", map[string]any{"scope": "subset"}))), state(t, linkedTo("app-1", first)),
 			survey.Subset,
@@ -140,25 +140,25 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			survey.Repository{Failure: &event.Failure{Host: "web1", Hint: "is it up?"}},
 			state(t, linkedTo("app-2", first, second)),
 			survey.Unreachable,
-			[]string{"kis status live    # again, when web1 is back"},
+			[]string{"kis status live    # when web1 is reachable"},
 		},
 		"a host that cannot be asked, and one where a run was interrupted": {
 			survey.Repository{Failure: &event.Failure{Host: "web1"}},
 			state(t, linkedTo("app-2", first, linked)),
 			survey.Unreachable,
-			[]string{"kis status live    # again, when web1 is back", "kis link live app-2 --hosts '!web1'    # forward, on the others"},
+			[]string{"kis status live    # when web1 is reachable", "kis link live app-2 --hosts '!web1'    # forward, on the others"},
 		},
 		"a host that cannot be asked, and one that was linked by hand": {
 			survey.Repository{Failure: &event.Failure{Host: "web1"}},
 			state(t, linkedTo("app-1", first, second)),
 			survey.Unreachable,
-			[]string{"kis status live    # again, when web1 is back", "kis link live app-2 --hosts '!web1'    # on the others"},
+			[]string{"kis status live    # when web1 is reachable", "kis link live app-2 --hosts '!web1'    # on the others"},
 		},
 		"no host can be asked": {
 			survey.Repository{Failure: &event.Failure{Host: "web1"}},
 			survey.Repository{Failure: &event.Failure{Host: "web2"}},
 			survey.Unreachable,
-			[]string{"kis status live    # again, when web1, web2 are back"},
+			[]string{"kis status live    # when web1, web2 are reachable"},
 		},
 		// The clock of web2 is ten years behind.
 		"left apart, with a clock that is wrong": {
@@ -167,8 +167,8 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			[]string{forward, back},
 		},
 		"interrupted twice, with a clock that is wrong": {
-			state(t, linkedTo("app-1", line(t, 5, "r2", "linked", "", "app-1", map[string]any{"told": told(5)}))),
-			state(t, linkedTo("app-2", past(t, 9, "r3", "linked", "app-1", "app-2", map[string]any{"told": told(9)}))),
+			state(t, linkedTo("app-1", line(t, 5, "r2", "linked", "", "app-1", map[string]any{"requested": told(5)}))),
+			state(t, linkedTo("app-2", past(t, 9, "r3", "linked", "app-1", "app-2", map[string]any{"requested": told(9)}))),
 			survey.Interrupted,
 			[]string{forward, back},
 		},
@@ -201,7 +201,7 @@ func TestJudgeProposesNothingThatMovesHostsThatAreAsTheirJournalsSay(t *testing.
 	assert.Equal(t, []string{"kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, looks)))
 	looks["web1"] = state(t, linkedTo("", first, second))
 	looks["web2"] = survey.Repository{Failure: &event.Failure{Host: "web2"}}
-	assert.Equal(t, []string{"kis status live    # again, when web2 is back", "kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, looks)))
+	assert.Equal(t, []string{"kis status live    # when web2 is reachable", "kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, looks)))
 }
 
 func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
@@ -219,7 +219,7 @@ func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
 	for _, h := range look.Hosts {
 		notes = append(notes, h.Note)
 	}
-	const fresh = "nothing has been linked here so far"
+	const fresh = "never linked on this host"
 	assert.Equal(t, []string{"", fresh, "", fresh}, notes)
 }
 
@@ -237,7 +237,7 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 		"not yet":                        {[]string{was, back(map[string]any{"after": true})}, survey.Degraded, owed},
 		"failed":                         {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true, "note": failed})}, survey.Degraded, failed},
 		"went well":                      {[]string{was, back(map[string]any{"after": true}), back(map[string]any{"after": true, "restarted": true})}, survey.Uniform, ""},
-		"not written down":               {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", nil)}, survey.Uniform, "back to what was before the last run, which the journal does not tell"},
+		"not written down":               {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", nil)}, survey.Uniform, "rolled back to the link before the last run, which the journal does not record"},
 		"not written down, and not well": {[]string{was, line(t, 5, "r2", "linked", "app-1", "app-2", map[string]any{"after": true})}, survey.Degraded, owed},
 		"a later run has taken up what one that was killed had linked, and gone back": {
 			[]string{was, line(t, 2, "r2", "linked", "app-1", "app-2", nil), line(t, 3, "r3", "reverted", "app-1", "app-2", nil)}, survey.Uniform, "",

@@ -6,16 +6,18 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Runs are the names of the runs in a stage's journals, oldest first. They go by no host's clock: a run holds the locks of all its hosts, so
-// that of two runs with a host in common one is before the other, on each of those hosts, and the journals tell which. Runs without a host in
-// common are put in order by the clocks of the machines that ran them, or by the hosts' for lines that do not tell.
-func Runs(stage string, looks map[string]Repository) []string {
+// Runs are the names of the runs in a stage's journals, oldest first: a topological order. It does
+// not depend on the hosts' clocks. A run holds the locks of all its hosts, so that of two runs with
+// a common host one precedes the other in the journals of all common hosts. Runs without a common
+// host are ordered by the clocks of the machines that requested them, or, for lines that do not
+// have that time, by the hosts' clocks.
+func Runs(stage string, found map[string]Repository) []string {
 	o := order{at: map[string]time.Time{}, behind: map[string]int{}, taken: map[string]bool{}}
-	told := map[string]bool{}
-	for _, look := range looks {
-		for _, s := range look.State.Stages {
+	requested := map[string]bool{}
+	for _, r := range found {
+		for _, s := range r.State.Stages {
 			if s.Stage == stage {
-				o.add(remote.ParseJournal(s.Lines), told)
+				o.add(remote.ParseJournal(s.Lines), requested)
 			}
 		}
 	}
@@ -27,23 +29,23 @@ func Runs(stage string, looks map[string]Repository) []string {
 	return runs
 }
 
-// order merges journals.
+// order merges journals: Kahn's algorithm over lists.
 type order struct {
-	lists  [][]string // of the runs that are left, in the order of each journal
+	lists  [][]string // the remaining runs, in the order of each journal
 	at     map[string]time.Time
-	behind map[string]int // run → journals in which another run that is left comes before it
+	behind map[string]int // run → journals in which another remaining run precedes it
 	taken  map[string]bool
 }
 
-func (o *order) add(j remote.Journal, told map[string]bool) {
+func (o *order) add(j remote.Journal, requested map[string]bool) {
 	var runs []string
 	here := map[string]bool{}
 	for _, e := range j.Entries {
-		known, some := o.at[e.Run]
-		if !some || !e.Told.IsZero() || !told[e.Run] && e.At.Before(known) {
+		at, some := o.at[e.Run]
+		if !some || !e.Requested.IsZero() || !requested[e.Run] && e.At.Before(at) {
 			o.at[e.Run] = e.Time()
 		}
-		told[e.Run] = told[e.Run] || !e.Told.IsZero()
+		requested[e.Run] = requested[e.Run] || !e.Requested.IsZero()
 		if here[e.Run] {
 			continue
 		}
@@ -58,8 +60,8 @@ func (o *order) add(j remote.Journal, told map[string]bool) {
 	}
 }
 
-// next is the earliest of the runs that no journal puts behind another; where journals contradict each other, as after somebody has edited
-// one, of all that come first in a journal.
+// next is the earliest of the runs that no journal puts after another. Where journals contradict
+// each other, because one was edited, it is the earliest of all that are first in a journal.
 func (o *order) next() (best string, some bool) {
 	for _, runs := range o.lists {
 		if len(runs) == 0 {

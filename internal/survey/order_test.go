@@ -13,7 +13,7 @@ func TestRunsAreInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	run := func(at int, name string) string { return line(t, at, name, "confirmed", "app-1", "app-2", nil) }
 	old := func(at int, name string) string { return past(t, at, name, "confirmed", "app-1", "app-2", nil) }
 	by := func(at int, text func(*testing.T, int, string, string, string, string, map[string]any) string, name string) string {
-		return text(t, at, name, "linked", "app-1", "app-2", map[string]any{"told": told(at)})
+		return text(t, at, name, "linked", "app-1", "app-2", map[string]any{"requested": told(at)})
 	}
 	for name, test := range map[string]struct {
 		web1, web2 []string

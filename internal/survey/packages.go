@@ -18,8 +18,8 @@ type Package struct {
 	Hosts    []string  `json:"hosts"`               // where it is sealed
 	Missing  []string  `json:"missing,omitempty"`
 	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
-	Foreign  []string  `json:"foreign,omitempty"`  // hosts where something has its name that kis did not make
-	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and not as it was sealed
+	Foreign  []string  `json:"foreign,omitempty"`  // hosts where a directory that kis did not make has its name
+	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and was changed after it was sealed
 }
 
 // Packages turns hosts with packages into packages with hosts, newest first.

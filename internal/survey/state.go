@@ -14,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// Repository is what one host's package repository holds now, or why that is not known.
+// Repository is the content of one host's package repository, or why it is unknown.
 type Repository struct {
 	Host    string                 `json:"host"`
 	State   remote.RepositoryState `json:"state"`
@@ -26,7 +26,8 @@ type Repository struct {
 // queryTimeout bounds the wait for the state of a repository.
 const queryTimeout = 30 * time.Second
 
-// Read reads the package repositories of hosts, all at once, in their order. Nothing changes on any host.
+// Read reads the package repositories of all hosts at the same time. It changes nothing on any
+// host.
 func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request remote.StateRequest) []Repository {
 	found, begins := make([]Repository, len(hosts)), make([]time.Time, len(hosts))
 	f.ConnectAll(ctx, hosts, fleet.Progress{
@@ -43,7 +44,7 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request r
 	return found
 }
 
-// read reads one host's package repository and closes the session, or says why there is none.
+// read reads one host's package repository and closes the session, or records why there is none.
 func read(ctx context.Context, h inventory.Host, session *fleet.Session, err error, request remote.StateRequest) Repository {
 	r := Repository{Host: h.Name}
 	if err != nil {
@@ -64,7 +65,8 @@ func read(ctx context.Context, h inventory.Host, session *fleet.Session, err err
 	return r
 }
 
-// Unread is why the stage's journal could not be read on this host, nil when it could or when the host could not be asked at all.
+// Unread is why the stage's journal could not be read on this host; nil if it was, and if the host
+// did not answer at all.
 func (r Repository) Unread(stage string) *event.Failure {
 	for _, s := range r.State.Stages {
 		if s.Stage == stage && s.Unread != nil {
@@ -74,28 +76,28 @@ func (r Repository) Unread(stage string) *event.Failure {
 	return nil
 }
 
-// HostState is what is true of one stage on one host.
+// HostState is the state of one stage on one host.
 type HostState struct {
 	Host        string         `json:"host"`
-	Linked      string         `json:"linked"` // text of the link, "" for none
-	Known       bool           `json:"known"`  // false: the host could not be asked
+	Linked      string         `json:"linked"`   // text of the link, "" for none
+	Answered    bool           `json:"answered"` // false: the host did not answer, or refused
 	Confirmed   bool           `json:"confirmed"`
-	Drift       string         `json:"drift,omitempty"`    // what is there that kis did not do
-	Hint        string         `json:"hint,omitempty"`     // what to do about Drift, where it is for this host alone
-	Note        string         `json:"note,omitempty"`     // what the journal says beside it
-	Degraded    bool           `json:"degraded,omitempty"` // the link was taken back, and after_link failed then or did not come to its end
+	Drift       string         `json:"drift,omitempty"`    // what was changed outside kis
+	Hint        string         `json:"hint,omitempty"`     // what to do about Drift, if that concerns only this host
+	Note        string         `json:"note,omitempty"`     // what else the journal records
+	Degraded    bool           `json:"degraded,omitempty"` // the link was rolled back, and after_link failed or was interrupted
 	Since       time.Time      `json:"since,omitzero"`
 	By          string         `json:"by,omitempty"`
 	Op          string         `json:"op,omitempty"`
 	Run         string         `json:"run,omitempty"`
 	Scope       string         `json:"scope,omitempty"`
-	Interrupted *remote.Entry  `json:"interrupted,omitempty"` // the newest run, when it did not come to its end
+	Interrupted *remote.Entry  `json:"interrupted,omitempty"` // the newest run, if it was interrupted
 	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
 	Failure     *event.Failure `json:"failure,omitempty"`
 
-	said       string // what Since, By, Op, Run and Scope are about
-	lastLinked string // what kis has linked last, "" for nothing
-	fresh      bool   // nothing is linked, and no run has ever been here
+	described  string // the link that Since, By, Op, Run and Scope describe
+	lastLinked string // what kis linked last, "" for nothing
+	fresh      bool   // nothing is linked, and no run was ever recorded
 }
 
 // Stage is one stage over its hosts.
@@ -104,26 +106,26 @@ type Stage struct {
 	Verdict Verdict     `json:"verdict"`
 	Hosts   []HostState `json:"hosts"`
 	Next    []Advice    `json:"next,omitempty"` // commands that fix it
-	Hint    string      `json:"hint,omitempty"` // what to do where no command can
+	Hint    string      `json:"hint,omitempty"` // what to do if no command fixes it
 }
 
-// Verdict is what a stage is, over all its hosts.
+// Verdict is the state of a stage over all its hosts.
 type Verdict string
 
 // The verdicts, from good to bad; the worst that applies is given.
 const (
 	Uniform     Verdict = "uniform"     // all hosts are linked to the same package, confirmed; or none is linked
 	Subset      Verdict = "subset"      // hosts differ because a run was narrowed by --hosts
-	Unconfirmed Verdict = "unconfirmed" // the same everywhere, but a run did not come to its end
-	Degraded    Verdict = "degraded"    // the same everywhere, but after_link failed after the way back or did not come to its end
-	Diverged    Verdict = "diverged"    // hosts differ, and no run is open: some are new in the stage, say, or were left behind by on_partial
-	Interrupted Verdict = "interrupted" // hosts differ because a run did not come to its end
+	Unconfirmed Verdict = "unconfirmed" // the same everywhere, but a run was interrupted
+	Degraded    Verdict = "degraded"    // the same everywhere, but after_link failed or was interrupted after a rollback
+	Diverged    Verdict = "diverged"    // hosts differ, and no run was interrupted: some are new, or on_partial left them
+	Interrupted Verdict = "interrupted" // hosts differ because a run was interrupted
 	Drift       Verdict = "drift"       // a link that kis did not make, or that does not lead to a sealed package
-	InProgress  Verdict = "in progress" // a run is at work: what is seen is on its way
-	Unreachable Verdict = "unknown"     // some hosts could not be asked
+	InProgress  Verdict = "in progress" // a run is changing the stage
+	Unreachable Verdict = "unknown"     // some hosts did not answer, or refused
 )
 
-// Judge makes the hostState of one stage out of what was seen on its hosts.
+// Judge derives the state of one stage from the repositories of its hosts.
 func Judge(stage string, hosts []inventory.Host, repositories map[string]Repository) Stage {
 	out := Stage{Stage: stage}
 	for _, h := range hosts {
@@ -132,51 +134,39 @@ func Judge(stage string, hosts []inventory.Host, repositories map[string]Reposit
 	out.Verdict = verdict(out.Hosts)
 	for i, s := range out.Hosts {
 		if out.Verdict == Diverged && s.fresh {
-			out.Hosts[i].Note = "nothing has been linked here so far"
+			out.Hosts[i].Note = "never linked on this host"
 		}
 	}
 	out.advise(repositories)
 	return out
 }
 
-func hostState(stage string, look Repository, host string) HostState {
-	s := HostState{Host: host, Failure: look.Failure, Known: look.Failure == nil, fresh: look.Failure == nil}
-	for _, there := range look.State.Stages {
+func hostState(stage string, r Repository, host string) HostState {
+	s := HostState{Host: host, Failure: r.Failure, Answered: r.Failure == nil, fresh: r.Failure == nil}
+	for _, there := range r.State.Stages {
 		if there.Stage == stage {
 			s.read(there)
 		}
 	}
 	if s.Linked == "" && s.Interrupted == nil {
-		s.Confirmed = s.Known
+		s.Confirmed = s.Answered
 	}
 	return s
 }
 
-// read takes over one stage's state. The link is the truth; the journal explains it.
+// read takes over the state that the host reports. The link is the truth; the journal explains it.
 func (s *HostState) read(there remote.StageState) {
 	s.Linked, s.Holder = there.Linked, there.Holder
 	journal := remote.ParseJournal(there.Lines)
 	if last, open := journal.Open(); open && last.Event != "armed" && last.From == there.Linked && there.Holder == nil {
-		// It has gone back, and that is not written down: the disk was full, or the agent was killed there. The next run on that host writes
-		// it (link.py, recover).
-		last.Event, last.Note = "reverted", "back to what was before the last run, which the journal does not tell"
+		// The host rolled back without recording it: the disk was full, or the agent was killed.
+		// The next run on that host records it (link.py, recover).
+		last.Event, last.Note = "reverted", "rolled back to the link before the last run, which the journal does not record"
 		journal.Entries = append(journal.Entries, last)
 	}
-	switch {
-	case there.Problem != nil:
-		s.Drift, s.Hint = there.Problem.Message, there.Problem.Hint
-	case there.Unread != nil:
-		s.Drift, s.Hint = there.Unread.Message, there.Unread.Hint
-	case there.Dangling:
-		s.Drift = "linked to " + there.Linked + ", which does not exist"
-	case there.Linked != "" && !there.Sealed:
-		s.Drift = there.Linked + " is not a sealed package"
-		s.Hint = "bump the version and push that, or roll back to another package: kis list " + there.Stage
-	case there.Changed != nil:
-		s.Drift, s.Hint = there.Changed.Message, there.Changed.Hint
-	}
+	s.Drift, s.Hint = drift(there)
 	s.replay(journal)
-	if s.said != there.Linked { // other hands' link, which no line is about
+	if s.described != there.Linked { // changed outside kis: no line describes it
 		s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed = time.Time{}, "", "", "", "", false
 	}
 	if notes := unread(journal); len(notes) > 0 {
@@ -187,7 +177,7 @@ func (s *HostState) read(there remote.StageState) {
 	switch {
 	case !some:
 		if there.Linked != "" && s.Drift == "" {
-			s.Drift = "linked, but not by kis: the journal is empty"
+			s.Drift = "linked outside kis: the journal is empty"
 		}
 		return
 	case last.Event == "armed" || last.Event == "linked" || last.Event == "unconfirmed":
@@ -198,23 +188,40 @@ func (s *HostState) read(there remote.StageState) {
 	}
 	want := expected(last)
 	s.lastLinked = want
-	// A run that is at work renames before it writes its line.
+	// A run in progress renames before it writes its line.
 	if s.Drift == "" && last.Event != "armed" && want != there.Linked && there.Holder == nil {
 		s.Drift = "linked to " + event.LinkText(there.Linked) + ", but kis linked it to " + event.LinkText(want)
 	}
 }
 
-// replay takes over what the journal says of the link.
+// drift is what was changed outside kis, and what to do about it, as far as the host found out.
+func drift(there remote.StageState) (drift, hint string) {
+	switch {
+	case there.Problem != nil:
+		return there.Problem.Message, there.Problem.Hint
+	case there.Unread != nil:
+		return there.Unread.Message, there.Unread.Hint
+	case there.Dangling:
+		return "linked to " + there.Linked + ", which does not exist", ""
+	case there.Linked != "" && !there.Sealed:
+		return there.Linked + " is not a sealed package", "bump the version and push that, or roll back to another package: kis list " + there.Stage
+	case there.Changed != nil:
+		return there.Changed.Message, there.Changed.Hint
+	}
+	return "", ""
+}
+
+// replay takes over what the journal records about the link.
 func (s *HostState) replay(j remote.Journal) {
 	f := j.Fold()
-	s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.said = f.Since, f.By, f.Op, f.Run, f.Scope, f.Confirmed, f.To
+	s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.described = f.Since, f.By, f.Op, f.Run, f.Scope, f.Confirmed, f.To
 	s.Note, s.Degraded = f.Note, f.AfterLink != ""
 	if f.AfterLink == remote.AfterLinkPending && s.Holder == nil {
 		s.Note = "after_link did not complete after the rollback"
 	}
 }
 
-// unread tells of lines that the journal has and that say nothing. The link is the truth all the same.
+// unread counts lines of the journal that kis cannot use.
 func unread(j remote.Journal) []string {
 	var notes []string
 	if j.Damaged > 0 {
@@ -226,7 +233,7 @@ func unread(j remote.Journal) []string {
 	return notes
 }
 
-// expected is what the stage is linked to if nobody but kis has touched it since this entry.
+// expected is the link after this entry, unless it was changed outside kis.
 func expected(e remote.Entry) string {
 	switch e.Event {
 	case "linked", "confirmed", "unconfirmed":
@@ -235,12 +242,12 @@ func expected(e remote.Entry) string {
 	return e.From
 }
 
-// SameLink reports whether all hosts are linked to the same, or none of them is.
-func (l Stage) SameLink() bool { return sameLink(l.Hosts) }
+// SameLink reports whether all hosts link the same package, or none of them links any.
+func (s Stage) SameLink() bool { return sameLink(s.Hosts) }
 
 func sameLink(hosts []HostState) bool {
 	for _, s := range hosts {
-		if !s.Known || s.Linked != hosts[0].Linked {
+		if !s.Answered || s.Linked != hosts[0].Linked {
 			return false
 		}
 	}
@@ -249,19 +256,19 @@ func sameLink(hosts []HostState) bool {
 
 func verdict(hosts []HostState) Verdict {
 	same := sameLink(hosts)
-	interrupted, drift, unknown, subset, degraded, busy := false, false, false, false, false, false
+	interrupted, drift, unknown, subset, degraded, inProgress := false, false, false, false, false, false
 	for _, s := range hosts {
 		interrupted = interrupted || s.Interrupted != nil
-		busy = busy || s.Holder != nil
+		inProgress = inProgress || s.Holder != nil
 		drift = drift || s.Drift != ""
-		unknown = unknown || !s.Known
+		unknown = unknown || !s.Answered
 		subset = subset || s.Scope == "subset"
 		degraded = degraded || s.Degraded
 	}
 	switch {
 	case unknown:
 		return Unreachable
-	case busy:
+	case inProgress:
 		return InProgress
 	case drift:
 		return Drift

@@ -42,7 +42,7 @@ type Report struct {
 	Outcome  string       `json:"outcome"`
 	Exit     int          `json:"exit"`
 	Package  string       `json:"package"`
-	Already  bool         `json:"already"`
+	UpToDate bool         `json:"up_to_date"`
 	Hosts    []HostReport `json:"hosts"`
 	Failures []Failure    `json:"failures"`
 	Skew     *struct {
@@ -53,12 +53,12 @@ type Report struct {
 
 // HostReport is what a run has come to on one host.
 type HostReport struct {
-	Host   string `json:"host"`
-	Was    string `json:"was"`
-	Linked string `json:"linked"`
-	Known  bool   `json:"known"`
-	Ready  bool   `json:"ready"`
-	Plan   string `json:"plan"`
+	Host      string `json:"host"`
+	Was       string `json:"was"`
+	Linked    string `json:"linked"`
+	LinkKnown bool   `json:"link_known"`
+	Ready     bool   `json:"ready"`
+	Plan      string `json:"plan"`
 }
 
 // Status is what `kis status` tells of a stage.

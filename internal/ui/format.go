@@ -38,8 +38,8 @@ func list(names []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
-// allHosts names every host, unless they are so many that no user reads on; the log and -o json have
-// them all.
+// allHosts names every host, unless they are so many that no user reads on; the log and -o json
+// have them all.
 func allHosts(hosts []string) string {
 	if len(hosts) <= 20 {
 		return strings.Join(hosts, ", ")

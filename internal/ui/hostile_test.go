@@ -167,7 +167,7 @@ func scenes() []scene {
 				stage := filled[survey.Stage](f)
 				stage.Verdict = verdict
 				stage.Hosts = append(stage.Hosts, stage.Hosts[0], stage.Hosts[0])
-				stage.Hosts[0].Known, stage.Hosts[0].Failure = true, nil
+				stage.Hosts[0].Answered, stage.Hosts[0].Failure = true, nil
 				u.printStage(stage)
 			}
 		}},
@@ -302,10 +302,10 @@ func playReports(u *UI, f filler, n int) {
 					}
 					for _, host := range f.hosts(n) {
 						h := r.Hosts[0]
-						h.Host, h.Known, h.Degraded = host, same, !same
+						h.Host, h.LinkKnown, h.Degraded = host, same, !same
 						r.Hosts = append(r.Hosts, h)
 					}
-					r.Hosts[1].Linked, r.Hosts[1].Known = "", true
+					r.Hosts[1].Linked, r.Hosts[1].LinkKnown = "", true
 					newTextView(u).Report(r, f.text)
 				}
 			}

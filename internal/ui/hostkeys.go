@@ -9,9 +9,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// AskKeys returns what shows the user at the terminal all unknown host keys at once, and asks whether
-// they are right. It is nil when there is no terminal, and with --yes: a yes to every question is no
-// comparison of a fingerprint.
+// AskKeys returns what shows the user at the terminal all unknown host keys at once, and asks
+// whether they are right. It is nil when there is no terminal, and with --yes: a yes to every
+// question is no comparison of a fingerprint.
 func (u *UI) AskKeys() func(context.Context, []*sshx.HostKeyError) bool {
 	if !u.canAsk() || u.AssumeYes {
 		return nil

@@ -85,8 +85,8 @@ func (l *liveLine) around(print func()) {
 	l.show()
 }
 
-// pause erases the line, and holds back everything that is printed around it until resume is called,
-// because the user is typing an answer.
+// pause erases the line, and holds back everything that is printed around it until resume is
+// called, because the user is typing an answer.
 func (l *liveLine) pause() (resume func()) {
 	if l == nil {
 		return func() {}

@@ -33,8 +33,8 @@ func (o *Outlet) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Err returns why not everything was written. It is nil when the reader closed the pipe, as `| head`
-// does.
+// Err returns why not everything was written. It is nil when the reader closed the pipe, as `|
+// head` does.
 func (o *Outlet) Err() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

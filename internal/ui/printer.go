@@ -80,7 +80,8 @@ func (p Printer) json(value any) {
 	}
 }
 
-// Help returns a writer for cobra, whose texts and completions have line ends and tabs of their own.
+// Help returns a writer for cobra, whose texts and completions have line ends and tabs of their
+// own.
 func (p Printer) Help() io.Writer { return helpWriter(p) }
 
 type helpWriter Printer

@@ -61,7 +61,7 @@ func hostText(r event.Report, h event.HostReport) string {
 		return fmt.Sprintf("%s: %s", linked, h.Plan)
 	case r.NoLink:
 		return fmt.Sprintf("%s is ready; %s is linked", r.Package, linked)
-	case !h.Known:
+	case !h.LinkKnown:
 		return "unknown"
 	case h.Degraded:
 		return linked + ", and after_link failed again: check the service"

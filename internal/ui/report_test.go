@@ -18,7 +18,7 @@ func failing(n int) (r event.Report, names []string) {
 	r = event.Report{Outcome: event.Aborted, Exit: 3, Op: event.Check, Stage: "live", DryRun: true}
 	for i := range 200 {
 		host := fmt.Sprintf("web%d", i+1)
-		r.Hosts = append(r.Hosts, event.HostReport{Host: host, Known: true})
+		r.Hosts = append(r.Hosts, event.HostReport{Host: host, LinkKnown: true})
 		if i >= 200-n {
 			names = append(names, host)
 			r.Failures = append(r.Failures, event.Failure{Host: host, Step: event.StepCheck, State: event.Refused, Message: "disk nearly full"})

@@ -34,7 +34,7 @@ func (u *UI) printStage(s survey.Stage) {
 	var rows [][]string
 	for _, h := range s.Hosts {
 		linked := event.LinkText(h.Linked)
-		if !h.Known {
+		if !h.Answered {
 			linked = "unknown"
 		}
 		rows = append(rows, []string{"  " + h.Host, linked, strings.Join(remarks(h), "; ")})

@@ -12,8 +12,8 @@ import (
 func TestAStageWithARunInProgress(t *testing.T) {
 	t.Parallel()
 	holder := &remote.Holder{Who: "bob@laptop", What: "push live app-2"}
-	differ := []survey.HostState{{Host: "web1", Known: true, Linked: "app-2"}, {Host: "web2", Known: true, Linked: "app-1", Holder: holder}}
-	same := []survey.HostState{{Host: "web1", Known: true, Linked: "app-1", Holder: &remote.Holder{}}}
+	differ := []survey.HostState{{Host: "web1", Answered: true, Linked: "app-2"}, {Host: "web2", Answered: true, Linked: "app-1", Holder: holder}}
+	same := []survey.HostState{{Host: "web1", Answered: true, Linked: "app-1", Holder: &remote.Holder{}}}
 	for text, test := range map[string]struct {
 		hosts []survey.HostState
 		exit  int

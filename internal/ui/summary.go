@@ -47,7 +47,7 @@ func succeeded(r event.Report, hosts string) string {
 		return fmt.Sprintf("dry run: %s of %s on %s would do this; nothing was changed", r.Op, what, hosts)
 	case r.NoLink:
 		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, r.Package)
-	case r.Already:
+	case r.UpToDate:
 		return fmt.Sprintf("%s is already linked to %s on %s: nothing to do (%s)", r.Stage, r.Package, hosts, took)
 	}
 	skew := ""
@@ -73,7 +73,7 @@ func ready(r event.Report, hosts string) string {
 
 // previousLink names the link that the hosts were rolled back to.
 func previousLink(r event.Report) string {
-	if slices.ContainsFunc(r.Hosts, func(h event.HostReport) bool { return h.Was != h.Back }) {
+	if slices.ContainsFunc(r.Hosts, func(h event.HostReport) bool { return h.Was != h.RollbackTo }) {
 		return "the link from before the interrupted run"
 	}
 	return "its previous link"
@@ -105,7 +105,7 @@ func degraded(r event.Report) string {
 // split distinguishes a stage whose hosts differ from one that is uniform, but not as requested.
 func split(r event.Report, hosts string) string {
 	for _, h := range r.Hosts {
-		if !h.Known || h.Linked != r.Hosts[0].Linked {
+		if !h.LinkKnown || h.Linked != r.Hosts[0].Linked {
 			return fmt.Sprintf("%s: hosts differ or are unknown:", r.Stage)
 		}
 	}

@@ -56,7 +56,8 @@ func (v *textView) Begin() (end func()) {
 	}
 }
 
-// Building shows in the live line that kis builds. With -v the output of the builder is shown instead.
+// Building shows in the live line that kis builds. With -v the output of the builder is shown
+// instead.
 func (v *textView) Building() (end func()) {
 	if v.ui.Verbose {
 		return v.built.end

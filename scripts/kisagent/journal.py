@@ -27,13 +27,13 @@ CHECKPOINT_LIMIT = 3000  # bytes; with the other NEEDED members it fits into a l
 # damaged.
 TEXTS = ("boot", "run", "op", "from", "to", "content", "by", "address", "key", "git", "scope", "reason", "note")
 MEMBERS = {name: strict.is_text for name in TEXTS}
-MEMBERS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, told=strict.is_time)
+MEMBERS.update(v=strict.is_integer, seq=strict.is_integer, at=strict.is_time, requested=strict.is_time)
 MEMBERS.update(hosts=strict.is_text_list, skew=strict.is_number)
 MEMBERS.update(before=lambda value: isinstance(value, dict) and strict.members_match(value, CHECKPOINT))
 MEMBERS.update(after=strict.is_boolean, restarted=strict.is_boolean, ev=lambda value: strict.is_text(value) and value in EVENTS)
 # The members that recovery and rollbacks need. They remain in a line that would be too long.
 NEEDED = (
-    ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "told", "scope")
+    ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "requested", "scope")
     + ("after", "restarted", "durable", "skew", "before")
 )
 NOTE_TEXT = 1024  # characters of one text that a controller adds to a line

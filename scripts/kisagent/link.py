@@ -85,7 +85,7 @@ def _inferred_event(last, linked, fenced):
 
 
 def _run_members(record):
-    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "told", "after", "before") if key in record}
+    return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "requested", "after", "before") if key in record}
 
 
 def restarted(repository, stage, run, well):

@@ -223,7 +223,7 @@ def must(answer):
 
 LOCK = {"stage": "staging", "run": "0123456789", "owner": {"who": "ann@laptop", "what": "push"}}
 BEFORE = {"to": "app-0", "since": "2026-11-01T12:00:00Z", "by": "bob@desk", "op": "push", "run": "9876543210", "scope": "all", "confirmed": True, "packages": ["app-0"]}
-NOTE = {"by": "ann@laptop", "scope": "all", "hosts": ["web1", "web2"], "told": "2026-11-01T12:00:00Z", "git": "abc", "before": BEFORE}
+NOTE = {"by": "ann@laptop", "scope": "all", "hosts": ["web1", "web2"], "requested": "2026-11-01T12:00:00Z", "git": "abc", "before": BEFORE}
 ARM = {"stage": "staging", "run": "0123456789", "operation": "push", "expected": "app-1", "to": "app-2", "dangling": False, "note": NOTE, "seconds": 30}
 
 

@@ -111,7 +111,7 @@ func servers() []odd {
 		{name: "N11: a password that has expired", make: shadow(3, "0"), refused: true, says: []string{"HOST: connect: the password has expired", "sudo chage -M -1 -d today kistest"}},
 		{
 			name: "N11: passwords only", make: settings("PubkeyAuthentication=no", "PasswordAuthentication=yes"), refused: true,
-			says: []string{"HOST: connect: authentication: ", "because there is no terminal", "it takes no keys: type what it asks for"}, silent: []string{"authorized_keys"},
+			says: []string{"HOST: connect: authentication: ", "because there is no terminal", "the host accepts no keys: answer its questions"}, silent: []string{"authorized_keys"},
 		},
 		{name: "N11: maintenance", make: maintenance, refused: true, says: ended},
 		{name: "U10: dropbear", make: dropbear},

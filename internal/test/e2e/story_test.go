@@ -71,7 +71,7 @@ func secondPush(w *testenv.Env) {
 	for _, step := range []string{"upload", "unpack", "environment", "seal", "link"} {
 		assert.NotContains(w.T, r.Steps(w.T), step)
 	}
-	assert.True(w.T, r.Report(w.T).Already)
+	assert.True(w.T, r.Report(w.T).UpToDate)
 	assert.Equal(w.T, before, w.Links())
 }
 
@@ -140,7 +140,7 @@ func rollbackDry(w *testenv.Env) {
 	assert.Regexp(w.T, `web1 +hello-0\.4: verify, link`, r.Out)
 	assert.Contains(w.T, r.Out, "dry run: rollback of staging to hello-0.3 on 3 hosts would do this; nothing was changed")
 	r = w.Run(0, "", "link", "staging", "hello-0.4", "--dry-run")
-	assert.Regexp(w.T, `web1 +hello-0\.4: nothing; it is linked already`, r.Out)
+	assert.Regexp(w.T, `web1 +hello-0\.4: nothing; already linked`, r.Out)
 	assert.Equal(w.T, before, w.Trees())
 }
 

@@ -90,7 +90,7 @@ func TestNetworkDies_C15(t *testing.T) {
 				p.EndCommands()
 				r := s.End(3 * time.Minute)
 				for _, h := range r.Report(p.T).Hosts {
-					assert.False(p.T, h.Known, "%s: nobody knows", h.Host)
+					assert.False(p.T, h.LinkKnown, "%s: nobody knows", h.Host)
 				}
 				unblock(p)
 			},

@@ -31,7 +31,7 @@ func TestRequirementsDiffer_B5_S8(t *testing.T) {
 	archive := w.Archive()
 	r := w.Run(3, "hello-0.3", "push", "staging", "--sdist", archive)
 	assert.Contains(t, r.Err, "another environment than on web1")
-	assert.Contains(t, r.Err, "moody==2.2 only here, moody==2.1 only there")
+	assert.Contains(t, r.Err, "moody==2.2 only on web2, moody==2.1 only on web1")
 	r = w.Run(3, "hello-0.3", "link", "staging", "hello-0.3")
 	assert.Contains(t, r.Err, "another environment than on web1", "not by another way either")
 

@@ -83,7 +83,7 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 			[]string{"but kis linked it to hello-0.3", "next: kis link staging hello-0.3"},
 		},
 		{"its remedy", func(w *testenv.Env) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
-		{"a lost journal", onWeb2("rm .kis/journal/staging"), 5, "drift", []string{"drift: linked, but not by kis: the journal is empty"}},
+		{"a lost journal", onWeb2("rm .kis/journal/staging"), 5, "drift", []string{"drift: linked outside kis: the journal is empty"}},
 		{"its remedy", func(w *testenv.Env) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", nil},
 		{
 			"a journal that is root's", func(w *testenv.Env) {
@@ -107,7 +107,7 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 			[]string{"hello-0.3 is not as it was sealed", "hint: web2: packages are never changed: bump the version"},
 		},
 		{"its remedy", func(w *testenv.Env) { pushed(w, "0.5") }, 0, "uniform", []string{"hello-0.5"}},
-		{"a host is gone", func(w *testenv.Env) { w.Hosts[1].Kill() }, 5, "unknown", []string{"not known on all hosts", "web2  unknown", "connection refused", "next: kis status staging    # again, when web2 is back"}},
+		{"a host is gone", func(w *testenv.Env) { w.Hosts[1].Kill() }, 5, "unknown", []string{"not known on all hosts", "web2  unknown", "connection refused", "next: kis status staging    # when web2 is reachable"}},
 		{"it is back", func(w *testenv.Env) { w.Hosts[1].Restart(w.T) }, 0, "uniform", []string{"hello-0.5"}},
 	} {
 		if !t.Run(c.after, func(t *testing.T) {
