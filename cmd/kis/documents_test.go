@@ -35,7 +35,7 @@ func TestDocumentsNameFunctionsOfTheirFiles(t *testing.T) {
 	t.Parallel()
 	files := strings.Fields(repositoryFiles(t))
 	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|py))`((?:(?:,| and)\\s+`[\\w.]+`)+)")
-	function := regexp.MustCompile("`(?:[A-Z]\\w+\\.)?([A-Za-z_]+)`") // no other file
+	function := regexp.MustCompile("`(?:[A-Z]\\w+\\.)?(\\w+)`") // no other file
 	found := 0
 	for path, text := range documents(t) {
 		for _, pair := range named.FindAllStringSubmatch(text, -1) {
