@@ -73,7 +73,7 @@ func sample(t *testing.T) string {
 	top, err := os.Getwd()
 	require.NoError(t, err)
 	for {
-		folder := filepath.Join(top, "cmd", "kis", "sample")
+		folder := filepath.Join(top, "internal", "demo", "sample")
 		if _, err := os.Stat(folder); err == nil {
 			return folder
 		}
