@@ -82,7 +82,7 @@ func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	require.Equal(t, event.Aborted, w.run(t.Context(), t, plan, nil).Outcome)
 	answer = true
 	require.Equal(t, event.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
-	require.Equal(t, []string{"link staging to hello-1.0 on web1?", "link staging to hello-1.0 on web1?"}, asked)
+	require.Equal(t, []string{"link staging to hello-1.0 on web1 (now nothing)?", "link staging to hello-1.0 on web1 (now nothing)?"}, asked)
 }
 
 func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
