@@ -166,11 +166,11 @@ func choice[T ~string](f field, values ...T) T {
 		if slices.Contains(values, T(v)) {
 			return nil
 		}
-		known := make([]string, 0, len(values))
+		valid := make([]string, 0, len(values))
 		for _, value := range values {
-			known = append(known, string(value))
+			valid = append(valid, string(value))
 		}
-		return errors.New(unknown("value", v, known))
+		return errors.New(unknown("value", v, valid))
 	})
 	return cmp.Or(T(given), values[0])
 }

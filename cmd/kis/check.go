@@ -12,9 +12,8 @@ import (
 
 func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "check [stage]",
-		Aliases: []string{"doctor"},
-		Short:   "Check this machine and every host; print a remedy for each problem",
+		Use:   "check [stage]",
+		Short: "Check this machine and every host; print a remedy for each problem",
 		Long: `Check does what a push does before it changes anything: it reads the inventory, finds the tool that
 builds the project on this machine, connects to every host, and inspects Python, tools, free space,
 permissions and links. It changes nothing and builds nothing; kis push --dry-run builds. It exits

@@ -21,8 +21,8 @@ import (
 // The manual pages are made here, in a test, and not in kis: their generator would otherwise be a part of the program that is installed.
 var updateManPages = flag.Bool("update", false, "TestManPages writes docs/man instead of comparing with it") //nolint:gochecknoglobals // flags of a test have no other place
 
-// manFolder is where the manual pages are.
-const manFolder = "../../docs/man"
+// manDir is where the manual pages are.
+const manDir = "../../docs/man"
 
 // manDate stands in the pages. It is a constant, so that the same commands give the same pages on any day; change it when they change.
 const manDate = "2026-11-29"
@@ -39,7 +39,7 @@ func manPages(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "kis", Manual: "User commands", Date: &date}, dir))
-	pages := readFolder(t, dir)
+	pages := readDir(t, dir)
 	for name, text := range pages {
 		pages[name] = tagged.ReplaceAllString(value.ReplaceAllString(text, `$1 \fI$2\fP`), ".TP\n$1\n")
 	}
@@ -52,7 +52,7 @@ var (
 	tagged = regexp.MustCompile(`(?m)^(?:\.PP\n)?(\\fB-.*)\n\t`)
 )
 
-// forMan makes of a command's help what the generator wants: Markdown, with the examples apart.
+// forMan turns a command's help into what the generator expects: Markdown, with separate examples.
 func forMan(t *testing.T, c *cobra.Command) {
 	t.Helper()
 	text, found := strings.CutSuffix(c.Long, exitStatus)
@@ -91,7 +91,7 @@ func escapeMarkdown(text string) string {
 	return strings.NewReplacer("<", `\<`, "*", `\*`, "_", `\_`, "[", `\[`).Replace(text)
 }
 
-func readFolder(t *testing.T, dir string) map[string]string {
+func readDir(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -108,13 +108,13 @@ func TestManPages(t *testing.T) {
 	t.Parallel()
 	want := manPages(t)
 	if *updateManPages {
-		require.NoError(t, os.RemoveAll(manFolder))
-		require.NoError(t, os.MkdirAll(manFolder, 0o755))
+		require.NoError(t, os.RemoveAll(manDir))
+		require.NoError(t, os.MkdirAll(manDir, 0o755))
 		for name, text := range want {
-			require.NoError(t, os.WriteFile(filepath.Join(manFolder, name), []byte(text), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join(manDir, name), []byte(text), 0o644))
 		}
 	}
-	have := readFolder(t, manFolder)
+	have := readDir(t, manDir)
 	assert.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(have)))
 	for name, text := range want {
 		if have[name] != text { // two whole pages would hide the one line that is to be said
@@ -155,7 +155,7 @@ func plainText(text string) string {
 
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
-	// Why a command needs no example. One that gets an example, or goes away, has to go from here as well.
+	// Why a command needs no example. A command that gets one, or is removed, is removed here.
 	withoutExample := map[string]string{
 		"kis":         "its help lists the commands, and names one to try",
 		"kis status":  "it takes nothing but the name of a stage",

@@ -23,7 +23,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestOutputThatCouldNotBeWrittenIsAnError of what only looks. A run that may have changed something ends with what is true of the hosts.
+// TestOutputThatCouldNotBeWrittenIsAnError of a command that only inspects. A run that may have changed something reports the state of the hosts.
 func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
@@ -51,7 +51,7 @@ func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 			a.ui.Out = ui.NewPrinter(&fullDisk{free: room})
 			assert.Equal(t, test.full, executeAll(t.Context(), a, p.args(test.args...)), test.args)
 			assert.Regexp(t, `(?m)^kis: cannot write the output: no space left on device\n\z`, errs.String(), test.args)
-			assert.NotContains(t, errs.String(), "/dev/stdout", "it is told once")
+			assert.NotContains(t, errs.String(), "/dev/stdout", "it is reported once")
 		}
 		a, _, errs := p.app()
 		read, write, err := os.Pipe()

@@ -29,7 +29,7 @@ func (p project) keyOf(name string) ssh.PublicKey {
 	return key
 }
 
-// hosts starts hosts that let in who has the key, and writes an inventory with them as stage live. Their keys are known unless unknown says so.
+// hosts starts hosts that accept the key, and writes an inventory with them as stage live. Their host keys are known unless unknown is set.
 func (p project) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 	p.t.Helper()
 	var config, known, inventory strings.Builder
@@ -52,8 +52,8 @@ func (p project) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 	p.write("inventory.yaml", fmt.Sprintf("stages: {live: {hosts: [%s]}}\nhosts:\n%s", strings.Join(names, ", "), inventory.String()))
 }
 
-// TestStatusOfHostsThatDoNotLetUsIn: what is to be done is the same for all of them and told once, and nobody is asked to wait until they are back.
-func TestStatusOfHostsThatDoNotLetUsIn(t *testing.T) {
+// TestStatusOfHostsThatRefuse: the hint is the same for all of them and printed once, and no hint is to wait until they are reachable.
+func TestStatusOfHostsThatRefuse(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		unknown, stranger, open bool
@@ -64,7 +64,7 @@ func TestStatusOfHostsThatDoNotLetUsIn(t *testing.T) {
 		"unknown keys":                         {true, false, false, "", 4, []string{"hint: web1: compare the fingerprint", "hint: web2, web3: likewise"}, nil},
 		"refused login":                        {false, true, false, "", 2, []string{"hint: web1: is one of your keys in", "hint: web2, web3: likewise"}, nil},
 		"others may write there":               {false, false, true, "", 2, []string{"hint: web1: ", "hint: web2, web3: likewise"}, nil},
-		"unknown keys and a host that is away": {true, false, false, "gone", 5, []string{"hint: gone: does sshd run on the host", "hint: web2, web3: likewise"}, []string{"next: kis status live    # when gone is reachable"}},
+		"unknown keys and an unreachable host": {true, false, false, "gone", 5, []string{"hint: gone: does sshd run on the host", "hint: web2, web3: likewise"}, []string{"next: kis status live    # when gone is reachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -226,7 +226,7 @@ func (c *Coordinator) commit(ctx context.Context, p *Participant) error {
 		p.read(c.To.String())
 		p.durable(switched.Durable)
 	case isRefused(err):
-		p.link.state, p.link.known = stateOld, false // the link may have been changed outside kis
+		p.link.state, p.link.current = stateOld, false // the link may have been changed outside kis
 	default:
 		p.lost()
 	}
@@ -308,7 +308,7 @@ func (c *Coordinator) AddTo(r *event.Report) {
 	for _, list := range [][]*Participant{c.Participants, c.UpToDate} {
 		for _, p := range list {
 			row := rows[p.Log.Name]
-			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.known, p.afterLink.failed
+			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.current, p.afterLink.failed
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (c *Coordinator) caught(p *Participant, bug *guard.Panic) error {
 	switch {
 	case !c.committing: // unchanged
 	case p.link.state == stateTaken:
-		p.link.known = false
+		p.link.current = false
 	default:
 		p.lost()
 	}

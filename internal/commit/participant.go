@@ -54,10 +54,10 @@ const (
 
 // link is one host's link as this run knows it.
 type link struct {
-	state  linkState
-	target string // text of the link as it was read last
-	known  bool   // target was read after everything that may have changed it
-	warned bool   // that fsync failed
+	state   linkState
+	target  string // text of the link as it was read last
+	current bool   // target was read after everything that may have changed it
+	warned  bool   // that fsync failed
 }
 
 // session is what this run has to do in a session before it may change the link.
@@ -81,10 +81,10 @@ func (p *Participant) replaced(s *fleet.Session) {
 }
 
 // lost records that the link is unknown.
-func (p *Participant) lost() { p.link.state, p.link.known = stateUnknown, false }
+func (p *Participant) lost() { p.link.state, p.link.current = stateUnknown, false }
 
 // read records the link that a host reported.
-func (p *Participant) read(target string) { p.link.target, p.link.known = target, true }
+func (p *Participant) read(target string) { p.link.target, p.link.current = target, true }
 
 // lock acquires the stage's lock in a new session. That ends the agent of an older session, which
 // might still execute what it was sent. Where another run acted on the stage, the link is that

@@ -67,7 +67,7 @@ func (c *Coordinator) find(ctx context.Context, p *Participant) error {
 // That ends the old agent, which may not notice for a minute that its connection is dead, and would
 // hold the lock for that time.
 func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
-	p.link.known = false // until it is read: another run may have started in the meantime
+	p.link.current = false // until it is read: another run may have started in the meantime
 	session, err := p.reach(ctx, c)
 	if err != nil {
 		return err
@@ -254,7 +254,7 @@ func (c *Coordinator) unchanged(ctx context.Context, p *Participant) bool {
 	}
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	p.link.known = false
+	p.link.current = false
 	fenced, err := c.readLink(bounded, p)
 	for range maxAttempts {
 		if !p.isLost(err) || bounded.Err() != nil {
@@ -321,7 +321,7 @@ func (c *Coordinator) stillLinked(ctx context.Context, p *Participant) error {
 	switch {
 	case c.unchanged(ctx, p):
 		return nil
-	case !p.link.known:
+	case !p.link.current:
 		return errors.New("the connection was lost, and the link could not be read again")
 	}
 	return event.Refuse("changed-meanwhile", fmt.Sprintf("%s is linked to %s, not to %s as when this run began", c.Stage, event.LinkText(p.link.target), p.Before), "")

@@ -10,10 +10,10 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// lockPause is the pause between two attempts to take a lock again.
+// lockPause is the pause between two attempts to reacquire a lock.
 const lockPause = 500 * time.Millisecond
 
-// The pauses between two attempts to reach a host again: exponential backoff.
+// The pauses between two attempts to reconnect: exponential backoff.
 const (
 	firstPause   = 500 * time.Millisecond
 	longestPause = 8 * time.Second

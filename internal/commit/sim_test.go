@@ -74,7 +74,7 @@ func (b simBytes) String() string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-// String is the schedule, for a person who reads a failure.
+// String is the schedule, for the reader of a failure.
 func (s simSchedule) String() string {
 	text := fmt.Sprintf("links %q, on_partial %s", s.Links, s.Partial)
 	for i, r := range s.Runs {
@@ -182,7 +182,7 @@ func simulate(t *testing.T, s simSchedule) (outcomes []event.Outcome, wrong stri
 func (w *simWorld) again() string {
 	w.mu.Lock()
 	for _, h := range w.hosts {
-		h.settled, h.down, h.mounted = true, false, true
+		h.quiet, h.down, h.mounted = true, false, true
 	}
 	w.mu.Unlock()
 	first := w.runs[0]
@@ -230,7 +230,7 @@ func (w *simWorld) judge() string {
 	return ""
 }
 
-// excused reports whether something has happened to a run after which nobody could have put every host right: to its own messages, or
+// excused reports whether something has happened to a run after which no run could have restored every host: to its own messages, or
 // because another run was at work on one of its hosts after it.
 func (w *simWorld) excused(r *simRun) bool {
 	for _, n := range r.Hosts {
@@ -247,7 +247,7 @@ func (w *simWorld) excused(r *simRun) bool {
 	return false
 }
 
-// story is what has happened on a host, for a person who reads a failure.
+// story is what has happened on a host, for the reader of a failure.
 func (w *simWorld) story(h *simHost) string {
 	var b strings.Builder
 	for _, e := range h.history {
@@ -326,15 +326,15 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 }
 
 // judgeAfter: the last after-link commands that a run has run on a host were for what it has left linked there, and came to a good end.
-func (w *simWorld) judgeAfter(r *simRun, h *simHost, link string, unwell bool) string {
+func (w *simWorld) judgeAfter(r *simRun, h *simHost, link string, degraded bool) string {
 	var last simEvent
 	for _, e := range h.history {
 		if e.run == r.name && (e.what == "ran" || e.what == "failed" || e.what == "started") {
 			last = e
 		}
 	}
-	if last.what == "" || link == "" || unwell {
-		return "" // nothing ran, or nobody claims anything
+	if last.what == "" || link == "" || degraded {
+		return "" // nothing ran, or nothing is claimed
 	}
 	if last.what != "ran" || last.link != link {
 		return fmt.Sprintf("its commands last %s in %s, and it leaves %s", last.what, last.link, link)
@@ -381,7 +381,7 @@ func (w *simWorld) lastRead(r *simRun, h *simHost) time.Time {
 	return last
 }
 
-// linkAt is what was linked at a moment, as the answer of that moment said.
+// linkAt is what was linked at a time, as the answer of that time reported.
 func (w *simWorld) linkAt(h *simHost, at time.Time) string {
 	for _, r := range w.runs {
 		for _, c := range r.laptop.conns {

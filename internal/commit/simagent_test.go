@@ -14,7 +14,7 @@ import (
 // methods are called with the host's mu held.
 type simAgent struct {
 	h     *simHost
-	reply func(frame map[string]any, tells bool) // sends an answer; tells: it says what is linked
+	reply func(frame map[string]any, reportsLink bool) // sends an answer; reportsLink: it reports the link
 
 	dead   bool
 	run    string
@@ -100,8 +100,8 @@ func (a *simAgent) handle(line []byte, f simFault) {
 	case refused != nil:
 		a.refuse(c.ID, refused)
 	default:
-		tells := slices.Contains([]string{"check", "lock", "resume", "commit", "revert", "confirm", "fence"}, c.Op)
-		a.reply(with(record, "id", c.ID, "ev", "done"), tells)
+		reportsLink := slices.Contains([]string{"check", "lock", "resume", "commit", "revert", "confirm", "fence"}, c.Op)
+		a.reply(with(record, "id", c.ID, "ev", "done"), reportsLink)
 	}
 	if c.Op == "bye" && !a.dead {
 		a.end()
@@ -200,7 +200,7 @@ func (a *simAgent) owns() bool { return a.locked && a.h.holder == a }
 func (a *simAgent) lock(c simCommand) (map[string]any, *remote.Refused) {
 	h := a.h
 	a.run = c.Run
-	if h.folders[c.Run] == a {
+	if h.dirs[c.Run] == a {
 		return nil, refusedAs("busy", "this agent has taken a lock already")
 	}
 	if h.holder != nil {
@@ -220,11 +220,11 @@ func (a *simAgent) lock(c simCommand) (map[string]any, *remote.Refused) {
 	linked := h.link
 	fenced := h.recover()
 	h.lockRun = c.Run
-	if owner := h.folders[c.Run]; owner != nil && !owner.dead {
+	if owner := h.dirs[c.Run]; owner != nil && !owner.dead {
 		a.locked = false
 		return nil, refusedAs("io", "the run's directory exists")
 	}
-	h.holder, a.locked, h.folders[c.Run] = a, true, a
+	h.holder, a.locked, h.dirs[c.Run] = a, true, a
 	h.note(a.run, "locked", h.link, true)
 	if a.midway() {
 		return nil, nil
@@ -237,7 +237,7 @@ func (a *simAgent) unlock() (map[string]any, *remote.Refused) {
 		return nil, refusedAs("busy", "this run is at work")
 	}
 	a.release()
-	delete(a.h.folders, a.run)
+	delete(a.h.dirs, a.run)
 	return map[string]any{}, nil
 }
 
@@ -323,7 +323,7 @@ func (a *simAgent) mayLink(c simCommand) *remote.Refused {
 		return refused
 	}
 	if a.tx != nil && (a.tx.state == "armed" || a.tx.state == "linked") {
-		return refusedAs("not-ended", "a change is neither confirmed nor taken back")
+		return refusedAs("not-ended", "a change is neither confirmed nor rolled back")
 	}
 	return nil
 }
@@ -589,7 +589,7 @@ func (a *simAgent) midway() bool {
 	return true
 }
 
-// end is what the agent does at the end of its conversation, whatever ends it: main.py, end.
+// end is what the agent does at the end of its session, whatever ends it: main.py, end.
 func (a *simAgent) end() {
 	if a.dead {
 		return

@@ -15,7 +15,7 @@ import (
 
 // simHost is a package repository with one stage, in memory, and the kernel that its agents run on. What the agents do to it is written in
 // simagent_test.go, as scripts/kisagent has it; TestSimulatedAgentIsTheRealOne compares the two. Everything about a host happens while mu is
-// held, at moments that the fake clock of the test decides.
+// held, at times that the fake clock of the test decides.
 type simHost struct {
 	mu   *sync.Mutex // of the schedule: everything in it happens in turn
 	name string
@@ -28,7 +28,7 @@ type simHost struct {
 	armed    map[string]string // run (with .back for a rollback) → package
 	journal  []string
 	lines    []map[string]any     // of the journal
-	folders  map[string]*simAgent // by run: the agent that has made its directory
+	dirs     map[string]*simAgent // by run: the agent that has made its directory
 
 	holder  *simAgent // who has the lock of the lock file that lies there
 	lockRun string    // what the lock file says of its last holder
@@ -40,7 +40,7 @@ type simHost struct {
 	ticks int
 
 	history []simEvent
-	settled bool // the schedule is over: no more faults
+	quiet   bool // the schedule is over: no more faults
 }
 
 // simEvent is something that happened on a host.
@@ -61,7 +61,7 @@ func newSimHost(mu *sync.Mutex, nth int, link string, packages ...string) *simHo
 	name := fmt.Sprintf("web%d", nth)
 	return &simHost{
 		mu: mu, nth: nth, name: name, id: "id-" + name, root: "/srv/" + name, link: link, packages: packages, mounted: true,
-		armed: map[string]string{}, folders: map[string]*simAgent{}, agents: map[*simAgent]bool{},
+		armed: map[string]string{}, dirs: map[string]*simAgent{}, agents: map[*simAgent]bool{},
 	}
 }
 
@@ -79,13 +79,13 @@ func (h *simHost) reboot() {
 	}
 }
 
-// replaceByHand is somebody who replaces the link without kis.
+// replaceByHand replaces the link outside kis.
 func (h *simHost) replaceByHand(link string) {
 	h.link = link
 	h.note("", "foreign", link, false)
 }
 
-// removeLock removes the lock file under whoever holds the lock.
+// removeLock removes the lock file while the lock is held.
 func (h *simHost) removeLock() {
 	h.holder, h.lockRun = nil, ""
 }
@@ -194,7 +194,7 @@ func (h *simHost) stageState() map[string]any {
 }
 
 func (h *simHost) owner() map[string]any {
-	return map[string]any{"who": "somebody@laptop", "what": "link", "run": h.lockRun, "pid": 1, "since": sealedAt}
+	return map[string]any{"who": "ann@laptop", "what": "link", "run": h.lockRun, "pid": 1, "since": sealedAt}
 }
 
 func (h *simHost) receipt(name string) map[string]any {
@@ -203,7 +203,7 @@ func (h *simHost) receipt(name string) map[string]any {
 	}
 }
 
-// text is how no link looks on the wire.
+// text is a link on the wire.
 func text(link string) any {
 	if link == "" {
 		return nil

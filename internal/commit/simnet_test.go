@@ -53,7 +53,7 @@ func (t *simTape) delay() time.Duration {
 	}[t.next(8)]
 }
 
-// simConn is one connection to a simHost. It is the connection of a conversation and the writer that is the agent's standard input.
+// simConn is one connection to a simHost. It is the connection of a session and the writer that is the agent's standard input.
 type simConn struct {
 	laptop *simLaptop
 	h      *simHost
@@ -81,7 +81,7 @@ var _ fleet.Connection = (*simConn)(nil)
 
 var errSimulated = errors.New("simulated")
 
-// simLatency is about what a message takes. No two events of a schedule happen at the same moment, so that a schedule is the same each time.
+// simLatency is about what a message takes. No two events of a schedule happen at the same time, so that a schedule is the same each time.
 const simLatency = time.Millisecond
 
 func (l *simLaptop) dial(ctx context.Context, host inventory.Host) (fleet.Connection, remote.Streams, error) {
@@ -113,7 +113,7 @@ func (l *simLaptop) connect(h *simHost) (*simConn, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	tape := l.tapes[h.name]
-	if !l.dead && !h.settled {
+	if !l.dead && !h.quiet {
 		switch tape.next(24) {
 		case 1:
 			l.lost[h.name]++
@@ -290,7 +290,7 @@ func (c *simConn) request(line []byte) {
 		return
 	}
 	fault, wait := noFault, time.Duration(0)
-	if !c.h.settled {
+	if !c.h.quiet {
 		switch c.tape.next(32) {
 		case 1:
 			c.lose(true)
@@ -346,27 +346,27 @@ func (c *simConn) request(line []byte) {
 	})
 }
 
-// force is somebody with kis unlock --force.
+// force is kis unlock --force of a user.
 func (h *simHost) force() {
 	if h.holder == nil {
 		return
 	}
 	victim := h.lockRun
 	h.holder.end()
-	h.append(map[string]any{"run": victim, "ev": "ended", "by": "somebody@elsewhere"})
+	h.append(map[string]any{"run": victim, "ev": "ended", "by": "bob@laptop"})
 }
 
 // answer is an answer on its way to the controller.
-func (c *simConn) answer(frame map[string]any, tells bool) {
+func (c *simConn) answer(frame map[string]any, reportsLink bool) {
 	var read *simRead
-	if tells {
+	if reportsLink {
 		read = &simRead{made: time.Now(), link: c.h.link}
 	}
 	if c.cut || c.laptop.dead {
 		return
 	}
 	wait := time.Duration(0)
-	if !c.h.settled {
+	if !c.h.quiet {
 		switch c.tape.next(24) {
 		case 1:
 			c.lose(true)

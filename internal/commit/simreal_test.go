@@ -86,7 +86,7 @@ func newTwins(t *testing.T, template string, random *rand.Rand) *twins {
 	p := &twins{t: t, random: random, root: root}
 	var mu sync.Mutex
 	p.sim = newSimHost(&mu, 0, "", "old-0", "new-1", "other-2", "hand-1")
-	p.sim.settled = true // no faults but those of this test
+	p.sim.quiet = true // no faults but those of this test
 	p.laptop = &simLaptop{
 		hosts: map[string]*simHost{p.sim.name: p.sim}, tapes: map[string]*simTape{p.sim.name: {}}, ticks: map[string]int{}, lost: map[string]int{}, worse: map[string]bool{},
 	}
@@ -317,7 +317,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twi
 
 // end ends the other agent, as a run does that finds its own lock taken, and as kis unlock --force does.
 func (p *twins) end(w *twin) (string, twinCommand) {
-	if w.holds { // nobody asks an agent to end itself
+	if w.holds { // no test ends its own agent
 		return "ping", func(ctx context.Context, a *remote.Agent, _ int) string {
 			_, err := a.Ping(ctx)
 			return said(err)
@@ -346,7 +346,7 @@ func (p *twins) end(w *twin) (string, twinCommand) {
 	}
 }
 
-// compare requires that both hosts look the same.
+// compare requires the same state of both hosts.
 func (p *twins) compare() {
 	p.t.Helper()
 	target, err := os.Readlink(p.root + "/staging")

@@ -6,11 +6,11 @@ import "time"
 // and commit here, so that a commit can arrive too late only when this machine or a host was
 // suspended.
 type Timeouts struct {
-	Armed     time.Duration // the host gives its prepared link up by itself after this, by its own clock
+	Armed     time.Duration // after this the host removes its prepared link, by its own clock
 	Arm       time.Duration
 	RollCall  time.Duration
 	Link      time.Duration // one answer about the link
-	Reconnect time.Duration // to reach a host again whose answer was lost
+	Reconnect time.Duration // to reconnect to a host whose answer was lost
 	Pause     time.Duration // between two attempts to take a lock, or to complete the switch on a host
 }
 
@@ -22,7 +22,7 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
-// maxAttempts is how often a host is asked again whose answers are lost, while it can be reached.
+// maxAttempts is how often a request is repeated whose answer was lost, while the host is reachable.
 const maxAttempts = 3
 
 // pings is the number of pings of a roll call: the shortest round trip tells the clocks' difference

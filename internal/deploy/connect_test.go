@@ -39,8 +39,8 @@ func (w *world) connections() []int {
 	return counts
 }
 
-// meet looks at the hosts; answer is what a person says about each question.
-func (w *world) meet(t *testing.T, forks int, answer func(keys []*sshx.HostKeyError) bool) (looks []survey.Repository, questions [][]string) {
+// meet found at the hosts; answer is what a person says about each question.
+func (w *world) meet(t *testing.T, forks int, answer func(keys []*sshx.HostKeyError) bool) (found []survey.Repository, questions [][]string) {
 	t.Helper()
 	dialer := &sshx.Dialer{}
 	f := &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Forks: forks}
@@ -55,9 +55,9 @@ func (w *world) meet(t *testing.T, forks int, answer func(keys []*sshx.HostKeyEr
 			return answer(keys)
 		}
 	}
-	looks = survey.Read(t.Context(), f, w.hosts, remote.StateRequest{})
+	found = survey.Read(t.Context(), f, w.hosts, remote.StateRequest{})
 	require.NoError(t, dialer.Close())
-	return looks, questions
+	return found, questions
 }
 
 func yes([]*sshx.HostKeyError) bool { return true }
@@ -65,8 +65,8 @@ func yes([]*sshx.HostKeyError) bool { return true }
 func TestUnknownHostKeysAreAskedAboutOnceForAllHosts(t *testing.T) {
 	t.Parallel()
 	w, known := strangers(t, 3)
-	looks, questions := w.meet(t, 2, yes)
-	for _, l := range looks {
+	found, questions := w.meet(t, 2, yes)
+	for _, l := range found {
 		assert.Nil(t, l.Failure)
 	}
 	assert.Equal(t, [][]string{{"web1", "web2", "web3"}}, questions)
@@ -81,12 +81,12 @@ func TestUnknownHostKeysAreAskedAboutOnceForAllHosts(t *testing.T) {
 	assert.Equal(t, []int{3, 3, 3}, w.connections())
 }
 
-func TestUnknownHostKeysAreRefusedWithoutAPersonOrHerYes(t *testing.T) {
+func TestUnknownHostKeysAreRefusedUnlessTheUserAcceptsThem(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []func([]*sshx.HostKeyError) bool{nil, func([]*sshx.HostKeyError) bool { return false }} {
 		w, known := strangers(t, 2)
-		looks, _ := w.meet(t, 0, answer)
-		for _, l := range looks {
+		found, _ := w.meet(t, 0, answer)
+		for _, l := range found {
 			require.NotNil(t, l.Failure)
 			assert.Equal(t, event.Refused, l.Failure.State)
 			assert.Contains(t, l.Failure.Message, "host key: unknown: the host shows ssh-ed25519 SHA256:")
@@ -101,14 +101,14 @@ func TestUnknownHostKeysAreRefusedWithoutAPersonOrHerYes(t *testing.T) {
 func TestAChangedHostKeyIsNotAskedAbout(t *testing.T) {
 	t.Parallel()
 	w, known := strangers(t, 2)
-	// web1 is known under the key of somebody else.
+	// web1 is known with the key of another host.
 	const other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5yk3nPVdnIIBmhvVfVvqoRVIrjsBnW7/yBqkvnP1wT"
 	require.NoError(t, os.WriteFile(known, []byte("web1 "+other+"\n"), 0o600))
-	looks, questions := w.meet(t, 0, yes)
+	found, questions := w.meet(t, 0, yes)
 	assert.Equal(t, [][]string{{"web2"}}, questions)
-	require.NotNil(t, looks[0].Failure)
-	assert.Contains(t, looks[0].Failure.Message, "host key: changed")
-	assert.Nil(t, looks[1].Failure)
+	require.NotNil(t, found[0].Failure)
+	assert.Contains(t, found[0].Failure.Message, "host key: changed")
+	assert.Nil(t, found[1].Failure)
 }
 
 // The step begins once and ends once, however often the host was dialed.
@@ -155,9 +155,9 @@ func TestAnUnknownJumpHostIsAskedAboutBeforeTheHostsBehindIt(t *testing.T) {
 	text := fmt.Sprintf("Host web*\n ProxyJump bastion\nHost bastion\n HostName 127.0.0.1\n Port %d\n User jump\n IdentityFile %s\n%s", bastion.Port(), key, config)
 	require.NoError(t, os.WriteFile(w.config, []byte(text), 0o600))
 
-	looks, questions := w.meet(t, 0, yes)
+	found, questions := w.meet(t, 0, yes)
 
-	for _, l := range looks {
+	for _, l := range found {
 		assert.Nil(t, l.Failure)
 	}
 	assert.Equal(t, [][]string{{"bastion"}, {"web1", "web2", "web3"}}, questions)

@@ -26,7 +26,7 @@ func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 		name    string
 		fault   func()
 		outcome event.Outcome
-		linked  string // on web1, "" when nobody knows
+		linked  string // on web1, "" when unknown
 		state   event.State
 	}{
 		{"its connection breaks", w.proxy["web1"].Cut, event.Succeeded, "hello-1.0", ""},

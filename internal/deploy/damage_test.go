@@ -16,7 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// One line of one host's journal that cannot be read keeps nobody from looking, pushing and rolling back.
+// One unreadable line of a journal must not prevent status, push or rollback.
 func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -27,7 +27,7 @@ func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, journal.Close())
 	}
-	look := func() survey.Stage {
+	judge := func() survey.Stage {
 		dialer := &sshx.Dialer{}
 		defer dialer.Close() //nolint:errcheck // every session of it is closed
 		found := map[string]survey.Repository{}
@@ -41,7 +41,7 @@ func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 	damage(strings.Repeat("[", 200_000))
 	damage(strings.Repeat("\xff", 3<<20))
 	damage(`{"v":1,"seq":4,"ev":"linked","crc":"}`)
-	seen := look()
+	seen := judge()
 	assert.Equal(t, survey.Uniform, seen.Verdict)
 	assert.Equal(t, "3 damaged lines in the journal", seen.Hosts[0].Note)
 	assert.Empty(t, seen.Hosts[1].Note)
@@ -51,7 +51,7 @@ func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 	back := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
 	require.Equal(t, event.Succeeded, back.Outcome, "%v", back.Failures)
 	require.Equal(t, "hello-1.0", back.Package)
-	seen = look()
+	seen = judge()
 	assert.Equal(t, survey.Uniform, seen.Verdict)
 	assert.Equal(t, "4 damaged lines in the journal", seen.Hosts[0].Note)
 }

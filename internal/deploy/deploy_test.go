@@ -48,7 +48,7 @@ func TestPushLinksEveryHost(t *testing.T) {
 	require.Equal(t, "list the packages: kis list staging\nthen name one: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
 }
 
-// untouched looks at the hosts for as long as nobody takes what the stream says of the last of them before the switch: none has been told yet.
+// untouched requires that no host has switched while the event of the last step before it is not received.
 func untouched(t *testing.T, w *world) func(event.Event) {
 	t.Helper()
 	started := 0
@@ -64,7 +64,7 @@ func untouched(t *testing.T, w *world) func(event.Event) {
 				target, err := os.Readlink(filepath.Join(h.Root, "staging"))
 				return err != nil || target != "hello-1.0"
 			})
-		}, time.Second/2, 10*time.Millisecond, "a host is told before the stream is")
+		}, time.Second/2, 10*time.Millisecond, "a host got the commit before the stream its event")
 	}
 }
 
@@ -82,7 +82,7 @@ func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	require.Equal(t, event.Aborted, w.run(t.Context(), t, plan, nil).Outcome)
 	answer = true
 	require.Equal(t, event.Succeeded, w.run(t.Context(), t, plan, nil).Outcome)
-	require.Equal(t, []string{"link staging to hello-1.0 on web1?", "link staging to hello-1.0 on web1?"}, asked)
+	require.Equal(t, []string{"link staging to hello-1.0 on web1 (now nothing)?", "link staging to hello-1.0 on web1 (now nothing)?"}, asked)
 }
 
 func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
@@ -98,24 +98,24 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 		return n
 	}
 	push := push(t, "1.0")
-	look := func(stage string, verify ...string) (event.Report, int) {
+	deploy := func(stage string, verify ...string) (event.Report, int) {
 		var events []event.Event
 		push.Stage = inventory.Stage{Name: stageNamed(t, stage), Verify: verify}
 		report := w.run(t.Context(), t, push, func(e event.Event) { events = append(events, e) })
 		return report, ran(events)
 	}
-	report, n := look("staging", "echo looking")
+	report, n := deploy("staging", "echo verified")
 	require.Equal(t, event.Succeeded, report.Outcome)
 	require.Equal(t, 1, n)
-	report, n = look("production", "echo looking")
+	report, n = deploy("production", "echo verified")
 	require.Equal(t, event.Succeeded, report.Outcome)
 	require.Equal(t, 0, n, "a verification is final")
-	report, n = look("special", "echo looking", "exit 1")
-	require.Equal(t, event.Aborted, report.Outcome, "what only this stage asks for is asked")
+	report, n = deploy("special", "echo verified", "exit 1")
+	require.Equal(t, event.Aborted, report.Outcome, "the command of this stage runs")
 	require.Equal(t, 0, n)
 }
 
-func TestAfterLinkFailureTakesEveryHostBack(t *testing.T) {
+func TestAfterLinkFailureRollsEveryHostBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)

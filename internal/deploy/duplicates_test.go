@@ -17,7 +17,7 @@ import (
 )
 
 // share gives two repositories what they would have in common if they were one, on a file system that two machines see: made between the
-// look at them, which finds them empty and on different devices, and the lock.
+// check, which finds them empty and on different devices, and the lock.
 func share(t *testing.T, w *world, then func(run, kis string)) func(event.Event) {
 	t.Helper()
 	checked := 0
@@ -50,9 +50,9 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	assert.Contains(t, report.Failures[0].Hint, "remove one of them from the stage")
 }
 
-// TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn: a repository that was copied with its host-id is refused like one that two machines share.
-// The command of the hint mends it, whatever the copy is linked to.
-func TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn(t *testing.T) {
+// TestACloneWithAHostIDOfItsOwnIsAccepted: a repository that was copied with its host-id is refused like one that two machines share.
+// The command of the hint fixes it, whatever the copy is linked to.
+func TestACloneWithAHostIDOfItsOwnIsAccepted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	both := w.hosts
@@ -84,7 +84,7 @@ func TestACloneIsToldFromItsOriginalByAHostIDOfItsOwn(t *testing.T) {
 	assert.Len(t, ids, 2)
 }
 
-// Where locks work between the machines, the second name finds the lock taken, by the very same run: nobody else is at work.
+// Where locks work between the machines, the second name finds the lock taken, by the same run.
 func TestALockThatTheRunHoldsUnderAnotherNameIsNoOtherRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

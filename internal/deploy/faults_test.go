@@ -16,7 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// cut is one row of the matrix: the connection to one host is lost at one moment, and this is promised.
+// cut is one row of the matrix: the connection to one host is lost at one point, with this promise.
 type cut struct {
 	step    event.Step
 	after   bool // cut when the step is done, instead of when it starts
@@ -25,7 +25,7 @@ type cut struct {
 	outcome event.Outcome
 }
 
-// buildCuts are the moments of a push before everything is prepared. Nothing can have changed, whether the host is reachable again or not.
+// buildCuts are the points of a push before everything is prepared. Nothing may have changed, whether the host is reachable again or not.
 func buildCuts() []cut {
 	return []cut{
 		{step: event.StepConnect, after: true, outcome: event.Aborted},
@@ -40,7 +40,7 @@ func buildCuts() []cut {
 	}
 }
 
-// linkCuts are the moments of the switch.
+// linkCuts are the points of the switch.
 func linkCuts() []cut {
 	return []cut{
 		{step: event.StepArm, outcome: event.Aborted},
@@ -71,14 +71,14 @@ func (c cut) String() string {
 	return text
 }
 
-// on breaks the connection to the host at the row's moment.
+// on breaks the connection to the host at the point of the row.
 func (c cut) on(w *world, host string) func(event.Event) {
 	return func(e event.Event) {
-		moment := event.Started
+		state := event.Started
 		if c.after {
-			moment = event.Done
+			state = event.Done
 		}
-		if e.Type != event.TypeStep || e.Host != host || e.Step != c.step || e.State != moment {
+		if e.Type != event.TypeStep || e.Host != host || e.Step != c.step || e.State != state {
 			return
 		}
 		proxy := w.proxy[host]
@@ -122,7 +122,7 @@ func TestCutWhileBuilding(t *testing.T) {
 			w := startWorld(t, name)
 			require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
 			plan := push(t, "1.1")
-			plan.NoLink = true // a package that is linked cannot be taken away to be built once more
+			plan.NoLink = true // a package that is linked cannot be removed and built again
 			require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
 			for i, c := range buildCuts() {
 				if i%2 != turn { // over one of the backends
@@ -143,7 +143,7 @@ func TestCutWhileBuilding(t *testing.T) {
 	}
 }
 
-// remove takes a package away from a host by hand.
+// remove removes a package from a host.
 func remove(t *testing.T, h oracle.Host, name string) {
 	t.Helper()
 	path := filepath.Join(h.Root, name)
@@ -165,7 +165,7 @@ func TestCutWhileLinking(t *testing.T) {
 				if !*everything && i%2 != turn {
 					continue
 				}
-				host := w.hosts[i/2%len(w.hosts)].Name // one in turn: they are alike
+				host := w.hosts[i/2%len(w.hosts)].Name // in turn: they do not differ
 				next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
 				plan := deploy.Plan{Op: event.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
 				report := w.run(t.Context(), t, plan, c.on(w, host))

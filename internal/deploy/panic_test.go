@@ -245,7 +245,7 @@ func TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport(t *testing.T) {
 		stage   inventory.Stage
 		bug     bug
 		outcome event.Outcome
-		unknown string // host that nobody knows of, "" for none
+		unknown string // host whose link is unknown, "" for none
 		host    string // that the bug is about
 	}{
 		{"the coordinator, after the switch", afterLink, bug{interrupts: first()}, event.RolledBack, "", ""},

@@ -16,7 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// once breaks the connection to web2 at the first moment of its kind, and not again when the run comes there once more.
+// once breaks the connection to web2 at the first point of its kind, and not when the run comes there again.
 func once(c cut, w *world) func(event.Event) {
 	broken, fault := false, c.on(w, "web2")
 	return func(e event.Event) {
@@ -58,7 +58,7 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 		}
 		assert.Equal(t, test.partial, r.OnPartial)
 		assert.Equal(t, test.outcome == event.Succeeded, len(r.Failures) == 0, "what was put right is no failure: %v", r.Failures)
-		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "all alike again after %s", test.partial)
+		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "uniform again after %s", test.partial)
 	}
 }
 
@@ -98,8 +98,8 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	assert.Equal(t, "hello-1.1", target)
 }
 
-// TestALinkThatLeadsNowhereIsPutBackAsItWas: somebody has removed what was linked. The oracle is not asked, because it would not have that.
-func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
+// TestADanglingLinkIsRestored: the linked package was removed outside kis. The oracle is not used, because it forbids that.
+func TestADanglingLinkIsRestored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
@@ -127,9 +127,9 @@ func TestALinkThatLeadsNowhereIsPutBackAsItWas(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(notices, func(n string) bool { return strings.Contains(n, "hello-0.9, which is no complete package") }), "%v", notices)
 }
 
-// TestAJournalThatCannotBeWrittenIsTold: the links are what the run promises, so it is done; what status says of it is told, and the same
+// TestAnUnwritableJournalIsReported: the links are what the run promises, so it is done; what status will show is reported, and the same
 // command again puts it right.
-func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
+func TestAnUnwritableJournalIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	for _, version := range []string{"1.0", "1.1"} {
@@ -141,11 +141,11 @@ func TestAJournalThatCannotBeWrittenIsTold(t *testing.T) {
 	r := w.run(t.Context(), t, plan, func(e event.Event) {
 		switch {
 		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
-			assert.NoError(t, os.Rename(journal, journal+".away"))
+			assert.NoError(t, os.Rename(journal, journal+".moved"))
 			assert.NoError(t, os.Mkdir(journal, 0o700))
 		case e.Type == event.TypeReport:
 			assert.NoError(t, os.Remove(journal))
-			assert.NoError(t, os.Rename(journal+".away", journal))
+			assert.NoError(t, os.Rename(journal+".moved", journal))
 		case e.Type == event.TypeNotice && e.Host == "web2":
 			notices = append(notices, e.Message)
 		}

@@ -62,7 +62,7 @@ func pretend(t *testing.T, plan Plan, answer func(op string) string) (h *host, a
 	return h, asked, notices
 }
 
-func TestTheLinkedPackageTellsHowMuchSpaceTheNextNeeds(t *testing.T) {
+func TestTheSizeOfTheLinkedPackageIsTheSpaceForTheNext(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		linked int64
@@ -95,7 +95,7 @@ func TestTheLinkedPackageTellsHowMuchSpaceTheNextNeeds(t *testing.T) {
 	}
 }
 
-func TestAClockThatIsWrongIsTold(t *testing.T) {
+func TestAWrongClockIsReported(t *testing.T) {
 	t.Parallel()
 	for off, want := range map[time.Duration]string{
 		0:                         "",

@@ -70,7 +70,7 @@ func (r *Recipe) addRequirements(path string) error {
 	}
 	if at := nested.FindSubmatchIndex(text); at != nil {
 		line := 1 + strings.Count(string(text[:at[2]]), "\n")
-		return fmt.Errorf("%s:%d: refers to another file, which hosts do not have; write one complete file (pip-compile, uv export)", path, line)
+		return fmt.Errorf("%s:%d: refers to another file, which hosts do not have; write one complete file (pip-compile, uv export --no-emit-project)", path, line)
 	}
 	r.Hashed = hashed.Match(text)
 	f, err := r.add(path)

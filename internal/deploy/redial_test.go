@@ -18,9 +18,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// TestAHostThatIsDialedAgainIsNotDialedTooOften: an answer is lost at the switch, and from then on something else answers at the host's
+// TestReconnectingUsesBackoff: an answer is lost at the switch, and from then on something else answers at the host's
 // address, which counts the connections. A no ends the attempts; where there is none they become rare.
-func TestAHostThatIsDialedAgainIsNotDialedTooOften(t *testing.T) {
+func TestReconnectingUsesBackoff(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		host  sshtest.Options
@@ -30,8 +30,8 @@ func TestAHostThatIsDialedAgainIsNotDialedTooOften(t *testing.T) {
 	}{
 		"the login is refused":     {known: true, most: 1, says: "login as deploy refused"},
 		"another host key":         {most: 1, says: "host key: changed"},
-		"this address is kept out": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "Not allowed at this time\r\n"}}, most: 1, says: "Not allowed at this time"},
-		// After 0, 0.5, 1.5, 3.5 and 7.5 s of eight, and once for the last look at the link.
+		"this address is rejected": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "Not allowed at this time\r\n"}}, most: 1, says: "Not allowed at this time"},
+		// After 0, 0.5, 1.5, 3.5 and 7.5 s of eight, and once to read the link at the end.
 		"no answer that says anything": {host: sshtest.Options{Faults: sshtest.Faults{Greeting: "busy\r\n"}}, most: 6, says: "busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,13 +71,13 @@ func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
 	require.NoError(t, os.WriteFile(path, append(text, line...), 0o600))
 }
 
-// TestAHostThatComesBackWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what lies at its root then is an empty folder,
-// as after a boot that did not mount the volume. Nothing is read off it. The oracle is not asked, because it would see that folder.
-func TestAHostThatComesBackWithoutItsVolumeIsUnknown(t *testing.T) {
+// TestAHostThatRebootsWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what lies at its root then is an empty directory,
+// as after a boot that did not mount the volume. Nothing is concluded from it. The oracle is not used, because it would find that directory.
+func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	ready := push(t, "1.0")
-	ready.NoLink = true // so that the first link of the stage is the one that is lost, and nothing linked looks like before
+	ready.NoLink = true // so that the first link of the stage is the one that is lost, and no link is the state before
 	require.Empty(t, w.run(t.Context(), t, ready, nil).Failures)
 	root := w.roots[1].Root
 	move := func(from, to string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -130,13 +131,23 @@ func (r *run) confirmedByUser(ctx context.Context) bool {
 	if !r.plan.Stage.Confirm || r.Ask == nil {
 		return true
 	}
-	if r.Ask(ctx, fmt.Sprintf("link %s to %s on %s?", r.stage, r.pkg, strings.Join(r.names(), ", "))) {
+	question := fmt.Sprintf("link %s to %s on %s (now %s)?", r.stage, r.pkg, strings.Join(r.names(), ", "), r.linkedNow())
+	if r.Ask(ctx, question) {
 		return ctx.Err() == nil
 	}
 	if ctx.Err() == nil {
 		r.stream.Notice("", "not linked: the answer was no")
 	}
 	return false
+}
+
+// linkedNow names the current link, if it is the same on all hosts.
+func (r *run) linkedNow() string {
+	linked := r.hosts[0].facts.Stage.Linked
+	if slices.ContainsFunc(r.hosts, func(h *host) bool { return h.facts.Stage.Linked != linked }) {
+		return "various packages"
+	}
+	return event.LinkText(linked)
 }
 
 func (r *run) emitBarrier(ready bool) {

@@ -11,7 +11,7 @@ import (
 )
 
 // A login script that reads its input eats the beginning of SFTP; the upload then goes another way.
-func TestUploadGoesOnWithoutAnAnswerFromSFTP(t *testing.T) {
+func TestUploadContinuesWithoutAnAnswerFromSFTP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embeddedWith(sshtest.Faults{SilentSFTP: true}), 1)
 	var notices []string

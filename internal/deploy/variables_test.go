@@ -37,7 +37,7 @@ func TestCommandsSeeTheVariablesOfTheirHost(t *testing.T) {
 	require.Equal(t, event.RolledBack, report.Outcome)
 	require.ElementsMatch(t, [][]string{
 		{"a1 hello-1.0 hello-1.1"}, {"b2 hello-1.0 hello-1.1"}, // after the switch
-		{"a1 hello-1.1 hello-1.0"}, {"b2 hello-1.1 hello-1.0"}, // after the way back
+		{"a1 hello-1.1 hello-1.0"}, {"b2 hello-1.1 hello-1.0"}, // after the rollback
 	}, tails(report))
 }
 

@@ -118,7 +118,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 	return w
 }
 
-// makeRemovable undoes what sealing did to folders, so that the test's folder can be removed by an ordinary user too.
+// makeRemovable undoes what sealing did to directories, so that the test's directory can be removed by an ordinary user too.
 func makeRemovable(dir string) {
 	_ = exec.Command("chmod", "-R", "u+w", dir).Run()
 }

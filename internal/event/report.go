@@ -17,7 +17,7 @@ const (
 	RolledBack  Outcome = "rolled back" // failed at or after link: every host is verified on its previous package
 	Split       Outcome = "split"       // hosts differ, or some are unknown
 	Locked      Outcome = "locked"      // another run holds the lock: nothing has changed
-	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is as it was
+	Interrupted Outcome = "interrupted" // by the user, before link: every stage link is unchanged
 )
 
 // ExitBug is the exit status for a bug of kis. It promises nothing; the report about the hosts is
@@ -125,7 +125,7 @@ type HostReport struct {
 	RollbackTo string  `json:"rollback_to,omitempty"` // what a rollback links, "" for no link: Was, or the link before an interrupted run
 	Linked     string  `json:"linked,omitempty"`      // text of the link now, as the host reported it last; "" for none
 	LinkKnown  bool    `json:"link_known"`            // false: what is linked is unknown, and Linked means nothing
-	Degraded   bool    `json:"degraded,omitempty"`    // the link was rolled back, but the after-link commands failed after it
+	Degraded   bool    `json:"degraded,omitempty"`    // the link was rolled back, but the after_link commands failed then
 	Ready      bool    `json:"ready,omitempty"`       // the package is sealed and verified on this host
 	Plan       string  `json:"plan,omitempty"`        // dry run: what would be done
 	Seconds    float64 `json:"seconds"`               // spent in steps

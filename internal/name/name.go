@@ -24,7 +24,7 @@ func (e *Error) Error() string { return quote(e.Text) + " " + e.Reason }
 // longestQuote is how much of a text an error shows.
 const longestQuote = 60
 
-// quote escapes everything that is not printable ASCII, because a letter that only looks like a valid one must be seen.
+// quote escapes everything that is not printable ASCII, so that a letter which resembles a valid one is visible.
 func quote(text string) string {
 	if len(text) > longestQuote {
 		return strconv.QuoteToASCII(text[:longestQuote]) + "…"

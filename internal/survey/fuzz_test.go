@@ -37,7 +37,7 @@ func fuzzed(text string) survey.Repository {
 	return survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{there}}}
 }
 
-// FuzzJudge: whatever the journals of several hosts say, there is a verdict that can be written down, every run is told once, and runs of one
+// FuzzJudge: whatever the journals of several hosts say, there is a verdict that can be written down, every run is listed once, and runs of one
 // journal are in its order where no other journal contradicts it.
 func FuzzJudge(f *testing.F) {
 	const confirmed, linked = `{"v":1,"seq":3,"run":"r1","ev":"confirmed","op":"push","to":"app-1"}`, `{"v":1,"seq":5,"at":"2026-11-01T12:00:00Z","run":"r2","ev":"linked","op":"push","from":"app-1","to":"app-2"}`
@@ -48,28 +48,28 @@ func FuzzJudge(f *testing.F) {
 	f.Add("\n"+`{"ev":"ended","run":"r1","by":"x"}`, "\n"+`{"ev":"armed","run":""}`, "\n"+`{"ev":"armed","skew":1e308}`)
 	hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}}
 	f.Fuzz(func(t *testing.T, first, second, third string) {
-		looks := map[string]survey.Repository{"web1": fuzzed(first), "web2": fuzzed(second), "web3": fuzzed(third)}
-		seen := survey.Judge("live", hosts, looks)
+		found := map[string]survey.Repository{"web1": fuzzed(first), "web2": fuzzed(second), "web3": fuzzed(third)}
+		seen := survey.Judge("live", hosts, found)
 		_, err := json.Marshal(seen)
 		require.NoError(t, err)
 		require.Len(t, seen.Hosts, len(hosts))
 		require.NotEmpty(t, seen.Verdict)
 
-		runs := survey.Runs("live", looks)
-		told := map[string]bool{}
-		for _, r := range looks {
+		runs := survey.Runs("live", found)
+		listed := map[string]bool{}
+		for _, r := range found {
 			for _, e := range remote.ParseJournal(r.State.Stages[0].Lines).Entries {
-				told[e.Run] = true
+				listed[e.Run] = true
 			}
 		}
-		require.Len(t, runs, len(told))
+		require.Len(t, runs, len(listed))
 		for i, run := range runs {
-			require.True(t, told[run], "nobody tells of %q", run)
+			require.True(t, listed[run], "%q is missing", run)
 			require.NotContains(t, runs[:i], run)
 		}
-		alone := survey.Runs("live", map[string]survey.Repository{"web1": looks["web1"]})
+		alone := survey.Runs("live", map[string]survey.Repository{"web1": found["web1"]})
 		var order []string
-		for _, e := range remote.ParseJournal(looks["web1"].State.Stages[0].Lines).Entries {
+		for _, e := range remote.ParseJournal(found["web1"].State.Stages[0].Lines).Entries {
 			if !slices.Contains(order, e.Run) {
 				order = append(order, e.Run)
 			}

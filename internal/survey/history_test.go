@@ -18,25 +18,25 @@ import (
 func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	line := func(run string, at, told time.Time) string {
+	line := func(run string, at, requested time.Time) string {
 		record := map[string]any{"at": at, "run": run, "ev": "confirmed", "op": "push", "from": "app-1", "to": "app-2", "by": "ann@laptop", "scope": "all"}
-		if !told.IsZero() {
-			record["requested"] = told
+		if !requested.IsZero() {
+			record["requested"] = requested
 		}
 		text, err := json.Marshal(record)
 		require.NoError(t, err)
 		return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
 	}
-	look := func(lines ...string) survey.Repository {
+	repository := func(lines ...string) survey.Repository {
 		return survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}
 	}
 	ahead := now.AddDate(10, 0, 0)
-	looks := map[string]survey.Repository{
-		"web1": look(line("first", now, time.Time{}), line("third", now.Add(2*time.Minute), now.Add(2*time.Minute))),
-		"web2": look(line("first", ahead, time.Time{}), line("second", ahead.Add(time.Minute), now.Add(time.Minute)), line("third", ahead.Add(2*time.Minute), now.Add(2*time.Minute))),
+	found := map[string]survey.Repository{
+		"web1": repository(line("first", now, time.Time{}), line("third", now.Add(2*time.Minute), now.Add(2*time.Minute))),
+		"web2": repository(line("first", ahead, time.Time{}), line("second", ahead.Add(time.Minute), now.Add(time.Minute)), line("third", ahead.Add(2*time.Minute), now.Add(2*time.Minute))),
 	}
 	for _, hosts := range [][]string{{"web1", "web2"}, {"web2", "web1"}} {
-		runs := survey.History("live", hosts, looks)
+		runs := survey.History("live", hosts, found)
 		require.Len(t, runs, 3)
 		assert.Equal(t, []string{"third", "second", "first"}, []string{runs[0].Run, runs[1].Run, runs[2].Run})
 		assert.Equal(t, now.Add(2*time.Minute), runs[0].At)
@@ -45,8 +45,8 @@ func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	}
 }
 
-// That somebody has ended a run on purpose is no line about the link, and is told beside it.
-func TestTheLogTellsWhoHasEndedARun(t *testing.T) {
+// That somebody has ended a run on purpose is no line about the link, and is requested beside it.
+func TestTheLogNamesTheUserWhoEndedARun(t *testing.T) {
 	t.Parallel()
 	line := func(record map[string]any) string {
 		text, err := json.Marshal(record)
@@ -59,8 +59,8 @@ func TestTheLogTellsWhoHasEndedARun(t *testing.T) {
 		line(map[string]any{"run": "first", "ev": "ended", "by": "bob@desk"}),
 		line(map[string]any{"run": "second", "ev": "confirmed", "op": "push", "to": "app-1", "by": "bob@desk"}),
 	}
-	looks := map[string]survey.Repository{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
-	runs := survey.History("live", []string{"web1"}, looks)
+	found := map[string]survey.Repository{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
+	runs := survey.History("live", []string{"web1"}, found)
 	require.Len(t, runs, 2)
 	assert.Equal(t, map[string][]string{"unconfirmed": {"web1"}}, runs[1].Result)
 	assert.Equal(t, map[string][]string{"ended by bob@desk with kis unlock --force": {"web1"}}, runs[1].Notes)

@@ -13,7 +13,7 @@ func TestRunsAreInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	run := func(at int, name string) string { return line(t, at, name, "confirmed", "app-1", "app-2", nil) }
 	old := func(at int, name string) string { return past(t, at, name, "confirmed", "app-1", "app-2", nil) }
 	by := func(at int, text func(*testing.T, int, string, string, string, string, map[string]any) string, name string) string {
-		return text(t, at, name, "linked", "app-1", "app-2", map[string]any{"requested": told(at)})
+		return text(t, at, name, "linked", "app-1", "app-2", map[string]any{"requested": minute(at)})
 	}
 	for name, test := range map[string]struct {
 		web1, web2 []string
@@ -25,12 +25,12 @@ func TestRunsAreInOrderWhateverTheHostsClocksSay(t *testing.T) {
 		"one host knows what came after":        {[]string{run(1, "a"), run(2, "b")}, []string{old(2, "b"), old(3, "c")}, []string{"a", "b", "c"}},
 		"no host in common, by the controllers": {[]string{by(1, line, "a"), by(3, line, "c")}, []string{by(2, past, "b"), by(4, past, "d")}, []string{"a", "b", "c", "d"}},
 		"no host in common, in old lines":       {[]string{run(1, "a"), run(3, "c")}, []string{run(2, "b"), run(4, "d")}, []string{"a", "b", "c", "d"}},
-		"settled by the next run":               {[]string{by(1, line, "a"), line(t, 1, "a", "aborted", "app-1", "app-2", nil), by(3, line, "c")}, []string{by(2, past, "b")}, []string{"a", "b", "c"}},
+		"decided by the next run":               {[]string{by(1, line, "a"), line(t, 1, "a", "aborted", "app-1", "app-2", nil), by(3, line, "c")}, []string{by(2, past, "b")}, []string{"a", "b", "c"}},
 		"journals that contradict each other":   {[]string{run(1, "a"), run(2, "b")}, []string{run(2, "b"), run(1, "a")}, []string{"a", "b"}},
 		"nothing":                               {nil, nil, nil},
 	} {
-		looks := map[string]survey.Repository{"web1": state(t, linkedTo("app-2", test.web1...)), "web2": state(t, linkedTo("app-2", test.web2...))}
-		assert.Equal(t, test.order, survey.Runs("live", looks), name)
-		assert.Empty(t, survey.Runs("other", looks), name)
+		found := map[string]survey.Repository{"web1": state(t, linkedTo("app-2", test.web1...)), "web2": state(t, linkedTo("app-2", test.web2...))}
+		assert.Equal(t, test.order, survey.Runs("live", found), name)
+		assert.Empty(t, survey.Runs("other", found), name)
 	}
 }

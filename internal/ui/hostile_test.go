@@ -293,7 +293,7 @@ func playRun(u *UI, f filler, n int, verbose bool) {
 func playReports(u *UI, f filler, n int) {
 	for _, outcome := range []event.Outcome{event.Succeeded, event.Aborted, event.RolledBack, event.Split, event.Locked, event.Interrupted, event.Outcome(f.text)} {
 		for _, op := range []event.Op{event.Push, event.Rollback, event.Check, event.Op(f.text)} {
-			for _, how := range []string{"", "DryRun", "NoLink", "Already", "Subset"} {
+			for _, how := range []string{"", "DryRun", "NoLink", "UpToDate", "Subset"} {
 				for _, same := range []bool{true, false} {
 					r := filled[event.Report](f)
 					r.Outcome, r.Op = outcome, op

@@ -38,7 +38,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	assert.NotContains(t, s.Screen(), "sesame")
 }
 
-func TestAQuestionThatIsTakenBackLeavesNothingOfItsAnswer(t *testing.T) {
+func TestAWithdrawnQuestionLeavesNothingOfItsAnswer(t *testing.T) {
 	t.Parallel()
 	s := ttytest.New(t)
 	ctx, cancel := context.WithCancelCause(t.Context())

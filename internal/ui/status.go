@@ -63,7 +63,7 @@ func verdictText(s survey.Stage) string {
 	case survey.InProgress:
 		return inProgressText(s)
 	case survey.Unreachable:
-		return "not known on all hosts"
+		return "unknown on some hosts"
 	}
 	return string(s.Verdict)
 }

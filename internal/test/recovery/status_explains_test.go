@@ -107,7 +107,7 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 			[]string{"hello-0.3 is not as it was sealed", "hint: web2: packages are never changed: bump the version"},
 		},
 		{"its remedy", func(w *testenv.Env) { pushed(w, "0.5") }, 0, "uniform", []string{"hello-0.5"}},
-		{"a host is gone", func(w *testenv.Env) { w.Hosts[1].Kill() }, 5, "unknown", []string{"not known on all hosts", "web2  unknown", "connection refused", "next: kis status staging    # when web2 is reachable"}},
+		{"a host is gone", func(w *testenv.Env) { w.Hosts[1].Kill() }, 5, "unknown", []string{"unknown on some hosts", "web2  unknown", "connection refused", "next: kis status staging    # when web2 is reachable"}},
 		{"it is back", func(w *testenv.Env) { w.Hosts[1].Restart(w.T) }, 0, "uniform", []string{"hello-0.5"}},
 	} {
 		if !t.Run(c.after, func(t *testing.T) {

@@ -32,35 +32,35 @@ func line(t *testing.T, at int, run, event, from, to string, more map[string]any
 // past is a line of a host whose clock is ten years behind.
 func past(t *testing.T, at int, run, event, from, to string, more map[string]any) string {
 	t.Helper()
-	all := map[string]any{"at": told(at).AddDate(-10, 0, 0)}
+	all := map[string]any{"at": minute(at).AddDate(-10, 0, 0)}
 	maps.Copy(all, more)
 	return line(t, at, run, event, from, to, all)
 }
 
-// told is a minute by the clock of the machine that kis runs on.
-func told(at int) time.Time { return time.Date(2026, 11, 1, 12, at, 0, 0, time.UTC) }
+// minute is a minute by the clock of the machine that kis runs on.
+func minute(at int) time.Time { return time.Date(2026, 11, 1, 12, at, 0, 0, time.UTC) }
 
-// state is one host with app-1 and app-2 installed and a stage as it says.
+// state is one host with app-1 and app-2 installed, and a stage.
 func state(t *testing.T, stage remote.StageState, packages ...string) survey.Repository {
 	t.Helper()
 	stage.Stage = "live"
 	if len(packages) == 0 {
 		packages = []string{"app-1", "app-2"}
 	}
-	look := survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{stage}}}
+	r := survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{stage}}}
 	for _, dir := range packages {
 		p, err := name.ParsePackage(dir)
 		require.NoError(t, err)
-		look.State.Packages = append(look.State.Packages, remote.InstalledPackage{Name: p, State: remote.Sealed})
+		r.State.Packages = append(r.State.Packages, remote.InstalledPackage{Name: p, State: remote.Sealed})
 	}
-	return look
+	return r
 }
 
 func linkedTo(pkg string, lines ...string) remote.StageState {
 	return remote.StageState{Linked: pkg, Managed: true, Sealed: pkg != "", Lines: lines}
 }
 
-// held is a stage while a run is at work there.
+// held is a stage while a run is in progress there.
 func held(stage remote.StageState) remote.StageState {
 	stage.Holder = &remote.Holder{Who: "bob@laptop", What: "push live app-2"}
 	return stage
@@ -167,8 +167,8 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			[]string{forward, back},
 		},
 		"interrupted twice, with a clock that is wrong": {
-			state(t, linkedTo("app-1", line(t, 5, "r2", "linked", "", "app-1", map[string]any{"requested": told(5)}))),
-			state(t, linkedTo("app-2", past(t, 9, "r3", "linked", "app-1", "app-2", map[string]any{"requested": told(9)}))),
+			state(t, linkedTo("app-1", line(t, 5, "r2", "linked", "", "app-1", map[string]any{"requested": minute(5)}))),
+			state(t, linkedTo("app-2", past(t, 9, "r3", "linked", "app-1", "app-2", map[string]any{"requested": minute(9)}))),
 			survey.Interrupted,
 			[]string{forward, back},
 		},
@@ -176,11 +176,11 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}}
-			look := survey.Judge("live", hosts, map[string]survey.Repository{"web1": test.web1, "web2": test.web2})
-			assert.Equal(t, test.verdict, look.Verdict)
-			assert.Equal(t, test.next, advice(look))
+			stage := survey.Judge("live", hosts, map[string]survey.Repository{"web1": test.web1, "web2": test.web2})
+			assert.Equal(t, test.verdict, stage.Verdict)
+			assert.Equal(t, test.next, advice(stage))
 			told := test.next != nil || test.verdict == survey.Uniform
-			for _, h := range look.Hosts {
+			for _, h := range stage.Hosts {
 				told = told || h.Hint != "" || h.Failure != nil
 			}
 			assert.True(t, told, "somebody has to be told what to do")
@@ -192,38 +192,38 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 func TestJudgeProposesNothingThatMovesHostsThatAreAsTheirJournalsSay(t *testing.T) {
 	t.Parallel()
 	first, second := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
-	looks := map[string]survey.Repository{
+	found := map[string]survey.Repository{
 		"web1": state(t, linkedTo("app-1", first, second)),
 		"web2": state(t, linkedTo("app-2", first, second)),
 		"web3": state(t, linkedTo("app-1", first)),
 	}
 	hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}}
-	assert.Equal(t, []string{"kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, looks)))
-	looks["web1"] = state(t, linkedTo("", first, second))
-	looks["web2"] = survey.Repository{Failure: &event.Failure{Host: "web2"}}
-	assert.Equal(t, []string{"kis status live    # when web2 is reachable", "kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, looks)))
+	assert.Equal(t, []string{"kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, found)))
+	found["web1"] = state(t, linkedTo("", first, second))
+	found["web2"] = survey.Repository{Failure: &event.Failure{Host: "web2"}}
+	assert.Equal(t, []string{"kis status live    # when web2 is reachable", "kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, found)))
 }
 
 func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
 	t.Parallel()
 	first, linked := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "linked", "", "app-1", nil)
-	looks := map[string]survey.Repository{
+	found := map[string]survey.Repository{
 		"web1": state(t, linkedTo("app-1", first)),
 		"web2": state(t, linkedTo("")),
 		"web3": state(t, linkedTo("", linked, line(t, 6, "r2", "reverted", "", "app-1", nil))),
 		"web4": {},
 	}
-	look := survey.Judge("live", []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}, {Name: "web4"}}, looks)
-	require.Equal(t, survey.Diverged, look.Verdict)
+	stage := survey.Judge("live", []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}, {Name: "web4"}}, found)
+	require.Equal(t, survey.Diverged, stage.Verdict)
 	var notes []string
-	for _, h := range look.Hosts {
+	for _, h := range stage.Hosts {
 		notes = append(notes, h.Note)
 	}
 	const fresh = "never linked on this host"
 	assert.Equal(t, []string{"", fresh, "", fresh}, notes)
 }
 
-func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
+func TestJudgeReportsAnAfterLinkThatFailed(t *testing.T) {
 	t.Parallel()
 	const owed, failed = "after_link did not complete after the rollback", "after_link failed after the way back"
 	was := line(t, 1, "r1", "confirmed", "", "app-1", nil)
@@ -246,12 +246,12 @@ func TestJudgeTellsOfAServiceThatIsUnwell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			look := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, linkedTo("app-1", c.lines...))})
-			assert.Equal(t, c.verdict, look.Verdict)
-			assert.Equal(t, c.note, look.Hosts[0].Note)
-			assert.False(t, look.Hosts[0].Since.IsZero())
+			stage := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, linkedTo("app-1", c.lines...))})
+			assert.Equal(t, c.verdict, stage.Verdict)
+			assert.Equal(t, c.note, stage.Hosts[0].Note)
+			assert.False(t, stage.Hosts[0].Since.IsZero())
 			if c.verdict == survey.Degraded {
-				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, advice(look))
+				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, advice(stage))
 			}
 		})
 	}
@@ -263,7 +263,7 @@ func TestJudgeSaysSinceWhenAndByWhomOnlyOfWhatIsLinked(t *testing.T) {
 	for linked, since := range map[string]int{"app-2": 5, "app-1": 0, "": 0} {
 		s := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, linkedTo(linked, first, second))}).Hosts[0]
 		if since > 0 {
-			assert.Equal(t, []any{told(since), "ann@laptop", "push", "r2", "subset", true}, []any{s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed})
+			assert.Equal(t, []any{minute(since), "ann@laptop", "push", "r2", "subset", true}, []any{s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed})
 			continue
 		}
 		assert.Equal(t, []any{time.Time{}, "", "", "", ""}, []any{s.Since, s.By, s.Op, s.Run, s.Scope}, linked)
@@ -274,16 +274,16 @@ func TestJudgeSaysSinceWhenAndByWhomOnlyOfWhatIsLinked(t *testing.T) {
 // A run that is at work renames before it writes its line: what is read between the two is no drift.
 func TestJudgeDoesNotTakeARunAtWorkForOtherHands(t *testing.T) {
 	t.Parallel()
-	look := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, held(linkedTo("app-2", line(t, 1, "r1", "confirmed", "", "app-1", nil))))})
-	assert.Empty(t, look.Hosts[0].Drift)
-	assert.True(t, look.SameLink())
+	stage := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, held(linkedTo("app-2", line(t, 1, "r1", "confirmed", "", "app-1", nil))))})
+	assert.Empty(t, stage.Hosts[0].Drift)
+	assert.True(t, stage.SameLink())
 }
 
-func TestJudgeTellsOfLinesThatSayNothing(t *testing.T) {
+func TestJudgeCountsUnusableLines(t *testing.T) {
 	t.Parallel()
 	first := line(t, 1, "r1", "confirmed", "", "app-1", nil)
 	lines := []string{first, "rubbish", first, line(t, 2, "r2", "confirmed", "app-1", "app-2", map[string]any{"v": 2})}
-	look := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, linkedTo("app-1", lines...))})
-	assert.Equal(t, "1 damaged lines in the journal; 1 lines in the journal are of a newer kis", look.Hosts[0].Note)
-	assert.Equal(t, survey.Uniform, look.Verdict)
+	stage := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, linkedTo("app-1", lines...))})
+	assert.Equal(t, "1 damaged lines in the journal; 1 lines in the journal are of a newer kis", stage.Hosts[0].Note)
+	assert.Equal(t, survey.Uniform, stage.Verdict)
 }
