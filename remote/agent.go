@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"sync"
 	"time"
 
@@ -112,7 +111,7 @@ func (a *Agent) Done() <-chan struct{} { return a.ended }
 func (a *Agent) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin) //nolint:forbidigo // closing must not depend on a context that has ended
 	defer cancel()
-	_ = a.call(ctx, "bye", nil, nil, nil)
+	_ = a.call(ctx, opBye, nil, nil, nil)
 	a.stop()
 	err := a.in.Close()
 	select {
@@ -126,7 +125,7 @@ func (a *Agent) Close() error {
 }
 
 // call sends one command and waits for its answer. result may be nil. output gets lines of the step's output, in order, from one goroutine.
-func (a *Agent) call(ctx context.Context, op string, args map[string]any, result any, output func(string)) error {
+func (a *Agent) call(ctx context.Context, op operation, args, result any, output func(string)) error {
 	if err := a.takeTurn(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
@@ -134,7 +133,7 @@ func (a *Agent) call(ctx context.Context, op string, args map[string]any, result
 }
 
 // ask is call for who has the turn to write; it gives the turn back once the command is sent.
-func (a *Agent) ask(ctx context.Context, op string, args map[string]any, result any, output func(string)) error {
+func (a *Agent) ask(ctx context.Context, op operation, args, result any, output func(string)) error {
 	c := &call{answer: make(chan frame, 1), output: output}
 	id, err := a.register(c)
 	if err == nil {
@@ -168,19 +167,17 @@ func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	}
 }
 
-func (a *Agent) sendInTurn(ctx context.Context, id int, op string, args map[string]any) error {
+func (a *Agent) sendInTurn(ctx context.Context, id int, op operation, args any) error {
 	defer a.endTurn()
 	return a.send(ctx, id, op, args)
 }
 
-func (a *Agent) send(ctx context.Context, id int, op string, args map[string]any) error {
-	command := map[string]any{"id": id, "op": op}
-	maps.Copy(command, args)
-	line, err := json.Marshal(command)
+func (a *Agent) send(ctx context.Context, id int, op operation, args any) error {
+	line, err := encode(id, op, args)
 	if err != nil {
 		return err
 	}
-	return a.write(ctx, append(line, '\n'))
+	return a.write(ctx, line)
 }
 
 // takeTurn waits until nobody else writes. Nothing is sent for a ctx that has ended.
@@ -282,7 +279,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 			return
 		}
 		within, cancel := context.WithTimeout(ctx, pingWithin)
-		err := a.ask(within, "ping", nil, nil, nil)
+		err := a.ask(within, opPing, nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			a.end(fmt.Errorf("the agent has not answered for %v", pingWithin))

@@ -80,8 +80,8 @@ func checkSize(bytes int64) error {
 // maxTime is in the year 5138. Behind it, and before 1970, are times that not every calendar has.
 const maxTime = 1e11
 
-// seconds is a time as Python's time.time() tells it.
-func seconds(s float64) (time.Time, error) {
+// unixTime is a time as Python's time.time() returns it.
+func unixTime(s float64) (time.Time, error) {
 	if !(s >= 0 && s < maxTime) {
 		return time.Time{}, fmt.Errorf("a time of %v seconds", s)
 	}
@@ -204,7 +204,7 @@ func (c *clockAnswer) check(raw json.RawMessage) (err error) {
 	if err := requireMembers(raw, "wall"); err != nil {
 		return err
 	}
-	c.at, err = seconds(c.Wall)
+	c.at, err = unixTime(c.Wall)
 	return err
 }
 
@@ -219,7 +219,7 @@ func (l *linkAnswer) check(raw json.RawMessage) (err error) {
 	if err := requireMembers(raw, "at", "durable"); err != nil {
 		return err
 	}
-	l.at, err = seconds(l.At)
+	l.at, err = unixTime(l.At)
 	return err
 }
 
@@ -274,7 +274,7 @@ const (
 
 // shorten bounds what a person is shown. A host can say as much as fits into a frame.
 func (r *Refused) shorten() {
-	r.Code = cut(r.Code, maxCode)
+	r.Code = Code(cut(string(r.Code), maxCode))
 	for _, text := range []*string{&r.Message, &r.Hint, &r.Command, &r.Ours, &r.Theirs, &r.Errno} {
 		*text = cut(*text, maxText)
 	}

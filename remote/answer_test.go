@@ -32,7 +32,7 @@ func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
 		return err
 	}
 	seal := func(ctx context.Context, a *remote.Agent) error {
-		_, err := a.Seal(ctx, remote.Source{Package: pkg(t, "app-1")}, nil)
+		_, err := a.Seal(ctx, remote.Source{Package: pkg(t, "app-1")}, remote.Provenance{})
 		return err
 	}
 	check := func(ctx context.Context, a *remote.Agent) error {
@@ -116,7 +116,7 @@ func TestARefusalIsShortWhateverAHostSays(t *testing.T) {
 	})
 	refused := refusal(t, agent.Open(t.Context(), "/"))
 	assert.LessOrEqual(t, len(refused.Tail), 20)
-	for _, text := range append(refused.Tail, refused.Code, refused.Message, refused.Hint, refused.Command) {
+	for _, text := range append(refused.Tail, string(refused.Code), refused.Message, refused.Hint, refused.Command) {
 		assert.LessOrEqual(t, len(text), 4<<10)
 		assert.True(t, utf8.ValidString(text))
 	}

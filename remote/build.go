@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"time"
 
@@ -24,25 +23,23 @@ type Locked struct {
 // Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
 // with it, what dead runs left is put in order. run is a name no other run has.
 func (a *Agent) Lock(ctx context.Context, s name.Stage, run name.Run, owner Holder) (Locked, error) {
-	return a.lock(ctx, s, run, owner, nil)
+	return a.lock(ctx, lockRequest{Stage: s, Run: run, Owner: lockOwner{owner.Who, owner.What}})
 }
 
 // LockAgain takes the lock that this run has had in another conversation, and is *Refused with code "taken" when somebody else has been at work
 // since, or has ended this run: then the link is theirs, whatever it leads to. before is what Lock returned, or the last LockAgain.
 func (a *Agent) LockAgain(ctx context.Context, s name.Stage, run name.Run, owner Holder, before Locked) (Locked, error) {
-	return a.lock(ctx, s, run, owner, map[string]any{"since": before.Journal})
+	return a.lock(ctx, lockRequest{Stage: s, Run: run, Owner: lockOwner{owner.Who, owner.What}, Since: &before.Journal})
 }
 
-func (a *Agent) lock(ctx context.Context, s name.Stage, run name.Run, owner Holder, more map[string]any) (locked Locked, err error) {
-	args := map[string]any{"stage": s.String(), "run": run.String(), "owner": map[string]any{"who": owner.Who, "what": owner.What}}
-	maps.Copy(args, more)
-	err = a.call(ctx, "lock", args, &locked, nil)
+func (a *Agent) lock(ctx context.Context, r lockRequest) (locked Locked, err error) {
+	err = a.call(ctx, opLock, r, &locked, nil)
 	return locked, err
 }
 
 // Unlock gives the lock back before anything was done under it, so that another run can go on while this one waits.
 func (a *Agent) Unlock(ctx context.Context) error {
-	return a.call(ctx, "unlock", nil, nil, nil)
+	return a.call(ctx, opUnlock, nil, nil, nil)
 }
 
 // Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
@@ -50,7 +47,7 @@ func (a *Agent) Unlock(ctx context.Context) error {
 // lock was free. With the name of a run no other one is ended: that is *Refused with code locked.
 func (a *Agent) Break(ctx context.Context, s name.Stage, run, by string) (*Holder, error) {
 	var result holderAnswer
-	err := a.call(ctx, "break", map[string]any{"stage": s.String(), "run": run, "by": by}, &result, nil)
+	err := a.call(ctx, opBreak, breakRequest{s, run, by}, &result, nil)
 	return result.Holder, err
 }
 
@@ -59,7 +56,7 @@ func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, er
 	var result struct {
 		Have []string `json:"have"`
 	}
-	err := a.call(ctx, "have", map[string]any{"digests": digests}, &result, nil)
+	err := a.call(ctx, opHave, haveRequest{digests}, &result, nil)
 	have := map[string]bool{}
 	for _, digest := range result.Have {
 		have[digest] = true
@@ -70,7 +67,7 @@ func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, er
 // Receive makes the host take in a file that was put into the run's folder under the name part: it checks size and sha256 and keeps the
 // file under its digest. After *Refused the part is of no use.
 func (a *Agent) Receive(ctx context.Context, part, sha256 string, size int64) error {
-	return a.call(ctx, "receive", map[string]any{"part": part, "sha256": sha256, "size": size}, nil, nil)
+	return a.call(ctx, opReceive, receiveRequest{part, sha256, size}, nil, nil)
 }
 
 // Mode is how the application gets into its companion environment.
@@ -111,8 +108,8 @@ type Source struct {
 // sealed package there is, and is *Refused when there is none.
 func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
 	result := packageAnswer{asked: s.Package}
-	args := map[string]any{"package": s.Package.String(), "content": nullable(s.Content), "recipe": s.Recipe}
-	if err := a.call(ctx, "begin", args, &result, nil); err != nil || !result.Sealed {
+	args := beginRequest{s.Package, nullable(s.Content), s.Recipe}
+	if err := a.call(ctx, opBegin, args, &result, nil); err != nil || !result.Sealed {
 		return nil, err
 	}
 	return result.Receipt, nil
@@ -120,8 +117,7 @@ func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error
 
 // Unpack unpacks the uploaded archive into the package's folder, which then holds exactly the content digest.
 func (a *Agent) Unpack(ctx context.Context, s Source, within time.Duration, output func(string)) error {
-	args := map[string]any{"sha256": s.SHA256, "content": s.Content, "timeout": within.Seconds()}
-	return a.call(ctx, "unpack", args, nil, output)
+	return a.call(ctx, opUnpack, unpackRequest{s.SHA256, s.Content, seconds(within)}, nil, output)
 }
 
 // Environment builds the companion environment and returns what is installed in it, sorted, as name==version.
@@ -133,11 +129,8 @@ func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration,
 	if wheels == nil {
 		wheels = []Wheel{}
 	}
-	args := map[string]any{
-		"mode": r.Mode, "requirements": r.Requirements, "hashed": r.Hashed, "wheels": wheels, "index_url": r.IndexURL,
-		"timeout": within.Seconds(),
-	}
-	err := a.call(ctx, "environment", args, &result, output)
+	args := environmentRequest{r.Mode, r.Requirements, r.Hashed, wheels, r.IndexURL, seconds(within)}
+	err := a.call(ctx, opEnvironment, args, &result, output)
 	return result.Installed, err
 }
 
@@ -155,10 +148,10 @@ type Commands struct {
 	Within   time.Duration     // for each command
 }
 
-func (c Commands) args() (map[string]any, error) {
+func (c Commands) request() (commandsRequest, error) {
 	for key := range c.Env {
 		if !variable.MatchString(key) {
-			return nil, fmt.Errorf("variable %q: %w", key, ErrVariable)
+			return commandsRequest{}, fmt.Errorf("variable %q: %w", key, ErrVariable)
 		}
 	}
 	commands, env := c.Commands, c.Env
@@ -168,30 +161,36 @@ func (c Commands) args() (map[string]any, error) {
 	if env == nil {
 		env = map[string]string{}
 	}
-	return map[string]any{"package": c.Package.String(), "commands": commands, "env": env, "timeout": c.Within.Seconds()}, nil
+	return commandsRequest{c.Package, commands, env, seconds(c.Within)}, nil
 }
 
 // Verify checks that the requirements fit together and that the application imports, then runs the commands. It returns the modules that
 // were imported. Begin must have been called for the package.
 func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func(string)) ([]string, error) {
-	args, err := c.args()
+	args, err := c.request()
 	if err != nil {
 		return nil, err
 	}
-	args["name"] = dist
 	var result struct {
 		Imported []string `json:"imported"`
 	}
-	err = a.call(ctx, "verify", args, &result, output)
+	err = a.call(ctx, opVerify, verifyRequest{args, dist}, &result, output)
 	return result.Imported, err
 }
 
-// Seal makes the folder a package: read-only, durable, and with a receipt. facts are added to the receipt.
-func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Receipt, error) {
-	all := map[string]any{"name": s.Name, "content": s.Content, "recipe": s.Recipe, "archive": s.SHA256}
-	maps.Copy(all, facts)
+// Provenance is what the receipt of a package says of how it was made.
+type Provenance struct {
+	By       string   `json:"by"`       // user@machine
+	Git      string   `json:"git"`      // revision, "" for none
+	Imports  []string `json:"imports"`  // modules that verification imported
+	Verified []string `json:"verified"` // commands that verified it
+}
+
+// Seal makes the directory a package: read-only, durable, and with a receipt.
+func (a *Agent) Seal(ctx context.Context, s Source, p Provenance) (Receipt, error) {
 	result := sealAnswer{asked: s.Package}
-	if err := a.call(ctx, "seal", map[string]any{"facts": all}, &result, nil); err != nil {
+	args := sealRequest{sealFacts{s.Name, s.Content, s.Recipe, s.SHA256, p}}
+	if err := a.call(ctx, opSeal, args, &result, nil); err != nil {
 		return Receipt{}, err
 	}
 	return *result.Receipt, nil
@@ -200,15 +199,14 @@ func (a *Agent) Seal(ctx context.Context, s Source, facts map[string]any) (Recei
 // Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or
 // reload is the stage's. What they start in the background may go on after them.
 func (a *Agent) Command(ctx context.Context, s name.Stage, run name.Run, c Commands, output func(string)) error {
-	args, err := c.args()
+	args, err := c.request()
 	if err != nil {
 		return err
 	}
-	args["stage"], args["run"] = s.String(), run.String()
-	return a.call(ctx, "command", args, nil, output)
+	return a.call(ctx, opCommand, commandRequest{args, runRequest{s, run}}, nil, output)
 }
 
 // Cancel kills the step in progress; its caller gets *Refused.
 func (a *Agent) Cancel(ctx context.Context) error {
-	return a.call(ctx, "cancel", nil, nil, nil)
+	return a.call(ctx, opCancel, nil, nil, nil)
 }

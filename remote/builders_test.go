@@ -106,7 +106,7 @@ func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	t.Parallel()
 	l, a := unsealed(t)
 	sh(t, l.root, "rm .kis/locks/build.app-1")
-	_, err := l.Seal(t.Context(), a.Source, nil)
+	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	requireRefused(t, err, "lock-lost")
 	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Regular}, soon, nil)
 	requireRefused(t, err, "lock-lost")

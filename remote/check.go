@@ -9,7 +9,7 @@ import (
 
 // Problem is one thing that keeps a host from taking a push, and its remedy.
 type Problem struct {
-	Code    string `json:"code"` // stable, for programs
+	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint"`
 }
@@ -105,7 +105,7 @@ func (a *Agent) Open(ctx context.Context, root string) error {
 	var result struct {
 		HostID string `json:"host_id"`
 	}
-	err := a.call(ctx, "open", map[string]any{"root": root}, &result, nil)
+	err := a.call(ctx, opOpen, openRequest{root}, &result, nil)
 	a.hostID = result.HostID
 	return err
 }
@@ -116,8 +116,7 @@ func (a *Agent) HostID() string { return a.hostID }
 // Check looks, and changes nothing on the host.
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 	var facts Facts
-	args := map[string]any{"stage": r.Stage.String(), "package": r.Package.String(), "packages": r.Packages, "build": r.Build, "need_bytes": r.NeedBytes, "need_inodes": r.NeedInodes, "requires_python": r.RequiresPython}
-	if err := a.call(ctx, "check", args, &facts, nil); err != nil {
+	if err := a.call(ctx, opCheck, checkRequest(r), &facts, nil); err != nil {
 		return Facts{}, err
 	}
 	if err := facts.checkFor(r); err != nil {
@@ -148,14 +147,8 @@ const MaxLines = maxLines
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	args := map[string]any{}
-	if !r.Stage.IsZero() {
-		args["stage"] = r.Stage.String()
-	}
-	if r.Lines > 0 {
-		args["lines"] = min(r.Lines, MaxLines)
-	}
-	if err := a.call(ctx, "state", args, &state, nil); err != nil {
+	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines)}
+	if err := a.call(ctx, opState, args, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}
 	return state, nil

@@ -92,7 +92,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	require.Equal(t, []string{"tiny"}, imported)
 	require.Contains(t, said, "tiny 1.0")
 	require.NotContains(t, strings.Join(said, "\n"), canary)
-	receipt, err := l.Seal(t.Context(), a.Source, nil)
+	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	require.Equal(t, installed, receipt.Installed)
 

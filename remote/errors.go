@@ -7,7 +7,7 @@ import (
 
 // Refused is the host's own word that a step was not done. Nothing that the step promises has happened.
 type Refused struct {
-	Code    string   `json:"code"`    // stable, for programs: locked, no-space, other-content, …
+	Code    Code     `json:"code"`
 	Message string   `json:"message"` // lower case, one line
 	Hint    string   `json:"hint"`    // what to do, possibly a command to paste; may be empty
 	Tail    []string `json:"tail"`    // last lines of the step's output, oldest first

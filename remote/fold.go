@@ -96,13 +96,13 @@ func (f *Fold) begin(c Checkpoint) {
 // replay follows the link.
 func (f *Fold) replay(e Entry) {
 	switch e.Event {
-	case "linked", "confirmed", "unconfirmed":
-		if e.Event == "linked" && e.Run != f.Run {
+	case EventLinked, EventConfirmed, EventUnconfirmed:
+		if e.Event == EventLinked && e.Run != f.Run {
 			f.before = f.LinkRecord
 		}
-		f.LinkRecord = LinkRecord{To: e.To, Since: e.Time(), By: e.By, Op: e.Op, Run: e.Run, Scope: e.Scope, Confirmed: e.Event == "confirmed"}
+		f.LinkRecord = LinkRecord{To: e.To, Since: e.Time(), By: e.By, Op: e.Op, Run: e.Run, Scope: e.Scope, Confirmed: e.Event == EventConfirmed}
 		f.Note, f.AfterLink = "", ""
-	case "reverted":
+	case EventReverted:
 		if e.Run == f.Run || e.To == f.To { // its own link, or that of the interrupted run that it has resumed
 			f.LinkRecord = f.before
 		}
@@ -125,11 +125,11 @@ func afterRollback(e Entry) AfterLink {
 // confirm keeps the list of confirmed packages. A rollback removes what it rolled back from.
 func (f *Fold) confirm(e Entry) {
 	// What was linked before kis, or before the lines that were read, counts; what kis linked and never confirmed does not.
-	if e.Event == "confirmed" && len(f.Packages) == 0 && e.From != "" && e.From != f.before.To {
+	if e.Event == EventConfirmed && len(f.Packages) == 0 && e.From != "" && e.From != f.before.To {
 		f.Packages = append(f.Packages, e.From)
 	}
 	switch n := len(f.Packages); {
-	case e.Event != "confirmed":
+	case e.Event != EventConfirmed:
 	case e.Op == "rollback":
 		f.Packages = rolledBack(f.Packages, e.To)
 	case n == 0 || f.Packages[n-1] != e.To:

@@ -122,8 +122,8 @@ func TestACheckpointFitsIntoALine(t *testing.T) {
 	}
 	h.append(map[string]any{"run": "40", "op": "push", "from": long + "-40", "to": "a-1", "ev": "reverted", "note": strings.Repeat("\u2603", 1000)})
 	change := l.change(t, "", "app-1")
-	change.Note["before"] = h.journal().Checkpoint(false)
-	change.Note["hosts"] = strings.Fields(strings.Repeat("web1.example.org ", 1000))
+	change.Note.Before = h.journal().Checkpoint(false)
+	change.Note.Hosts = strings.Fields(strings.Repeat("web1.example.org ", 1000))
 	require.NoError(t, l.Arm(t.Context(), change, soon))
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: l.stage})
 	require.NoError(t, err)
@@ -139,9 +139,9 @@ func TestACheckpointThatDoesNotFitIsRefused(t *testing.T) {
 	for _, before := range []any{
 		map[string]any{"by": strings.Repeat("x", 4000)}, map[string]any{"packages": "a-1"}, map[string]any{"confirmed": 1}, map[string]any{"x": []any{[]any{[]any{}}}}, "a-1", []string{"a-1"},
 	} {
-		change := l.change(t, "", "app-1")
-		change.Note["before"] = before
-		requireRefused(t, l.Arm(t.Context(), change, soon), "bad-request")
+		requireRefused(t, l.Send(t.Context(), "arm", map[string]any{
+			"stage": l.stage, "run": l.run, "operation": "push", "expected": nil, "to": "app-1", "seconds": 1, "note": map[string]any{"before": before},
+		}), "bad-request")
 	}
 	assert.Empty(t, events(t, l.root))
 }

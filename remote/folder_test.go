@@ -36,19 +36,23 @@ func confined(t *testing.T, root, setup string) *local {
 
 func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ by, code, hint string }{
+	for name, test := range map[string]struct {
+		by   string
+		code remote.Code
+		hint string
+	}{
 		"missing":                       {"rmdir $PWD", "no-root", "install -d"},
 		"a file":                        {"rmdir $PWD; touch $PWD", "no-root", "root:"},
 		"open to the group":             {"chmod 775 .", "open-root", "chmod go-w"},
 		"open to all":                   {"chmod 1777 .", "open-root", "chmod go-w"},
 		"of somebody else":              {"chown nobody .", "foreign-root", "chown"},
-		"own folder open to all":        {"mkdir .kis; chmod 777 .kis", "foreign-folder", "ls -la"},
-		"own folder of somebody else":   {"mkdir -m 700 .kis; chown nobody .kis", "foreign-folder", "ls -la"},
-		"own folder is a link":          {"mkdir -m 700 $PWD.evil; ln -s $PWD.evil .kis", "foreign-folder", "ls -la"},
-		"own folder is a file":          {"touch .kis", "foreign-folder", "ls -la"},
-		"planted armed folder":          {"mkdir -m 700 .kis; mkdir -m 777 .kis/armed", "foreign-folder", "ls -la"},
-		"planted link in the locks":     {"mkdir -m 700 .kis $PWD.evil; ln -s $PWD.evil .kis/locks", "foreign-folder", "ls -la"},
-		"planted folder of another one": {"mkdir -m 700 .kis .kis/journal; chown nobody .kis/journal", "foreign-folder", "ls -la"},
+		"own folder open to all":        {"mkdir .kis; chmod 777 .kis", "foreign-directory", "ls -la"},
+		"own folder of somebody else":   {"mkdir -m 700 .kis; chown nobody .kis", "foreign-directory", "ls -la"},
+		"own folder is a link":          {"mkdir -m 700 $PWD.evil; ln -s $PWD.evil .kis", "foreign-directory", "ls -la"},
+		"own folder is a file":          {"touch .kis", "foreign-directory", "ls -la"},
+		"planted armed folder":          {"mkdir -m 700 .kis; mkdir -m 777 .kis/armed", "foreign-directory", "ls -la"},
+		"planted link in the locks":     {"mkdir -m 700 .kis $PWD.evil; ln -s $PWD.evil .kis/locks", "foreign-directory", "ls -la"},
+		"planted folder of another one": {"mkdir -m 700 .kis .kis/journal; chown nobody .kis/journal", "foreign-directory", "ls -la"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,19 +84,22 @@ func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
 	require.NoError(t, l.Open(t.Context(), root))
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Package: pkg(t, "app-1"), Packages: true, Build: true})
 	require.NoError(t, err)
-	require.Equal(t, "foreign-folder", facts.Problems[0].Code)
+	require.Equal(t, remote.CodeForeignDirectory, facts.Problems[0].Code)
 	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
-	require.Equal(t, "foreign-folder", state.Problems[0].Code)
+	require.Equal(t, remote.CodeForeignDirectory, state.Problems[0].Code)
 }
 
 func TestUnfitFileSystemsAreRefused(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ setup, code string }{
+	for name, test := range map[string]struct {
+		setup string
+		code  remote.Code
+	}{
 		"read-only":                   {`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"`, "read-only-root"},
 		"noexec":                      {`mount --bind "$1" "$1"; mount -o remount,bind,noexec "$1"`, "noexec-root"},
-		"own folder on another one":   {`mkdir -m 700 "$1/.kis"; mount -t tmpfs -o mode=700 none "$1/.kis"`, "foreign-folder"},
-		"armed folder on another one": {`mkdir -m 700 "$1/.kis" "$1/.kis/armed"; mount -t tmpfs -o mode=700 none "$1/.kis/armed"`, "foreign-folder"},
+		"own folder on another one":   {`mkdir -m 700 "$1/.kis"; mount -t tmpfs -o mode=700 none "$1/.kis"`, "foreign-directory"},
+		"armed folder on another one": {`mkdir -m 700 "$1/.kis" "$1/.kis/armed"; mount -t tmpfs -o mode=700 none "$1/.kis/armed"`, "foreign-directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +122,7 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 			l.lock(t, "staging")
 			facts, err := l.Check(t.Context(), remote.CheckRequest{Build: true, NeedBytes: 1 << 30, NeedInodes: 1 << 30})
 			require.NoError(t, err)
-			require.Equal(t, "no-space", facts.Problems[0].Code)
+			require.Equal(t, remote.CodeNoSpace, facts.Problems[0].Code)
 			many := []member{}
 			for i := range 60 {
 				many = append(many, file(strings.Repeat("x", i+1), strings.Repeat("some text ", 3000)))
@@ -164,7 +171,7 @@ func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 				return
 			}
 			require.Len(t, facts.Problems, 1)
-			assert.Equal(t, "no-space", facts.Problems[0].Code)
+			assert.Equal(t, remote.CodeNoSpace, facts.Problems[0].Code)
 		})
 	}
 }
@@ -190,7 +197,10 @@ func TestFolderThatTurnsImmutable(t *testing.T) {
 
 func TestStagesThatAreNotOursAreRefused(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ by, code string }{
+	for name, test := range map[string]struct {
+		by   string
+		code remote.Code
+	}{
 		"a folder":           {"mkdir staging", "stage-not-link"},
 		"a full folder":      {"mkdir staging; touch staging/index.html", "stage-not-link"},
 		"a file":             {"touch staging", "stage-not-link"},
@@ -315,7 +325,7 @@ func TestHostIDThatIsADirectoryIsNamedWithItsRemedy(t *testing.T) {
 	facts, err := opened(t, l.root).Check(t.Context(), remote.CheckRequest{})
 	require.NoError(t, err)
 	require.Len(t, facts.Problems, 1)
-	require.Equal(t, "unusable-host-id", facts.Problems[0].Code)
+	require.Equal(t, remote.CodeUnusableHostID, facts.Problems[0].Code)
 	remedy, pasted := strings.CutPrefix(facts.Problems[0].Hint, "move it away: ")
 	require.True(t, pasted)
 	sh(t, l.root, remedy)
@@ -366,10 +376,10 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 			hint, pasted := strings.CutPrefix(facts.Problems[0].Hint, test.hint)
 			require.True(t, pasted, facts.Problems[0].Hint)
 			if test.hint == "" {
-				require.Equal(t, "foreign-folder", facts.Problems[0].Code)
+				require.Equal(t, remote.CodeForeignDirectory, facts.Problems[0].Code)
 				return
 			}
-			require.Equal(t, "unreadable-journal", facts.Problems[0].Code)
+			require.Equal(t, remote.CodeUnreadableJournal, facts.Problems[0].Code)
 			sh(t, root, strings.ReplaceAll(hint, "sudo ", ""))
 			facts, err = l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
 			require.NoError(t, err)

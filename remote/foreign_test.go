@@ -53,7 +53,10 @@ func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	ask := remote.CheckRequest{Stage: stage(t, "staging"), Package: a.Package, Build: true, NeedBytes: 1, NeedInodes: 1}
-	for name, test := range map[string]struct{ by, code string }{
+	for name, test := range map[string]struct {
+		by   string
+		code remote.Code
+	}{
 		"a directory":                    {"mkdir app-1; echo mine >app-1/notes", "foreign-package"},
 		"an empty directory":             {"mkdir app-1", "foreign-package"},
 		"a file":                         {"echo mine >app-1", "foreign-package"},
@@ -112,7 +115,10 @@ func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
 func TestACopyOfAPackageIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	next := source(t, "app", "2", file("x", "x"))
-	for name, test := range map[string]struct{ by, code string }{
+	for name, test := range map[string]struct {
+		by   string
+		code remote.Code
+	}{
 		"copied":                             {"cp -a app-1 app-2", "unreadable-receipt"},
 		"copied without receipt":             {"cp -a app-1 app-2; chmod u+w app-2/.kis; rm -f app-2/.kis/receipt.json", "foreign-package"},
 		"copied without receipt or manifest": {"cp -a app-1 app-2; chmod u+w app-2/.kis; rm -f app-2/.kis/receipt.json app-2/.kis/manifest", "foreign-package"},
@@ -152,7 +158,7 @@ func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
 			facts, err := l.Check(t.Context(), remote.CheckRequest{Package: a.Package, Build: true, NeedBytes: 1, NeedInodes: 1})
 			require.NoError(t, err)
 			require.Len(t, facts.Problems, 1)
-			assert.Equal(t, "mounted", facts.Problems[0].Code)
+			assert.Equal(t, remote.CodeMounted, facts.Problems[0].Code)
 			command, found := strings.CutPrefix(facts.Problems[0].Hint, "unmount it: sudo umount ")
 			assert.True(t, found)
 			assert.Equal(t, root+"/app-1"+where, strings.Trim(command, "'"))

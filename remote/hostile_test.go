@@ -42,7 +42,7 @@ func TestHostRefusesOddArchives(t *testing.T) {
 			_, err := l.Begin(t.Context(), a.Source)
 			require.NoError(t, err)
 			l.place(t, data)
-			requireRefused(t, l.Unpack(t.Context(), a.Source, soon, nil), "odd-archive")
+			requireRefused(t, l.Unpack(t.Context(), a.Source, soon, nil), "bad-archive")
 			require.NoDirExists(t, filepath.Join(l.root, "app-1"))
 		})
 	}

@@ -216,7 +216,7 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 		first.lock(t, "staging")
 		first.unpack(t, a)
 		broken := first.inject(t, group, fault, n)
-		_, err := first.Seal(t.Context(), a.Source, nil)
+		_, err := first.Seal(t.Context(), a.Source, remote.Provenance{})
 		reached := broken.happened(t)
 		place := fmt.Sprintf("%s %s %d: %v", group, fault, n, err)
 		require.NotEqual(t, "lost", said(err), place)
@@ -228,7 +228,7 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 		if receipt == nil {
 			next.place(t, a.data)
 			require.NoError(t, next.Unpack(t.Context(), a.Source, soon, nil), place)
-			_, err = next.Seal(t.Context(), a.Source, nil)
+			_, err = next.Seal(t.Context(), a.Source, remote.Provenance{})
 			require.NoError(t, err, place)
 		}
 		next.link(t, "", "app-1")
@@ -248,7 +248,7 @@ func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
 	require.True(t, broken.happened(t))
 	require.False(t, switched.Durable)
 	require.Equal(t, "app-2", l.linked(t))
-	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
+	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{}))
 }
 
 // An agent that dies between the rename and its flush has told nobody; whoever asks for it afterwards is told what holds. So the flush comes

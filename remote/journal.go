@@ -19,7 +19,7 @@ type Entry struct {
 	At        time.Time `json:"at"`        // by the host's clock
 	Requested time.Time `json:"requested"` // when kis requested the switch, by its clock; zero in lines of the first versions
 	Run       string    `json:"run"`
-	Event     string    `json:"ev"` // armed, linked, confirmed, unconfirmed, reverted or aborted
+	Event     EventKind `json:"ev"`
 	Op        string    `json:"op"` // push, rollback, link, …
 	From      string    `json:"from"`
 	To        string    `json:"to"`
@@ -76,7 +76,7 @@ func ParseJournal(lines []string) Journal {
 		switch {
 		case err == nil && e.Format > format:
 			j.Later++
-		case err == nil && e.Event == ended:
+		case err == nil && e.Event == EventEnded:
 			j.Ended = append(j.Ended, e)
 		case err == nil:
 			j.Entries = append(j.Entries, e)
@@ -92,9 +92,6 @@ const (
 	lineMark = `,"crc":"`
 	lineEnd  = `"}`
 )
-
-// ended is the event of remarks.
-const ended = "ended"
 
 // parseEntry reads one line.
 func parseEntry(line string) (Entry, error) {
@@ -134,11 +131,10 @@ func parseBody(body []byte) (Entry, error) {
 	if !fits(body, maxLineValues, maxLineDepth) {
 		return Entry{}, errors.New("journal: nested too deeply")
 	}
-	switch all.Event {
-	case "armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", ended:
-		return all, nil
+	if !all.Event.known() {
+		return Entry{}, errors.New("journal: no event of this format")
 	}
-	return Entry{}, errors.New("journal: no event of this format")
+	return all, nil
 }
 
 // checkNumbers refuses numbers that the agent does not read either, in members that nobody here knows.
@@ -172,7 +168,7 @@ func checkNumbers(body []byte) error {
 // only says armed counts: it is for who sees that the link has been made.
 func (j Journal) Open() (Entry, bool) {
 	last, some := j.Last()
-	return last, some && (last.Event == "armed" || last.Event == "linked" || last.Event == "unconfirmed")
+	return last, some && last.Event.Incomplete()
 }
 
 // Last returns the newest entry, false when there is none.

@@ -77,8 +77,8 @@ func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
 	l.link(t, "", "app-1")
 	change := l.change(t, "app-1", "app-2")
 	change.Op = "promote"
-	change.Note = map[string]any{
-		"by": "ann \"☃\" \x1b[31m@laptop", "git": "abc", "key": "SHA256:x", "scope": "subset", "hosts": []string{"web1", "web2"},
+	change.Note = remote.Note{
+		By: "ann \"☃\" \x1b[31m@laptop", Git: "abc", Key: "SHA256:x", Scope: "subset", Hosts: []string{"web1", "web2"},
 	}
 	require.NoError(t, l.Arm(t.Context(), change, soon))
 	require.NoError(t, l.Abort(t.Context()))
@@ -109,7 +109,7 @@ func TestLongJournalLineIsStillOneLine(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	change := l.change(t, "", "app-1")
-	change.Note = map[string]any{"by": "ann", "hosts": strings.Fields(strings.Repeat("web1.example.org ", 1000))}
+	change.Note = remote.Note{By: "ann", Hosts: strings.Fields(strings.Repeat("web1.example.org ", 1000))}
 	require.NoError(t, l.Arm(t.Context(), change, soon))
 	text, err := os.ReadFile(filepath.Join(l.root, ".kis/journal/staging"))
 	require.NoError(t, err)

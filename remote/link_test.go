@@ -35,9 +35,9 @@ func successor(t *testing.T, dead *local) *local {
 func TestArmComparesBeforeItPrepares(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
-	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "changed-meanwhile")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "link-changed")
 	l.link(t, "", "app-1")
-	requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-2"), soon), "changed-meanwhile")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-2"), soon), "link-changed")
 	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-1"), soon), "already-linked")
 	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-3"), soon), "no-package")
 	require.Equal(t, "app-1", l.linked(t))
@@ -81,7 +81,7 @@ func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(l.root, ".kis/locks/staging")))
 	requireRefused(t, l.Command(t.Context(), l.stage, l.run, commands(t, "true"), nil), "lock-lost")
-	requireRefused(t, l.Confirm(t.Context(), l.run, nil), "lock-lost")
+	requireRefused(t, l.Confirm(t.Context(), l.run, remote.Note{}), "lock-lost")
 	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "lock-lost")
 	_, err = l.Revert(t.Context(), l.run)
 	requireRefused(t, err, "lock-lost")
@@ -91,13 +91,13 @@ func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
 func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
-	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "not-ended")
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "switch-open")
 	_, err := l.Commit(t.Context(), newRun())
 	requireRefused(t, err, "other-run")
 	_, err = l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
-	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-2", "app-1"), soon), "not-ended")
-	require.NoError(t, l.Confirm(t.Context(), l.run, map[string]any{"skew": 0.25}))
+	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-2", "app-1"), soon), "switch-open")
+	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{Skew: 0.25}))
 	_, err = l.Revert(t.Context(), l.run)
 	requireRefused(t, err, "not-linked")
 	state, err := l.State(t.Context(), remote.StateRequest{})
@@ -142,7 +142,7 @@ func TestCommitAfterTheDeadlineIsRefusedEvenIfNobodyHasLookedYet(t *testing.T) {
 	l := installed(t, "1")
 	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), 0))
 	_, err := l.Commit(t.Context(), l.run)
-	require.Contains(t, []string{"deadline", "not-armed"}, refusal(t, err).Code)
+	require.Contains(t, []remote.Code{remote.CodeDeadline, remote.CodeNotArmed}, refusal(t, err).Code)
 	require.Empty(t, l.linked(t))
 	requireEvents(t, l.root, "armed", "aborted")
 }
@@ -170,7 +170,7 @@ func TestLostConnectionWhileLinkedIsUnconfirmed(t *testing.T) {
 	next := successor(t, l)
 	require.Equal(t, "app-2", next.locked.Linked)
 	require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
-	require.NoError(t, next.Confirm(t.Context(), next.run, nil))
+	require.NoError(t, next.Confirm(t.Context(), next.run, remote.Note{}))
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed", "confirmed")
 }
 
@@ -193,7 +193,7 @@ func TestResumedSwitchCanBeTakenBack(t *testing.T) {
 	l.kill(t)
 	next := successor(t, l)
 	wrong := next.change(t, "app-2", "app-1")
-	requireRefused(t, next.resume(t, wrong), "changed-meanwhile")
+	requireRefused(t, next.resume(t, wrong), "link-changed")
 	require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
 	_, err = next.Revert(t.Context(), next.run)
 	require.NoError(t, err)
@@ -290,9 +290,13 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 // Between arming and the next word somebody changes something by hand. What the agent then says has to be true.
 func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ by, code, linked string }{
-		"another link":    {"ln -sfn app-3 staging", "changed-meanwhile", "app-3"},
-		"link gone":       {"rm staging", "changed-meanwhile", ""},
+	for name, test := range map[string]struct {
+		by     string
+		code   remote.Code
+		linked string
+	}{
+		"another link":    {"ln -sfn app-3 staging", "link-changed", "app-3"},
+		"link gone":       {"rm staging", "link-changed", ""},
 		"a folder":        {"rm staging; mkdir staging", "stage-not-link", "directory"},
 		"a file":          {"rm staging; touch staging", "stage-not-link", "folder"},
 		"package gone":    {"chmod -R u+w app-2; rm -r app-2", "no-package", "app-1"},
@@ -321,9 +325,9 @@ func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
 	sh(t, l.root, "ln -sfn app-1 staging")
-	requireRefused(t, l.Confirm(t.Context(), l.run, nil), "changed-meanwhile")
+	requireRefused(t, l.Confirm(t.Context(), l.run, remote.Note{}), "link-changed")
 	_, err = l.Revert(t.Context(), l.run)
-	requireRefused(t, err, "changed-meanwhile")
+	requireRefused(t, err, "link-changed")
 }
 
 // TestAConfirmationThatCannotBeWrittenIsTold: it is all that the step has to leave, and status goes by it.
@@ -333,8 +337,8 @@ func TestAConfirmationThatCannotBeWrittenIsTold(t *testing.T) {
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
 	sh(t, l.root, "cd .kis/journal; mv staging away; mkdir staging")
-	err = l.Confirm(t.Context(), l.run, nil)
-	requireRefused(t, err, "unwritten")
+	err = l.Confirm(t.Context(), l.run, remote.Note{})
+	requireRefused(t, err, "not-recorded")
 	require.ErrorContains(t, err, "/.kis/journal/staging: is a directory")
 	require.Equal(t, "app-2", l.linked(t))
 	sh(t, l.root, "cd .kis/journal; rmdir staging; mv away staging")

@@ -85,7 +85,7 @@ func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	l := opened(t, holder.root)
 	_, err = l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
-	requireRefused(t, err, "odd-holder")
+	requireRefused(t, err, "holder-mismatch")
 	_, err = holder.Ping(t.Context())
 	require.NoError(t, err)
 }
@@ -95,11 +95,11 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
 	change := l.change(t, "app-1", "app-2")
-	change.Note["after"] = true
+	change.Note.After = true
 	require.NoError(t, l.Arm(t.Context(), change, soon))
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
-	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "not-ended")
+	requireRefused(t, l.Restarted(t.Context(), l.stage, l.run, true), "not-reverted")
 	_, err = l.Revert(t.Context(), l.run)
 	require.NoError(t, err)
 	last := func() remote.Entry {
@@ -107,7 +107,7 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 		require.NoError(t, err)
 		last, some := remote.ParseJournal(facts.Stage.Lines).Last()
 		require.True(t, some)
-		require.Equal(t, "reverted", last.Event)
+		require.Equal(t, remote.EventReverted, last.Event)
 		require.True(t, last.After)
 		return last
 	}
@@ -134,7 +134,7 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 	facts, err = l.Check(t.Context(), request)
 	require.NoError(t, err)
 	require.NotNil(t, facts.Stage.Changed)
-	assert.Equal(t, "changed-package", facts.Stage.Changed.Code)
+	assert.Equal(t, remote.CodeChangedPackage, facts.Stage.Changed.Code)
 	assert.Empty(t, facts.Problems, "another package can be pushed all the same")
 	state, err := l.State(t.Context(), remote.StateRequest{})
 	require.NoError(t, err)
@@ -178,7 +178,7 @@ func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
 			require.NotNil(t, facts.Stage.Holder)
 			require.Zero(t, facts.Stage.Holder.PID)
 			_, err = l.Break(t.Context(), holder.stage, "", "bob@desk")
-			requireRefused(t, err, "odd-holder")
+			requireRefused(t, err, "holder-mismatch")
 			_, err = holder.Ping(t.Context())
 			require.NoError(t, err)
 		})

@@ -103,7 +103,7 @@ func TestSealedPackageIsNotBuiltAgain(t *testing.T) {
 	requireRefused(t, l.Unpack(t.Context(), a.Source, soon, nil), "sealed")
 	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable}, soon, nil)
 	requireRefused(t, err, "sealed")
-	_, err = l.Seal(t.Context(), a.Source, nil)
+	_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})
 	requireRefused(t, err, "sealed")
 }
 
@@ -165,7 +165,10 @@ func TestWhatNoKilledRunLeavesIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1")
 	receipt := "app-1/.kis/receipt.json"
-	for name, test := range map[string]struct{ command, code string }{
+	for name, test := range map[string]struct {
+		command string
+		code    remote.Code
+	}{
 		"receipt of a newer kis":  {`sed -i 's/"v": 1/"v": 2/' ` + receipt, "unreadable-receipt"},
 		"damaged receipt":         {": > " + receipt, "unreadable-receipt"},
 		"receipt gone, linked":    {"rm " + receipt + "; ln -s app-1 production", "linked-unsealed"},

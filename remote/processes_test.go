@@ -86,7 +86,7 @@ func marker(t *testing.T) string {
 func prepared(t *testing.T) *local {
 	t.Helper()
 	l, a := unsealed(t)
-	_, err := l.Seal(t.Context(), a.Source, nil)
+	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	return l
 }

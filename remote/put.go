@@ -53,7 +53,7 @@ func (a *Agent) put(ctx context.Context, part string, r io.Reader, size int64, p
 		return err
 	}
 	defer a.forget(id)
-	if err := a.send(ctx, id, "put", map[string]any{"part": part, "size": size}); err != nil {
+	if err := a.send(ctx, id, opPut, putRequest{part, size}); err != nil {
 		return err
 	}
 	if err := a.putBytes(ctx, r, size, progress); err != nil {

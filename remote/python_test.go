@@ -25,7 +25,7 @@ func TestCheckComparesRequiresPythonAsPipDoes(t *testing.T) {
 			continue
 		}
 		require.Len(t, facts.Problems, 1, specifier)
-		assert.Equal(t, "wrong-python", facts.Problems[0].Code)
+		assert.Equal(t, remote.CodeWrongPython, facts.Problems[0].Code)
 		host := l.Host()
 		assert.Equal(t, "python is "+host.Python+" ("+host.Executable+"), and app-1 requires "+specifier, facts.Problems[0].Message)
 		assert.Equal(t, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3", facts.Problems[0].Hint)
@@ -37,11 +37,11 @@ func TestCheckReportsPythonBesideOtherProblems(t *testing.T) {
 	l := opened(t, "/nonexistent/repository")
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
 	require.NoError(t, err)
-	var codes []string
+	var codes []remote.Code
 	for _, p := range facts.Problems {
 		codes = append(codes, p.Code)
 	}
-	assert.Equal(t, []string{"no-root", "wrong-python"}, codes)
+	assert.Equal(t, []remote.Code{remote.CodeNoRoot, remote.CodeWrongPython}, codes)
 }
 
 // A sealed package is not built, and was verified with the Python that it has.
@@ -61,7 +61,7 @@ func TestCheckWithoutPipDoesNotReadRequiresPython(t *testing.T) {
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})
 	require.NoError(t, err)
 	require.Len(t, facts.Problems, 1)
-	assert.Equal(t, "no-venv", facts.Problems[0].Code)
+	assert.Equal(t, remote.CodeNoVenv, facts.Problems[0].Code)
 }
 
 // A pip may come without the library, or in another form than any we know.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
 )
 
 func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
@@ -29,9 +31,9 @@ func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
 			a := source(t, "app", "1", file("version", "1"))
 			l.install(t, a)
 			sh(t, filepath.Join(l.root, "app-1"), "chmod u+w . .kis; "+change+"; chmod a-w . .kis")
-			want := "changed-package"
+			want := remote.CodeChangedPackage
 			if name == "a pipe" {
-				want = "odd-file"
+				want = remote.CodeSpecialFile
 			}
 			_, err := l.Begin(t.Context(), a.Source)
 			requireRefused(t, err, want)

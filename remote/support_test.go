@@ -227,7 +227,7 @@ func (l *local) unpack(t *testing.T, a archive) {
 func (l *local) install(t *testing.T, a archive) remote.Receipt {
 	t.Helper()
 	l.unpack(t, a)
-	receipt, err := l.Seal(t.Context(), a.Source, map[string]any{"by": "ann@laptop"})
+	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{By: "ann@laptop"})
 	require.NoError(t, err)
 	return receipt
 }
@@ -245,7 +245,7 @@ func installed(t *testing.T, versions ...string) *local {
 // change is the re-link of the owner's stage from one package to another.
 func (l *local) change(t *testing.T, from, to string) remote.Link {
 	t.Helper()
-	return remote.Link{Stage: l.stage, Run: l.run, Op: "push", From: from, To: pkg(t, to), Note: map[string]any{"by": "ann@laptop"}}
+	return remote.Link{Stage: l.stage, Run: l.run, Op: "push", From: from, To: pkg(t, to), Note: remote.Note{By: "ann@laptop"}}
 }
 
 // link links and confirms, as an undisturbed push does.
@@ -254,7 +254,7 @@ func (l *local) link(t *testing.T, from, to string) {
 	require.NoError(t, l.Arm(t.Context(), l.change(t, from, to), soon))
 	_, err := l.Commit(t.Context(), l.run)
 	require.NoError(t, err)
-	require.NoError(t, l.Confirm(t.Context(), l.run, nil))
+	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{}))
 }
 
 // resume takes up what is linked, on a disk that confirms it.
@@ -292,7 +292,7 @@ func events(t *testing.T, root string) []string {
 			found = append(found, "damaged")
 			continue
 		}
-		found = append(found, all[0].Event)
+		found = append(found, string(all[0].Event))
 	}
 	return found
 }
@@ -304,7 +304,7 @@ func requireEvents(t *testing.T, root string, want ...string) {
 }
 
 // requireRefused requires a refusal with this code.
-func requireRefused(t *testing.T, err error, code string) {
+func requireRefused(t *testing.T, err error, code remote.Code) {
 	t.Helper()
 	require.Equal(t, code, refusal(t, err).Code, "%v", err)
 }

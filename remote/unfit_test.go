@@ -25,7 +25,7 @@ func TestRootThatNothingCanBeRenamedInIsRefused(t *testing.T) {
 			facts, err := opened(t, root).Check(t.Context(), remote.CheckRequest{})
 			require.NoError(t, err)
 			require.Len(t, facts.Problems, 1)
-			assert.Equal(t, "read-only-root", facts.Problems[0].Code)
+			assert.Equal(t, remote.CodeReadOnlyRoot, facts.Problems[0].Code)
 			assert.Contains(t, facts.Problems[0].Message, "(chattr +"+letter+")")
 			sh(t, root, strings.TrimPrefix(facts.Problems[0].Hint, "let it change: sudo "))
 			facts, err = opened(t, root).Check(t.Context(), remote.CheckRequest{})
@@ -49,7 +49,7 @@ func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 			facts, err := l.Check(t.Context(), remote.CheckRequest{Build: true})
 			require.NoError(t, err)
 			require.Len(t, facts.Problems, 1)
-			assert.Equal(t, "odd-root", facts.Problems[0].Code)
+			assert.Equal(t, remote.CodeUnusableRoot, facts.Problems[0].Code)
 			assert.Contains(t, facts.Problems[0].Hint, "resolved path")
 			facts, err = l.Check(t.Context(), remote.CheckRequest{})
 			require.NoError(t, err)
@@ -67,7 +67,7 @@ mount -t tmpfs none "$venv"`)
 	require.NoError(t, err)
 	var found []string
 	for _, p := range facts.Problems {
-		found = append(found, p.Code+": "+p.Message+": "+p.Hint)
+		found = append(found, string(p.Code)+": "+p.Message+": "+p.Hint)
 	}
 	require.Equal(t, []string{
 		"no-tool: tar is missing: install it: apt install tar",

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/remote"
 )
 
 func TestUploadOverTheConversationArrivesWhole(t *testing.T) {
@@ -125,7 +127,7 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		make func(path string) error
-		code string
+		code remote.Code
 	}{
 		{"nothing", func(string) error { return nil }, "no-upload"},
 		{"too short", write("goo"), "short-upload"},

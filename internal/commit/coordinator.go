@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -28,7 +27,7 @@ type Coordinator struct {
 	Run          name.Run
 	Op           event.Op
 	To           name.Package
-	Note         map[string]any // what else the journals record about the run
+	Note         remote.Note // what else the journals record about the run
 	OnPartial    inventory.OnPartial
 	Timeouts     Timeouts
 	Participants []*Participant
@@ -153,13 +152,8 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 
 // linkOf is the request to link one host, for its agent.
 func (c *Coordinator) linkOf(p *Participant) remote.Link {
-	note := maps.Clone(c.Note)
-	if p.Key != "" {
-		note["key"] = p.Key
-	}
-	if p.Past != nil {
-		note["before"] = p.Past
-	}
+	note := c.Note
+	note.Key, note.Before = p.Key, p.Past
 	return remote.Link{Stage: c.Stage, Run: c.Run, Op: string(c.Op), From: p.Before, To: c.To, Dangling: p.Dangling, Note: note}
 }
 
@@ -247,16 +241,16 @@ func (c *Coordinator) everywhere() bool {
 // links.
 func (c *Coordinator) confirm(ctx context.Context) bool {
 	c.confirming = true
-	note := map[string]any{}
+	var note remote.Note
 	if c.skew != nil {
-		note["skew"] = c.skew.Seconds
+		note.Skew = c.skew.Seconds
 	}
 	return c.all(ctx, event.StepConfirm, "confirm", c.Timeouts.Reconnect, func(ctx context.Context, p *Participant) error {
 		if p.link.state != stateNew {
 			return nil
 		}
 		err := c.insist(ctx, p, func(ctx context.Context) error { return p.Session.Confirm(ctx, c.Run, note) })
-		if refused, ok := errors.AsType[*remote.Refused](err); ok && refused.Code == "unwritten" {
+		if refused, ok := errors.AsType[*remote.Refused](err); ok && refused.Code == remote.CodeNotRecorded {
 			// The host has compared its link, which is what success promises. Status and later
 			// rollbacks need the line.
 			p.Log.Notice(fmt.Sprintf("confirm: the journal could not be written: %s; kis status reports this run as unconfirmed until the same command is repeated", refused.Message))

@@ -93,7 +93,7 @@ func (p *Participant) lock(ctx context.Context, c *Coordinator) error {
 	err := p.lockAgain(ctx, c)
 	p.session.lockLost = err != nil
 	switch {
-	case refusedAs(err, "taken"):
+	case refusedAs(err, remote.CodeTaken):
 		p.link.state, p.session.revertSent = stateTaken, false
 	case err == nil:
 		p.session.revertSent = false
@@ -107,7 +107,7 @@ func (p *Participant) lockAgain(ctx context.Context, c *Coordinator) error {
 		if err == nil {
 			p.Locked = locked
 		}
-		if !refusedAs(err, "locked") {
+		if !refusedAs(err, remote.CodeLocked) {
 			return err
 		}
 		if err := p.Session.Evict(ctx, c.Stage, c.Run); err != nil {
@@ -152,7 +152,7 @@ func (p *Participant) durable(durable bool) {
 }
 
 // refusedAs reports whether a host refused a request with that code.
-func refusedAs(err error, code string) bool {
+func refusedAs(err error, code remote.Code) bool {
 	refused, ok := errors.AsType[*remote.Refused](err)
 	return ok && refused.Code == code
 }
@@ -181,7 +181,7 @@ func (p *Participant) sameRepository(s *fleet.Session, c *Coordinator) error {
 		id = "none"
 	}
 	return &event.Failure{
-		State: event.Unknown, Code: "other-repository",
+		State: event.Unknown, Code: event.CodeOtherRepository,
 		Message: fmt.Sprintf("the package repository is not the same as before (host-id %s, now %s): is its volume mounted?", p.Locked.HostID, id),
 		Hint:    fmt.Sprintf("findmnt -T %s; when it is mounted: kis status %s", p.Root, c.Stage),
 	}

@@ -94,7 +94,7 @@ func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
 		return nil
 	}
 	p.link.state = stateTaken
-	return event.Refuse("taken", fmt.Sprintf("another run linked %s in the meantime; kis does not change it", event.LinkText(fenced.Linked)), "")
+	return event.Refuse(remote.CodeTaken, fmt.Sprintf("another run linked %s in the meantime; kis does not change it", event.LinkText(fenced.Linked)), "")
 }
 
 // linkRest tries to complete the switch on the hosts that have not switched; their packages are
@@ -324,5 +324,5 @@ func (c *Coordinator) stillLinked(ctx context.Context, p *Participant) error {
 	case !p.link.current:
 		return errors.New("the connection was lost, and the link could not be read again")
 	}
-	return event.Refuse("changed-meanwhile", fmt.Sprintf("%s is linked to %s, not to %s as when this run began", c.Stage, event.LinkText(p.link.target), p.Before), "")
+	return event.Refuse(remote.CodeLinkChanged, fmt.Sprintf("%s is linked to %s, not to %s as when this run began", c.Stage, event.LinkText(p.link.target), p.Before), "")
 }

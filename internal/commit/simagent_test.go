@@ -323,7 +323,7 @@ func (a *simAgent) mayLink(c simCommand) *remote.Refused {
 		return refused
 	}
 	if a.tx != nil && (a.tx.state == "armed" || a.tx.state == "linked") {
-		return refusedAs("not-ended", "a change is neither confirmed nor rolled back")
+		return refusedAs("switch-open", "a change is neither confirmed nor rolled back")
 	}
 	return nil
 }
@@ -347,7 +347,7 @@ func (a *simAgent) transaction(c simCommand) *simTx {
 
 func (a *simAgent) compare(expected string) *remote.Refused {
 	if a.h.link != expected {
-		return refusedAs("changed-meanwhile", fmt.Sprintf("linked to %q, not to %q", a.h.link, expected))
+		return refusedAs("link-changed", fmt.Sprintf("linked to %q, not to %q", a.h.link, expected))
 	}
 	return nil
 }
@@ -523,7 +523,7 @@ func (a *simAgent) confirm(c simCommand) (map[string]any, *remote.Refused) {
 		return nil, refused
 	}
 	if a.fault == refusesIt {
-		return nil, refusedAs("unwritten", "disk full")
+		return nil, refusedAs("not-recorded", "disk full")
 	}
 	record := with(tx.note, "ev", "confirmed")
 	maps.Copy(record, c.Note)
@@ -542,7 +542,7 @@ func (a *simAgent) restarted(c simCommand) (map[string]any, *remote.Refused) {
 	}
 	last := a.h.lastLink()
 	if last == nil || last["run"] != c.Run || last["ev"] != "reverted" {
-		return nil, refusedAs("not-ended", "the newest line does not say that this run has rolled back")
+		return nil, refusedAs("not-reverted", "the newest line does not say that this run has rolled back")
 	}
 	record := with(echo(last), "ev", "reverted", "restarted", true)
 	if !c.Well {

@@ -211,7 +211,7 @@ func text(link string) any {
 	return link
 }
 
-func refusedAs(code, message string) *remote.Refused {
+func refusedAs(code remote.Code, message string) *remote.Refused {
 	return &remote.Refused{Code: code, Message: message}
 }
 

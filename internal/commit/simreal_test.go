@@ -199,7 +199,7 @@ func (p *twins) link(w *twin) remote.Link {
 	require.NoError(p.t, err)
 	to, err := name.ParsePackage(p.pkg())
 	require.NoError(p.t, err)
-	l := remote.Link{Stage: stage, Run: w.run, Op: "push", From: p.sim.link, To: to, Note: map[string]any{"by": "ann@laptop"}}
+	l := remote.Link{Stage: stage, Run: w.run, Op: "push", From: p.sim.link, To: to, Note: remote.Note{By: "ann@laptop"}}
 	if p.random.IntN(6) == 0 {
 		l.From = p.pkg()
 	}
@@ -225,7 +225,7 @@ func said(err error) string {
 		return "done"
 	}
 	if refused, ok := errors.AsType[*remote.Refused](err); ok {
-		return refused.Code
+		return string(refused.Code)
 	}
 	return "lost: " + err.Error()
 }
@@ -277,7 +277,9 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twi
 			return said(err)
 		}
 	case 1:
-		return "confirm", func(ctx context.Context, a *remote.Agent, _ int) string { return said(a.Confirm(ctx, w.run, nil)) }
+		return "confirm", func(ctx context.Context, a *remote.Agent, _ int) string {
+			return said(a.Confirm(ctx, w.run, remote.Note{}))
+		}
 	case 2:
 		if p.sim.link != "" && p.random.IntN(4) > 0 {
 			l.To, _ = name.ParsePackage(p.sim.link)
@@ -420,7 +422,7 @@ func sealedPackages(t *testing.T, names ...string) string {
 		require.NoError(t, os.WriteFile(filepath.Join(locked.Folder, part), data, 0o600))
 		require.NoError(t, agent.Receive(t.Context(), part, a.SHA256, a.Size))
 		require.NoError(t, agent.Unpack(t.Context(), source, time.Minute, nil))
-		_, err = agent.Seal(t.Context(), source, nil)
+		_, err = agent.Seal(t.Context(), source, remote.Provenance{})
 		require.NoError(t, err)
 	}
 	require.NoError(t, agent.Close())

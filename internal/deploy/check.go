@@ -135,7 +135,7 @@ func (h *host) planned(steps, remark string) string {
 func (h *host) judge() error {
 	there := h.facts.Package
 	if holder := h.facts.Stage.Holder; holder != nil && h.run.plan.DryRun && h.run.plan.Op != event.Check {
-		return event.Refuse("locked", h.run.stage.String()+" is locked by another run"+event.LockedBy(holder), "")
+		return event.Refuse(remote.CodeLocked, h.run.stage.String()+" is locked by another run"+event.LockedBy(holder), "")
 	}
 	if h.run.plan.Op == event.Check {
 		if holder := h.facts.Stage.Holder; holder != nil {
@@ -150,13 +150,16 @@ func (h *host) judge() error {
 		return nil
 	}
 	h.plan = h.planned("verify", "; the package is already installed")
-	for _, pair := range [][3]string{
-		{"content", there.Receipt.Content, h.run.plan.Archive.Content},
-		{"recipe", there.Receipt.Recipe, h.run.plan.Recipe.Digest},
+	for _, digest := range []struct {
+		code              remote.Code
+		what, there, here string
+	}{
+		{remote.CodeOtherContent, "content", there.Receipt.Content, h.run.plan.Archive.Content},
+		{remote.CodeOtherRecipe, "recipe", there.Receipt.Recipe, h.run.plan.Recipe.Digest},
 	} {
-		if pair[1] != pair[2] {
-			message := fmt.Sprintf("%s is installed with other %s: %s on the host, %s on this machine", there.Name, pair[0], pair[1], pair[2])
-			return event.Refuse("other-"+pair[0], message, "packages are never changed: bump the version")
+		if digest.there != digest.here {
+			message := fmt.Sprintf("%s is installed with other %s: %s on the host, %s on this machine", there.Name, digest.what, digest.there, digest.here)
+			return event.Refuse(digest.code, message, "packages are never changed: bump the version")
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ func TestPushLinksEveryHost(t *testing.T) {
 	require.Equal(t, "hello-1.0", back.Package)
 	nowhere := w.run(t.Context(), t, deploy.Plan{Op: event.Rollback}, nil)
 	require.Equal(t, event.Aborted, nowhere.Outcome)
-	require.Equal(t, "no-target", nowhere.Failures[0].Code)
+	require.Equal(t, event.CodeNoTarget, nowhere.Failures[0].Code)
 	require.Equal(t, "nothing to roll back to: every earlier package of staging was rolled back, or was never confirmed", nowhere.Failures[0].Message)
 	require.Equal(t, "list the packages: kis list staging\nthen name one: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
 }

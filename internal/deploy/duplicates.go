@@ -40,7 +40,7 @@ func (h *host) sameAs(other *host, id string) error {
 		or = ", or one is a copy of the other"
 		hint += "\nif it is a copy, as of a cloned machine, remove its host-id, and the next run makes a new one: " + h.removeHostID()
 	}
-	return event.Refuse("same-repository", fmt.Sprintf("%s and %s are the same package repository (%s)%s", other.Name, h.Name, where, or), hint)
+	return event.Refuse(event.CodeSameRepository, fmt.Sprintf("%s and %s are the same package repository (%s)%s", other.Name, h.Name, where, or), hint)
 }
 
 // removeHostID is the command that gives a copy of a repository a host-id of its own. The root
@@ -56,9 +56,9 @@ func (h *host) removeHostID() string {
 // explainOwnLock explains a lock that this run itself holds, under another name of the repository.
 func (h *host) explainOwnLock(err error) error {
 	refused, ok := errors.AsType[*remote.Refused](err)
-	if !ok || refused.Code != "locked" || refused.Holder == nil || refused.Holder.Run != h.run.id.String() {
+	if !ok || refused.Code != remote.CodeLocked || refused.Holder == nil || refused.Holder.Run != h.run.id.String() {
 		return err
 	}
 	message := fmt.Sprintf("this run already holds the lock of %s: another of its hosts is the same package repository (%s)", h.run.stage, h.facts.Root)
-	return event.Refuse("same-repository", message, removeDuplicate)
+	return event.Refuse(event.CodeSameRepository, message, removeDuplicate)
 }

@@ -44,7 +44,7 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	}))
 	assert.Equal(t, 3, report.Exit)
 	require.Len(t, report.Failures, 1)
-	assert.Equal(t, "same-repository", report.Failures[0].Code)
+	assert.Equal(t, event.CodeSameRepository, report.Failures[0].Code)
 	assert.Contains(t, report.Failures[0].Message, "web1 and web2 are the same package repository (")
 	assert.Contains(t, report.Failures[0].Message, "host-id 5eed5eed5eed5eed5eed5eed5eed5eed")
 	assert.Contains(t, report.Failures[0].Hint, "remove one of them from the stage")
@@ -112,6 +112,6 @@ func TestALockThatTheRunHoldsUnderAnotherNameIsNoOtherRun(t *testing.T) {
 	assert.Len(t, held, 1)
 	assert.Equal(t, 3, report.Exit, "not 6: waiting would not help")
 	require.Len(t, report.Failures, 1)
-	assert.Equal(t, "same-repository", report.Failures[0].Code)
+	assert.Equal(t, event.CodeSameRepository, report.Failures[0].Code)
 	assert.Contains(t, report.Failures[0].Message, "another of its hosts is the same package repository")
 }

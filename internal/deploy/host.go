@@ -53,7 +53,7 @@ func (h *host) step(s event.Step, work func() error) bool { return h.log.Step(s,
 func (h *host) isUpToDate() bool {
 	stage := h.facts.Stage
 	last, some := remote.ParseJournal(stage.Lines).Last()
-	return some && last.Event == "confirmed" && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
+	return some && last.Event == remote.EventConfirmed && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
 }
 
 // variables are the environment variables of the inventory's commands. The prefix separates the

@@ -64,8 +64,9 @@ func (h *host) build(ctx context.Context, s remote.Source) bool {
 			return err
 		}) &&
 		h.step(event.StepSeal, func() error {
-			facts := map[string]any{"by": h.run.Who, "git": h.run.plan.Git, "imports": append([]string{}, imported...), "verified": append([]string{}, h.run.plan.Stage.Verify...)}
-			receipt, err := agent.Seal(ctx, s, facts)
+			receipt, err := agent.Seal(ctx, s, remote.Provenance{
+				By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: append([]string{}, h.run.plan.Stage.Verify...),
+			})
 			if err == nil {
 				h.receipt = &receipt
 			}
@@ -89,7 +90,7 @@ func (r *run) samePackages() bool {
 			what = "content"
 		}
 		message := fmt.Sprintf("%s has another %s than on %s%s", r.pkg, what, first.Name, differences(h, first))
-		h.log.Fail(event.StepVerify, event.Refuse("differs", message, "pin the requirements (with hashes), bump the version and push again"))
+		h.log.Fail(event.StepVerify, event.Refuse(event.CodeDiffers, message, "pin the requirements (with hashes), bump the version and push again"))
 	}
 	return len(r.failures()) == 0
 }

@@ -77,7 +77,7 @@ func lockedBy(errs []error) *remote.Holder {
 		refused, ok := errors.AsType[*remote.Refused](err)
 		switch {
 		case err == nil:
-		case ok && refused.Code == "locked":
+		case ok && refused.Code == remote.CodeLocked:
 			if holder = refused.Holder; holder == nil {
 				holder = &remote.Holder{}
 			}
@@ -111,7 +111,7 @@ func (h *host) lock(ctx context.Context) error {
 	}
 	if !r.waited && locked.Linked != h.facts.Stage.Linked {
 		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
-		return event.Refuse("changed-meanwhile", message, "another user or process changed it: kis status "+r.stage.String())
+		return event.Refuse(remote.CodeLinkChanged, message, "another user or process changed it: kis status "+r.stage.String())
 	}
 	return nil
 }

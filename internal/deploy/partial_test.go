@@ -13,6 +13,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
 )
 
@@ -92,7 +93,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 		assert.True(t, r.Hosts[i].LinkKnown)
 		assert.Equal(t, want, r.Hosts[i].Linked)
 	}
-	assert.True(t, slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Host == "web2" && f.Code == "taken" }), "%v", r.Failures)
+	assert.True(t, slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Host == "web2" && f.Code == remote.CodeTaken }), "%v", r.Failures)
 	target, err := os.Readlink(stage)
 	require.NoError(t, err)
 	assert.Equal(t, "hello-1.1", target)

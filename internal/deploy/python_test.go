@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 func TestAPythonThatTheApplicationDoesNotWantIsRefusedBeforeTheUpload(t *testing.T) {
@@ -19,7 +20,7 @@ func TestAPythonThatTheApplicationDoesNotWantIsRefusedBeforeTheUpload(t *testing
 		assert.Equal(t, 3, report.Exit)
 		require.Len(t, report.Failures, 1)
 		assert.Equal(t, event.StepCheck, report.Failures[0].Step)
-		assert.Equal(t, "wrong-python", report.Failures[0].Code)
+		assert.Equal(t, remote.CodeWrongPython, report.Failures[0].Code)
 		assert.Regexp(t, `^python is 3\.[0-9.]+ \(/usr/bin/python3.*\), and hello-1\.0 requires >=3\.99$`, report.Failures[0].Message)
 		assert.Contains(t, report.Failures[0].Hint, "python: /")
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // run is the execution of one plan.
@@ -186,7 +187,7 @@ func (r *run) abortedAs(ctx context.Context) event.Outcome {
 	}
 	failures := r.failures()
 	for _, f := range failures {
-		if f.Code != "locked" {
+		if f.Code != remote.CodeLocked {
 			return event.Aborted
 		}
 	}

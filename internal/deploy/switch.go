@@ -33,19 +33,15 @@ func (r *run) coordinator() *commit.Coordinator {
 }
 
 // note is what the journal of every host records about the run beside the link itself.
-func (r *run) note() map[string]any {
+func (r *run) note() remote.Note {
 	scope := "all"
 	if r.plan.Subset {
 		scope = "subset"
 	}
-	note := map[string]any{"by": r.Who, "scope": scope, "hosts": r.names(), "requested": time.Now().UTC().Truncate(time.Millisecond)}
-	if len(r.plan.Stage.AfterLink) > 0 {
-		note["after"] = true
+	return remote.Note{
+		By: r.Who, Git: r.plan.Git, Scope: scope, Hosts: r.names(), Requested: time.Now().UTC().Truncate(time.Millisecond),
+		After: len(r.plan.Stage.AfterLink) > 0,
 	}
-	if r.plan.Git != "" {
-		note["git"] = r.plan.Git
-	}
-	return note
 }
 
 // participant is this host's part in the switch.

@@ -47,7 +47,7 @@ func (r *run) agreeOnPrevious() error {
 			parts = append(parts, fmt.Sprintf("%s on %s", event.LinkText(p.String()), strings.Join(hosts, ", ")))
 		}
 		slices.Sort(parts)
-		return event.Refuse("no-target", "the hosts linked different packages before: "+strings.Join(parts, "; "),
+		return event.Refuse(event.CodeNoTarget, "the hosts linked different packages before: "+strings.Join(parts, "; "),
 			fmt.Sprintf("name one: kis rollback %s --to PACKAGE", r.stage))
 	}
 	for p := range chosen {
@@ -60,7 +60,7 @@ func (r *run) agreeOnPrevious() error {
 	if slices.ContainsFunc(r.hosts, (*host).hasLinkedAnother) {
 		why = fmt.Sprintf("every earlier package of %s was rolled back, or was never confirmed", r.stage)
 	}
-	return event.Refuse("no-target", fmt.Sprintf("%v: %s", errNoTarget, why),
+	return event.Refuse(event.CodeNoTarget, fmt.Sprintf("%v: %s", errNoTarget, why),
 		fmt.Sprintf("list the packages: kis list %s\nthen name one: kis rollback %s --to PACKAGE", r.stage, r.stage))
 }
 
@@ -69,7 +69,7 @@ func (r *run) agreeOnPrevious() error {
 func (h *host) hasLinkedAnother() bool {
 	linked := h.facts.Stage.Linked
 	for _, e := range remote.ParseJournal(h.facts.Stage.Lines).Entries {
-		switched := e.Event != "armed" && e.Event != "aborted"
+		switched := e.Event != remote.EventArmed && e.Event != remote.EventAborted
 		if switched && e.To != linked || e.From != "" && e.From != linked {
 			return true
 		}
@@ -100,7 +100,7 @@ func (h *host) has(p name.Package) error {
 	if common := h.run.common(); len(common) > 0 {
 		hint = "installed on all hosts: " + strings.Join(common, ", ")
 	}
-	return event.Refuse("no-package", fmt.Sprintf("%s is not installed", p), hint)
+	return event.Refuse(remote.CodeNoPackage, fmt.Sprintf("%s is not installed", p), hint)
 }
 
 // common lists the packages that all hosts have, sorted by name.

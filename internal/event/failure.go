@@ -86,7 +86,7 @@ func HolderText(h *remote.Holder) string {
 }
 
 // Refuse is a refusal by kis itself.
-func Refuse(code, message, hint string) error {
+func Refuse(code remote.Code, message, hint string) error {
 	return &Failure{State: Refused, Code: code, Message: message, Hint: hint}
 }
 

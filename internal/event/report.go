@@ -5,6 +5,8 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
+
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // Outcome is how a run ended. Each promises something about every targeted host.
@@ -83,8 +85,14 @@ type Bug struct {
 	Stack   string `json:"stack"` // of the goroutine that panicked
 }
 
-// CodePanic is the code of a failure that is a bug of kis.
-const CodePanic = "panic"
+// The codes of failures that kis itself finds, besides those of hosts.
+const (
+	CodeDiffers         remote.Code = "differs" // a package is not the same on two hosts
+	CodeNoTarget        remote.Code = "no-target"
+	CodeOtherRepository remote.Code = "other-repository" // than before, at the same path
+	CodePanic           remote.Code = "panic"            // a bug of kis
+	CodeSameRepository  remote.Code = "same-repository"  // under two names
+)
 
 // Bug returns the bug that a failure with CodePanic reports.
 func (f *Failure) Bug() (bug Bug, ok bool) {
@@ -133,13 +141,13 @@ type HostReport struct {
 
 // Failure is a step that was not done on one host.
 type Failure struct {
-	Host    string   `json:"host"`
-	Step    Step     `json:"step"`
-	State   State    `json:"state"` // Refused or Unknown
-	Code    string   `json:"code,omitempty"`
-	Message string   `json:"message"`
-	Hint    string   `json:"hint,omitempty"`
-	Tail    []string `json:"tail,omitempty"` // last lines of output, oldest first
+	Host    string      `json:"host"`
+	Step    Step        `json:"step"`
+	State   State       `json:"state"` // Refused or Unknown
+	Code    remote.Code `json:"code,omitempty"`
+	Message string      `json:"message"`
+	Hint    string      `json:"hint,omitempty"`
+	Tail    []string    `json:"tail,omitempty"` // last lines of output, oldest first
 
 	// Answered: the host itself refused. It is reachable, and will refuse until something is
 	// changed.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // AfterRun is what the user may type after a run. It names packages that are installed: the run's
@@ -18,7 +19,7 @@ func AfterRun(r event.Report) []Advice {
 		return nil
 	}
 	next := []Advice{{Verb: "status", Stage: r.Stage}}
-	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == "taken" || f.Code == "changed-meanwhile" }) {
+	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == remote.CodeTaken || f.Code == remote.CodeLinkChanged }) {
 		return next // another run or user is changing the stage: the command depends on their intention
 	}
 	narrowed := func(command Advice, hosts []string) Advice {

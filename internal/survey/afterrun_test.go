@@ -7,6 +7,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // TestNextCommandsFitTheHostsOfTheRun: a package is named only where it is installed, and hosts that
@@ -21,7 +22,7 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 		outcome event.Outcome
 		subset  bool
 		hosts   []event.HostReport
-		code    string // of the failure
+		code    remote.Code // of the failure
 		want    []string
 	}{
 		"hosts differ": {

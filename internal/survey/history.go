@@ -12,21 +12,21 @@ import (
 
 // Run is one run as the journals of its hosts record it.
 type Run struct {
-	Run     string              `json:"run"`
-	At      time.Time           `json:"at"`
-	Op      string              `json:"op"`
-	From    string              `json:"from,omitempty"`
-	To      string              `json:"to"`
-	By      string              `json:"by"`
-	Address string              `json:"address,omitempty"` // where the connection came from
-	Key     string              `json:"key,omitempty"`     // fingerprint of the key that logged in
-	Git     string              `json:"git,omitempty"`
-	Content string              `json:"content,omitempty"` // content digest of the target
-	Scope   string              `json:"scope"`
-	Hosts   []string            `json:"hosts,omitempty"` // of the run
-	Notes   map[string][]string `json:"notes,omitempty"` // note → hosts that recorded it
-	Skew    float64             `json:"skew,omitempty"`
-	Result  map[string][]string `json:"result"` // last event → hosts
+	Run     string                        `json:"run"`
+	At      time.Time                     `json:"at"`
+	Op      string                        `json:"op"`
+	From    string                        `json:"from,omitempty"`
+	To      string                        `json:"to"`
+	By      string                        `json:"by"`
+	Address string                        `json:"address,omitempty"` // where the connection came from
+	Key     string                        `json:"key,omitempty"`     // fingerprint of the key that logged in
+	Git     string                        `json:"git,omitempty"`
+	Content string                        `json:"content,omitempty"` // content digest of the target
+	Scope   string                        `json:"scope"`
+	Hosts   []string                      `json:"hosts,omitempty"` // of the run
+	Notes   map[string][]string           `json:"notes,omitempty"` // note → hosts that recorded it
+	Skew    float64                       `json:"skew,omitempty"`
+	Result  map[remote.EventKind][]string `json:"result"` // last event → hosts
 
 	Mixed bool `json:"-"` // hosts had different packages before
 }
@@ -35,12 +35,12 @@ type Run struct {
 func History(stage string, hosts []string, repositories map[string]Repository) []*Run {
 	found := map[string]*Run{}
 	for _, h := range hosts {
-		last := map[string]string{}
+		last := map[string]remote.EventKind{}
 		var order []string
 		for _, e := range entries(stage, repositories[h]) {
 			r := found[e.Run]
 			if r == nil {
-				r = &Run{Run: e.Run, At: e.Time(), Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[string][]string{}, Notes: map[string][]string{}}
+				r = &Run{Run: e.Run, At: e.Time(), Op: e.Op, From: e.From, To: e.To, By: e.By, Address: e.Address, Key: e.Key, Git: e.Git, Scope: e.Scope, Content: e.Content, Hosts: e.Hosts, Result: map[remote.EventKind][]string{}, Notes: map[string][]string{}}
 				found[e.Run] = r
 			}
 			r.add(h, e)

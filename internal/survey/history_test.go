@@ -62,6 +62,6 @@ func TestTheLogNamesTheUserWhoEndedARun(t *testing.T) {
 	found := map[string]survey.Repository{"web1": {State: remote.RepositoryState{Stages: []remote.StageState{{Stage: "live", Lines: lines}}}}}
 	runs := survey.History("live", []string{"web1"}, found)
 	require.Len(t, runs, 2)
-	assert.Equal(t, map[string][]string{"unconfirmed": {"web1"}}, runs[1].Result)
+	assert.Equal(t, map[remote.EventKind][]string{"unconfirmed": {"web1"}}, runs[1].Result)
 	assert.Equal(t, map[string][]string{"ended by bob@desk with kis unlock --force": {"web1"}}, runs[1].Notes)
 }

@@ -158,10 +158,10 @@ func hostState(stage string, r Repository, host string) HostState {
 func (s *HostState) read(there remote.StageState) {
 	s.Linked, s.Holder = there.Linked, there.Holder
 	journal := remote.ParseJournal(there.Lines)
-	if last, open := journal.Open(); open && last.Event != "armed" && last.From == there.Linked && there.Holder == nil {
+	if last, open := journal.Open(); open && last.Event != remote.EventArmed && last.From == there.Linked && there.Holder == nil {
 		// The host rolled back without recording it: the disk was full, or the agent was killed.
 		// The next run on that host records it (link.py, recover).
-		last.Event, last.Note = "reverted", "rolled back to the link before the last run, which the journal does not record"
+		last.Event, last.Note = remote.EventReverted, "rolled back to the link before the last run, which the journal does not record"
 		journal.Entries = append(journal.Entries, last)
 	}
 	s.Drift, s.Hint = drift(there)
@@ -180,7 +180,7 @@ func (s *HostState) read(there remote.StageState) {
 			s.Drift = "linked outside kis: the journal is empty"
 		}
 		return
-	case last.Event == "armed" || last.Event == "linked" || last.Event == "unconfirmed":
+	case last.Event.Incomplete():
 		if there.Holder == nil {
 			s.Interrupted = &last
 		}
@@ -189,7 +189,7 @@ func (s *HostState) read(there remote.StageState) {
 	want := expected(last)
 	s.lastLinked = want
 	// A run in progress renames before it writes its line.
-	if s.Drift == "" && last.Event != "armed" && want != there.Linked && there.Holder == nil {
+	if s.Drift == "" && last.Event != remote.EventArmed && want != there.Linked && there.Holder == nil {
 		s.Drift = "linked to " + event.LinkText(there.Linked) + ", but kis linked it to " + event.LinkText(want)
 	}
 }
@@ -236,7 +236,7 @@ func unread(j remote.Journal) []string {
 // expected is the link after this entry, unless it was changed outside kis.
 func expected(e remote.Entry) string {
 	switch e.Event {
-	case "linked", "confirmed", "unconfirmed":
+	case remote.EventLinked, remote.EventConfirmed, remote.EventUnconfirmed:
 		return e.To
 	}
 	return e.From

@@ -7,6 +7,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // Runs prints the runs of a stage; answered are those of the hosts that could be queried.
@@ -63,11 +64,13 @@ func (u *UI) printRun(r *survey.Run, hosts int) {
 
 func resultText(r *survey.Run, hosts int) string {
 	var parts []string
-	for _, event := range []string{"confirmed", "linked", "unconfirmed", "reverted", "aborted", "armed"} {
+	for _, event := range []remote.EventKind{
+		remote.EventConfirmed, remote.EventLinked, remote.EventUnconfirmed, remote.EventReverted, remote.EventAborted, remote.EventArmed,
+	} {
 		if on := r.Result[event]; len(on) == hosts {
-			parts = append(parts, event)
+			parts = append(parts, string(event))
 		} else if len(on) > 0 {
-			parts = append(parts, event+" on "+list(on, 4))
+			parts = append(parts, string(event)+" on "+list(on, 4))
 		}
 	}
 	if r.Git != "" {

@@ -114,7 +114,7 @@ func (f filler) hosts(n int) []string {
 }
 
 // line is a line of a journal, sealed as the agent does.
-func (f filler) line(kind string) string {
+func (f filler) line(kind remote.EventKind) string {
 	e := filled[remote.Entry](f)
 	e.Event, e.Format = kind, 1
 	text, err := json.Marshal(e)
@@ -125,7 +125,7 @@ func (f filler) line(kind string) string {
 }
 
 // look is what a hostile host says that it has: its stage tells of a run that has ended with the event.
-func (f filler) repository(ending string) survey.Repository {
+func (f filler) repository(ending remote.EventKind) survey.Repository {
 	r := filled[survey.Repository](f)
 	r.Failure = nil
 	s := &r.State.Stages[0]
@@ -173,7 +173,7 @@ func scenes() []scene {
 		}},
 		{"a judged status", func(u *UI, f filler) {
 			hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}, {Name: "web3"}}
-			for _, ending := range []string{"armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", f.text} {
+			for _, ending := range []remote.EventKind{"armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", remote.EventKind(f.text)} {
 				for _, free := range []bool{true, false} {
 					for _, trouble := range []string{"", "Problem", "Unread", "Changed"} {
 						look := f.repository(ending)
@@ -201,7 +201,7 @@ func scenes() []scene {
 		}},
 		{"a log", func(u *UI, f filler) {
 			hosts := f.hosts(2)
-			for _, ending := range []string{"armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", f.text} {
+			for _, ending := range []remote.EventKind{"armed", "linked", "confirmed", "unconfirmed", "reverted", "aborted", remote.EventKind(f.text)} {
 				found := map[string]survey.Repository{hosts[0]: f.repository(ending), hosts[1]: f.repository("confirmed")}
 				for _, verbose := range []bool{false, true} {
 					u.Verbose = verbose

@@ -223,7 +223,7 @@ def set_modes(top):
                     stack.append(entry.path)
                 elif stat.S_ISREG(info.st_mode):
                     if info.st_nlink != 1:  # its other name may be outside of the package
-                        raise Refused("odd-archive", "%s is a hard link" % os.path.relpath(entry.path, top))
+                        raise Refused("bad-archive", "%s is a hard link" % os.path.relpath(entry.path, top))
                     os.chmod(entry.path, 0o755 if info.st_mode & 0o100 else 0o644)
 
 
@@ -231,10 +231,10 @@ def place_unpacked(temporary, content, top):
     """Move the only directory in temporary to top, if its content is what the controller read."""
     names = os.listdir(temporary)
     if len(names) != 1:
-        raise Refused("odd-archive", "the archive has %d top directories" % len(names))
+        raise Refused("bad-archive", "the archive has %d top directories" % len(names))
     source = os.path.join(temporary, names[0])
     if not stat.S_ISDIR(os.lstat(source).st_mode):
-        raise Refused("odd-archive", "the archive has no top directory")
+        raise Refused("bad-archive", "the archive has no top directory")
     set_modes(source)
     found = content_digest(source)
     if found != content:

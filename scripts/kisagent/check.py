@@ -97,10 +97,10 @@ def path_problems(root):
     """What prevents environments from running at this path, although files can be created there."""
     if len(os.fsencode(root)) >= ROOT_LIMIT:
         message = "%s is %d bytes long, too long for the #! lines of the environments" % (root, len(os.fsencode(root)))
-        return [problem("odd-root", message, "set root: in the inventory to a directory whose resolved path has less than %d bytes" % ROOT_LIMIT)]
+        return [problem("unusable-root", message, "set root: in the inventory to a directory whose resolved path has less than %d bytes" % ROOT_LIMIT)]
     if not ROOT.match(root):
         message = "%s has characters that neither #! lines nor PATH can hold" % root
-        return [problem("odd-root", message, "set root: in the inventory to a directory whose resolved path has only A-Z a-z 0-9 . _ / + -")]
+        return [problem("unusable-root", message, "set root: in the inventory to a directory whose resolved path has only A-Z a-z 0-9 . _ / + -")]
     return []
 
 
@@ -111,7 +111,7 @@ def state_directory_problems(repository):
         if os.path.lexists(path):
             message = private_directory_problem(path, repository.root)
             if message:
-                found.append(problem("foreign-folder", message, "inspect it, and remove it if it is not yours: ls -la %s" % path))
+                found.append(problem("foreign-directory", message, "inspect it, and remove it if it is not yours: ls -la %s" % path))
     unusable = repository.host_id_problem()
     if unusable:
         found.append(problem("unusable-host-id", *unusable))

@@ -94,7 +94,7 @@ def restarted(repository, stage, run, well):
     journal = Journal(repository, stage)
     last = journal.link() or {}
     if (last.get("run"), last.get("ev")) != (run, "reverted"):
-        raise Refused("not-ended", "the last line of the journal of %s does not say that this run was rolled back" % stage)
+        raise Refused("not-reverted", "the last line of the journal of %s does not say that this run was rolled back" % stage)
     note = {} if well else {"note": "after_link failed after the rollback"}
     journal.append(dict(_run_members(last), ev="reverted", restarted=True, **note))
 
@@ -173,7 +173,7 @@ class Transaction:
         current = self.repository.linked(self.stage)
         if current != expected:
             raise Refused(
-                "changed-meanwhile",
+                "link-changed",
                 "%s is linked to %s, not to %s as when this run began" % (self.stage, current or "nothing", expected or "nothing"),
             )
 
@@ -259,7 +259,7 @@ class Transaction:
         except Exception as err:  # pylint: disable=broad-except
             # The link is right, and the line is all that this command writes: the controller must
             # know.
-            raise Refused("unwritten", error_text(err, self.repository.root))
+            raise Refused("not-recorded", error_text(err, self.repository.root))
         self.state = ENDED
 
     def controller_lost(self):

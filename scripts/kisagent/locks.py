@@ -138,7 +138,7 @@ def terminate_holder(path, run=None):
             return {"holder": owner}  # it has ended, and another run may hold the lock already
         if now.get("pid") not in pids:
             message = "the lock is held by process %s, and was acquired by another" % (sorted(pids) or "unknown")
-            raise Refused("odd-holder", message, "see on the host: cat %s" % path)
+            raise Refused("holder-mismatch", message, "see on the host: cat %s" % path)
         elapsed = time.monotonic() - started
         if elapsed > TERM_GRACE + KILL_GRACE:
             raise Refused("still-locked", "process %d does not end" % now["pid"])

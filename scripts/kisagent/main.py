@@ -213,7 +213,7 @@ class Agent:
         was replaced could not be abandoned any more."""
         self.require_lock(args)
         if self.transaction is not None and self.transaction.state in (link.ARMED, link.LINKED):
-            raise Refused("not-ended", "%s has a change that is neither confirmed nor rolled back" % args["stage"])
+            raise Refused("switch-open", "%s has a change that is neither confirmed nor rolled back" % args["stage"])
 
     def require_lock(self, args):
         if self.stage_lock is None or self.stage_lock.what != args["stage"] or self.run != args["run"]:

@@ -33,7 +33,7 @@ def walk(top):
                 elif stat.S_ISLNK(info.st_mode):
                     found.append((path, info, "l"))
                 else:
-                    raise Refused("odd-file", "%s is neither a file, a directory nor a link" % path)
+                    raise Refused("special-file", "%s is neither a file, a directory nor a link" % path)
     found.sort(key=lambda member: os.fsencode(member[0]))
     return found
 

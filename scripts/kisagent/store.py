@@ -71,7 +71,7 @@ class Repository:
                 pass
             problem = private_directory_problem(path, self.root)
             if problem:
-                raise Refused("foreign-folder", problem, "inspect it, and remove it if it is not yours: ls -la %s" % self.root)
+                raise Refused("foreign-directory", problem, "inspect it, and remove it if it is not yours: ls -la %s" % self.root)
 
     def create_host_id(self):
         """Make the identity of this repository where it has none, or a damaged one: no file refers to it,

@@ -136,5 +136,5 @@ func relink(w *testenv.Env, agent *remote.Agent, from, to string) {
 	switched, err := agent.Commit(w.T.Context(), visitedRun(w))
 	require.NoError(w.T, err)
 	assert.True(w.T, switched.Durable)
-	require.NoError(w.T, agent.Confirm(w.T.Context(), visitedRun(w), nil))
+	require.NoError(w.T, agent.Confirm(w.T.Context(), visitedRun(w), remote.Note{}))
 }

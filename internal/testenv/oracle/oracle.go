@@ -178,9 +178,9 @@ func (w *Watch) checkJournal(h Host, now string) {
 	last, some := remote.ParseJournal(lines).Last()
 	require.Truef(w.tb, some, "I8 %s: the journal of %s is unreadable", h.Name, w.stage)
 	switch last.Event {
-	case "linked", "confirmed", "unconfirmed":
+	case remote.EventLinked, remote.EventConfirmed, remote.EventUnconfirmed:
 		assert.Equalf(w.tb, last.To, now, "I8 %s: journal ends with %s", h.Name, last.Event)
-	case "armed":
+	case remote.EventArmed:
 		assert.Containsf(w.tb, []string{last.From, last.To}, now, "I8 %s: journal ends with armed", h.Name)
 	default:
 		assert.Equalf(w.tb, last.From, now, "I8 %s: journal ends with %s", h.Name, last.Event)

@@ -1,0 +1,216 @@
+package remote
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+// operation names a command of the agent: the method do_<operation> in scripts/kisagent/main.py.
+type operation string
+
+// The commands.
+const (
+	opAbort       operation = "abort"
+	opBegin       operation = "begin"
+	opBreak       operation = "break"
+	opBye         operation = "bye"
+	opCancel      operation = "cancel"
+	opCheck       operation = "check"
+	opCommand     operation = "command"
+	opCommit      operation = "commit"
+	opConfirm     operation = "confirm"
+	opArm         operation = "arm"
+	opEnvironment operation = "environment"
+	opEvict       operation = "evict"
+	opFence       operation = "fence"
+	opHave        operation = "have"
+	opLock        operation = "lock"
+	opOpen        operation = "open"
+	opPing        operation = "ping"
+	opPut         operation = "put"
+	opReceive     operation = "receive"
+	opRestarted   operation = "restarted"
+	opResume      operation = "resume"
+	opRevert      operation = "revert"
+	opSeal        operation = "seal"
+	opState       operation = "state"
+	opUnlock      operation = "unlock"
+	opUnpack      operation = "unpack"
+	opVerify      operation = "verify"
+)
+
+// encode returns a command as one line: its number, its name, and the members of its arguments, a struct
+// or nil.
+func encode(id int, op operation, args any) ([]byte, error) {
+	head := struct {
+		ID int       `json:"id"`
+		Op operation `json:"op"`
+	}{id, op}
+	line, err := json.Marshal(head)
+	if err != nil || args == nil {
+		return append(line, '\n'), err
+	}
+	members, err := json.Marshal(args)
+	if err != nil {
+		return nil, err
+	}
+	if len(members) > len("{}") {
+		line = append(append(line[:len(line)-1], ','), members[1:]...)
+	}
+	return append(line, '\n'), nil
+}
+
+type openRequest struct {
+	Root string `json:"root"`
+}
+
+type checkRequest struct {
+	Stage          name.Stage   `json:"stage"`
+	Package        name.Package `json:"package"`
+	Packages       bool         `json:"packages"`
+	Build          bool         `json:"build"`
+	NeedBytes      int64        `json:"need_bytes"`
+	NeedInodes     int64        `json:"need_inodes"`
+	RequiresPython string       `json:"requires_python"`
+}
+
+type stateRequest struct {
+	Stage name.Stage `json:"stage,omitzero"`
+	Lines int        `json:"lines,omitempty"`
+}
+
+type lockRequest struct {
+	Stage name.Stage `json:"stage"`
+	Run   name.Run   `json:"run"`
+	Owner lockOwner  `json:"owner"`
+	Since *int       `json:"since,omitempty"`
+}
+
+type lockOwner struct {
+	Who  string `json:"who"`
+	What string `json:"what"`
+}
+
+type breakRequest struct {
+	Stage name.Stage `json:"stage"`
+	Run   string     `json:"run"` // as the lock file says it: not necessarily a run's name
+	By    string     `json:"by"`
+}
+
+type haveRequest struct {
+	Digests []string `json:"digests"`
+}
+
+type putRequest struct {
+	Part string `json:"part"`
+	Size int64  `json:"size"`
+}
+
+type receiveRequest struct {
+	Part   string `json:"part"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+type beginRequest struct {
+	Package name.Package `json:"package"`
+	Content *string      `json:"content"` // null: whatever sealed package there is
+	Recipe  string       `json:"recipe"`
+}
+
+type unpackRequest struct {
+	SHA256  string  `json:"sha256"`
+	Content string  `json:"content"`
+	Timeout seconds `json:"timeout"`
+}
+
+type environmentRequest struct {
+	Mode         Mode    `json:"mode"`
+	Requirements string  `json:"requirements"`
+	Hashed       bool    `json:"hashed"`
+	Wheels       []Wheel `json:"wheels"`
+	IndexURL     string  `json:"index_url"`
+	Timeout      seconds `json:"timeout"`
+}
+
+// commandsRequest is a part of those that run commands of the inventory.
+type commandsRequest struct {
+	Package  name.Package      `json:"package"`
+	Commands []string          `json:"commands"`
+	Env      map[string]string `json:"env"`
+	Timeout  seconds           `json:"timeout"`
+}
+
+type verifyRequest struct {
+	commandsRequest
+	Name string `json:"name"` // of the distribution
+}
+
+type commandRequest struct {
+	commandsRequest
+	runRequest
+}
+
+type sealRequest struct {
+	Facts sealFacts `json:"facts"`
+}
+
+type sealFacts struct {
+	Name    string `json:"name"`
+	Content string `json:"content"`
+	Recipe  string `json:"recipe"`
+	Archive string `json:"archive"`
+	Provenance
+}
+
+// runRequest is about a stage and a run.
+type runRequest struct {
+	Stage name.Stage `json:"stage"`
+	Run   name.Run   `json:"run"`
+}
+
+// linkRequest is about a switch.
+type linkRequest struct {
+	runRequest
+	Operation string       `json:"operation"`
+	Expected  *string      `json:"expected"` // null: no link
+	To        name.Package `json:"to"`
+	Dangling  bool         `json:"dangling"`
+	Note      Note         `json:"note"`
+}
+
+type armRequest struct {
+	linkRequest
+	Seconds seconds `json:"seconds"`
+}
+
+// switchRequest is about the switch of the session, which must be the run's.
+type switchRequest struct {
+	Run name.Run `json:"run"`
+}
+
+type confirmRequest struct {
+	switchRequest
+	Note Note `json:"note"`
+}
+
+type restartedRequest struct {
+	runRequest
+	Well bool `json:"well"`
+}
+
+// seconds is a duration as the agent reads it.
+type seconds time.Duration
+
+// MarshalJSON writes a number of seconds.
+func (s seconds) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).Seconds()) }
+
+// nullable is a text, and null instead of "".
+func nullable(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
