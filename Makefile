@@ -26,7 +26,7 @@ ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
 
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
-	$(if $(FAULT),,go test -vet=off -timeout 30m -parallel 4 ./internal/deploy ./remote -args -everything)
+	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./remote)
 
 test-compat: setup ## every kind of host, each with pushes and a rollback; FAULT=H4 for one fault
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat

@@ -1,7 +1,6 @@
 package remote_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,30 +169,6 @@ func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
 			require.FileExists(t, filepath.Join(root, "app-1/PKG-INFO"))
 			owner(t, root).install(t, a) // the mount was of that agent's namespace
 			require.FileExists(t, filepath.Join(mine, "mine"))
-		})
-	}
-}
-
-// A removal that is interrupted is still known for kis's own.
-func TestAnInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
-	t.Parallel()
-	for _, call := range []string{"rename", "unlink", "rmdir"} {
-		t.Run(call, func(t *testing.T) {
-			t.Parallel()
-			for when := 1; ; when++ {
-				root, a := interrupted(t)
-				l := opened(t, root)
-				injected := l.inject(t, call, "SIGKILL", when)
-				_, _ = l.Lock(context.WithoutCancel(t.Context()), stage(t, "staging"), newRun(), remote.Holder{})
-				_, _ = l.Begin(context.WithoutCancel(t.Context()), a.Source)
-				_ = l.Close()
-				l.requireEnd(t)
-				if !injected.happened(t) {
-					require.Greater(t, when, 1)
-					return
-				}
-				owner(t, root).install(t, a)
-			}
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,11 +16,6 @@ import (
 
 	"github.com/keep-it-simple/kis/remote"
 )
-
-// everything fails calls in every way, as `make test-recovery` does.
-//
-//nolint:gochecknoglobals // a flag of the test binary
-var everything = flag.Bool("everything", false, "fail calls in every way")
 
 // calls are the names of a system call, which differ between architectures.
 func calls(group string) string {
@@ -80,23 +74,6 @@ func (i injection) happened(t *testing.T) bool {
 	return strings.Contains(string(text), "(INJECTED)") || strings.Contains(string(text), "(DELAYED)") || strings.Contains(string(text), "--- SIGTERM") || strings.Contains(string(text), "killed by SIGKILL")
 }
 
-// sweep calls one for the first call of each group, the second, and so on, until there is no such call any more.
-func sweep(t *testing.T, groups, faults []string, one func(t *testing.T, group, fault string, n int) bool) {
-	t.Helper()
-	for _, group := range groups {
-		t.Run(group, func(t *testing.T) {
-			t.Parallel()
-			for _, fault := range faults {
-				n := 1
-				for one(t, group, fault, n) {
-					n++
-				}
-				require.Greater(t, n, 1, "no %s at all: the sweep tests nothing", group)
-			}
-		})
-	}
-}
-
 // said puts what a call came to into one word.
 func said(err error) string {
 	var refused *remote.Refused
@@ -107,136 +84,6 @@ func said(err error) string {
 		return "refused"
 	}
 	return "lost"
-}
-
-// Whatever call fails and wherever the agent is killed: the link is the old or the new one, what the agent said is true, and the next run
-// finds a journal that says the same, and links.
-func TestLinkSurvivesEveryFailingCall(t *testing.T) {
-	t.Parallel()
-	base := installed(t, "1", "2")
-	require.NoError(t, base.Close())
-	faults := []string{"EIO", "SIGKILL"}
-	if *everything {
-		faults = append(faults, "ENOSPC", "EROFS")
-	}
-	sweep(t, []string{"rename", "unlink", "symlink", "fsync"}, faults, func(t *testing.T, group, fault string, n int) bool {
-		root := clone(t, base.root)
-		first := opened(t, root)
-		first.lock(t, "staging")
-		first.link(t, "", "app-1")
-		broken := first.inject(t, group, fault, n)
-		armed := first.Arm(t.Context(), first.change(t, "app-1", "app-2"), soon)
-		word := said(armed)
-		if armed == nil {
-			_, err := first.Commit(t.Context(), first.run)
-			word = said(err)
-		}
-		reached := broken.happened(t)
-		place := fmt.Sprintf("%s %s %d: %s", group, fault, n, word)
-		linked := first.linked(t)
-		switch word {
-		case "done":
-			require.Equal(t, "app-2", linked, place)
-		case "refused":
-			require.Equal(t, "app-1", linked, place)
-		default:
-			require.Equal(t, "SIGKILL", fault, place)
-			require.Contains(t, []string{"app-1", "app-2"}, linked, place)
-		}
-		first.stop()
-		first.requireEnd(t)
-		next := successor(t, first)
-		found := events(t, root)
-		want := map[string][]string{"app-1": {"aborted", "confirmed"}, "app-2": {"linked", "unconfirmed"}}[linked]
-		require.Contains(t, want, found[len(found)-1], "%s: %v", place, found)
-		requireNothingArmed(t, root)
-		if linked == "app-2" {
-			next.link(t, "app-2", "app-1")
-		}
-		next.link(t, "app-1", "app-2")
-		requireNoProbe(t, root)
-		return reached || word == "lost"
-	})
-}
-
-func TestRevertSurvivesEveryFailingCall(t *testing.T) {
-	t.Parallel()
-	base := installed(t, "1", "2")
-	require.NoError(t, base.Close())
-	sweep(t, []string{"rename", "symlink", "fsync"}, []string{"EIO", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
-		root := clone(t, base.root)
-		first := opened(t, root)
-		first.lock(t, "staging")
-		first.link(t, "", "app-1")
-		require.NoError(t, first.Arm(t.Context(), first.change(t, "app-1", "app-2"), soon))
-		_, err := first.Commit(t.Context(), first.run)
-		require.NoError(t, err)
-		broken := first.inject(t, group, fault, n)
-		_, err = first.Revert(t.Context(), first.run)
-		reached := broken.happened(t)
-		place, linked, lost := fmt.Sprintf("%s %s %d: %s", group, fault, n, said(err)), first.linked(t), said(err) == "lost"
-		switch said(err) {
-		case "done":
-			require.Equal(t, "app-1", linked, place)
-		case "refused":
-			require.Equal(t, "app-2", linked, place)
-		default:
-			require.Contains(t, []string{"app-1", "app-2"}, linked, place)
-		}
-		first.stop()
-		first.requireEnd(t)
-		// Somebody who asks after this run must not be told that it has not linked, because a link lies prepared for the way back.
-		asking := opened(t, root)
-		fenced, err := asking.Fence(t.Context(), first.stage, first.run)
-		require.NoError(t, err)
-		require.Equal(t, remote.Fenced{Linked: linked, Durable: true}, fenced, place)
-		next := successor(t, first)
-		found := events(t, root)
-		want := map[string][]string{"app-1": {"reverted"}, "app-2": {"linked", "unconfirmed"}}[linked]
-		require.Contains(t, want, found[len(found)-1], "%s: %v", place, found)
-		requireNothingArmed(t, root)
-		if linked == "app-2" {
-			require.NoError(t, next.resume(t, next.change(t, "app-1", "app-2")))
-			_, err = next.Revert(t.Context(), next.run)
-			require.NoError(t, err)
-		}
-		require.Equal(t, "app-1", next.linked(t))
-		return reached || lost
-	})
-}
-
-// A seal that fails anywhere leaves a folder that is no package and is built again, or a package that holds what its receipt says.
-func TestSealSurvivesEveryFailingCall(t *testing.T) {
-	t.Parallel()
-	a := source(t, "app", "1", file("version", "1"))
-	base := owner(t, repository(t))
-	base.kill(t)
-	sweep(t, []string{"rename", "unlink", "fsync", "syncfs"}, []string{"ENOSPC", "SIGKILL"}, func(t *testing.T, group, fault string, n int) bool {
-		first := opened(t, clone(t, base.root))
-		first.lock(t, "staging")
-		first.unpack(t, a)
-		broken := first.inject(t, group, fault, n)
-		_, err := first.Seal(t.Context(), a.Source, remote.Provenance{})
-		reached := broken.happened(t)
-		place := fmt.Sprintf("%s %s %d: %v", group, fault, n, err)
-		require.NotEqual(t, "lost", said(err), place)
-		require.Equal(t, reached, err != nil, place)
-		require.NoError(t, first.Close())
-		next := successor(t, first)
-		receipt, err := next.Begin(t.Context(), a.Source)
-		require.NoError(t, err, place)
-		if receipt == nil {
-			next.place(t, a.data)
-			require.NoError(t, next.Unpack(t.Context(), a.Source, soon, nil), place)
-			_, err = next.Seal(t.Context(), a.Source, remote.Provenance{})
-			require.NoError(t, err, place)
-		}
-		next.link(t, "", "app-1")
-		text, err := os.ReadFile(filepath.Join(next.root, "staging/version"))
-		require.NoError(t, err)
-		require.Equal(t, "1", string(text))
-		return reached
-	})
 }
 
 func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {

@@ -15,9 +15,7 @@ import (
 func TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
-	for _, version := range []string{"1.0", "1.1"} {
-		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
-	}
+	w.link(t, "1.0", "1.1")
 	proxy := w.proxy["web2"]
 	targets := []string{"hello-1.0", "hello-1.1"}
 	for n, next := int64(2000), 0; n < 2470; n += 150 {

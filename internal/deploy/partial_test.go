@@ -32,9 +32,7 @@ func once(c cut, w *world) func(event.Event) {
 func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 3)
-	for _, version := range []string{"1.0", "1.1"} {
-		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
-	}
+	w.link(t, "1.0", "1.1")
 	back := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1")}
 	for _, test := range []struct {
 		partial inventory.OnPartial
@@ -68,9 +66,7 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
-	for _, version := range []string{"1.0", "1.1", "1.2"} {
-		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
-	}
+	w.link(t, "1.0", "1.1", "1.2")
 	stage := filepath.Join(w.roots[1].Root, "staging")
 	var reverted []string
 	dialer := &sshx.Dialer{}
@@ -133,9 +129,7 @@ func TestADanglingLinkIsRestored(t *testing.T) {
 func TestAnUnwritableJournalIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
-	for _, version := range []string{"1.0", "1.1"} {
-		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
-	}
+	w.link(t, "1.0", "1.1")
 	journal := filepath.Join(w.roots[1].Root, ".kis", "journal", "staging")
 	var notices []string
 	plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}}}

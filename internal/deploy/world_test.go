@@ -167,6 +167,25 @@ func (w *world) run(ctx context.Context, t testing.TB, p deploy.Plan, at func(ev
 	return report
 }
 
+// link has every host linked to each of the versions of the sample application, in this order. Only web1 builds them: the repositories are
+// of one machine, so the others have copies, and a push to all finds nothing to build.
+func (w *world) link(t testing.TB, versions ...string) {
+	t.Helper()
+	first := *w
+	first.hosts, first.roots = w.hosts[:1], w.roots[:1]
+	for _, version := range versions {
+		plan := push(t, version)
+		plan.NoLink = true
+		require.Empty(t, first.run(t.Context(), t, plan, nil).Failures)
+		for _, h := range w.roots[1:] {
+			name := "hello-" + version
+			require.NoError(t, exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(w.roots[0].Root, name), filepath.Join(h.Root, name)).Run())
+		}
+		plan.NoLink = false
+		require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+	}
+}
+
 // requireStream checks what every stream of events has in common.
 func requireStream(t testing.TB, events []event.Event) {
 	t.Helper()

@@ -1,7 +1,8 @@
+//go:build recovery
+
 package deploy_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,19 +12,9 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 	"github.com/keep-it-simple/kis/inventory"
 )
-
-// cut is one row of the matrix: the connection to one host is lost at one point, with this promise.
-type cut struct {
-	step    event.Step
-	after   bool // cut when the step is done, instead of when it starts
-	answer  bool // let the step's request through and lose the answer
-	down    bool // the host cannot be reached again
-	outcome event.Outcome
-}
 
 // buildCuts are the points of a push before everything is prepared. Nothing may have changed, whether the host is reachable again or not.
 func buildCuts() []cut {
@@ -58,65 +49,17 @@ func linkCuts() []cut {
 	}
 }
 
-func (c cut) String() string {
-	text := string(c.step)
-	for _, part := range []struct {
-		on   bool
-		text string
-	}{{c.after, " done"}, {c.answer, " answer lost"}, {c.down, " and down"}} {
-		if part.on {
-			text += part.text
-		}
-	}
-	return text
-}
-
-// on breaks the connection to the host at the point of the row.
-func (c cut) on(w *world, host string) func(event.Event) {
-	return func(e event.Event) {
-		state := event.Started
-		if c.after {
-			state = event.Done
-		}
-		if e.Type != event.TypeStep || e.Host != host || e.Step != c.step || e.State != state {
-			return
-		}
-		proxy := w.proxy[host]
-		if c.down {
-			proxy.Down()
-		}
-		if c.answer {
-			proxy.CutAfter(0, sshtest.ToClient)
-			return
-		}
-		proxy.Cut()
-	}
-}
-
-// everything runs every row of the switch over both backends, and on three hosts, as `make test-recovery` does. Without it each runs over one of them,
-// in turn, and on two hosts. So do rows before the switch always; those over the real sshd need everything.
-//
-//nolint:gochecknoglobals // a flag of the test binary
-var everything = flag.Bool("everything", false, "run the whole fault matrix")
-
-// backends are the hosts that rows run over, in turn.
+// backends are the hosts that the rows run over.
 func backends() []string { return []string{"embedded", "openssh"} }
 
 func startWorld(t *testing.T, name string) *world {
 	t.Helper()
-	hosts := 2
-	if *everything {
-		hosts = 3
-	}
-	return newWorld(t, map[string]backend{"embedded": embedded, "openssh": openssh}[name], hosts)
+	return newWorld(t, map[string]backend{"embedded": embedded, "openssh": openssh}[name], 3)
 }
 
 func TestCutWhileBuilding(t *testing.T) {
 	t.Parallel()
 	for turn, name := range backends() {
-		if name == "openssh" && !*everything {
-			continue
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, name)
@@ -153,18 +96,13 @@ func remove(t *testing.T, h oracle.Host, name string) {
 
 func TestCutWhileLinking(t *testing.T) {
 	t.Parallel()
-	for turn, name := range backends() {
+	for _, name := range backends() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorld(t, name)
-			for _, version := range []string{"1.0", "1.1"} {
-				require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
-			}
+			w.link(t, "1.0", "1.1")
 			linked := "hello-1.1"
 			for i, c := range linkCuts() {
-				if !*everything && i%2 != turn {
-					continue
-				}
 				host := w.hosts[i/2%len(w.hosts)].Name // in turn: they do not differ
 				next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
 				plan := deploy.Plan{Op: event.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
