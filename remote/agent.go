@@ -16,24 +16,24 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// Protocol is the version of the agent's protocol this program speaks.
+// Protocol is the version of the agent's protocol that this program speaks.
 const Protocol = 1
 
-// Bounds of waiting. The agent's own lease is a minute, see scripts/kisagent/main.py.
+// Timeouts of a session. The agent's own lease is a minute, see scripts/kisagent/main.py.
 const (
-	pingEvery  = 10 * time.Second
-	pingWithin = 30 * time.Second
-	endWithin  = 5 * time.Second
+	pingInterval = 10 * time.Second
+	pingTimeout  = 30 * time.Second
+	closeTimeout = 5 * time.Second
 )
 
-// Streams are the standard streams of the command that Command names. Agent closes none but In.
+// Streams are the standard streams of the command that Command returns. Agent closes only In.
 type Streams struct {
 	In       io.WriteCloser
 	Out, Err io.Reader
 	Login    Login // for the hints of errors; may be zero
 }
 
-// Host is what the agent says of the machine and the user it runs as.
+// Host describes the machine and the user that the agent runs as.
 type Host struct {
 	Hostname   string `json:"hostname"`
 	Python     string `json:"python"`     // version of the interpreter, "3.11.2"
@@ -43,26 +43,27 @@ type Host struct {
 	Boot       string `json:"boot"` // the kernel's boot id
 }
 
-// Agent is a conversation with the agent on one host. Its methods may be called by several goroutines, but the host does one step at a
-// time: all but Ping answer *Refused while another step is in progress. Every method returns nil (done), *Refused (not done, by the host's
-// own word) or *Lost (unknown). Close it when done.
+// Agent is a session with the agent on one host. Several goroutines may call its methods, but the
+// host does one step at a time: during a step all methods but Ping and Cancel return *Refused.
+// Every method returns nil (done), *Refused (not done, as the host itself says) or
+// *Lost (unknown). Call Close in the end.
 type Agent struct {
 	host   Host
 	hostID string // of the package repository
 	login  Login
 	noise  string
 
-	in    io.WriteCloser
-	turn  chan struct{} // holds one token: who has put it there may write to in
-	nonce string
+	in     io.WriteCloser
+	writer chan struct{} // a semaphore: the holder of its one token may write to in
+	nonce  string
 
 	mu      sync.Mutex
 	last    int
 	pending map[int]*call
-	err     error // why the conversation has ended
+	err     error // why the session has ended
 
-	said       tail.Lines    // the end of the standard error stream
-	errorsDone chan struct{} // closed when that stream has ended
+	stderr     tail.Lines    // the end of the standard error stream
+	stderrDone chan struct{} // closed when that stream has ended
 
 	ended   chan struct{} // closed with err set
 	workers guard.Group
@@ -75,41 +76,43 @@ type call struct {
 	output func(line string)
 }
 
-// Start brings the agent up over the streams of a command that was started as Command says. The error is *StartError when what is there is
-// not a shell with Python, *Lost when the connection went away. ctx bounds the start; the conversation outlives it.
+// Start starts the agent over the streams of a command that was started as Command says. The error
+// is *StartError when the other end is not a shell with Python, and *Lost when the connection was
+// lost. ctx bounds the start only.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	a := &Agent{in: s.In, login: s.Login, nonce: rand.Text(), pending: map[int]*call{}, turn: make(chan struct{}, 1)}
-	a.ended, a.errorsDone = make(chan struct{}), make(chan struct{})
-	// Nobody but these two reads the streams, so that a host that prints much never stands still because of us.
-	starting := make(chan started, 3) // as many as there are in a good start, so that the reader need not wait
-	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tail.MaxWidth)) }, a.crashed)
+	a := &Agent{in: s.In, login: s.Login, nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
+	a.ended, a.stderrDone = make(chan struct{}), make(chan struct{})
+	// Two goroutines read the streams all the time, so that a host that prints much never blocks.
+	starting := make(chan started, 3) // as many as a successful start sends, so that the reader never waits
+	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tail.MaxWidth)) }, a.endByPanic)
 	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) }, func(p *guard.Panic) {
-		tell(starting, started{err: p})
-		a.crashed(p)
+		offer(starting, started{err: p})
+		a.endByPanic(p)
 	})
 	if err := a.greet(ctx, starting); err != nil {
-		_ = s.In.Close() // the host sees end of file and leaves
+		_ = s.In.Close() // the host reads end of file and ends
 		return nil, err
 	}
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stop = stop
-	a.workers.Go(func() { a.keepLease(alive) }, a.crashed)
+	a.workers.Go(func() { a.keepLease(alive) }, a.endByPanic)
 	return a, nil
 }
 
-// Host is what the agent said of itself in its greeting.
+// Host returns what the agent reported in its greeting.
 func (a *Agent) Host() Host { return a.host }
 
-// Noise is what the login shell printed before the agent spoke, cut short; "" when it was silent, as it should be.
+// Noise returns what the login shell printed before the agent's greeting, shortened; "" for
+// nothing, as it should be.
 func (a *Agent) Noise() string { return a.noise }
 
-// Done is closed when the conversation has ended.
+// Done is closed when the session has ended.
 func (a *Agent) Done() <-chan struct{} { return a.ended }
 
-// Close says goodbye, which lets the host release its locks and remove what belongs to the run, and ends the conversation. It waits some
-// seconds at most. Calling it again, or after the connection was lost, does nothing.
+// Close ends the session: the host releases its locks and removes the files of the run. It waits a
+// few seconds at most. It does nothing when called again, or after the connection was lost.
 func (a *Agent) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), endWithin) //nolint:forbidigo // closing must not depend on a context that has ended
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) //nolint:forbidigo // closing must not depend on a context that has ended
 	defer cancel()
 	_ = a.call(ctx, opBye, nil, nil, nil)
 	a.stop()
@@ -124,23 +127,25 @@ func (a *Agent) Close() error {
 	return nil
 }
 
-// call sends one command and waits for its answer. result may be nil. output gets lines of the step's output, in order, from one goroutine.
+// call sends one command and waits for its answer. result may be nil. output gets the lines of the
+// step's output, in order, from one goroutine.
 func (a *Agent) call(ctx context.Context, op operation, args, result any, output func(string)) error {
-	if err := a.takeTurn(ctx); err != nil {
+	if err := a.acquireWriter(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
-	return a.ask(ctx, op, args, result, output)
+	return a.callAndRelease(ctx, op, args, result, output)
 }
 
-// ask is call for who has the turn to write; it gives the turn back once the command is sent.
-func (a *Agent) ask(ctx context.Context, op operation, args, result any, output func(string)) error {
+// callAndRelease is call for the holder of the writer's token, which it releases once the command
+// is sent.
+func (a *Agent) callAndRelease(ctx context.Context, op operation, args, result any, output func(string)) error {
 	c := &call{answer: make(chan frame, 1), output: output}
 	id, err := a.register(c)
 	if err == nil {
 		defer a.forget(id)
-		err = a.sendInTurn(ctx, id, op, args)
+		err = a.sendAndRelease(ctx, id, op, args)
 	} else {
-		a.endTurn()
+		a.releaseWriter()
 	}
 	if err != nil {
 		return &Lost{Cause: err}
@@ -148,7 +153,8 @@ func (a *Agent) ask(ctx context.Context, op operation, args, result any, output 
 	return a.await(ctx, c, result)
 }
 
-// await waits for the answer to c. One that is here counts, even if the conversation or ctx has ended since.
+// await waits for the answer to c. An answer that has arrived counts, even if the session or ctx
+// has ended since.
 func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	var lost error
 	select {
@@ -167,8 +173,8 @@ func (a *Agent) await(ctx context.Context, c *call, result any) error {
 	}
 }
 
-func (a *Agent) sendInTurn(ctx context.Context, id int, op operation, args any) error {
-	defer a.endTurn()
+func (a *Agent) sendAndRelease(ctx context.Context, id int, op operation, args any) error {
+	defer a.releaseWriter()
 	return a.send(ctx, id, op, args)
 }
 
@@ -180,25 +186,26 @@ func (a *Agent) send(ctx context.Context, id int, op operation, args any) error 
 	return a.write(ctx, line)
 }
 
-// takeTurn waits until nobody else writes. Nothing is sent for a ctx that has ended.
-func (a *Agent) takeTurn(ctx context.Context) error {
+// acquireWriter waits until no other goroutine writes. Nothing is sent for a ctx that has ended.
+func (a *Agent) acquireWriter(ctx context.Context) error {
 	select {
-	case a.turn <- struct{}{}:
+	case a.writer <- struct{}{}:
 	case <-a.ended:
 		return a.reason()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	if ctx.Err() != nil {
-		a.endTurn()
+		a.releaseWriter()
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-func (a *Agent) endTurn() { <-a.turn }
+func (a *Agent) releaseWriter() { <-a.writer }
 
-// write sends data without blocking longer than ctx lasts. After an error nobody knows how much has been sent: the conversation is over.
+// write sends data, and does not block longer than ctx lasts. After an error the number of bytes
+// sent is unknown: the session is over.
 func (a *Agent) write(ctx context.Context, data []byte) error {
 	done := make(chan error, 1)
 	a.workers.Go(func() {
@@ -206,19 +213,19 @@ func (a *Agent) write(ctx context.Context, data []byte) error {
 		done <- err
 	}, func(p *guard.Panic) {
 		done <- p
-		a.crashed(p)
+		a.endByPanic(p)
 	})
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 		select {
-		case err := <-done: // both at once: what was written was written
+		case err := <-done: // both at once: the write has completed
 			return err
 		default:
 		}
 		a.end(context.Cause(ctx))
-		a.workers.Go(func() { _ = a.in.Close() }, a.crashed) // ends the write, at the latest when the connection ends
+		a.workers.Go(func() { _ = a.in.Close() }, a.endByPanic) // ends the write, at the latest with the connection
 		return context.Cause(ctx)
 	}
 }
@@ -246,7 +253,7 @@ func (a *Agent) reason() error {
 	return a.err
 }
 
-// end remembers the first reason and wakes everybody who waits.
+// end records the first reason and wakes all who wait.
 func (a *Agent) end(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -256,15 +263,15 @@ func (a *Agent) end(err error) {
 	}
 }
 
-// crashed ends the conversation with a panic as its reason. The agent sees the end of its input, and gives up.
-func (a *Agent) crashed(p *guard.Panic) {
+// endByPanic ends the session with a panic as its reason. The agent reads end of file and ends.
+func (a *Agent) endByPanic(p *guard.Panic) {
 	a.end(p)
-	_ = guard.Try(a.in.Close) // that may be what has panicked
+	_ = guard.Try(a.in.Close) // Close may be what has panicked
 }
 
-// keepLease tells the agent again and again that we are here, and ends the conversation when it does not answer.
+// keepLease pings the agent regularly, and ends the session when it does not answer.
 func (a *Agent) keepLease(ctx context.Context) {
-	ticker := time.NewTicker(pingEvery)
+	ticker := time.NewTicker(pingInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -274,28 +281,28 @@ func (a *Agent) keepLease(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		// While an upload has the turn its bytes keep the lease; only then does the time for the answer begin.
-		if a.takeTurn(ctx) != nil {
+		// During an upload its bytes keep the lease. The timeout begins once the writer is free.
+		if a.acquireWriter(ctx) != nil {
 			return
 		}
-		within, cancel := context.WithTimeout(ctx, pingWithin)
-		err := a.ask(within, opPing, nil, nil, nil)
+		within, cancel := context.WithTimeout(ctx, pingTimeout)
+		err := a.callAndRelease(within, opPing, nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
-			a.end(fmt.Errorf("the agent has not answered for %v", pingWithin))
+			a.end(fmt.Errorf("the agent has not answered for %v", pingTimeout))
 			_ = a.in.Close()
 			return
 		}
 	}
 }
 
-// order is the line that the loader of the agent reads: see scripts/bootstrap.sh.
+// order is the line that the loader of the agent reads, see scripts/bootstrap.sh.
 func (a *Agent) order() ([]byte, error) {
 	program, err := agentProgram()
 	return fmt.Appendf(nil, "{\"nonce\":%q,%s\n", a.nonce, program[1:]), err
 }
 
-// agentProgram is the agent, encoded once however many hosts it is for: it is some hundred kilobytes.
+// agentProgram is the agent in JSON, some hundred kilobytes. It is encoded once for all hosts.
 //
 //nolint:gochecknoglobals // a constant that takes a computation
 var agentProgram = sync.OnceValues(func() ([]byte, error) {

@@ -14,12 +14,13 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// answer is a result that has to be more than JSON of the right types before it can be used. raw is what the host sent.
+// answer is a result whose values must be checked, beyond their JSON types. raw is what the host
+// sent.
 type answer interface {
 	check(raw json.RawMessage) error
 }
 
-// read makes of a frame what the host says: nil, *Refused, or *Lost where that cannot be used.
+// read returns what a frame says: nil, *Refused, or *Lost where it cannot be used.
 func read(f frame, result any) error {
 	if f.Ev == "refused" {
 		refused := new(Refused)
@@ -53,7 +54,7 @@ func decode(raw json.RawMessage, into any) error {
 	return nil
 }
 
-// requireMembers refuses an answer that lacks a member: a zero value in its place would be taken for the host's word.
+// requireMembers refuses an answer that lacks a member: a zero value must not pass for an answer.
 func requireMembers(raw json.RawMessage, names ...string) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
@@ -67,7 +68,7 @@ func requireMembers(raw json.RawMessage, names ...string) error {
 	return nil
 }
 
-// maxSize is more bytes than any package has, and few enough to be added up.
+// maxSize is more than the size of any package, and small enough to be added.
 const maxSize = 1 << 56
 
 func checkSize(bytes int64) error {
@@ -77,7 +78,7 @@ func checkSize(bytes int64) error {
 	return nil
 }
 
-// maxTime is in the year 5138. Behind it, and before 1970, are times that not every calendar has.
+// maxTime is in the year 5138. Not every calendar has times after it, or before 1970.
 const maxTime = 1e11
 
 // unixTime is a time as Python's time.time() returns it.
@@ -89,7 +90,7 @@ func unixTime(s float64) (time.Time, error) {
 	return time.Unix(int64(whole), int64(part*1e9)), nil
 }
 
-// checkTime refuses a time that can be read and not be written: the zone +24:00, say.
+// checkTime refuses a time that can be read but not written, such as one with the zone +24:00.
 func checkTime(t time.Time) error {
 	_, err := t.MarshalJSON()
 	return err
@@ -98,7 +99,7 @@ func checkTime(t time.Time) error {
 func (p *InstalledPackage) check() error {
 	switch {
 	case (p.State == Sealed) != (p.Receipt != nil):
-		return fmt.Errorf("package %q is %q, and its receipt says otherwise", p.Name, p.State)
+		return fmt.Errorf("package %q is %q, which contradicts its receipt", p.Name, p.State)
 	case p.Receipt == nil:
 		return nil
 	case p.Receipt.Package != p.Name:
@@ -148,7 +149,8 @@ func (f *Facts) check(json.RawMessage) error {
 	return checkPackages(f.Packages)
 }
 
-// checkFor refuses facts about something else than what was asked for. A host where there is nothing yet says nothing of it.
+// checkFor refuses facts about another stage or package than the requested one. An empty host names
+// neither.
 func (f *Facts) checkFor(r CheckRequest) error {
 	if s := f.Stage.Stage; s != "" && s != r.Stage.String() {
 		return fmt.Errorf("%w: about the stage %q", errFrame, s)
@@ -178,11 +180,11 @@ func (s *RepositoryState) check(json.RawMessage) error {
 }
 
 func (l *Locked) check(raw json.RawMessage) error {
-	if err := requireMembers(raw, "folder", "linked", "journal"); err != nil {
+	if err := requireMembers(raw, "directory", "linked", "journal"); err != nil {
 		return err
 	}
-	if !path.IsAbs(l.Folder) || path.Clean(l.Folder) != l.Folder {
-		return fmt.Errorf("the folder of the run is %q", l.Folder)
+	if !path.IsAbs(l.Directory) || path.Clean(l.Directory) != l.Directory {
+		return fmt.Errorf("the directory of the run is %q", l.Directory)
 	}
 	if l.Journal < 0 {
 		return fmt.Errorf("line %d of the journal", l.Journal)
@@ -194,7 +196,7 @@ func (f *Fenced) check(raw json.RawMessage) error {
 	return requireMembers(raw, "fenced", "linked", "durable")
 }
 
-// clockAnswer is that of a ping.
+// clockAnswer is the answer to a ping.
 type clockAnswer struct {
 	Wall float64 `json:"wall"`
 	at   time.Time
@@ -208,7 +210,7 @@ func (c *clockAnswer) check(raw json.RawMessage) (err error) {
 	return err
 }
 
-// linkAnswer is that of a rename that has happened.
+// linkAnswer is the answer after a rename.
 type linkAnswer struct {
 	At      float64 `json:"at"`
 	Durable bool    `json:"durable"`
@@ -223,14 +225,14 @@ func (l *linkAnswer) check(raw json.RawMessage) (err error) {
 	return err
 }
 
-// resumeAnswer is that of a switch that is taken up.
+// resumeAnswer is the answer of a switch that is taken over.
 type resumeAnswer struct {
 	Durable bool `json:"durable"`
 }
 
 func (*resumeAnswer) check(raw json.RawMessage) error { return requireMembers(raw, "durable") }
 
-// packageAnswer is what a host says of a package that was asked for by its name.
+// packageAnswer is the answer about a package that was requested by name.
 type packageAnswer struct {
 	Sealed  bool     `json:"sealed"`
 	Receipt *Receipt `json:"receipt"`
@@ -244,7 +246,7 @@ func (p *packageAnswer) check(raw json.RawMessage) error {
 	return (&InstalledPackage{Name: p.asked, State: Sealed, Receipt: p.Receipt}).check()
 }
 
-// sealAnswer is that of a package that has been sealed.
+// sealAnswer is the answer about a package that was just sealed.
 type sealAnswer struct {
 	Receipt *Receipt `json:"receipt"`
 	asked   name.Package
@@ -254,7 +256,7 @@ func (s *sealAnswer) check(json.RawMessage) error {
 	return (&InstalledPackage{Name: s.asked, State: Sealed, Receipt: s.Receipt}).check()
 }
 
-// holderAnswer is who held a lock.
+// holderAnswer names the holder of a lock.
 type holderAnswer struct {
 	Holder *Holder `json:"holder"`
 }
@@ -266,13 +268,13 @@ func (h *holderAnswer) check(raw json.RawMessage) error {
 	return checkTime(h.Holder.Since)
 }
 
-// What a refusal shows of what the host says.
+// Limits of the texts of a refusal.
 const (
 	maxCode = 64
 	maxText = 4 << 10
 )
 
-// shorten bounds what a person is shown. A host can say as much as fits into a frame.
+// shorten bounds what is shown to the user: a host can send as much as fits into a frame.
 func (r *Refused) shorten() {
 	r.Code = Code(cut(string(r.Code), maxCode))
 	for _, text := range []*string{&r.Message, &r.Hint, &r.Command, &r.Ours, &r.Theirs, &r.Errno} {
@@ -287,7 +289,7 @@ func (r *Refused) shorten() {
 	}
 }
 
-// cut is the beginning of a text, without half a letter at its end.
+// cut returns the beginning of a text, without a partial character at its end.
 func cut(text string, size int) string {
 	if len(text) <= size {
 		return text

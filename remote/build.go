@@ -10,24 +10,28 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// Locked is what taking a stage's lock told.
+// Locked is the answer to Lock.
 type Locked struct {
-	Folder string   `json:"folder"` // the run's own folder on the host, mode 0700: parts of uploads go there
-	HostID string   `json:"host_id"`
-	Linked string   `json:"linked"` // text of the stage's link, "" for none
-	Fenced []string `json:"fenced"` // dead runs whose prepared links were taken away
-	// Journal is the number of the newest line of the stage's journal: what comes behind it is this run's own, as long as the lock is.
+	Directory string   `json:"directory"` // the run's own directory on the host, mode 0700: for parts of uploads
+	HostID    string   `json:"host_id"`
+	Linked    string   `json:"linked"` // target of the stage's link, "" for none
+	Fenced    []string `json:"fenced"` // dead runs whose prepared links were removed
+	// Journal is the number of the newest line of the stage's journal. While the lock is held,
+	// later lines are this run's own.
 	Journal int `json:"journal"`
 }
 
-// Lock takes the stage's lock for this run, or is *Refused with code "locked". The lock lasts until the conversation ends, however it ends;
-// with it, what dead runs left is put in order. run is a name no other run has.
+// Lock acquires the stage's lock for this run, or returns *Refused with CodeLocked. The host then
+// cleans up after dead runs. It releases the lock when the session ends, for whatever reason. run
+// must be unique.
 func (a *Agent) Lock(ctx context.Context, s name.Stage, run name.Run, owner Holder) (Locked, error) {
 	return a.lock(ctx, lockRequest{Stage: s, Run: run, Owner: lockOwner{owner.Who, owner.What}})
 }
 
-// LockAgain takes the lock that this run has had in another conversation, and is *Refused with code "taken" when somebody else has been at work
-// since, or has ended this run: then the link is theirs, whatever it leads to. before is what Lock returned, or the last LockAgain.
+// LockAgain acquires the lock that this run held in another session. It returns *Refused with
+// CodeTaken when another run has worked on the stage since, or a user has ended this run: then the
+// link belongs to the other run, whatever its target is. before is the result of Lock, or of the
+// last LockAgain.
 func (a *Agent) LockAgain(ctx context.Context, s name.Stage, run name.Run, owner Holder, before Locked) (Locked, error) {
 	return a.lock(ctx, lockRequest{Stage: s, Run: run, Owner: lockOwner{owner.Who, owner.What}, Since: &before.Journal})
 }
@@ -37,21 +41,24 @@ func (a *Agent) lock(ctx context.Context, r lockRequest) (locked Locked, err err
 	return locked, err
 }
 
-// Unlock gives the lock back before anything was done under it, so that another run can go on while this one waits.
+// Unlock releases the lock before anything was done under it, so that other runs can proceed while
+// this one waits.
 func (a *Agent) Unlock(ctx context.Context) error {
 	return a.call(ctx, opUnlock, nil, nil, nil)
 }
 
-// Break ends the agent that holds the stage's lock: it is told to give up, as when its connection ends, and killed when it has not after
-// ten seconds. The journal says so, and by whom, so that the run's controller cannot take the lock again. It returns who it was, nil when the
-// lock was free. With the name of a run no other one is ended: that is *Refused with code locked.
+// Break terminates the agent that holds the stage's lock, with SIGTERM, and after ten seconds with
+// SIGKILL. The journal records that, and who did it, so that the run's controller cannot acquire
+// the lock again. It returns the former holder, nil when the lock was free. With the name of a run
+// only that one is terminated; for another the answer is *Refused with CodeLocked.
 func (a *Agent) Break(ctx context.Context, s name.Stage, run, by string) (*Holder, error) {
 	var result holderAnswer
 	err := a.call(ctx, opBreak, breakRequest{s, run, by}, &result, nil)
 	return result.Holder, err
 }
 
-// Have returns those of digests (sha256, hexadecimal) whose files the host has already, whole.
+// Have returns those digests (sha256, hexadecimal) whose files the host has, complete and
+// undamaged.
 func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, error) {
 	var result struct {
 		Have []string `json:"have"`
@@ -64,8 +71,9 @@ func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, er
 	return have, err
 }
 
-// Receive makes the host take in a file that was put into the run's folder under the name part: it checks size and sha256 and keeps the
-// file under its digest. After *Refused the part is of no use.
+// Receive makes the host store a file that was put into the run's directory under the name part, if
+// its size and sha256 are right. After
+// *Refused the part is useless.
 func (a *Agent) Receive(ctx context.Context, part, sha256 string, size int64) error {
 	return a.call(ctx, opReceive, receiveRequest{part, sha256, size}, nil, nil)
 }
@@ -103,9 +111,10 @@ type Source struct {
 	Recipe  string // digest of the recipe
 }
 
-// Begin takes the package's build lock and says whether the package is there already. *Refused with code other-content or other-recipe
-// means that a package of this name was made of something else; packages are never changed. A source without content asks for whatever
-// sealed package there is, and is *Refused when there is none.
+// Begin acquires the package's build lock and reports whether the package is installed. *Refused
+// with CodeOtherContent or CodeOtherRecipe means that a package of this name was made from
+// something else. A source without content requests any sealed package, and is *Refused when there
+// is none.
 func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
 	result := packageAnswer{asked: s.Package}
 	args := beginRequest{s.Package, nullable(s.Content), s.Recipe}
@@ -115,12 +124,13 @@ func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error
 	return result.Receipt, nil
 }
 
-// Unpack unpacks the uploaded archive into the package's folder, which then holds exactly the content digest.
+// Unpack unpacks the uploaded archive into the package's directory, and checks its content digest.
 func (a *Agent) Unpack(ctx context.Context, s Source, within time.Duration, output func(string)) error {
 	return a.call(ctx, opUnpack, unpackRequest{s.SHA256, s.Content, seconds(within)}, nil, output)
 }
 
-// Environment builds the companion environment and returns what is installed in it, sorted, as name==version.
+// Environment builds the companion environment and returns what is installed in it, sorted, as
+// name==version.
 func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration, output func(string)) ([]string, error) {
 	var result struct {
 		Installed []string `json:"installed"`
@@ -134,13 +144,15 @@ func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration,
 	return result.Installed, err
 }
 
-// ErrVariable is wrapped by errors about a name that the environment variables of kis never have.
+// ErrVariable is wrapped by errors about an invalid name of a variable.
 var ErrVariable = errors.New("not a variable of kis")
 
-// variable is what the environment variables of the inventory's commands are called. Values are never part of shell text.
+// variable matches the names of variables for the inventory's commands. Values are never part of
+// shell text.
 var variable = regexp.MustCompile(`^KIS_[A-Z0-9_]+$`)
 
-// Commands are commands of the inventory, run in order in the package, with Env in addition to its environment's own variables.
+// Commands are commands of the inventory, run in order in the package, with Env added to its
+// environment variables.
 type Commands struct {
 	Package  name.Package
 	Commands []string
@@ -164,8 +176,8 @@ func (c Commands) request() (commandsRequest, error) {
 	return commandsRequest{c.Package, commands, env, seconds(c.Within)}, nil
 }
 
-// Verify checks that the requirements fit together and that the application imports, then runs the commands. It returns the modules that
-// were imported. Begin must have been called for the package.
+// Verify checks that the requirements are consistent and that the application imports, then runs
+// the commands. It returns the imported modules. Begin must have been called for the package.
 func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func(string)) ([]string, error) {
 	args, err := c.request()
 	if err != nil {
@@ -178,7 +190,7 @@ func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func
 	return result.Imported, err
 }
 
-// Provenance is what the receipt of a package says of how it was made.
+// Provenance is the part of a receipt that records how the package was made.
 type Provenance struct {
 	By       string   `json:"by"`       // user@machine
 	Git      string   `json:"git"`      // revision, "" for none
@@ -196,8 +208,8 @@ func (a *Agent) Seal(ctx context.Context, s Source, p Provenance) (Receipt, erro
 	return *result.Receipt, nil
 }
 
-// Command runs commands in a package, in order, until one fails. It needs the stage's lock: what they restart or
-// reload is the stage's. What they start in the background may go on after them.
+// Command runs commands in a package, in order, until one fails. It needs the stage's lock, because
+// they act on what the stage runs. Processes that they start in the background may go on.
 func (a *Agent) Command(ctx context.Context, s name.Stage, run name.Run, c Commands, output func(string)) error {
 	args, err := c.request()
 	if err != nil {

@@ -1,7 +1,7 @@
 package remote
 
-// Code says why a host refused a step, or what is wrong with it. It is stable, for programs; messages are for
-// users. A newer agent may send others.
+// Code says why a host refused a step, or what is wrong with it. It is stable, for programs;
+// messages are for users. A newer agent may send others.
 type Code string
 
 // The codes of a session and of requests.

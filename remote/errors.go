@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Refused is the host's own word that a step was not done. Nothing that the step promises has happened.
+// Refused reports that the host did not do a step. Nothing that the step promises has happened.
 type Refused struct {
 	Code    Code     `json:"code"`
 	Message string   `json:"message"` // lower case, one line
@@ -22,7 +22,7 @@ type Refused struct {
 // Error returns the message.
 func (r *Refused) Error() string { return r.Message }
 
-// Holder tells who holds a lock. What it says was written by the holder and is for people.
+// Holder describes the holder of a lock, in its own words: for users.
 type Holder struct {
 	Who   string    `json:"who"`   // user@machine
 	What  string    `json:"what"`  // the command, such as "push production"
@@ -31,10 +31,11 @@ type Holder struct {
 	Since time.Time `json:"since"` // when it took the lock, by the host's clock
 }
 
-// Lost means that the conversation ended before the host had answered: whether the step was done is unknown.
+// Lost reports that the session ended before the host had answered: whether the step was done is
+// unknown.
 type Lost struct{ Cause error }
 
-// Error says that the connection was lost, and why where that is known.
+// Error says that the connection was lost, and why if known.
 func (l *Lost) Error() string {
 	if l.Cause == nil {
 		return "connection lost"
@@ -45,11 +46,11 @@ func (l *Lost) Error() string {
 // Unwrap returns the cause.
 func (l *Lost) Unwrap() error { return l.Cause }
 
-// StartError means that no agent came up: nothing has been done on the host.
+// StartError reports that no agent was started: nothing was done on the host.
 type StartError struct {
 	Message string
 	Hint    string
-	Tail    []string // what the login shell and sh said
+	Tail    []string // output of the login shell and sh
 }
 
 // Error returns the message.

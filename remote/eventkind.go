@@ -22,7 +22,8 @@ func (k EventKind) known() bool {
 	return false
 }
 
-// Incomplete reports whether a run with this newest event has neither confirmed nor abandoned its link.
+// Incomplete reports whether a run with this newest event has neither confirmed nor abandoned its
+// link.
 func (k EventKind) Incomplete() bool {
 	return k == EventArmed || k == EventLinked || k == EventUnconfirmed
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// LinkRecord is what a journal says of the link that was made last and not rolled back.
+// LinkRecord describes the newest link in a journal that was not rolled back.
 type LinkRecord struct {
 	To        string    `json:"to"` // the link's target, "" for no link
 	Since     time.Time `json:"since,omitzero"`
@@ -18,16 +18,16 @@ type LinkRecord struct {
 	Confirmed bool      `json:"confirmed"`
 }
 
-// AfterLink is how the after-link commands ended that run again after a rollback.
+// AfterLink is the result of the after-link commands that run again after a rollback.
 type AfterLink string
 
-// How they ended; "" when they succeeded, or when there was nothing to run.
+// The results; "" when they succeeded, or there were none.
 const (
 	AfterLinkFailed  AfterLink = "failed"
-	AfterLinkPending AfterLink = "pending" // they have not finished
+	AfterLinkPending AfterLink = "pending" // they have not completed
 )
 
-// Fold is what the lines of a journal add up to.
+// Fold is the summary of a journal's lines.
 type Fold struct {
 	LinkRecord
 	Note      string    `json:"note"`       // what the host adds: how a run was found, or what failed
@@ -37,17 +37,17 @@ type Fold struct {
 	before LinkRecord // what a rollback of the newest run restores
 }
 
-// Checkpoint is the fold of a stage's journal when a run began. Every line of the run repeats it. Whatever number of later runs
-// has failed, and however few of the newest lines are read, they say since when the stage is linked and what was confirmed
-// before.
+// Checkpoint is the fold of a stage's journal at the time when a run began. Every line of the run
+// repeats it, so that any number of the newest lines shows since when the stage is linked, and what
+// was confirmed before, even after many failed runs.
 type Checkpoint Fold
 
-// Bounds of a checkpoint: it is a part of each line of the journal, and a line has less than 4096 bytes. See
-// scripts/kisagent/journal.py.
+// Limits of a checkpoint, which is a part of each line of the journal: a line has less than 4096
+// bytes, see scripts/kisagent/journal.py.
 const (
 	maxCheckpointPackages = 20
 	maxCheckpointBytes    = 1024 // of the packages' names
-	maxCheckpointText     = 60   // letters, each up to twelve bytes of JSON
+	maxCheckpointText     = 60   // characters, each up to twelve bytes of JSON
 )
 
 func (c *Checkpoint) check() error {
@@ -57,7 +57,8 @@ func (c *Checkpoint) check() error {
 	return checkTime(c.Since)
 }
 
-// bounded is the checkpoint without what is too long for a line: the oldest packages, and the ends of long texts.
+// bounded returns the checkpoint shortened for a line: without the oldest packages and the ends of
+// long texts.
 func (c Checkpoint) bounded() *Checkpoint {
 	for _, text := range []*string{&c.By, &c.Note} {
 		letters := []rune(*text)
@@ -74,7 +75,8 @@ func (c Checkpoint) bounded() *Checkpoint {
 	return &c
 }
 
-// Fold replays the journal, oldest line first. It begins with the oldest checkpoint that the lines hold.
+// Fold replays the journal, oldest line first. It begins with the oldest checkpoint that the lines
+// hold.
 func (j Journal) Fold() Fold {
 	var f Fold
 	entries := j.Entries
@@ -103,7 +105,7 @@ func (f *Fold) replay(e Entry) {
 		f.LinkRecord = LinkRecord{To: e.To, Since: e.Time(), By: e.By, Op: e.Op, Run: e.Run, Scope: e.Scope, Confirmed: e.Event == EventConfirmed}
 		f.Note, f.AfterLink = "", ""
 	case EventReverted:
-		if e.Run == f.Run || e.To == f.To { // its own link, or that of the interrupted run that it has resumed
+		if e.Run == f.Run || e.To == f.To { // its own link, or that of the interrupted run that it resumed
 			f.LinkRecord = f.before
 		}
 		f.Note, f.AfterLink = e.Note, afterRollback(e)
@@ -112,7 +114,7 @@ func (f *Fold) replay(e Entry) {
 
 func afterRollback(e Entry) AfterLink {
 	switch {
-	case e.From == "" || !e.After: // there is nothing to run
+	case e.From == "" || !e.After: // there are no commands to run
 		return ""
 	case !e.Restarted:
 		return AfterLinkPending
@@ -124,7 +126,8 @@ func afterRollback(e Entry) AfterLink {
 
 // confirm keeps the list of confirmed packages. A rollback removes what it rolled back from.
 func (f *Fold) confirm(e Entry) {
-	// What was linked before kis, or before the lines that were read, counts; what kis linked and never confirmed does not.
+	// What was linked before kis, or before the lines that were read, counts; what kis linked
+	// and never confirmed does not.
 	if e.Event == EventConfirmed && len(f.Packages) == 0 && e.From != "" && e.From != f.before.To {
 		f.Packages = append(f.Packages, e.From)
 	}
@@ -137,7 +140,8 @@ func (f *Fold) confirm(e Entry) {
 	}
 }
 
-// rolledBack is the list after a rollback to a package: up to its last place there, or with it instead of the newest.
+// rolledBack returns the list after a rollback to a package: up to its last occurrence, or with it
+// instead of the newest.
 func rolledBack(packages []string, to string) []string {
 	for i, p := range slices.Backward(packages) {
 		if p == to {
@@ -150,12 +154,13 @@ func rolledBack(packages []string, to string) []string {
 	return append(packages, to)
 }
 
-// Previous is the package that a rollback links: the one that was linked and confirmed before the current one. A package that
-// was rolled back from, or never confirmed, is not one. The zero value means that there is none.
+// Previous returns the package that a rollback links: the one that was linked and confirmed before
+// the current one. Packages that were rolled back from, or never confirmed, do not count. The zero
+// value means that there is none.
 func (j Journal) Previous(current string) name.Package {
 	packages := j.Fold().Packages
 	for i, p := range slices.Backward(packages) {
-		if p == current { // what came after it is not "before", however the link came back here
+		if p == current { // later packages are not "before", whatever linked this one again
 			packages = packages[:i]
 			break
 		}
@@ -171,8 +176,8 @@ func (j Journal) Previous(current string) name.Package {
 	return name.Package{}
 }
 
-// Checkpoint is what the lines of the next run are to say of the past. resumed is for a run that takes up the link of an
-// interrupted run: its past is what was before that one.
+// Checkpoint returns the summary for the lines of the next run. A run that resumes an interrupted
+// run's link begins where that one began.
 func (j Journal) Checkpoint(resumed bool) *Checkpoint {
 	f := j.Fold()
 	if resumed {

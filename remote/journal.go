@@ -40,7 +40,8 @@ type Entry struct {
 	Before *Checkpoint `json:"before"`
 }
 
-// Time is when it happened, by the controller's clock where the line says so: hosts' clocks may differ, and be years off.
+// Time is the time of the event, by the controller's clock where known: clocks of hosts may be
+// years off.
 func (e Entry) Time() time.Time {
 	if e.Requested.IsZero() {
 		return e.At
@@ -48,26 +49,26 @@ func (e Entry) Time() time.Time {
 	return e.Requested
 }
 
-// Journal is what could be read of a stage's journal.
+// Journal is a parsed journal.
 type Journal struct {
 	Entries []Entry
-	Ended   []Entry // remarks: Run was ended by force, By whom. They say nothing of the link
-	Damaged int     // lines in the middle that could not be read. A torn last line is not counted: a power cut leaves one
-	Later   int     // lines of a format that is newer than this program, which are left out
+	Ended   []Entry // remarks: Run was ended by force, By a user. They do not concern the link
+	Damaged int     // unreadable lines, without a torn last line, which a power loss leaves
+	Later   int     // skipped lines of a newer format
 }
 
-// format is that of the lines this program understands. Lines that say nothing of theirs are of the first.
+// format is the format of lines that this program understands. Lines without one are of the first.
 const format = 1
 
-// Bounds of what is read of a journal. The agent sends fewer lines than that, and members of a line are texts, numbers or lists of texts.
+// Limits for reading a journal. The agent sends fewer lines, and members of a line are flat.
 const (
 	maxLines      = 10_000
 	maxLineValues = 1 << 16
 	maxLineDepth  = 3
 )
 
-// ParseJournal reads lines as the agent sent them, oldest first. A damaged line is left out, never guessed. scripts/kisagent/journal.py takes the
-// same lines for damaged; a test compares both.
+// ParseJournal parses lines as the agent sent them, oldest first. Damaged lines are skipped.
+// scripts/kisagent/journal.py skips the same lines, which a test compares.
 func ParseJournal(lines []string) Journal {
 	var j Journal
 	lines = lines[max(0, len(lines)-maxLines):]
@@ -80,20 +81,20 @@ func ParseJournal(lines []string) Journal {
 			j.Ended = append(j.Ended, e)
 		case err == nil:
 			j.Entries = append(j.Entries, e)
-		case i < len(lines)-1 || strings.HasSuffix(line, lineEnd): // a line that was torn off lacks its end
+		case i < len(lines)-1 || strings.HasSuffix(line, lineEnd): // a torn line lacks its end
 			j.Damaged++
 		}
 	}
 	return j
 }
 
-// A line ends with its checksum, which is that of everything before it.
+// A line ends with the checksum of everything before it.
 const (
 	lineMark = `,"crc":"`
 	lineEnd  = `"}`
 )
 
-// parseEntry reads one line.
+// parseEntry parses one line.
 func parseEntry(line string) (Entry, error) {
 	stamped, whole := strings.CutSuffix(line, lineEnd)
 	at := strings.LastIndex(stamped, lineMark)
@@ -107,7 +108,8 @@ func parseEntry(line string) (Entry, error) {
 	return parseBody([]byte(body))
 }
 
-// parseBody reads what the checksum is of. Of a line of a later format only the format is looked at.
+// parseBody parses the part under the checksum. Of a line in a newer format only the format is
+// read.
 func parseBody(body []byte) (Entry, error) {
 	if !fits(body, maxLineValues, maxDepth) {
 		return Entry{}, errors.New("journal: too many members")
@@ -137,7 +139,7 @@ func parseBody(body []byte) (Entry, error) {
 	return all, nil
 }
 
-// checkNumbers refuses numbers that the agent does not read either, in members that nobody here knows.
+// checkNumbers refuses numbers that the agent refuses too, in members that are unknown here.
 func checkNumbers(body []byte) error {
 	tokens := json.NewDecoder(bytes.NewReader(body))
 	tokens.UseNumber()
@@ -164,8 +166,8 @@ func checkNumbers(body []byte) error {
 	}
 }
 
-// Open is the newest run when it has linked and did not come to its end: neither confirmed nor taken back. False when there is none. A line that
-// only says armed counts: it is for who sees that the link has been made.
+// Open returns the newest run if it is incomplete: neither confirmed nor rolled back. A run that is
+// only armed counts, because it may have made the link that the caller sees.
 func (j Journal) Open() (Entry, bool) {
 	last, some := j.Last()
 	return last, some && last.Event.Incomplete()

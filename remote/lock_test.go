@@ -19,7 +19,7 @@ func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
 	first := owner(t, repository(t))
 	second := opened(t, first.root)
 	require.NoError(t, first.Unlock(t.Context()))
-	require.NoDirExists(t, first.locked.Folder)
+	require.NoDirExists(t, first.locked.Directory)
 	second.lock(t, "staging")
 	_, err := first.Lock(t.Context(), stage(t, "staging"), first.run, remote.Holder{})
 	requireRefused(t, err, "locked")

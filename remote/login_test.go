@@ -19,7 +19,7 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 		{"", "This account is currently not available.", "the account has no shell", "give it one on web1: sudo usermod -s /bin/sh deploy"},
 		{"", "Your account has expired; please contact your system administrator.", "the account has expired", "on web1: sudo chage -E -1 deploy"},
 		{"", "WARNING: Your password has expired.", "password has expired", "on web1: sudo chage -M -1 -d today deploy"},
-		{"", "This service allows sftp connections only.", "SFTP only", "take ForceCommand internal-sftp away from deploy in sshd_config of web1"},
+		{"", "This service allows sftp connections only.", "SFTP only", "remove ForceCommand internal-sftp for deploy from sshd_config of web1"},
 		{"", "rbash: line 1: exec: restricted", "restricted", "on web1: sudo usermod -s /bin/sh deploy"},
 		{"", "", "the command was not run", "start-up script of deploy on web1? bash reads ~/.bashrc"},
 		{"", "sudo: a password is required", "the command was not run", "try: ssh web1 true"}, // what a login script does is no become
@@ -28,9 +28,9 @@ func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
 		{"app", "sudo: Ein Passwort ist notwendig", "sudo did not let deploy run /bin/sh as app", allow},
 		{"app", "sudo: unable to resolve host web1\nsudo: sorry, you must have a tty to run sudo", "sudo wants a terminal of deploy", "Defaults:deploy !requiretty"},
 		{"app", "Sorry, user deploy is not allowed to execute '/bin/sh -s -- python3' as app on web1.", "sudo does not let deploy run", allow},
-		{"app", "sudo: unknown user app", "there is no user app", "on web1: sudo useradd --system app"},
+		{"app", "sudo: unknown user app", "user app does not exist", "on web1: sudo useradd --system app"},
 		{"app", "/usr/bin/env: 'sudo': No such file or directory", "sudo is missing", "install it on web1"},
-		{"app", "env: can't execute 'sudo': No such file or directory", "sudo is missing", "leave `become` out"},
+		{"app", "env: can't execute 'sudo': No such file or directory", "sudo is missing", "remove `become`"},
 		{"app", "sudo: unable to resolve host web1: Name or service not known", "the command was not run", "bash reads ~/.bashrc"},
 		{"app", "/bin/sh: 12: exec: /usr/bin/python3: Permission denied", "nothing that it starts", "Defaults!/bin/sh !noexec"},
 	} {

@@ -138,7 +138,7 @@ func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(dead.root, "notes-2"), 0o700)) // has a package's name, and is not of kis
 	l := opened(t, dead.root)
 	l.lock(t, "staging")
-	require.NoFileExists(t, dead.locked.Folder)
+	require.NoFileExists(t, dead.locked.Directory)
 	require.NoFileExists(t, filepath.Join(l.root, "app-1"))
 	require.DirExists(t, filepath.Join(l.root, "notes-2"))
 	l.install(t, a)

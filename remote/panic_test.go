@@ -117,5 +117,5 @@ func TestAPanicInAnUploadEndsTheConversation(t *testing.T) {
 	_, err = l.Ping(t.Context())
 	var lost *remote.Lost
 	require.ErrorAs(t, err, &lost)
-	assert.ErrorContains(t, err, "the upload was left unfinished")
+	assert.ErrorContains(t, err, "the upload was not completed")
 }

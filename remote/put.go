@@ -8,32 +8,35 @@ import (
 	"time"
 )
 
-// Bounds of an upload over the conversation. Its bytes are not acknowledged one by one, so that they are waited for as long as they may take.
+// Limits of an upload in the session. Its bytes are not acknowledged piece by piece, so the timeout
+// allows for those in flight.
 const (
-	stillWithin = 45 * time.Second // for one piece to be taken
-	onTheWay    = 2 << 20          // bytes that sshd may have taken and the agent has not
-	slowest     = 2 << 10          // bytes a second
+	stallTimeout = 45 * time.Second // for one piece
+	inFlight     = 2 << 20          // bytes that sshd may have read and the agent has not
+	slowestRate  = 2 << 10          // bytes a second
 )
 
 var (
-	errStill      = errors.New("the upload does not move")
-	errUnfinished = errors.New("the upload was left unfinished")
+	errStalled    = errors.New("the upload stalled")
+	errUnfinished = errors.New("the upload was not completed")
 )
 
-// Put sends a file over the conversation itself, into the run's folder under the name part: for hosts without SFTP, and for those where the
-// agent's user is not the login user. Exactly size bytes of r are sent, and no other command while they are. progress may be nil. After an
-// error other than *Refused the conversation is over.
+// Put sends a file in the session, into the run's directory under the name part: for hosts without
+// SFTP, and where the agent's user is not the login user. It sends exactly size bytes of r, and no
+// other command meanwhile. progress may be nil. After an error other than
+// *Refused the session is over.
 func (a *Agent) Put(ctx context.Context, part string, r io.Reader, size int64, progress func(done int64)) error {
-	if err := a.takeTurn(ctx); err != nil {
+	if err := a.acquireWriter(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
-	// The turn is kept until the answer is here: a ping would wait behind all that is still on its way, longer than a ping is waited for.
-	defer a.endTurn()
+	// Keep the writer until the answer arrives: a ping would queue behind all bytes in flight, and
+	// time out.
+	defer a.releaseWriter()
 	err := errUnfinished // if r or progress panics
 	defer func() {
 		if _, refused := errors.AsType[*Refused](err); err != nil && !refused {
 			a.end(err)
-			_ = a.in.Close() // the host cannot tell bytes from commands any more
+			_ = a.in.Close() // the host can no longer tell bytes from commands
 		}
 	}()
 	err = a.put(ctx, part, r, size, progress)
@@ -59,7 +62,7 @@ func (a *Agent) put(ctx context.Context, part string, r io.Reader, size int64, p
 	if err := a.putBytes(ctx, r, size, progress); err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeoutCause(ctx, stillWithin+time.Duration(min(size, onTheWay)/slowest)*time.Second, errStill)
+	bounded, cancel := context.WithTimeoutCause(ctx, stallTimeout+time.Duration(min(size, inFlight)/slowestRate)*time.Second, errStalled)
 	defer cancel()
 	return a.await(bounded, c, nil)
 }
@@ -85,7 +88,7 @@ func (a *Agent) putBytes(ctx context.Context, r io.Reader, size int64, progress 
 }
 
 func (a *Agent) putPiece(ctx context.Context, data []byte) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, stillWithin, errStill)
+	bounded, cancel := context.WithTimeoutCause(ctx, stallTimeout, errStalled)
 	defer cancel()
 	return a.write(bounded, data)
 }

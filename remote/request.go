@@ -41,8 +41,8 @@ const (
 	opVerify      operation = "verify"
 )
 
-// encode returns a command as one line: its number, its name, and the members of its arguments, a struct
-// or nil.
+// encode returns a command as one line: its number, its name, and the members of its arguments, a
+// struct or nil.
 func encode(id int, op operation, args any) ([]byte, error) {
 	head := struct {
 		ID int       `json:"id"`
@@ -198,7 +198,7 @@ type confirmRequest struct {
 
 type restartedRequest struct {
 	runRequest
-	Well bool `json:"well"`
+	Succeeded bool `json:"succeeded"`
 }
 
 // seconds is a duration as the agent reads it.

@@ -16,13 +16,14 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// oldestPython is the oldest interpreter the agent is written for.
+// oldestPython is the oldest interpreter that can run the agent.
 const oldestPython = "3.8"
 
-// helloWithin bounds each half of the greeting: a login script that waits for input answers never.
-const helloWithin = 20 * time.Second
+// greetingTimeout bounds each half of the greeting: a login script that waits for input never
+// answers.
+const greetingTimeout = 20 * time.Second
 
-// started is what the reader found on the way to the agent's greeting.
+// started is what the reader found before and in the agent's greeting.
 type started struct {
 	word  string // READY, NOPYTHON, EATEN, NOWORDS or HELLO, "" at the end of the stream
 	rest  string
@@ -31,17 +32,18 @@ type started struct {
 	err   error
 }
 
-// errSilent is why a greeting was not waited for any longer.
+// errSilent is the cause when the greeting timed out.
 var errSilent = errors.New("silent")
 
-// greet takes the host from its login shell to the agent's greeting. Until the greeting, nothing is sent but the bootstrap, which is the same
-// for every run, and the agent: a login script that eats input must not be able to eat a command.
+// greet proceeds from the login shell to the agent's greeting. Before the greeting it sends only
+// the bootstrap, which is constant, and the agent: a login script that consumes input must not
+// consume a command.
 func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
-	s, err := a.half(ctx, []byte(scripts.Bootstrap()), starting)
+	s, err := a.exchange(ctx, []byte(scripts.Bootstrap()), starting)
 	if err != nil {
 		return err
 	}
-	if err := a.judgeStart(s); err != nil {
+	if err := a.checkStart(s); err != nil {
 		return err
 	}
 	a.noise = strings.Join(s.noise, " / ")
@@ -49,7 +51,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 	if err != nil {
 		return err
 	}
-	if s, err = a.half(ctx, order, starting); err != nil {
+	if s, err = a.exchange(ctx, order, starting); err != nil {
 		return err
 	}
 	if s.word != "HELLO" {
@@ -66,11 +68,12 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 	return nil
 }
 
-// half is one half of the greeting: it sends something and waits for the host's next word, both together no longer than helloWithin.
-func (a *Agent) half(ctx context.Context, data []byte, starting <-chan started) (started, error) {
-	bounded, cancel := context.WithTimeoutCause(ctx, helloWithin, errSilent)
+// exchange is one half of the greeting: it sends data and waits for the host's next message, within
+// greetingTimeout.
+func (a *Agent) exchange(ctx context.Context, data []byte, starting <-chan started) (started, error) {
+	bounded, cancel := context.WithTimeoutCause(ctx, greetingTimeout, errSilent)
 	defer cancel()
-	// A write fails when the shell is gone: then its last words tell more than the broken pipe.
+	// A write fails when the shell has ended: its last message says more than the broken pipe.
 	if bug, ok := errors.AsType[*guard.Panic](a.write(bounded, data)); ok {
 		return started{}, &Lost{Cause: bug}
 	}
@@ -86,14 +89,14 @@ func (a *Agent) half(ctx context.Context, data []byte, starting <-chan started) 
 	}
 	if errors.Is(err, errSilent) {
 		return started{}, &StartError{
-			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", helloWithin),
+			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", greetingTimeout),
 			Hint:    a.login.waiting(),
 		}
 	}
 	return started{}, &Lost{Cause: err}
 }
 
-func (a *Agent) judgeStart(s started) error {
+func (a *Agent) checkStart(s started) error {
 	switch s.word {
 	case "READY":
 		if !atLeast(s.rest, oldestPython) {
@@ -117,7 +120,7 @@ func (a *Agent) judgeStart(s started) error {
 	return &StartError{Message: "the command was not run, although the login succeeded", Hint: a.login.silent(), Tail: s.noise}
 }
 
-// atLeast compares two versions of two numbers.
+// atLeast compares two versions of two numbers each.
 func atLeast(version, floor string) bool {
 	number := func(text string) (int, int) {
 		first, second, _ := strings.Cut(text, ".")
@@ -133,17 +136,17 @@ func atLeast(version, floor string) bool {
 	return a > c || a == c && b >= d
 }
 
-// read is the one reader of the host's standard output, for the whole conversation.
+// read is the only reader of the host's standard output, for the whole session.
 func (a *Agent) read(lines *lineReader, starting chan<- started) {
 	var noise tail.Lines
 	greeted := false
 	for {
 		line, whole, err := lines.next()
 		if err != nil {
-			words := a.lastWords()
+			words := a.lastStderr()
 			if !greeted {
-				keep(&noise, withoutOurs(line))
-				tell(starting, started{noise: append(noise.Lines(), words...), err: err})
+				appendLine(&noise, maskBootstrap(line))
+				offer(starting, started{noise: append(noise.Lines(), words...), err: err})
 			}
 			if len(words) > 0 {
 				err = fmt.Errorf("%w; last said: %s", err, words[len(words)-1])
@@ -154,7 +157,7 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 		if !greeted {
 			var s started
 			if s, greeted = a.starting(line, &noise); s.word != "" {
-				tell(starting, s)
+				offer(starting, s)
 			}
 			if greeted {
 				lines.limit = maxFrame
@@ -168,15 +171,16 @@ func (a *Agent) read(lines *lineReader, starting chan<- started) {
 	}
 }
 
-// tell does not wait: what nobody takes, because the start is over or a host repeats itself, is of no interest.
-func tell(starting chan<- started, s started) {
+// offer does not wait. Nobody receives when the start is over or a host repeats itself.
+func offer(starting chan<- started, s started) {
 	select {
 	case starting <- s:
 	default:
 	}
 }
 
-// starting looks for the loader's words and the greeting among whatever a login shell prints.
+// starting looks for the messages of the loader and for the greeting in the output of a login
+// shell.
 func (a *Agent) starting(line []byte, noise *tail.Lines) (started, bool) {
 	if f, ok, err := parseFrame(line, a.nonce); ok && err == nil && f.Ev == "hello" {
 		return started{word: "HELLO", hello: f}, true
@@ -189,19 +193,19 @@ func (a *Agent) starting(line []byte, noise *tail.Lines) (started, bool) {
 			return s, false
 		}
 	}
-	keep(noise, withoutOurs(line))
+	appendLine(noise, maskBootstrap(line))
 	return started{}, false
 }
 
-// keep adds a line.
-func keep(l *tail.Lines, line []byte) {
+// appendLine adds a line.
+func appendLine(l *tail.Lines, line []byte) {
 	_, _ = l.Write(line)
 	_, _ = l.Write([]byte("\n"))
 }
 
-// withoutOurs is a line of noise, unless it is our own text: a login script that reads its input may print what it has read, and a person
-// who sees pieces of a shell program in a notice learns nothing from them.
-func withoutOurs(line []byte) []byte {
+// maskBootstrap returns a line of noise, unless it is part of the bootstrap: a login script may
+// print the input that it has read, and pieces of a shell program in a notice do not help the user.
+func maskBootstrap(line []byte) []byte {
 	const telling = 12 // bytes that do not occur in both by chance
 	text := bytes.TrimSpace(line)
 	if len(text) < telling {
@@ -209,21 +213,21 @@ func withoutOurs(line []byte) []byte {
 	}
 	sent := []byte(scripts.Bootstrap())
 	if bytes.Contains(sent, text) {
-		return []byte(eaten)
+		return []byte(consumed)
 	}
 	for ours := range bytes.Lines(sent) {
 		if len(ours) > telling && bytes.Contains(text, ours[:telling]) {
-			return []byte(eaten)
+			return []byte(consumed)
 		}
 	}
 	return line
 }
 
-// eaten stands in a notice for what a login script has read of the bootstrap, and printed.
-const eaten = "(what kis sent to the shell: a login script reads its input)"
+// consumed replaces, in a notice, a part of the bootstrap that a login script has read and printed.
+const consumed = "(what kis sent to the shell: a login script reads its input)"
 
-// dispatch hands one line to whoever waits for it. A line that is not the agent's is nobody's: after the greeting the agent alone has the
-// host's standard output.
+// dispatch passes one line to the call that waits for it. Lines that are no frames are ignored:
+// they come from a child of the login shell.
 func (a *Agent) dispatch(line []byte, whole bool) error {
 	f, ok, err := parseFrame(line, a.nonce)
 	if !ok {
@@ -241,7 +245,7 @@ func (a *Agent) dispatch(line []byte, whole bool) error {
 		if c.output != nil {
 			c.output(f.Text)
 		}
-	case f.Ev != "done" && f.Ev != "refused": // a word this program does not know must not pass for "done"
+	case f.Ev != "done" && f.Ev != "refused": // an unknown event must not pass for "done"
 		return errFrame
 	default:
 		select {
@@ -253,31 +257,33 @@ func (a *Agent) dispatch(line []byte, whole bool) error {
 	return nil
 }
 
-// readErrors takes what is said on the standard error stream: login scripts, sh, sudo, and the agent when it dies.
+// readErrors reads the standard error stream: of login scripts, sh and sudo, and of the agent when
+// it dies.
 func (a *Agent) readErrors(lines *lineReader) {
-	defer close(a.errorsDone)
+	defer close(a.stderrDone)
 	for {
 		line, _, err := lines.next()
-		a.hear(line)
+		a.keepStderr(line)
 		if err != nil {
 			return
 		}
 	}
 }
 
-func (a *Agent) hear(line []byte) {
+func (a *Agent) keepStderr(line []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	keep(&a.said, line)
+	appendLine(&a.stderr, line)
 }
 
-// lastWords is the end of the standard error stream once the other stream has ended, so that nothing is missed that was said before it.
-func (a *Agent) lastWords() []string {
+// lastStderr returns the end of the standard error stream, after waiting for its end, so that no
+// message is missed.
+func (a *Agent) lastStderr() []string {
 	select {
-	case <-a.errorsDone:
+	case <-a.stderrDone:
 	case <-time.After(time.Second):
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.said.Lines()
+	return a.stderr.Lines()
 }

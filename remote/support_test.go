@@ -209,7 +209,7 @@ func digest(data []byte) string {
 func (l *local) place(t *testing.T, data []byte) {
 	t.Helper()
 	part := newPart()
-	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Directory, part), data, 0o600))
 	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
 }
 

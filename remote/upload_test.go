@@ -73,7 +73,7 @@ func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
 		t.Parallel()
 		l := owner(t, repository(t))
 		part, outside := newPart(), filepath.Join(t.TempDir(), "victim")
-		require.NoError(t, os.Symlink(outside, filepath.Join(l.locked.Folder, part)))
+		require.NoError(t, os.Symlink(outside, filepath.Join(l.locked.Directory, part)))
 		requireRefused(t, l.Put(t.Context(), part, strings.NewReader(evil), size, nil), "io")
 		require.NoFileExists(t, outside)
 		_, err := l.Ping(t.Context())
@@ -116,7 +116,7 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 	put := func(t *testing.T, make func(path string) error) string {
 		t.Helper()
 		part := newPart()
-		require.NoError(t, make(filepath.Join(l.locked.Folder, part)))
+		require.NoError(t, make(filepath.Join(l.locked.Directory, part)))
 		return part
 	}
 	write := func(text string) func(string) error {
@@ -140,7 +140,7 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 		part := put(t, test.make)
 		requireRefused(t, l.Receive(t.Context(), part, digest(good), 4), test.code)
 		if test.name != "a folder" && test.code != "no-upload" {
-			_, err := os.Lstat(filepath.Join(l.locked.Folder, part))
+			_, err := os.Lstat(filepath.Join(l.locked.Directory, part))
 			require.ErrorIs(t, err, os.ErrNotExist, "%s: what is of no use is not kept until the end of the run", test.name)
 		}
 		have, err := l.Have(t.Context(), []string{digest(good)})
@@ -159,7 +159,7 @@ func TestReceivedUploadIsOnTheDiskWithItsName(t *testing.T) {
 	l := owner(t, repository(t))
 	data := []byte("good")
 	part := newPart()
-	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Folder, part), data, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Directory, part), data, 0o600))
 	log := filepath.Join(t.TempDir(), "strace")
 	c := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace="+calls("rename")+",fsync", "-p", strconv.Itoa(l.command.Process.Pid))
 	said, err := c.StderrPipe()

@@ -9,16 +9,18 @@ import (
 	"io"
 )
 
-// maxFrame bounds one line of the agent: a whole repository's state fits, a host that prints without end does not.
+// maxFrame bounds one line of the agent: the state of a whole repository fits, endless output does
+// not.
 const maxFrame = 16 << 20
 
-// maxGreeting bounds a line before the agent has greeted: whatever a login shell prints then, many hosts may print it at once.
+// maxGreeting bounds a line before the greeting, the output of a login shell: many hosts may print
+// at once.
 const maxGreeting = 64 << 10
 
-// prefix starts every line of the agent; see scripts/kisagent/wire.py.
+// prefix begins every line of the agent, see scripts/kisagent/wire.py.
 const prefix = "KIS1 "
 
-// errFrame is wrapped by errors about lines that claim to be the agent's and are not.
+// errFrame is wrapped by errors about lines that claim to be the agent's but are unreadable.
 var errFrame = errors.New("unreadable answer")
 
 // frame is one line of the agent.
@@ -29,7 +31,8 @@ type frame struct {
 	raw  json.RawMessage
 }
 
-// parseFrame reads one line. ok is false for lines that are not the agent's: text of a login shell, say.
+// parseFrame parses one line. ok is false for lines that are not the agent's, such as text of a
+// login shell.
 func parseFrame(line []byte, nonce string) (f frame, ok bool, err error) {
 	rest, found := bytes.CutPrefix(line, []byte(prefix+nonce+" "))
 	if !found {
@@ -42,14 +45,15 @@ func parseFrame(line []byte, nonce string) (f frame, ok bool, err error) {
 	return f, true, nil
 }
 
-// Bounds of an answer beside its length: a host that lies must not be able to make of its 16 MiB a hundred times as much memory here.
+// Limits of an answer besides its length: a lying host must not turn 16 MiB into a hundred times as
+// much memory here.
 const (
 	maxValues = 1 << 18
 	maxDepth  = 16
 )
 
-// fits reports whether JSON has at most so many values, members of objects and elements of arrays, and nests at most so deeply. It does not check
-// the syntax.
+// fits reports whether JSON has at most so many values (members of objects and elements of arrays)
+// and nesting levels. It does not check the syntax.
 func fits(data []byte, values, depth int) bool {
 	within := false
 	for i := 0; i < len(data); i++ {
@@ -73,7 +77,8 @@ func fits(data []byte, values, depth int) bool {
 	return true
 }
 
-// lineReader reads lines of bounded length. Of a line that is too long it returns the beginning, and goes on with the next.
+// lineReader reads lines of bounded length. It returns the beginning of a longer line, and skips
+// the rest.
 type lineReader struct {
 	r     *bufio.Reader
 	limit int
@@ -83,7 +88,8 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{r: bufio.NewReaderSize(r, 64<<10), limit: limit}
 }
 
-// next returns the next line without its end. The slice is valid until the next call. With an error comes what there is of a last line.
+// next returns the next line without its end. The slice is valid until the next call. An error
+// comes with the beginning of a last line.
 func (l *lineReader) next() (line []byte, whole bool, err error) {
 	whole = true
 	for {

@@ -107,7 +107,7 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add([]byte(prefix + nonce + " "))
 	for _, text := range []string{
 		`"ev":"output","text":"\u001b[31m"`, `"ev":"done"`, `"ev":"done","at":1700000000.25,"durable":true`, `"ev":"done","at":1e300,"durable":true`, `"ev":"done","wall":-1e18`, `"ev":"done","wall":1e999`,
-		`"ev":"done","fenced":true,"linked":null,"durable":false`, `"ev":"done","folder":"/var/webcode/.kis/run/x","linked":"app-1","journal":4,"host_id":"x","fenced":["y"]`,
+		`"ev":"done","fenced":true,"linked":null,"durable":false`, `"ev":"done","directory":"/var/webcode/.kis/run/x","linked":"app-1","journal":4,"host_id":"x","fenced":["y"]`,
 		`"ev":"done","sealed":true,"receipt":{"package":"app-1","content":"sha256:x","created":"2026-11-01T12:00:00Z","size":5,"installed":["a==1"]}`,
 		`"ev":"done","sealed":true,"receipt":{"package":"app-1","created":"2026-11-01T12:00:00+24:00"}`, `"ev":"done","holder":{"who":"ann@laptop","pid":7,"since":"2026-11-01T12:00:00Z"}`,
 		`"ev":"done","problems":[{"code":"no-root"}],"space":{"bytes":1,"inodes":-1},"stage":{"stage":"staging","linked":"app-1","linked_size":9,"journal":["x"]},"package":{"name":"app-1","state":"absent"}`,
@@ -164,7 +164,7 @@ func requireUsable(t *testing.T, result any, asked name.Package) {
 	}
 	switch r := result.(type) {
 	case *Locked:
-		require.True(t, strings.HasPrefix(r.Folder, "/"))
+		require.True(t, strings.HasPrefix(r.Directory, "/"))
 	case *Facts:
 		usable(r.Packages)
 		require.Equal(t, r.Package.State == Sealed, r.Package.Receipt != nil)
@@ -240,6 +240,6 @@ func FuzzStart(f *testing.F) {
 			}
 		}
 		<-host
-		require.Less(t, time.Since(begin), helloWithin)
+		require.Less(t, time.Since(begin), greetingTimeout)
 	})
 }

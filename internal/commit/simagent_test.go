@@ -61,23 +61,23 @@ type simRan struct {
 }
 
 type simCommand struct {
-	ID       int            `json:"id"`
-	Op       string         `json:"op"`
-	Root     string         `json:"root"`
-	Stage    string         `json:"stage"`
-	Run      string         `json:"run"`
-	Since    *int           `json:"since"`
-	Package  string         `json:"package"`
-	Packages bool           `json:"packages"`
-	Op2      string         `json:"operation"`
-	Expected *string        `json:"expected"`
-	To       string         `json:"to"`
-	Dangling bool           `json:"dangling"`
-	Note     map[string]any `json:"note"`
-	Seconds  float64        `json:"seconds"`
-	Well     bool           `json:"well"`
-	By       string         `json:"by"`
-	Commands []string       `json:"commands"`
+	ID        int            `json:"id"`
+	Op        string         `json:"op"`
+	Root      string         `json:"root"`
+	Stage     string         `json:"stage"`
+	Run       string         `json:"run"`
+	Since     *int           `json:"since"`
+	Package   string         `json:"package"`
+	Packages  bool           `json:"packages"`
+	Op2       string         `json:"operation"`
+	Expected  *string        `json:"expected"`
+	To        string         `json:"to"`
+	Dangling  bool           `json:"dangling"`
+	Note      map[string]any `json:"note"`
+	Seconds   float64        `json:"seconds"`
+	Succeeded bool           `json:"succeeded"`
+	By        string         `json:"by"`
+	Commands  []string       `json:"commands"`
 }
 
 // beside is what is done while another command is in progress.
@@ -229,7 +229,7 @@ func (a *simAgent) lock(c simCommand) (map[string]any, *remote.Refused) {
 	if a.midway() {
 		return nil, nil
 	}
-	return map[string]any{"folder": h.root + "/.kis/run/" + c.Run, "host_id": h.id, "fenced": fenced, "linked": text(linked), "journal": h.seq()}, nil
+	return map[string]any{"directory": h.root + "/.kis/run/" + c.Run, "host_id": h.id, "fenced": fenced, "linked": text(linked), "journal": h.seq()}, nil
 }
 
 func (a *simAgent) unlock() (map[string]any, *remote.Refused) {
@@ -545,7 +545,7 @@ func (a *simAgent) restarted(c simCommand) (map[string]any, *remote.Refused) {
 		return nil, refusedAs("not-reverted", "the newest line does not say that this run has rolled back")
 	}
 	record := with(echo(last), "ev", "reverted", "restarted", true)
-	if !c.Well {
+	if !c.Succeeded {
 		record["note"] = "after_link failed"
 	}
 	a.h.append(record)

@@ -419,7 +419,7 @@ func sealedPackages(t *testing.T, names ...string) string {
 		_, err = agent.Begin(t.Context(), source)
 		require.NoError(t, err)
 		part := fmt.Sprintf("part%08d", i)
-		require.NoError(t, os.WriteFile(filepath.Join(locked.Folder, part), data, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(locked.Directory, part), data, 0o600))
 		require.NoError(t, agent.Receive(t.Context(), part, a.SHA256, a.Size))
 		require.NoError(t, agent.Unpack(t.Context(), source, time.Minute, nil))
 		_, err = agent.Seal(t.Context(), source, remote.Provenance{})

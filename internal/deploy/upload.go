@@ -114,7 +114,7 @@ func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (pa
 	}
 	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
 	return h.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
-		return transfer.Put(ctx, client, source, size, path.Join(h.locked.Folder, part), transfer.Options{Progress: progress})
+		return transfer.Put(ctx, client, source, size, path.Join(h.locked.Directory, part), transfer.Options{Progress: progress})
 	}, progress)
 }
 

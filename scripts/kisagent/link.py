@@ -88,14 +88,14 @@ def _run_members(record):
     return {key: record[key] for key in ("run", "op", "from", "to", "by", "scope", "requested", "after", "before") if key in record}
 
 
-def restarted(repository, stage, run, well):
+def restarted(repository, stage, run, succeeded):
     """Record that the after-link commands have completed after a rollback. Until then the journal
     shows that they are pending."""
     journal = Journal(repository, stage)
     last = journal.link() or {}
     if (last.get("run"), last.get("ev")) != (run, "reverted"):
         raise Refused("not-reverted", "the last line of the journal of %s does not say that this run was rolled back" % stage)
-    note = {} if well else {"note": "after_link failed after the rollback"}
+    note = {} if succeeded else {"note": "after_link failed after the rollback"}
     journal.append(dict(_run_members(last), ev="reverted", restarted=True, **note))
 
 

@@ -123,7 +123,7 @@ class Agent:
             lock.release()  # a refused step has changed nothing
             raise
         return {
-            "folder": self.run_directory.path,
+            "directory": self.run_directory.path,
             "host_id": self.repository.host_id(),
             "fenced": fenced,
             "linked": linked,
@@ -243,7 +243,7 @@ class Agent:
 
     def do_restarted(self, args):
         self.require_lock(args)
-        link.restarted(self.repository, args["stage"], args["run"], args["well"])
+        link.restarted(self.repository, args["stage"], args["run"], args["succeeded"])
         return {}
 
     def transaction_of(self, args):

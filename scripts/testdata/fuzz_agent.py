@@ -427,7 +427,7 @@ class Fuzz:
             ("check", {"stage": "staging", "package": "app-2", "packages": True, "build": True, "need_bytes": 1, "need_inodes": 1}),
             ("lock", dict(LOCK, run="r%09d" % self.random.randrange(10**9))),
             ("begin", {"package": "app-2", "content": None, "recipe": ""}),
-            ("arm", ARM), ("commit", {}), ("revert", {}), ("restarted", {"stage": "staging", "well": True}),
+            ("arm", ARM), ("commit", {}), ("revert", {}), ("restarted", {"stage": "staging", "succeeded": True}),
             ("arm", ARM), ("commit", {}), ("confirm", {"note": {}}),
         ):  # fmt: skip
             if op == "lock":
@@ -461,7 +461,7 @@ class Fuzz:
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app")),
             ("environment", {"mode": "editable", "requirements": "", "hashed": False, "wheels": [], "index_url": "", "timeout": 5}),
             ("arm", dict(ARM, run=run)), ("arm", dict(ARM, run=run)), ("commit", {"run": run}), ("commit", {"run": run}), ("revert", {"run": run}), ("confirm", {"run": run, "note": {"skew": 0.5}}),
-            ("resume", dict(ARM, run=run, expected="app-2", to="app-1")), ("restarted", {"stage": "staging", "run": run, "well": False}), ("fence", {"stage": "staging", "run": run}),
+            ("resume", dict(ARM, run=run, expected="app-2", to="app-1")), ("restarted", {"stage": "staging", "run": run, "succeeded": False}), ("fence", {"stage": "staging", "run": run}),
             ("command", dict(text, stage="staging", run=run)), ("evict", {"stage": "production", "run": run}), ("break", {"stage": "production", "run": run, "by": "bob@desk"}), ("put", {"part": "abcdefgh", "size": 3}),
         ]  # fmt: skip
         return self.random.choice(commands)

@@ -99,7 +99,7 @@ func TestSudoThatIsNotThere_H11(t *testing.T) {
 	ownTools(t, w.Hosts[0])
 	for _, test := range []struct{ name, sudoers, become, change, says, hint string }{
 		{"rules that nobody can read", "kistest ALL=(kiswebapp NOPASSWD: /bin/sh\n", webapp, ":", "sudo cannot read its rules", "sudo visudo -c"},
-		{"a user who does not exist", "kistest ALL=(ALL) NOPASSWD: ALL\n", "nobodyhere", ":", "there is no user nobodyhere", "sudo useradd --system nobodyhere"},
+		{"a user who does not exist", "kistest ALL=(ALL) NOPASSWD: ALL\n", "nobodyhere", ":", "user nobodyhere does not exist", "sudo useradd --system nobodyhere"},
 		{"sudo that may not be run", allowed, webapp, "rm sudo; : >sudo", "sudo cannot be run by kistest", "ls -l /usr/bin/sudo"},
 		{"no sudo", allowed, webapp, "rm sudo", "sudo is missing", "apt install sudo"},
 	} {

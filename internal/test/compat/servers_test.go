@@ -79,7 +79,7 @@ func dropbear(w *testenv.Env, h *hosttest.Host) {
 // servers are hosts with another SSH server, another configuration of it, or another idea of whom to let in.
 func servers() []odd {
 	over := []string{"SFTP failed, uploading over the agent"}
-	only := []string{"HOST: connect: the account may use SFTP only", "take ForceCommand internal-sftp away from kistest"}
+	only := []string{"HOST: connect: the account may use SFTP only", "remove ForceCommand internal-sftp for kistest"}
 	ended := []string{"HOST: connect: authentication: ", "the host closed the connection", "has the account expired", "/etc/nologin"}
 	forced := []string{"HOST: connect: the command was not run", "ForceCommand, command= in authorized_keys", "try: ssh HOST true"}
 	return []odd{
