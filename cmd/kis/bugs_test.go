@@ -77,7 +77,7 @@ func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 	require.NoError(t, os.CopyFS(p.dir, os.DirFS("../../internal/demo/sample")))
 	temporary, state := t.TempDir(), t.TempDir()
 	env := []string{"TMPDIR=" + temporary, "XDG_STATE_HOME=" + state}
-	exit, _, errs := kisPanics(t, " files\n", env, p.args("push", "live")...)
+	exit, _, errs := kisPanics(t, " entries\n", env, p.args("push", "live")...)
 	assert.Equal(t, 1, exit)
 	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+bugHint+"\n", errs)
 	left, err := os.ReadDir(temporary)
