@@ -85,7 +85,8 @@ func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not contacted any more.
+// TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not
+// contacted any more.
 func TestAPanicOfTheViewEndsTheRunInOrder(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")

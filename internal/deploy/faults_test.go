@@ -25,7 +25,8 @@ type cut struct {
 	outcome event.Outcome
 }
 
-// buildCuts are the points of a push before everything is prepared. Nothing may have changed, whether the host is reachable again or not.
+// buildCuts are the points of a push before everything is prepared. Nothing may have changed,
+// whether the host is reachable again or not.
 func buildCuts() []cut {
 	return []cut{
 		{step: event.StepConnect, after: true, outcome: event.Aborted},
@@ -93,8 +94,9 @@ func (c cut) on(w *world, host string) func(event.Event) {
 	}
 }
 
-// everything runs every row of the switch over both backends, and on three hosts, as `make test-recovery` does. Without it each runs over one of them,
-// in turn, and on two hosts. So do rows before the switch always; those over the real sshd need everything.
+// everything runs every row of the switch over both backends, and on three hosts, as `make
+// test-recovery` does. Without it each runs over one of them, in turn, and on two hosts. So do rows
+// before the switch always; those over the real sshd need everything.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var everything = flag.Bool("everything", false, "run the whole fault matrix")
