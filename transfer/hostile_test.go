@@ -18,7 +18,8 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// lies are changes of a host's answers, four bytes each: the answer, the kind of change, its place, the new byte.
+// lies are changes of a host's answers, four bytes each: the answer, the kind of change, its place,
+// the new byte.
 type lies []byte
 
 // tell forwards a server's answers with the changes. The first, its version, is unchanged.
@@ -74,8 +75,9 @@ func change(head, body []byte, kind, at, value byte) ([]byte, []byte) {
 	return head, body
 }
 
-// FuzzPutToHostileHost: whatever a host answers, Put ends in time, uses little memory and returns an *Error. It returns nil only if
-// the file is complete, or if the host says so in a well-formed answer.
+// FuzzPutToHostileHost: whatever a host answers, Put ends in time, uses little memory and returns
+// an *Error. It returns nil only if the file is complete, or if the host says so in a well-formed
+// answer.
 func FuzzPutToHostileHost(f *testing.F) {
 	random := rand.New(rand.NewPCG(1, 2)) // the same at every run
 	for range 60 {

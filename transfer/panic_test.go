@@ -17,7 +17,8 @@ type reader func(p []byte) (int, error)
 
 func (r reader) Read(p []byte) (int, error) { return r(p) }
 
-// TestAPanicLeavesNoFile, neither of who reads nor of who is told: the host is well, and the part of the file is removed.
+// TestAPanicLeavesNoFile, neither of who reads nor of who is told: the host is well, and the part
+// of the file is removed.
 func TestAPanicLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	const size = 300_000

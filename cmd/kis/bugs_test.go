@@ -77,7 +77,7 @@ func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 	require.NoError(t, os.CopyFS(p.dir, os.DirFS("../../internal/demo/sample")))
 	temporary, state := t.TempDir(), t.TempDir()
 	env := []string{"TMPDIR=" + temporary, "XDG_STATE_HOME=" + state}
-	exit, _, errs := kisPanics(t, " files\n", env, p.args("push", "live")...)
+	exit, _, errs := kisPanics(t, " entries\n", env, p.args("push", "live")...)
 	assert.Equal(t, 1, exit)
 	assert.Equal(t, "kis: internal error: panic: a bug\n  hint: "+bugHint+"\n", errs)
 	left, err := os.ReadDir(temporary)
@@ -85,7 +85,8 @@ func TestAPanicAfterTheBuildRemovesTheSourceDistribution(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not contacted any more.
+// TestAPanicOfTheViewEndsTheRunInOrder: it is reported, the log has its place, and the host is not
+// contacted any more.
 func TestAPanicOfTheViewEndsTheRunInOrder(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")

@@ -18,13 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The manual pages are made here, in a test, and not in kis: their generator would otherwise be a part of the program that is installed.
+// The manual pages are made here, in a test, and not in kis: their generator would otherwise be a
+// part of the program that is installed.
 var updateManPages = flag.Bool("update", false, "TestManPages writes docs/man instead of comparing with it") //nolint:gochecknoglobals // flags of a test have no other place
 
 // manDir is where the manual pages are.
 const manDir = "../../docs/man"
 
-// manDate stands in the pages. It is a constant, so that the same commands give the same pages on any day; change it when they change.
+// manDate stands in the pages. It is a constant, so that the same commands give the same pages on
+// any day; change it when they change.
 const manDate = "2026-11-29"
 
 // manPages are the manual pages by file name.
@@ -46,7 +48,8 @@ func manPages(t *testing.T) map[string]string {
 	return pages
 }
 
-// What the generator writes for flags is hard to read: it has `--yes[=false]`, and the explanation on the same line.
+// What the generator writes for flags is hard to read: it has `--yes[=false]`, and the explanation
+// on the same line.
 var (
 	value  = regexp.MustCompile(`(?m)^(\\fB-.*\\fP)="?([^"\n]*)"?$`)
 	tagged = regexp.MustCompile(`(?m)^(?:\.PP\n)?(\\fB-.*)\n\t`)
@@ -68,7 +71,8 @@ func forMan(t *testing.T, c *cobra.Command) {
 	}
 }
 
-// flagForMan puts the name of the flag's value where the generator writes its default, which goes into the explanation.
+// flagForMan puts the name of the flag's value where the generator writes its default, which goes
+// into the explanation.
 func flagForMan(f *pflag.Flag) {
 	name, usage := pflag.UnquoteUsage(f)
 	if !slices.Contains([]string{"", "false", "0", "0s"}, f.DefValue) {
@@ -229,7 +233,8 @@ func documents(t *testing.T) map[string]string {
 	return texts
 }
 
-// TestDocumentsNameTestsThatExist: a promise that names the test which shows it must not outlive that test.
+// TestDocumentsNameTestsThatExist: a promise that names the test which shows it must not outlive
+// that test.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
@@ -251,7 +256,8 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// TestFaultsHaveTheTestsOfTheirRows: for the packages whose tests carry ids of faults, those ids and docs/testing.md say the same.
+// TestFaultsHaveTheTestsOfTheirRows: for the packages whose tests carry ids of faults, those ids
+// and docs/testing.md say the same.
 func TestFaultsHaveTheTestsOfTheirRows(t *testing.T) {
 	t.Parallel()
 	documented, tested := map[string][]string{}, map[string][]string{}
@@ -298,7 +304,8 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameVariablesThatExist: the table of docs/inventory.md and the one place that sets the variables say the same.
+// TestDocumentsNameVariablesThatExist: the table of docs/inventory.md and the one place that sets
+// the variables say the same.
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
 	code, err := os.ReadFile("../../internal/deploy/host.go")

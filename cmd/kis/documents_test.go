@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocumentsNameFilesThatExist: a document names a file of the repository by the end of its path.
+// TestDocumentsNameFilesThatExist: a document names a file of the repository by the end of its
+// path.
 func TestDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	files := repositoryFiles(t)
@@ -30,7 +31,8 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameFunctionsOfTheirFiles: a function that follows a file in a document is in a file of that name.
+// TestDocumentsNameFunctionsOfTheirFiles: a function that follows a file in a document is in a file
+// of that name.
 func TestDocumentsNameFunctionsOfTheirFiles(t *testing.T) {
 	t.Parallel()
 	files := strings.Fields(repositoryFiles(t))

@@ -10,7 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/ui"
 )
 
-// panicAt makes this program kis, with an output that panics at a text. Arguments are in panicArgs, one a line.
+// panicAt makes this program kis, with an output that panics at a text. Arguments are in panicArgs,
+// one a line.
 const panicAt, panicArgs = "KIS_TEST_PANIC_AT", "KIS_TEST_PANIC_ARGS"
 
 func TestMain(m *testing.M) {

@@ -23,7 +23,8 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestOutputThatCouldNotBeWrittenIsAnError of a command that only inspects. A run that may have changed something reports the state of the hosts.
+// TestOutputThatCouldNotBeWrittenIsAnError of a command that only inspects. A run that may have
+// changed something reports the state of the hosts.
 func TestOutputThatCouldNotBeWrittenIsAnError(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")

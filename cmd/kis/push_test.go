@@ -18,8 +18,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/ui"
 )
 
-// TestThePushShowsThatItBuilds: nothing else is printed meanwhile, and a build may take long. The build
-// waits until the live line was seen.
+// TestThePushShowsThatItBuilds: nothing else is printed meanwhile, and a build may take long. The
+// build waits until the live line was seen.
 func TestThePushShowsThatItBuilds(t *testing.T) {
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
 	t.Setenv("TERM", "xterm")

@@ -47,7 +47,8 @@ func (p project) args(args ...string) []string {
 	return append([]string{"-i", filepath.Join(p.dir, "inventory.yaml"), "--ssh-config", filepath.Join(p.dir, "ssh_config")}, args...)
 }
 
-// TestWhatIsGivenEmptyIsRefused: a variable that is not set, in a script, must not mean what leaving the flag or the argument out means.
+// TestWhatIsGivenEmptyIsRefused: a variable that is not set, in a script, must not mean what
+// leaving the flag or the argument out means.
 func TestWhatIsGivenEmptyIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
@@ -72,7 +73,8 @@ func TestWhatIsGivenEmptyIsRefused(t *testing.T) {
 	}
 }
 
-// TestInterruptedBeforeAnyHostHasAnsweredIs130: for every command that asks hosts, or only how they are reached.
+// TestInterruptedBeforeAnyHostHasAnsweredIs130: for every command that asks hosts, or only how they
+// are reached.
 func TestInterruptedBeforeAnyHostHasAnsweredIs130(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1, web2]}}\nhosts: {web2: {ssh: {identity_file: none}}}\n")

@@ -29,7 +29,8 @@ func (p project) keyOf(name string) ssh.PublicKey {
 	return key
 }
 
-// hosts starts hosts that accept the key, and writes an inventory with them as stage live. Their host keys are known unless unknown is set.
+// hosts starts hosts that accept the key, and writes an inventory with them as stage live. Their
+// host keys are known unless unknown is set.
 func (p project) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 	p.t.Helper()
 	var config, known, inventory strings.Builder
@@ -52,7 +53,8 @@ func (p project) hosts(key ssh.PublicKey, unknown bool, names ...string) {
 	p.write("inventory.yaml", fmt.Sprintf("stages: {live: {hosts: [%s]}}\nhosts:\n%s", strings.Join(names, ", "), inventory.String()))
 }
 
-// TestStatusOfHostsThatRefuse: the hint is the same for all of them and printed once, and no hint is to wait until they are reachable.
+// TestStatusOfHostsThatRefuse: the hint is the same for all of them and printed once, and no hint
+// is to wait until they are reachable.
 func TestStatusOfHostsThatRefuse(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -11,8 +11,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 )
 
-// asleep is a moment after a machine was suspended for a while: its monotonic clock has stood still, and the one on the wall has not. Package
-// time has no way to make one, so this reaches into its representation.
+// asleep is a moment after a machine was suspended for a while: its monotonic clock has stood
+// still, and the one on the wall has not. Package time has no way to make one, so this reaches into
+// its representation.
 func asleep(since time.Time, d time.Duration) time.Time {
 	later := since.Add(d)
 	(*struct {

@@ -21,10 +21,12 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// The simulation carries real runs out, from the connection to the report, against simulated hosts: everything on this side of the wire is
-// what a push uses. Up to three runs meet on the same hosts. What the network, the hosts, their users and the laptops do to each message is
-// read from tapes, one byte a decision, 0 meaning that all goes well; so a schedule is a value that can be printed, run again and made
-// shorter. Time is fake. After each schedule the first run's command is given once more, and has to succeed.
+// The simulation carries real runs out, from the connection to the report, against simulated hosts:
+// everything on this side of the wire is what a push uses. Up to three runs meet on the same hosts.
+// What the network, the hosts, their users and the laptops do to each message is read from tapes,
+// one byte a decision, 0 meaning that all goes well; so a schedule is a value that can be printed,
+// run again and made shorter. Time is fake. After each schedule the first run's command is given
+// once more, and has to succeed.
 
 // How many schedules are tried, and which. A failing one is printed.
 //
@@ -148,7 +150,8 @@ func (w *simWorld) plan(r *simRun) deploy.Plan {
 	return p
 }
 
-// simulate carries a schedule out. It returns what is wrong, "" for nothing, and how the first run ended.
+// simulate carries a schedule out. It returns what is wrong, "" for nothing, and how the first run
+// ended.
 func simulate(t *testing.T, s simSchedule) (outcomes []event.Outcome, wrong string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, s)
@@ -230,8 +233,8 @@ func (w *simWorld) judge() string {
 	return ""
 }
 
-// excused reports whether something has happened to a run after which no run could have restored every host: to its own messages, or
-// because another run was at work on one of its hosts after it.
+// excused reports whether something has happened to a run after which no run could have restored
+// every host: to its own messages, or because another run was at work on one of its hosts after it.
 func (w *simWorld) excused(r *simRun) bool {
 	for _, n := range r.Hosts {
 		h := w.hosts[n]
@@ -265,7 +268,8 @@ func (w *simWorld) story(h *simHost) string {
 	return b.String()
 }
 
-// judgeTerritory: a run acts on a host only while it holds the lock there, and changes nothing of what another run has done since.
+// judgeTerritory: a run acts on a host only while it holds the lock there, and changes nothing of
+// what another run has done since.
 func (w *simWorld) judgeTerritory(r *simRun, h *simHost) string {
 	others := false // another run has had the lock since this one
 	for _, e := range h.history {
@@ -325,7 +329,8 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 	return ""
 }
 
-// judgeAfter: the last after-link commands that a run has run on a host were for what it has left linked there, and came to a good end.
+// judgeAfter: the last after-link commands that a run has run on a host were for what it has left
+// linked there, and came to a good end.
 func (w *simWorld) judgeAfter(r *simRun, h *simHost, link string, degraded bool) string {
 	var last simEvent
 	for _, e := range h.history {
@@ -347,7 +352,8 @@ func (w *simWorld) reported(r *simRun, h *simHost) event.HostReport {
 	return r.report.Hosts[i]
 }
 
-// back is where a rollback of the run leads: what was linked before it, or before an interrupted run that it has taken up.
+// back is where a rollback of the run leads: what was linked before it, or before an interrupted
+// run that it has taken up.
 func (w *simWorld) back(r *simRun, h *simHost) string { return w.reported(r, h).RollbackTo }
 
 // judgeTable: what the report says is linked was linked when the host said so last, or since.

@@ -10,8 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// simAgent is one agent on a simHost: main.py, link.py and locks.py, as far as a run that links installed packages meets them. All its
-// methods are called with the host's mu held.
+// simAgent is one agent on a simHost: main.py, link.py and locks.py, as far as a run that links
+// installed packages meets them. All its methods are called with the host's mu held.
 type simAgent struct {
 	h     *simHost
 	reply func(frame map[string]any, reportsLink bool) // sends an answer; reportsLink: it reports the link
@@ -270,7 +270,8 @@ func (a *simAgent) endHolder(id int, run, by string) (map[string]any, *remote.Re
 		finish()
 		return ended, nil
 	}
-	// SIGTERM first, SIGKILL after ten seconds, and after fifteen it is given up: locks.py, end_holder.
+	// SIGTERM first, SIGKILL after ten seconds, and after fifteen it is given up: locks.py,
+	// end_holder.
 	after := min(holder.stuck, 15*time.Second)
 	a.work(id, after, func(bool) {
 		switch {

@@ -13,8 +13,9 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// simHost is a package repository with one stage, in memory, and the kernel that its agents run on. What the agents do to it is written in
-// simagent_test.go, as scripts/kisagent has it; TestSimulatedAgentIsTheRealOne compares the two. Everything about a host happens while mu is
+// simHost is a package repository with one stage, in memory, and the kernel that its agents run on.
+// What the agents do to it is written in simagent_test.go, as scripts/kisagent has it;
+// TestSimulatedAgentIsTheRealOne compares the two. Everything about a host happens while mu is
 // held, at times that the fake clock of the test decides.
 type simHost struct {
 	mu   *sync.Mutex // of the schedule: everything in it happens in turn
@@ -115,7 +116,8 @@ func (h *simHost) lastLink() map[string]any {
 	return nil
 }
 
-// ours refuses when another run has been at work since the line of that number, or has ended this one: journal.py, require_not_taken.
+// ours refuses when another run has been at work since the line of that number, or has ended this
+// one: journal.py, require_not_taken.
 func (h *simHost) ours(run string, since int) *remote.Refused {
 	for _, r := range slices.Backward(h.lines) {
 		if r["seq"].(int) <= since {

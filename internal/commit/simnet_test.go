@@ -53,7 +53,8 @@ func (t *simTape) delay() time.Duration {
 	}[t.next(8)]
 }
 
-// simConn is one connection to a simHost. It is the connection of a session and the writer that is the agent's standard input.
+// simConn is one connection to a simHost. It is the connection of a session and the writer that is
+// the agent's standard input.
 type simConn struct {
 	laptop *simLaptop
 	h      *simHost
@@ -81,7 +82,8 @@ var _ fleet.Connection = (*simConn)(nil)
 
 var errSimulated = errors.New("simulated")
 
-// simLatency is about what a message takes. No two events of a schedule happen at the same time, so that a schedule is the same each time.
+// simLatency is about what a message takes. No two events of a schedule happen at the same time, so
+// that a schedule is the same each time.
 const simLatency = time.Millisecond
 
 func (l *simLaptop) dial(ctx context.Context, host inventory.Host) (fleet.Connection, remote.Streams, error) {
@@ -163,7 +165,8 @@ func (h *simHost) later(d time.Duration, do func()) {
 	})
 }
 
-// die is the end of the machine that runs the controller: of the process, so that the hosts see it soon, or of its power or network.
+// die is the end of the machine that runs the controller: of the process, so that the hosts see it
+// soon, or of its power or network.
 func (l *simLaptop) die(t *simTape) {
 	if l.dead {
 		return
@@ -192,7 +195,8 @@ func (c *simConn) hangUp() {
 	})
 }
 
-// lose ends the connection for the controller; the host sees it too, or finds out when its lease ends.
+// lose ends the connection for the controller; the host sees it too, or finds out when its lease
+// ends.
 func (c *simConn) lose(hostSees bool) {
 	if hostSees {
 		c.hangUp()
@@ -404,7 +408,8 @@ func (c *simConn) frame(wait time.Duration, frame map[string]any, read *simRead)
 	})
 }
 
-// Close ends the fleet.Connection, or closes the agent's standard input: the host sees the end of it.
+// Close ends the fleet.Connection, or closes the agent's standard input: the host sees the end of
+// it.
 func (c *simConn) Close() error {
 	c.h.mu.Lock()
 	defer c.h.mu.Unlock()

@@ -28,13 +28,15 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// twinMany is how many random sequences of commands the simulated agent is compared with the real one by.
+// twinMany is how many random sequences of commands the simulated agent is compared with the real
+// one by.
 //
 //nolint:gochecknoglobals // a flag of the test binary
 var twinMany = flag.Int("sim.sequences", 12, "sequences by which the simulated agent is compared with the real one")
 
-// TestSimulatedAgentIsTheRealOne gives random sequences of commands to real agents on a real repository and to simulated ones, and requires the
-// same answers, the same link, the same prepared links and the same journal after each command.
+// TestSimulatedAgentIsTheRealOne gives random sequences of commands to real agents on a real
+// repository and to simulated ones, and requires the same answers, the same link, the same prepared
+// links and the same journal after each command.
 func TestSimulatedAgentIsTheRealOne(t *testing.T) {
 	t.Parallel()
 	template := sealedPackages(t, "old-0", "new-1", "other-2", "hand-1")
@@ -217,7 +219,8 @@ func (p *twins) command(w *twin) {
 	require.Equalf(p.t, realAnswer, simAnswer, "%s: %s, after\n%s", w.run, name, strings.Join(p.story, "\n"))
 }
 
-// twinCommand gives one command to an agent, of the real or of the simulated host, and says in a word what it answered.
+// twinCommand gives one command to an agent, of the real or of the simulated host, and says in a
+// word what it answered.
 type twinCommand func(ctx context.Context, a *remote.Agent, side int) string
 
 func said(err error) string {
@@ -317,7 +320,8 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twi
 	}
 }
 
-// end ends the other agent, as a run does that finds its own lock taken, and as kis unlock --force does.
+// end ends the other agent, as a run does that finds its own lock taken, and as kis unlock --force
+// does.
 func (p *twins) end(w *twin) (string, twinCommand) {
 	if w.holds { // no test ends its own agent
 		return "ping", func(ctx context.Context, a *remote.Agent, _ int) string {

@@ -10,8 +10,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
-// TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime: the connection is cut as the word to link goes out, and the one over which kis asks for
-// the outcome is cut, too, somewhere between its first byte and its answer.
+// TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime: the connection is cut as the word to link
+// goes out, and the one over which kis asks for the outcome is cut, too, somewhere between its
+// first byte and its answer.
 func TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// BenchmarkRelink measures a whole run on three hosts whose packages are there: connect, check, lock, verify, switch, confirm.
+// BenchmarkRelink measures a whole run on three hosts whose packages are there: connect, check,
+// lock, verify, switch, confirm.
 func BenchmarkRelink(b *testing.B) {
 	w := newWorld(b, openssh, 3)
 	for _, version := range []string{"1.0", "1.1"} {
@@ -35,8 +36,8 @@ func BenchmarkRelink(b *testing.B) {
 	oracle.Start(b, "staging", w.roots...).Check(oracle.Expect{Exit: 0, To: next[(runs+1)%2]})
 }
 
-// BenchmarkRelinkBySSH is what BenchmarkRelink is to be held against: ln on the same three hosts by ssh(1), at the same time, with no
-// check, no lock, no barrier and no journal.
+// BenchmarkRelinkBySSH is what BenchmarkRelink is to be held against: ln on the same three hosts by
+// ssh(1), at the same time, with no check, no lock, no barrier and no journal.
 func BenchmarkRelinkBySSH(b *testing.B) {
 	w := newWorld(b, openssh, 3)
 	for b.Loop() {

@@ -138,7 +138,8 @@ func TestAskingAboutAKeyIsOneStep(t *testing.T) {
 	assert.Contains(t, notices[0], "web1: added its host key to known_hosts: ssh-ed25519 SHA256:")
 }
 
-// The hosts behind an unknown jump host show their keys only when that is known, so there are two questions, and the jump host is in the first.
+// The hosts behind an unknown jump host show their keys only when that is known, so there are two
+// questions, and the jump host is in the first.
 func TestAnUnknownJumpHostIsAskedAboutBeforeTheHostsBehindIt(t *testing.T) {
 	t.Parallel()
 	w, known := strangers(t, 3)

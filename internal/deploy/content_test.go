@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// TestAHostThatHadNothingToDoIsReadOnceMore: web1 is linked already, and something happens to it while web2 is switched. The oracle is not
-// asked, because it knows of one run only.
+// TestAHostThatHadNothingToDoIsReadOnceMore: web1 is linked already, and something happens to it
+// while web2 is switched. The oracle is not asked, because it knows of one run only.
 func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

@@ -16,7 +16,8 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// buildCuts are the points of a push before everything is prepared. Nothing may have changed, whether the host is reachable again or not.
+// buildCuts are the points of a push before everything is prepared. Nothing may have changed,
+// whether the host is reachable again or not.
 func buildCuts() []cut {
 	return []cut{
 		{step: event.StepConnect, after: true, outcome: event.Aborted},

@@ -48,7 +48,8 @@ func TestPushLinksEveryHost(t *testing.T) {
 	require.Equal(t, "list the packages: kis list staging\nthen name one: kis rollback staging --to PACKAGE", nowhere.Failures[0].Hint)
 }
 
-// untouched requires that no host has switched while the event of the last step before it is not received.
+// untouched requires that no host has switched while the event of the last step before it is not
+// received.
 func untouched(t *testing.T, w *world) func(event.Event) {
 	t.Helper()
 	started := 0

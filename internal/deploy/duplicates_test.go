@@ -16,8 +16,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 )
 
-// share gives two repositories what they would have in common if they were one, on a file system that two machines see: made between the
-// check, which finds them empty and on different devices, and the lock.
+// share gives two repositories what they would have in common if they were one, on a file system
+// that two machines see: made between the check, which finds them empty and on different devices,
+// and the lock.
 func share(t *testing.T, w *world, then func(run, kis string)) func(event.Event) {
 	t.Helper()
 	checked := 0
@@ -50,8 +51,9 @@ func TestTwoMachinesThatShareARepositoryAreKnownByItsHostID(t *testing.T) {
 	assert.Contains(t, report.Failures[0].Hint, "remove one of them from the stage")
 }
 
-// TestACloneWithAHostIDOfItsOwnIsAccepted: a repository that was copied with its host-id is refused like one that two machines share.
-// The command of the hint fixes it, whatever the copy is linked to.
+// TestACloneWithAHostIDOfItsOwnIsAccepted: a repository that was copied with its host-id is refused
+// like one that two machines share. The command of the hint fixes it, whatever the copy is linked
+// to.
 func TestACloneWithAHostIDOfItsOwnIsAccepted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

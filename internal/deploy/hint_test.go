@@ -10,7 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 )
 
-// TestAHostThatKeepsUsOutIsNamedAsSuch: OpenSSH punishes addresses from which logins fail, since 9.8.
+// TestAHostThatKeepsUsOutIsNamedAsSuch: OpenSSH punishes addresses from which logins fail, since
+// 9.8.
 func TestAHostThatKeepsUsOutIsNamedAsSuch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embeddedWith(sshtest.Faults{Greeting: "Not allowed at this time\r\n"}), 1)

@@ -17,7 +17,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// One dead jump host is one failure of many hosts: views fold what reads the same, however many connections are made at a time.
+// One dead jump host is one failure of many hosts: views fold what reads the same, however many
+// connections are made at a time.
 func TestADeadJumpHostIsOneFailureOfAllHostsBehindIt(t *testing.T) {
 	t.Parallel()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

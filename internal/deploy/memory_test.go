@@ -33,8 +33,8 @@ func (w *world) survey(t *testing.T, request remote.StateRequest) (survey.Stage,
 	return survey.Judge("staging", w.hosts, found), found
 }
 
-// repeatLastRun writes the lines of the journal's newest run n times more, each time as another run. The lines are those of a
-// real run; to wait for so many would only take longer.
+// repeatLastRun writes the lines of the journal's newest run n times more, each time as another
+// run. The lines are those of a real run; to wait for so many would only take longer.
 func repeatLastRun(t *testing.T, root string, n int) {
 	t.Helper()
 	path := filepath.Join(root, ".kis/journal/staging")
@@ -65,8 +65,9 @@ func repeatLastRun(t *testing.T, root string, n int) {
 	require.NoError(t, f.Close())
 }
 
-// TestFailedRunsDoNotMakeTheJournalForget: after any number of runs that linked, failed and were rolled back, status says since
-// when and by whom the stage is linked, and a rollback goes to the package that was confirmed before.
+// TestFailedRunsDoNotMakeTheJournalForget: after any number of runs that linked, failed and were
+// rolled back, status says since when and by whom the stage is linked, and a rollback goes to the
+// package that was confirmed before.
 func TestFailedRunsDoNotMakeTheJournalForget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

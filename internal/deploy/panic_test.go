@@ -37,7 +37,8 @@ type bug struct {
 	at         func(event.Event)
 }
 
-// run carries a plan out, and has the oracle judge what the report says: the exit status makes no promise.
+// run carries a plan out, and has the oracle judge what the report says: the exit status makes no
+// promise.
 func (b bug) run(ctx context.Context, p deploy.Plan) (event.Report, []event.Event) {
 	b.t.Helper()
 	w, dialer := b.w, &sshx.Dialer{}
@@ -147,7 +148,8 @@ func (w onWriting) Write(p []byte) (int, error) {
 	return w.WriteCloser.Write(p)
 }
 
-// TestAPanicInAStepIsThatHostsFailure: before the barrier nothing is linked anywhere, and nothing is left.
+// TestAPanicInAStepIsThatHostsFailure: before the barrier nothing is linked anywhere, and nothing
+// is left.
 func TestAPanicInAStepIsThatHostsFailure(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(){
@@ -175,7 +177,8 @@ func TestAPanicInAStepIsThatHostsFailure(t *testing.T) {
 	}
 }
 
-// TestAPanicOfWhoGetsTheEvents is about the user's view, and changes nothing that is done on the hosts; before the commit, nothing is.
+// TestAPanicOfWhoGetsTheEvents is about the user's view, and changes nothing that is done on the
+// hosts; before the commit, nothing is.
 func TestAPanicOfWhoGetsTheEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -212,7 +215,8 @@ func TestAPanicOfWhoGetsTheEvents(t *testing.T) {
 	}
 }
 
-// TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport: a panic is a lost answer. The hosts are reached again, and read.
+// TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport: a panic is a lost answer. The hosts are
+// reached again, and read.
 func TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

@@ -17,7 +17,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// once breaks the connection to web2 at the first point of its kind, and not when the run comes there again.
+// once breaks the connection to web2 at the first point of its kind, and not when the run comes
+// there again.
 func once(c cut, w *world) func(event.Event) {
 	broken, fault := false, c.on(w, "web2")
 	return func(e event.Event) {
@@ -28,7 +29,8 @@ func once(c cut, w *world) func(event.Event) {
 	}
 }
 
-// TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants: the connection to one of three hosts is lost as the word to link goes out.
+// TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants: the connection to one of three
+// hosts is lost as the word to link goes out.
 func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 3)
@@ -61,8 +63,9 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 	}
 }
 
-// TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone: the connection to a host is lost after the switch, its lock is free then, and another run
-// links something else before this one is back. The oracle is not asked, because it knows of one run only.
+// TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone: the connection to a host is lost after the
+// switch, its lock is free then, and another run links something else before this one is back. The
+// oracle is not asked, because it knows of one run only.
 func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -95,7 +98,8 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	assert.Equal(t, "hello-1.1", target)
 }
 
-// TestADanglingLinkIsRestored: the linked package was removed outside kis. The oracle is not used, because it forbids that.
+// TestADanglingLinkIsRestored: the linked package was removed outside kis. The oracle is not used,
+// because it forbids that.
 func TestADanglingLinkIsRestored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -124,8 +128,8 @@ func TestADanglingLinkIsRestored(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(notices, func(n string) bool { return strings.Contains(n, "hello-0.9, which is no complete package") }), "%v", notices)
 }
 
-// TestAnUnwritableJournalIsReported: the links are what the run promises, so it is done; what status will show is reported, and the same
-// command again puts it right.
+// TestAnUnwritableJournalIsReported: the links are what the run promises, so it is done; what
+// status will show is reported, and the same command again puts it right.
 func TestAnUnwritableJournalIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

@@ -24,7 +24,8 @@ func (w *world) dry(t *testing.T, p deploy.Plan) []string {
 	return plans
 }
 
-// TestADryRunSaysWhatTheRunDoes: the commands of after_link are named, also where they run again for what is linked.
+// TestADryRunSaysWhatTheRunDoes: the commands of after_link are named, also where they run again
+// for what is linked.
 func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

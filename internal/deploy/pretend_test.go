@@ -20,8 +20,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// pretend is a host that greets well and then gives these answers, for what no real host can be made to say. It returns what the host
-// was asked, and the notices.
+// pretend is a host that greets well and then gives these answers, for what no real host can be
+// made to say. It returns what the host was asked, and the notices.
 func pretend(t *testing.T, plan Plan, answer func(op string) string) (h *host, asked *[]map[string]any, notices *[]string) {
 	t.Helper()
 	in, near := io.Pipe()

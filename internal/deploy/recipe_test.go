@@ -25,8 +25,8 @@ func requirementLines(text string) []string {
 	return lines
 }
 
-// FuzzRequirements: a requirements file is accepted exactly if none of its lines, as pip splits them, refers to another file; and its name is
-// part of the recipe by its content only.
+// FuzzRequirements: a requirements file is accepted exactly if none of its lines, as pip splits
+// them, refers to another file; and its name is part of the recipe by its content only.
 func FuzzRequirements(f *testing.F) {
 	for _, text := range []string{
 		"", "flask==3.0\n", "flask\n-r other.txt\n", " \t-c x", "flask\r-r x", "flask\u2028-e .", "flask\x1c--find-links x", "\ufeff-r x", "\u00a0-r x", "\v-f x\n", "# -r x\n#\u0085-r y", "flask # -r x", "-i https://x/ -r y",

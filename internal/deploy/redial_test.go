@@ -18,8 +18,9 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// TestReconnectingUsesBackoff: an answer is lost at the switch, and from then on something else answers at the host's
-// address, which counts the connections. A no ends the attempts; where there is none they become rare.
+// TestReconnectingUsesBackoff: an answer is lost at the switch, and from then on something else
+// answers at the host's address, which counts the connections. A no ends the attempts; where there
+// is none they become rare.
 func TestReconnectingUsesBackoff(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -71,8 +72,9 @@ func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
 	require.NoError(t, os.WriteFile(path, append(text, line...), 0o600))
 }
 
-// TestAHostThatRebootsWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what lies at its root then is an empty directory,
-// as after a boot that did not mount the volume. Nothing is concluded from it. The oracle is not used, because it would find that directory.
+// TestAHostThatRebootsWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what
+// lies at its root then is an empty directory, as after a boot that did not mount the volume.
+// Nothing is concluded from it. The oracle is not used, because it would find that directory.
 func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -111,6 +113,6 @@ func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 	assert.Equal(t, "web2", last.Host)
 	assert.Equal(t, event.Unknown, last.State)
 	assert.Regexp(t, `^the package repository is not the same as before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
-	assert.Equal(t, "see: findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
+	assert.Equal(t, "findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
 	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures, "the volume is mounted, and the same command again puts it right")
 }

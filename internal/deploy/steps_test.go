@@ -42,7 +42,8 @@ func steps(events []event.Event, s event.Step) map[string][]event.Event {
 	return found
 }
 
-// The step begins when the lock is asked for, and lasts as long as it is waited for: on all hosts, because none keeps its lock meanwhile.
+// The step begins when the lock is asked for, and lasts as long as it is waited for: on all hosts,
+// because none keeps its lock meanwhile.
 func TestTheLockStepLastsAsLongAsTheLockIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
@@ -90,7 +91,8 @@ func TestTheLockStepLastsAsLongAsTheLockIsWaitedFor(t *testing.T) {
 	}
 }
 
-// What a host says of the package's own lock is no check that has failed: the step is reported as what it is, when it begins.
+// What a host says of the package's own lock is no check that has failed: the step is reported as
+// what it is, when it begins.
 func TestThePackageStepIsReportedWhereTheBuildIsLocked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)

@@ -10,8 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// TestCommandsSeeTheVariablesOfTheirHost: the commands print what they see, and fail, so that the test can read it. Nothing of a value may
-// be taken for shell text on the way.
+// TestCommandsSeeTheVariablesOfTheirHost: the commands print what they see, and fail, so that the
+// test can read it. Nothing of a value may be taken for shell text on the way.
 func TestCommandsSeeTheVariablesOfTheirHost(t *testing.T) {
 	t.Parallel()
 	touched := filepath.Join(t.TempDir(), "touched")

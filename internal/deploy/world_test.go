@@ -118,12 +118,14 @@ func newWorld(t testing.TB, start backend, n int) *world {
 	return w
 }
 
-// makeRemovable undoes what sealing did to directories, so that the test's directory can be removed by an ordinary user too.
+// makeRemovable undoes what sealing did to directories, so that the test's directory can be removed
+// by an ordinary user too.
 func makeRemovable(dir string) {
 	_ = exec.Command("chmod", "-R", "u+w", dir).Run()
 }
 
-// deployer carries plans out on these hosts, and waits less long than kis does for hosts that do not answer.
+// deployer carries plans out on these hosts, and waits less long than kis does for hosts that do
+// not answer.
 func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.Deployer {
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer}, Who: "test@laptop", Emit: emit,
@@ -131,7 +133,8 @@ func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.De
 	}
 }
 
-// run carries a plan out and has the oracle judge it. at is called for every event, and may break things.
+// run carries a plan out and has the oracle judge it. at is called for every event, and may break
+// things.
 func (w *world) run(ctx context.Context, t testing.TB, p deploy.Plan, at func(event.Event)) event.Report {
 	t.Helper()
 	var events []event.Event

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Revision is the git commit that a project's directory has checked out, with "+" when tracked files
-// differ from it; "" where there is no git.
+// Revision is the git commit that a project's directory has checked out, with "+" when tracked
+// files differ from it; "" where there is no git.
 func Revision(ctx context.Context, dir string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

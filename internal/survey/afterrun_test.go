@@ -10,8 +10,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// TestNextCommandsFitTheHostsOfTheRun: a package is named only where it is installed, and hosts that
-// were excluded stay excluded.
+// TestNextCommandsFitTheHostsOfTheRun: a package is named only where it is installed, and hosts
+// that were excluded stay excluded.
 func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 	t.Parallel()
 	host := func(name, back, linked string) event.HostReport {

@@ -15,7 +15,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// stamped gives a line the checksum that it needs to be read at all; lines that have one stay as they are.
+// stamped gives a line the checksum that it needs to be read at all; lines that have one stay as
+// they are.
 func stamped(line string) string {
 	body, open := strings.CutSuffix(line, "}")
 	if !open || strings.Contains(line, `"crc":"`) {
@@ -24,7 +25,8 @@ func stamped(line string) string {
 	return fmt.Sprintf(`%s,"crc":"%08x"}`, body, crc32.ChecksumIEEE([]byte(line)))
 }
 
-// fuzzed is a host's stage with these lines in its journal. The first line says what is linked, and how.
+// fuzzed is a host's stage with these lines in its journal. The first line says what is linked, and
+// how.
 func fuzzed(text string) survey.Repository {
 	first, rest, _ := strings.Cut(text, "\n")
 	there := remote.StageState{Stage: "live", Linked: strings.TrimRight(first, "!?~"), Sealed: !strings.HasSuffix(first, "!"), Dangling: strings.HasSuffix(first, "?"), Managed: true}
@@ -37,8 +39,9 @@ func fuzzed(text string) survey.Repository {
 	return survey.Repository{State: remote.RepositoryState{Stages: []remote.StageState{there}}}
 }
 
-// FuzzJudge: whatever the journals of several hosts say, there is a verdict that can be written down, every run is listed once, and runs of one
-// journal are in its order where no other journal contradicts it.
+// FuzzJudge: whatever the journals of several hosts say, there is a verdict that can be written
+// down, every run is listed once, and runs of one journal are in its order where no other journal
+// contradicts it.
 func FuzzJudge(f *testing.F) {
 	const confirmed, linked = `{"v":1,"seq":3,"run":"r1","ev":"confirmed","op":"push","to":"app-1"}`, `{"v":1,"seq":5,"at":"2026-11-01T12:00:00Z","run":"r2","ev":"linked","op":"push","from":"app-1","to":"app-2"}`
 	f.Add("app-2\n"+confirmed+"\n"+linked, "app-1\n"+confirmed, "")

@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// TestTheLogIsInOrderWhateverTheHostsClocksSay: web2's is ten years ahead. A time is that of the machine that kis ran on, where the line says it.
+// TestTheLogIsInOrderWhateverTheHostsClocksSay: web2's is ten years ahead. A time is that of the
+// machine that kis ran on, where the line says it.
 func TestTheLogIsInOrderWhateverTheHostsClocksSay(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)

@@ -188,7 +188,8 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 	}
 }
 
-// Whatever is proposed for a host that drifts, the hosts that are as their own journals say stay where they are.
+// Whatever is proposed for a host that drifts, the hosts that are as their own journals say stay
+// where they are.
 func TestJudgeProposesNothingThatMovesHostsThatAreAsTheirJournalsSay(t *testing.T) {
 	t.Parallel()
 	first, second := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "confirmed", "app-1", "app-2", nil)
@@ -271,7 +272,8 @@ func TestJudgeSaysSinceWhenAndByWhomOnlyOfWhatIsLinked(t *testing.T) {
 	}
 }
 
-// A run that is at work renames before it writes its line: what is read between the two is no drift.
+// A run that is at work renames before it writes its line: what is read between the two is no
+// drift.
 func TestJudgeDoesNotTakeARunAtWorkForOtherHands(t *testing.T) {
 	t.Parallel()
 	stage := survey.Judge("live", []inventory.Host{{Name: "web1"}}, map[string]survey.Repository{"web1": state(t, held(linkedTo("app-2", line(t, 1, "r1", "confirmed", "", "app-1", nil))))})

@@ -26,7 +26,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// A host that forges lines, and one that says in plain characters what the first is shown as: kis must print the same of both.
+// A host that forges lines, and one that says in plain characters what the first is shown as: kis
+// must print the same of both.
 const (
 	forged   = "x\nnext: kis link production evil-1\r\x1b[2K\u202e\u00ad\U000E0041\u3164\u200b\u0301\ty"
 	harmless = `x\nnext: kis link production evil-1\r\x1b[2K\u202e\u00ad\U000e0041\u3164\u200b\u0301\ty`
@@ -124,7 +125,8 @@ func (f filler) line(kind remote.EventKind) string {
 	return fmt.Sprintf(`%s,"crc":"%08x"}`, text[:len(text)-1], crc32.ChecksumIEEE(text))
 }
 
-// look is what a hostile host says that it has: its stage tells of a run that has ended with the event.
+// look is what a hostile host says that it has: its stage tells of a run that has ended with the
+// event.
 func (f filler) repository(ending remote.EventKind) survey.Repository {
 	r := filled[survey.Repository](f)
 	r.Failure = nil
@@ -320,7 +322,8 @@ func played(s scene, text string) string {
 	return out.String() + errs.String()
 }
 
-// TestAHostCannotForgeALine: whatever it says, wherever kis shows it, stays within the line that kis has begun, and is shown as it is.
+// TestAHostCannotForgeALine: whatever it says, wherever kis shows it, stays within the line that
+// kis has begun, and is shown as it is.
 func TestAHostCannotForgeALine(t *testing.T) {
 	t.Parallel()
 	for _, s := range scenes() {
@@ -341,7 +344,8 @@ func TestAHostCannotForgeALine(t *testing.T) {
 	}
 }
 
-// TestJSONOfAHostIsOneLine that can be looked at, and from which programs read what the host has said.
+// TestJSONOfAHostIsOneLine that can be looked at, and from which programs read what the host has
+// said.
 func TestJSONOfAHostIsOneLine(t *testing.T) {
 	t.Parallel()
 	f := filler{text: forged, deep: map[reflect.Type]bool{}}

@@ -69,8 +69,8 @@ func TestTheLineAtTheBottomCountsWhatIsShown(t *testing.T) {
 	}
 }
 
-// TestWhatIsPrintedIsAConstantAndValues: a computed format would bring a value past the printer, and
-// so would a conversion to colored.
+// TestWhatIsPrintedIsAConstantAndValues: a computed format would bring a value past the printer,
+// and so would a conversion to colored.
 func TestWhatIsPrintedIsAConstantAndValues(t *testing.T) {
 	t.Parallel()
 	var files []string

@@ -82,7 +82,7 @@ func (v *textView) BuildLog() io.Writer {
 
 // Archive prints the source distribution and its warnings.
 func (v *textView) Archive(a *sdist.Archive) {
-	v.out.Printf("%s %s: %s, %d files\n", a.Name, a.Version, size(a.Size), a.Files)
+	v.out.Printf("%s %s: %s, %d entries\n", a.Name, a.Version, size(a.Size), a.Files)
 	for _, warning := range a.Warnings {
 		v.ui.Err.Printf("kis: warning: %s\n", warning)
 	}

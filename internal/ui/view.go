@@ -49,7 +49,7 @@ func (v *jsonView) Building() (end func()) { return func() {} }
 func (v *jsonView) Archive(a *sdist.Archive) {
 	v.out.json(map[string]any{
 		"type": "sdist", "schema": event.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
-		"bytes": a.Size, "files": a.Files, "warnings": append([]string{}, a.Warnings...),
+		"bytes": a.Size, "entries": a.Files, "warnings": append([]string{}, a.Warnings...),
 	})
 }
 
