@@ -92,7 +92,7 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 	ran := func(events []event.Event) int {
 		n := 0
 		for _, e := range events {
-			if e.Type == event.TypeOutput && e.Message == "looking" {
+			if e.Type == event.TypeOutput && e.Message == "verified" {
 				n++
 			}
 		}
