@@ -63,6 +63,25 @@ func History(stage string, hosts []string, repositories map[string]Repository) [
 	return all
 }
 
+// Ending is how a run ended on some hosts.
+type Ending struct {
+	Event string // the last one in their journals
+	Hosts []string
+}
+
+// Endings are how the run ended on its hosts, from complete to not begun.
+func (r *Run) Endings() []Ending {
+	var all []Ending
+	for _, kind := range []remote.EventKind{
+		remote.EventConfirmed, remote.EventLinked, remote.EventUnconfirmed, remote.EventReverted, remote.EventAborted, remote.EventArmed,
+	} {
+		if hosts := r.Result[kind]; len(hosts) > 0 {
+			all = append(all, Ending{string(kind), hosts})
+		}
+	}
+	return all
+}
+
 // add merges a line of a host into the run.
 func (r *Run) add(host string, e remote.Entry) {
 	r.Skew = max(r.Skew, e.Skew)

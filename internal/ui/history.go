@@ -7,7 +7,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // Runs prints the runs of a stage; answered are those of the hosts that could be queried.
@@ -64,14 +63,11 @@ func (u *UI) printRun(r *survey.Run, hosts int) {
 
 func resultText(r *survey.Run, hosts int) string {
 	var parts []string
-	for _, event := range []remote.EventKind{
-		remote.EventConfirmed, remote.EventLinked, remote.EventUnconfirmed, remote.EventReverted, remote.EventAborted, remote.EventArmed,
-	} {
-		if on := r.Result[event]; len(on) == hosts {
-			parts = append(parts, string(event))
-		} else if len(on) > 0 {
-			parts = append(parts, string(event)+" on "+list(on, 4))
+	for _, ending := range r.Endings() {
+		if len(ending.Hosts) < hosts {
+			ending.Event += " on " + list(ending.Hosts, 4)
 		}
+		parts = append(parts, ending.Event)
 	}
 	if r.Git != "" {
 		parts = append(parts, "git "+r.Git)
