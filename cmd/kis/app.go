@@ -175,6 +175,16 @@ func (a *app) target(inv *inventory.Inventory, name string) (target, error) {
 	return target{Stage: stage, hosts: hosts, subset: len(hosts) < len(all)}, err
 }
 
+// stage reads the inventory and selects the hosts of a stage.
+func (a *app) stage(name string) (*inventory.Inventory, target, error) {
+	inv, err := a.load()
+	if err != nil {
+		return nil, target{}, err
+	}
+	t, err := a.target(inv, name)
+	return inv, t, err
+}
+
 // targets are those of the stages that were named, or of all stages.
 func (a *app) targets(inv *inventory.Inventory, names []string) ([]target, error) {
 	if len(names) == 0 {

@@ -55,11 +55,7 @@ Examples:
 }
 
 func (o pushOptions) run(ctx context.Context, a *app, stage string) error {
-	inv, err := a.load()
-	if err != nil {
-		return err
-	}
-	t, err := a.target(inv, stage)
+	inv, t, err := a.stage(stage)
 	if err != nil {
 		return err
 	}

@@ -73,11 +73,7 @@ func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
 
 // run carries out a plan that installs nothing.
 func (o *relinkOptions) run(ctx context.Context, a *app, op event.Op, stage string) error {
-	inv, err := a.load()
-	if err != nil {
-		return err
-	}
-	t, err := a.target(inv, stage)
+	inv, t, err := a.stage(stage)
 	if err != nil {
 		return err
 	}

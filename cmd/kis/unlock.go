@@ -40,11 +40,7 @@ Examples:
 }
 
 func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
-	inv, err := a.load()
-	if err != nil {
-		return err
-	}
-	t, err := a.target(inv, wanted)
+	inv, t, err := a.stage(wanted)
 	if err != nil {
 		return err
 	}
