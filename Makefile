@@ -4,7 +4,7 @@
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo: build ## a push, a refused push and a roll-back on three throw-away hosts
+demo: build ## a push, a refused push and a rollback on three temporary hosts
 	@bin/kis demo
 
 build: ## compile bin/kis
