@@ -87,7 +87,7 @@ func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
 }
 
 // A command of a dead run would go on writing into the next package of that name.
-func TestWhatADeadRunLeftInAPackageIsEndedBeforeItIsRemoved(t *testing.T) {
+func TestProcessesOfADeadRunAreKilledBeforeItsBuildIsRemoved(t *testing.T) {
 	t.Parallel()
 	dead, _ := unsealed(t)
 	mark := marker(t)
@@ -113,8 +113,8 @@ func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(l.root, "app-1/.kis/receipt.json"))
 }
 
-// TestWhatIsBuiltDuringASweepStays: a run removes what dead ones have left, and another builds one of these packages before it comes there.
-func TestWhatIsBuiltDuringASweepStays(t *testing.T) {
+// TestBuildDuringASweepIsNotRemoved: a run removes what dead ones have left, and another builds one of these packages before it comes there.
+func TestBuildDuringASweepIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	other := opened(t, root)

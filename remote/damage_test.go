@@ -104,7 +104,7 @@ json.dump([kind(line) for line in json.load(sys.stdin)], sys.stdout)
 `
 
 // Both sides read journals: this one to report and to choose what a roll-back goes to, the agent to settle what a dead run left.
-func TestTheAgentTakesTheSameLinesForDamaged(t *testing.T) {
+func TestAgentAndControllerSkipTheSameLines(t *testing.T) {
 	t.Parallel()
 	lines := journalLines()
 	for i, line := range lines {
@@ -141,7 +141,7 @@ func TestTheAgentTakesTheSameLinesForDamaged(t *testing.T) {
 }
 
 // Receipts and journals in every state of damage, all in one repository. The host is not lost by any: the rest of it is reported.
-func TestAHostIsReadWhateverIsInItsFiles(t *testing.T) {
+func TestHostWithDamagedFilesIsRead(t *testing.T) {
 	t.Parallel()
 	good := map[string]string{
 		"v": `1`, "package": `"x"`, "content": `"sha256:x"`, "recipe": `"sha256:x"`, "environment": `"sha256:x"`, "python": `"3.11.2"`, "created": `"2026-11-01T12:00:00Z"`, "by": `"ann"`, "git": `"abc"`, "name": `"app"`,
@@ -189,7 +189,7 @@ func TestAHostIsReadWhateverIsInItsFiles(t *testing.T) {
 }
 
 // A file that is none would keep the agent waiting, or never end. So would a file that only looks small.
-func TestAHostIsReadWhateverItsFilesAre(t *testing.T) {
+func TestHostWithSpecialFilesIsRead(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -225,7 +225,7 @@ func TestAHostIsReadWhateverItsFilesAre(t *testing.T) {
 }
 
 // Damage of any length does not hide what is before it, and what is written behind it is read.
-func TestALongLineHidesNoOther(t *testing.T) {
+func TestLongLineHidesNoOtherLine(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{
 		"one": "head -c 3000000 /dev/zero", "one of letters": `head -c 3000000 /dev/zero | tr '\0' x`, "one at the bound": "head -c 65537 /dev/zero", "many": `yes rubbish | head -c 600000`,
@@ -274,7 +274,7 @@ func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 }
 
 // No controller sends such commands. They are refused, and nothing of them is left: neither a prepared link nor a line of the journal.
-func TestCommandsThatMakeNoSenseChangeNothing(t *testing.T) {
+func TestInvalidCommandsChangeNothing(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")

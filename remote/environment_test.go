@@ -114,7 +114,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	}))
 }
 
-func TestVerifyRefusesAnApplicationThatEndsTheInterpreter(t *testing.T) {
+func TestVerifyRefusesAnApplicationThatExits(t *testing.T) {
 	t.Parallel()
 	const forging = `import os, sys
 for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finished\tverify"):
@@ -140,7 +140,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 	}
 }
 
-func TestEnvironmentThatLacksSomethingIsRefused(t *testing.T) {
+func TestIncompleteEnvironmentIsRefused(t *testing.T) {
 	t.Parallel()
 	l := owner(t, pushed(t))
 	l.unpack(t, tiny(t, ""))

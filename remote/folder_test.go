@@ -34,7 +34,7 @@ func confined(t *testing.T, root, setup string) *local {
 	return l
 }
 
-func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
+func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by   string
@@ -74,7 +74,7 @@ func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
 }
 
 // Root may look everywhere, and so would not notice that somebody else may not.
-func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
+func TestForeignDirectoryIsNamedToAUserWhoCannotReadIt(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	root := repository(t)
@@ -90,7 +90,7 @@ func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
 	require.Equal(t, remote.CodeForeignDirectory, state.Problems[0].Code)
 }
 
-func TestUnfitFileSystemsAreRefused(t *testing.T) {
+func TestUnusableFileSystemsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		setup string
@@ -176,7 +176,7 @@ func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 	}
 }
 
-func TestFolderThatTurnsImmutable(t *testing.T) {
+func TestRootThatTurnsImmutable(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	l := armed(t)
@@ -195,7 +195,7 @@ func TestFolderThatTurnsImmutable(t *testing.T) {
 	l.link(t, "app-1", "app-2")
 }
 
-func TestStagesThatAreNotOursAreRefused(t *testing.T) {
+func TestUnmanagedStagesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by   string
@@ -231,7 +231,7 @@ func TestStagesThatAreNotOursAreRefused(t *testing.T) {
 	}
 }
 
-func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
+func TestDanglingLinkIsReportedAndReplaced(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	sh(t, l.root, "ln -s gone-1 staging")
@@ -243,7 +243,7 @@ func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
 }
 
 // What a run takes back is put back as it was, even if it was no good.
-func TestDanglingLinkIsPutBackAsItWas(t *testing.T) {
+func TestRollbackRestoresADanglingLink(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	sh(t, l.root, "ln -s gone-1 staging")
@@ -257,7 +257,7 @@ func TestDanglingLinkIsPutBackAsItWas(t *testing.T) {
 	require.Equal(t, "gone-1", l.linked(t))
 }
 
-func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
+func TestRootIsResolvedOncePerRun(t *testing.T) {
 	t.Parallel()
 	root, other := repository(t), repository(t)
 	link := filepath.Join(t.TempDir(), "link")
@@ -273,7 +273,7 @@ func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(other, ".kis"))
 }
 
-func TestTwoNamesOfOneRepositoryAreKnownForOne(t *testing.T) {
+func TestTwoNamesOfOneRepositoryAreDetected(t *testing.T) {
 	t.Parallel()
 	look := func(root string) remote.Facts {
 		facts, err := opened(t, root).Check(t.Context(), remote.CheckRequest{})
@@ -332,7 +332,7 @@ func TestHostIDThatIsADirectoryIsNamedWithItsRemedy(t *testing.T) {
 	require.NotEmpty(t, owner(t, l.root).locked.HostID)
 }
 
-func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
+func TestDirectoriesArePrivateWithAnyUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"000", "077", "777"} {
 		l, err := launch(t, login("umask "+mask))
@@ -349,7 +349,7 @@ func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
 }
 
 // What cannot be read is not empty: nothing may be concluded from it, and nothing begun.
-func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
+func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	const journal = ".kis/journal/staging"
@@ -403,7 +403,7 @@ func (g *gate) Read(p []byte) (int, error) {
 
 // The state of a repository with many stages and long journals takes a while over a thin line. The agent goes on with what it is told, the
 // pings first of all: it does not take a line for a controller that has gone.
-func TestLargeStateArrivesHoweverSlowly(t *testing.T) {
+func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	g := new(gate)

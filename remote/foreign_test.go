@@ -48,7 +48,7 @@ func interrupted(t *testing.T) (root string, a archive) {
 }
 
 // A user's file or directory that has the name of the next package is refused by the check, and left alone by every run.
-func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
+func TestFilesOfUsersAreNotRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	ask := remote.CheckRequest{Stage: stage(t, "staging"), Package: a.Package, Build: true, NeedBytes: 1, NeedInodes: 1}
@@ -111,7 +111,7 @@ func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
 }
 
 // A copy of a package, or one that has lost its receipt, looks like a build that was interrupted just before its end. It is none.
-func TestACopyOfAPackageIsNotRemoved(t *testing.T) {
+func TestCopyOfAPackageIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	next := source(t, "app", "2", file("x", "x"))
 	for name, test := range map[string]struct {
@@ -145,7 +145,7 @@ func TestACopyOfAPackageIsNotRemoved(t *testing.T) {
 }
 
 // Whatever an interrupted build holds goes with it, except what is mounted there.
-func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
+func TestInterruptedBuildIsRemovedUnlessItHasAMount(t *testing.T) {
 	t.Parallel()
 	for name, where := range map[string]string{"on it": "", "in it": "/static", "with spaces": "/my files"} {
 		t.Run(name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
 }
 
 // A directory that is put there after the check is not replaced, even where it is empty.
-func TestADirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
+func TestDirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	l, a := owner(t, repository(t)), source(t, "app", "1")
 	_, err := l.Begin(t.Context(), a.Source)
@@ -188,7 +188,7 @@ func TestADirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
 }
 
 // kis's own directories are swept by every run. What a user has put there stays.
-func TestWhatAUserPutsAmongWhatKisSweepsStays(t *testing.T) {
+func TestSweepKeepsFilesOfUsers(t *testing.T) {
 	t.Parallel()
 	for name, by := range map[string]string{
 		"a file named like a probe":               "echo mine >.kis-probe.notes",

@@ -25,7 +25,7 @@ func tarball(t *testing.T, members ...tar.Header) []byte {
 }
 
 // No such archive passes the controller. The host unpacks with a program of its own, and looks for itself.
-func TestHostRefusesOddArchives(t *testing.T) {
+func TestHostRefusesHostileArchives(t *testing.T) {
 	t.Parallel()
 	metadata := tar.Header{Name: "app-1/PKG-INFO", Mode: 0o644}
 	for name, data := range map[string][]byte{

@@ -122,7 +122,7 @@ func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	}
 }
 
-func TestPasswordThatCannotBeKeptUnseenIsRefused(t *testing.T) {
+func TestPasswordThatWouldBeVisibleIsRefused(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	a := tiny(t, "")

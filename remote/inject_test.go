@@ -86,7 +86,7 @@ func said(err error) string {
 	return "lost"
 }
 
-func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
+func TestSwitchWithoutFsyncIsASwitch(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "fsync", "EIO", 1)
@@ -100,7 +100,7 @@ func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
 
 // An agent that dies between the rename and its flush has told nobody; whoever asks for it afterwards is told what holds. So the flush comes
 // before the answer, here as well.
-func TestWhatAnotherAgentHasLinkedIsFlushedBeforeItIsToldOf(t *testing.T) {
+func TestLinkOfAnotherAgentIsFlushedBeforeItIsReported(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(l *local, change remote.Link) (bool, error){
 		"fence": func(l *local, change remote.Link) (bool, error) {
@@ -138,7 +138,7 @@ func TestWhatAnotherAgentHasLinkedIsFlushedBeforeItIsToldOf(t *testing.T) {
 }
 
 // The link that is prepared may stay for the next run to remove; what counts is that this run cannot commit any more, and says so.
-func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
+func TestAbortHoldsIfThePreparedLinkCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "unlink", "EIO", 1)
@@ -154,7 +154,7 @@ func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
 }
 
 // SIGTERM comes from a run that could not reach its own agent any more. It must not part a rename from the agent's knowledge of it.
-func TestSignalDuringTheRenameDoesNotMakeTheJournalLie(t *testing.T) {
+func TestSignalDuringTheRenameKeepsTheJournalTrue(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "rename", "SIGTERM", 1)

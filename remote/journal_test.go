@@ -71,7 +71,7 @@ func TestPreviousIsWhatWasConfirmedBefore(t *testing.T) {
 	}
 }
 
-func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
+func TestJournalOfAnAgentIsParsed(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -146,7 +146,7 @@ func TestAgentWritesOnAfterDamage(t *testing.T) {
 	}
 }
 
-func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
+func TestDamagedLinesAreCountedAndSkipped(t *testing.T) {
 	t.Parallel()
 	good, torn := line(`"seq":1,"ev":"armed"`), line(`"seq":2,"ev":"linked"`)[:20]
 	for name, test := range map[string]struct {
@@ -175,7 +175,7 @@ func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
 	}
 }
 
-func TestLinesOfALaterFormatAreCountedAndLeftOut(t *testing.T) {
+func TestLinesOfALaterFormatAreCountedAndSkipped(t *testing.T) {
 	t.Parallel()
 	read := remote.ParseJournal([]string{line(`"v":1,"seq":1,"ev":"confirmed"`), line(`"v":2,"seq":2,"ev":"confirmed"`)})
 	assert.Len(t, read.Entries, 1)
@@ -216,7 +216,7 @@ func FuzzParseJournal(f *testing.F) {
 }
 
 // What a newer kis means by its lines is not known to this one. It may look, and does not write.
-func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
+func TestStageWithANewerJournalIsNotChanged(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string]string{
 		"another format":     `"v":2,"seq":9,"ev":"armed","run":"0123456789","from":null,"to":"app-1"`,
@@ -252,7 +252,7 @@ func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
 }
 
 // An older kis that ends a run puts a remark behind the lines of a newer one. That does not make the journal the older one's.
-func TestARemarkBehindTheLinesOfANewerKisChangesNothing(t *testing.T) {
+func TestRemarkAfterNewerLinesChangesNothing(t *testing.T) {
 	t.Parallel()
 	older := installed(t, "1")
 	older.link(t, "", "app-1")

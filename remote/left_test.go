@@ -16,7 +16,7 @@ const (
 	escaped = `until test -s "$TMPDIR/up" && grep -q sleep /proc/$(cat "$TMPDIR/up")/comm; do :; done`
 )
 
-func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
+func TestProcessesOfAVerificationAreKilled(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]string{
 		"in the background":       behind,
@@ -55,7 +55,7 @@ func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
 	end(t, mark)
 }
 
-func TestEndOfTheConversationEndsTheStep(t *testing.T) {
+func TestEndOfTheSessionEndsTheStep(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
 	begun, result := make(chan struct{}), make(chan error, 1)
@@ -77,7 +77,7 @@ func TestEndOfTheConversationEndsTheStep(t *testing.T) {
 }
 
 // An after-link command may leave daemons when it has ended. One that is cut off in the middle leaves nothing of itself.
-func TestEndOfTheConversationEndsAnAfterLinkCommand(t *testing.T) {
+func TestEndOfTheSessionEndsAnAfterLinkCommand(t *testing.T) {
 	t.Parallel()
 	l, mark := installed(t, "1"), marker(t)
 	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "sleep "+mark+" & echo begun; sleep "+mark)

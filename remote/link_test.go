@@ -71,7 +71,7 @@ func TestAfterLinkCommandsNeedTheLock(t *testing.T) {
 	require.FileExists(t, ran)
 }
 
-func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
+func TestRemovedLockFileStopsTheRun(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -88,7 +88,7 @@ func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
 	require.Equal(t, "app-2", l.linked(t))
 }
 
-func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
+func TestOneSwitchAtATime(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "switch-open")
@@ -106,7 +106,7 @@ func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	require.InDelta(t, 0.25, last.Skew, 0)
 }
 
-func TestAbortGivesTheArmedLinkUp(t *testing.T) {
+func TestAbortRemovesThePreparedLink(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	require.NoError(t, l.Abort(t.Context()))
@@ -125,7 +125,7 @@ func requireNothingArmed(t *testing.T, root string) {
 	require.Empty(t, left)
 }
 
-func TestHostGivesUpByItselfAtItsDeadline(t *testing.T) {
+func TestPreparedLinkExpires(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -137,7 +137,7 @@ func TestHostGivesUpByItselfAtItsDeadline(t *testing.T) {
 	require.Equal(t, "app-1", l.linked(t))
 }
 
-func TestCommitAfterTheDeadlineIsRefusedEvenIfNobodyHasLookedYet(t *testing.T) {
+func TestCommitAfterTheDeadlineIsRefused(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), 0))
@@ -185,7 +185,7 @@ func TestAgentKilledWhileArmedIsFencedByTheNextRun(t *testing.T) {
 	next.link(t, "app-1", "app-2")
 }
 
-func TestResumedSwitchCanBeTakenBack(t *testing.T) {
+func TestResumedSwitchCanBeReverted(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)
@@ -248,7 +248,7 @@ func TestEvictEndsTheAgentOfThisRunOnly(t *testing.T) {
 }
 
 // What reaches an armed agent is not always what was sent: anything but the whole word to link leaves the link as it was.
-func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
+func TestPartialCommitDoesNotLink(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		word func(whole string) string
@@ -288,7 +288,7 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 }
 
 // Between arming and the next word somebody changes something by hand. What the agent then says has to be true.
-func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
+func TestChangesOutsideKisAreNoticedBeforeTheCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by     string
@@ -319,7 +319,7 @@ func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 	}
 }
 
-func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
+func TestConfirmComparesTheLink(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)
@@ -330,8 +330,8 @@ func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
 	requireRefused(t, err, "link-changed")
 }
 
-// TestAConfirmationThatCannotBeWrittenIsTold: it is all that the step has to leave, and status goes by it.
-func TestAConfirmationThatCannotBeWrittenIsTold(t *testing.T) {
+// TestUnrecordedConfirmationIsReported: it is all that the step has to leave, and status goes by it.
+func TestUnrecordedConfirmationIsReported(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)

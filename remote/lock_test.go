@@ -14,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
+func TestUnlockedStageCanBeLockedByAnotherRun(t *testing.T) {
 	t.Parallel()
 	first := owner(t, repository(t))
 	second := opened(t, first.root)
@@ -27,14 +27,14 @@ func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
 	first.lock(t, "staging")
 }
 
-func TestAStageAtWorkIsNotUnlocked(t *testing.T) {
+func TestStageInUseIsNotUnlocked(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.unpack(t, source(t, "app", "1"))
 	requireRefused(t, l.Unlock(t.Context()), "busy")
 }
 
-func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
+func TestBreakTerminatesTheHolderAndItsPreparedLink(t *testing.T) {
 	t.Parallel()
 	holder := installed(t, "1", "2")
 	holder.link(t, "", "app-1")
@@ -52,7 +52,7 @@ func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
 }
 
 // While somebody thinks about the answer, one run may end and the next take the lock.
-func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
+func TestBreakTerminatesTheNamedRunOnly(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
 	l := opened(t, holder.root)
@@ -67,7 +67,7 @@ func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
 	require.Equal(t, holder.run.String(), ended.Run)
 }
 
-func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
+func TestBreakOfAFreeLockTerminatesNoProcess(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	ended, err := l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
@@ -76,7 +76,7 @@ func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
 }
 
 // The number in the file may be another process's by now, and whoever holds the lock may have put it there to have that one ended.
-func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
+func TestBreakTerminatesOnlyTheHolder(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
 	path := filepath.Join(holder.root, ".kis/locks/staging")
@@ -90,7 +90,7 @@ func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
+func TestFailedAfterLinkOfARollbackIsInTheJournal(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -119,7 +119,7 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 	assert.Empty(t, last().Note)
 }
 
-func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
+func TestChangedLinkedPackageIsReported(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	receipt := l.install(t, source(t, "app", "1"))
@@ -142,7 +142,7 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 }
 
 // Whatever a damaged lock file says, the lock is held, and that is what the next run is told.
-func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
+func TestDamagedLockFileIsStillALock(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
@@ -165,7 +165,7 @@ func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 }
 
 // kill(2) takes 0 for the group of who asks, and -1 for every process there is.
-func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
+func TestLockFileMustNameOneProcess(t *testing.T) {
 	t.Parallel()
 	for _, pid := range []string{"0", "-1", "1", "true", "1e3", strings.Repeat("9", 30)} {
 		t.Run(pid, func(t *testing.T) {
@@ -186,14 +186,14 @@ func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
 }
 
 // A stage may have any name that stages may have, those of files in .kis/locks among them.
-func TestAStageMayBeCalledAsOneOfOurOwnLocks(t *testing.T) {
+func TestStageMayHaveTheNameOfAnotherLock(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "runs")
 }
 
 // An agent that waits hears nobody: neither its controller nor the end of its connection.
-func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
+func TestWaitForTheGuardLockIsBounded(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "production") // makes the folders
@@ -209,7 +209,7 @@ func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
 }
 
 // One that stands still is killed after a while: its own run could not go on otherwise.
-func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
+func TestEvictKillsAStoppedAgent(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	require.NoError(t, l.command.Process.Signal(syscall.SIGSTOP))
@@ -221,7 +221,7 @@ func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
 }
 
 // A run whose connection was lost takes its lock again, but for what has become another's meanwhile, even where the link leads to the same.
-func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
+func TestLockIsAcquiredAgainUnlessAnotherRunHasWorked(t *testing.T) {
 	t.Parallel()
 	ann := remote.Holder{Who: "ann@laptop", What: "push"}
 	for name, c := range map[string]struct {
@@ -265,7 +265,7 @@ func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
 }
 
 // Nor by a run that somebody has ended on purpose.
-func TestARunThatWasEndedByForceDoesNotTakeItsLockAgain(t *testing.T) {
+func TestTerminatedRunDoesNotAcquireItsLockAgain(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)

@@ -36,7 +36,7 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 }
 
 // The agent looks at every name once more, because it is what turns them into paths.
-func TestAgentRefusesNamesThatAreNone(t *testing.T) {
+func TestAgentRefusesInvalidNames(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	for _, run := range append(odd(), "short", "UPPER000", strings.Repeat("x", 65)) {

@@ -15,7 +15,7 @@ import (
 )
 
 // The host computes the content digest from what its tar made, this side from the archive: Unpack is refused where they differ.
-func TestHostFindsTheContentThatTheArchivePromises(t *testing.T) {
+func TestHostComputesTheContentDigestOfTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string][]member{
 		"nothing more":      nil,
@@ -39,7 +39,7 @@ func TestHostFindsTheContentThatTheArchivePromises(t *testing.T) {
 	}
 }
 
-func TestModesOfAnArchiveDoNotCount(t *testing.T) {
+func TestModesOfAnArchiveAreIgnored(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.unpack(t, source(t, "app", "1",
@@ -129,7 +129,7 @@ func TestPackageOfOtherOriginIsRefusedWithBothDigests(t *testing.T) {
 	require.Equal(t, "good", string(text))
 }
 
-func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
+func TestNextRunRemovesWhatAKilledRunLeft(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	dead := owner(t, repository(t))
@@ -144,7 +144,7 @@ func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
 	l.install(t, a)
 }
 
-func TestWhatAnotherRunIsBuildingStays(t *testing.T) {
+func TestBuildOfAnotherRunIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	other := owner(t, repository(t))
 	other.unpack(t, source(t, "app", "1", file("x", "x")))
@@ -161,7 +161,7 @@ func TestMissingPackageIsRefused(t *testing.T) {
 }
 
 // A folder is removed to be built again only where it can be nothing but a killed run's: not a package of a newer kis, nor one in use.
-func TestWhatNoKilledRunLeavesIsNotRemoved(t *testing.T) {
+func TestOnlyInterruptedBuildsAreRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1")
 	receipt := "app-1/.kis/receipt.json"

@@ -117,7 +117,7 @@ func end(t *testing.T, mark string) {
 	}
 }
 
-func TestStepIsEndedAtItsDeadline(t *testing.T) {
+func TestStepIsKilledAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
 	c := commands(t, "setsid sleep "+mark+" & sleep "+mark)
@@ -128,7 +128,7 @@ func TestStepIsEndedAtItsDeadline(t *testing.T) {
 	gone(t, mark)
 }
 
-func TestCanceledStepIsRefusedWhateverItMakesOfTheSignal(t *testing.T) {
+func TestCanceledStepIsRefusedWithAnyExitStatus(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	begun, result := make(chan struct{}), make(chan error, 1)
@@ -190,7 +190,7 @@ func (l *local) memory(t *testing.T) int {
 	return 0
 }
 
-func TestEndlessOutputTakesBoundedMemoryAndItsEndIsKept(t *testing.T) {
+func TestEndlessOutputTakesBoundedMemory(t *testing.T) {
 	t.Parallel()
 	for name, program := range map[string]string{
 		"without newline": "head -c 200000000 /dev/zero | tr '\\0' x",
@@ -237,7 +237,7 @@ func TestControlCharactersOfOutputArriveAsDataNotAsBytes(t *testing.T) {
 	require.Zero(t, bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') })+1)
 }
 
-func TestFullDiskForTheBuildLogIsNoLostConnection(t *testing.T) {
+func TestFullDiskForTheBuildLogKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	l, _ := unsealed(t)
 	l.limitFiles(t, 8<<20)

@@ -65,7 +65,7 @@ func TestCheckWithoutPipDoesNotReadRequiresPython(t *testing.T) {
 }
 
 // A pip may come without the library, or in another form than any we know.
-func TestCheckWithAStrangePipLeavesRequiresPythonToIt(t *testing.T) {
+func TestCheckWithAnUnknownPipAcceptsAnyRequiresPython(t *testing.T) {
 	t.Parallel()
 	l := confined(t, repository(t), `mount -t tmpfs none /usr/share/python-wheels; : >/usr/share/python-wheels/pip-99-py3-none-any.whl`)
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})

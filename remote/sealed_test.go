@@ -9,7 +9,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
+func TestChangedPackageIsNeitherReusedNorLinked(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
 		"bytes":      "chmod u+w version && printf 2 >>version && chmod u-w version",
@@ -63,7 +63,7 @@ func TestAnEditThatRestoresSizeAndTimeIsNoticed(t *testing.T) {
 }
 
 // What is in the files has not changed, although all of them look changed to the kernel.
-func TestACopiedOrTouchedPackageIsStillThePackage(t *testing.T) {
+func TestCopiedOrTouchedPackageIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
 		"copied with its times":    "cp -a app-1 copy; chmod -R u+w app-1; rm -r app-1; mv copy app-1",

@@ -35,7 +35,7 @@ func interpreter(t *testing.T, script string) *exec.Cmd {
 // eaten stands for what a login script has read and printed: it is our own text, of no use to anybody.
 const eaten = "(what kis sent to the shell: a login script reads its input)"
 
-func TestAgentStartsBehindOddLoginShells(t *testing.T) {
+func TestAgentStartsBehindUnusualLoginShells(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ rc, noise string }{
 		"silent":                 {"", ""},
@@ -59,7 +59,7 @@ func TestAgentStartsBehindOddLoginShells(t *testing.T) {
 	}
 }
 
-func TestNoAgentIsAStartErrorThatSaysWhy(t *testing.T) {
+func TestStartErrorSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		command             *exec.Cmd
@@ -86,7 +86,7 @@ func TestNoAgentIsAStartErrorThatSaysWhy(t *testing.T) {
 	}
 }
 
-func TestLoginShellThatWaitsIsGivenUp(t *testing.T) {
+func TestWaitingLoginShellTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in, host := newPipes()
@@ -100,7 +100,7 @@ func TestLoginShellThatWaitsIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestPythonThatNeverGreetsIsGivenUp(t *testing.T) {
+func TestPythonWithoutGreetingTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in, host := newPipes()

@@ -159,7 +159,7 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 }
 
 // A removal that is interrupted is still known for kis's own.
-func TestAnInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
+func TestInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{"rename", "unlink", "rmdir"} {
 		t.Run(call, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 )
 
 // What chattr(1) has closed can be written by its mode.
-func TestRootThatNothingCanBeRenamedInIsRefused(t *testing.T) {
+func TestImmutableRootIsRefused(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	for _, letter := range []string{"i", "a"} {
@@ -58,7 +58,7 @@ func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 	}
 }
 
-func TestHostThatLacksAToolIsRefusedWithAllThatIsMissing(t *testing.T) {
+func TestAllMissingToolsAreReported(t *testing.T) {
 	t.Parallel()
 	l := confined(t, repository(t), `mount --bind /dev/null /usr/bin/tar; mount --bind /dev/null /usr/bin/gzip
 venv=$(/usr/bin/python3 -c 'import os, venv; print(os.path.dirname(venv.__file__))')

@@ -35,7 +35,7 @@ func tarball(t *testing.T, members map[string]string) []byte {
 	return out.Bytes()
 }
 
-func TestUnpackPutsTheArchiveIntoTheFolder(t *testing.T) {
+func TestUnpackExtractsTheArchive(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, s shell) {
 		folder := filepath.Join(t.TempDir(), nasty)
