@@ -17,13 +17,14 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// requireSuperuser fails instead of skipping: what these tests show is shown nowhere else.
+// requireSuperuser fails instead of skipping, because no other test covers this.
 func requireSuperuser(t *testing.T) {
 	t.Helper()
 	require.Zero(t, os.Geteuid(), "this test mounts and changes owners: run it as root")
 }
 
-// confined is an agent in a mount namespace of its own, which setup changes first; the repository's folder is its $1.
+// confined is an agent in its own mount namespace, which the script setup prepares; $1 is the
+// repository.
 func confined(t *testing.T, root, setup string) *local {
 	t.Helper()
 	requireSuperuser(t)
@@ -73,7 +74,7 @@ func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 	}
 }
 
-// Root may look everywhere, and so would not notice that somebody else may not.
+// The test runs the agent as another user: root can read every directory.
 func TestForeignDirectoryIsNamedToAUserWhoCannotReadIt(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
@@ -147,7 +148,7 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 	}
 }
 
-// A build that has filled the disk must not keep the next one from being tried: it goes first.
+// An abandoned build that filled the disk does not prevent the next one, which removes it first.
 func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 	t.Parallel()
 	fill := building + `mount -t tmpfs -o size=100m,mode=755 none "$1"; mkdir -m 700 "$1/.kis" "$1/.kis/locks" "$1/.kis/run" "$1/.kis/run/0123456789"
@@ -242,7 +243,7 @@ func TestDanglingLinkIsReportedAndReplaced(t *testing.T) {
 	l.link(t, "gone-1", "app-1")
 }
 
-// What a run takes back is put back as it was, even if it was no good.
+// A rollback restores the previous link, even a dangling one.
 func TestRollbackRestoresADanglingLink(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
@@ -290,7 +291,7 @@ func TestTwoNamesOfOneRepositoryAreDetected(t *testing.T) {
 	require.NotEqual(t, one.Identity, look(second.root).Identity)
 }
 
-// Without a usable host-id, a clone would not be told from its original.
+// Without a usable host-id, a clone could not be distinguished from its original.
 func TestDamagedHostIDIsReplaced(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{
@@ -348,7 +349,7 @@ func TestDirectoriesArePrivateWithAnyUmask(t *testing.T) {
 	}
 }
 
-// What cannot be read is not empty: nothing may be concluded from it, and nothing begun.
+// An unreadable journal is not an empty one: the check fails.
 func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
@@ -388,7 +389,7 @@ func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// gate is a line on which, once it is shut, nothing comes until it is opened.
+// gate is a connection that can be blocked.
 type gate struct {
 	io.Reader
 	mu sync.Mutex
@@ -401,8 +402,8 @@ func (g *gate) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The state of a repository with many stages and long journals takes a while over a thin line. The agent goes on with what it is told, the
-// pings first of all: it does not take a line for a controller that has gone.
+// The state of a large repository takes a while over a slow connection. Meanwhile the agent answers
+// pings, and does not take the slow controller for a dead one.
 func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
 	root := repository(t)

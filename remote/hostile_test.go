@@ -24,7 +24,7 @@ func tarball(t *testing.T, members ...tar.Header) []byte {
 	return out.Bytes()
 }
 
-// No such archive passes the controller. The host unpacks with a program of its own, and looks for itself.
+// The controller refuses such archives. The host unpacks with its own tar, and checks again.
 func TestHostRefusesHostileArchives(t *testing.T) {
 	t.Parallel()
 	metadata := tar.Header{Name: "app-1/PKG-INFO", Mode: 0o644}

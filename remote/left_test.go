@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process leaves its group with setsid(1); a step that ended before that would show nothing. And it is a sleep only once it is no shell any more.
+// A process leaves its group with setsid(1); a step that ended before that would show nothing. And
+// it is a sleep only once it is no shell any more.
 const (
 	behind  = `sleep MARK & until grep -q sleep /proc/$!/comm; do :; done`
 	escape  = `setsid sh -c 'echo $$ >"$TMPDIR/up"; exec sleep MARK' `
@@ -76,7 +77,7 @@ func TestEndOfTheSessionEndsTheStep(t *testing.T) {
 	gone(t, mark)
 }
 
-// An after-link command may leave daemons when it has ended. One that is cut off in the middle leaves nothing of itself.
+// After-link commands may leave daemons when they complete. An interrupted one leaves no process.
 func TestEndOfTheSessionEndsAnAfterLinkCommand(t *testing.T) {
 	t.Parallel()
 	l, mark := installed(t, "1"), marker(t)

@@ -51,7 +51,7 @@ func TestBreakTerminatesTheHolderAndItsPreparedLink(t *testing.T) {
 	assert.Equal(t, []string{"aborted", "ended"}, last[len(last)-2:])
 }
 
-// While somebody thinks about the answer, one run may end and the next take the lock.
+// While the user is asked, the run may end and another acquire the lock.
 func TestBreakTerminatesTheNamedRunOnly(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
@@ -75,7 +75,8 @@ func TestBreakOfAFreeLockTerminatesNoProcess(t *testing.T) {
 	require.Nil(t, ended)
 }
 
-// The number in the file may be another process's by now, and whoever holds the lock may have put it there to have that one ended.
+// The number in the file may have been reused, or the holder may have written that of another
+// process.
 func TestBreakTerminatesOnlyTheHolder(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
@@ -141,7 +142,7 @@ func TestChangedLinkedPackageIsReported(t *testing.T) {
 	require.NotNil(t, state.Stages[0].Changed)
 }
 
-// Whatever a damaged lock file says, the lock is held, and that is what the next run is told.
+// Damage of the lock file does not release the lock.
 func TestDamagedLockFileIsStillALock(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -164,7 +165,7 @@ func TestDamagedLockFileIsStillALock(t *testing.T) {
 	}
 }
 
-// kill(2) takes 0 for the group of who asks, and -1 for every process there is.
+// To kill(2), 0 means the group of the caller, and -1 every process.
 func TestLockFileMustNameOneProcess(t *testing.T) {
 	t.Parallel()
 	for _, pid := range []string{"0", "-1", "1", "true", "1e3", strings.Repeat("9", 30)} {
@@ -185,14 +186,14 @@ func TestLockFileMustNameOneProcess(t *testing.T) {
 	}
 }
 
-// A stage may have any name that stages may have, those of files in .kis/locks among them.
+// Stages may have any valid name, also that of a file in .kis/locks.
 func TestStageMayHaveTheNameOfAnotherLock(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "runs")
 }
 
-// An agent that waits hears nobody: neither its controller nor the end of its connection.
+// A waiting agent notices neither commands nor the end of its connection.
 func TestWaitForTheGuardLockIsBounded(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
@@ -208,7 +209,7 @@ func TestWaitForTheGuardLockIsBounded(t *testing.T) {
 	second.lock(t, "staging") // the refusal has left no lock behind
 }
 
-// One that stands still is killed after a while: its own run could not go on otherwise.
+// A stopped agent is killed after a grace period; otherwise its own run could not continue.
 func TestEvictKillsAStoppedAgent(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
@@ -220,7 +221,8 @@ func TestEvictKillsAStoppedAgent(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A run whose connection was lost takes its lock again, but for what has become another's meanwhile, even where the link leads to the same.
+// A run that lost its session acquires its lock again, unless another run has worked since, even if
+// the link is the same.
 func TestLockIsAcquiredAgainUnlessAnotherRunHasWorked(t *testing.T) {
 	t.Parallel()
 	ann := remote.Holder{Who: "ann@laptop", What: "push"}
@@ -264,7 +266,7 @@ func TestLockIsAcquiredAgainUnlessAnotherRunHasWorked(t *testing.T) {
 	}
 }
 
-// Nor by a run that somebody has ended on purpose.
+// A run that a user terminated does not acquire it again either.
 func TestTerminatedRunDoesNotAcquireItsLockAgain(t *testing.T) {
 	t.Parallel()
 	l := armed(t)

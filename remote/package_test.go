@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// The host computes the content digest from what its tar made, this side from the archive: Unpack is refused where they differ.
+// The host computes the content digest from the unpacked files, the controller from the archive.
+// Unpack is refused where they differ.
 func TestHostComputesTheContentDigestOfTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string][]member{
@@ -160,7 +161,7 @@ func TestMissingPackageIsRefused(t *testing.T) {
 	requireRefused(t, err, "no-package")
 }
 
-// A folder is removed to be built again only where it can be nothing but a killed run's: not a package of a newer kis, nor one in use.
+// Only the build of a killed run is removed: not a package of a newer kis, nor a linked one.
 func TestOnlyInterruptedBuildsAreRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1")
@@ -187,7 +188,7 @@ func TestOnlyInterruptedBuildsAreRemoved(t *testing.T) {
 	}
 }
 
-// sh changes something in a repository by hand, as a person on the host does.
+// sh changes a repository as a user on the host would.
 func sh(t *testing.T, folder, text string) {
 	t.Helper()
 	c := exec.Command("/bin/sh", "-euc", text)

@@ -48,7 +48,8 @@ func requireBug(t *testing.T, err error) {
 	assert.Contains(t, bug.Stack, "panic_test.go")
 }
 
-// TestPanicOfAGoroutineEndsTheSession at any time, with the panic as its reason; the host sees the end of its input.
+// TestPanicOfAGoroutineEndsTheSession at any time, with the panic as its reason; the host reads end
+// of file.
 func TestPanicOfAGoroutineEndsTheSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -104,7 +105,7 @@ func TestPanicOfAGoroutineEndsTheSession(t *testing.T) {
 	}
 }
 
-// TestPanicInAnUploadEndsTheSession: the host cannot tell the next command from the bytes that are missing.
+// TestPanicInAnUploadEndsTheSession: the host would take the next command for the missing bytes.
 func TestPanicInAnUploadEndsTheSession(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))

@@ -103,7 +103,8 @@ func TestLastMessageOfAHostIsInTheError(t *testing.T) {
 	require.Less(t, len(err.Error()), 500)
 }
 
-// An answer that the end of the connection has cut off is not an answer that cannot be read: what the host said last is what helps.
+// An answer truncated by the end of the connection is not reported as unreadable: the host's last
+// message helps more.
 func TestTruncatedAnswerReportsTheLastMessageOfTheHost(t *testing.T) {
 	t.Parallel()
 	agent := pretend(t, func(p *pipes) {
@@ -177,7 +178,7 @@ func TestHostThatDoesNotReadTimesOut(t *testing.T) {
 	}
 }
 
-// slow gives one byte a minute.
+// slow returns one byte a minute.
 type slow struct{ left int }
 
 func (s *slow) Read(p []byte) (int, error) {
@@ -207,7 +208,8 @@ func TestLongUploadDoesNotTimeOut(t *testing.T) {
 	})
 }
 
-// What has been written is not there yet: over a thin line, megabytes of it are still on their way, and a ping would wait behind them.
+// Written bytes have not arrived: over a slow connection megabytes are in flight, and a ping would
+// queue behind them.
 func TestUploadInFlightDoesNotTimeOut(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20

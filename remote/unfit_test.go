@@ -12,7 +12,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// What chattr(1) has closed can be written by its mode.
+// The mode of a directory does not show chattr(1).
 func TestImmutableRootIsRefused(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
@@ -35,7 +35,7 @@ func TestImmutableRootIsRefused(t *testing.T) {
 	}
 }
 
-// The inventory looks at what it says of the root, and that may be a link to something else.
+// The inventory checks the root as written, which may be a link to another path.
 func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, folder := range map[string]string{"too long": strings.Repeat("x", 100), "with a space": "my code", "with a colon": "a:b"} {

@@ -50,7 +50,7 @@ func TestCommandsMayFollowAnUpload(t *testing.T) {
 	}
 }
 
-// What follows a refused upload is still a file. Read as commands, a file could speak for the controller.
+// The bytes after a refused upload are still a file, which must not be read as commands.
 func TestBytesOfARefusedUploadAreNotCommands(t *testing.T) {
 	t.Parallel()
 	evil := strings.Repeat("{\"id\":1,\"op\":\"bye\"}\n", 10000)
@@ -153,7 +153,7 @@ func TestReceiveChecksSizeAndDigest(t *testing.T) {
 	require.FileExists(t, secret)
 }
 
-// A name that is not on the disk yet would be gone after a power cut, and the package that is made of it is flushed.
+// The directory must be flushed, too: the package that is built from the upload is.
 func TestReceivedUploadSurvivesAPowerLoss(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))

@@ -11,7 +11,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// TestVariablesOfCommandsAreChecked: a name that is no variable of kis is refused on this side, for the two steps that take any.
+// TestVariablesOfCommandsAreChecked: the controller refuses names that are no variables of kis, for
+// the two steps that have any.
 func TestVariablesOfCommandsAreChecked(t *testing.T) {
 	t.Parallel()
 	agent := startLocal(t)
