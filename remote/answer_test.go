@@ -14,8 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// What a host answers has to be more than JSON of the right types: nobody behind this package looks again.
-func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
+// An answer must be more than JSON of the right types: callers do not check it again.
+func TestUnusableAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	commit := func(ctx context.Context, a *remote.Agent) error { _, err := a.Commit(ctx, newRun()); return err }
 	ping := func(ctx context.Context, a *remote.Agent) error { _, err := a.Ping(ctx); return err }
@@ -103,8 +103,8 @@ func TestAnswersThatCannotBeUsedAreNone(t *testing.T) {
 	}
 }
 
-// A refusal is shown to a person, and a host can say 16 MiB.
-func TestARefusalIsShortWhateverAHostSays(t *testing.T) {
+// A refusal is shown to the user, and a host can send 16 MiB.
+func TestRefusalIsShortened(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ä", 1<<20)
 	lines, err := json.Marshal(strings.Split(strings.Repeat(long[:8<<10]+"\n", 400), "\n"))

@@ -29,8 +29,8 @@ func TestTwoRunsDoNotBuildOnePackage(t *testing.T) {
 	second.install(t, a)
 }
 
-// build starts to build the environment of a project whose build takes until somebody ends it, and returns once it has come so far. The mark
-// is on the command line of what it waits for.
+// build starts to build the environment of a project whose build never ends, and returns once it
+// runs. The mark is on the command line of the process it waits for.
 func (l *local) build(t *testing.T) (a archive, mark string) {
 	t.Helper()
 	mark = marker(t)
@@ -68,7 +68,8 @@ func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
 	gone(t, mark)
 }
 
-// What a verification leaves running may escape, with a clean environment and a session of its own. It must not lock the package for ever.
+// A process that a verification leaves may have escaped, with a clean environment and its own
+// session. It must not hold the build lock.
 func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
 	t.Parallel()
 	l, a := unsealed(t)
@@ -86,8 +87,8 @@ func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A command of a dead run would go on writing into the next package of that name.
-func TestWhatADeadRunLeftInAPackageIsEndedBeforeItIsRemoved(t *testing.T) {
+// A process of a dead run would go on writing into the next package of that name.
+func TestProcessesOfADeadRunAreKilledBeforeItsBuildIsRemoved(t *testing.T) {
 	t.Parallel()
 	dead, _ := unsealed(t)
 	mark := marker(t)
@@ -101,7 +102,8 @@ func TestWhatADeadRunLeftInAPackageIsEndedBeforeItIsRemoved(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(l.root, "app-1"))
 }
 
-// Who removes a lock file lets another builder in. The one who was first must not seal what both have made.
+// After a user removed the lock file, another run may build. The first one must not seal what both
+// have built.
 func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	t.Parallel()
 	l, a := unsealed(t)
@@ -113,8 +115,9 @@ func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(l.root, "app-1/.kis/receipt.json"))
 }
 
-// TestWhatIsBuiltDuringASweepStays: a run removes what dead ones have left, and another builds one of these packages before it comes there.
-func TestWhatIsBuiltDuringASweepStays(t *testing.T) {
+// TestBuildDuringASweepIsNotRemoved: while a run removes abandoned builds, another begins to build
+// one of these packages.
+func TestBuildDuringASweepIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	other := opened(t, root)

@@ -19,7 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// values are members of JSON that are of one kind or another, or of none.
+// values are JSON values of many types, and invalid ones.
 func values() []string {
 	return []string{
 		`null`, `true`, `false`, `0`, `-0`, `1`, `-1`, `2`, `1.0`, `1e2`, `0.5`, `1e308`, `1e999`, `-1e999`, `NaN`, `Infinity`, `9007199254740992`, `9223372036854775807`, `9223372036854775808`,
@@ -33,7 +33,7 @@ func values() []string {
 	}
 }
 
-// texts are files and lines that are no objects, or not at all what they seem.
+// texts are files and lines that are not JSON objects.
 func texts() []string {
 	return []string{
 		"", " ", "{", "}", "{}", "[]", "[1]", "null", "true", "1", `"x"`, "NaN", "\x00", "\xff\xfe{}", "\xef\xbb\xbf{}", `{"a":}`, `{"a":1,}`, `{"a":1}{}`, `{"a":"` + "\t" + `"}`, `{'a':1}`, "{\"a\":\"\xff\"}",
@@ -42,7 +42,7 @@ func texts() []string {
 	}
 }
 
-// with is an object of members, one of them with another value, or one more.
+// with is a JSON object with one member replaced or added.
 func with(members map[string]string, name, value string) string {
 	var all []string
 	for n, v := range members {
@@ -57,7 +57,7 @@ func with(members map[string]string, name, value string) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// journalLines are lines of a journal with a right checksum whatever they say, and others.
+// journalLines are lines of a journal, most with a valid checksum.
 func journalLines() []string {
 	good := map[string]string{
 		"v": `1`, "seq": `4`, "boot": `"x"`, "at": `"2026-11-01T12:00:00Z"`, "run": `"0123456789"`, "op": `"push"`, "from": `"app-1"`, "to": `"app-2"`, "ev": `"linked"`, "content": `"sha256:x"`, "by": `"ann"`,
@@ -87,7 +87,8 @@ func journalLines() []string {
 	return all
 }
 
-// sound reads lines as JSON and answers what the agent makes of each: nothing, a line of its own, a remark, or one of a later format.
+// sound is a program that prints how the agent classifies each line: damaged, an entry, a remark,
+// or of a later format.
 const sound = `
 import json, sys
 sys.dont_write_bytecode = True
@@ -103,8 +104,9 @@ def kind(line):
 json.dump([kind(line) for line in json.load(sys.stdin)], sys.stdout)
 `
 
-// Both sides read journals: this one to report and to choose what a roll-back goes to, the agent to settle what a dead run left.
-func TestTheAgentTakesTheSameLinesForDamaged(t *testing.T) {
+// Both sides read journals: the controller to report and to choose the target of a rollback, the
+// agent to clean up after dead runs.
+func TestAgentAndControllerSkipTheSameLines(t *testing.T) {
 	t.Parallel()
 	lines := journalLines()
 	for i, line := range lines {
@@ -140,8 +142,9 @@ func TestTheAgentTakesTheSameLinesForDamaged(t *testing.T) {
 	assert.Greater(t, count["later"], 20)
 }
 
-// Receipts and journals in every state of damage, all in one repository. The host is not lost by any: the rest of it is reported.
-func TestAHostIsReadWhateverIsInItsFiles(t *testing.T) {
+// One repository has receipts and journals with every kind of damage. The undamaged rest is
+// reported.
+func TestHostWithDamagedFilesIsRead(t *testing.T) {
 	t.Parallel()
 	good := map[string]string{
 		"v": `1`, "package": `"x"`, "content": `"sha256:x"`, "recipe": `"sha256:x"`, "environment": `"sha256:x"`, "python": `"3.11.2"`, "created": `"2026-11-01T12:00:00Z"`, "by": `"ann"`, "git": `"abc"`, "name": `"app"`,
@@ -188,8 +191,8 @@ func TestAHostIsReadWhateverIsInItsFiles(t *testing.T) {
 	}
 }
 
-// A file that is none would keep the agent waiting, or never end. So would a file that only looks small.
-func TestAHostIsReadWhateverItsFilesAre(t *testing.T) {
+// Reading a pipe would block, and reading a device or a sparse file would not end.
+func TestHostWithSpecialFilesIsRead(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -224,8 +227,8 @@ func TestAHostIsReadWhateverItsFilesAre(t *testing.T) {
 	}
 }
 
-// Damage of any length does not hide what is before it, and what is written behind it is read.
-func TestALongLineHidesNoOther(t *testing.T) {
+// Damage of any length hides neither the lines before it nor those after it.
+func TestLongLineHidesNoOtherLine(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{
 		"one": "head -c 3000000 /dev/zero", "one of letters": `head -c 3000000 /dev/zero | tr '\0' x`, "one at the bound": "head -c 65537 /dev/zero", "many": `yes rubbish | head -c 600000`,
@@ -256,7 +259,7 @@ func TestALongLineHidesNoOther(t *testing.T) {
 	}
 }
 
-// The journals of a repository with many stages are more than an answer may be.
+// The journals of many stages exceed the limit of an answer.
 func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
@@ -273,8 +276,9 @@ func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 	}
 }
 
-// No controller sends such commands. They are refused, and nothing of them is left: neither a prepared link nor a line of the journal.
-func TestCommandsThatMakeNoSenseChangeNothing(t *testing.T) {
+// Commands that no controller sends are refused, and leave neither a prepared link nor a line in
+// the journal.
+func TestInvalidCommandsChangeNothing(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")

@@ -16,7 +16,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// tiny is the project that the tests of package scripts install, with its module's code.
+// tiny is the project of the tests in package scripts, with other code in its module.
 func tiny(t *testing.T, code string) archive {
 	t.Helper()
 	change := map[string]string{}
@@ -26,7 +26,7 @@ func tiny(t *testing.T, code string) archive {
 	return changed(t, change)
 }
 
-// changed is the project tiny with other texts in some of its files.
+// changed is the project tiny with some files replaced.
 func changed(t *testing.T, change map[string]string) archive {
 	t.Helper()
 	var members []member
@@ -65,7 +65,7 @@ func dep(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// One application in a real environment, from the archive to the sealed package.
+// From the archive of an application to the sealed package, with a real environment.
 func TestPackageWithARealEnvironment(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2canary"
@@ -114,7 +114,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	}))
 }
 
-func TestVerifyRefusesAnApplicationThatEndsTheInterpreter(t *testing.T) {
+func TestVerifyRefusesAnApplicationThatExits(t *testing.T) {
 	t.Parallel()
 	const forging = `import os, sys
 for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finished\tverify"):
@@ -140,7 +140,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 	}
 }
 
-func TestEnvironmentThatLacksSomethingIsRefused(t *testing.T) {
+func TestIncompleteEnvironmentIsRefused(t *testing.T) {
 	t.Parallel()
 	l := owner(t, pushed(t))
 	l.unpack(t, tiny(t, ""))

@@ -13,7 +13,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// pipes are the far ends of a conversation's streams, for hosts that behave as no real one would.
+// pipes are the other ends of a session's streams, for hosts that misbehave.
 type pipes struct {
 	in        *bufio.Reader
 	inEnd     *io.PipeReader
@@ -38,12 +38,12 @@ func (p *pipes) streams(in io.WriteCloser) remote.Streams {
 
 func (p *pipes) say(text string) { _, _ = io.WriteString(p.out, text) }
 
-// frame says one frame of the agent: the members of the object, without its braces.
+// frame writes one frame as the agent: the members of the object, without braces.
 func (p *pipes) frame(format string, args ...any) {
 	p.say("KIS1 " + p.nonce + " {" + fmt.Sprintf(format, args...) + "}\n")
 }
 
-// swallow answers nothing, until the other side says goodbye or hangs up.
+// swallow reads commands without answering, until bye or end of file.
 func (p *pipes) swallow() {
 	for command := p.next(); command != nil && command["op"] != "bye"; {
 		command = p.next()
@@ -54,7 +54,7 @@ func (p *pipes) hangUp() {
 	_, _, _ = p.inEnd.Close(), p.out.Close(), p.said.Close()
 }
 
-// next is the next line that is JSON, as a member → value map; nil at the end.
+// next returns the next line that is JSON; nil at the end.
 func (p *pipes) next() map[string]any {
 	for {
 		line, err := p.in.ReadString('\n')
@@ -68,7 +68,7 @@ func (p *pipes) next() map[string]any {
 	}
 }
 
-// pretend starts a conversation with a host that greets well and then does what serve says, until serve returns.
+// pretend starts a session with a host that sends a valid greeting and then runs serve.
 func pretend(t *testing.T, serve func(p *pipes)) *remote.Agent {
 	t.Helper()
 	in, p := newPipes()

@@ -87,8 +87,8 @@ func (h *history) run(i int) {
 	}
 }
 
-// TestEveryWindowOfAJournalSaysTheSame: however few of its newest lines are read, they say since when and by whom the stage is
-// linked, and what a rollback goes to.
+// TestEveryWindowOfAJournalSaysTheSame: however few of its newest lines are read, they say since
+// when and by whom the stage is linked, and what a rollback goes to.
 func TestEveryWindowOfAJournalSaysTheSame(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -132,7 +132,8 @@ func TestACheckpointFitsIntoALine(t *testing.T) {
 	assert.Equal(t, long+"-39", remote.ParseJournal(append(facts.Stage.Lines, "")).Previous(long+"-40").String())
 }
 
-// TestACheckpointThatDoesNotFitIsRefused before anything changes: a line that is too long could be torn.
+// TestACheckpointThatDoesNotFitIsRefused before anything changes: a line that is too long could be
+// torn.
 func TestACheckpointThatDoesNotFitIsRefused(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")

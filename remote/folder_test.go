@@ -17,13 +17,14 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// requireSuperuser fails instead of skipping: what these tests show is shown nowhere else.
+// requireSuperuser fails instead of skipping, because no other test covers this.
 func requireSuperuser(t *testing.T) {
 	t.Helper()
 	require.Zero(t, os.Geteuid(), "this test mounts and changes owners: run it as root")
 }
 
-// confined is an agent in a mount namespace of its own, which setup changes first; the repository's folder is its $1.
+// confined is an agent in its own mount namespace, which the script setup prepares; $1 is the
+// repository.
 func confined(t *testing.T, root, setup string) *local {
 	t.Helper()
 	requireSuperuser(t)
@@ -34,7 +35,7 @@ func confined(t *testing.T, root, setup string) *local {
 	return l
 }
 
-func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
+func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by   string
@@ -73,8 +74,8 @@ func TestUnfitRepositoriesAreRefusedWithARemedy(t *testing.T) {
 	}
 }
 
-// Root may look everywhere, and so would not notice that somebody else may not.
-func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
+// The test runs the agent as another user: root can read every directory.
+func TestForeignDirectoryIsNamedToAUserWhoCannotReadIt(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	root := repository(t)
@@ -90,7 +91,7 @@ func TestForeignFolderIsNamedToAUserWhoMayNotLookInside(t *testing.T) {
 	require.Equal(t, remote.CodeForeignDirectory, state.Problems[0].Code)
 }
 
-func TestUnfitFileSystemsAreRefused(t *testing.T) {
+func TestUnusableFileSystemsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		setup string
@@ -147,7 +148,7 @@ func TestFullDiskIsRefusedAsSuchWithThePlace(t *testing.T) {
 	}
 }
 
-// A build that has filled the disk must not keep the next one from being tried: it goes first.
+// An abandoned build that filled the disk does not prevent the next one, which removes it first.
 func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 	t.Parallel()
 	fill := building + `mount -t tmpfs -o size=100m,mode=755 none "$1"; mkdir -m 700 "$1/.kis" "$1/.kis/locks" "$1/.kis/run" "$1/.kis/run/0123456789"
@@ -176,7 +177,7 @@ func TestSpaceThatAKilledBuildTakesIsFree(t *testing.T) {
 	}
 }
 
-func TestFolderThatTurnsImmutable(t *testing.T) {
+func TestRootThatTurnsImmutable(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	l := armed(t)
@@ -195,7 +196,7 @@ func TestFolderThatTurnsImmutable(t *testing.T) {
 	l.link(t, "app-1", "app-2")
 }
 
-func TestStagesThatAreNotOursAreRefused(t *testing.T) {
+func TestUnmanagedStagesAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		by   string
@@ -231,7 +232,7 @@ func TestStagesThatAreNotOursAreRefused(t *testing.T) {
 	}
 }
 
-func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
+func TestDanglingLinkIsReportedAndReplaced(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	sh(t, l.root, "ln -s gone-1 staging")
@@ -242,8 +243,8 @@ func TestDanglingLinkIsSeenAndMayBeReplaced(t *testing.T) {
 	l.link(t, "gone-1", "app-1")
 }
 
-// What a run takes back is put back as it was, even if it was no good.
-func TestDanglingLinkIsPutBackAsItWas(t *testing.T) {
+// A rollback restores the previous link, even a dangling one.
+func TestRollbackRestoresADanglingLink(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	sh(t, l.root, "ln -s gone-1 staging")
@@ -257,7 +258,7 @@ func TestDanglingLinkIsPutBackAsItWas(t *testing.T) {
 	require.Equal(t, "gone-1", l.linked(t))
 }
 
-func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
+func TestRootIsResolvedOncePerRun(t *testing.T) {
 	t.Parallel()
 	root, other := repository(t), repository(t)
 	link := filepath.Join(t.TempDir(), "link")
@@ -273,7 +274,7 @@ func TestLinkedRootIsResolvedOnceForTheWholeRun(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(other, ".kis"))
 }
 
-func TestTwoNamesOfOneRepositoryAreKnownForOne(t *testing.T) {
+func TestTwoNamesOfOneRepositoryAreDetected(t *testing.T) {
 	t.Parallel()
 	look := func(root string) remote.Facts {
 		facts, err := opened(t, root).Check(t.Context(), remote.CheckRequest{})
@@ -290,7 +291,7 @@ func TestTwoNamesOfOneRepositoryAreKnownForOne(t *testing.T) {
 	require.NotEqual(t, one.Identity, look(second.root).Identity)
 }
 
-// Without a usable host-id, a clone would not be told from its original.
+// Without a usable host-id, a clone could not be distinguished from its original.
 func TestDamagedHostIDIsReplaced(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]string{
@@ -332,7 +333,7 @@ func TestHostIDThatIsADirectoryIsNamedWithItsRemedy(t *testing.T) {
 	require.NotEmpty(t, owner(t, l.root).locked.HostID)
 }
 
-func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
+func TestDirectoriesArePrivateWithAnyUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"000", "077", "777"} {
 		l, err := launch(t, login("umask "+mask))
@@ -348,8 +349,8 @@ func TestOwnFoldersAreClosedWhateverTheUmask(t *testing.T) {
 	}
 }
 
-// What cannot be read is not empty: nothing may be concluded from it, and nothing begun.
-func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
+// An unreadable journal is not an empty one: the check fails.
+func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	const journal = ".kis/journal/staging"
@@ -388,7 +389,7 @@ func TestAJournalThatCannotBeReadIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// gate is a line on which, once it is shut, nothing comes until it is opened.
+// gate is a connection that can be blocked.
 type gate struct {
 	io.Reader
 	mu sync.Mutex
@@ -401,9 +402,9 @@ func (g *gate) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The state of a repository with many stages and long journals takes a while over a thin line. The agent goes on with what it is told, the
-// pings first of all: it does not take a line for a controller that has gone.
-func TestLargeStateArrivesHoweverSlowly(t *testing.T) {
+// The state of a large repository takes a while over a slow connection. Meanwhile the agent answers
+// pings, and does not take the slow controller for a dead one.
+func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	g := new(gate)

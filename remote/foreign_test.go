@@ -13,7 +13,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// tree is every member below top with its kind, mode, size and target.
+// tree lists every member below top with type, mode, size and target.
 func tree(t *testing.T, top string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "find", top, "-type", "d", "-printf", `%P %y %m\n`, "-o", "-printf", `%P %y %m %s %l\n`).CombinedOutput()
@@ -21,7 +21,7 @@ func tree(t *testing.T, top string) string {
 	return string(out)
 }
 
-// leaving is a tree without the members below folder.
+// leaving is a tree without the members below a directory.
 func leaving(tree, folder string) string {
 	var kept []string
 	for line := range strings.Lines(tree) {
@@ -32,12 +32,13 @@ func leaving(tree, folder string) string {
 	return strings.Join(kept, "")
 }
 
-// building makes the directory $1 what an interrupted build leaves: the marker says which package it is, and its own inode.
+// building is a script that gives directory $1 the marker of an interrupted build: package and
+// inode number.
 const building = `building() { mkdir -p "$1/.kis"; : >"$1/.kis/building"
 printf '{"v": 1, "package": "%s", "inode": %s}' "${1##*/}" "$(stat -c %i "$1/.kis/building")" >"$1/.kis/building"; }
 `
 
-// interrupted is a repository with the package app-1 half built, by a run that was killed.
+// interrupted is a repository with a build of app-1 that was killed.
 func interrupted(t *testing.T) (root string, a archive) {
 	t.Helper()
 	a = source(t, "app", "1", file("x", "x"))
@@ -47,8 +48,8 @@ func interrupted(t *testing.T) (root string, a archive) {
 	return dead.root, a
 }
 
-// A user's file or directory that has the name of the next package is refused by the check, and left alone by every run.
-func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
+// The check refuses a user's file or directory with the name of the package, and no run removes it.
+func TestFilesOfUsersAreNotRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	ask := remote.CheckRequest{Stage: stage(t, "staging"), Package: a.Package, Build: true, NeedBytes: 1, NeedInodes: 1}
@@ -110,8 +111,9 @@ func TestWhatKisDidNotMakeIsNotRemoved(t *testing.T) {
 	}
 }
 
-// A copy of a package, or one that has lost its receipt, looks like a build that was interrupted just before its end. It is none.
-func TestACopyOfAPackageIsNotRemoved(t *testing.T) {
+// A copy of a package, or a package without receipt, resembles a build that was interrupted late,
+// but has no valid marker.
+func TestCopyOfAPackageIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	next := source(t, "app", "2", file("x", "x"))
 	for name, test := range map[string]struct {
@@ -144,8 +146,8 @@ func TestACopyOfAPackageIsNotRemoved(t *testing.T) {
 	}
 }
 
-// Whatever an interrupted build holds goes with it, except what is mounted there.
-func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
+// An interrupted build is removed with all its files, unless a file system is mounted in it.
+func TestInterruptedBuildIsRemovedUnlessItHasAMount(t *testing.T) {
 	t.Parallel()
 	for name, where := range map[string]string{"on it": "", "in it": "/static", "with spaces": "/my files"} {
 		t.Run(name, func(t *testing.T) {
@@ -173,8 +175,8 @@ func TestAnInterruptedBuildIsRemovedUnlessSomethingIsMountedInIt(t *testing.T) {
 	}
 }
 
-// A directory that is put there after the check is not replaced, even where it is empty.
-func TestADirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
+// A directory created after the check is not replaced, not even an empty one.
+func TestDirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	l, a := owner(t, repository(t)), source(t, "app", "1")
 	_, err := l.Begin(t.Context(), a.Source)
@@ -187,8 +189,8 @@ func TestADirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
 	require.Equal(t, os.FileMode(0o711), info.Mode().Perm())
 }
 
-// kis's own directories are swept by every run. What a user has put there stays.
-func TestWhatAUserPutsAmongWhatKisSweepsStays(t *testing.T) {
+// Every run sweeps kis's own directories, and keeps what a user put there.
+func TestSweepKeepsFilesOfUsers(t *testing.T) {
 	t.Parallel()
 	for name, by := range map[string]string{
 		"a file named like a probe":               "echo mine >.kis-probe.notes",

@@ -24,8 +24,8 @@ func tarball(t *testing.T, members ...tar.Header) []byte {
 	return out.Bytes()
 }
 
-// No such archive passes the controller. The host unpacks with a program of its own, and looks for itself.
-func TestHostRefusesOddArchives(t *testing.T) {
+// The controller refuses such archives. The host unpacks with its own tar, and checks again.
+func TestHostRefusesHostileArchives(t *testing.T) {
 	t.Parallel()
 	metadata := tar.Header{Name: "app-1/PKG-INFO", Mode: 0o644}
 	for name, data := range map[string][]byte{

@@ -16,7 +16,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// index is an index of packages that has dep 1.0, for who knows user and password. It returns its address without them.
+// index is a package index with dep 1.0 that requires user and password. It returns its address
+// without them.
 func index(t *testing.T, user, password string) (address string) {
 	t.Helper()
 	wheel := dep(t)
@@ -39,8 +40,8 @@ func index(t *testing.T, user, password string) (address string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// everybody collects what other users of this machine, and the one who builds, can see of processes: command lines and variables. It calls back
-// with each text that it has not seen yet, until stop, which returns when it has ended.
+// everybody passes to a callback every command line and environment of a process that any user can
+// read, each once, until stop is called.
 func everybody(see func(text string)) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -69,7 +70,7 @@ func everybody(see func(text string)) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-// pip tells the pip that it starts for what a project is built with where its index is: on its command line.
+// pip passes the URL of its index on the command line of the pip that installs build requirements.
 func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	t.Parallel()
 	canary := "canary" + newPart()
@@ -122,7 +123,7 @@ func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	}
 }
 
-func TestPasswordThatCannotBeKeptUnseenIsRefused(t *testing.T) {
+func TestPasswordThatWouldBeVisibleIsRefused(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	a := tiny(t, "")

@@ -28,13 +28,14 @@ func calls(group string) string {
 	return group
 }
 
-// injection is strace(1) at work on an agent: it fails one system call of it.
+// injection is an strace(1) that fails one system call of an agent.
 type injection struct {
 	stop func()
 	log  string
 }
 
-// inject makes the n-th call of a group, counted from now, fail with fault: the name of an error or signal. Or it is late: delay_enter=2s.
+// inject makes the n-th call of a group, counted from now, fail with fault: the name of an error or
+// signal. Or it is late: delay_enter=2s.
 func (l *local) inject(t *testing.T, group, fault string, n int) injection {
 	t.Helper()
 	what := "error=" + fault
@@ -65,7 +66,7 @@ func (l *local) inject(t *testing.T, group, fault string, n int) injection {
 	return injection{stop: stop, log: log}
 }
 
-// happened ends the injection and tells whether there was an n-th call.
+// happened ends the injection and reports whether there was an n-th call.
 func (i injection) happened(t *testing.T) bool {
 	t.Helper()
 	i.stop()
@@ -74,7 +75,7 @@ func (i injection) happened(t *testing.T) bool {
 	return strings.Contains(string(text), "(INJECTED)") || strings.Contains(string(text), "(DELAYED)") || strings.Contains(string(text), "--- SIGTERM") || strings.Contains(string(text), "killed by SIGKILL")
 }
 
-// said puts what a call came to into one word.
+// said returns the result of a call as one word.
 func said(err error) string {
 	var refused *remote.Refused
 	switch {
@@ -86,7 +87,7 @@ func said(err error) string {
 	return "lost"
 }
 
-func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
+func TestSwitchWithoutFsyncIsASwitch(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "fsync", "EIO", 1)
@@ -98,9 +99,9 @@ func TestSwitchThatTheDiskDoesNotConfirmIsASwitch(t *testing.T) {
 	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{}))
 }
 
-// An agent that dies between the rename and its flush has told nobody; whoever asks for it afterwards is told what holds. So the flush comes
-// before the answer, here as well.
-func TestWhatAnotherAgentHasLinkedIsFlushedBeforeItIsToldOf(t *testing.T) {
+// An agent may die between the rename and its fsync. The next agent calls fsync before it reports
+// the link.
+func TestLinkOfAnotherAgentIsFlushedBeforeItIsReported(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(l *local, change remote.Link) (bool, error){
 		"fence": func(l *local, change remote.Link) (bool, error) {
@@ -137,8 +138,8 @@ func TestWhatAnotherAgentHasLinkedIsFlushedBeforeItIsToldOf(t *testing.T) {
 	}
 }
 
-// The link that is prepared may stay for the next run to remove; what counts is that this run cannot commit any more, and says so.
-func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
+// The next run removes the prepared link. This run must not commit any more.
+func TestAbortHoldsIfThePreparedLinkCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "unlink", "EIO", 1)
@@ -153,8 +154,9 @@ func TestAbortHoldsEvenIfThePreparedLinkCannotBeRemoved(t *testing.T) {
 	requireNothingArmed(t, l.root)
 }
 
-// SIGTERM comes from a run that could not reach its own agent any more. It must not part a rename from the agent's knowledge of it.
-func TestSignalDuringTheRenameDoesNotMakeTheJournalLie(t *testing.T) {
+// SIGTERM comes from a run that lost its session. It must not separate a rename from the record
+// that it has happened.
+func TestSignalDuringTheRenameKeepsTheJournalTrue(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	broken := l.inject(t, "rename", "SIGTERM", 1)
@@ -168,7 +170,7 @@ func TestSignalDuringTheRenameDoesNotMakeTheJournalLie(t *testing.T) {
 	requireEvents(t, l.root, "armed", "linked", "confirmed", "armed", "linked", "unconfirmed")
 }
 
-// clone copies a repository with packages to a place of its own. Times count: they are part of what a receipt vouches for.
+// clone copies a repository with its packages, preserving times, which receipts include.
 func clone(t *testing.T, root string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "webcode")

@@ -21,7 +21,8 @@ func line(members string) string {
 	return fmt.Sprintf(`{%s,"crc":"%08x"}`, members, crc32.ChecksumIEEE([]byte("{"+members+"}")))
 }
 
-// journal makes a journal of steps such as "push a-1 a-2 confirmed": operation, from, to, events; "-" is no link.
+// journal makes a journal of steps such as "push a-1 a-2 confirmed": operation, from, to, events;
+// "-" is no link.
 func journal(steps ...string) remote.Journal {
 	var lines []string
 	for i, step := range steps {
@@ -71,7 +72,7 @@ func TestPreviousIsWhatWasConfirmedBefore(t *testing.T) {
 	}
 }
 
-func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
+func TestJournalOfAnAgentIsParsed(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -104,7 +105,7 @@ func TestJournalOfAnAgentIsReadWhole(t *testing.T) {
 	assert.Equal(t, "app-1", read.Entries[2].To)
 }
 
-// A fleet's host names do not fit into one write; without them the line does, and says the rest.
+// The names of many hosts do not fit into a line, which then omits them.
 func TestLongJournalLineIsStillOneLine(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
@@ -120,7 +121,7 @@ func TestLongJournalLineIsStillOneLine(t *testing.T) {
 	require.Empty(t, last.Hosts)
 }
 
-// What a power cut tears off must not swallow the next line.
+// A torn line must not swallow the next one.
 func TestAgentWritesOnAfterDamage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -146,7 +147,7 @@ func TestAgentWritesOnAfterDamage(t *testing.T) {
 	}
 }
 
-func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
+func TestDamagedLinesAreCountedAndSkipped(t *testing.T) {
 	t.Parallel()
 	good, torn := line(`"seq":1,"ev":"armed"`), line(`"seq":2,"ev":"linked"`)[:20]
 	for name, test := range map[string]struct {
@@ -175,15 +176,16 @@ func TestDamagedLinesAreCountedAndLeftOut(t *testing.T) {
 	}
 }
 
-func TestLinesOfALaterFormatAreCountedAndLeftOut(t *testing.T) {
+func TestLinesOfALaterFormatAreCountedAndSkipped(t *testing.T) {
 	t.Parallel()
 	read := remote.ParseJournal([]string{line(`"v":1,"seq":1,"ev":"confirmed"`), line(`"v":2,"seq":2,"ev":"confirmed"`)})
 	assert.Len(t, read.Entries, 1)
 	assert.Equal(t, 1, read.Later)
 }
 
-// FuzzParseJournal: every line is read, damaged, or of a later format; and whatever could be read can be folded and written down. A line that
-// lacks its checksum is given one, so that what it says is looked at as well.
+// FuzzParseJournal: every line is read, damaged, or of a later format; and whatever could be read
+// can be folded and written down. A line that lacks its checksum is given one, so that its members
+// are parsed as well.
 func FuzzParseJournal(f *testing.F) {
 	f.Add(line(`"seq":1,"ev":"confirmed","op":"push","from":"a-1","to":"a-2"`)+"\n"+line(`"seq":2,"ev":"confirmed","op":"rollback","to":"a-1"`), "a-2")
 	f.Add(`{,"crc":""}`+"\n"+`,"crc":"00000000"}`, "")
@@ -215,8 +217,8 @@ func FuzzParseJournal(f *testing.F) {
 	})
 }
 
-// What a newer kis means by its lines is not known to this one. It may look, and does not write.
-func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
+// The lines of a newer kis may mean something else. This one can read them, and does not write.
+func TestStageWithANewerJournalIsNotChanged(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string]string{
 		"another format":     `"v":2,"seq":9,"ev":"armed","run":"0123456789","from":null,"to":"app-1"`,
@@ -251,8 +253,9 @@ func TestAStageWhoseJournalIsNewerIsLeftAlone(t *testing.T) {
 	}
 }
 
-// An older kis that ends a run puts a remark behind the lines of a newer one. That does not make the journal the older one's.
-func TestARemarkBehindTheLinesOfANewerKisChangesNothing(t *testing.T) {
+// An older kis that terminates a run appends a remark to the lines of a newer one. The journal is
+// still of the newer format.
+func TestRemarkAfterNewerLinesChangesNothing(t *testing.T) {
 	t.Parallel()
 	older := installed(t, "1")
 	older.link(t, "", "app-1")

@@ -9,14 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process leaves its group with setsid(1); a step that ended before that would show nothing. And it is a sleep only once it is no shell any more.
+// A process leaves its group with setsid(1); a step that ended before that would show nothing. And
+// it is a sleep only once it is no shell any more.
 const (
 	behind  = `sleep MARK & until grep -q sleep /proc/$!/comm; do :; done`
 	escape  = `setsid sh -c 'echo $$ >"$TMPDIR/up"; exec sleep MARK' `
 	escaped = `until test -s "$TMPDIR/up" && grep -q sleep /proc/$(cat "$TMPDIR/up")/comm; do :; done`
 )
 
-func TestWhatAVerificationLeavesRunningIsEnded(t *testing.T) {
+func TestProcessesOfAVerificationAreKilled(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]string{
 		"in the background":       behind,
@@ -55,7 +56,7 @@ func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
 	end(t, mark)
 }
 
-func TestEndOfTheConversationEndsTheStep(t *testing.T) {
+func TestEndOfTheSessionEndsTheStep(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
 	begun, result := make(chan struct{}), make(chan error, 1)
@@ -76,8 +77,8 @@ func TestEndOfTheConversationEndsTheStep(t *testing.T) {
 	gone(t, mark)
 }
 
-// An after-link command may leave daemons when it has ended. One that is cut off in the middle leaves nothing of itself.
-func TestEndOfTheConversationEndsAnAfterLinkCommand(t *testing.T) {
+// After-link commands may leave daemons when they complete. An interrupted one leaves no process.
+func TestEndOfTheSessionEndsAnAfterLinkCommand(t *testing.T) {
 	t.Parallel()
 	l, mark := installed(t, "1"), marker(t)
 	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "sleep "+mark+" & echo begun; sleep "+mark)

@@ -23,7 +23,8 @@ func armed(t *testing.T) *local {
 	return l
 }
 
-// successor is the next run on a repository whose last owner is gone. It proves that nothing is left in its way by linking app-2.
+// successor is the next run on a repository whose last owner is dead. It links app-2, which proves
+// that nothing blocks it.
 func successor(t *testing.T, dead *local) *local {
 	t.Helper()
 	l := opened(t, dead.root)
@@ -71,7 +72,7 @@ func TestAfterLinkCommandsNeedTheLock(t *testing.T) {
 	require.FileExists(t, ran)
 }
 
-func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
+func TestRemovedLockFileStopsTheRun(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -88,7 +89,7 @@ func TestNothingIsDoneUnderALockFileThatWasRemoved(t *testing.T) {
 	require.Equal(t, "app-2", l.linked(t))
 }
 
-func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
+func TestOneSwitchAtATime(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	requireRefused(t, l.Arm(t.Context(), l.change(t, "app-1", "app-2"), soon), "switch-open")
@@ -106,7 +107,7 @@ func TestArmedChangeIsNotForgottenForAnother(t *testing.T) {
 	require.InDelta(t, 0.25, last.Skew, 0)
 }
 
-func TestAbortGivesTheArmedLinkUp(t *testing.T) {
+func TestAbortRemovesThePreparedLink(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	require.NoError(t, l.Abort(t.Context()))
@@ -125,7 +126,7 @@ func requireNothingArmed(t *testing.T, root string) {
 	require.Empty(t, left)
 }
 
-func TestHostGivesUpByItselfAtItsDeadline(t *testing.T) {
+func TestPreparedLinkExpires(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -137,7 +138,7 @@ func TestHostGivesUpByItselfAtItsDeadline(t *testing.T) {
 	require.Equal(t, "app-1", l.linked(t))
 }
 
-func TestCommitAfterTheDeadlineIsRefusedEvenIfNobodyHasLookedYet(t *testing.T) {
+func TestCommitAfterTheDeadlineIsRefused(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), 0))
@@ -185,7 +186,7 @@ func TestAgentKilledWhileArmedIsFencedByTheNextRun(t *testing.T) {
 	next.link(t, "app-1", "app-2")
 }
 
-func TestResumedSwitchCanBeTakenBack(t *testing.T) {
+func TestResumedSwitchCanBeReverted(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)
@@ -247,12 +248,13 @@ func TestEvictEndsTheAgentOfThisRunOnly(t *testing.T) {
 	require.NoError(t, err, "the same run may go on over another connection")
 }
 
-// What reaches an armed agent is not always what was sent: anything but the whole word to link leaves the link as it was.
-func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
+// A connection may deliver only a part of the commit. Anything but a complete one leaves the link
+// unchanged.
+func TestPartialCommitDoesNotLink(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		word func(whole string) string
-		ends bool // the agent takes it for the end of the conversation, without waiting for more
+		ends bool // the agent ends the session at once
 	}{
 		"without its end":         {func(whole string) string { return whole }, false},
 		"the first half":          {func(whole string) string { return whole[:len(whole)/2] }, false},
@@ -287,9 +289,10 @@ func TestHalfAWordToLinkDoesNotLink(t *testing.T) {
 	})
 }
 
-// Between arming and the next word somebody changes something by hand. What the agent then says has to be true.
-func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
+// Between arm and commit a user changes something. The answer of the agent must be true.
+func TestChangesOutsideKisAreNoticedBeforeTheCommit(t *testing.T) {
 	t.Parallel()
+	const noLink = "not a link"
 	for name, test := range map[string]struct {
 		by     string
 		code   remote.Code
@@ -297,8 +300,8 @@ func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 	}{
 		"another link":    {"ln -sfn app-3 staging", "link-changed", "app-3"},
 		"link gone":       {"rm staging", "link-changed", ""},
-		"a folder":        {"rm staging; mkdir staging", "stage-not-link", "directory"},
-		"a file":          {"rm staging; touch staging", "stage-not-link", "folder"},
+		"a directory":     {"rm staging; mkdir staging", "stage-not-link", noLink},
+		"a file":          {"rm staging; touch staging", "stage-not-link", noLink},
 		"package gone":    {"chmod -R u+w app-2; rm -r app-2", "no-package", "app-1"},
 		"receipt gone":    {"chmod u+w app-2/.kis; rm app-2/.kis/receipt.json", "unsealed", "app-1"},
 		"lock file gone":  {"rm .kis/locks/staging", "lock-lost", "app-1"},
@@ -310,7 +313,7 @@ func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 			sh(t, l.root, test.by)
 			_, err := l.Commit(t.Context(), l.run)
 			requireRefused(t, err, test.code)
-			if test.linked != "folder" {
+			if test.linked != noLink {
 				require.Equal(t, test.linked, l.linked(t))
 			}
 			requireNothingArmed(t, l.root)
@@ -319,7 +322,7 @@ func TestWhatIsChangedByHandIsNotedBeforeTheNextWord(t *testing.T) {
 	}
 }
 
-func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
+func TestConfirmComparesTheLink(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)
@@ -330,8 +333,9 @@ func TestConfirmReadsTheLinkOnceMore(t *testing.T) {
 	requireRefused(t, err, "link-changed")
 }
 
-// TestAConfirmationThatCannotBeWrittenIsTold: it is all that the step has to leave, and status goes by it.
-func TestAConfirmationThatCannotBeWrittenIsTold(t *testing.T) {
+// TestUnrecordedConfirmationIsReported: the line is all that the command writes, and status depends
+// on it.
+func TestUnrecordedConfirmationIsReported(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)

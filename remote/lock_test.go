@@ -14,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
+func TestUnlockedStageCanBeLockedByAnotherRun(t *testing.T) {
 	t.Parallel()
 	first := owner(t, repository(t))
 	second := opened(t, first.root)
@@ -27,14 +27,14 @@ func TestAnUnlockedStageIsSomebodyElsesToLock(t *testing.T) {
 	first.lock(t, "staging")
 }
 
-func TestAStageAtWorkIsNotUnlocked(t *testing.T) {
+func TestStageInUseIsNotUnlocked(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.unpack(t, source(t, "app", "1"))
 	requireRefused(t, l.Unlock(t.Context()), "busy")
 }
 
-func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
+func TestBreakTerminatesTheHolderAndItsPreparedLink(t *testing.T) {
 	t.Parallel()
 	holder := installed(t, "1", "2")
 	holder.link(t, "", "app-1")
@@ -51,8 +51,8 @@ func TestBreakEndsTheHolderWhichTakesBackWhatItHasArmed(t *testing.T) {
 	assert.Equal(t, []string{"aborted", "ended"}, last[len(last)-2:])
 }
 
-// While somebody thinks about the answer, one run may end and the next take the lock.
-func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
+// While the user is asked, the run may end and another acquire the lock.
+func TestBreakTerminatesTheNamedRunOnly(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
 	l := opened(t, holder.root)
@@ -67,7 +67,7 @@ func TestBreakEndsNoOtherRunThanTheOneThatIsNamed(t *testing.T) {
 	require.Equal(t, holder.run.String(), ended.Run)
 }
 
-func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
+func TestBreakOfAFreeLockTerminatesNoProcess(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	ended, err := l.Break(t.Context(), stage(t, "staging"), "", "bob@desk")
@@ -75,8 +75,9 @@ func TestBreakOfAFreeLockEndsNobody(t *testing.T) {
 	require.Nil(t, ended)
 }
 
-// The number in the file may be another process's by now, and whoever holds the lock may have put it there to have that one ended.
-func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
+// The number in the file may have been reused, or the holder may have written that of another
+// process.
+func TestBreakTerminatesOnlyTheHolder(t *testing.T) {
 	t.Parallel()
 	holder := owner(t, repository(t))
 	path := filepath.Join(holder.root, ".kis/locks/staging")
@@ -90,7 +91,7 @@ func TestBreakEndsNobodyWhoDoesNotHoldTheLock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
+func TestFailedAfterLinkOfARollbackIsInTheJournal(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1", "2")
 	l.link(t, "", "app-1")
@@ -119,7 +120,7 @@ func TestAServiceThatIsUnwellAfterTheWayBackIsInTheJournal(t *testing.T) {
 	assert.Empty(t, last().Note)
 }
 
-func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
+func TestChangedLinkedPackageIsReported(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	receipt := l.install(t, source(t, "app", "1"))
@@ -141,8 +142,8 @@ func TestALinkedPackageThatSomebodyHasChangedIsSeenByALook(t *testing.T) {
 	require.NotNil(t, state.Stages[0].Changed)
 }
 
-// Whatever a damaged lock file says, the lock is held, and that is what the next run is told.
-func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
+// Damage of the lock file does not release the lock.
+func TestDamagedLockFileIsStillALock(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
@@ -164,8 +165,8 @@ func TestADamagedLockFileIsALockAllTheSame(t *testing.T) {
 	}
 }
 
-// kill(2) takes 0 for the group of who asks, and -1 for every process there is.
-func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
+// To kill(2), 0 means the group of the caller, and -1 every process.
+func TestLockFileMustNameOneProcess(t *testing.T) {
 	t.Parallel()
 	for _, pid := range []string{"0", "-1", "1", "true", "1e3", strings.Repeat("9", 30)} {
 		t.Run(pid, func(t *testing.T) {
@@ -185,15 +186,15 @@ func TestALockFileNamesNobodyToEndButAProcess(t *testing.T) {
 	}
 }
 
-// A stage may have any name that stages may have, those of files in .kis/locks among them.
-func TestAStageMayBeCalledAsOneOfOurOwnLocks(t *testing.T) {
+// Stages may have any valid name, also that of a file in .kis/locks.
+func TestStageMayHaveTheNameOfAnotherLock(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "runs")
 }
 
-// An agent that waits hears nobody: neither its controller nor the end of its connection.
-func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
+// A waiting agent notices neither commands nor the end of its connection.
+func TestWaitForTheGuardLockIsBounded(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
 	l.lock(t, "production") // makes the folders
@@ -208,8 +209,8 @@ func TestALockOfAllRunsThatNobodyGivesBackIsNotWaitedForForEver(t *testing.T) {
 	second.lock(t, "staging") // the refusal has left no lock behind
 }
 
-// One that stands still is killed after a while: its own run could not go on otherwise.
-func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
+// A stopped agent is killed after a grace period; otherwise its own run could not continue.
+func TestEvictKillsAStoppedAgent(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	require.NoError(t, l.command.Process.Signal(syscall.SIGSTOP))
@@ -220,8 +221,9 @@ func TestEvictEndsAnAgentThatStandsStill(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A run whose connection was lost takes its lock again, but for what has become another's meanwhile, even where the link leads to the same.
-func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
+// A run that lost its session acquires its lock again, unless another run has worked since, even if
+// the link is the same.
+func TestLockIsAcquiredAgainUnlessAnotherRunHasWorked(t *testing.T) {
 	t.Parallel()
 	ann := remote.Holder{Who: "ann@laptop", What: "push"}
 	for name, c := range map[string]struct {
@@ -264,8 +266,8 @@ func TestALockIsTakenAgainOnlyWhereNobodyHasBeenAtWorkSince(t *testing.T) {
 	}
 }
 
-// Nor by a run that somebody has ended on purpose.
-func TestARunThatWasEndedByForceDoesNotTakeItsLockAgain(t *testing.T) {
+// A run that a user terminated does not acquire it again either.
+func TestTerminatedRunDoesNotAcquireItsLockAgain(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	_, err := l.Commit(t.Context(), l.run)

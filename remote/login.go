@@ -69,7 +69,7 @@ func (l Login) waiting() string {
 	return fmt.Sprintf("start-up scripts of %s must be silent, and read nothing, without a terminal: %s; try: %s", l.on(), startupScripts, l.ssh())
 }
 
-// reason is why no agent was started, as the host's output tells.
+// reason is why no agent was started, as the host's output shows.
 type reason struct {
 	said          string // part of a line
 	message, hint string

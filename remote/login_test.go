@@ -11,8 +11,9 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// What login shells, sshd, sudo and account tools really say is tried on real ones in internal/test/compat; this is which remedy belongs to which words.
-func TestTheRemedyFitsWhatTheHostSays(t *testing.T) {
+// Package compat checks the messages of real login shells, sshd, sudo and account tools. This test
+// checks which remedy belongs to which message.
+func TestStartErrorsHaveTheirRemedy(t *testing.T) {
 	t.Parallel()
 	allow := "add this line on web1, with: sudo visudo -f /etc/sudoers.d/kis\ndeploy ALL=(app) NOPASSWD: /bin/sh"
 	for _, test := range []struct{ become, said, message, hint string }{

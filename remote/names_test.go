@@ -11,7 +11,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// odd is text that a path, a shell or a terminal reads in another way.
+// odd are texts with a special meaning in paths, shells or terminals.
 func odd() []string {
 	return []string{
 		"", ".", "..", "/", "-", "-rf", ".kis", "~", "*", "a b", " a-1", "a-1 ", "a-1\n", "\na-1", "a-1\r", "a-1\t", "a-1\x00", "a-1;id", "a-1$(id)", "a-1`id`", "a-1'", `a-1"`, "a-1&", "a-1|cat",
@@ -35,8 +35,8 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 	}
 }
 
-// The agent looks at every name once more, because it is what turns them into paths.
-func TestAgentRefusesNamesThatAreNone(t *testing.T) {
+// The agent validates every name again, because it makes paths of them.
+func TestAgentRefusesInvalidNames(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	for _, run := range append(odd(), "short", "UPPER000", strings.Repeat("x", 65)) {

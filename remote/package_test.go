@@ -14,8 +14,9 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// The host computes the content digest from what its tar made, this side from the archive: Unpack is refused where they differ.
-func TestHostFindsTheContentThatTheArchivePromises(t *testing.T) {
+// The host computes the content digest from the unpacked files, the controller from the archive.
+// Unpack is refused where they differ.
+func TestHostComputesTheContentDigestOfTheArchive(t *testing.T) {
 	t.Parallel()
 	for name, members := range map[string][]member{
 		"nothing more":      nil,
@@ -39,7 +40,7 @@ func TestHostFindsTheContentThatTheArchivePromises(t *testing.T) {
 	}
 }
 
-func TestModesOfAnArchiveDoNotCount(t *testing.T) {
+func TestModesOfAnArchiveAreIgnored(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.unpack(t, source(t, "app", "1",
@@ -129,7 +130,7 @@ func TestPackageOfOtherOriginIsRefusedWithBothDigests(t *testing.T) {
 	require.Equal(t, "good", string(text))
 }
 
-func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
+func TestNextRunRemovesWhatAKilledRunLeft(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("x", "x"))
 	dead := owner(t, repository(t))
@@ -144,7 +145,7 @@ func TestWhatAKilledRunLeftGoesWithTheNextRun(t *testing.T) {
 	l.install(t, a)
 }
 
-func TestWhatAnotherRunIsBuildingStays(t *testing.T) {
+func TestBuildOfAnotherRunIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	other := owner(t, repository(t))
 	other.unpack(t, source(t, "app", "1", file("x", "x")))
@@ -160,8 +161,8 @@ func TestMissingPackageIsRefused(t *testing.T) {
 	requireRefused(t, err, "no-package")
 }
 
-// A folder is removed to be built again only where it can be nothing but a killed run's: not a package of a newer kis, nor one in use.
-func TestWhatNoKilledRunLeavesIsNotRemoved(t *testing.T) {
+// Only the build of a killed run is removed: not a package of a newer kis, nor a linked one.
+func TestOnlyInterruptedBuildsAreRemoved(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1")
 	receipt := "app-1/.kis/receipt.json"
@@ -187,7 +188,7 @@ func TestWhatNoKilledRunLeavesIsNotRemoved(t *testing.T) {
 	}
 }
 
-// sh changes something in a repository by hand, as a person on the host does.
+// sh changes a repository as a user on the host would.
 func sh(t *testing.T, folder, text string) {
 	t.Helper()
 	c := exec.Command("/bin/sh", "-euc", text)

@@ -48,8 +48,9 @@ func requireBug(t *testing.T, err error) {
 	assert.Contains(t, bug.Stack, "panic_test.go")
 }
 
-// TestAPanicOfAGoroutineEndsTheConversation at any time, with the panic as its reason; the host sees the end of its input.
-func TestAPanicOfAGoroutineEndsTheConversation(t *testing.T) {
+// TestPanicOfAGoroutineEndsTheSession at any time, with the panic as its reason; the host reads end
+// of file.
+func TestPanicOfAGoroutineEndsTheSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(s *remote.Streams)
@@ -104,8 +105,8 @@ func TestAPanicOfAGoroutineEndsTheConversation(t *testing.T) {
 	}
 }
 
-// TestAPanicInAnUploadEndsTheConversation: the host cannot tell the next command from the bytes that are missing.
-func TestAPanicInAnUploadEndsTheConversation(t *testing.T) {
+// TestPanicInAnUploadEndsTheSession: the host would take the next command for the missing bytes.
+func TestPanicInAnUploadEndsTheSession(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	err := guard.Run(func() error {

@@ -19,7 +19,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// limitFiles lets the agent write no file longer than this, as a quota or a full disk would.
+// limitFiles limits the size of files that the agent writes, like a quota or a full disk.
 func (l *local) limitFiles(t *testing.T, bytes uint64) {
 	t.Helper()
 	out, err := exec.Command("prlimit", fmt.Sprintf("--pid=%d", l.command.Process.Pid), fmt.Sprintf("--fsize=%d", bytes)).CombinedOutput()
@@ -32,7 +32,7 @@ func commands(t *testing.T, list ...string) remote.Commands {
 	return remote.Commands{Package: pkg(t, "app-1"), Commands: list, Within: soon}
 }
 
-// sleep starts a step that lasts, and returns once it has begun.
+// sleep starts a long step, and returns once it runs.
 func (l *local) sleep(t *testing.T) <-chan error {
 	t.Helper()
 	begun, result, c := make(chan struct{}), make(chan error, 1), commands(t, "printf 'begun\\n'; exec sleep 300")
@@ -51,7 +51,7 @@ func (l *local) sleep(t *testing.T) <-chan error {
 	return result
 }
 
-// gone waits until no process has this marker on its command line. Markers are unique, so that only our own processes are looked at.
+// gone waits until no process has this marker on its command line. Markers are unique to a test.
 func gone(t *testing.T, marker string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return count(t, marker) == 0 }, soon, 5*time.Millisecond, "%s is still there", marker)
@@ -70,7 +70,7 @@ func count(t *testing.T, marker string) int {
 	return n
 }
 
-// marker is an argument of sleep(1) that nobody else uses: about five minutes.
+// marker is a unique argument of sleep(1): about five minutes.
 func marker(t *testing.T) string {
 	t.Helper()
 	name := strings.Map(func(r rune) rune {
@@ -82,7 +82,7 @@ func marker(t *testing.T) string {
 	return "300." + name
 }
 
-// prepared is an owner with the package app-1 sealed, and an environment in it that imports: the step verify wants one.
+// prepared is an owner with the sealed package app-1 and an environment for the step verify.
 func prepared(t *testing.T) *local {
 	t.Helper()
 	l, a := unsealed(t)
@@ -117,7 +117,7 @@ func end(t *testing.T, mark string) {
 	}
 }
 
-func TestStepIsEndedAtItsDeadline(t *testing.T) {
+func TestStepIsKilledAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	l, mark := prepared(t), marker(t)
 	c := commands(t, "setsid sleep "+mark+" & sleep "+mark)
@@ -128,7 +128,7 @@ func TestStepIsEndedAtItsDeadline(t *testing.T) {
 	gone(t, mark)
 }
 
-func TestCanceledStepIsRefusedWhateverItMakesOfTheSignal(t *testing.T) {
+func TestCanceledStepIsRefusedWithAnyExitStatus(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
 	begun, result := make(chan struct{}), make(chan error, 1)
@@ -174,7 +174,7 @@ func TestAgentKilledInAStepIsLost(t *testing.T) {
 	next.lock(t, "staging")
 }
 
-// memory is what the agent holds, in KiB.
+// memory is the agent's resident memory in KiB.
 func (l *local) memory(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.command.Process.Pid))
@@ -190,7 +190,7 @@ func (l *local) memory(t *testing.T) int {
 	return 0
 }
 
-func TestEndlessOutputTakesBoundedMemoryAndItsEndIsKept(t *testing.T) {
+func TestEndlessOutputTakesBoundedMemory(t *testing.T) {
 	t.Parallel()
 	for name, program := range map[string]string{
 		"without newline": "head -c 200000000 /dev/zero | tr '\\0' x",
@@ -237,7 +237,7 @@ func TestControlCharactersOfOutputArriveAsDataNotAsBytes(t *testing.T) {
 	require.Zero(t, bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') })+1)
 }
 
-func TestFullDiskForTheBuildLogIsNoLostConnection(t *testing.T) {
+func TestFullDiskForTheBuildLogKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	l, _ := unsealed(t)
 	l.limitFiles(t, 8<<20)

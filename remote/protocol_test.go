@@ -15,7 +15,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestFramesOfAnotherNonceAreNobodys(t *testing.T) {
+func TestFramesOfAnotherNonceAreIgnored(t *testing.T) {
 	t.Parallel()
 	agent := pretend(t, func(p *pipes) {
 		id := p.next()["id"]
@@ -27,7 +27,7 @@ func TestFramesOfAnotherNonceAreNobodys(t *testing.T) {
 	requireRefused(t, agent.Open(t.Context(), "/"), "true")
 }
 
-func TestAnswersToNobodyAreIgnored(t *testing.T) {
+func TestUnexpectedAnswersAreIgnored(t *testing.T) {
 	t.Parallel()
 	agent := pretend(t, func(p *pipes) {
 		id := p.next()["id"]
@@ -49,7 +49,7 @@ func TestTheFirstAnswerCounts(t *testing.T) {
 	requireRefused(t, agent.Open(t.Context(), "/"), "first")
 }
 
-func TestWhatIsNoAnswerIsNeverTakenForDone(t *testing.T) {
+func TestInvalidAnswersAreNeverDone(t *testing.T) {
 	t.Parallel()
 	for name, said := range map[string]string{
 		"an unknown word": `{"id":1,"ev":"well"}` + "\n",
@@ -75,7 +75,7 @@ func TestWhatIsNoAnswerIsNeverTakenForDone(t *testing.T) {
 	}
 }
 
-func TestOutputComesInOrderBeforeTheAnswer(t *testing.T) {
+func TestOutputArrivesInOrderBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	agent := pretend(t, func(p *pipes) {
 		id := p.next()["id"]
@@ -90,7 +90,7 @@ func TestOutputComesInOrderBeforeTheAnswer(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "c"}, lines)
 }
 
-func TestLastWordsOfAHostAreInTheError(t *testing.T) {
+func TestLastMessageOfAHostIsInTheError(t *testing.T) {
 	t.Parallel()
 	long := "MemoryError: " + strings.Repeat("x", 4000)
 	agent := pretend(t, func(p *pipes) {
@@ -103,8 +103,9 @@ func TestLastWordsOfAHostAreInTheError(t *testing.T) {
 	require.Less(t, len(err.Error()), 500)
 }
 
-// An answer that the end of the connection has cut off is not an answer that cannot be read: what the host said last is what helps.
-func TestAnswerThatIsCutOffEndsWithTheLastWordsOfTheHost(t *testing.T) {
+// An answer truncated by the end of the connection is not reported as unreadable: the host's last
+// message helps more.
+func TestTruncatedAnswerReportsTheLastMessageOfTheHost(t *testing.T) {
 	t.Parallel()
 	agent := pretend(t, func(p *pipes) {
 		p.next()
@@ -116,7 +117,7 @@ func TestAnswerThatIsCutOffEndsWithTheLastWordsOfTheHost(t *testing.T) {
 	require.EqualError(t, err, "connection lost: EOF; last said: MemoryError")
 }
 
-func TestSilentAgentIsGivenUp(t *testing.T) {
+func TestSilentAgentTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		agent := pretend(t, func(p *pipes) { p.swallow() })
@@ -127,7 +128,7 @@ func TestSilentAgentIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestAnsweringAgentIsKept(t *testing.T) {
+func TestAnsweringAgentDoesNotTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		agent := pretend(t, func(p *pipes) {
@@ -155,7 +156,7 @@ func TestNothingIsSentForAContextThatHasEnded(t *testing.T) {
 	requireRefused(t, agent.Open(t.Context(), "/"), "open")
 }
 
-func TestHostThatDoesNotReadIsNotWaitedForLongerThanAsked(t *testing.T) {
+func TestHostThatDoesNotReadTimesOut(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(context.Context, *remote.Agent) error{
 		"command": func(ctx context.Context, a *remote.Agent) error { return a.Open(ctx, "/") },
@@ -177,7 +178,7 @@ func TestHostThatDoesNotReadIsNotWaitedForLongerThanAsked(t *testing.T) {
 	}
 }
 
-// slow gives one byte a minute.
+// slow returns one byte a minute.
 type slow struct{ left int }
 
 func (s *slow) Read(p []byte) (int, error) {
@@ -190,7 +191,7 @@ func (s *slow) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-func TestLongUploadIsNotTakenForSilence(t *testing.T) {
+func TestLongUploadDoesNotTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		agent := pretend(t, func(p *pipes) {
@@ -207,8 +208,9 @@ func TestLongUploadIsNotTakenForSilence(t *testing.T) {
 	})
 }
 
-// What has been written is not there yet: over a thin line, megabytes of it are still on their way, and a ping would wait behind them.
-func TestUploadThatIsStillOnItsWayIsNotTakenForSilence(t *testing.T) {
+// Written bytes have not arrived: over a slow connection megabytes are in flight, and a ping would
+// queue behind them.
+func TestUploadInFlightDoesNotTimeOut(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
 	for name, c := range map[string]struct {

@@ -9,7 +9,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// PEP 440 is read by the pip of the host, as when it installs the package; what pip cannot read is left to pip.
+// The host's pip evaluates PEP 440, as when it installs the package. What it cannot parse is
+// accepted until then.
 func TestCheckComparesRequiresPythonAsPipDoes(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
@@ -44,7 +45,7 @@ func TestCheckReportsPythonBesideOtherProblems(t *testing.T) {
 	assert.Equal(t, []remote.Code{remote.CodeNoRoot, remote.CodeWrongPython}, codes)
 }
 
-// A sealed package is not built, and was verified with the Python that it has.
+// A sealed package is not built again.
 func TestCheckLeavesTheEnvironmentOfASealedPackageAlone(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
@@ -54,7 +55,7 @@ func TestCheckLeavesTheEnvironmentOfASealedPackageAlone(t *testing.T) {
 	assert.Equal(t, remote.Sealed, facts.Package.State)
 }
 
-// Without a pip there is one problem, that there is none.
+// Without pip the only problem is that it is missing.
 func TestCheckWithoutPipDoesNotReadRequiresPython(t *testing.T) {
 	t.Parallel()
 	l := confined(t, repository(t), `mount -t tmpfs none /usr/share/python-wheels`)
@@ -64,8 +65,8 @@ func TestCheckWithoutPipDoesNotReadRequiresPython(t *testing.T) {
 	assert.Equal(t, remote.CodeNoVenv, facts.Problems[0].Code)
 }
 
-// A pip may come without the library, or in another form than any we know.
-func TestCheckWithAStrangePipLeavesRequiresPythonToIt(t *testing.T) {
+// A pip may lack the library.
+func TestCheckWithAnUnknownPipAcceptsAnyRequiresPython(t *testing.T) {
 	t.Parallel()
 	l := confined(t, repository(t), `mount -t tmpfs none /usr/share/python-wheels; : >/usr/share/python-wheels/pip-99-py3-none-any.whl`)
 	facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, RequiresPython: ">=3.99"})

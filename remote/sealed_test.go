@@ -9,7 +9,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
+func TestChangedPackageIsNeitherReusedNorLinked(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
 		"bytes":      "chmod u+w version && printf 2 >>version && chmod u-w version",
@@ -21,7 +21,8 @@ func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
 		"renamed":    "mv version noisrev",
 		"a log line": "echo x >>.kis/build.log",
 		"a pipe":     "mkfifo pipe",
-		// Who removes what tells an edit, or makes it tell another story, has changed the package too.
+		// Who removes what tells an edit, or makes it tell another story, has changed the package
+		// too.
 		"manifest gone":   "rm -f .kis/manifest",
 		"manifest edited": "chmod u+w .kis/manifest && sed -i s/version/noisrev/ .kis/manifest && chmod a-w .kis/manifest",
 	} {
@@ -43,7 +44,8 @@ func TestChangedPackageIsNeitherTakenNorLinked(t *testing.T) {
 	}
 }
 
-// The looks of an edited file can be restored; the kernel knows when it was changed, and then what is in it counts.
+// Size and modification time of an edited file can be restored, its ctime cannot: then the contents
+// are compared.
 func TestAnEditThatRestoresSizeAndTimeIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
@@ -62,8 +64,8 @@ func TestAnEditThatRestoresSizeAndTimeIsNoticed(t *testing.T) {
 	}
 }
 
-// What is in the files has not changed, although all of them look changed to the kernel.
-func TestACopiedOrTouchedPackageIsStillThePackage(t *testing.T) {
+// The contents are unchanged, although the ctime of all files is new.
+func TestCopiedOrTouchedPackageIsUnchanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
 		"copied with its times":    "cp -a app-1 copy; chmod -R u+w app-1; rm -r app-1; mv copy app-1",

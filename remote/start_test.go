@@ -19,12 +19,12 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// login is a login shell that does something before it runs the command, as its start-up files may.
+// login is a login shell that runs something before the command, as start-up files may.
 func login(rc string) *exec.Cmd {
 	return exec.Command("bash", "-c", rc+"\nexec /bin/sh -s -- python3")
 }
 
-// interpreter is a file that stands in for Python: the loader runs it, and it does what script says.
+// interpreter is a script in place of Python.
 func interpreter(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "python3")
@@ -32,10 +32,10 @@ func interpreter(t *testing.T, script string) *exec.Cmd {
 	return exec.Command("/bin/sh", "-s", "--", path)
 }
 
-// eaten stands for what a login script has read and printed: it is our own text, of no use to anybody.
+// eaten replaces a part of the bootstrap that a login script has read and printed.
 const eaten = "(what kis sent to the shell: a login script reads its input)"
 
-func TestAgentStartsBehindOddLoginShells(t *testing.T) {
+func TestAgentStartsBehindUnusualLoginShells(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ rc, noise string }{
 		"silent":                 {"", ""},
@@ -59,7 +59,7 @@ func TestAgentStartsBehindOddLoginShells(t *testing.T) {
 	}
 }
 
-func TestNoAgentIsAStartErrorThatSaysWhy(t *testing.T) {
+func TestStartErrorSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		command             *exec.Cmd
@@ -86,7 +86,7 @@ func TestNoAgentIsAStartErrorThatSaysWhy(t *testing.T) {
 	}
 }
 
-func TestLoginShellThatWaitsIsGivenUp(t *testing.T) {
+func TestWaitingLoginShellTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in, host := newPipes()
@@ -100,7 +100,7 @@ func TestLoginShellThatWaitsIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestPythonThatNeverGreetsIsGivenUp(t *testing.T) {
+func TestPythonWithoutGreetingTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in, host := newPipes()
@@ -113,7 +113,7 @@ func TestPythonThatNeverGreetsIsGivenUp(t *testing.T) {
 	})
 }
 
-// A reader that waits for somebody who has given up would stay for ever; the bubble fails when a goroutine is left.
+// The reader must not wait for a start that has ended; synctest fails when a goroutine is left.
 func TestHostThatRepeatsItselfLeavesNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestHostThatRepeatsItselfLeavesNoGoroutine(t *testing.T) {
 	})
 }
 
-// endless is a host that prints without end and without a newline.
+// endless is a host that prints endlessly without a newline.
 type endless struct {
 	over   atomic.Bool
 	given  int
@@ -158,7 +158,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Not beside others, whose memory would count.
+// Not parallel: the memory of other tests would count.
 //
 //nolint:paralleltest // see above
 func TestEndlessGreetingTakesBoundedMemory(t *testing.T) {

@@ -27,10 +27,10 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// soon bounds every wait of these tests for something that ought to happen at once.
+// soon bounds waits for events that should happen at once.
 const soon = 20 * time.Second
 
-// local is an agent that runs as a child of the test: the same program over the same kind of streams as on a host, without SSH.
+// local is an agent that runs as a child of the test, with pipes instead of SSH.
 type local struct {
 	*remote.Agent
 	root   string // of the package repository
@@ -39,21 +39,21 @@ type local struct {
 	locked remote.Locked
 
 	command *exec.Cmd
-	in      io.Writer // of the agent, for what no conversation would say
-	stop    func()    // ends the conversation as a lost connection does
+	in      io.Writer // of the agent, for what no session would send
+	stop    func()    // ends the session as a lost connection does
 	waited  chan struct{}
 }
 
 // command is how an agent is started where there is no SSH.
 func command() *exec.Cmd { return exec.Command("/bin/sh", "-s", "--", "python3") }
 
-// launch starts an agent with command; its process is the agent's, because everything before it is replaced by exec.
+// launch starts an agent with command. The process becomes the agent by exec.
 func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	t.Helper()
 	return launchOver(t, command, func(out io.Reader) io.Reader { return out })
 }
 
-// launchOver is launch over a line of the test's own between the agent and whoever reads its answers.
+// launchOver is launch with a stream of the test between the agent and the reader of its answers.
 func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader) (*local, error) {
 	t.Helper()
 	if command.Env == nil {
@@ -98,14 +98,14 @@ func (l *local) requireEnd(t *testing.T) {
 	}
 }
 
-// kill ends the agent as the kernel does when memory is short: it cannot tidy up.
+// kill kills the agent, like the out-of-memory killer: it cannot clean up.
 func (l *local) kill(t *testing.T) {
 	t.Helper()
 	require.NoError(t, l.command.Process.Signal(syscall.SIGKILL))
 	l.requireEnd(t)
 }
 
-// startLocal is an agent that knows no package repository yet.
+// startLocal is an agent that has not opened a repository.
 func startLocal(t *testing.T) *remote.Agent {
 	t.Helper()
 	l, err := launch(t, command())
@@ -113,7 +113,7 @@ func startLocal(t *testing.T) *remote.Agent {
 	return l.Agent
 }
 
-// opened is an agent that knows its package repository.
+// opened is an agent that has opened a repository.
 func opened(t *testing.T, root string) *local {
 	t.Helper()
 	l, err := launch(t, command())
@@ -123,7 +123,7 @@ func opened(t *testing.T, root string) *local {
 	return l
 }
 
-// newRun is a name no other run has.
+// newRun returns a unique name of a run.
 
 // owner is an agent that holds the lock of the stage "staging" of a repository.
 func owner(t *testing.T, root string) *local {
@@ -141,7 +141,7 @@ func (l *local) lock(t *testing.T, name string) {
 	require.NoError(t, err)
 }
 
-// member is one member of an archive, named below its top folder.
+// member is one member of an archive, named below its top directory.
 type member struct {
 	name, text, target string
 	mode               int64
@@ -151,13 +151,14 @@ type member struct {
 func file(name, text string) member      { return member{name: name, text: text, mode: 0o644} }
 func symlink(name, target string) member { return member{name: name, target: target, mode: 0o777} }
 
-// archive is a source distribution with what the agent has to know of it.
+// archive is a source distribution and its description for the agent.
 type archive struct {
 	remote.Source
 	data []byte
 }
 
-// source makes a source distribution of a project without code, which needs no environment to be sealed.
+// source makes a source distribution of a project without code, which needs no environment to be
+// sealed.
 func source(t *testing.T, name, version string, members ...member) archive {
 	t.Helper()
 	top := name + "-" + version
@@ -188,7 +189,7 @@ func source(t *testing.T, name, version string, members ...member) archive {
 	}}
 }
 
-// newPart is a name of a part of an upload, or other text that no other test has.
+// newPart returns a unique name of a part of an upload.
 func newPart() string { return newRun().String() }
 
 func newRun() name.Run { return name.NewRun() }
@@ -205,7 +206,7 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// place puts a part where an SFTP upload would put it, and has the agent take it in.
+// place puts a part where an SFTP upload would, and has the agent store it.
 func (l *local) place(t *testing.T, data []byte) {
 	t.Helper()
 	part := newPart()
@@ -213,7 +214,7 @@ func (l *local) place(t *testing.T, data []byte) {
 	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
 }
 
-// unpack takes a source distribution as far as the package's folder.
+// unpack uploads and unpacks a source distribution.
 func (l *local) unpack(t *testing.T, a archive) {
 	t.Helper()
 	receipt, err := l.Begin(t.Context(), a.Source)
@@ -223,7 +224,7 @@ func (l *local) unpack(t *testing.T, a archive) {
 	require.NoError(t, l.Unpack(t.Context(), a.Source, soon, nil))
 }
 
-// install makes a sealed package, without an environment: sealing does not ask for one.
+// install makes a sealed package without an environment, which sealing does not need.
 func (l *local) install(t *testing.T, a archive) remote.Receipt {
 	t.Helper()
 	l.unpack(t, a)
@@ -232,7 +233,8 @@ func (l *local) install(t *testing.T, a archive) remote.Receipt {
 	return receipt
 }
 
-// installed makes a repository with sealed packages app-<version> and returns an owner of the stage.
+// installed makes a repository with sealed packages app-<version> and returns an owner of the
+// stage.
 func installed(t *testing.T, versions ...string) *local {
 	t.Helper()
 	l := owner(t, repository(t))
@@ -242,13 +244,13 @@ func installed(t *testing.T, versions ...string) *local {
 	return l
 }
 
-// change is the re-link of the owner's stage from one package to another.
+// change is a switch of the owner's stage from one package to another.
 func (l *local) change(t *testing.T, from, to string) remote.Link {
 	t.Helper()
 	return remote.Link{Stage: l.stage, Run: l.run, Op: "push", From: from, To: pkg(t, to), Note: remote.Note{By: "ann@laptop"}}
 }
 
-// link links and confirms, as an undisturbed push does.
+// link arms, commits and confirms.
 func (l *local) link(t *testing.T, from, to string) {
 	t.Helper()
 	require.NoError(t, l.Arm(t.Context(), l.change(t, from, to), soon))
@@ -257,7 +259,7 @@ func (l *local) link(t *testing.T, from, to string) {
 	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{}))
 }
 
-// resume takes up what is linked, on a disk that confirms it.
+// resume resumes a switch, with a working fsync.
 func (l *local) resume(t *testing.T, change remote.Link) error {
 	t.Helper()
 	durable, err := l.Resume(t.Context(), change)
@@ -265,7 +267,7 @@ func (l *local) resume(t *testing.T, change remote.Link) error {
 	return err
 }
 
-// linked is the text of the stage's link, "" for none.
+// linked is the target of the stage's link, "" for none.
 func (l *local) linked(t *testing.T) string {
 	t.Helper()
 	target, err := os.Readlink(filepath.Join(l.root, l.stage.String()))
@@ -276,7 +278,7 @@ func (l *local) linked(t *testing.T) string {
 	return target
 }
 
-// events are the events of the stage's journal, as it is on the disk, "damaged" for a line that cannot be read.
+// events are the events of the stage's journal on the disk, "damaged" for an unreadable line.
 func events(t *testing.T, root string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, ".kis/journal/staging"))
@@ -297,7 +299,7 @@ func events(t *testing.T, root string) []string {
 	return found
 }
 
-// requireEvents waits for the journal to say exactly this.
+// requireEvents waits until the journal has exactly these events.
 func requireEvents(t *testing.T, root string, want ...string) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Equal(c, want, events(t, root)) }, soon, 5*time.Millisecond)
@@ -309,7 +311,7 @@ func requireRefused(t *testing.T, err error, code remote.Code) {
 	require.Equal(t, code, refusal(t, err).Code, "%v", err)
 }
 
-// refusal requires a refusal, for a look at the rest of it.
+// refusal requires a refusal and returns it.
 func refusal(t *testing.T, err error) remote.Refused {
 	t.Helper()
 	var refused *remote.Refused

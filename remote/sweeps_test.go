@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// sweep calls one for the first call of each group, the second, and so on, until there is no such call any more.
+// sweep calls one for the first system call of each group, the second, and so on, until there is
+// none.
 func sweep(t *testing.T, groups, faults []string, one func(t *testing.T, group, fault string, n int) bool) {
 	t.Helper()
 	for _, group := range groups {
@@ -31,8 +32,8 @@ func sweep(t *testing.T, groups, faults []string, one func(t *testing.T, group, 
 	}
 }
 
-// Whatever call fails and wherever the agent is killed: the link is the old or the new one, what the agent said is true, and the next run
-// finds a journal that says the same, and links.
+// Whichever call fails, and wherever the agent is killed: the link is the old or the new one, the
+// answer of the agent is true, the journal agrees, and the next run can link.
 func TestLinkSurvivesEveryFailingCall(t *testing.T) {
 	t.Parallel()
 	base := installed(t, "1", "2")
@@ -104,7 +105,8 @@ func TestRevertSurvivesEveryFailingCall(t *testing.T) {
 		}
 		first.stop()
 		first.requireEnd(t)
-		// Somebody who asks after this run must not be told that it has not linked, because a link lies prepared for the way back.
+		// Somebody who asks after this run must not be told that it has not linked, because a link
+		// lies prepared for the way back.
 		asking := opened(t, root)
 		fenced, err := asking.Fence(t.Context(), first.stage, first.run)
 		require.NoError(t, err)
@@ -124,7 +126,8 @@ func TestRevertSurvivesEveryFailingCall(t *testing.T) {
 	})
 }
 
-// A seal that fails anywhere leaves a folder that is no package and is built again, or a package that holds what its receipt says.
+// A seal that fails anywhere leaves a directory that is built again, or a package that matches its
+// receipt.
 func TestSealSurvivesEveryFailingCall(t *testing.T) {
 	t.Parallel()
 	a := source(t, "app", "1", file("version", "1"))
@@ -158,8 +161,8 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 	})
 }
 
-// A removal that is interrupted is still known for kis's own.
-func TestAnInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
+// An interrupted removal is still recognizable as kis's own.
+func TestInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{"rename", "unlink", "rmdir"} {
 		t.Run(call, func(t *testing.T) {

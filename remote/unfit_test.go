@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// What chattr(1) has closed can be written by its mode.
-func TestRootThatNothingCanBeRenamedInIsRefused(t *testing.T) {
+// The mode of a directory does not show chattr(1).
+func TestImmutableRootIsRefused(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
 	for _, letter := range []string{"i", "a"} {
@@ -35,7 +35,7 @@ func TestRootThatNothingCanBeRenamedInIsRefused(t *testing.T) {
 	}
 }
 
-// The inventory looks at what it says of the root, and that may be a link to something else.
+// The inventory checks the root as written, which may be a link to another path.
 func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, folder := range map[string]string{"too long": strings.Repeat("x", 100), "with a space": "my code", "with a colon": "a:b"} {
@@ -58,7 +58,7 @@ func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 	}
 }
 
-func TestHostThatLacksAToolIsRefusedWithAllThatIsMissing(t *testing.T) {
+func TestAllMissingToolsAreReported(t *testing.T) {
 	t.Parallel()
 	l := confined(t, repository(t), `mount --bind /dev/null /usr/bin/tar; mount --bind /dev/null /usr/bin/gzip
 venv=$(/usr/bin/python3 -c 'import os, venv; print(os.path.dirname(venv.__file__))')

@@ -18,7 +18,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-func TestUploadOverTheConversationArrivesWhole(t *testing.T) {
+func TestUploadInTheSessionArrives(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	for _, size := range []int{0, 1, 64 << 10, 3<<20 + 1} {
@@ -33,7 +33,7 @@ func TestUploadOverTheConversationArrivesWhole(t *testing.T) {
 	}
 }
 
-func TestCommandsMayFollowAnUploadAtOnce(t *testing.T) {
+func TestCommandsMayFollowAnUpload(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	data := bytes.Repeat([]byte("x"), 1<<20)
@@ -50,8 +50,8 @@ func TestCommandsMayFollowAnUploadAtOnce(t *testing.T) {
 	}
 }
 
-// What follows a refused upload is still a file. Read as commands, a file could speak for the controller.
-func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
+// The bytes after a refused upload are still a file, which must not be read as commands.
+func TestBytesOfARefusedUploadAreNotCommands(t *testing.T) {
 	t.Parallel()
 	evil := strings.Repeat("{\"id\":1,\"op\":\"bye\"}\n", 10000)
 	size := int64(len(evil))
@@ -89,7 +89,7 @@ func TestBytesOfARefusedUploadAreNoCommands(t *testing.T) {
 	})
 }
 
-func TestUploadThatDoesNotFitIsRefusedAndTheConversationGoesOn(t *testing.T) {
+func TestUploadLargerThanTheDiskIsRefusedAndTheSessionContinues(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.limitFiles(t, 100_000)
@@ -100,7 +100,7 @@ func TestUploadThatDoesNotFitIsRefusedAndTheConversationGoesOn(t *testing.T) {
 	l.place(t, []byte("small"))
 }
 
-func TestUploadWhoseSourceEndsEarlyEndsTheConversation(t *testing.T) {
+func TestUploadWhoseSourceEndsEarlyEndsTheSession(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	err := l.Put(t.Context(), newPart(), strings.NewReader("short"), 100, nil)
@@ -109,7 +109,7 @@ func TestUploadWhoseSourceEndsEarlyEndsTheConversation(t *testing.T) {
 	l.requireEnd(t)
 }
 
-func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
+func TestReceiveChecksSizeAndDigest(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	good := []byte("good")
@@ -153,8 +153,8 @@ func TestReceiveTakesOnlyWhatWasSent(t *testing.T) {
 	require.FileExists(t, secret)
 }
 
-// A name that is not on the disk yet would be gone after a power cut, and the package that is made of it is flushed.
-func TestReceivedUploadIsOnTheDiskWithItsName(t *testing.T) {
+// The directory must be flushed, too: the package that is built from the upload is.
+func TestReceivedUploadSurvivesAPowerLoss(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	data := []byte("good")

@@ -11,8 +11,9 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// TestVariablesOfCommandsAreOurs: a name that is no variable of kis is refused on this side, for the two steps that take any.
-func TestVariablesOfCommandsAreOurs(t *testing.T) {
+// TestVariablesOfCommandsAreChecked: the controller refuses names that are no variables of kis, for
+// the two steps that have any.
+func TestVariablesOfCommandsAreChecked(t *testing.T) {
 	t.Parallel()
 	agent := startLocal(t)
 	pkg, err := name.ParsePackage("a-1")

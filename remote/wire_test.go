@@ -54,7 +54,8 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 }
 
-// FuzzLines: every line is whole, or a beginning of one, never longer than it may be, and none is lost.
+// FuzzLines: every line is whole, or a beginning of one, never longer than it may be, and none is
+// lost.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\r\n\nb"), uint8(8))
 	f.Add([]byte("123456789\nx\n12345678\n"), uint8(8))
@@ -82,7 +83,7 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-// results are all that an answer is read into.
+// results are the types of all answers.
 func results(asked name.Package) []any {
 	return []any{
 		nil, new(Locked), new(Facts), new(RepositoryState), new(Fenced), new(clockAnswer), new(linkAnswer), new(resumeAnswer), new(holderAnswer), &packageAnswer{asked: asked}, &sealAnswer{asked: asked},
@@ -98,7 +99,8 @@ func results(asked name.Package) []any {
 	}
 }
 
-// FuzzParseFrame: a frame is the agent's or nobody's; and what is read of an answer can be used: written down again, looked up, added up.
+// FuzzParseFrame: a frame is the agent's or none, and a parsed answer can be used: written, looked
+// up, added.
 func FuzzParseFrame(f *testing.F) {
 	const nonce = "0123456789abcdef"
 	asked, err := name.ParsePackage("app-1")
@@ -145,7 +147,7 @@ func FuzzParseFrame(f *testing.F) {
 	})
 }
 
-// requireWritable requires what a host said to be fit for the JSON stream.
+// requireWritable requires an answer that can be written to the JSON stream.
 func requireWritable(t *testing.T, value any) {
 	t.Helper()
 	_, err := json.Marshal(value)
@@ -185,8 +187,8 @@ func requireUsable(t *testing.T, result any, asked name.Package) {
 	}
 }
 
-// FuzzStart: whatever a host prints instead of a greeting, and with it, the start ends with the host's end, in an agent or in an error that says
-// why; and no more is shown of what the host said than a person reads.
+// FuzzStart: whatever a host prints, the start ends with the host, in an agent or in an error that
+// says why and shows a bounded part of the output.
 func FuzzStart(f *testing.F) {
 	const greeting = `KIS1 NONCE {"ev":"hello","protocol":1,"host":{"hostname":"web1"}}` + "\n"
 	f.Add([]byte("KIS1 READY 3.11\n"), []byte(greeting), []byte(""))

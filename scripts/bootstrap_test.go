@@ -19,8 +19,8 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// boot feeds input to a login shell that does something and then becomes s, which reads the bootstrap, with python as its first argument.
-// It returns all output.
+// boot feeds input to a login shell that does something and then becomes s, which reads the
+// bootstrap, with python as its first argument. It returns all output.
 func (s shell) boot(t *testing.T, before, python, input string) (out string, status int) {
 	t.Helper()
 	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", python)...)...)
@@ -51,8 +51,9 @@ def main(order):
     sys.stdout.write("main has %s, utf8=%d\n" % (order["word"], sys.flags.utf8_mode))
 `
 
-// conversation starts the loader under a shell and sends the order only when the loader is ready, as the controller does.
-func (s shell) conversation(t *testing.T, before, order string) string {
+// session starts the loader under a shell and sends the order only when the loader is ready, as the
+// controller does.
+func (s shell) session(t *testing.T, before, order string) string {
 	t.Helper()
 	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", "python3")...)...)
 	in, err := c.StdinPipe()
@@ -92,7 +93,7 @@ func TestBootstrapBecomesTheLoader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachShell(t, func(t *testing.T, s shell) {
-				text := s.conversation(t, before, order(t, tell))
+				text := s.session(t, before, order(t, tell))
 				assert.Regexp(t, `(?m)^KIS1 READY 3\.\d+$`, text)
 				assert.Contains(t, text, "main has whole, utf8=1\n")
 			})
@@ -122,7 +123,7 @@ func TestTruncatedBootstrapIsNeverReady(t *testing.T) {
 	})
 }
 
-// The first line is there to be eaten: without it the rest works as well.
+// A login script may consume the first line: the rest works without it.
 func TestBootstrapWorksWithoutItsFirstLine(t *testing.T) {
 	t.Parallel()
 	_, rest, _ := strings.Cut(scripts.Bootstrap(), "\n")

@@ -12,7 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/piptest"
 )
 
-// bundled runs a Python program in a directory with wheels of pip and an ensurepip, or none. It can use the agent's module bundled.
+// bundled runs a Python program in a directory with wheels of pip and an ensurepip, or none. It can
+// use the agent's module bundled.
 func bundled(t *testing.T, wheels, ensurepip, program string) string {
 	t.Helper()
 	dir := t.TempDir()

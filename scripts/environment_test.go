@@ -18,7 +18,8 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// wheelhouse is a folder with one wheel, of the distribution dep 1.0, and a requirements file that pins it, by this digest or its own.
+// wheelhouse is a directory with one wheel, of dep 1.0, and a requirements file that pins it, by
+// this digest or its own.
 func wheelhouse(t *testing.T, digest string) (folder, requirements string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -109,7 +110,8 @@ func TestEnvironmentFailsWithAReason(t *testing.T) {
 	require.NoError(t, os.WriteFile(unknown, []byte("no-such-distribution\n"), 0o600))
 	broken := project(t, map[string]string{"backend/tiny_backend.py": "raise SystemExit('no compiler here')"})
 	eachShell(t, func(t *testing.T, s shell) {
-		// One of them builds where the others do: each makes a new environment over the last, as a run does after a killed one.
+		// One of them builds where the others do: each makes a new environment over the last, as a
+		// run does after a killed one.
 		for name, test := range map[string]struct {
 			arguments []string
 			reason    string
@@ -161,7 +163,8 @@ func TestVerifyFailsWithAReason(t *testing.T) {
 	})
 }
 
-// forging is the code of a module that says whatever a step might say, to everybody it knows, and ends the interpreter.
+// forging is the code of a module that says whatever a step might say, to everybody it knows, and
+// ends the interpreter.
 const forging = `
 import os
 for line in ("imported\tx\n", "\nkis\timported\tx\n", "finished\tverify\n", "\nkis\tfinished\tverify\n"):
@@ -187,7 +190,8 @@ func TestVerifyImportsTheApplication(t *testing.T) {
 		requireFailed(t, r, "does not import")
 		require.Contains(t, r.out, said)
 	}
-	// Who ends the interpreter with status 0 has not been imported. The record is what counts, see build.py.
+	// Who ends the interpreter with status 0 has not been imported. The record is what counts, see
+	// build.py.
 	for _, text := range []string{"raise SystemExit(0)", forging} {
 		code(t, top, text)
 		require.NotContains(t, s.step(t, "verify", top, "", "tiny", scripts.Steps()["imports"]).records, "imported", text)

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever files and commands say, the agent answers. More cases, or others: python3 scripts/testdata/fuzz_agent.py SEED CASES.
+// Whatever files and commands say, the agent answers. More cases, or others: python3
+// scripts/testdata/fuzz_agent.py SEED CASES.
 func TestAgentAnswersWhateverFilesAndCommandsSay(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), python, "testdata/fuzz_agent.py", "1", "24").CombinedOutput()

@@ -1,5 +1,6 @@
-// Package scripts contains what runs on a host: the agent, in Python, and the steps, in POSIX sh. The
-// files are embedded unchanged and never formatted: steps get values as positional arguments only.
+// Package scripts contains what runs on a host: the agent, in Python, and the steps, in POSIX sh.
+// The files are embedded unchanged and never formatted: steps get values as positional arguments
+// only.
 //
 // The package knows nothing of SSH or of any host.
 package scripts
@@ -12,9 +13,9 @@ import (
 //go:embed *.sh imports.py kisagent/*.py
 var files embed.FS
 
-// Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of the
-// agent, which prints "KIS1 READY <major>.<minor>" and then reads one line of JSON: the order (see
-// Modules and Steps).
+// Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of
+// the agent, which prints "KIS1 READY <major>.<minor>" and then reads one line of JSON: the order
+// (see Modules and Steps).
 func Bootstrap() string { return read("bootstrap.sh") }
 
 // Module is one module of the agent.
@@ -36,8 +37,8 @@ func Modules() []Module {
 	return modules
 }
 
-// Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument of the
-// step verify.
+// Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument
+// of the step verify.
 func Steps() map[string]string {
 	steps := map[string]string{"imports": read("imports.py")}
 	for _, name := range []string{"unpack", "environment", "verify", "command"} {

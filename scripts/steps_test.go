@@ -20,7 +20,7 @@ import (
 // nasty is a name that every unquoted expansion would make something else of.
 const nasty = "a  b;$(touch pwned)`touch pwned`'\"*?[x]\\ &|<>#~!{1,2}\n-é"
 
-// tarball is an archive of members owned by somebody else and writable by all, as tar would make it.
+// tarball is an archive of members that another user owns and all can write.
 func tarball(t *testing.T, members map[string]string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -35,7 +35,7 @@ func tarball(t *testing.T, members map[string]string) []byte {
 	return out.Bytes()
 }
 
-func TestUnpackPutsTheArchiveIntoTheFolder(t *testing.T) {
+func TestUnpackExtractsTheArchive(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, s shell) {
 		folder := filepath.Join(t.TempDir(), nasty)
@@ -93,7 +93,8 @@ func TestCommandPassesTheExitStatusOn(t *testing.T) {
 	})
 }
 
-// A step's text may arrive cut short. Whatever is left of it does nothing and does not claim to have finished.
+// A step's text may arrive cut short. Whatever is left of it does nothing and does not claim to
+// have finished.
 func TestTruncatedStepsDoNothing(t *testing.T) {
 	t.Parallel()
 	archive := tarball(t, map[string]string{"app-1/PKG-INFO": "x"})
@@ -129,7 +130,7 @@ func TestTruncatedStepsDoNothing(t *testing.T) {
 	})
 }
 
-// The kernel ends what needs too much memory. The shell that waits for it knows, and nobody else tells.
+// The kernel kills what needs too much memory. Only the status of the shell shows that.
 func TestProgramThatIsKilledIsSaidToBe(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, s shell) {

@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// shell is one of the shells that /bin/sh is on hosts. A missing one fails the tests: what they show is shown nowhere else.
+// shell is one of the shells that /bin/sh is on hosts. A missing one fails the tests: what they
+// show is shown nowhere else.
 type shell struct {
 	name string
 	argv []string
@@ -48,7 +49,7 @@ func eachShell(t *testing.T, test func(t *testing.T, s shell)) {
 	}
 }
 
-// applets is a folder with nothing but busybox under all its names, and Python.
+// applets is a directory with busybox under all its names, and Python, only.
 func applets(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -124,7 +125,8 @@ func project(t *testing.T, changes map[string]string) string {
 	return top
 }
 
-// code replaces the code of the project tiny at top, and what was compiled of it, which otherwise would be run all the same.
+// code replaces the code of the project tiny at top, and what was compiled of it, which otherwise
+// would be run all the same.
 func code(t *testing.T, top, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(top, "tiny/__init__.py"), []byte(text), 0o600))

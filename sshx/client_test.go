@@ -226,10 +226,10 @@ func TestAnAnsweringHostIsKept(t *testing.T) {
 	assert.Subset(t, []string{"keepalive@openssh.com"}, h.Record().Globals)
 }
 
-// TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection: x/crypto/ssh forgets one that is asked
+// TestUnansweredChannelEndsWithTheConnection: x/crypto/ssh forgets one that is asked
 // for while the connection ends. That takes a moment that no test can hit, so that what it comes to
 // is played here.
-func TestAChannelThatIsNeverAnsweredIsGivenUpWithTheConnection(t *testing.T) {
+func TestUnansweredChannelEndsWithTheConnection(t *testing.T) {
 	t.Parallel()
 	forgotten := make(chan struct{})
 	t.Cleanup(func() { close(forgotten) })

@@ -194,7 +194,7 @@ func TestAJumpHostThatAnswersIsNotDialedAgain(t *testing.T) {
 	assert.Equal(t, 1, bastion.Record().Connections)
 }
 
-// Whoever gives up behind a silent jump host does not wait for it.
+// A canceled dial through a silent jump host does not wait for it.
 func TestClosingDoesNotWaitForASilentJumpHost(t *testing.T) {
 	t.Parallel()
 	target, proxy, _ := throughProxy(t)

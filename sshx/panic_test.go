@@ -59,7 +59,7 @@ func TestAPanicOnTheWayToAJumpHostIsItsFailure(t *testing.T) {
 	require.NoError(t, d.Close())
 }
 
-// x/crypto reads from the connection on a goroutine of its own, where nobody recovers.
+// x/crypto reads from the connection on a goroutine of its own, which does not recover.
 func TestAPanicInWhatXCryptoReadsIsAnError(t *testing.T) {
 	t.Parallel()
 	host, near := net.Pipe()

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryGoroutineIsGuarded looks at what kis is made of: whatever starts a goroutine, or hands a function to somebody who calls it
-// on one, has to say what becomes of a panic there.
+// TestEveryGoroutineIsGuarded inspects the source of kis: whatever starts a goroutine, or passes a
+// function to code that calls it on one, has to say what becomes of a panic there.
 func TestEveryGoroutineIsGuarded(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}} {{.Dir}}{{end}}`, "../../cmd/kis").Output()
@@ -57,7 +57,8 @@ func unguarded(t *testing.T, file string) (guarded int) {
 	return guarded
 }
 
-// problem names what starts a goroutine without a guard; it is "guarded" with one, and "" for everything else.
+// problem names what starts a goroutine without a guard; it is "guarded" with one, and "" for
+// everything else.
 func problem(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.GoStmt:

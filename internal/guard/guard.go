@@ -1,12 +1,15 @@
-// Package guard turns panics into errors. A panic in any goroutine ends a Go program with exit status 2, whatever the others are
-// doing: kis would leave locks, temporary files and half a switch behind, and claim that nothing was contacted.
+// Package guard turns panics into errors. A panic in any goroutine ends a Go program with exit
+// status 2, whatever the others are doing: kis would leave locks, temporary files and half a switch
+// behind, and claim that nothing was contacted.
 //
-// So every goroutine of kis is started here, and says what becomes of a panic in it. A test keeps it so. A goroutine that ends by
-// runtime.Goexit has not done its work either, and counts as one that has panicked.
+// So every goroutine of kis is started here, and says what becomes of a panic in it. A test keeps
+// it so. A goroutine that ends by runtime.Goexit has not done its work either, and counts as one
+// that has panicked.
 //
-// What no program can recover are panics in goroutines that a library has started, and fatal errors of the runtime (a map that is
-// written by two goroutines at once, no memory, a deadlock): kis ends with exit status 2 there. The hosts see the end of their
-// connections and clean up as when this machine crashes. Functions of kis that a library calls on its own goroutine use Try.
+// What no program can recover are panics in goroutines that a library has started, and fatal errors
+// of the runtime (a map that is written by two goroutines at once, no memory, a deadlock): kis ends
+// with exit status 2 there. The hosts see the end of their connections and clean up as when this
+// machine crashes. Functions of kis that a library calls on its own goroutine use Try.
 package guard
 
 import (
@@ -17,7 +20,8 @@ import (
 
 // Panic is a panic that was recovered: a bug of kis.
 //
-// It does not wrap the value, even if that is an error: whatever an error says of a host, one that was thrown says nothing of it.
+// It does not wrap the value, even if that is an error: whatever an error says of a host, one that
+// was thrown says nothing of it.
 type Panic struct {
 	Value any
 	Stack string // of the goroutine, where it panicked
@@ -26,7 +30,8 @@ type Panic struct {
 // Error returns what was thrown.
 func (p *Panic) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
-// Do calls f. If f panics, caught gets that, and Do returns. If f ends the goroutine, caught gets that, and the goroutine ends.
+// Do calls f. If f panics, caught gets that, and Do returns. If f ends the goroutine, caught gets
+// that, and the goroutine ends.
 func Do(f func(), caught func(*Panic)) {
 	returned := false
 	defer func() {
@@ -43,7 +48,8 @@ func Do(f func(), caught func(*Panic)) {
 	returned = true
 }
 
-// Try calls f and returns its error, or the *Panic. It is for what other people's goroutines call; it cannot keep f from ending them.
+// Try calls f and returns its error, or the *Panic. It is for what other people's goroutines call;
+// it cannot keep f from ending them.
 func Try(f func() error) (err error) {
 	Do(func() { err = f() }, func(p *Panic) { err = p })
 	return err
@@ -73,7 +79,8 @@ func Func(f func(), caught func(*Panic)) func() {
 // Group waits for goroutines. The zero value is ready; it must not be copied.
 type Group struct{ running sync.WaitGroup }
 
-// Go starts a goroutine of the group. caught gets its panic, on the same goroutine, before Wait returns.
+// Go starts a goroutine of the group. caught gets its panic, on the same goroutine, before Wait
+// returns.
 func (g *Group) Go(f func(), caught func(*Panic)) {
 	g.running.Go(func() { Do(f, caught) })
 }

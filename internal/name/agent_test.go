@@ -27,7 +27,8 @@ def good(pattern, text):
 json.dump([{w: good(p, t) for w, p in (("stage", store.STAGE), ("package", store.PACKAGE), ("run", store.RUN))} for t in json.load(sys.stdin)], sys.stdout)
 `
 
-// mutants are texts that are a step away from a name: a character more, or another one, at each place, and every length.
+// mutants are texts that are a step away from a name: a character more, or another one, at each
+// place, and every length.
 func mutants() []string {
 	odd := strings.Split("\u017f \u212a \u0130 \u0131 \n \r \t \x00 \v \f \x1c \x85 \u2028 - -- . .. / \\ _ __ + ! ~ ' \" $ ; # @ : % \u202e \u200b １ ٣ é A Z a z 0 9 {", " ")
 	odd = append(odd, " ", "")
@@ -49,7 +50,8 @@ func mutants() []string {
 	return append(append(all, hostile()...), strings.Repeat("a", 1000), strings.Repeat("a", 1000)+"-1", strings.Repeat("a", 1<<16)+"\n")
 }
 
-// The agent turns names into paths, so it checks them again: what one of the two accepts, the other must.
+// The agent turns names into paths, so it checks them again: what one of the two accepts, the other
+// must.
 func TestTheAgentHasTheSameNames(t *testing.T) {
 	t.Parallel()
 	texts := []string{}

@@ -13,8 +13,8 @@ const longestHost = 253 // RFC 1035 2.3.4, without the root's dot
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$`)
 
-// ParseHost reads a host's name. A colon is part of an IPv6 address or it is a mistake: `web1:2222` must not become a name that
-// nothing can resolve.
+// ParseHost reads a host's name. A colon is part of an IPv6 address or it is a mistake: `web1:2222`
+// must not become a name that nothing can resolve.
 func ParseHost(text string) (Host, error) {
 	if len(text) > longestHost || !hostPattern.MatchString(text) {
 		return Host{}, &Error{text, "is not a host name; use up to 253 of A-Z a-z 0-9 . _ -, or an IP address"}

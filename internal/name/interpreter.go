@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Interpreter is the Python of a host: a command, which is looked up in PATH, or a clean absolute path.
+// Interpreter is the Python of a host: a command, which is looked up in PATH, or a clean absolute
+// path.
 type Interpreter struct{ path string }
 
 var (
@@ -14,7 +15,8 @@ var (
 	absolutePattern = regexp.MustCompile(`^/[A-Za-z0-9._/+-]+$`)
 )
 
-// ParseInterpreter reads the name or path of an interpreter, such as "python3" or "/opt/python3.12/bin/python3".
+// ParseInterpreter reads the name or path of an interpreter, such as "python3" or
+// "/opt/python3.12/bin/python3".
 func ParseInterpreter(text string) (Interpreter, error) {
 	switch {
 	case !strings.Contains(text, "/"):

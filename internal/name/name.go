@@ -1,10 +1,13 @@
-// Package name has the types of the names that kis puts into paths, command lines and messages of its protocol: packages,
-// stages, runs, users, interpreters, and what identifies a host. Each is parsed once, where it enters kis, and is valid from then on.
+// Package name has the types of the names that kis puts into paths, command lines and messages of
+// its protocol: packages, stages, runs, users, interpreters, and what identifies a host. Each is
+// parsed once, where it enters kis, and is valid from then on.
 //
-// No name begins with a hyphen or holds white space, and none means anything else to a path or a shell than itself. The patterns
-// list their characters: a pattern that ignores case would also accept U+017F and U+212A, which fold to s and k.
+// No name begins with a hyphen or holds white space, and none means anything else to a path or a
+// shell than itself. The patterns list their characters: a pattern that ignores case would also
+// accept U+017F and U+212A, which fold to s and k.
 //
-// The agent on a host checks packages, stages and runs once more (scripts/kisagent/store.py); a test compares both.
+// The agent on a host checks packages, stages and runs once more (scripts/kisagent/store.py); a
+// test compares both.
 package name
 
 import (
@@ -24,7 +27,8 @@ func (e *Error) Error() string { return quote(e.Text) + " " + e.Reason }
 // longestQuote is how much of a text an error shows.
 const longestQuote = 60
 
-// quote escapes everything that is not printable ASCII, so that a letter which resembles a valid one is visible.
+// quote escapes everything that is not printable ASCII, so that a letter which resembles a valid
+// one is visible.
 func quote(text string) string {
 	if len(text) > longestQuote {
 		return strconv.QuoteToASCII(text[:longestQuote]) + "…"

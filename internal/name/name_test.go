@@ -235,7 +235,8 @@ func FuzzParseStage(f *testing.F) {
 	})
 }
 
-// A source distribution that is accepted has a package: nothing that Open lets through may fail later.
+// A source distribution that is accepted has a package: nothing that Open lets through may fail
+// later.
 func FuzzPackageOf(f *testing.F) {
 	f.Add("projecta", "0.4")
 	f.Add("ki\u017f", "1")
@@ -252,7 +253,8 @@ func FuzzPackageOf(f *testing.F) {
 	})
 }
 
-// survives requires of an accepted name that it is itself as one element of a path and as one unquoted word of a shell.
+// survives requires of an accepted name that it is itself as one element of a path and as one
+// unquoted word of a shell.
 func survives(t *testing.T, name, text string) {
 	t.Helper()
 	if name != text {

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// Package is the name of a package, {name}-{version}, which is also its directory in the package repository. The zero value is
-// "no package".
+// Package is the name of a package, {name}-{version}, which is also its directory in the package
+// repository. The zero value is "no package".
 type Package struct{ dir string }
 
 // longestPackage leaves room in NAME_MAX for the names derived from a package's.
 const longestPackage = 200
 
 var (
-	// packagePattern is a project's name as PEP 625 normalizes it, a hyphen, and a version: no slash, no leading hyphen or dot.
+	// packagePattern is a project's name as PEP 625 normalizes it, a hyphen, and a version: no
+	// slash, no leading hyphen or dot.
 	packagePattern = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*-` + version + `$`)
 	versionPattern = regexp.MustCompile(`^` + version + `$`)
 	// projectPattern is the pattern of names in PEP 508, where case is ignored.
@@ -22,7 +23,8 @@ var (
 	separators     = regexp.MustCompile(`[-_.]+`)
 )
 
-// version matches every version of PEP 440 in its canonical form, and nothing that begins or ends with a mark.
+// version matches every version of PEP 440 in its canonical form, and nothing that begins or ends
+// with a mark.
 const version = `[0-9A-Za-z]([0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?`
 
 // ParsePackage reads a package's name, such as "projecta-0.4".
@@ -33,8 +35,8 @@ func ParsePackage(text string) (Package, error) {
 	return Package{dir: text}, nil
 }
 
-// PackageOf is the package of a project's version, both as the project's metadata writes them. The name is normalized as PEP 625
-// does for file names; the version stays as it is written.
+// PackageOf is the package of a project's version, both as the project's metadata writes them. The
+// name is normalized as PEP 625 does for file names; the version stays as it is written.
 func PackageOf(project, version string) (Package, error) {
 	dir := strings.ToLower(separators.ReplaceAllString(project, "_")) + "-" + version
 	switch {

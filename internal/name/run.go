@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Run is the name of a run. It is in locks, journals and logs, and in the names of what a run leaves on a host until it ends.
+// Run is the name of a run. It is in locks, journals and logs, and in the names of what a run
+// leaves on a host until it ends.
 type Run struct{ name string }
 
 var runPattern = regexp.MustCompile(`^[0-9a-z]{8,64}$`)
 
-// NewRun returns a name that no run has had, and that nobody can foresee.
+// NewRun returns a name that no run has had, and that cannot be predicted.
 func NewRun() Run { return Run{name: strings.ToLower(rand.Text())} }
 
 // ParseRun reads a run's name.

@@ -2,7 +2,8 @@ package name
 
 import "regexp"
 
-// Stage is the name of a stage. It has no hyphen and a package's name always has one, because both are entries of one directory.
+// Stage is the name of a stage. It has no hyphen and a package's name always has one, because both
+// are entries of one directory.
 type Stage struct{ name string }
 
 var stagePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)

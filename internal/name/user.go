@@ -5,8 +5,8 @@ import "regexp"
 // User is a user of a host that the agent can run as. The zero value is the user that logs in.
 type User struct{ name string }
 
-// userPattern is what directory services have for users of POSIX systems, capitals and dots included. It is never a number, which
-// sudo takes for a user ID behind a "#" only.
+// userPattern is what directory services have for users of POSIX systems, capitals and dots
+// included. It is never a number, which sudo takes for a user ID behind a "#" only.
 var userPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9._-]{0,31}$`)
 
 // ParseUser reads a user's name, such as "www-data".

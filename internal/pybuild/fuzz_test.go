@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParseProbe: whatever an interpreter prints, it is one that kis can use, or an error that says what it is.
+// FuzzParseProbe: whatever an interpreter prints, it is one that kis can use, or an error that says
+// what it is.
 func FuzzParseProbe(f *testing.F) {
 	good := `{"executable":"/usr/bin/python3","version":"3.11.2","supported":true,"build":true,"setuptools":true,"venv":true}`
 	f.Add([]byte("\n" + good + "\n"))

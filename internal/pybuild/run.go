@@ -27,7 +27,7 @@ type Error struct {
 	// Tail is the end of the command's output, at most 20 lines, safe to print. Error
 	// leaves it out: print it below.
 	Tail []string
-	// Hint is a remedy, or empty. Error leaves it out as well.
+	// Hint is a remedy, or empty. Error omits it.
 	Hint string
 	// Err is the cause: an *exec.ExitError, the context's cause, ….
 	Err error

@@ -1,11 +1,12 @@
 // Package safetext is the one definition of what a terminal may be shown. Text from a host, a file,
-// the network or the environment may hold control sequences, line ends that forge a line of kis, and
-// characters that nobody sees. It is shown with all of those spelled out.
+// the network or the environment may hold control sequences, line ends that forge a line of kis,
+// and invisible characters. It is shown with all of those spelled out.
 //
 // The spelling is Go's: \n, \t, \x1b, \u200b, \U000e0041, and \xff for a byte that is not UTF-8. A
 // backslash is not doubled, so that safe text stays as it is however often it is made safe. A host
 // can therefore print the four characters \x1b itself. It gains nothing: they do nothing to a
-// terminal, and either way they are only what the host has sent. Programs read JSON, which is exact.
+// terminal, and either way they are only what the host has sent. Programs read JSON, which is
+// exact.
 //
 // There are no exceptions for the sake of looks: emoji lose their variation selectors and joiners,
 // and so do the scripts that use joiners.
@@ -56,9 +57,9 @@ func Output(text string) string {
 	return b.String()
 }
 
-// JSON spells out as \uXXXX what Line spells out, because people look at JSON too. RFC 8259 asks for
-// that below U+0020 only. All of it is inside of strings, so that the values stay what they are. The
-// text is one line of valid JSON.
+// JSON spells out as \uXXXX what Line spells out, because people look at JSON too. RFC 8259 asks
+// for that below U+0020 only. All of it is inside of strings, so that the values stay what they
+// are. The text is one line of valid JSON.
 func JSON(text []byte) []byte {
 	var out []byte
 	var s scanner
@@ -74,7 +75,8 @@ func JSON(text []byte) []byte {
 	return out
 }
 
-// mostMarks is how many combining marks a letter may carry. More run into the lines above and below.
+// mostMarks is how many combining marks a letter may carry. More run into the lines above and
+// below.
 const mostMarks = 3
 
 // scanner judges the characters of a text one after another. Its zero value is the beginning.

@@ -96,7 +96,7 @@ func TestNothingIsShownThatIsNotSeen(t *testing.T) {
 	assert.Greater(t, shown, 100_000, "most letters are")
 }
 
-// TestTwoCharactersTogether looks for what only a neighbor does.
+// TestTwoCharactersTogether finds effects of one character on its neighbor.
 func TestTwoCharactersTogether(t *testing.T) {
 	t.Parallel()
 	awkward := []string{"", "a", "1", " ", "\n", "\t", "\x1b", "\x9b", "\xe2", "\x82", "\xac", "\u0301", "\u20dd", "\u0903", "\u00ad", "\u3164", "\U000e0041", "\ufe0f", "❤", "字", `\`, `\u`, `"`}

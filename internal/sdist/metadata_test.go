@@ -14,8 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// readByPython answers, for each PKG-INFO, which names and versions Python's e-mail parser finds in it: it is what pip and setuptools read
-// metadata with.
+// readByPython answers, for each PKG-INFO, which names and versions Python's e-mail parser finds in
+// it: it is what pip and setuptools read metadata with.
 const readByPython = `
 import email.parser, json, sys
 def read(text):

@@ -115,7 +115,8 @@ func TestOpenRefusesBadMetadata(t *testing.T) {
 	}
 }
 
-// U+017F, U+212A and U+0130 become s, k and i where case is ignored: none of them makes a name, a field or a directory another one.
+// U+017F, U+212A and U+0130 become s, k and i where case is ignored: none of them makes a name, a
+// field or a directory another one.
 func TestOpenRefusesLettersThatFoldToOthers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ top, info, want string }{

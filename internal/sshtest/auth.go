@@ -8,7 +8,7 @@ import (
 
 // publicKey records what is offered before it decides. The x/crypto server asks
 // once per key and caches the answer, so an enquiry and its signature are one
-// record here; authenticated tells which of them logged in.
+// record here; authenticated reports which of them logged in.
 func (h *Host) publicKey(checker *ssh.CertChecker) func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
 	return func(meta ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
 		if d := h.options.Faults.AuthDelay; d > 0 {

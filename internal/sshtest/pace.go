@@ -40,7 +40,7 @@ func (p *Proxy) write(to *net.TCPConn, d Direction, data []byte) error {
 	return nil
 }
 
-// share tells how many of n bytes may pass next, a tenth of a second's worth at
+// share returns how many of n bytes may pass next, a tenth of a second's worth at
 // most, and how long they are on their way.
 func (p *Proxy) share(d Direction, n int) (int, time.Duration, <-chan struct{}) {
 	p.mu.Lock()

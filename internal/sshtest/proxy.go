@@ -120,7 +120,7 @@ func (p *Proxy) Forget() {
 // Down refuses new connections by closing them at once; open ones go on.
 func (p *Proxy) Down() { p.set(func() { p.down = true }) }
 
-// Lead forwards new connections to another address, as when somebody else answers
+// Lead forwards new connections to another address, as when another host answers
 // in a host's place; open ones go on.
 func (p *Proxy) Lead(target string) { p.set(func() { p.target = target }) }
 
@@ -148,7 +148,7 @@ func (p *Proxy) Heal() {
 	})
 }
 
-// Connections tells the traffic of every connection so far, oldest first.
+// Connections returns the traffic of every connection so far, oldest first.
 func (p *Proxy) Connections() []Traffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -265,7 +265,7 @@ func (p *Proxy) damage(d Direction, data []byte) {
 	}
 }
 
-// allow waits out a stall and tells how many of n bytes may pass before a cut.
+// allow waits out a stall and returns how many of n bytes may pass before a cut.
 func (p *Proxy) allow(l *link, d Direction, n int) (allowed int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

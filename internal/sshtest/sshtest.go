@@ -1,9 +1,9 @@
 // Package sshtest is an SSH and SFTP host inside the process, for tests and for
-// `kis demo`. It runs commands with /bin/sh in a folder, serves SFTP from the
+// `kis demo`. It runs commands with /bin/sh in a directory, serves SFTP from the
 // real file system, records what clients ask, and misbehaves on request.
 //
 // It is no sandbox: commands and file operations have the rights of the
-// process. It therefore listens on 127.0.0.1 only, and lets nobody in without
+// process. It therefore listens on 127.0.0.1 only, and accepts no login without
 // one of the keys or the password it was given. It does not replace tests
 // against a real sshd, whose shells, limits and signals it does not have.
 package sshtest
@@ -26,7 +26,7 @@ import (
 
 // Options describe a Host. Faults are off by default.
 type Options struct {
-	// Home is the working folder of commands and of SFTP; it has to exist.
+	// Home is the working directory of commands and of SFTP; it must exist.
 	Home string
 	// Env is the whole environment of commands; nil means PATH and HOME only.
 	Env []string
@@ -46,7 +46,7 @@ type Options struct {
 	Keyboard func(ask ssh.KeyboardInteractiveChallenge) error
 	// MaxAuthTries is sshd_config(5)'s setting; zero is 6.
 	MaxAuthTries int
-	// Forward lets direct-tcpip channels through to loopback addresses, as a
+	// Forward allows direct-tcpip channels to loopback addresses, as a
 	// jump host would.
 	Forward bool
 
@@ -83,7 +83,7 @@ type Faults struct {
 	// IgnoreKeepAlive leaves global requests unanswered.
 	IgnoreKeepAlive bool
 	// OpenChannels are channel types that the host asks the client for, right
-	// after the login; Record.Opened tells the answers.
+	// after the login; Record.Opened has the answers.
 	OpenChannels []string
 }
 
@@ -143,7 +143,7 @@ func (h *Host) Addr() string { return h.listener.Addr().String() }
 // Port is the port of Addr.
 func (h *Host) Port() int { return h.listener.Addr().(*net.TCPAddr).Port }
 
-// Home is the folder that commands start in.
+// Home is the directory that commands start in.
 func (h *Host) Home() string { return h.options.Home }
 
 // HostKey is the first of the host's keys.
@@ -200,7 +200,7 @@ func (h *Host) accept() {
 	}
 }
 
-// adopt counts the connection and tells whether it is to be served.
+// adopt counts the connection and reports whether to serve it.
 func (h *Host) adopt(c net.Conn) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// requireTarget requires of a target what its users rely on, and of an error that it can be printed.
+// requireTarget requires of a target what its users rely on, and of an error that it can be
+// printed.
 func requireTarget(t *testing.T, target Target, err error) {
 	t.Helper()
 	if err != nil {

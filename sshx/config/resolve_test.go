@@ -209,8 +209,8 @@ func TestResolveRefusesByName(t *testing.T) {
 	}
 }
 
-// U+212A becomes k in lower case: kis would connect to another host than ssh, and compare another host's
-// key.
+// U+212A becomes k in lower case: kis would connect to another host than ssh, and compare another
+// host's key.
 func TestResolveRefusesLettersThatFoldToOthers(t *testing.T) {
 	t.Parallel()
 	withSSH, without := sshxtest.Resolvers(t, "Host web1\n HostName web\u212a\n")

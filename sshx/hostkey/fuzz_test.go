@@ -31,8 +31,8 @@ func FuzzMatchPattern(f *testing.F) {
 	})
 }
 
-// Lines that cannot be parsed are reported, except @revoked lines: these are never ignored. What one
-// line decides does not depend on damaged lines beside it.
+// Lines that cannot be parsed are reported, except @revoked lines: these are never ignored. What
+// one line decides does not depend on damaged lines beside it.
 func FuzzKnownHosts(f *testing.F) {
 	public, _, err := ed25519.GenerateKey(zeros{})
 	require.NoError(f, err)

@@ -119,7 +119,7 @@ func TestErrorNamesASocketWithoutAnAgent(t *testing.T) {
 	assert.ErrorContains(t, authError(t, sshxtest.NewDialer(t), target), "agent "+stale+": cannot connect")
 }
 
-// token is an agent that holds one FIDO key, as ssh-agent does once ssh-add has been told of a
+// token is an agent that holds one FIDO key, as ssh-agent does once ssh-add has added a
 // token. now is how many signatures are made at the same time.
 type token struct {
 	agent.ExtendedAgent

@@ -32,8 +32,8 @@ type keyFile struct {
 }
 
 // CheckKeyFile returns an error unless the file is usable as an IdentityFile: a private key, or a
-// public key whose private half an agent can hold. The error is fs.ErrNotExist when there is no such
-// file.
+// public key whose private half an agent can hold. The error is fs.ErrNotExist when there is no
+// such file.
 func CheckKeyFile(path string) error {
 	_, err := readKeyFile(path)
 	return err
