@@ -179,7 +179,7 @@ func oneHostDead(w *testenv.Env) {
 	w.On("web1", "web2").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "!web3")
 	r = w.Kis("status", "staging")
 	assert.Equal(w.T, 5, r.Exit)
-	assert.Contains(w.T, r.Out, "staging: not known on all hosts")
+	assert.Contains(w.T, r.Out, "staging: unknown on some hosts")
 	assert.Regexp(w.T, `web3 +unknown +connect: `, r.Out)
 
 	w.Hosts[2].Restart(w.T)
