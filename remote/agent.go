@@ -13,24 +13,19 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/tail"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
 // Protocol is the version of the agent's protocol that this program speaks.
 const Protocol = 1
 
-// Timeouts of a session. The agent's own lease is a minute, see scripts/kisagent/main.py.
-const (
-	pingInterval = 10 * time.Second
-	pingTimeout  = 30 * time.Second
-	closeTimeout = 5 * time.Second
-)
-
 // Streams are the standard streams of the command that Command returns. Agent closes only In.
 type Streams struct {
 	In       io.WriteCloser
 	Out, Err io.Reader
-	Login    Login // for the hints of errors; may be zero
+	Login    Login             // for the hints of errors; may be zero
+	Timeouts timeouts.Timeouts // the zero value stands for timeouts.Default
 }
 
 // Host describes the machine and the user that the agent runs as.
@@ -48,10 +43,11 @@ type Host struct {
 // Every method returns nil (done), *Refused (not done, as the host itself says) or
 // *Lost (unknown). Call Close in the end.
 type Agent struct {
-	host   Host
-	hostID string // of the package repository
-	login  Login
-	noise  string
+	host     Host
+	hostID   string // of the package repository
+	login    Login
+	noise    string
+	timeouts timeouts.Timeouts
 
 	in     io.WriteCloser
 	writer chan struct{} // a semaphore: the holder of its one token may write to in
@@ -80,7 +76,7 @@ type call struct {
 // is *StartError when the other end is not a shell with Python, and *Lost when the connection was
 // lost. ctx bounds the start only.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	a := &Agent{in: s.In, login: s.Login, nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, login: s.Login, timeouts: s.Timeouts.OrDefault(), nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
 	a.ended, a.stderrDone = make(chan struct{}), make(chan struct{})
 	// Two goroutines read the streams all the time, so that a host that prints much never blocks.
 	starting := make(chan started, 3) // as many as a successful start sends, so that the reader never waits
@@ -112,7 +108,7 @@ func (a *Agent) Done() <-chan struct{} { return a.ended }
 // Close ends the session: the host releases its locks and removes the files of the run. It waits a
 // few seconds at most. It does nothing when called again, or after the connection was lost.
 func (a *Agent) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) //nolint:forbidigo // closing must not depend on a context that has ended
+	ctx, cancel := context.WithTimeout(context.Background(), a.timeouts.Close) //nolint:forbidigo // closing must not depend on a context that has ended
 	defer cancel()
 	_ = a.call(ctx, opBye, nil, nil, nil)
 	a.stop()
@@ -271,7 +267,7 @@ func (a *Agent) endByPanic(p *guard.Panic) {
 
 // keepLease pings the agent regularly, and ends the session when it does not answer.
 func (a *Agent) keepLease(ctx context.Context) {
-	ticker := time.NewTicker(pingInterval)
+	ticker := time.NewTicker(a.timeouts.Ping)
 	defer ticker.Stop()
 	for {
 		select {
@@ -285,11 +281,11 @@ func (a *Agent) keepLease(ctx context.Context) {
 		if a.acquireWriter(ctx) != nil {
 			return
 		}
-		within, cancel := context.WithTimeout(ctx, pingTimeout)
+		within, cancel := context.WithTimeout(ctx, a.timeouts.PingAnswer)
 		err := a.callAndRelease(within, opPing, nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
-			a.end(fmt.Errorf("the agent has not answered for %v", pingTimeout))
+			a.end(fmt.Errorf("the agent has not answered for %v", a.timeouts.PingAnswer))
 			_ = a.in.Close()
 			return
 		}
@@ -299,7 +295,12 @@ func (a *Agent) keepLease(ctx context.Context) {
 // order is the line that the loader of the agent reads, see scripts/bootstrap.sh.
 func (a *Agent) order() ([]byte, error) {
 	program, err := agentProgram()
-	return fmt.Appendf(nil, "{\"nonce\":%q,%s\n", a.nonce, program[1:]), err
+	if err != nil {
+		return nil, err
+	}
+	line := fmt.Appendf(make([]byte, 0, len(program)+200), `{"nonce":%q,"timeouts":{"lease":%g,"term_grace":%g},`,
+		a.nonce, a.timeouts.Lease.Seconds(), a.timeouts.TermGrace.Seconds())
+	return append(append(line, program[1:]...), '\n'), nil
 }
 
 // agentProgram is the agent in JSON, some hundred kilobytes. It is encoded once for all hosts.

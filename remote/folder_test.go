@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -408,7 +409,7 @@ func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	g := new(gate)
-	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { g.Reader = out; return g })
+	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { g.Reader = out; return g }, timeouts.Default())
 	require.NoError(t, err)
 	require.NoError(t, l.Open(t.Context(), root))
 	sh(t, root, "mkdir -m 700 .kis .kis/journal")

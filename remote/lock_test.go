@@ -7,10 +7,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -214,11 +216,31 @@ func TestEvictKillsAStoppedAgent(t *testing.T) {
 	t.Parallel()
 	l := armed(t)
 	require.NoError(t, l.command.Process.Signal(syscall.SIGSTOP))
-	other := opened(t, l.root)
+	bounds := timeouts.Default()
+	bounds.TermGrace /= 10
+	other := openedWithin(t, l.root, bounds)
 	require.NoError(t, other.Evict(t.Context(), l.stage, l.run))
 	l.requireEnd(t)
 	_, err := other.Lock(t.Context(), l.stage, l.run, remote.Holder{})
 	require.NoError(t, err)
+}
+
+// The network is lost and neither side notices: only the lease ends the agent. It removes the
+// prepared link and releases the lock.
+func TestASilentControllerLosesItsLease(t *testing.T) {
+	t.Parallel()
+	base := installed(t, "1", "2")
+	require.NoError(t, base.Close())
+	base.requireEnd(t)
+	bounds := timeouts.Default()
+	bounds.Lease /= 10
+	bounds.Ping = time.Hour // which keeps this side silent
+	l := openedWithin(t, base.root, bounds)
+	l.lock(t, "staging")
+	require.NoError(t, l.Arm(t.Context(), l.change(t, "", "app-1"), time.Hour))
+	l.requireEnd(t)
+	requireNothingArmed(t, l.root)
+	successor(t, l).link(t, "", "app-2")
 }
 
 // A run that lost its session acquires its lock again, unless another run has worked since, even if

@@ -11,9 +11,8 @@ import (
 // Limits of an upload in the session. Its bytes are not acknowledged piece by piece, so the timeout
 // allows for those in flight.
 const (
-	stallTimeout = 45 * time.Second // for one piece
-	inFlight     = 2 << 20          // bytes that sshd may have read and the agent has not
-	slowestRate  = 2 << 10          // bytes a second
+	inFlight    = 2 << 20 // bytes that sshd may have read and the agent has not
+	slowestRate = 2 << 10 // bytes a second
 )
 
 var (
@@ -62,7 +61,7 @@ func (a *Agent) put(ctx context.Context, part string, r io.Reader, size int64, p
 	if err := a.putBytes(ctx, r, size, progress); err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeoutCause(ctx, stallTimeout+time.Duration(min(size, inFlight)/slowestRate)*time.Second, errStalled)
+	bounded, cancel := context.WithTimeoutCause(ctx, a.timeouts.Stall+time.Duration(min(size, inFlight)/slowestRate)*time.Second, errStalled)
 	defer cancel()
 	return a.await(bounded, c, nil)
 }
@@ -88,7 +87,7 @@ func (a *Agent) putBytes(ctx context.Context, r io.Reader, size int64, progress 
 }
 
 func (a *Agent) putPiece(ctx context.Context, data []byte) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, stallTimeout, errStalled)
+	bounded, cancel := context.WithTimeoutCause(ctx, a.timeouts.Stall, errStalled)
 	defer cancel()
 	return a.write(bounded, data)
 }

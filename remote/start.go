@@ -19,10 +19,6 @@ import (
 // oldestPython is the oldest interpreter that can run the agent.
 const oldestPython = "3.8"
 
-// greetingTimeout bounds each half of the greeting: a login script that waits for input never
-// answers.
-const greetingTimeout = 20 * time.Second
-
 // started is what the reader found before and in the agent's greeting.
 type started struct {
 	word  string // READY, NOPYTHON, EATEN, NOWORDS or HELLO, "" at the end of the stream
@@ -69,9 +65,9 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 }
 
 // exchange is one half of the greeting: it sends data and waits for the host's next message, within
-// greetingTimeout.
+// a.timeouts.Greeting.
 func (a *Agent) exchange(ctx context.Context, data []byte, starting <-chan started) (started, error) {
-	bounded, cancel := context.WithTimeoutCause(ctx, greetingTimeout, errSilent)
+	bounded, cancel := context.WithTimeoutCause(ctx, a.timeouts.Greeting, errSilent)
 	defer cancel()
 	// A write fails when the shell has ended: its last message says more than the broken pipe.
 	if bug, ok := errors.AsType[*guard.Panic](a.write(bounded, data)); ok {
@@ -89,7 +85,7 @@ func (a *Agent) exchange(ctx context.Context, data []byte, starting <-chan start
 	}
 	if errors.Is(err, errSilent) {
 		return started{}, &StartError{
-			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", greetingTimeout),
+			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", a.timeouts.Greeting),
 			Hint:    a.login.waiting(),
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -50,11 +51,11 @@ func command() *exec.Cmd { return exec.Command("/bin/sh", "-s", "--", "python3")
 // launch starts an agent with command. The process becomes the agent by exec.
 func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	t.Helper()
-	return launchOver(t, command, func(out io.Reader) io.Reader { return out })
+	return launchOver(t, command, func(out io.Reader) io.Reader { return out }, timeouts.Default())
 }
 
 // launchOver is launch with a stream of the test between the agent and the reader of its answers.
-func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader) (*local, error) {
+func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader, bounds timeouts.Timeouts) (*local, error) {
 	t.Helper()
 	if command.Env == nil {
 		command.Env = os.Environ()
@@ -75,7 +76,7 @@ func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader)
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: line(out), Err: said})
+	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: line(out), Err: said, Timeouts: bounds})
 	t.Cleanup(func() {
 		if l.Agent != nil {
 			_ = l.Close()
@@ -116,7 +117,13 @@ func startLocal(t *testing.T) *remote.Agent {
 // opened is an agent that has opened a repository.
 func opened(t *testing.T, root string) *local {
 	t.Helper()
-	l, err := launch(t, command())
+	return openedWithin(t, root, timeouts.Default())
+}
+
+// openedWithin is opened with other bounds, of this side and of the agent.
+func openedWithin(t *testing.T, root string, bounds timeouts.Timeouts) *local {
+	t.Helper()
+	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { return out }, bounds)
 	require.NoError(t, err)
 	require.NoError(t, l.Open(t.Context(), root))
 	l.root = root

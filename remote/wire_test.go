@@ -17,6 +17,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/tail"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 )
 
 func TestLinesAreBounded(t *testing.T) {
@@ -242,6 +243,6 @@ func FuzzStart(f *testing.F) {
 			}
 		}
 		<-host
-		require.Less(t, time.Since(begin), greetingTimeout)
+		require.Less(t, time.Since(begin), timeouts.Default().Greeting)
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -29,7 +30,7 @@ type Coordinator struct {
 	To           name.Package
 	Note         remote.Note // what else the journals record about the run
 	OnPartial    inventory.OnPartial
-	Timeouts     Timeouts
+	Timeouts     timeouts.Timeouts
 	Participants []*Participant
 	// UpToDate are hosts that were linked and confirmed before. They take no part in the switch,
 	// but the outcome includes them: their links are read again at the end.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 )
 
 // asleep is a moment after a machine was suspended for a while: its monotonic clock has stood
@@ -45,7 +46,7 @@ func TestNothingIsLinkedAfterTooMuchTime(t *testing.T) {
 			t.Parallel()
 			said := ""
 			stream := event.NewStream("run", func(e event.Event) { said = e.Message })
-			coordinator := &Coordinator{armedAt: armed, Timeouts: DefaultTimeouts(), Stream: stream}
+			coordinator := &Coordinator{armedAt: armed, Timeouts: timeouts.Default(), Stream: stream}
 			assert.Equal(t, c.inTime, coordinator.inTime(c.now))
 			assert.Equal(t, c.inTime, said == "", said)
 		})

@@ -20,7 +20,7 @@ const (
 // check inspects one host, and changes nothing.
 func (r *run) check(ctx context.Context, h *host) bool {
 	return h.step(event.StepCheck, func() error {
-		ctx, cancel := within(ctx, queryTimeout)
+		ctx, cancel := within(ctx, r.timeouts().Query)
 		defer cancel()
 		if err := h.inspect(ctx); err != nil {
 			return err

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/keep-it-simple/kis/internal/commit"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -37,8 +37,6 @@ type Deployer struct {
 	// after_link commands before Timeout does, and the switch is rolled back. Nil: there are no
 	// interrupts.
 	Interrupts func() <-chan struct{}
-	// Timeouts of the switch; the zero value stands for commit.DefaultTimeouts.
-	Timeouts commit.Timeouts
 }
 
 // Plan is what a run does. It is a value: nothing in it changes during the run.
@@ -58,10 +56,7 @@ type Plan struct {
 	DryRun bool // check, and report what would be done
 }
 
-const (
-	defaultTimeout = 15 * time.Minute
-	queryTimeout   = 30 * time.Second // for steps that only read something or write a line
-)
+const defaultTimeout = 15 * time.Minute
 
 func (d *Deployer) timeout() time.Duration {
 	if d.Timeout > 0 {
@@ -69,6 +64,8 @@ func (d *Deployer) timeout() time.Duration {
 	}
 	return defaultTimeout
 }
+
+func (d *Deployer) timeouts() timeouts.Timeouts { return d.Fleet.Timeouts.OrDefault() }
 
 // Run executes a plan and reports. When ctx ends before the links are switched, the run aborts with
 // nothing changed. After that the end of ctx has no effect, because hosts must not be left half

@@ -96,7 +96,7 @@ func (r *run) owner() remote.Holder {
 // lock acquires the lock on one host.
 func (h *host) lock(ctx context.Context) error {
 	r := h.run
-	ctx, cancel := within(ctx, queryTimeout)
+	ctx, cancel := within(ctx, r.timeouts().Query)
 	defer cancel()
 	locked, err := h.session.Lock(ctx, r.stage, r.id, r.owner())
 	if err != nil {

@@ -12,11 +12,8 @@ import (
 // coordinator makes the coordinator of the switch. Every host is ready, and its lock is held.
 func (r *run) coordinator() *commit.Coordinator {
 	c := &commit.Coordinator{
-		Stage: r.stage, Run: r.id, Op: r.plan.Op, To: r.pkg, Note: r.note(), OnPartial: r.plan.Stage.OnPartial, Timeouts: r.Timeouts, Stream: r.stream,
+		Stage: r.stage, Run: r.id, Op: r.plan.Op, To: r.pkg, Note: r.note(), OnPartial: r.plan.Stage.OnPartial, Timeouts: r.timeouts(), Stream: r.stream,
 		Interrupts: r.Interrupts,
-	}
-	if c.Timeouts == (commit.Timeouts{}) {
-		c.Timeouts = commit.DefaultTimeouts()
 	}
 	for _, h := range r.hosts {
 		p := h.participant()

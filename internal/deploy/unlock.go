@@ -67,7 +67,7 @@ func (d *Deployer) onLocks(ctx context.Context, hosts []inventory.Host, do func(
 			return
 		}
 		defer session.Close()
-		bounded, cancel := context.WithTimeout(ctx, queryTimeout)
+		bounded, cancel := context.WithTimeout(ctx, d.timeouts().Query)
 		defer cancel()
 		if err := do(bounded, session, l); err != nil {
 			l.Failure = event.NewFailure(l.Host, event.StepLock, err)

@@ -17,9 +17,6 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
-// sftpTimeout bounds the start of SFTP on a connection that works.
-const sftpTimeout = 10 * time.Second
-
 // upload is one file that one host needs.
 type upload struct {
 	sha256 string
@@ -106,7 +103,7 @@ func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part s
 func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
 	// A login script that reads its input prevents SFTP from starting, and is no reason to wait:
 	// the agent has started already.
-	opening, cancel := within(ctx, sftpTimeout)
+	opening, cancel := within(ctx, h.run.timeouts().SFTP)
 	client, err := h.session.SFTP(opening)
 	cancel()
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/keep-it-simple/kis/internal/commit"
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
@@ -27,6 +26,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/opensshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -127,9 +127,10 @@ func makeRemovable(dir string) {
 // deployer carries plans out on these hosts, and waits less long than kis does for hosts that do
 // not answer.
 func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.Deployer {
+	bounds := timeouts.Default()
+	bounds.Arm, bounds.Link, bounds.Reconnect = 3*time.Second, 3*time.Second, 8*time.Second
 	return &deploy.Deployer{
-		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer}, Who: "test@laptop", Emit: emit,
-		Timeouts: commit.Timeouts{Armed: 30 * time.Second, Arm: 3 * time.Second, RollCall: 2 * time.Second, Link: 3 * time.Second, Reconnect: 8 * time.Second},
+		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Timeouts: bounds}, Who: "test@laptop", Emit: emit,
 	}
 }
 

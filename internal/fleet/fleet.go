@@ -7,6 +7,7 @@ import (
 
 	"github.com/pkg/sftp"
 
+	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -15,9 +16,10 @@ import (
 // Fleet is how hosts are reached.
 type Fleet struct {
 	Resolver sshx.Resolver
-	Dialer   *sshx.Dialer // closed by the caller
-	Dir      string       // where relative paths of the inventory start
-	Forks    int          // hosts that connect and prepare at the same time; default 64
+	Dialer   *sshx.Dialer      // closed by the caller
+	Dir      string            // where relative paths of the inventory start
+	Forks    int               // hosts that connect and prepare at the same time; default 64
+	Timeouts timeouts.Timeouts // of runs, sessions and agents; the zero value stands for timeouts.Default
 	// AskKeys asks the user, once for all of them, whether these unknown keys are those of these
 	// hosts; yes adds them to known_hosts. Nil: no user can be asked, and the hosts are refused.
 	AskKeys func(ctx context.Context, keys []*sshx.HostKeyError) bool

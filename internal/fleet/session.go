@@ -29,6 +29,7 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 	if err != nil {
 		return nil, err
 	}
+	streams.Timeouts = f.Timeouts
 	s := &Session{Connection: connection}
 	opened := false
 	defer func() {

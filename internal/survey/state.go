@@ -23,9 +23,6 @@ type Repository struct {
 	Seconds float64                `json:"seconds"`
 }
 
-// queryTimeout bounds the wait for the state of a repository.
-const queryTimeout = 30 * time.Second
-
 // Read reads the package repositories of all hosts at the same time. It changes nothing on any
 // host.
 func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request remote.StateRequest) []Repository {
@@ -37,7 +34,7 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request r
 			found[i] = Repository{Host: hosts[i].Name, Failure: event.NewFailure(hosts[i].Name, event.StepCheck, p)}
 		},
 		End: func(i int, session *fleet.Session, err error) {
-			found[i] = read(ctx, hosts[i], session, err, request)
+			found[i] = read(ctx, hosts[i], session, err, request, f.Timeouts.OrDefault().Query)
 			found[i].Seconds = time.Since(begins[i]).Seconds()
 		},
 	})
@@ -45,7 +42,7 @@ func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request r
 }
 
 // read reads one host's package repository and closes the session, or records why there is none.
-func read(ctx context.Context, h inventory.Host, session *fleet.Session, err error, request remote.StateRequest) Repository {
+func read(ctx context.Context, h inventory.Host, session *fleet.Session, err error, request remote.StateRequest, timeout time.Duration) Repository {
 	r := Repository{Host: h.Name}
 	if err != nil {
 		r.Failure = event.NewFailure(h.Name, event.StepConnect, err)
@@ -53,7 +50,7 @@ func read(ctx context.Context, h inventory.Host, session *fleet.Session, err err
 	}
 	defer session.Close()
 	r.System = session.Host()
-	bounded, cancel := context.WithTimeout(ctx, queryTimeout)
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if r.State, err = session.State(bounded, request); err != nil {
 		r.Failure = event.NewFailure(h.Name, event.StepCheck, err)

@@ -120,13 +120,12 @@ def holder(path):
         os.close(fd)
 
 
-TERM_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 KILL_GRACE = 5.0  # seconds after SIGKILL
 
 
-def terminate_holder(path, run=None):
+def terminate_holder(path, term_grace, run=None):
     """End the process that holds the lock at path, and return its record; None when the lock is
-    free, or is held by a run other than the named one."""
+    free, or is held by a run other than the named one. SIGKILL follows SIGTERM after term_grace seconds."""
     owner, started = holder(path), time.monotonic()
     if owner is None or run not in (None, owner.get("run")):
         return {"holder": None}
@@ -140,10 +139,10 @@ def terminate_holder(path, run=None):
             message = "the lock is held by process %s, and was acquired by another" % (sorted(pids) or "unknown")
             raise Refused("holder-mismatch", message, "see on the host: cat %s" % path)
         elapsed = time.monotonic() - started
-        if elapsed > TERM_GRACE + KILL_GRACE:
+        if elapsed > term_grace + KILL_GRACE:
             raise Refused("still-locked", "process %d does not end" % now["pid"])
         try:
-            os.kill(now["pid"], signal.SIGKILL if elapsed > TERM_GRACE else signal.SIGTERM)
+            os.kill(now["pid"], signal.SIGKILL if elapsed > term_grace else signal.SIGTERM)
         except ProcessLookupError:
             pass  # it has ended since
         time.sleep(5 * POLL_INTERVAL)

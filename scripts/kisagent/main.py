@@ -16,8 +16,7 @@ from kisagent.store import RUN, STAGE, Repository, checked, error_hint, seconds,
 from kisagent.uploads import IncomingFile, Uploads
 from kisagent.wire import PROTOCOL, Disconnected, Refused, Wire
 
-LEASE = 60.0  # seconds without a byte from the controller after which it is taken for dead
-TICK = 1.0  # seconds between two checks of the deadlines
+TICK = 1.0  # seconds between two checks of the deadlines, at most
 # Allowed during another command: none of them waits
 CONCURRENT = ("ping", "cancel", "bye", "put", "fence")
 PYTHON_CHECK_TIMEOUT = 10.0  # seconds for evaluating Requires-Python with pip's library
@@ -36,6 +35,9 @@ class Agent:
     def __init__(self, order, wire):
         self.wire = wire
         self.steps = order["steps"]
+        # Seconds; internal/timeouts has the values
+        self.lease = order["timeouts"]["lease"]  # without a byte from the controller, after which it is taken for dead
+        self.term_grace = order["timeouts"]["term_grace"]
         self.repository = None
         self.stage_lock = None
         self.run = ""
@@ -160,7 +162,7 @@ class Agent:
         acquire the lock again. No lock is needed for one short append, which write(2) does not
         split. Where the journal cannot be written, that run cannot link either."""
         path = self.repository.path("locks", stage)
-        ended = locks.terminate_holder(path, run)
+        ended = locks.terminate_holder(path, self.term_grace, run)
         owner = ended["holder"]
         # It may have acquired the lock just now
         other = locks.holder(path) if owner is None else None
@@ -224,7 +226,7 @@ class Agent:
         """Terminate another agent of the same run whose connection was lost: it would hold the lock
         until its lease ends."""
         path, run = self.repository.path("locks", checked(STAGE, args["stage"], "stage")), checked(RUN, args["run"], "run")
-        return (yield from self.run_forked(lambda: locks.terminate_holder(path, run)))
+        return (yield from self.run_forked(lambda: locks.terminate_holder(path, self.term_grace, run)))
 
     def do_commit(self, args):
         return self.transaction_of(args).commit()
@@ -406,8 +408,8 @@ class Agent:
         now = time.monotonic()
         if self.transaction is not None and self.transaction.state == link.ARMED and now >= self.transaction.deadline:
             self.transaction.abort("deadline")
-        if now - self.last_input > LEASE:
-            raise Disconnected("no message for %d seconds" % LEASE)
+        if now - self.last_input > self.lease:
+            raise Disconnected("no message for %g seconds" % self.lease)
 
     def loop(self, wake):
         selector = selectors.DefaultSelector()
@@ -428,7 +430,7 @@ class Agent:
                 if fd >= 0:
                     selector.register(fd, selectors.EVENT_READ)
                 watched = fd
-            ready = {key.fd for key, _ in selector.select(TICK)}
+            ready = {key.fd for key, _ in selector.select(min(TICK, self.lease / 2))}
             if wake in ready:
                 os.read(wake, 4096)
             if self.terminated:

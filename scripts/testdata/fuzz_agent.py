@@ -115,7 +115,7 @@ class Agent:
         self.buffer = b""
         self.number = 0
         self.answers = {"done": 0, "refused": 0}
-        self.write(json.dumps({"nonce": NONCE, "steps": steps()}).encode() + b"\n")
+        self.write(json.dumps({"nonce": NONCE, "steps": steps(), "timeouts": {"lease": 60, "term_grace": 10}}).encode() + b"\n")
         if self.line()["ev"] != "hello":
             raise Failed("no greeting")
 
