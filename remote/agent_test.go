@@ -93,10 +93,10 @@ func TestOneLifeOfAPackage(t *testing.T) {
 
 	require.NoError(t, l.Close())
 	l.requireEnd(t)
-	for _, folder := range []string{"run", "armed"} {
-		left, err := os.ReadDir(filepath.Join(l.root, ".kis", folder))
+	for _, directory := range []string{"run", "armed"} {
+		left, err := os.ReadDir(filepath.Join(l.root, ".kis", directory))
 		require.NoError(t, err)
-		require.Empty(t, left, "a run leaves nothing in .kis/%s", folder)
+		require.Empty(t, left, "a run leaves nothing in .kis/%s", directory)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestUnusableAnswersAreLost(t *testing.T) {
 		"a package whose receipt is lost":  {state, `"packages":[{"name":"app-1","state":"sealed"}]`},
 		"a package twice":                  {state, `"packages":[{"name":"app-1","state":"unsealed"},{"name":"app-1","state":"unsealed"}]`},
 		"a stage without name":             {state, `"stages":[{}]`},
-		"a stage with an odd name":         {state, `"stages":[{"stage":"../x"}]`},
+		"a stage with an unusual name":     {state, `"stages":[{"stage":"../x"}]`},
 		"a holder since no time":           {state, `"stages":[{"stage":"staging","holder":{"since":"2026-11-01T12:00:00+24:00"}}]`},
 		"a package made at no time":        {state, `"packages":[{"name":"app-1","state":"sealed","receipt":{"package":"app-1","created":"2026-11-01T12:00:00-24:00"}}]`},
 		"a stage twice":                    {state, `"stages":[{"stage":"staging"},{"stage":"staging"}]`},

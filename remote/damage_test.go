@@ -201,7 +201,7 @@ func TestHostWithSpecialFilesIsRead(t *testing.T) {
 		"receipt is a pipe":       "cd app-2/.kis; chmod u+w .; rm -f receipt.json; mkfifo receipt.json",
 		"receipt is endless":      "cd app-2/.kis; chmod u+w .; rm -f receipt.json; ln -s /dev/zero receipt.json",
 		"receipt is huge":         "cd app-2/.kis; chmod u+w . receipt.json; truncate -s 1T receipt.json",
-		"receipt is a folder":     "cd app-2/.kis; chmod u+w .; rm -f receipt.json; mkdir receipt.json",
+		"receipt is a directory":  "cd app-2/.kis; chmod u+w .; rm -f receipt.json; mkdir receipt.json",
 		"manifest is a pipe":      "cd app-1/.kis; chmod u+w .; rm -f manifest; mkfifo manifest",
 		"manifest is endless":     "cd app-1/.kis; chmod u+w .; rm -f manifest; ln -s /dev/zero manifest",
 		"journal is a pipe":       "cd .kis/journal; rm staging; mkfifo staging",

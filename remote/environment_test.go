@@ -121,7 +121,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
     print("\n" + line, flush=True)
     print("\n" + line, file=sys.stderr, flush=True)
 `
-	for name, code := range map[string]string{"in silence": "", "and says that all is well": forging} {
+	for name, code := range map[string]string{"in silence": "", "and says success": forging} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := owner(t, pushed(t))

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -54,9 +55,7 @@ func (h *history) run(i int) {
 	say := func(event string, more map[string]any) {
 		e := map[string]any{"ev": event}
 		for _, members := range []map[string]any{run, more} {
-			for name, value := range members {
-				e[name] = value
-			}
+			maps.Copy(e, members)
 		}
 		h.append(e)
 	}
@@ -92,7 +91,7 @@ func (h *history) run(i int) {
 func TestEveryWindowOfAJournalSaysTheSame(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
-		h := &history{random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a reproducible history
+		h := &history{random: rand.New(rand.NewPCG(seed, 0))}
 		for i := range 25 {
 			h.run(i)
 		}
@@ -115,7 +114,7 @@ func TestEveryWindowOfAJournalSaysTheSame(t *testing.T) {
 func TestACheckpointFitsIntoALine(t *testing.T) {
 	t.Parallel()
 	l := installed(t, "1")
-	h := &history{random: rand.New(rand.NewPCG(1, 1))} //nolint:gosec // a reproducible history
+	h := &history{random: rand.New(rand.NewPCG(1, 1))}
 	long := strings.Repeat("n", 60)
 	for i := range 40 {
 		h.append(map[string]any{"run": fmt.Sprint(i), "op": "push", "from": fmt.Sprintf("%s-%d", long, i), "to": fmt.Sprintf("%s-%d", long, i+1), "ev": "confirmed", "by": strings.Repeat("\U0001f600", 500)})

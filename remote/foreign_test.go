@@ -22,10 +22,10 @@ func tree(t *testing.T, top string) string {
 }
 
 // leaving is a tree without the members below a directory.
-func leaving(tree, folder string) string {
+func leaving(tree, directory string) string {
 	var kept []string
 	for line := range strings.Lines(tree) {
-		if !strings.HasPrefix(line, folder) {
+		if !strings.HasPrefix(line, directory) {
 			kept = append(kept, line)
 		}
 	}
@@ -98,7 +98,7 @@ func TestFilesOfUsersAreNotRemoved(t *testing.T) {
 			require.Equal(t, leaving(before, " "), leaving(leaving(tree(t, root), ".kis"), " "))
 			require.NoError(t, l.Close())
 
-			// What kis tells its user to type makes room, and loses nothing.
+			// What kis tells its user to type frees the name, and loses nothing.
 			sh(t, root, facts.Problems[0].Hint[len("inspect it, then move it away: "):])
 			l = owner(t, root)
 			facts, err = l.Check(t.Context(), ask)

@@ -29,11 +29,11 @@ func TestHostRefusesHostileArchives(t *testing.T) {
 	t.Parallel()
 	metadata := tar.Header{Name: "app-1/PKG-INFO", Mode: 0o644}
 	for name, data := range map[string][]byte{
-		"nothing":         tarball(t),
-		"two top folders": tarball(t, metadata, tar.Header{Name: "other/x", Mode: 0o644}),
-		"no top folder":   tarball(t, tar.Header{Name: "PKG-INFO", Mode: 0o644}),
-		"a top link":      tarball(t, tar.Header{Name: "app-1", Typeflag: tar.TypeSymlink, Linkname: "/etc"}),
-		"a hard link":     tarball(t, metadata, tar.Header{Name: "app-1/again", Typeflag: tar.TypeLink, Linkname: "app-1/PKG-INFO"}),
+		"nothing":             tarball(t),
+		"two top directories": tarball(t, metadata, tar.Header{Name: "other/x", Mode: 0o644}),
+		"no top directory":    tarball(t, tar.Header{Name: "PKG-INFO", Mode: 0o644}),
+		"a top link":          tarball(t, tar.Header{Name: "app-1", Typeflag: tar.TypeSymlink, Linkname: "/etc"}),
+		"a hard link":         tarball(t, metadata, tar.Header{Name: "app-1/again", Typeflag: tar.TypeLink, Linkname: "app-1/PKG-INFO"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

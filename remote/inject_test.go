@@ -132,7 +132,7 @@ func TestLinkOfAnotherAgentIsFlushedBeforeItIsReported(t *testing.T) {
 				flushes.stop()
 				text, err := os.ReadFile(flushes.log)
 				require.NoError(t, err)
-				require.Contains(t, string(text), "fsync(", "the folder is flushed")
+				require.Contains(t, string(text), "fsync(", "the directory is flushed")
 			})
 		}
 	}

@@ -49,7 +49,7 @@ func TestPreviousIsWhatWasConfirmedBefore(t *testing.T) {
 		"three pushes":                  {[]string{first, second, third}, "a-3", "a-2"},
 		"rolled back once":              {[]string{first, second, third, "rollback a-3 a-2" + done}, "a-2", "a-1"},
 		"rolled back twice":             {[]string{first, second, third, "rollback a-3 a-2" + done, "rollback a-2 a-1" + done}, "a-1", ""},
-		"push after a roll-back":        {[]string{first, second, "rollback a-2 a-1" + done, "push a-1 a-3" + done}, "a-3", "a-1"},
+		"push after a rollback":         {[]string{first, second, "rollback a-2 a-1" + done, "push a-1 a-3" + done}, "a-3", "a-1"},
 		"rolled back further":           {[]string{first, second, third, "rollback a-3 a-1" + done}, "a-1", ""},
 		"rolled back to one never seen": {[]string{first, second, "rollback a-2 a-0" + done}, "a-0", "a-1"},
 		"pushed again":                  {[]string{first, second, "push a-2 a-1" + done}, "a-1", "a-2"},
@@ -59,7 +59,7 @@ func TestPreviousIsWhatWasConfirmedBefore(t *testing.T) {
 		"reverted":                      {[]string{first, "push a-1 a-2 linked reverted"}, "a-1", ""},
 		"aborted":                       {[]string{first, second, "push a-2 a-3 aborted"}, "a-2", "a-1"},
 		"now unconfirmed":               {[]string{first, second, "push a-2 a-3 linked unconfirmed"}, "a-3", "a-2"},
-		"roll-back unconfirmed":         {[]string{first, second, "rollback a-2 a-1 linked unconfirmed"}, "a-1", ""},
+		"rollback unconfirmed":          {[]string{first, second, "rollback a-2 a-1 linked unconfirmed"}, "a-1", ""},
 		"linked before kis":             {[]string{"push a-0 a-1" + done}, "a-1", "a-0"},
 		"linked before kis, elsewhere":  {[]string{"push ../old a-1" + done}, "a-1", ""},
 		"linked by hand to the past":    {[]string{first, second, third}, "a-2", "a-1"},
@@ -206,7 +206,7 @@ func FuzzParseJournal(f *testing.F) {
 			t.Errorf("%d lines are %d entries, %d remarks, %d later and %d damaged", len(lines), len(j.Entries), len(j.Ended), j.Later, j.Damaged)
 		}
 		if p := j.Previous(current); !p.IsZero() && p.String() == current {
-			t.Errorf("a roll-back from %q to itself", current)
+			t.Errorf("a rollback from %q to itself", current)
 		}
 		last, some := j.Last()
 		if open, is := j.Open(); is && (!some || open.Run != last.Run) {

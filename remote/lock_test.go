@@ -148,7 +148,7 @@ func TestChangedLinkedPackageIsReported(t *testing.T) {
 func TestDamagedLockFileIsStillALock(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an odd time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
+		"nothing": "", "no JSON": "{", "no object": "[1]", "no time": `{"who":"x","since":""}`, "an unusual time": `{"since":"2026-99-99T00:00:00Z"}`, "a short time": `{"since":"2026-1-1T0:0:0Z"}`,
 		"no numbers": `{"who":1,"pid":"7","since":true,"what":null}`, "more than there should be": `{"who":"x","else":{}}`,
 		"nested without end": strings.Repeat("[", 4096), "nested deeply": `{"x":` + strings.Repeat("[", 1500) + strings.Repeat("]", 1500) + `}`, "no number of a process": `{"pid":` + strings.Repeat("9", 40) + `}`,
 		"no number at all": `{"pid":NaN}`, "no UTF-8": "{\"who\":\"\xff\"}",
@@ -199,7 +199,7 @@ func TestStageMayHaveTheNameOfAnotherLock(t *testing.T) {
 func TestWaitForTheGuardLockIsBounded(t *testing.T) {
 	t.Parallel()
 	l := opened(t, repository(t))
-	l.lock(t, "production") // makes the folders
+	l.lock(t, "production") // makes the directories
 	guard, err := os.OpenFile(filepath.Join(l.root, ".kis/locks/run.directories"), os.O_RDWR, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = guard.Close() })
@@ -252,8 +252,8 @@ func TestLockIsAcquiredAgainUnlessAnotherRunHasWorked(t *testing.T) {
 		meanwhile func(t *testing.T, root string, l *local)
 		refusal   string
 	}{
-		"nobody": {func(*testing.T, string, *local) {}, ""},
-		"somebody who only had the lock": {func(t *testing.T, root string, _ *local) {
+		"no other run": {func(*testing.T, string, *local) {}, ""},
+		"another run that only held the lock": {func(t *testing.T, root string, _ *local) {
 			other := opened(t, root)
 			other.lock(t, "staging")
 			require.NoError(t, other.Unlock(t.Context()))

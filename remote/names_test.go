@@ -11,8 +11,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// odd are texts with a special meaning in paths, shells or terminals.
-func odd() []string {
+// special are texts with a special meaning in paths, shells or terminals.
+func special() []string {
 	return []string{
 		"", ".", "..", "/", "-", "-rf", ".kis", "~", "*", "a b", " a-1", "a-1 ", "a-1\n", "\na-1", "a-1\r", "a-1\t", "a-1\x00", "a-1;id", "a-1$(id)", "a-1`id`", "a-1'", `a-1"`, "a-1&", "a-1|cat",
 		"a-1>x", "a-1<x", "a-1#", "a-1?", "a-1[x]", "a-1{x}", "a-1\\", "../a-1", "a-1/..", "a-1/", "/a-1", "a/b-1", "a-1\u202e", "a-1\u200b", "é-1", "a-１", "a-\xff",
@@ -39,7 +39,7 @@ func TestCommandIsMadeOfPlainWords(t *testing.T) {
 func TestAgentRefusesInvalidNames(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
-	for _, run := range append(odd(), "short", "UPPER000", strings.Repeat("x", 65)) {
+	for _, run := range append(special(), "short", "UPPER000", strings.Repeat("x", 65)) {
 		if run == "" {
 			continue // whoever holds the lock
 		}

@@ -24,10 +24,10 @@ func TestHostComputesTheContentDigestOfTheArchive(t *testing.T) {
 		"percent and plus":  {file("100%/a%20b", "x"), file("a+b~c", "y"), file("a%2Fb", "z")},
 		"spaces and quotes": {file(" a b ", "x"), file("it's \"so\"", "y"), file("$(id) `id` ;&|<>*?[]", "")},
 		"leading dash":      {file("-rf", "x"), file("--checkpoint=1", "y")},
-		"empty folders":     {{name: "empty", mode: 0o755, folder: true}, {name: "a/b/c", mode: 0o700, folder: true}},
-		"links":             {file("to", "x"), symlink("link", "to"), symlink("dir/up", "../to"), symlink("dangling", "not there"), symlink("odd", "100% ☃")},
+		"empty directories": {{name: "empty", mode: 0o755, directory: true}, {name: "a/b/c", mode: 0o700, directory: true}},
+		"links":             {file("to", "x"), symlink("link", "to"), symlink("dir/up", "../to"), symlink("dangling", "not there"), symlink("special", "100% ☃")},
 		"executable":        {{name: "run.sh", text: "#!/bin/sh\n", mode: 0o755}, {name: "mine", text: "x", mode: 0o700}, {name: "theirs", text: "x", mode: 0o655}},
-		"closed to others":  {{name: "secret", text: "x", mode: 0o600}, {name: "read only", text: "x", mode: 0o400}, {name: "dir", mode: 0o700, folder: true}, file("dir/x", "x")},
+		"closed to others":  {{name: "secret", text: "x", mode: 0o600}, {name: "read only", text: "x", mode: 0o400}, {name: "dir", mode: 0o700, directory: true}, file("dir/x", "x")},
 		"sorted by bytes":   {file("a/b", "1"), file("a.b", "2"), file("a-b", "3"), file("ab", "4"), file("Z", "5")},
 		"empty file":        {file("empty", "")},
 		"deep and long":     {file(strings.Repeat("deep/", 40)+"x", "x"), file(strings.Repeat("n", 200), "y")},
@@ -44,7 +44,7 @@ func TestModesOfAnArchiveAreIgnored(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
 	l.unpack(t, source(t, "app", "1",
-		member{name: "closed", mode: 0o700, folder: true}, member{name: "closed/x", text: "x", mode: 0o600}, member{name: "run", text: "x", mode: 0o700},
+		member{name: "closed", mode: 0o700, directory: true}, member{name: "closed/x", text: "x", mode: 0o600}, member{name: "run", text: "x", mode: 0o700},
 		member{name: "open", text: "x", mode: 0o666}))
 	want := map[string]fs.FileMode{".": 0o755, "closed": 0o755, "closed/x": 0o644, "run": 0o755, "open": 0o644, "PKG-INFO": 0o644}
 	for name, mode := range want {
@@ -189,10 +189,10 @@ func TestOnlyInterruptedBuildsAreRemoved(t *testing.T) {
 }
 
 // sh changes a repository as a user on the host would.
-func sh(t *testing.T, folder, text string) {
+func sh(t *testing.T, directory, text string) {
 	t.Helper()
 	c := exec.Command("/bin/sh", "-euc", text)
-	c.Dir = folder
+	c.Dir = directory
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -41,7 +41,7 @@ func (w panickingWriter) Write(p []byte) (int, error) {
 func requireBug(t *testing.T, err error) {
 	t.Helper()
 	var lost *remote.Lost
-	require.ErrorAs(t, err, &lost, "nobody knows what has become of it")
+	require.ErrorAs(t, err, &lost, "its result is unknown")
 	var bug *guard.Panic
 	require.ErrorAs(t, err, &bug)
 	assert.Equal(t, "a bug", bug.Value)

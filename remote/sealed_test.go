@@ -21,8 +21,7 @@ func TestChangedPackageIsNeitherReusedNorLinked(t *testing.T) {
 		"renamed":    "mv version noisrev",
 		"a log line": "echo x >>.kis/build.log",
 		"a pipe":     "mkfifo pipe",
-		// Who removes what tells an edit, or makes it tell another story, has changed the package
-		// too.
+		// The manifest is a part of the package, too.
 		"manifest gone":   "rm -f .kis/manifest",
 		"manifest edited": "chmod u+w .kis/manifest && sed -i s/version/noisrev/ .kis/manifest && chmod a-w .kis/manifest",
 	} {

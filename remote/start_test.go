@@ -38,14 +38,14 @@ const eaten = "(what kis sent to the shell: a login script reads its input)"
 func TestAgentStartsBehindUnusualLoginShells(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ rc, noise string }{
-		"silent":                 {"", ""},
-		"prints":                 {"echo welcome; echo to web1; echo trouble >&2", "welcome / to web1"},
-		"prints no whole line":   {"printf welcome", "welcome"},
-		"prints a frame":         {`echo 'KIS1 0123 {"ev":"hello","protocol":1}'`, `KIS1 0123 {"ev":"hello","protocol":1}`},
-		"reads a line":           {"read -r line", ""},
-		"prints what it reads":   {`read -r a; read -r b; echo "$a"; echo "<$b>"`, eaten + " / " + eaten},
-		"has a strict umask":     {"umask 077", ""},
-		"has an odd environment": {"export PYTHONPATH=/nowhere PYTHONHOME=/nowhere LC_ALL=tr_TR PATH=/nowhere CDPATH=/ IFS=/ ENV=/nowhere", ""},
+		"silent":                     {"", ""},
+		"prints":                     {"echo welcome; echo to web1; echo trouble >&2", "welcome / to web1"},
+		"prints no whole line":       {"printf welcome", "welcome"},
+		"prints a frame":             {`echo 'KIS1 0123 {"ev":"hello","protocol":1}'`, `KIS1 0123 {"ev":"hello","protocol":1}`},
+		"reads a line":               {"read -r line", ""},
+		"prints what it reads":       {`read -r a; read -r b; echo "$a"; echo "<$b>"`, eaten + " / " + eaten},
+		"has a strict umask":         {"umask 077", ""},
+		"has an unusual environment": {"export PYTHONPATH=/nowhere PYTHONHOME=/nowhere LC_ALL=tr_TR PATH=/nowhere CDPATH=/ IFS=/ ENV=/nowhere", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +65,7 @@ func TestStartErrorSaysWhy(t *testing.T) {
 		command             *exec.Cmd
 		message, hint, tail string
 	}{
-		"the login shell exits well":    {login("exit 0"), "the command was not run", "nologin", ""},
+		"the login shell exits with 0":  {login("exit 0"), "the command was not run", "nologin", ""},
 		"the login shell says no":       {login("echo No entry today; exit 1"), "the command was not run", "nologin", "No entry today"},
 		"the login shell eats much":     {login("for i in 1 2 3 4 5 6; do read -r x; done"), "has read a part", "~/.bashrc", ""},
 		"no python":                     {exec.Command("/bin/sh", "-s", "--", "/nowhere/python3"), "python3 is missing", "apt install", ""},

@@ -152,7 +152,7 @@ func (l *local) lock(t *testing.T, name string) {
 type member struct {
 	name, text, target string
 	mode               int64
-	folder             bool
+	directory          bool
 }
 
 func file(name, text string) member      { return member{name: name, text: text, mode: 0o644} }
@@ -176,7 +176,7 @@ func source(t *testing.T, name, version string, members ...member) archive {
 	for _, m := range append([]member{file("PKG-INFO", metadata)}, members...) {
 		h := &tar.Header{Name: top + "/" + m.name, Mode: m.mode, Typeflag: tar.TypeReg, Size: int64(len(m.text))}
 		switch {
-		case m.folder:
+		case m.directory:
 			h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
 		case m.target != "":
 			h.Typeflag, h.Linkname = tar.TypeSymlink, m.target

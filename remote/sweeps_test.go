@@ -105,8 +105,7 @@ func TestRevertSurvivesEveryFailingCall(t *testing.T) {
 		}
 		first.stop()
 		first.requireEnd(t)
-		// Somebody who asks after this run must not be told that it has not linked, because a link
-		// lies prepared for the way back.
+		// The link prepared for the rollback must not look like a commit that did not happen.
 		asking := opened(t, root)
 		fenced, err := asking.Fence(t.Context(), first.stage, first.run)
 		require.NoError(t, err)

@@ -134,12 +134,12 @@ func TestReceiveChecksSizeAndDigest(t *testing.T) {
 		{"too long", write("goods"), "short-upload"},
 		{"other bytes", write("evil"), "digest-mismatch"},
 		{"a link to the right bytes", func(path string) error { return os.Symlink(secret, path) }, "no-upload"},
-		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, "short-upload"},
+		{"a directory", func(path string) error { return os.Mkdir(path, 0o700) }, "short-upload"},
 		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, "short-upload"},
 	} {
 		part := put(t, test.make)
 		requireRefused(t, l.Receive(t.Context(), part, digest(good), 4), test.code)
-		if test.name != "a folder" && test.code != "no-upload" {
+		if test.name != "a directory" && test.code != "no-upload" {
 			_, err := os.Lstat(filepath.Join(l.locked.Directory, part))
 			require.ErrorIs(t, err, os.ErrNotExist, "%s: what is of no use is not kept until the end of the run", test.name)
 		}

@@ -20,7 +20,7 @@ import (
 
 // wheelhouse is a directory with one wheel, of dep 1.0, and a requirements file that pins it, by
 // this digest or its own.
-func wheelhouse(t *testing.T, digest string) (folder, requirements string) {
+func wheelhouse(t *testing.T, digest string) (directory, requirements string) {
 	t.Helper()
 	var out bytes.Buffer
 	zipped := zip.NewWriter(&out)
@@ -36,15 +36,15 @@ func wheelhouse(t *testing.T, digest string) (folder, requirements string) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, zipped.Close())
-	folder = t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "dep-1.0-py3-none-any.whl"), out.Bytes(), 0o600))
+	directory = t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(directory, "dep-1.0-py3-none-any.whl"), out.Bytes(), 0o600))
 	if digest == "" {
 		sum := sha256.Sum256(out.Bytes())
 		digest = hex.EncodeToString(sum[:])
 	}
 	requirements = filepath.Join(t.TempDir(), "requirements.txt")
 	require.NoError(t, os.WriteFile(requirements, []byte("dep==1.0 --hash=sha256:"+digest+"\n"), 0o600))
-	return folder, requirements
+	return directory, requirements
 }
 
 // runs is what a program of the environment says.

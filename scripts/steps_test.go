@@ -38,15 +38,15 @@ func tarball(t *testing.T, members map[string]string) []byte {
 func TestUnpackExtractsTheArchive(t *testing.T) {
 	t.Parallel()
 	eachShell(t, func(t *testing.T, s shell) {
-		folder := filepath.Join(t.TempDir(), nasty)
-		require.NoError(t, os.Mkdir(folder, 0o755))
-		archive := filepath.Join(folder, "x y.tar.gz")
+		directory := filepath.Join(t.TempDir(), nasty)
+		require.NoError(t, os.Mkdir(directory, 0o755))
+		archive := filepath.Join(directory, "x y.tar.gz")
 		require.NoError(t, os.WriteFile(archive, tarball(t, map[string]string{"app-1/PKG-INFO": "x", "app-1/a b/c": "y"}), 0o600))
-		requireFinished(t, s.step(t, "unpack", archive, folder), "unpack")
-		text, err := os.ReadFile(filepath.Join(folder, "app-1/a b/c"))
+		requireFinished(t, s.step(t, "unpack", archive, directory), "unpack")
+		text, err := os.ReadFile(filepath.Join(directory, "app-1/a b/c"))
 		require.NoError(t, err)
 		assert.Equal(t, "y", string(text))
-		info, err := os.Stat(filepath.Join(folder, "app-1/PKG-INFO"))
+		info, err := os.Stat(filepath.Join(directory, "app-1/PKG-INFO"))
 		require.NoError(t, err)
 		assert.Zero(t, info.Mode().Perm()&0o022, "%v: not writable by others", info.Mode())
 		assert.Equal(t, uint32(os.Geteuid()), info.Sys().(*syscall.Stat_t).Uid, "the archive's owner does not count")
@@ -57,14 +57,14 @@ func TestUnpackFailsWhereTarDoes(t *testing.T) {
 	t.Parallel()
 	good := tarball(t, map[string]string{"app-1/PKG-INFO": strings.Repeat("x", 100_000)})
 	eachShell(t, func(t *testing.T, s shell) {
-		folder := t.TempDir()
+		directory := t.TempDir()
 		for name, data := range map[string][]byte{"no archive": []byte("hello"), "empty": nil, "cut short": good[:len(good)-30]} {
 			archive := filepath.Join(t.TempDir(), "x.tar.gz")
 			require.NoError(t, os.WriteFile(archive, data, 0o600))
-			requireFailed(t, s.step(t, "unpack", archive, folder), "tar could not unpack")
+			requireFailed(t, s.step(t, "unpack", archive, directory), "tar could not unpack")
 			_ = name
 		}
-		requireFailed(t, s.step(t, "unpack", "/nowhere.tar.gz", folder), "tar could not unpack")
+		requireFailed(t, s.step(t, "unpack", "/nowhere.tar.gz", directory), "tar could not unpack")
 	})
 }
 
@@ -99,15 +99,15 @@ func TestTruncatedStepsDoNothing(t *testing.T) {
 	t.Parallel()
 	archive := tarball(t, map[string]string{"app-1/PKG-INFO": "x"})
 	eachShell(t, func(t *testing.T, s shell) {
-		folder, source := t.TempDir(), filepath.Join(t.TempDir(), "x.tar.gz")
+		directory, source := t.TempDir(), filepath.Join(t.TempDir(), "x.tar.gz")
 		require.NoError(t, os.WriteFile(source, archive, 0o600))
 		for name, text := range scripts.Steps() {
 			if name == "imports" {
 				continue // Python, an argument of verify
 			}
-			arguments := []string{folder, "touch " + folder + "/pwned", folder, "", "", "", ""}
+			arguments := []string{directory, "touch " + directory + "/pwned", directory, "", "", "", ""}
 			if name == "unpack" {
-				arguments = []string{source, folder}
+				arguments = []string{source, directory}
 			}
 			lines := strings.SplitAfter(text, "\n")
 			for i := range len(lines) - 1 {
@@ -122,7 +122,7 @@ func TestTruncatedStepsDoNothing(t *testing.T) {
 				require.NotContains(t, r.records, "finished", "%s, %d bytes of the last line", name, i)
 			}
 		}
-		left, err := os.ReadDir(folder)
+		left, err := os.ReadDir(directory)
 		require.NoError(t, err)
 		for _, entry := range left {
 			require.Equal(t, "nothing", entry.Name())

@@ -52,11 +52,11 @@ func eachShell(t *testing.T, test func(t *testing.T, s shell)) {
 // applets is a directory with busybox under all its names, and Python, only.
 func applets(t *testing.T) string {
 	t.Helper()
-	folder := t.TempDir()
-	out, err := exec.Command("busybox", "--install", "-s", folder).CombinedOutput()
+	directory := t.TempDir()
+	out, err := exec.Command("busybox", "--install", "-s", directory).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.NoError(t, os.Symlink(python, filepath.Join(folder, "python3")))
-	return folder
+	require.NoError(t, os.Symlink(python, filepath.Join(directory, "python3")))
+	return directory
 }
 
 // python is the interpreter of the system, as a host has one.

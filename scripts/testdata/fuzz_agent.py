@@ -1,10 +1,12 @@
 """fuzz_agent.py SEED CASES: a real agent against damaged files and impossible commands.
 
-Whatever is in a manifest, a receipt, a journal or a lock file, and whatever a line of the conversation says, the agent answers `done`, or
-`refused` with a code, in JSON that every reader takes; or it ends the conversation and says why in one line. It does not die of an exception,
-it answers soon, it appends to its journals and rewrites nothing in them, and what it appends can be read.
+Whatever is in a manifest, a receipt, a journal or a lock file, and whatever a line of the session
+says, the agent answers `done`, or `refused` with a code, in JSON that every reader takes; or it
+ends the session and says why in one line. It does not die of an exception, it answers soon, it
+appends to its journals and rewrites nothing in them, and what it appends can be read.
 
-The same seed makes the same cases. Prints one line for each failure, with the seed and the number of the case, and exits 1.
+The same seed makes the same cases. Prints one line for each failure, with the seed and the number
+of the case, and exits 1.
 """
 import base64
 import copy
@@ -179,7 +181,8 @@ class Agent:
         return self.errors.read().decode("utf-8", "replace")
 
     def close(self):
-        """The end of the conversation. Nothing may have been said of exceptions, not by children either."""
+        """The end of the session. Neither the agent nor its children may have printed an
+        exception."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
@@ -368,14 +371,15 @@ class Fuzz:
     # What must hold.
 
     def journals(self):
-        folder, found = os.path.join(self.root, ".kis/journal"), {}
-        for name in os.listdir(folder) if os.path.isdir(folder) else ():
-            with open(os.path.join(folder, name), "rb") as f:
+        directory, found = os.path.join(self.root, ".kis/journal"), {}
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            with open(os.path.join(directory, name), "rb") as f:
                 found[name] = f.read()
         return found
 
     def check_journals(self, before):
-        """What was there is there, and what was appended since can be read, the last of it first."""
+        """What was there is there, and what was appended since can be read, the last of it
+        first."""
         for name, text in self.journals().items():
             old = before.get(name, b"")
             if not text.startswith(old):
@@ -436,7 +440,7 @@ class Fuzz:
                 args = dict(args, run=run)
             answer = agent.ask(op, **args)
             if answer is None:
-                raise Failed("%s ended the conversation" % op)
+                raise Failed("%s ended the session" % op)
             if op == "lock" and answer["ev"] == "refused":
                 break
         self.check_journals(before)
@@ -467,7 +471,7 @@ class Fuzz:
         return self.random.choice(commands)
 
     def on_commands(self):
-        """A conversation of commands that are altered now and then, after a lock that may be had."""
+        """A session of commands that are altered now and then, after a lock that may be had."""
         self.fresh()
         before, run, pick = self.journals(), "r%09d" % self.random.randrange(10**9), self.random
         agent = self.started()
@@ -484,7 +488,8 @@ class Fuzz:
             if pick.random() < 0.6:
                 args = self.altered(args)
             data = b"abc" if op == "put" else b""
-            if op == "put" and not (type(args.get("size")) is int and args["size"] == 3):  # nobody would send the bytes that are announced
+            # The announced bytes would not be sent
+            if op == "put" and not (type(args.get("size")) is int and args["size"] == 3):
                 args["size"] = pick.choice([x for x in VALUES if type(x) is not int or x < 0])
                 data = b""
             self.trace.append(dumps(dict(args, op=op))[:400])

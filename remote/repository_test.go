@@ -43,18 +43,18 @@ func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 		code remote.Code
 		hint string
 	}{
-		"missing":                       {"rmdir $PWD", "no-root", "install -d"},
-		"a file":                        {"rmdir $PWD; touch $PWD", "no-root", "root:"},
-		"open to the group":             {"chmod 775 .", "open-root", "chmod go-w"},
-		"open to all":                   {"chmod 1777 .", "open-root", "chmod go-w"},
-		"of somebody else":              {"chown nobody .", "foreign-root", "chown"},
-		"own folder open to all":        {"mkdir .kis; chmod 777 .kis", "foreign-directory", "ls -la"},
-		"own folder of somebody else":   {"mkdir -m 700 .kis; chown nobody .kis", "foreign-directory", "ls -la"},
-		"own folder is a link":          {"mkdir -m 700 $PWD.evil; ln -s $PWD.evil .kis", "foreign-directory", "ls -la"},
-		"own folder is a file":          {"touch .kis", "foreign-directory", "ls -la"},
-		"planted armed folder":          {"mkdir -m 700 .kis; mkdir -m 777 .kis/armed", "foreign-directory", "ls -la"},
-		"planted link in the locks":     {"mkdir -m 700 .kis $PWD.evil; ln -s $PWD.evil .kis/locks", "foreign-directory", "ls -la"},
-		"planted folder of another one": {"mkdir -m 700 .kis .kis/journal; chown nobody .kis/journal", "foreign-directory", "ls -la"},
+		"missing":                          {"rmdir $PWD", "no-root", "install -d"},
+		"a file":                           {"rmdir $PWD; touch $PWD", "no-root", "root:"},
+		"open to the group":                {"chmod 775 .", "open-root", "chmod go-w"},
+		"open to all":                      {"chmod 1777 .", "open-root", "chmod go-w"},
+		"of another user":                  {"chown nobody .", "foreign-root", "chown"},
+		"own directory open to all":        {"mkdir .kis; chmod 777 .kis", "foreign-directory", "ls -la"},
+		"own directory of another user":    {"mkdir -m 700 .kis; chown nobody .kis", "foreign-directory", "ls -la"},
+		"own directory is a link":          {"mkdir -m 700 $PWD.evil; ln -s $PWD.evil .kis", "foreign-directory", "ls -la"},
+		"own directory is a file":          {"touch .kis", "foreign-directory", "ls -la"},
+		"planted armed directory":          {"mkdir -m 700 .kis; mkdir -m 777 .kis/armed", "foreign-directory", "ls -la"},
+		"planted link in the locks":        {"mkdir -m 700 .kis $PWD.evil; ln -s $PWD.evil .kis/locks", "foreign-directory", "ls -la"},
+		"planted directory of another one": {"mkdir -m 700 .kis .kis/journal; chown nobody .kis/journal", "foreign-directory", "ls -la"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +70,7 @@ func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 			_, err = l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
 			requireRefused(t, err, test.code)
 			_, err = l.State(t.Context(), remote.StateRequest{})
-			require.NoError(t, err, "a look is possible all the same")
+			require.NoError(t, err, "inspection still works")
 		})
 	}
 }
@@ -98,10 +98,10 @@ func TestUnusableFileSystemsAreRefused(t *testing.T) {
 		setup string
 		code  remote.Code
 	}{
-		"read-only":                   {`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"`, "read-only-root"},
-		"noexec":                      {`mount --bind "$1" "$1"; mount -o remount,bind,noexec "$1"`, "noexec-root"},
-		"own folder on another one":   {`mkdir -m 700 "$1/.kis"; mount -t tmpfs -o mode=700 none "$1/.kis"`, "foreign-directory"},
-		"armed folder on another one": {`mkdir -m 700 "$1/.kis" "$1/.kis/armed"; mount -t tmpfs -o mode=700 none "$1/.kis/armed"`, "foreign-directory"},
+		"read-only":                      {`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"`, "read-only-root"},
+		"noexec":                         {`mount --bind "$1" "$1"; mount -o remount,bind,noexec "$1"`, "noexec-root"},
+		"own directory on another one":   {`mkdir -m 700 "$1/.kis"; mount -t tmpfs -o mode=700 none "$1/.kis"`, "foreign-directory"},
+		"armed directory on another one": {`mkdir -m 700 "$1/.kis" "$1/.kis/armed"; mount -t tmpfs -o mode=700 none "$1/.kis/armed"`, "foreign-directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,8 +203,8 @@ func TestUnmanagedStagesAreRefused(t *testing.T) {
 		by   string
 		code remote.Code
 	}{
-		"a folder":           {"mkdir staging", "stage-not-link"},
-		"a full folder":      {"mkdir staging; touch staging/index.html", "stage-not-link"},
+		"a directory":        {"mkdir staging", "stage-not-link"},
+		"a full directory":   {"mkdir staging; touch staging/index.html", "stage-not-link"},
 		"a file":             {"touch staging", "stage-not-link"},
 		"leads outside":      {"ln -s /etc staging", "stage-not-managed"},
 		"leads up":           {"ln -s ../app-1 staging", "stage-not-managed"},
@@ -277,7 +277,7 @@ func TestRootIsResolvedOncePerRun(t *testing.T) {
 
 func TestTwoNamesOfOneRepositoryAreDetected(t *testing.T) {
 	t.Parallel()
-	look := func(root string) remote.Facts {
+	check := func(root string) remote.Facts {
 		facts, err := opened(t, root).Check(t.Context(), remote.CheckRequest{})
 		require.NoError(t, err)
 		return facts
@@ -286,10 +286,10 @@ func TestTwoNamesOfOneRepositoryAreDetected(t *testing.T) {
 	second := owner(t, repository(t))
 	require.NotEmpty(t, first.locked.HostID)
 	require.NotEqual(t, first.locked.HostID, second.locked.HostID)
-	one, again := look(first.root), look(first.root+"/../"+filepath.Base(first.root))
+	one, again := check(first.root), check(first.root+"/../"+filepath.Base(first.root))
 	require.Equal(t, one.Identity, again.Identity)
 	require.Equal(t, first.locked.HostID, again.HostID)
-	require.NotEqual(t, one.Identity, look(second.root).Identity)
+	require.NotEqual(t, one.Identity, check(second.root).Identity)
 }
 
 // Without a usable host-id, a clone could not be distinguished from its original.
@@ -342,8 +342,8 @@ func TestDirectoriesArePrivateWithAnyUmask(t *testing.T) {
 		l.root = repository(t)
 		require.NoError(t, l.Open(t.Context(), l.root))
 		l.lock(t, "staging")
-		for _, folder := range []string{"", "armed", "incoming", "journal", "locks", "run"} {
-			info, err := os.Stat(filepath.Join(l.root, ".kis", folder))
+		for _, directory := range []string{"", "armed", "incoming", "journal", "locks", "run"} {
+			info, err := os.Stat(filepath.Join(l.root, ".kis", directory))
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 		}
@@ -356,10 +356,10 @@ func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	requireSuperuser(t)
 	const journal = ".kis/journal/staging"
 	for name, test := range map[string]struct{ by, hint string }{
-		"somebody else's": {"chown root: " + journal + "; chmod 600 " + journal, "give it to the deploying user: sudo "},
-		"closed":          {"chmod 0 " + journal, "make it readable: "},
-		"a folder":        {"rm " + journal + "; mkdir -m 700 " + journal + "; chown nobody " + journal, "move it away: "},
-		"folder of root":  {"chown root .kis/journal", ""},
+		"another user's":    {"chown root: " + journal + "; chmod 600 " + journal, "give it to the deploying user: sudo "},
+		"closed":            {"chmod 0 " + journal, "make it readable: "},
+		"a directory":       {"rm " + journal + "; mkdir -m 700 " + journal + "; chown nobody " + journal, "move it away: "},
+		"directory of root": {"chown root .kis/journal", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

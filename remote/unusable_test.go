@@ -38,13 +38,13 @@ func TestImmutableRootIsRefused(t *testing.T) {
 // The inventory checks the root as written, which may be a link to another path.
 func TestRootWhoseScriptsCouldNotRunIsRefused(t *testing.T) {
 	t.Parallel()
-	for name, folder := range map[string]string{"too long": strings.Repeat("x", 100), "with a space": "my code", "with a colon": "a:b"} {
+	for name, directory := range map[string]string{"too long": strings.Repeat("x", 100), "with a space": "my code", "with a colon": "a:b"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			top := t.TempDir()
 			link := filepath.Join(top, "link")
-			require.NoError(t, os.Mkdir(filepath.Join(top, folder), 0o755))
-			require.NoError(t, os.Symlink(folder, link))
+			require.NoError(t, os.Mkdir(filepath.Join(top, directory), 0o755))
+			require.NoError(t, os.Symlink(directory, link))
 			l := opened(t, link)
 			facts, err := l.Check(t.Context(), remote.CheckRequest{Build: true})
 			require.NoError(t, err)
