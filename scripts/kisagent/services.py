@@ -1,0 +1,171 @@
+"""systemd units of a stage: restarted, and waited for until they are active and only new processes are left in them.
+
+A process of a unit runs the package that the stage was linked to when it started. That a unit has been restarted is not enough:
+with KillMode=process, or with workers that outlive their master, processes of the previous package go on and answer requests.
+See systemctl(1), systemd.service(5) and systemd.kill(5).
+"""
+import os
+import shutil
+import subprocess
+import time
+
+from kisagent.wire import Refused
+
+STABLE = 1.0  # seconds for which a unit has to stay active: with Type=simple it is active before its program has done anything
+PAUSE = 0.1
+LOG_LINES = 20
+TOOL_TIMEOUT = 30  # seconds for one question to systemd
+PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,MainPID,ControlGroup,NRestarts"
+CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")  # version 2, version 1, both
+
+
+class Unit:
+    """One unit of the system's manager, or of the deploying user's own."""
+
+    def __init__(self, name, user):
+        self.name, self.user = name, user
+
+    def argv(self, verb, *rest):
+        """The command line. A user who is not root changes units of the system through sudo: its line in sudoers names this command."""
+        tool = ["systemctl", "--user"] if self.user else ["systemctl"]
+        sudo = ["sudo", "-n"] if verb == "restart" and not self.user and os.geteuid() != 0 else []
+        return sudo + tool + [verb] + list(rest)
+
+    def show(self):
+        """The unit's properties by name."""
+        text = run(self.argv("show", "--property=" + PROPERTIES, "--", self.name), TOOL_TIMEOUT)
+        return dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
+
+    def restart(self, deadline):
+        """Restart the unit; returns once it is active, and nothing in it is older than this process."""
+        if self.show().get("LoadState") != "loaded":
+            hint = "see: systemctl %sstatus %s" % ("--user " if self.user else "", self.name)
+            raise Refused("no-unit", "systemd has no unit %s" % self.name, hint)
+        argv = self.argv("restart", self.name)
+        try:
+            run(argv, max(1.0, deadline - time.monotonic()))
+        except Failed as failed:
+            raise self.refused(failed)
+        self.wait(deadline)
+
+    def refused(self, failed):
+        text = "\n".join(failed.lines)
+        if failed.argv[0] == "sudo" and ("password is required" in text or "not allowed" in text or "may not run" in text):
+            tool = shutil.which("systemctl") or "/usr/bin/systemctl"
+            line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name(), tool, self.name)
+            return Refused("no-sudo", "sudo does not let this user restart %s" % self.name, "add to sudoers: %s" % line, tail=failed.lines)
+        return Refused("not-active", "%s: %s" % (self.name, failed), self.hint(), tail=self.log() or failed.lines)
+
+    def wait(self, deadline):
+        since, pid = None, ""
+        while True:
+            now, seen = time.monotonic(), self.show()
+            restarts = seen.get("NRestarts", "0") not in ("", "0")
+            state = seen.get("ActiveState", "")
+            if state == "failed" or restarts:
+                what = "fails and is restarted again and again" if restarts else "has failed (%s)" % seen.get("Result", "")
+                raise Refused("not-active", "%s %s" % (self.name, what), self.hint(), tail=self.log())
+            if seen.get("Type") == "oneshot" and state == "inactive" and seen.get("Result") == "success":
+                return
+            if state != "active" or seen.get("MainPID") != pid:
+                since, pid = None, seen.get("MainPID")
+            if state == "active":
+                since = now if since is None else since
+                old = older(seen.get("ControlGroup", ""))
+                if now - since >= STABLE and not old:
+                    return
+                if old and now >= deadline:
+                    raise Refused("old-process", "%s still runs processes that it had before: %s" % (self.name, ", ".join(old)), self.hint())
+            if now >= deadline:
+                raise Refused("not-active", "%s is %s, not active" % (self.name, state or "unknown"), self.hint(), tail=self.log())
+            time.sleep(PAUSE)
+
+    def hint(self):
+        option = "--user " if self.user else ""
+        return "see: systemctl %sstatus %s; journalctl %s-u %s -n 50" % (option, self.name, option, self.name)
+
+    def log(self):
+        """The newest lines of the unit's log, as far as this user may read it."""
+        option = ["--user-unit" if self.user else "--unit", self.name]
+        try:
+            text = run(["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=%d" % LOG_LINES] + option, TOOL_TIMEOUT)
+        except (Failed, Refused):
+            return []
+        return text.strip().split("\n") if text.strip() else []
+
+
+class Failed(Exception):
+    """A tool of systemd that did not do what it was asked."""
+
+    def __init__(self, argv, outcome, text):
+        super().__init__("%s: %s" % (" ".join(argv), outcome))
+        self.argv, self.lines = argv, text.strip().split("\n")[-LOG_LINES:]
+
+
+def run(argv, timeout):
+    """The output of a tool."""
+    env = dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0", SYSTEMD_PAGER="")
+    env.setdefault("XDG_RUNTIME_DIR", "/run/user/%d" % os.geteuid())  # which a session over SSH may lack; --user needs it
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise Refused("no-systemd", "%s is missing: services are units of systemd" % argv[0], "leave services: out of the inventory, or install systemd")
+    except subprocess.TimeoutExpired:
+        raise Failed(argv, "no end within %d s" % timeout, "")
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        raise Failed(argv, "exit status %d" % done.returncode, text)
+    return text
+
+
+def restart(units, timeout):
+    """Restart units in their order; each is waited for before the next."""
+    begin = time.monotonic()
+    for unit in units:
+        unit.restart(begin + timeout)
+    return {"seconds": time.monotonic() - begin}
+
+
+def older(group):
+    """Processes of a control group that are older than this process, as "name (pid)". This process was started to restart the unit, so that
+    whatever is older has not been restarted."""
+    mine = started(os.getpid())
+    found = []
+    for pid in members(group):
+        name, start = started(pid)
+        if start and start < mine[1]:
+            found.append("%s (%d)" % (name, pid))
+    return found
+
+
+def members(group):
+    """The processes of a control group, those of the groups below it included."""
+    found = set()
+    for base in CGROUPS:
+        for top, _, files in os.walk(base + group) if group.startswith("/") and group != "/" else ():
+            if "cgroup.procs" in files:
+                try:
+                    with open(os.path.join(top, "cgroup.procs")) as f:
+                        found.update(int(line) for line in f if line.strip())
+                except OSError:
+                    continue
+    return sorted(found)
+
+
+def started(pid):
+    """Name of a process, and when it was started, in clock ticks since the boot: proc_pid_stat(5). ("", 0) when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as f:
+            before, _, after = f.read().rpartition(b")")
+        return before.partition(b"(")[2].decode("utf-8", "replace").replace("\n", " "), int(after.split()[19])
+    except (OSError, ValueError, IndexError):
+        return "", 0
+
+
+def user_name():
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return "#%d" % os.geteuid()
