@@ -53,7 +53,7 @@ class Check:
     """One health check, as the inventory describes it."""
 
     def __init__(self, args):
-        if not isinstance(args, dict) or not strict.fits(args, KINDS):
+        if not isinstance(args, dict) or not strict.members_match(args, KINDS):
             raise Refused("bad-request", "not a health check: %.200r" % (args,))
         self.url, self.unix, self.host = args["url"], args.get("unix") or "", args.get("host") or ""
         self.status, self.body = args.get("status") or 200, args.get("body") or ""

@@ -7,7 +7,7 @@ import sys
 import time
 import types
 
-from kisagent import build, check, leftovers, link, locks, strict, environ
+from kisagent import build, check, health, leftovers, link, locks, services, strict, environ
 from kisagent.child import ForkedTask, fork, spawn
 from kisagent.journal import ENDED, Journal
 from kisagent.locks import Lock, RunDirectory
@@ -276,6 +276,19 @@ class Agent:
             if child.failure():
                 raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}
+
+    def do_services(self, args):
+        """Restart the units of a stage, in their order, and wait for them. They run what the stage is
+        linked to, so that only the owner of the stage may restart them."""
+        self.require_lock(args)
+        units = [services.Unit(checked(services.UNIT, unit["name"], "unit"), bool(unit.get("user"))) for unit in args["units"]]
+        timeout = seconds(args["timeout"])
+        return (yield from self.run_forked(lambda: services.restart(units, timeout), timeout + services.TOOL_TIMEOUT))
+
+    def do_health(self, args):
+        self.require_lock(args)
+        wanted = health.Check(args["check"])
+        return (yield from self.run_forked(wanted.wait, wanted.within + health.ATTEMPT))
 
     def do_put(self, args):
         """The next bytes are a file: for hosts without SFTP, and where another user owns the

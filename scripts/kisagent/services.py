@@ -5,12 +5,14 @@ with KillMode=process, or with workers that outlive their master, processes of t
 See systemctl(1), systemd.service(5) and systemd.kill(5).
 """
 import os
+import re
 import shutil
 import subprocess
 import time
 
 from kisagent.wire import Refused
 
+UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
 STABLE = 1.0  # seconds for which a unit has to stay active: with Type=simple it is active before its program has done anything
 PAUSE = 0.1
 LOG_LINES = 20
