@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -157,16 +158,18 @@ func TestRangesUnderHostsShareTheirSettings(t *testing.T) {
 	assert.Equal(t, "b", hostNamed(t, inv, "w2").Vars["a"])
 }
 
-func TestStageCommandsFollowTopLevel(t *testing.T) {
+func TestCommandsOfPackagesAndOfStagesAreApart(t *testing.T) {
 	t.Parallel()
-	inv := accepted(t, "verify: [all 1, all 2]\nstages: {s: {hosts: [a], verify: [own], after_link: ['x\n\n  y']}, t: {hosts: [a]}}")
+	inv := accepted(t, "prepare: [{run: collect, timeout: 5m}]\nverify: [all 1, {run: all 2}]\nstages: {s: {hosts: [a], verify: [own], after_link: ['x\n\n  y']}, t: {hosts: [a]}}")
 	s, err := inv.Stage("s")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"all 1", "all 2", "own"}, s.Verify)
-	assert.Equal(t, []string{"x\ny"}, s.AfterLink)
+	assert.Equal(t, []Command{{Run: "collect", Timeout: 5 * time.Minute}}, inv.Prepare())
+	assert.Equal(t, []Command{{Run: "all 1"}, {Run: "all 2"}}, inv.Verify())
+	assert.Equal(t, []Command{{Run: "own"}}, s.Verify)
+	assert.Equal(t, []Command{{Run: "x\ny"}}, s.AfterLink)
 	other, err := inv.Stage("t")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"all 1", "all 2"}, other.Verify)
+	assert.Empty(t, other.Verify)
 }
 
 func TestInstallAndBuild(t *testing.T) {
@@ -207,15 +210,17 @@ func TestReturnedValuesAreCopies(t *testing.T) {
 	}
 	h, s := hosts()[0], stage()
 	h.Vars["k"], h.Groups[0] = "x", "x"
-	s.Verify[0], s.Verify[1], s.AfterLink[0] = "x", "x", "x"
+	s.Verify[0], s.AfterLink[0] = Command{}, Command{}
+	inv.Verify()[0] = Command{}
 	for _, list := range [][]string{inv.StageNames(), inv.HostNames(), inv.GroupNames()} {
 		list[0] = "x"
 	}
 
 	assert.Equal(t, map[string]string{"k": "v"}, hosts()[0].Vars)
 	assert.Equal(t, []string{"g"}, hosts()[0].Groups)
-	assert.Equal(t, []string{"v", "w"}, stage().Verify)
-	assert.Equal(t, []string{"l"}, stage().AfterLink)
+	assert.Equal(t, []Command{{Run: "v"}}, inv.Verify())
+	assert.Equal(t, []Command{{Run: "w"}}, stage().Verify)
+	assert.Equal(t, []Command{{Run: "l"}}, stage().AfterLink)
 	assert.Equal(t, []string{"s"}, inv.StageNames())
 	assert.Equal(t, []string{"a"}, inv.HostNames())
 	assert.Equal(t, []string{"g"}, inv.GroupNames())

@@ -35,7 +35,10 @@ type Inventory struct {
 	stages  []stage // in the order of the file
 	build   Builder
 	install Install
-	verify  []string // of all stages
+	shared  Shared
+	prepare []Command
+	verify  []Command // of every package
+	keep    int
 }
 
 // stage is a Stage and the names of its hosts in inventory order.
@@ -146,9 +149,7 @@ func (inv *Inventory) Stage(name string) (Stage, error) {
 	if err != nil {
 		return Stage{}, err
 	}
-	all := s.clone()
-	all.Verify = slices.Concat(inv.verify, s.Verify)
-	return all, nil
+	return s.clone(), nil
 }
 
 func (inv *Inventory) stage(name string) (stage, error) {
@@ -161,6 +162,20 @@ func (inv *Inventory) stage(name string) (stage, error) {
 
 // Build returns how the source distribution is made on this machine.
 func (inv *Inventory) Build() Builder { return inv.build }
+
+// Shared returns what packages have in common on a host.
+func (inv *Inventory) Shared() Shared {
+	return Shared{Dirs: slices.Clone(inv.shared.Dirs), Files: slices.Clone(inv.shared.Files)}
+}
+
+// Prepare returns the commands that complete a package before it is sealed.
+func (inv *Inventory) Prepare() []Command { return slices.Clone(inv.prepare) }
+
+// Verify returns the commands that verify a package, once on each host. Those of a stage are [Stage.Verify].
+func (inv *Inventory) Verify() []Command { return slices.Clone(inv.verify) }
+
+// Keep returns how many packages each stage keeps on a host.
+func (inv *Inventory) Keep() int { return inv.keep }
 
 // Install returns how a package's environment is made on the hosts.
 func (inv *Inventory) Install() Install { return inv.install }

@@ -44,7 +44,13 @@ func (r *reader) inventory(f field) *Inventory {
 	inv := &Inventory{
 		build:   choice(s.get("build"), BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
 		install: readInstall(s.get("install")),
-		verify:  s.get("verify").texts("a list of commands", checkCommand),
+		shared:  readShared(s.get("shared")),
+		prepare: s.get("prepare").commands(false),
+		verify:  s.get("verify").commands(false),
+		keep:    defaultKeep,
+	}
+	if keep := s.get("keep"); keep.set() {
+		inv.keep = keep.number(1, 10_000)
 	}
 	top := settings{root: defaultRoot, python: name.Python3()}
 	top.apply(s.settings())

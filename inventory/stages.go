@@ -6,8 +6,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// readStages reads the stages. Their Verify is their own list only; [Inventory.Stage] puts the
-// inventory's before it.
+// readStages reads the stages.
 func (t *topology) readStages(f field) []stage {
 	names := map[string]name.Stage{}
 	entries := f.few(f.names("a mapping of stage names", func(text string) (err error) {
@@ -25,11 +24,15 @@ func (t *topology) readStages(f field) []stage {
 		}
 		all = append(all, stage{
 			Stage: Stage{
-				Name:      names[e.name],
-				Confirm:   s.get("confirm").flag(),
-				Verify:    s.get("verify").texts("a list of commands", checkCommand),
-				AfterLink: s.get("after_link").texts("a list of commands", checkCommand),
-				OnPartial: choice(s.get("on_partial"), PartialBack, PartialForward, PartialStop),
+				Name:       names[e.name],
+				Confirm:    s.get("confirm").flag(),
+				Verify:     s.get("verify").commands(false),
+				BeforeLink: s.get("before_link").commands(true),
+				Services:   s.get("services").services(),
+				AfterLink:  s.get("after_link").commands(true),
+				Health:     readHealth(s.get("health")),
+				Batch:      readRollout(s.get("rollout")),
+				OnPartial:  choice(s.get("on_partial"), PartialBack, PartialForward, PartialStop),
 			},
 			hosts: slices.Clone(t.resolve(s.get("hosts"))),
 		})

@@ -13,6 +13,7 @@ import (
 // The defaults. inventory.example.yaml shows each of them.
 const (
 	defaultRoot = "/var/webcode"
+	defaultKeep = 5
 )
 
 // Host is one machine of the inventory with all defaults and overrides applied: the top level of
@@ -41,11 +42,15 @@ type SSH struct {
 
 // Stage is one stage of the inventory, without its hosts, which [Inventory.Select] returns.
 type Stage struct {
-	Name      name.Stage
-	Confirm   bool     // ask before linking if there is a terminal
-	Verify    []string // commands for the host's sh: the inventory's own list, then the stage's
-	AfterLink []string // commands for the host's sh, after each switch
-	OnPartial OnPartial
+	Name       name.Stage
+	Confirm    bool      // ask before linking if there is a terminal
+	Verify     []Command // the stage's own: before each switch that a user asks for
+	BeforeLink []Command // when every host is ready, before any link is prepared
+	Services   []Service // restarted after each switch, in this order
+	AfterLink  []Command // after each switch
+	Health     Health    // after each switch
+	Batch      Batch     // how many hosts do Services, AfterLink and Health at a time
+	OnPartial  OnPartial
 }
 
 // Install describes how a package's environment is made on a host. Paths are as the file writes
@@ -129,6 +134,7 @@ func (h Host) clone() Host {
 }
 
 func (s Stage) clone() Stage {
-	s.AfterLink = slices.Clone(s.AfterLink)
+	s.Verify, s.BeforeLink, s.AfterLink = slices.Clone(s.Verify), slices.Clone(s.BeforeLink), slices.Clone(s.AfterLink)
+	s.Services = slices.Clone(s.Services)
 	return s
 }
