@@ -1,0 +1,24 @@
+# boot ROOT - run as the first program of new mount, process, host-name, IPC and cgroup namespaces: becomes systemd in ROOT.
+set -eu
+r=$1
+mount --make-rprivate /
+mount --bind "$r" "$r"
+mount -t proc proc "$r/proc"
+mount -t sysfs -o ro sysfs "$r/sys"
+mount -t tmpfs tmpfs "$r/run"
+mount -t tmpfs tmpfs "$r/tmp"
+mount -t tmpfs tmpfs "$r/dev"
+mkdir "$r/dev/pts" "$r/dev/shm"
+for name in null zero full random urandom tty; do
+	touch "$r/dev/$name"
+	mount --bind "/dev/$name" "$r/dev/$name"
+done
+ln -s /proc/self/fd "$r/dev/fd"
+ln -s pts/ptmx "$r/dev/ptmx"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$r/dev/pts"
+# A hierarchy of its own for systemd, because the machine's controllers belong to the machine.
+mount -t tmpfs -o mode=755 tmpfs "$r/sys/fs/cgroup"
+mkdir "$r/sys/fs/cgroup/systemd"
+mount -t cgroup -o none,name=systemd,xattr cgroup "$r/sys/fs/cgroup/systemd"
+hostname "$(cat "$r/etc/hostname")"
+exec env -i container=kis-test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$r" /lib/systemd/systemd --system --unit=multi-user.target --log-target=console

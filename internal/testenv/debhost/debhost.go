@@ -1,0 +1,216 @@
+// Package debhost boots whole Debian hosts for tests: a root file system from debootstrap, systemd as process 1, sshd, users,
+// sudo and units. A host boots in some seconds; the root file system is made once and kept (package testcache).
+//
+// It needs root, debootstrap and a mirror of Debian. Hosts share the machine's kernel and network: each has an address of the
+// loopback interface, on which its sshd and its services listen.
+package debhost
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/testenv/testcache"
+)
+
+// Suite is a release of Debian.
+type Suite string
+
+// The suites that kis is tested on.
+const (
+	Bullseye Suite = "bullseye" // Python 3.9, systemd 247, pip 20.3
+	Bookworm Suite = "bookworm" // Python 3.11, systemd 252
+	Trixie   Suite = "trixie"   // Python 3.13, systemd 257
+)
+
+const packages = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,python3-venv,sudo,procps,ca-certificates,nginx-light"
+
+//go:embed boot.sh
+var boot string
+
+// User is the deploying user of every host: it logs in with Key, and may restart units of its sudoers lines only.
+const User = "deploy"
+
+// Host is one booted host.
+type Host struct {
+	Name    string
+	Address string // 127.0.x.y; sshd listens on its port 22
+	Key     string // path of the private key of User, and of root
+	Root    string // the host's root file system as this machine sees it
+
+	init *os.Process
+	log  string
+}
+
+// New boots n hosts of a suite, web1 to webN. They end with the test.
+func New(tb testing.TB, suite Suite, n int) []*Host {
+	tb.Helper()
+	require.Zero(tb, os.Getuid(), "whole hosts need root: run the tests as root")
+	image := testcache.Entry(tb, "debian-1-"+string(suite), func(path string) { makeImage(tb, suite, path) })
+	dir := tb.TempDir()
+	key := filepath.Join(dir, "key")
+	run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kis tests", "-f", key)
+	hosts := make([]*Host, n)
+	for i := range hosts {
+		h := &Host{Name: fmt.Sprintf("web%d", i+1), Address: freeAddress(tb), Key: key, log: filepath.Join(dir, fmt.Sprintf("web%d.log", i+1))}
+		h.Root = mountImage(tb, image, filepath.Join(dir, h.Name))
+		h.configure(tb)
+		h.start(tb)
+		hosts[i] = h
+	}
+	for _, h := range hosts {
+		h.wait(tb)
+	}
+	return hosts
+}
+
+// makeImage makes the root file system that hosts of a suite begin with.
+func makeImage(tb testing.TB, suite Suite, path string) {
+	tb.Helper()
+	run(tb, "debootstrap", "--variant=minbase", "--include="+packages, string(suite), path)
+	for _, file := range []string{"/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"} { // how this machine reaches an index
+		if text, err := os.ReadFile(file); err == nil {
+			require.NoError(tb, os.WriteFile(path+file, text, 0o644))
+		}
+	}
+	run(tb, "chroot", path, "systemctl", "disable", "nginx.service")
+	run(tb, "chroot", path, "useradd", "--create-home", "--shell", "/bin/bash", User)
+}
+
+// mountImage gives a host a root of its own, of which the image is the lower layer.
+func mountImage(tb testing.TB, image, dir string) string {
+	tb.Helper()
+	root := filepath.Join(dir, "root")
+	// The layers need a file system that overlayfs can have its upper layer on; the temporary directory may be an overlay itself.
+	require.NoError(tb, os.MkdirAll(dir, 0o755))
+	require.NoError(tb, syscall.Mount("none", dir, "tmpfs", 0, "mode=755"))
+	tb.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	for _, sub := range []string{"upper", "work", "root"} {
+		require.NoError(tb, os.Mkdir(filepath.Join(dir, sub), 0o755))
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", image, dir, dir)
+	require.NoError(tb, syscall.Mount("overlay", root, "overlay", 0, options))
+	tb.Cleanup(func() { _ = syscall.Unmount(root, syscall.MNT_DETACH) })
+	return root
+}
+
+// configure writes what differs from host to host.
+func (h *Host) configure(tb testing.TB) {
+	tb.Helper()
+	public, err := os.ReadFile(h.Key + ".pub")
+	require.NoError(tb, err)
+	h.Write(tb, "/etc/hostname", h.Name+"\n", 0o644)
+	h.Write(tb, "/etc/hosts", "127.0.0.1 localhost\n"+h.Address+" "+h.Name+"\n", 0o644)
+	h.Write(tb, "/etc/ssh/sshd_config.d/kis.conf", "ListenAddress "+h.Address+"\nUseDNS no\n", 0o644)
+	for _, home := range []string{"/root", "/home/" + User} {
+		h.Write(tb, home+"/.ssh/authorized_keys", string(public), 0o600)
+	}
+	run(tb, "chroot", h.Root, "chown", "-R", User+":", "/home/"+User)
+	run(tb, "chroot", h.Root, "install", "-d", "-o", User, "-m", "755", "/var/webcode")
+}
+
+// Write writes a file of the host, and the directories it needs.
+func (h *Host) Write(tb testing.TB, path, text string, mode os.FileMode) {
+	tb.Helper()
+	full := filepath.Join(h.Root, path)
+	require.NoError(tb, os.MkdirAll(filepath.Dir(full), 0o755))
+	require.NoError(tb, os.WriteFile(full, []byte(text), mode))
+	require.NoError(tb, os.Chmod(full, mode))
+}
+
+func (h *Host) start(tb testing.TB) {
+	tb.Helper()
+	log, err := os.Create(h.log)
+	require.NoError(tb, err)
+	defer log.Close() //nolint:errcheck // the child has its own
+	command := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--kill-child", "/bin/sh", "-c", boot, "boot", h.Root)
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	require.NoError(tb, command.Start())
+	h.init = command.Process
+	tb.Cleanup(func() {
+		// unshare's child is process 1 of the namespace; with it everything in the host ends.
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+}
+
+// wait waits until the host has booted and lets its users in.
+func (h *Host) wait(tb testing.TB) {
+	tb.Helper()
+	var out []byte
+	require.Eventually(tb, func() bool {
+		var err error
+		out, err = h.command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, &lazy{h.log, out})
+}
+
+// lazy is the end of a log, read when it is printed.
+type lazy struct {
+	path string
+	out  []byte
+}
+
+func (l *lazy) String() string {
+	text, _ := os.ReadFile(l.path)
+	return string(l.out) + string(text[max(0, len(text)-2000):])
+}
+
+func (h *Host) command(ctx context.Context, user, script string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ssh", "-F", "none", "-i", h.Key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile="+h.Key+".known_hosts", "-o", "LogLevel=ERROR", user+"@"+h.Address, script)
+}
+
+// Shell runs a script as root on the host, and returns its output.
+func (h *Host) Shell(tb testing.TB, script string) string {
+	tb.Helper()
+	out, err := h.command(tb.Context(), "root", script).CombinedOutput()
+	require.NoError(tb, err, "%s: %s: %s", h.Name, script, out)
+	return string(out)
+}
+
+// As runs a script as User.
+func (h *Host) As(tb testing.TB, script string) string {
+	tb.Helper()
+	out, err := h.command(tb.Context(), User, script).CombinedOutput()
+	require.NoError(tb, err, "%s: %s: %s", h.Name, script, out)
+	return string(out)
+}
+
+// KnownHosts is the file with the keys of all hosts of the test, in the format of known_hosts(5).
+func (h *Host) KnownHosts() string { return h.Key + ".known_hosts" }
+
+// freeAddress claims an address of the loopback interface for the test: other processes that test have others.
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	claims := filepath.Join(os.TempDir(), "kis-debhost-addresses")
+	require.NoError(tb, os.MkdirAll(claims, 0o700))
+	for n := 1; n < 250*250; n++ {
+		address := fmt.Sprintf("127.0.%d.%d", 2+n/250, 1+n%250)
+		claim, err := os.OpenFile(filepath.Join(claims, address), os.O_CREATE|os.O_RDWR, 0o600)
+		require.NoError(tb, err)
+		if syscall.Flock(int(claim.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			tb.Cleanup(func() { _ = claim.Close() })
+			return address
+		}
+		_ = claim.Close()
+	}
+	tb.Fatal("no free address of the loopback interface")
+	return ""
+}
+
+func run(tb testing.TB, argv ...string) {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), argv[0], argv[1:]...).CombinedOutput()
+	require.NoError(tb, err, "%s: %s", strings.Join(argv, " "), out)
+}
