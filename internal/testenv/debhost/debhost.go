@@ -150,7 +150,7 @@ func (h *Host) wait(tb testing.TB) {
 	var out []byte
 	require.Eventually(tb, func() bool {
 		var err error
-		out, err = h.command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		out, err = h.Command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
 		return err == nil
 	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, &lazy{h.log, out})
 }
@@ -166,7 +166,8 @@ func (l *lazy) String() string {
 	return string(l.out) + string(text[max(0, len(text)-2000):])
 }
 
-func (h *Host) command(ctx context.Context, user, script string) *exec.Cmd {
+// Command is an ssh that runs a script on the host as a user; the caller starts it.
+func (h *Host) Command(ctx context.Context, user, script string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ssh", "-F", "none", "-i", h.Key, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile="+h.Key+".known_hosts", "-o", "LogLevel=ERROR", user+"@"+h.Address, script)
 }
@@ -174,7 +175,7 @@ func (h *Host) command(ctx context.Context, user, script string) *exec.Cmd {
 // Shell runs a script as root on the host, and returns its output.
 func (h *Host) Shell(tb testing.TB, script string) string {
 	tb.Helper()
-	out, err := h.command(tb.Context(), "root", script).CombinedOutput()
+	out, err := h.Command(tb.Context(), "root", script).CombinedOutput()
 	require.NoError(tb, err, "%s: %s: %s", h.Name, script, out)
 	return string(out)
 }
@@ -182,7 +183,7 @@ func (h *Host) Shell(tb testing.TB, script string) string {
 // As runs a script as User.
 func (h *Host) As(tb testing.TB, script string) string {
 	tb.Helper()
-	out, err := h.command(tb.Context(), User, script).CombinedOutput()
+	out, err := h.Command(tb.Context(), User, script).CombinedOutput()
 	require.NoError(tb, err, "%s: %s: %s", h.Name, script, out)
 	return string(out)
 }

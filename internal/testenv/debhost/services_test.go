@@ -1,0 +1,94 @@
+package debhost_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/testenv/debhost"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// agentOn starts the agent on a host as the deploying user, and takes the lock of a stage.
+func agentOn(t *testing.T, h *debhost.Host) (*remote.Agent, name.Stage, name.Run) {
+	t.Helper()
+	ssh := h.Command(t.Context(), debhost.User, remote.Command(name.Python3(), name.User{}))
+	in, err := ssh.StdinPipe()
+	require.NoError(t, err)
+	out, err := ssh.StdoutPipe()
+	require.NoError(t, err)
+	problems, err := ssh.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, ssh.Start())
+	agent, err := remote.Start(t.Context(), remote.Streams{In: in, Out: out, Err: problems})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = agent.Close()
+		_ = ssh.Wait()
+	})
+	require.NoError(t, agent.Open(t.Context(), "/var/webcode"))
+	stage, err := name.ParseStage("staging")
+	require.NoError(t, err)
+	run := name.NewRun()
+	_, err = agent.Lock(t.Context(), stage, run, remote.Holder{Who: "ann@laptop"})
+	require.NoError(t, err)
+	return agent, stage, run
+}
+
+// TestServicesAreRestartedAndWaitedFor on a real systemd: success is what the unit is afterwards, not what systemctl said.
+func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
+	for _, suite := range []debhost.Suite{debhost.Bookworm} {
+		h := debhost.New(t, suite, 1)[0]
+		h.Write(t, "/etc/sudoers.d/kis", "deploy ALL=(root) NOPASSWD: "+strings.Join([]string{
+			"/usr/bin/systemctl restart good.service", "/usr/bin/systemctl restart ends.service", "/usr/bin/systemctl restart loops.service",
+			"/usr/bin/systemctl restart leaves.service", "/usr/bin/systemctl restart once.service", "/usr/bin/systemctl restart refuses.service",
+		}, ", ")+"\n", 0o440)
+		for unit, text := range map[string]string{
+			"good":    "ExecStart=/bin/sleep 1000",
+			"secret":  "ExecStart=/bin/sleep 1000",
+			"ends":    "ExecStart=/bin/sh -c 'echo a broken setting; exit 3'",
+			"loops":   "ExecStart=/bin/sh -c 'echo again; exit 3'\nRestart=always\nRestartSec=100ms",
+			"leaves":  "ExecStart=/bin/sh -c 'sleep 1001 & exec sleep 1002'\nKillMode=process",
+			"once":    "Type=oneshot\nExecStart=/bin/true",
+			"refuses": "Type=forking\nExecStart=/bin/sh -c 'exit 1'",
+		} {
+			h.Write(t, "/etc/systemd/system/"+unit+".service", "[Service]\n"+text+"\n", 0o644)
+		}
+		h.Shell(t, "systemctl daemon-reload; systemctl start good leaves; usermod -aG systemd-journal deploy")
+		before := h.Shell(t, "systemctl show -p MainPID --value good")
+		agent, stage, run := agentOn(t, h)
+		restart := func(units ...string) error {
+			var all []remote.Service
+			for _, text := range units {
+				unit, err := name.ParseUnit(text)
+				require.NoError(t, err)
+				all = append(all, remote.Service{Unit: unit})
+			}
+			return agent.RestartServices(t.Context(), stage, run, all, 20*time.Second)
+		}
+		require.NoError(t, restart("good", "once"))
+		assert.NotEqual(t, before, h.Shell(t, "systemctl show -p MainPID --value good"))
+		for unit, want := range map[string]struct{ code, message, hint string }{
+			"secret":  {"no-sudo", "sudo does not let this user restart secret.service", "add to sudoers: deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart secret.service"},
+			"absent":  {"no-unit", "systemd has no unit absent.service", "see: systemctl status absent.service"},
+			"ends":    {"not-active", "ends.service has failed (exit-code)", "see: systemctl status ends.service; journalctl -u ends.service -n 50"},
+			"loops":   {"not-active", "loops.service fails and is restarted again and again", "see: systemctl status loops.service; journalctl -u loops.service -n 50"},
+			"refuses": {"not-active", "refuses.service: sudo -n systemctl restart refuses.service: exit status 1", "see: systemctl status refuses.service; journalctl -u refuses.service -n 50"},
+		} {
+			err := restart(unit)
+			var refused *remote.Refused
+			require.ErrorAs(t, err, &refused, unit)
+			assert.Equal(t, want, struct{ code, message, hint string }{string(refused.Code), refused.Message, refused.Hint}, unit)
+			if unit == "ends" {
+				assert.Contains(t, strings.Join(refused.Tail, "\n"), "a broken setting")
+			}
+		}
+		err := restart("leaves")
+		assert.ErrorContains(t, err, "leaves.service still runs processes that it had before: sleep (")
+	}
+}
+
