@@ -15,6 +15,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/runlog"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/ui"
@@ -26,6 +27,7 @@ import (
 type app struct {
 	ui             ui.UI
 	inventoryPath  string
+	project        string
 	hosts          string
 	forks          int
 	sshConfig      string
@@ -152,6 +154,23 @@ func (a *app) load() (*inventory.Inventory, error) {
 		}
 	}
 	return inventory.Load(path, sshx.CheckPin)
+}
+
+// projectDir is the directory of the Python project: the one that --project names, or the nearest
+// from the current directory upwards. The inventory may lie elsewhere.
+func (a *app) projectDir() (string, error) {
+	if a.project != "" {
+		return a.project, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	dir, err := pybuild.FindProject(here)
+	if errors.Is(err, pybuild.ErrNoProject) {
+		return "", &ui.Hinted{Err: err, Help: "run kis in the directory of a Python project, name it with --project DIR, or push an archive: --sdist FILE"}
+	}
+	return dir, err
 }
 
 // target is a stage with the hosts of it that a command is about.

@@ -33,7 +33,11 @@ func (a *app) check(ctx context.Context, names []string) error {
 	if _, err := deploy.NewRecipe(inv.Install(), inv.Dir()); err != nil {
 		return err
 	}
-	build, err := pybuild.NewPlan(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build())})
+	project, err := a.projectDir()
+	if err != nil {
+		return err
+	}
+	build, err := pybuild.NewPlan(ctx, pybuild.Options{Dir: project, Builder: string(inv.Build())})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/runlog"
 	"github.com/keep-it-simple/kis/internal/sdist"
@@ -18,9 +19,10 @@ import (
 
 // pushOptions are the flags of push.
 type pushOptions struct {
-	sdist  string
-	noLink bool
-	dryRun bool
+	sdist    string
+	noLink   bool
+	dryRun   bool
+	replaces string
 }
 
 func newPush(a *app) *cobra.Command {
@@ -45,16 +47,39 @@ Examples:
 		GroupID:           "change",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
-		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), a, args[0]) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, a, args[0]) },
 	}
 	cmd.Flags().StringVar(&o.sdist, "sdist", "", "push this source distribution `file` instead of building one")
 	cmd.Flags().BoolVar(&o.noLink, "no-link", false, "stop at the barrier, with everything prepared")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check this machine and the hosts, print the plan, change nothing")
+	replacesFlag(cmd, &o.replaces)
 	a.lockWaitFlag(cmd)
 	return cmd
 }
 
-func (o pushOptions) run(ctx context.Context, a *app, stage string) error {
+// replacesFlag is for the commands that can link a package of another project.
+func replacesFlag(cmd *cobra.Command, replaces *string) {
+	cmd.Flags().StringVar(replaces, "replaces", "", "the stage may be linked to a package of this other `project`, which it is to replace")
+}
+
+// replaced is the project that --replaces names, the zero value without it.
+func replaced(cmd *cobra.Command, replaces string) (name.Project, error) {
+	if replaces == "" {
+		return name.Project{}, nil
+	}
+	project, err := name.ParseProject(replaces)
+	if err != nil {
+		return project, usageError(cmd, fmt.Errorf("--replaces: %w", err))
+	}
+	return project, nil
+}
+
+func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
+	ctx := cmd.Context()
+	replaces, err := replaced(cmd, o.replaces)
+	if err != nil {
+		return err
+	}
 	inv, t, err := a.stage(stage)
 	if err != nil {
 		return err
@@ -64,7 +89,13 @@ func (o pushOptions) run(ctx context.Context, a *app, stage string) error {
 		return fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
 	}
 	v := a.ui.View()
-	archive, err := o.archive(ctx, inv, v)
+	project := ""
+	if o.sdist == "" {
+		if project, err = a.projectDir(); err != nil {
+			return err
+		}
+	}
+	archive, err := o.archive(ctx, project, inv, v)
 	if err != nil {
 		return err
 	}
@@ -72,20 +103,21 @@ func (o pushOptions) run(ctx context.Context, a *app, stage string) error {
 	v.Archive(archive)
 	plan := deploy.Plan{
 		Op: event.Push, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
+		Replaces: replaces,
 	}
-	if o.sdist == "" {
-		plan.Git = pybuild.Revision(ctx, inv.Dir())
+	if project != "" {
+		plan.Git = pybuild.Revision(ctx, project)
 	}
 	return a.carryOut(ctx, inv, plan, v)
 }
 
 // archive builds the source distribution, or opens the one that was named.
-func (o pushOptions) archive(ctx context.Context, inv *inventory.Inventory, v ui.View) (*sdist.Archive, error) {
+func (o pushOptions) archive(ctx context.Context, project string, inv *inventory.Inventory, v ui.View) (*sdist.Archive, error) {
 	if o.sdist != "" {
 		return sdist.Open(o.sdist)
 	}
 	defer v.Building()()
-	return pybuild.Build(ctx, pybuild.Options{Dir: inv.Dir(), Builder: string(inv.Build()), Log: v.BuildLog(), Say: v.Say})
+	return pybuild.Build(ctx, pybuild.Options{Dir: project, Builder: string(inv.Build()), Log: v.BuildLog(), Say: v.Say})
 }
 
 // carryOut runs a plan with its log and its view.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/keep-it-simple/kis/internal/deploy"
@@ -13,8 +11,9 @@ import (
 
 // relinkOptions are the flags and arguments of rollback and link.
 type relinkOptions struct {
-	target string // the package; "" for the previous one
-	dryRun bool
+	target   string // the package; "" for the previous one
+	dryRun   bool
+	replaces string
 }
 
 func newRollback(a *app) *cobra.Command {
@@ -34,7 +33,7 @@ Examples:
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.run(cmd.Context(), a, event.Rollback, args[0])
+			return o.run(cmd, a, event.Rollback, args[0])
 		},
 	}
 	cmd.Flags().StringVar(&o.target, "to", "", "link this `package` instead of the previous one")
@@ -58,7 +57,7 @@ Example:
 		ValidArgsFunction: a.completeStageAndPackage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target = args[1]
-			return o.run(cmd.Context(), a, event.Relink, args[0])
+			return o.run(cmd, a, event.Relink, args[0])
 		},
 	}
 	o.flags(a, cmd)
@@ -68,20 +67,25 @@ Example:
 // flags are those of every command that links and installs nothing.
 func (o *relinkOptions) flags(a *app, cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check the hosts, print the plan, change nothing")
+	replacesFlag(cmd, &o.replaces)
 	a.lockWaitFlag(cmd)
 }
 
 // run carries out a plan that installs nothing.
-func (o *relinkOptions) run(ctx context.Context, a *app, op event.Op, stage string) error {
+func (o *relinkOptions) run(cmd *cobra.Command, a *app, op event.Op, stage string) error {
+	replaces, err := replaced(cmd, o.replaces)
+	if err != nil {
+		return err
+	}
 	inv, t, err := a.stage(stage)
 	if err != nil {
 		return err
 	}
-	plan := deploy.Plan{Op: op, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: o.dryRun}
+	plan := deploy.Plan{Op: op, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: o.dryRun, Replaces: replaces}
 	if o.target != "" {
 		if plan.Target, err = name.ParsePackage(o.target); err != nil {
 			return &ui.Hinted{Err: err, Help: "list the packages: kis list " + stage}
 		}
 	}
-	return a.carryOut(ctx, inv, plan, a.ui.View())
+	return a.carryOut(cmd.Context(), inv, plan, a.ui.View())
 }

@@ -55,6 +55,7 @@ func newRoot(a *app) *cobra.Command {
 	flags.BoolVarP(&a.ui.Quiet, "quiet", "q", false, "print the result only")
 	flags.BoolVarP(&a.ui.Verbose, "verbose", "v", false, "print the output of every step as it arrives")
 	flags.StringVar(&a.ui.Color, "color", "auto", "color the output: auto, always or never")
+	flags.StringVar(&a.project, "project", "", "the `directory` of the Python project (default: the nearest with pyproject.toml or setup.py, from here upwards)")
 	flags.StringVar(&a.sshConfig, "ssh-config", "", "the ssh_config `file` (default: the user's and the system's)")
 	flags.DurationVar(&a.timeout, "timeout", 0, "maximum time for one step on a host (default 15m)")
 	flags.DurationVar(&a.connectTimeout, "connect-timeout", 0, "maximum time until a host answers as an SSH server (default 10s, or ConnectTimeout of ssh_config)")

@@ -145,6 +145,9 @@ func (h *host) judge() error {
 	if h.run.plan.Op != event.Push {
 		return nil
 	}
+	if err := h.sameProject(); err != nil {
+		return err
+	}
 	h.plan = h.planned("upload, build, verify", "")
 	if there.State != remote.Sealed {
 		return nil

@@ -52,6 +52,8 @@ type Plan struct {
 
 	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package
 
+	Replaces name.Project // the stage may be linked to a package of this other project
+
 	NoLink bool // stop at the barrier, with everything prepared
 	DryRun bool // check, and report what would be done
 }

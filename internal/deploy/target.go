@@ -26,7 +26,11 @@ func (r *run) chooseTarget() bool {
 		}
 	}
 	for _, h := range r.hosts {
-		if err := h.has(r.pkg); err != nil {
+		err := h.has(r.pkg)
+		if err == nil && !r.plan.Target.IsZero() { // the previous package may be of the project that was replaced
+			err = h.sameProject()
+		}
+		if err != nil {
 			h.log.Fail(event.StepCheck, err)
 			continue
 		}
@@ -87,6 +91,20 @@ func (h *host) rollbackTarget() name.Package {
 		}
 	}
 	return journal.Previous(h.facts.Stage.Linked)
+}
+
+// sameProject refuses to replace a package of another project, unless the user named that project: two
+// applications that share a package repository would take each other's stages.
+func (h *host) sameProject() error {
+	linked, err := name.ParsePackage(h.facts.Stage.Linked)
+	r := h.run
+	if err != nil || linked.Project() == r.pkg.Project() || linked.Project() == r.plan.Replaces {
+		return nil
+	}
+	message := fmt.Sprintf("%s is linked to %s, a package of another project than %s", r.stage, linked, r.pkg)
+	hint := fmt.Sprintf("give each application a root: of its own in the inventory, such as %s/%s\nif %s replaces %s: add --replaces %s to the command",
+		h.Root, r.pkg.Project(), r.pkg.Project(), linked.Project(), linked.Project())
+	return event.Refuse(event.CodeOtherProject, message, hint)
 }
 
 // has refuses when the package is not installed on this host.

@@ -14,6 +14,32 @@ type project struct {
 	pyproject, setup bool
 }
 
+// ErrNoProject is wrapped by the error of FindProject if neither the directory nor one above it is a
+// Python project.
+var ErrNoProject = errors.New("no Python project")
+
+// FindProject returns the nearest directory with pyproject.toml or setup.py, from dir upwards.
+func FindProject(dir string) (string, error) {
+	start, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for at := start; ; at = filepath.Dir(at) {
+		for _, file := range []string{"pyproject.toml", "setup.py"} {
+			is, err := isFile(filepath.Join(at, file))
+			if err != nil {
+				return "", fmt.Errorf("find project: %w", err)
+			}
+			if is {
+				return at, nil
+			}
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%w: looked for pyproject.toml and setup.py in %s and every directory above it", ErrNoProject, start)
+		}
+	}
+}
+
 // resolvePaths makes the paths of the options absolute. A path of an interpreter is not relative to
 // the project.
 func (b *builder) resolvePaths() (err error) {

@@ -91,4 +91,3 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		assert.ErrorContains(t, err, "leaves.service still runs processes that it had before: sleep (")
 	}
 }
-

@@ -1,0 +1,28 @@
+package name_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/name"
+)
+
+func TestAProjectIsTheSameInAnySpelling(t *testing.T) {
+	t.Parallel()
+	p, err := name.ParsePackage("my_shop-0.4-1")
+	require.NoError(t, err)
+	for _, text := range []string{"My.Shop", "my--shop", "my_shop", "MY-_.shop"} {
+		project, err := name.ParseProject(text)
+		require.NoError(t, err)
+		assert.Equal(t, p.Project(), project, text)
+	}
+	other, err := name.ParseProject("my")
+	require.NoError(t, err)
+	assert.NotEqual(t, p.Project(), other)
+	for _, text := range []string{"", "-shop", "shop-", "my shop", "../shop", "ſhop"} {
+		_, err := name.ParseProject(text)
+		require.Error(t, err, text)
+	}
+}
