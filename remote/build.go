@@ -176,18 +176,41 @@ func (c Commands) request() (commandsRequest, error) {
 	return commandsRequest{c.Package, commands, env, seconds(c.Within)}, nil
 }
 
-// Verify checks that the requirements are consistent and that the application imports, then runs
-// the commands. It returns the imported modules. Begin must have been called for the package.
-func (a *Agent) Verify(ctx context.Context, dist string, c Commands, output func(string)) ([]string, error) {
-	args, err := c.request()
-	if err != nil {
-		return nil, err
-	}
+// Verify checks that the requirements are consistent and that the application imports. It returns the modules that were
+// imported. Begin must have been called for the package.
+func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, within time.Duration, output func(string)) ([]string, error) {
 	var result struct {
 		Imported []string `json:"imported"`
 	}
-	err = a.call(ctx, opVerify, verifyRequest{args, dist}, &result, output)
+	err := a.call(ctx, opVerify, verifyRequest{p, dist, seconds(within)}, &result, output)
 	return result.Imported, err
+}
+
+// Shared are directories and files below ROOT/shared that packages have in common: clean relative paths.
+type Shared struct {
+	Dirs  []string `json:"dirs"`
+	Files []string `json:"files"`
+}
+
+// Share links what packages have in common into the package that is being built. *Refused with code no-shared-file names a
+// file that is missing; directories are created.
+func (a *Agent) Share(ctx context.Context, s Shared) error {
+	return a.call(ctx, opShare, shareRequest{append([]string{}, s.Dirs...), append([]string{}, s.Files...)}, nil, nil)
+}
+
+// Run runs commands in the package that is being built or verified, in order, until one fails. What they leave running is
+// ended. Begin must have been called for the package.
+func (a *Agent) Run(ctx context.Context, c Commands, output func(string)) error {
+	args, err := c.request()
+	if err != nil {
+		return err
+	}
+	return a.call(ctx, opRun, args, nil, output)
+}
+
+// Freeze makes the package that is being built read-only. Seal then refuses it if anything in it has changed since.
+func (a *Agent) Freeze(ctx context.Context) error {
+	return a.call(ctx, opFreeze, nil, nil, nil)
 }
 
 // Provenance is the part of a receipt that records how the package was made.

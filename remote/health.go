@@ -21,14 +21,6 @@ type HealthCheck struct {
 	Within      time.Duration // from the first attempt
 }
 
-// MarshalJSON writes the check as the agent reads it.
-func (c HealthCheck) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{
-		"url": c.URL, "unix": c.Unix, "host": c.Host, "status": c.Status, "header": c.Header, "value": c.Value, "body": c.Body,
-		"consecutive": c.Consecutive, "within": c.Within.Seconds(),
-	})
-}
-
 // Healthy says how long a host took to become healthy.
 type Healthy struct {
 	Attempts int     `json:"attempts"`
@@ -40,6 +32,7 @@ func (h *Healthy) check(raw json.RawMessage) error { return requireMembers(raw, 
 // Health waits for a check to succeed. It needs the stage's lock. *Refused with code "unhealthy" names what the last answer was.
 func (a *Agent) Health(ctx context.Context, s name.Stage, run name.Run, c HealthCheck) (Healthy, error) {
 	var result Healthy
-	err := a.call(ctx, "health", map[string]any{"stage": s.String(), "run": run.String(), "check": c}, &result, nil)
+	check := healthCheck{c.URL, c.Unix, c.Host, c.Status, c.Header, c.Value, c.Body, c.Consecutive, seconds(c.Within)}
+	err := a.call(ctx, opHealth, healthRequest{runRequest{s, run}, check}, &result, nil)
 	return result, err
 }

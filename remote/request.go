@@ -39,6 +39,11 @@ const (
 	opUnlock      operation = "unlock"
 	opUnpack      operation = "unpack"
 	opVerify      operation = "verify"
+	opShare       operation = "share"
+	opRun         operation = "run"
+	opFreeze      operation = "freeze"
+	opHealth      operation = "health"
+	opServices    operation = "services"
 )
 
 // encode returns a command as one line: its number, its name, and the members of its arguments, a
@@ -144,8 +149,14 @@ type commandsRequest struct {
 }
 
 type verifyRequest struct {
-	commandsRequest
-	Name string `json:"name"` // of the distribution
+	Package name.Package `json:"package"`
+	Name    string       `json:"name"` // of the distribution
+	Timeout seconds      `json:"timeout"`
+}
+
+type shareRequest struct {
+	Dirs  []string `json:"dirs"`
+	Files []string `json:"files"`
 }
 
 type commandRequest struct {
@@ -213,4 +224,28 @@ func nullable(text string) *string {
 		return nil
 	}
 	return &text
+}
+
+type healthRequest struct {
+	runRequest
+	Check healthCheck `json:"check"`
+}
+
+// healthCheck is a HealthCheck as the agent reads it.
+type healthCheck struct {
+	URL         string  `json:"url"`
+	Unix        string  `json:"unix"`
+	Host        string  `json:"host"`
+	Status      int     `json:"status"`
+	Header      string  `json:"header"`
+	Value       string  `json:"value"`
+	Body        string  `json:"body"`
+	Consecutive int     `json:"consecutive"`
+	Within      seconds `json:"within"`
+}
+
+type servicesRequest struct {
+	runRequest
+	Units   []Service `json:"units"`
+	Timeout seconds   `json:"timeout"`
 }

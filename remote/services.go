@@ -17,5 +17,5 @@ type Service struct {
 // this restart. It needs the stage's lock. within bounds all of it. *Refused has the code "no-unit", "no-sudo", "no-systemd",
 // "not-active", or "old-process" when a process survived the restart; units before the named one have been restarted.
 func (a *Agent) RestartServices(ctx context.Context, s name.Stage, run name.Run, services []Service, within time.Duration) error {
-	return a.call(ctx, "services", map[string]any{"stage": s.String(), "run": run.String(), "units": services, "timeout": within.Seconds()}, nil, nil)
+	return a.call(ctx, opServices, servicesRequest{runRequest{s, run}, services, seconds(within)}, nil, nil)
 }

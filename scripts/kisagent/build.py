@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import leftovers, processes, seal
+from kisagent import leftovers, processes, seal, shared
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
 from kisagent.store import FULL, disk_usage_hint, remove_tree, sha256_file, write_durably
@@ -28,6 +28,7 @@ class Build:
         self.top = self.repository.package(self.name)
         self.venv = os.path.join(self.top, ".venv")
         self.lock = leftovers.build_lock(self.repository, self.name)
+        self.frozen = None  # the members as they were when the package was made read-only
 
     def begin(self, args, owner):
         """Acquire the build lock, remove what an interrupted build left, and report what is
@@ -161,8 +162,7 @@ class Build:
         return requirements if args["requirements"] else "", env
 
     def verify(self, args):
-        """Import the application and run `pip check`, then run the inventory's commands, in
-        order."""
+        """Import the application, and run `pip check` before the package is sealed."""
         # Nothing in a sealed package may change, so verifying it again does not write to its log.
         sealed = self.repository.receipt(self.name) is not None
         # The files of a sealed package are those that "pip check" accepted. Only the interpreter
@@ -174,17 +174,36 @@ class Build:
         if "imported" not in child.records:
             message = "the interpreter ended while the application was imported, without an error"
             raise Refused("step-failed", message, "does a module call exit when it is imported?", tail=list(child.tail), output=child.bytes)
-        imported = child.records["imported"].split()
+        return {"imported": child.records["imported"].split()}
+
+    def share(self, args):
+        """Link what packages have in common into the package. Missing directories are created; files
+        contain settings, which only the user can provide."""
+        self.require_unsealed()
+        shared.link_all(self.repository, self.top, args["dirs"], args["files"])
+        return {}
+
+    def commands(self, args):
+        """Run commands of the inventory in the package, in order; what they leave running is ended."""
+        sealed = self.repository.receipt(self.name) is not None or self.frozen is not None
         for command in args["commands"]:
             child = yield self.run(self.agent.step_argv("command", [self.top, command]), args["timeout"], args["env"], log=not sealed)
             if child.failure():
-                raise Refused("verify-failed", "%s: %s" % (command, child.failure()), tail=list(child.tail), command=command)
-        return {"imported": imported}
+                raise Refused("command-failed", "%s: %s" % (command, child.failure()), tail=list(child.tail), command=command)
+        return {}
+
+    def freeze(self, args):
+        """Make the package read-only. From here on nothing in it may change: it is verified as it
+        will be run."""
+        self.require_unsealed()
+        task = yield self.fork(lambda: seal.freeze(self.top))
+        self.frozen = task.result()
+        return {}
 
     def seal(self, args):
         self.require_unsealed()
         facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3])
-        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.lock))
+        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.lock, self.frozen))
         return task.result()
 
 

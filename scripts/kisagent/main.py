@@ -195,6 +195,15 @@ class Agent:
     def do_verify(self, args):
         return self.build.verify(args)
 
+    def do_share(self, args):
+        return self.build.share(args)
+
+    def do_run(self, args):
+        return self.build.commands(args)
+
+    def do_freeze(self, args):
+        return self.build.freeze(args)
+
     def do_seal(self, args):
         return self.build.seal(args)
 

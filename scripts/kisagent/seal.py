@@ -120,11 +120,41 @@ def make_read_only(top):
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
 
 
-def seal(repository, name, facts, lock):
+def freeze(top):
+    """Make the package read-only; return what it consists of, to be compared when it is sealed."""
+    make_read_only(top)
+    return snapshot(top)
+
+
+def snapshot(top):
+    """Each member's kind, mode, size and time of its last change, by path."""
+    found = {}
+    for path, info, kind in walk(top):
+        if path not in UNSEALED_MEMBERS and path != ".kis" and not path.startswith(".kis/"):
+            found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns if kind != "d" else 0]
+    return found
+
+
+def require_unchanged(top, frozen):
+    """Refuse a package that something has written into since it was made read-only. A user who is
+    not root could not have; root can, and its application would write beside itself in production
+    as well."""
+    now = snapshot(top)
+    for path in sorted(set(now) | set(frozen)):
+        if now.get(path) == frozen.get(path):
+            continue
+        what = "created" if path not in frozen else "removed" if path not in now else "changed"
+        hint = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
+        raise Refused("writes-inside", "verification %s %s in the package" % (what, path), hint)
+
+
+def seal(repository, name, facts, lock, frozen):
     """Seal the directory as a package. For a child. Before the last rename it is not a package.
-    lock is that of the build."""
+    lock is that of the build; frozen is what freeze returned, or None."""
     top = repository.package(name)
     state = os.path.join(top, ".kis")
+    if frozen is not None:
+        require_unchanged(top, frozen)
     environment = installed(os.path.join(top, ".venv"))
     write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in environment), 0o644)
     make_read_only(top)
