@@ -30,7 +30,7 @@ func (a *app) check(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := deploy.NewRecipe(inv.Install(), inv.Dir()); err != nil {
+	if _, err := deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), inv.Dir()); err != nil {
 		return err
 	}
 	project, err := a.projectDir()

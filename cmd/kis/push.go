@@ -84,7 +84,7 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := deploy.NewRecipe(inv.Install(), inv.Dir())
+	recipe, err := deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), inv.Dir())
 	if err != nil {
 		return fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
 	}
@@ -103,7 +103,7 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	v.Archive(archive)
 	plan := deploy.Plan{
 		Op: event.Push, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
-		Replaces: replaces,
+		Replaces: replaces, Verify: inv.Verify(),
 	}
 	if project != "" {
 		plan.Git = pybuild.Revision(ctx, project)

@@ -31,6 +31,7 @@ type Coordinator struct {
 	Note         remote.Note // what else the journals record about the run
 	OnPartial    inventory.OnPartial
 	Timeouts     timeouts.Timeouts
+	Batch        int // how many hosts are brought into service at a time; 0: all
 	Participants []*Participant
 	// UpToDate are hosts that were linked and confirmed before. They take no part in the switch,
 	// but the outcome includes them: their links are read again at the end.
@@ -82,7 +83,7 @@ func (c *Coordinator) decide(ctx context.Context) event.Outcome {
 	case inventory.PartialStop:
 		return c.completeOrStop(ctx)
 	}
-	if !c.everywhere() || !c.runAfterLink(ctx) {
+	if !c.everywhere() || !c.activateAll(ctx) {
 		return c.rollBack(ctx)
 	}
 	return c.confirmed(ctx)
@@ -101,7 +102,7 @@ func (c *Coordinator) completeForward(ctx context.Context) event.Outcome {
 	c.linkRest(ctx)
 	everywhere := c.everywhere()
 	c.readOld(ctx)
-	if c.runAfterLink(ctx) && c.confirm(ctx) && everywhere {
+	if c.activateAll(ctx) && c.confirm(ctx) && everywhere {
 		return event.Succeeded
 	}
 	return event.Split
@@ -111,7 +112,7 @@ func (c *Coordinator) completeForward(ctx context.Context) event.Outcome {
 func (c *Coordinator) completeOrStop(ctx context.Context) event.Outcome {
 	everywhere := c.everywhere()
 	c.readOld(ctx)
-	if !everywhere || !c.runAfterLink(ctx) {
+	if !everywhere || !c.activateAll(ctx) {
 		return event.Split
 	}
 	return c.confirmed(ctx)
@@ -303,7 +304,7 @@ func (c *Coordinator) AddTo(r *event.Report) {
 	for _, list := range [][]*Participant{c.Participants, c.UpToDate} {
 		for _, p := range list {
 			row := rows[p.Log.Name]
-			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.current, p.afterLink.failed
+			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.current, p.activation.failed
 		}
 	}
 }

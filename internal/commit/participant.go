@@ -30,16 +30,16 @@ type Participant struct {
 	Dangling bool
 	// AlreadyLinked: the stage links the target already, and is only to be confirmed.
 	AlreadyLinked bool
-	// AfterLink returns the after_link commands for a package.
-	AfterLink func(name.Package) remote.Commands
+	// Activation is what brings a package into service once it is linked.
+	Activation func(name.Package) Activation
 
-	link      link
-	session   session
-	afterLink afterLink
-	redial    redial
-	clock     remote.Clock
-	switched  remote.Switched
-	panicked  bool // and was not resolved since
+	link       link
+	session    session
+	activation activation
+	redial     redial
+	clock      remote.Clock
+	switched   remote.Switched
+	panicked   bool // and was not resolved since
 }
 
 // linkState is what this run knows about one host's link.
@@ -69,10 +69,11 @@ type session struct {
 	revertSent bool
 }
 
-// afterLink is the state of the after_link commands after a rollback.
-type afterLink struct {
-	pending bool // the link was rolled back, and the commands have not run for it
-	failed  bool // they failed after the rollback
+// activation is what this run owes to the services of a host.
+type activation struct {
+	begun   bool // the new package was being brought into service
+	pending bool // the link was rolled back, and the previous package is not back in service
+	failed  bool // to bring the previous package back into service failed
 }
 
 // replaced records that the session is a new one.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -153,6 +152,7 @@ func (c *Coordinator) rollBack(ctx context.Context) event.Outcome {
 		return nil
 	})
 	c.timed("revert", begin)
+	c.restore(ctx)
 	if errors.Join(errs...) != nil {
 		return event.Split
 	}
@@ -166,15 +166,14 @@ var errNotRolledBack = errors.New("not rolled back")
 // other run acted on it.
 func (c *Coordinator) rolledBack(ctx context.Context, p *Participant) bool {
 	unchanged := c.unchanged(ctx, p)
-	if unchanged && p.afterLink.pending && p.link.state != stateTaken { // it was rolled back, and the answer was lost
-		c.restart(ctx, p)
-	}
-	return unchanged && p.link.state != stateTaken
+	rolledBack := unchanged && p.link.state != stateTaken
+	p.activation.pending = p.activation.pending && rolledBack
+	return rolledBack
 }
 
 // revert rolls one host back.
 func (c *Coordinator) revert(ctx context.Context, p *Participant) {
-	p.afterLink.pending = true
+	p.activation.pending = true
 	err := p.Log.Step(event.StepRevert, func() error {
 		bounded, cancel := notReached(ctx, c.Timeouts.Reconnect)
 		defer cancel()
@@ -183,7 +182,6 @@ func (c *Coordinator) revert(ctx context.Context, p *Participant) {
 	switch {
 	case err == nil:
 		p.link.state = stateOld
-		c.restart(ctx, p)
 	case p.link.state != stateTaken && !isRefused(err):
 		p.link.state = stateUnknown // a revert was sent
 	}
@@ -200,22 +198,6 @@ func (c *Coordinator) revertOnce(ctx context.Context, p *Participant) error {
 		p.durable(switched.Durable)
 	}
 	return err
-}
-
-// restart runs the after_link commands for the package that the host was rolled back to.
-func (c *Coordinator) restart(ctx context.Context, p *Participant) {
-	before, err := name.ParsePackage(p.Before)
-	if err != nil || len(p.AfterLink(before).Commands) == 0 {
-		p.afterLink.pending = false
-		return // nothing was linked before, or nothing runs after it: there is nothing to restart
-	}
-	p.afterLink.pending, p.afterLink.failed = false, true // until they have succeeded
-	p.afterLink.failed = c.afterLink(ctx, p, before, c.nextInterrupt()) != nil
-	bounded, cancel := within(ctx, c.Timeouts.Link)
-	defer cancel()
-	// If this is not recorded, status reports that the commands did not complete. The link does not
-	// depend on it.
-	_ = p.Session.Restarted(bounded, c.Stage, c.Run, !p.afterLink.failed)
 }
 
 // insist does work on a host that has switched. When the answer is lost or late, it reconnects,

@@ -122,8 +122,15 @@ func (h *host) planned(steps, remark string) string {
 	if !linked {
 		steps += ", link"
 	}
-	if len(h.run.plan.Stage.AfterLink) > 0 {
-		steps += ", after_link"
+	for _, part := range []struct {
+		some bool
+		name string
+	}{
+		{len(h.run.plan.Stage.Services) > 0, "services"}, {len(h.run.plan.Stage.AfterLink) > 0, "after_link"}, {h.run.plan.Stage.Health.URL != "", "health"},
+	} {
+		if part.some {
+			steps += ", " + part.name
+		}
 	}
 	if linked {
 		steps += ", confirm"

@@ -46,9 +46,10 @@ type Plan struct {
 	Hosts  []inventory.Host
 	Subset bool // Hosts are not all hosts of the stage
 
-	Archive *sdist.Archive // Push: what to install
-	Recipe  Recipe         // Push: how
-	Git     string         // Push: revision the archive was built from, "" if unknown
+	Archive *sdist.Archive      // Push: what to install
+	Recipe  Recipe              // Push: how
+	Verify  []inventory.Command // Push: commands that verify the package, once on each host
+	Git     string              // Push: revision the archive was built from, "" if unknown
 
 	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package
 

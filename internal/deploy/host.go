@@ -3,12 +3,10 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -54,27 +52,6 @@ func (h *host) isUpToDate() bool {
 	stage := h.facts.Stage
 	last, some := remote.ParseJournal(stage.Lines).Last()
 	return some && last.Event == remote.EventConfirmed && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
-}
-
-// variables are the environment variables of the inventory's commands. The prefix separates the
-// vars of the inventory from those of kis.
-func (h *host) variables(p name.Package) map[string]string {
-	previous := h.facts.Stage.Linked
-	if previous == p.String() { // a rollback: the previous package is this run's
-		previous = h.run.pkg.String()
-	}
-	all := map[string]string{
-		"KIS_STAGE": h.run.stage.String(), "KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(),
-		"KIS_PREVIOUS": previous, "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
-	}
-	for key, value := range h.Vars {
-		all["KIS_VAR_"+strings.ToUpper(key)] = value
-	}
-	return all
-}
-
-func (h *host) commands(p name.Package, list []string) remote.Commands {
-	return remote.Commands{Package: p, Commands: list, Env: h.variables(p), Within: h.run.timeout()}
 }
 
 func (h *host) report() event.HostReport {

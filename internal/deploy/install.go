@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -30,48 +31,87 @@ func (r *run) install(ctx context.Context, h *host) bool {
 	return h.build(ctx, source)
 }
 
-// reverify verifies a sealed package: that it still imports, and, for a push, those commands of the
-// stage that were not run for it before. Begin has compared it with its manifest.
+// reverify verifies a sealed package: that it still imports, and those commands of the inventory that
+// did not verify it when it was built. Begin has compared it with its manifest.
 func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return h.step(event.StepVerify, func() error {
-		var commands []string
-		if h.run.plan.Op == event.Push {
-			commands = without(h.run.plan.Stage.Verify, receipt.Verified)
+		if _, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
+			return err
 		}
-		_, err := h.session.Verify(ctx, receipt.Name, h.commands(h.run.pkg, commands), h.log.Output(event.StepVerify))
-		if err == nil {
-			h.receipt = receipt
+		h.receipt = receipt
+		var missing []inventory.Command
+		for _, c := range h.run.plan.Verify {
+			if slices.Contains(receipt.Verified, c.Run) {
+				h.log.Command(event.StepVerify, event.Skipped, c.Run)
+				continue
+			}
+			missing = append(missing, c)
 		}
-		return err
-	})
+		return h.runInPackage(ctx, event.StepVerify, missing, h.packageVariables(h.run.pkg))
+	}) && h.verifyStage(ctx)
 }
 
-func without(list, excluded []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(excluded, s) })
+// verifyStage runs the stage's own verification, for every push and link to it: what was verified for
+// one stage says nothing of another one's settings.
+func (h *host) verifyStage(ctx context.Context) bool {
+	list := h.run.plan.Stage.Verify
+	if len(list) == 0 || h.run.plan.Op == event.Rollback {
+		return true
+	}
+	return h.step(event.StepVerifyStage, func() error {
+		return h.runInPackage(ctx, event.StepVerifyStage, list, h.stageVariables(h.run.pkg))
+	})
 }
 
 func (h *host) build(ctx context.Context, s remote.Source) bool {
 	agent, timeout, recipe := h.session, h.run.timeout(), h.run.plan.Recipe.Recipe
-	var imported []string
 	return h.step(event.StepUpload, func() error { return h.upload(ctx) }) &&
 		h.step(event.StepUnpack, func() error { return agent.Unpack(ctx, s, timeout, h.log.Output(event.StepUnpack)) }) &&
 		h.step(event.StepEnvironment, func() error {
 			_, err := agent.Environment(ctx, recipe, timeout, h.log.Output(event.StepEnvironment))
 			return err
 		}) &&
-		h.step(event.StepVerify, func() (err error) {
-			imported, err = agent.Verify(ctx, s.Name, h.commands(s.Package, h.run.plan.Stage.Verify), h.log.Output(event.StepVerify))
+		h.prepare(ctx) &&
+		h.verifyAndSeal(ctx, s) &&
+		h.verifyStage(ctx)
+}
+
+// prepare completes the package: the links to what packages share, then the inventory's commands.
+func (h *host) prepare(ctx context.Context) bool {
+	r := h.run.plan.Recipe
+	if len(r.Shared.Dirs)+len(r.Shared.Files)+len(r.Prepare) == 0 {
+		return true
+	}
+	return h.step(event.StepPrepare, func() error {
+		if err := h.session.Share(ctx, remote.Shared(r.Shared)); err != nil {
 			return err
-		}) &&
-		h.step(event.StepSeal, func() error {
-			receipt, err := agent.Seal(ctx, s, remote.Provenance{
-				By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: append([]string{}, h.run.plan.Stage.Verify...),
-			})
-			if err == nil {
-				h.receipt = &receipt
-			}
+		}
+		return h.runInPackage(ctx, event.StepPrepare, r.Prepare, h.packageVariables(h.run.pkg))
+	})
+}
+
+// verifyAndSeal verifies the package as it will be run, read-only, and then seals it.
+func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
+	var imported []string
+	verified := []string{}
+	return h.step(event.StepVerify, func() (err error) {
+		if imported, err = h.session.Verify(ctx, s.Package, s.Name, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
 			return err
-		})
+		}
+		if err := h.session.Freeze(ctx); err != nil {
+			return err
+		}
+		for _, c := range h.run.plan.Verify {
+			verified = append(verified, c.Run)
+		}
+		return h.runInPackage(ctx, event.StepVerify, h.run.plan.Verify, h.packageVariables(s.Package))
+	}) && h.step(event.StepSeal, func() error {
+		receipt, err := h.session.Seal(ctx, s, remote.Provenance{By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: verified})
+		if err == nil {
+			h.receipt = &receipt
+		}
+		return err
+	})
 }
 
 // samePackages refuses packages of one name that differ between hosts: what was verified on one

@@ -17,12 +17,15 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Recipe is how companion environments are built: the inventory's install settings, with the
-// content of the files that they name. It is part of the identity of a package.
+// Recipe is how packages are built: the inventory's install settings, with the content of the files
+// that they name, what packages share, and the commands that complete them. It is part of the
+// identity of a package.
 type Recipe struct {
 	remote.Recipe
-	Digest string // of everything in it that can change the environment
-	files  []file // that hosts need
+	Shared  inventory.Shared    // linked into the package
+	Prepare []inventory.Command // complete the package before it is sealed
+	Digest  string              // of everything in it that can change the package
+	files   []file              // that hosts need
 }
 
 // file is a local file that hosts need, identified by its content.
@@ -33,8 +36,8 @@ type file struct {
 }
 
 // NewRecipe reads the files that the install settings name. Relative paths start at dir.
-func NewRecipe(install inventory.Install, dir string) (Recipe, error) {
-	r := Recipe{Recipe: remote.Recipe{Mode: remote.Mode(install.Mode), IndexURL: install.IndexURL}}
+func NewRecipe(install inventory.Install, shared inventory.Shared, prepare []inventory.Command, dir string) (Recipe, error) {
+	r := Recipe{Recipe: remote.Recipe{Mode: remote.Mode(install.Mode), IndexURL: install.IndexURL}, Shared: shared, Prepare: prepare}
 	if install.Requirements != "" {
 		if err := r.addRequirements(absolute(dir, install.Requirements)); err != nil {
 			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
@@ -129,7 +132,12 @@ func (r *Recipe) digest() error {
 		index = u.String()
 	}
 	wheels := slices.SortedFunc(slices.Values(r.Wheels), func(a, b remote.Wheel) int { return strings.Compare(a.Name, b.Name) })
-	text, err := json.Marshal([]any{"recipe 1", r.Mode, r.Requirements, wheels, index})
+	commands := []string{}
+	for _, c := range r.Prepare {
+		commands = append(commands, c.Run)
+	}
+	dirs, shared := slices.Sorted(slices.Values(r.Shared.Dirs)), slices.Sorted(slices.Values(r.Shared.Files))
+	text, err := json.Marshal([]any{"recipe 2", r.Mode, r.Requirements, wheels, index, dirs, shared, commands})
 	if err != nil {
 		return err
 	}

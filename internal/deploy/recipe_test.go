@@ -39,7 +39,7 @@ func FuzzRequirements(f *testing.F) {
 		path := filepath.Join(dir, "requirements.txt")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		install := inventory.Install{Mode: inventory.ModeEditable, Requirements: "requirements.txt"}
-		recipe, err := deploy.NewRecipe(install, dir)
+		recipe, err := deploy.NewRecipe(install, inventory.Shared{}, nil, dir)
 		nested := false
 		for _, line := range requirementLines(text) {
 			for _, option := range []string{"-r", "-c", "-e", "--requirement", "--constraint", "--editable", "--find-links", "-f", "file:", "./", "../"} {
@@ -57,7 +57,7 @@ func FuzzRequirements(f *testing.F) {
 		again := filepath.Join(dir, "again")
 		require.NoError(t, os.Mkdir(again, 0o700))
 		require.NoError(t, os.Rename(path, filepath.Join(again, "requirements.txt")))
-		same, err := deploy.NewRecipe(install, again)
+		same, err := deploy.NewRecipe(install, inventory.Shared{}, nil, again)
 		require.NoError(t, err)
 		require.Equal(t, recipe.Digest, same.Digest)
 	})
@@ -70,7 +70,7 @@ func FuzzIndexURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		install := inventory.Install{Mode: inventory.ModeEditable, IndexURL: text}
-		recipe, err := deploy.NewRecipe(install, t.TempDir())
+		recipe, err := deploy.NewRecipe(install, inventory.Shared{}, nil, t.TempDir())
 		if err != nil {
 			require.True(t, len(text) < 8 || !strings.Contains(err.Error(), text))
 			return
@@ -78,7 +78,7 @@ func FuzzIndexURL(f *testing.F) {
 		scheme, rest, some := strings.Cut(text, "://")
 		if host, path, slash := strings.Cut(rest, "/"); some && slash && !strings.ContainsAny(text, "@?#% ") && regexp.MustCompile(`^https?$`).MatchString(scheme) {
 			install.IndexURL = scheme + "://ann:secret@" + host + "/" + path
-			secret, err := deploy.NewRecipe(install, t.TempDir())
+			secret, err := deploy.NewRecipe(install, inventory.Shared{}, nil, t.TempDir())
 			require.NoError(t, err)
 			require.Equal(t, recipe.Digest, secret.Digest)
 		}

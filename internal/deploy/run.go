@@ -29,6 +29,7 @@ type run struct {
 	begun  time.Time
 	phases []event.Phase
 	commit *commit.Coordinator // nil before the barrier
+	first  *host               // that switches: it runs the commands that run once
 	waited bool                // for another run's lock
 
 	buildWait sync.Once // the notice of waiting for another run's build
@@ -119,7 +120,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		return r.abortedAs(ctx)
 	case r.plan.DryRun || r.plan.NoLink:
 		return event.Succeeded
-	case !r.recorded() || !r.confirmedByUser(ctx):
+	case !r.recorded() || !r.confirmedByUser(ctx) || !r.beforeLink(ctx):
 		return r.abortedAs(ctx)
 	}
 	r.commit = r.coordinator()

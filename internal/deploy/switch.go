@@ -2,9 +2,11 @@ package deploy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/commit"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -15,6 +17,7 @@ func (r *run) coordinator() *commit.Coordinator {
 		Stage: r.stage, Run: r.id, Op: r.plan.Op, To: r.pkg, Note: r.note(), OnPartial: r.plan.Stage.OnPartial, Timeouts: r.timeouts(), Stream: r.stream,
 		Interrupts: r.Interrupts,
 	}
+	c.Batch = r.plan.Stage.Batch.Of(len(r.hosts))
 	for _, h := range r.hosts {
 		p := h.participant()
 		if h.upToDate {
@@ -25,8 +28,42 @@ func (r *run) coordinator() *commit.Coordinator {
 			h.log.Notice(fmt.Sprintf("%s is linked to %s, which is no complete package: a rollback of this run would restore a dangling link", r.stage, p.Before))
 		}
 		c.Participants = append(c.Participants, p)
+		if r.first == nil {
+			r.first = h
+		}
 	}
 	return c
+}
+
+// activates reports whether anything follows a switch on the hosts.
+func (r *run) activates() bool {
+	s := r.plan.Stage
+	return len(s.Services)+len(s.AfterLink) > 0 || s.Health.URL != ""
+}
+
+// activation is what brings a package into service on this host.
+func (h *host) activation(p name.Package) commit.Activation {
+	s, env := h.run.plan.Stage, h.stageVariables(p)
+	a := commit.Activation{
+		ServicesWithin: h.run.timeout(),
+		Announce:       func(command string) { h.log.Command(event.StepAfterLink, event.Started, command) },
+	}
+	for _, service := range s.Services {
+		a.Services = append(a.Services, remote.Service(service))
+	}
+	for _, c := range s.AfterLink {
+		if !c.Once || h == h.run.first {
+			a.Commands = append(a.Commands, h.request(p, c, env))
+		}
+	}
+	if health, err := s.Health.Expand(env); err == nil && health.URL != "" { // check has refused what cannot be expanded
+		name, value, _ := strings.Cut(health.Header, ":")
+		a.Health = &remote.HealthCheck{
+			URL: health.URL, Unix: health.Unix, Host: health.Host, Status: health.Status, Header: name, Value: strings.TrimSpace(value),
+			Body: health.Expect, Consecutive: health.Consecutive, Within: health.Within,
+		}
+	}
+	return a
 }
 
 // note is what the journal of every host records about the run beside the link itself.
@@ -37,7 +74,7 @@ func (r *run) note() remote.Note {
 	}
 	return remote.Note{
 		By: r.Who, Git: r.plan.Git, Scope: scope, Hosts: r.names(), Requested: time.Now().UTC().Truncate(time.Millisecond),
-		After: len(r.plan.Stage.AfterLink) > 0,
+		After: r.activates(),
 	}
 }
 
@@ -48,7 +85,7 @@ func (h *host) participant() *commit.Participant {
 	p := &commit.Participant{
 		Log: h.log, Session: h.session, Connect: h.connect, Root: h.facts.Root, Owner: h.run.owner(), Locked: h.locked, Key: h.session.AuthKey(),
 		Before: stage.Linked, Dangling: stage.Linked != "" && !stage.Sealed, AlreadyLinked: stage.Linked == h.run.pkg.String(),
-		AfterLink: func(p name.Package) remote.Commands { return h.commands(p, h.run.plan.Stage.AfterLink) },
+		Activation: h.activation,
 	}
 	// A link that was never confirmed is rolled back with this run, to the link before the
 	// interrupted run.

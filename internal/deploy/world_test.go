@@ -220,7 +220,7 @@ func archive(t testing.TB, version string) *sdist.Archive {
 // push is the plan to push the sample application in a version.
 func push(t testing.TB, version string) deploy.Plan {
 	t.Helper()
-	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, t.TempDir())
+	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{}, nil, t.TempDir())
 	require.NoError(t, err)
 	return deploy.Plan{Op: event.Push, Archive: archive(t, version), Recipe: recipe}
 }

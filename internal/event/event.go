@@ -16,6 +16,7 @@ const (
 	TypeStart    Type = "start"    // a run begins: Op, Stage, Package, Hosts, Run
 	TypeStep     Type = "step"     // a step on a host changes its state: Host, Step, State, and what belongs to that State
 	TypeOutput   Type = "output"   // a line of a step's output: Host, Step, Message
+	TypeCommand  Type = "command"  // a step runs a command of the inventory: Host, Step, Message is the command; State skipped: it was run before
 	TypeProgress Type = "progress" // of an upload: Host, Step, Done and Total bytes
 	TypeNotice   Type = "notice"   // something a user should know: Message, and Host when it is about one
 	TypeBarrier  Type = "barrier"  // State done: every host is ready, and Links is what comes next. State refused: nothing is linked
@@ -42,6 +43,7 @@ const (
 	Done    State = "done"
 	Refused State = "refused" // not done: the step had no effect
 	Unknown State = "unknown" // the connection was lost before the host had answered
+	Skipped State = "skipped" // of a command: it was run for this package before
 )
 
 // Step is one host's part of a phase.
@@ -56,12 +58,17 @@ const (
 	StepUpload      Step = "upload"
 	StepUnpack      Step = "unpack"
 	StepEnvironment Step = "environment"
+	StepPrepare     Step = "prepare"
 	StepVerify      Step = "verify"
 	StepSeal        Step = "seal"
+	StepVerifyStage Step = "verify stage"
+	StepBeforeLink  Step = "before_link"
 	StepArm         Step = "arm"
 	StepRollCall    Step = "roll call"
 	StepLink        Step = "link"
+	StepServices    Step = "services"
 	StepAfterLink   Step = "after_link"
+	StepHealth      Step = "health"
 	StepConfirm     Step = "confirm"
 	StepRevert      Step = "revert"
 	StepResolve     Step = "resolve" // find out the result of a step whose answer was lost

@@ -173,3 +173,8 @@ func (h *Host) Progress(s Step, done, total int64) {
 
 // Notice reports something a user should know about the host.
 func (h *Host) Notice(message string) { h.stream.Notice(h.Name, message) }
+
+// Command reports that a step runs a command of the inventory, or skips it.
+func (h *Host) Command(s Step, state State, command string) {
+	h.stream.Emit(Event{Type: TypeCommand, Host: h.Name, Step: s, State: state, Message: command})
+}

@@ -1,0 +1,90 @@
+package deploy
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// packageVariables are the environment variables of commands that work on a package, whatever stages
+// will be linked to it. The prefix separates the vars of the inventory from those of kis.
+func (h *host) packageVariables(p name.Package) map[string]string {
+	all := map[string]string{
+		"KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(), "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
+	}
+	for key, value := range h.Vars {
+		all["KIS_VAR_"+strings.ToUpper(key)] = value
+	}
+	return all
+}
+
+// stageVariables are those of commands that work on a stage.
+func (h *host) stageVariables(p name.Package) map[string]string {
+	all := h.packageVariables(p)
+	previous := h.facts.Stage.Linked
+	if previous == p.String() { // a rollback: the previous package is this run's
+		previous = h.run.pkg.String()
+	}
+	all["KIS_STAGE"], all["KIS_PREVIOUS"] = h.run.stage.String(), previous
+	return all
+}
+
+// request is one command for the host.
+func (h *host) request(p name.Package, c inventory.Command, env map[string]string) remote.Commands {
+	timeout := h.run.timeout()
+	if c.Timeout > 0 {
+		timeout = c.Timeout
+	}
+	return remote.Commands{Package: p, Commands: []string{c.Run}, Env: env, Within: timeout}
+}
+
+// runInPackage runs commands one by one in the package that is being built or verified.
+func (h *host) runInPackage(ctx context.Context, s event.Step, list []inventory.Command, env map[string]string) error {
+	for _, c := range list {
+		h.log.Command(s, event.Started, c.Run)
+		if err := h.session.Run(ctx, h.request(h.run.pkg, c, env), h.log.Output(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beforeLink runs the before_link commands of a push: one after another, each on all hosts at the
+// same time, or on the first host only. Nothing is armed yet, so that a failure changes no link.
+func (r *run) beforeLink(ctx context.Context) bool {
+	if r.plan.Op != event.Push || len(r.plan.Stage.BeforeLink) == 0 || !slices.ContainsFunc(r.hosts, func(h *host) bool { return !h.isUpToDate() }) {
+		return true
+	}
+	return r.timed(ctx, "before_link", func() {
+		for _, c := range r.plan.Stage.BeforeLink {
+			hosts := r.hosts
+			if c.Once {
+				hosts = hosts[:1]
+			}
+			fleet.Each(len(hosts), r.Fleet.Limit(), func(i int) { hosts[i].runBeforeLink(ctx, c) }, r.caught)
+			if len(r.failures()) > 0 || ctx.Err() != nil {
+				return
+			}
+		}
+	})
+}
+
+func (h *host) runBeforeLink(ctx context.Context, c inventory.Command) {
+	r := h.run
+	h.step(event.StepBeforeLink, func() error {
+		h.log.Command(event.StepBeforeLink, event.Started, c.Run)
+		request := h.request(r.pkg, c, h.stageVariables(r.pkg))
+		bounded, cancel := within(ctx, request.Within+queryTimeout)
+		defer cancel()
+		stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
+		defer stop()
+		return h.session.Command(bounded, r.stage, r.id, request, h.log.Output(event.StepBeforeLink))
+	})
+}
