@@ -76,7 +76,7 @@ func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
 	mark := marker(t)
 	t.Cleanup(func() { end(t, mark) })
 	daemon := "env -i setsid sleep " + mark + " >/dev/null 2>&1 & until grep -zqx " + mark + " /proc/$!/cmdline; do :; done"
-	_, err := l.Verify(t.Context(), "app", commands(t, daemon), nil)
+	err := l.Run(t.Context(), commands(t, daemon), nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, count(t, mark), "it has escaped: otherwise this test shows nothing")
 	require.NoError(t, l.Close())
@@ -93,7 +93,7 @@ func TestProcessesOfADeadRunAreKilledBeforeItsBuildIsRemoved(t *testing.T) {
 	dead, _ := unsealed(t)
 	mark := marker(t)
 	c := commands(t, "sleep "+mark)
-	go func() { _, _ = dead.Verify(context.WithoutCancel(t.Context()), "app", c, nil) }()
+	go func() { _ = dead.Run(context.WithoutCancel(t.Context()), c, nil) }()
 	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 5*time.Millisecond)
 	dead.kill(t)
 	l := opened(t, dead.root)

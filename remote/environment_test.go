@@ -87,9 +87,11 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	installed, err := l.Environment(t.Context(), recipe, 2*time.Minute, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-	imported, err := l.Verify(t.Context(), a.Name, c, listen)
+	imported, err := l.Verify(t.Context(), a.Package, a.Name, soon, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"tiny"}, imported)
+	require.NoError(t, l.Freeze(t.Context()))
+	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
 	require.Contains(t, said, "tiny 1.0")
 	require.NotContains(t, strings.Join(said, "\n"), canary)
 	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
@@ -97,8 +99,9 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	require.Equal(t, installed, receipt.Installed)
 
 	// The package can be verified again, runs, and is as it was sealed after that.
-	_, err = l.Verify(t.Context(), a.Name, c, listen)
+	_, err = l.Verify(t.Context(), a.Package, a.Name, soon, listen)
 	require.NoError(t, err, "%v", said)
+	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
 	l.link(t, "", "tiny-1.0")
 	again, err := l.Begin(t.Context(), a.Source)
 	require.NoError(t, err)
@@ -132,7 +135,7 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 			recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
 			_, err := l.Environment(t.Context(), recipe, 2*time.Minute, nil)
 			require.NoError(t, err)
-			_, err = l.Verify(t.Context(), a.Name, remote.Commands{Package: a.Package, Within: soon}, nil)
+			_, err = l.Verify(t.Context(), a.Package, a.Name, soon, nil)
 			requireRefused(t, err, "step-failed")
 			require.ErrorContains(t, err, "ended while the application was imported")
 			require.NotEmpty(t, refusal(t, err).Hint)

@@ -30,9 +30,9 @@ func TestProcessesOfAVerificationAreKilled(t *testing.T) {
 			t.Parallel()
 			l, mark := prepared(t), marker(t)
 			begin, said := time.Now(), []string{}
-			_, err := l.Verify(t.Context(), "app", commands(t, strings.ReplaceAll(command, "MARK", mark)), func(line string) { said = append(said, line) })
+			err := l.Run(t.Context(), commands(t, strings.ReplaceAll(command, "MARK", mark)), func(line string) { said = append(said, line) })
 			if name == "after a failure" {
-				requireRefused(t, err, "verify-failed")
+				requireRefused(t, err, "command-failed")
 			} else {
 				require.NoError(t, err)
 			}
@@ -48,8 +48,7 @@ func TestAfterLinkCommandsMayLeaveDaemons(t *testing.T) {
 	l, mark := prepared(t), marker(t)
 	require.NoError(t, l.Command(t.Context(), l.stage, l.run, commands(t, strings.ReplaceAll(escape+">/dev/null 2>&1 & "+escaped, "MARK", mark)), nil))
 	// Not even the steps that follow end it, although they end what they leave themselves.
-	_, err := l.Verify(t.Context(), "app", commands(t, ":"), nil)
-	require.NoError(t, err)
+	require.NoError(t, l.Run(t.Context(), commands(t, ":"), nil))
 	require.NoError(t, l.Close())
 	l.requireEnd(t)
 	require.Equal(t, 1, count(t, mark))
@@ -62,7 +61,7 @@ func TestEndOfTheSessionEndsTheStep(t *testing.T) {
 	begun, result := make(chan struct{}), make(chan error, 1)
 	c := commands(t, "sleep "+mark+" & setsid sleep "+mark+" & echo begun; sleep "+mark)
 	go func() {
-		_, err := l.Verify(context.WithoutCancel(t.Context()), "app", c, func(line string) {
+		err := l.Run(context.WithoutCancel(t.Context()), c, func(line string) {
 			if line == "begun" {
 				close(begun)
 			}

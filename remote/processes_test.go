@@ -122,8 +122,8 @@ func TestStepIsKilledAtItsDeadline(t *testing.T) {
 	l, mark := prepared(t), marker(t)
 	c := commands(t, "setsid sleep "+mark+" & sleep "+mark)
 	c.Within = 200 * time.Millisecond
-	_, err := l.Verify(t.Context(), "app", c, nil)
-	requireRefused(t, err, "verify-failed")
+	err := l.Run(t.Context(), c, nil)
+	requireRefused(t, err, "command-failed")
 	require.ErrorContains(t, err, "still running at its deadline")
 	gone(t, mark)
 }
@@ -241,8 +241,8 @@ func TestFullDiskForTheBuildLogKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	l, _ := unsealed(t)
 	l.limitFiles(t, 8<<20)
-	_, err := l.Verify(t.Context(), "app", commands(t, "head -c 9000000 /dev/zero | tr '\\0' x; exit 3"), nil)
-	requireRefused(t, err, "verify-failed")
+	err := l.Run(t.Context(), commands(t, "head -c 9000000 /dev/zero | tr '\\0' x; exit 3"), nil)
+	requireRefused(t, err, "command-failed")
 	require.ErrorContains(t, err, "exit status 3")
 }
 

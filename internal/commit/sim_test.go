@@ -141,7 +141,7 @@ func (w *simWorld) plan(r *simRun) deploy.Plan {
 	require.NoError(w.t, err)
 	p := deploy.Plan{Op: r.Op, Target: to, Stage: inventory.Stage{Name: stage, OnPartial: w.partial}, Subset: len(r.Hosts) < len(w.hosts)}
 	if r.After {
-		p.Stage.AfterLink = []string{"restart"}
+		p.Stage.AfterLink = []inventory.Command{{Run: "restart"}}
 	}
 	for _, i := range r.Hosts {
 		h := w.hosts[i]

@@ -106,7 +106,7 @@ func TestCutWhileLinking(t *testing.T) {
 			for i, c := range linkCuts() {
 				host := w.hosts[i/2%len(w.hosts)].Name // in turn: they do not differ
 				next := map[string]string{"hello-1.0": "hello-1.1", "hello-1.1": "hello-1.0"}[linked]
-				plan := deploy.Plan{Op: event.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+				plan := deploy.Plan{Op: event.Relink, Target: pkg(t, next), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}}
 				report := w.run(t.Context(), t, plan, c.on(w, host))
 				require.Equalf(t, c.outcome, report.Outcome, "%v on %s: %v", c, host, report.Failures)
 				requireTable(t, c, host, report)

@@ -101,7 +101,10 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 	push := push(t, "1.0")
 	deploy := func(stage string, verify ...string) (event.Report, int) {
 		var events []event.Event
-		push.Stage = inventory.Stage{Name: stageNamed(t, stage), Verify: verify}
+		push.Stage, push.Verify = inventory.Stage{Name: stageNamed(t, stage)}, nil
+		for _, c := range verify {
+			push.Verify = append(push.Verify, inventory.Command{Run: c})
+		}
 		report := w.run(t.Context(), t, push, func(e event.Event) { events = append(events, e) })
 		return report, ran(events)
 	}
@@ -121,7 +124,7 @@ func TestAfterLinkFailureRollsEveryHostBack(t *testing.T) {
 	w := newWorld(t, embedded, 2)
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
 	plan := push(t, "1.1")
-	plan.Stage.AfterLink = []string{`echo "$KIS_PACKAGE after $KIS_PREVIOUS"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}
+	plan.Stage.AfterLink = []inventory.Command{{Run: `echo "$KIS_PACKAGE after $KIS_PREVIOUS"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}}
 	var said, notices []string
 	report := w.run(t.Context(), t, plan, func(e event.Event) {
 		switch e.Type {

@@ -76,7 +76,7 @@ func TestFailedRunsDoNotMakeTheJournalForget(t *testing.T) {
 	before, _ := w.survey(t, remote.StateRequest{})
 	require.Equal(t, survey.Uniform, before.Verdict)
 	failing := push(t, "1.2")
-	failing.Stage = inventory.Stage{Name: failing.Stage.Name, AfterLink: []string{`[ "$KIS_VERSION" != 1.2 ]`}}
+	failing.Stage = inventory.Stage{Name: failing.Stage.Name, AfterLink: []inventory.Command{{Run: `[ "$KIS_VERSION" != 1.2 ]`}}}
 	require.Equal(t, event.RolledBack, w.run(t.Context(), t, failing, nil).Outcome)
 
 	for _, failed := range []int{500, 5000} {

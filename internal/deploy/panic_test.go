@@ -221,7 +221,7 @@ func TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	w.link(t, "1.0", "1.1")
-	afterLink := inventory.Stage{AfterLink: []string{"true"}}
+	afterLink := inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}
 	first := func() func() { // panics once
 		var once sync.Once
 		return func() { once.Do(func() { panic("a bug") }) }

@@ -47,7 +47,7 @@ func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) 
 		{inventory.PartialStop, false, event.Split, []string{"hello-1.0", "hello-1.1", "hello-1.0"}},
 		{inventory.PartialForward, true, event.Split, []string{"hello-1.0", "", "hello-1.0"}},
 	} {
-		plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}, OnPartial: test.partial}}
+		plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}, OnPartial: test.partial}}
 		c := cut{step: event.StepLink, down: test.down}
 		r := w.run(t.Context(), t, plan, once(c, w))
 		require.Equal(t, test.outcome, r.Outcome, "%s: %v", test.partial, r.Failures)
@@ -83,7 +83,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 			reverted = append(reverted, e.Host)
 		}
 	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []inventory.Command{{Run: "true"}}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, event.Split, r.Outcome)
@@ -116,7 +116,7 @@ func TestADanglingLinkIsRestored(t *testing.T) {
 			notices = append(notices, e.Host+": "+e.Message)
 		}
 	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"false"}}}
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []inventory.Command{{Run: "false"}}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	assert.Equal(t, event.RolledBack, r.Outcome, "%v", r.Failures)
@@ -136,7 +136,7 @@ func TestAnUnwritableJournalIsReported(t *testing.T) {
 	w.link(t, "1.0", "1.1")
 	journal := filepath.Join(w.roots[1].Root, ".kis", "journal", "staging")
 	var notices []string
-	plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+	plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}}
 	r := w.run(t.Context(), t, plan, func(e event.Event) {
 		switch {
 		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:

@@ -31,7 +31,7 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	w := newWorld(t, embedded, 2)
 	both := func(plan string) []string { return []string{plan, plan} }
 	bare, first := push(t, "1.0"), push(t, "1.0")
-	first.Stage.AfterLink = []string{"true"}
+	first.Stage.AfterLink = []inventory.Command{{Run: "true"}}
 	assert.Equal(t, both("upload, build, verify, link"), w.dry(t, bare))
 	assert.Equal(t, both("upload, build, verify, link, after_link"), w.dry(t, first))
 	first.NoLink = true
@@ -43,11 +43,11 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	assert.Equal(t, both("nothing; already linked"), w.dry(t, first))
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.1"), nil).Failures)
 
-	failing := inventory.Stage{AfterLink: []string{`test "$KIS_HOST" = web1`}}
+	failing := inventory.Stage{AfterLink: []inventory.Command{{Run: `test "$KIS_HOST" = web1`}}}
 	back := deploy.Plan{Op: event.Rollback, Target: pkg(t, "hello-1.0"), Stage: failing}
 	assert.Equal(t, both("verify, link, after_link"), w.dry(t, back))
 	require.Equal(t, event.RolledBack, w.run(t.Context(), t, back, nil).Outcome)
-	again := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1"), Stage: inventory.Stage{AfterLink: []string{"true"}}}
+	again := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1"), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}}
 	assert.Equal(t, both("verify, after_link, confirm; already linked, but not confirmed"), w.dry(t, again))
 	ran := map[string]bool{}
 	r := w.run(t.Context(), t, again, func(e event.Event) {

@@ -101,7 +101,7 @@ func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 			move(root, volume)
 		}
 	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{"true"}}}
+	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []inventory.Command{{Run: "true"}}}}
 	r := f.Run(t.Context(), plan)
 	require.NoError(t, dialer.Close())
 	move(volume, root)

@@ -23,7 +23,7 @@ func TestCommandsSeeTheVariablesOfTheirHost(t *testing.T) {
 		`echo "$KIS_VAR_LINES" | tail -n 1; exit 1`
 
 	plan := push(t, "1.0")
-	plan.Stage = inventory.Stage{Name: stageNamed(t, "staging"), Verify: []string{show}}
+	plan.Stage = inventory.Stage{Name: stageNamed(t, "staging"), Verify: []inventory.Command{{Run: show}}}
 	require.Equal(t, [][]string{
 		{"web1 staging hello-1.0 1.0 none run", "KIS_VAR_EMPTY=", "KIS_VAR_LINES=one", "KIS_VAR_RACK=a1", "KIS_VAR_TEXT_2=" + hostile, "two"},
 		{"web2 staging hello-1.0 1.0 none run", "KIS_VAR_RACK=b2"},
@@ -32,7 +32,7 @@ func TestCommandsSeeTheVariablesOfTheirHost(t *testing.T) {
 
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
 	plan = push(t, "1.1")
-	plan.Stage = inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []string{`echo "$KIS_VAR_RACK ${KIS_PREVIOUS:-none} $KIS_PACKAGE"; exit 1`}}
+	plan.Stage = inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []inventory.Command{{Run: `echo "$KIS_VAR_RACK ${KIS_PREVIOUS:-none} $KIS_PACKAGE"; exit 1`}}}
 	report := w.run(t.Context(), t, plan, nil)
 	require.Equal(t, event.RolledBack, report.Outcome)
 	require.ElementsMatch(t, [][]string{

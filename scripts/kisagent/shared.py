@@ -42,7 +42,7 @@ def link(repository, top, path):
     make_room(top, path)
     os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
     if os.path.realpath(os.path.dirname(place)) != os.path.dirname(place):
-        raise Refused("odd-archive", "%s lies behind a symbolic link in the archive, so that it cannot be shared" % path)
+        raise Refused("bad-archive", "%s lies behind a symbolic link in the archive, so that it cannot be shared" % path)
     os.symlink(os.path.relpath(os.path.join(repository.root, SHARED, path), os.path.dirname(place)), place)
 
 

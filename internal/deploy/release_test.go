@@ -1,0 +1,140 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// said are the lines of output of one step, each with its host.
+func said(events *[]event.Event, step event.Step) []string {
+	var lines []string
+	for _, e := range *events {
+		if e.Type == event.TypeOutput && e.Step == step {
+			lines = append(lines, e.Host+" "+e.Message)
+		}
+	}
+	return lines
+}
+
+// TestTheCommandsOfARelease run where and when the inventory's reference says.
+func TestTheCommandsOfARelease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	var events []event.Event
+	record := func(e event.Event) { events = append(events, e) }
+	plan := push(t, "1.0")
+	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{Dirs: []string{"media"}}, []inventory.Command{
+		{Run: `echo "prepare ${KIS_STAGE-none} $KIS_PACKAGE"; mkdir static; echo x >static/file; echo upload >media/file`},
+	}, t.TempDir())
+	require.NoError(t, err)
+	plan.Recipe = recipe
+	plan.Verify = []inventory.Command{{Run: `echo "verify ${KIS_STAGE-none}"; cat static/file`}}
+	plan.Stage.Verify = []inventory.Command{{Run: `echo "verify $KIS_STAGE"`}}
+	plan.Stage.BeforeLink = []inventory.Command{{Run: `echo "migrate $KIS_STAGE ${KIS_PREVIOUS:-nothing}"; test ! -e "../$KIS_STAGE"`, Once: true}, {Run: "echo warm"}}
+	plan.Stage.AfterLink = []inventory.Command{{Run: "echo once", Once: true}, {Run: `echo "linked $(readlink ../staging)"`}}
+	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
+	assert.ElementsMatch(t, []string{"web1 prepare none hello-1.0", "web2 prepare none hello-1.0"}, said(&events, event.StepPrepare))
+	const pip = " No broken requirements found."
+	assert.ElementsMatch(t, []string{"web1" + pip, "web1 verify none", "web1 x", "web2" + pip, "web2 verify none", "web2 x"}, said(&events, event.StepVerify))
+	assert.ElementsMatch(t, []string{"web1 verify staging", "web2 verify staging"}, said(&events, event.StepVerifyStage))
+	lines := said(&events, event.StepBeforeLink)
+	assert.Equal(t, "web1 migrate staging nothing", lines[0])
+	assert.ElementsMatch(t, []string{"web1 warm", "web2 warm"}, lines[1:])
+	assert.ElementsMatch(t, []string{"web1 once", "web1 linked hello-1.0", "web2 linked hello-1.0"}, said(&events, event.StepAfterLink))
+	for _, h := range w.hosts {
+		text, err := os.ReadFile(filepath.Join(h.Root, "shared", "media", "file"))
+		require.NoError(t, err)
+		assert.Equal(t, "upload\n", string(text))
+		to, err := os.Readlink(filepath.Join(h.Root, "hello-1.0", "media"))
+		require.NoError(t, err)
+		assert.Equal(t, "../shared/media", to)
+	}
+
+	// Another stage: what belongs to the package is not done again, and says so; what belongs to the stage is.
+	events = nil
+	plan.Stage.Name = stageNamed(t, "production")
+	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
+	assert.Empty(t, said(&events, event.StepPrepare))
+	assert.Empty(t, said(&events, event.StepVerify))
+	assert.ElementsMatch(t, []string{"web1 verify production", "web2 verify production"}, said(&events, event.StepVerifyStage))
+	skipped := 0
+	for _, e := range events {
+		if e.Type == event.TypeCommand && e.State == event.Skipped && e.Message == plan.Verify[0].Run {
+			skipped++
+		}
+	}
+	assert.Equal(t, 2, skipped)
+}
+
+// TestAFailureBeforeTheLinkChangesNoLink wherever it is.
+func TestAFailureBeforeTheLinkChangesNoLink(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(p *deploy.Plan)
+		says   string
+	}{
+		"prepare": {func(p *deploy.Plan) { p.Recipe.Prepare = []inventory.Command{{Run: "exit 3"}} }, "prepare: exit 3: exit status 3"},
+		"verify":  {func(p *deploy.Plan) { p.Verify = []inventory.Command{{Run: "exit 4"}} }, "verify: exit 4: exit status 4"},
+		"an application that writes beside itself": {func(p *deploy.Plan) {
+			p.Verify = []inventory.Command{{Run: "chmod u+w . 2>/dev/null; echo x >cache.db"}}
+		}, "seal: verification created cache.db in the package"},
+		"verify of the stage":   {func(p *deploy.Plan) { p.Stage.Verify = []inventory.Command{{Run: "exit 5"}} }, "verify stage: exit 5: exit status 5"},
+		"before the link":       {func(p *deploy.Plan) { p.Stage.BeforeLink = []inventory.Command{{Run: "exit 6"}} }, "before_link: exit 6: exit status 6"},
+		"a deadline of its own": {func(p *deploy.Plan) { p.Stage.BeforeLink = []inventory.Command{{Run: "sleep 60", Timeout: 100 * time.Millisecond}} }, "before_link: sleep 60: still running at its deadline, killed"},
+		"a missing shared file": {func(p *deploy.Plan) { p.Recipe.Shared.Files = []string{".env"} }, "/shared/.env is missing"},
+		"shared content":        {func(p *deploy.Plan) { p.Recipe.Shared.Dirs = []string{"hello"} }, "hello is shared, and the archive has content there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, embedded, 1)
+			plan := push(t, "1.0")
+			test.change(&plan)
+			report := w.run(t.Context(), t, plan, nil)
+			require.Equal(t, event.Aborted, report.Outcome)
+			require.Len(t, report.Failures, 1)
+			f := report.Failures[0]
+			assert.Contains(t, string(f.Step)+": "+f.Message, test.says)
+			_, err := os.Lstat(filepath.Join(w.hosts[0].Root, "staging"))
+			assert.ErrorIs(t, err, os.ErrNotExist)
+		})
+	}
+}
+
+// TestBatchesAreBroughtIntoServiceOneAfterTheOther and a failure ends that: hosts that were not reached were never touched.
+func TestBatchesAreBroughtIntoServiceOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 3)
+	stage := inventory.Stage{AfterLink: []inventory.Command{{Run: `echo "$KIS_PACKAGE"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}}}
+	inv, err := inventory.Parse("i", []byte("stages: {staging: {hosts: [a], rollout: {batch: 1}}}"), nil)
+	require.NoError(t, err)
+	parsed, err := inv.Stage("staging")
+	require.NoError(t, err)
+	stage.Batch = parsed.Batch
+	first := push(t, "1.0")
+	stage.Name = first.Stage.Name
+	first.Stage = stage
+	var events []event.Event
+	record := func(e event.Event) { events = append(events, e) }
+	require.Empty(t, w.run(t.Context(), t, first, record).Failures)
+	assert.Equal(t, []string{"web1 hello-1.0", "web2 hello-1.0", "web3 hello-1.0"}, said(&events, event.StepAfterLink), "in the order of the inventory")
+	events = nil
+	second := push(t, "1.1")
+	second.Stage = stage
+	report := w.run(t.Context(), t, second, record)
+	require.Equal(t, event.RolledBack, report.Outcome)
+	assert.Equal(t, []string{"web1 hello-1.1", "web2 hello-1.1", "web1 hello-1.0", "web2 hello-1.0"}, said(&events, event.StepAfterLink))
+	for _, h := range report.Hosts {
+		assert.False(t, h.Degraded, h.Host)
+		assert.True(t, strings.HasSuffix(h.Linked, "hello-1.0"), h.Host)
+	}
+}
