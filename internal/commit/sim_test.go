@@ -98,7 +98,7 @@ type simWorld struct {
 func newSimWorld(t *testing.T, s simSchedule) *simWorld {
 	w := &simWorld{t: t, byName: map[string]*simHost{}, partial: s.Partial}
 	for i, link := range s.Links {
-		h := newSimHost(&w.mu, i, link, "old-0", "new-1", "other-2", "hand-1")
+		h := newSimHost(&w.mu, i, link, "app-0", "app-1", "app-2", "app-9")
 		if link != "" {
 			note := map[string]any{"run": "earlier0", "op": "push", "from": nil, "to": link}
 			for _, event := range []string{"armed", "linked", "confirmed"} {
@@ -405,13 +405,13 @@ func (w *simWorld) linkAt(h *simHost, at time.Time) string {
 func randomSchedule(random *rand.Rand) simSchedule {
 	s := simSchedule{Partial: []inventory.OnPartial{inventory.PartialBack, inventory.PartialBack, inventory.PartialBack, inventory.PartialForward, inventory.PartialStop}[random.IntN(5)]}
 	for range 1 + random.IntN(3) {
-		s.Links = append(s.Links, []string{"old-0", "old-0", "old-0", "new-1", ""}[random.IntN(5)])
+		s.Links = append(s.Links, []string{"app-0", "app-0", "app-0", "app-1", ""}[random.IntN(5)])
 	}
 	for i := range 1 + random.IntN(3) {
-		r := simRun{Op: event.Relink, To: "new-1", After: random.IntN(4) > 0}
+		r := simRun{Op: event.Relink, To: "app-1", After: random.IntN(4) > 0}
 		if i > 0 {
 			r.Start = time.Duration(random.Int64N(int64(40 * time.Second)))
-			r.To = []string{"other-2", "old-0", "old-0", "new-1"}[random.IntN(4)]
+			r.To = []string{"app-2", "app-0", "app-0", "app-1"}[random.IntN(4)]
 			r.Op = []event.Op{event.Relink, event.Rollback}[random.IntN(2)]
 			r.Wait = time.Duration(random.IntN(4)) * time.Minute
 		}

@@ -329,7 +329,7 @@ func (c *simConn) request(line []byte) {
 			fault = refusesIt
 			c.laptop.worse[c.h.name] = true
 		case 12:
-			c.h.replaceByHand("hand-1")
+			c.h.replaceByHand("app-9")
 			c.laptop.worse[c.h.name] = true
 		case 13:
 			c.h.force()

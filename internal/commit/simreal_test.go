@@ -39,7 +39,7 @@ var twinMany = flag.Int("sim.sequences", 12, "sequences by which the simulated a
 // links and the same journal after each command.
 func TestSimulatedAgentIsTheRealOne(t *testing.T) {
 	t.Parallel()
-	template := sealedPackages(t, "old-0", "new-1", "other-2", "hand-1")
+	template := sealedPackages(t, "app-0", "app-1", "app-2", "app-9")
 	seed := *simSeed
 	if seed == 0 {
 		seed = rand.Uint64()
@@ -87,7 +87,7 @@ func newTwins(t *testing.T, template string, random *rand.Rand) *twins {
 	t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", root).Run() })
 	p := &twins{t: t, random: random, root: root}
 	var mu sync.Mutex
-	p.sim = newSimHost(&mu, 0, "", "old-0", "new-1", "other-2", "hand-1")
+	p.sim = newSimHost(&mu, 0, "", "app-0", "app-1", "app-2", "app-9")
 	p.sim.quiet = true // no faults but those of this test
 	p.laptop = &simLaptop{
 		hosts: map[string]*simHost{p.sim.name: p.sim}, tapes: map[string]*simTape{p.sim.name: {}}, ticks: map[string]int{}, lost: map[string]int{}, worse: map[string]bool{},
@@ -192,7 +192,7 @@ func (p *twins) locked(do func()) {
 }
 
 func (p *twins) pkg() string {
-	return []string{"old-0", "new-1", "other-2", "absent-3"}[p.random.IntN(4)]
+	return []string{"app-0", "app-1", "app-2", "absent-3"}[p.random.IntN(4)]
 }
 
 // link is a re-link that mostly starts at what is linked.
@@ -286,7 +286,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twi
 	case 2:
 		if p.sim.link != "" && p.random.IntN(4) > 0 {
 			l.To, _ = name.ParsePackage(p.sim.link)
-			l.From = "old-0"
+			l.From = "app-0"
 		}
 		return fmt.Sprintf("resume %s to %s", l.From, l.To), func(ctx context.Context, a *remote.Agent, _ int) string {
 			durable, err := a.Resume(ctx, l)
@@ -306,7 +306,7 @@ func (p *twins) chooseLater(w *twin, l remote.Link, other name.Run) (string, twi
 	case 6:
 		c := remote.Commands{Package: l.To, Commands: []string{map[bool]string{true: "true", false: "false"}[well]}, Within: time.Minute}
 		if c.Package.String() == "absent-3" {
-			c.Package, _ = name.ParsePackage("old-0")
+			c.Package, _ = name.ParsePackage("app-0")
 		}
 		return "command " + c.Commands[0], func(ctx context.Context, a *remote.Agent, _ int) string {
 			return said(a.Command(ctx, l.Stage, w.run, c, nil))
