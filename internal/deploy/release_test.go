@@ -88,9 +88,11 @@ func TestAFailureBeforeTheLinkChangesNoLink(t *testing.T) {
 		"an application that writes beside itself": {func(p *deploy.Plan) {
 			p.Verify = []inventory.Command{{Run: "chmod u+w . 2>/dev/null; echo x >cache.db"}}
 		}, "seal: verification created cache.db in the package"},
-		"verify of the stage":   {func(p *deploy.Plan) { p.Stage.Verify = []inventory.Command{{Run: "exit 5"}} }, "verify stage: exit 5: exit status 5"},
-		"before the link":       {func(p *deploy.Plan) { p.Stage.BeforeLink = []inventory.Command{{Run: "exit 6"}} }, "before_link: exit 6: exit status 6"},
-		"a deadline of its own": {func(p *deploy.Plan) { p.Stage.BeforeLink = []inventory.Command{{Run: "sleep 60", Timeout: 100 * time.Millisecond}} }, "before_link: sleep 60: still running at its deadline, killed"},
+		"verify of the stage": {func(p *deploy.Plan) { p.Stage.Verify = []inventory.Command{{Run: "exit 5"}} }, "verify stage: exit 5: exit status 5"},
+		"before the link":     {func(p *deploy.Plan) { p.Stage.BeforeLink = []inventory.Command{{Run: "exit 6"}} }, "before_link: exit 6: exit status 6"},
+		"a deadline of its own": {func(p *deploy.Plan) {
+			p.Stage.BeforeLink = []inventory.Command{{Run: "sleep 60", Timeout: 100 * time.Millisecond}}
+		}, "before_link: sleep 60: still running at its deadline, killed"},
 		"a missing shared file": {func(p *deploy.Plan) { p.Recipe.Shared.Files = []string{".env"} }, "/shared/.env is missing"},
 		"shared content":        {func(p *deploy.Plan) { p.Recipe.Shared.Dirs = []string{"hello"} }, "hello is shared, and the archive has content there"},
 	} {

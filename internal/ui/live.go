@@ -38,16 +38,18 @@ type localWork struct {
 
 // activeStep is a step on a host that has begun and has not ended.
 type activeStep struct {
-	host  string
-	step  event.Step
-	since time.Time
-	done  int64 // of total bytes, while uploading
-	total int64
+	host    string
+	step    event.Step
+	command string // of the inventory that runs, "" for none
+	since   time.Time
+	done    int64 // of total bytes, while uploading
+	total   int64
 }
 
 const (
 	redrawInterval = time.Second
 	minShown       = time.Second // shorter steps would flicker
+	maxCommand     = 40          // columns of a command
 )
 
 // newLiveLine starts the line. Call stop.
@@ -129,13 +131,17 @@ func (l *liveLine) clear() {
 
 // follow records which steps have begun and ended.
 func (l *liveLine) follow(e event.Event) {
-	if l == nil || e.Type != event.TypeStep && e.Type != event.TypeProgress {
+	if l == nil || e.Type != event.TypeStep && e.Type != event.TypeProgress && e.Type != event.TypeCommand {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := slices.IndexFunc(l.active, func(a activeStep) bool { return a.host == e.Host && a.step == e.Step })
 	switch {
+	case e.Type == event.TypeCommand:
+		if at >= 0 && e.State == event.Started {
+			l.active[at].command = e.Message
+		}
 	case e.Type == event.TypeProgress && at >= 0:
 		l.active[at].done, l.active[at].total = e.Done, e.Total
 	case e.State == event.Started:
@@ -165,25 +171,33 @@ func (l *liveLine) text(now time.Time) string {
 		var hosts []string
 		var first activeStep
 		for _, a := range l.active {
-			if now.Sub(a.since) < minShown || slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, string(a.step)+" ") }) {
+			if now.Sub(a.since) < minShown || slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, a.what()+" on ") }) {
 				continue
 			}
 			if len(hosts) == 0 {
 				first = a
 			}
-			if a.step == first.step {
+			if a.step == first.step && a.command == first.command {
 				hosts = append(hosts, a.host)
 			}
 		}
 		if len(hosts) == 0 {
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s on %s (%s)", first.step, list(hosts, 3), first.progress(now)))
+		parts = append(parts, fmt.Sprintf("%s on %s (%s)", first.what(), list(hosts, 3), first.progress(now)))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return cut("… "+safetext.Line(strings.Join(parts, ", ")), l.width()-1)
+}
+
+// what names the step, and the command that it runs.
+func (a activeStep) what() string {
+	if a.command == "" {
+		return string(a.step)
+	}
+	return string(a.step) + ": " + cut(safetext.Line(a.command), maxCommand)
 }
 
 func (a activeStep) progress(now time.Time) string {

@@ -113,9 +113,21 @@ func (v *textView) print(e event.Event) {
 		if e.Host == "" || v.connected {
 			v.printNotices()
 		}
+	case event.TypeCommand:
+		v.command(e)
 	case event.TypeBarrier:
 		v.barrier(e)
 	case event.TypeProgress, event.TypeReport: // shown by the live line and by Report
+	}
+}
+
+// command shows the commands of the inventory with -v, and always those that were skipped.
+func (v *textView) command(e event.Event) {
+	switch {
+	case e.State == event.Skipped:
+		v.notices.add(e.Host, string(e.Step)+": skipped, because it verified this package when it was built: "+e.Message)
+	case v.ui.Verbose:
+		v.line(e.Host, e.Step, "", "$ "+safetext.Line(e.Message))
 	}
 }
 
@@ -204,7 +216,8 @@ func stepText(e event.Event, paint painter) (mark colored, more string) {
 // slow steps may continue for minutes on other hosts after they have failed on one.
 func slow(s event.Step) bool {
 	switch s {
-	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal, event.StepAfterLink:
+	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepPrepare, event.StepSeal, event.StepVerifyStage, event.StepBeforeLink, event.StepServices, event.StepAfterLink,
+		event.StepHealth:
 		return true
 	}
 	return false
@@ -225,7 +238,7 @@ func (v *textView) line(host string, step event.Step, mark colored, text string)
 	if mark != "" && text != "" {
 		gap = "  "
 	}
-	v.out.Printf("%-*s  %-11s  %s%s%s\n", v.width, host, step, mark, gap, text)
+	v.out.Printf("%-*s  %-12s  %s%s%s\n", v.width, host, step, mark, gap, text)
 }
 
 func (v *textView) barrier(e event.Event) {
