@@ -81,7 +81,7 @@ func (h *host) runBeforeLink(ctx context.Context, c inventory.Command) {
 	h.step(event.StepBeforeLink, func() error {
 		h.log.Command(event.StepBeforeLink, event.Started, c.Run)
 		request := h.request(r.pkg, c, h.stageVariables(r.pkg))
-		bounded, cancel := within(ctx, request.Within+queryTimeout)
+		bounded, cancel := within(ctx, request.Within+r.timeouts().Query)
 		defer cancel()
 		stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
 		defer stop()
