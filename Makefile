@@ -21,14 +21,17 @@ test: setup ## what every change has to pass: at most 5 minutes on two cores
 	GOGC=800 go test -vet=off -timeout 10m ./internal/commit -args -sim.schedules 10000
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
-# FAULT=C3 runs the tests of one fault of docs/testing.md.
+# FAULT=C3 runs the tests of one fault of docs/testing.md. A fault without any is an error.
 ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
+NAMED = $(if $(FAULT),@grep -qE '^func Test[A-Za-z0-9_]*_$(FAULT)([^0-9]|$$)' $(1) || { echo 'no test of $(FAULT) there: see docs/testing.md' >&2; exit 1; })
 
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
+	$(call NAMED,internal/test/recovery/*_test.go internal/test/e2e/*_test.go)
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
 	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./remote)
 
 test-compat: setup ## every kind of host, each with pushes and a rollback; FAULT=H4 for one fault
+	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat
 
 fuzz: ## every parser of what others wrote, a minute each
