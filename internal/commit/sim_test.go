@@ -319,7 +319,10 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 		if w.linkAt(h, w.lastRead(r, h)) != back {
 			return "rolled back, and not linked to " + back
 		}
-		if touched && !slices.ContainsFunc(h.history, func(e simEvent) bool { return mine(e) && e.what == "reverted" }) {
+		// A user who links the previous package outside kis does what the rollback would have done, and
+		// leaves no trace in the journal.
+		restored := func(e simEvent) bool { return mine(e) && e.what == "reverted" || e.what == "foreign" && e.link == back }
+		if touched && !slices.ContainsFunc(h.history, restored) {
 			return "rolled back, and it was another run that has linked what is linked"
 		}
 		if touched {
