@@ -109,8 +109,8 @@ func (h *host) lock(ctx context.Context) error {
 	if len(locked.Fenced) > 0 {
 		h.log.Notice("removed a prepared link left behind by a run that crashed")
 	}
-	if !r.waited && locked.Linked != h.facts.Stage.Linked {
-		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
+	if !r.waited && h.linked != h.facts.Stage.Linked {
+		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(h.linked))
 		return event.Refuse(remote.CodeLinkChanged, message, "another user or process changed it: kis status "+r.stage.String())
 	}
 	return nil
@@ -124,7 +124,7 @@ func (h *host) readJournalAgain(ctx context.Context) error {
 	}
 	facts, err := h.session.Check(ctx, remote.CheckRequest{Stage: h.run.stage})
 	if err == nil {
-		h.facts.Stage.Lines = facts.Stage.Lines
+		h.facts.Stage.Lines, h.linked = facts.Stage.Lines, facts.Stage.Linked
 	}
 	return err
 }
