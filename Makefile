@@ -10,9 +10,10 @@ demo: build ## a push, a refused push and a rollback on three temporary hosts
 build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
-# The packages that start goroutines are tested with the race detector. It finds nothing in the others and in scripts, and takes its time. make lint
+# The packages that start goroutines are tested with the race detector; remote is covered by deploy, which drives it. The detector finds nothing in
+# the others and in scripts, and takes its time. make lint
 # vets. The simulator allocates much and keeps little, so that a lazier garbage collector saves it half of its time.
-RACE = ./remote ./internal/deploy ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
+RACE = ./internal/deploy ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
 SLOW = /internal/commit$$|/internal/test/(recovery|compat)$$
 
 test: setup ## what every change has to pass: at most 5 minutes on two cores
