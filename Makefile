@@ -17,7 +17,7 @@ build: ## compile bin/kis
 RACE = ./internal/deploy ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
 SLOW = /internal/commit$$|/internal/test/(recovery|compat)$$
 
-test: setup ## what every change has to pass: at most 5 minutes on two cores
+test: setup ## what every change has to pass: about ten minutes on two cores
 	go test -race -vet=off -timeout 10m -parallel 4 $(RACE)
 	go test -vet=off -timeout 10m -parallel 4 $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE))")
 	GOGC=800 go test -vet=off -timeout 10m ./internal/commit -args -sim.seed 11934005387025379887 -sim.schedules 10000
