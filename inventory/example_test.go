@@ -38,12 +38,11 @@ func ExampleErrors() {
 	if first, ok := errors.AsType[*inventory.Error](err); ok {
 		fmt.Println("first in line", first.Line)
 	}
-	// Output: inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python,
-	// become, build, install, verify, ssh, hosts, groups, stages
+	// Output:
+	// inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python, become, build, install, verify, ssh, hosts, groups, stages
 	//   rot: /srv/code
 	//   ^
-	// inventory.yaml:3:24: stages.production.hosts: want text, got true or false; put quotes around
-	// it: "no"
+	// inventory.yaml:3:24: stages.production.hosts: want text, got true or false; put quotes around it: "no"
 	//     production: {hosts: [no]}
 	//                          ^
 	// first in line 1

@@ -11,7 +11,7 @@ import (
 type Link struct {
 	Stage name.Stage
 	Run   name.Run // that holds the lock
-	Op    string   // push, rollback, link or promote: for the journal
+	Op    string   // push, rollback or link: for the journal
 	From  string   // the expected target of the link, "" for none
 	To    name.Package
 	// Dangling says that From is no sealed package: a rollback restores a dangling link.

@@ -21,7 +21,7 @@ import (
 
 // login is a login shell that runs something before the command, as start-up files may.
 func login(rc string) *exec.Cmd {
-	return exec.Command("bash", "-c", rc+"\nexec /bin/sh -s -- python3")
+	return exec.Command("bash", "-c", `eval "$1"; exec /bin/sh -s -- python3`, "login", rc)
 }
 
 // interpreter is a script in place of Python.

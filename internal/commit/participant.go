@@ -114,7 +114,7 @@ func (p *Participant) lockAgain(ctx context.Context, c *Coordinator) error {
 		if err := p.Session.Evict(ctx, c.Stage, c.Run); err != nil {
 			return err
 		}
-		if fleet.Wait(ctx, lockPause) != nil {
+		if fleet.Wait(ctx, c.Timeouts.Pause) != nil {
 			return err
 		}
 	}

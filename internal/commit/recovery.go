@@ -182,6 +182,8 @@ func (c *Coordinator) revert(ctx context.Context, p *Participant) {
 	switch {
 	case err == nil:
 		p.link.state = stateOld
+	case refusedAs(err, remote.CodeLockLost):
+		p.link.state = stateTaken // the stage is no longer this run's, even where its link is the previous one
 	case p.link.state != stateTaken && !isRefused(err):
 		p.link.state = stateUnknown // a revert was sent
 	}

@@ -10,9 +10,6 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// lockPause is the pause between two attempts to reacquire a lock.
-const lockPause = 500 * time.Millisecond
-
 // The pauses between two attempts to reconnect: exponential backoff.
 const (
 	firstPause   = 500 * time.Millisecond

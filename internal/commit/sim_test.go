@@ -294,7 +294,11 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 	linked := func(e simEvent) bool { return mine(e) && e.what == "linked" }
 	touched := slices.ContainsFunc(h.history, linked)
 	for _, e := range h.history {
-		if mine(e) && e.at.After(r.laptop.ended) && r.report.Outcome != event.Split && (e.what == "linked" || e.what == "reverted" || e.what == "started") {
+		late := mine(e) && e.at.After(r.laptop.ended) && r.report.Outcome != event.Split
+		// A command whose answer was lost may still be on its way. The report says that its result is
+		// not known.
+		unanswered := e.what == "started" && w.unanswered(r, h)
+		if late && !unanswered && (e.what == "linked" || e.what == "reverted" || e.what == "started") {
 			return fmt.Sprintf("%s after its report", e.what)
 		}
 	}
@@ -319,7 +323,10 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 		if w.linkAt(h, w.lastRead(r, h)) != back {
 			return "rolled back, and not linked to " + back
 		}
-		if touched && !slices.ContainsFunc(h.history, func(e simEvent) bool { return mine(e) && e.what == "reverted" }) {
+		// A user who links the previous package outside kis does what the rollback would have done, and
+		// leaves no trace in the journal.
+		restored := func(e simEvent) bool { return mine(e) && e.what == "reverted" || e.what == "foreign" && e.link == back }
+		if touched && !slices.ContainsFunc(h.history, restored) {
 			return "rolled back, and it was another run that has linked what is linked"
 		}
 		if touched {
@@ -350,6 +357,14 @@ func (w *simWorld) judgeAfter(r *simRun, h *simHost, link string, degraded bool)
 func (w *simWorld) reported(r *simRun, h *simHost) event.HostReport {
 	i := slices.IndexFunc(r.report.Hosts, func(row event.HostReport) bool { return row.Host == h.name })
 	return r.report.Hosts[i]
+}
+
+// unanswered reports whether the run's report says of a host that the result of its after_link
+// commands is not known.
+func (w *simWorld) unanswered(r *simRun, h *simHost) bool {
+	return slices.ContainsFunc(r.report.Failures, func(f event.Failure) bool {
+		return f.Host == h.name && f.Step == event.StepAfterLink && f.State == event.Unknown
+	})
 }
 
 // back is where a rollback of the run leads: what was linked before it, or before an interrupted

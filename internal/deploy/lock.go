@@ -13,9 +13,6 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// lockPause is the pause between two attempts to take a lock that another run has.
-const lockPause = 500 * time.Millisecond
-
 // lockAll acquires the stage's lock on every host, or on none. While another run has it, lockAll
 // retries for as long as LockWait allows; between attempts it holds no lock, so that two waiting
 // runs cannot deadlock.
@@ -55,7 +52,8 @@ func (r *run) waitForLock(ctx context.Context, holder *remote.Holder, errs []err
 		}
 	}, r.caught)
 	// Random, so that two waiting runs do not try at the same times.
-	_ = fleet.Wait(ctx, lockPause+rand.N(lockPause)) //nolint:gosec // no secret
+	pause := r.timeouts().Pause
+	_ = fleet.Wait(ctx, pause+rand.N(pause)) //nolint:gosec // no secret
 }
 
 // checkAgain repeats the checks whose results another run may have changed while this one waited
@@ -109,8 +107,8 @@ func (h *host) lock(ctx context.Context) error {
 	if len(locked.Fenced) > 0 {
 		h.log.Notice("removed a prepared link left behind by a run that crashed")
 	}
-	if !r.waited && locked.Linked != h.facts.Stage.Linked {
-		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(locked.Linked))
+	if !r.waited && h.linked != h.facts.Stage.Linked {
+		message := fmt.Sprintf("the link of %s changed from %s to %s since the check", r.stage, event.LinkText(h.facts.Stage.Linked), event.LinkText(h.linked))
 		return event.Refuse(remote.CodeLinkChanged, message, "another user or process changed it: kis status "+r.stage.String())
 	}
 	return nil
@@ -124,7 +122,7 @@ func (h *host) readJournalAgain(ctx context.Context) error {
 	}
 	facts, err := h.session.Check(ctx, remote.CheckRequest{Stage: h.run.stage})
 	if err == nil {
-		h.facts.Stage.Lines = facts.Stage.Lines
+		h.facts.Stage.Lines, h.linked = facts.Stage.Lines, facts.Stage.Linked
 	}
 	return err
 }
@@ -143,7 +141,7 @@ func (h *host) beginPackage(ctx context.Context, s remote.Source) (*remote.Recei
 		r.buildWait.Do(func() {
 			r.stream.Notice("", fmt.Sprintf("waiting up to %v for the build of %s%s", r.LockWait, r.pkg, event.LockedBy(holder)))
 		})
-		if err := fleet.Wait(ctx, lockPause); err != nil {
+		if err := fleet.Wait(ctx, r.timeouts().Pause); err != nil {
 			return nil, err
 		}
 	}

@@ -57,8 +57,8 @@ func Output(text string) string {
 	return b.String()
 }
 
-// JSON spells out as \uXXXX what Line spells out, because people look at JSON too. RFC 8259 asks
-// for that below U+0020 only. All of it is inside of strings, so that the values stay what they
+// JSON escapes (RFC 8259, section 7) what Line spells out, because users read JSON on terminals too;
+// the RFC demands it below U+0020 only. All of it is inside of strings, so that the values stay what they
 // are. The text is one line of valid JSON.
 func JSON(text []byte) []byte {
 	var out []byte
