@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,7 +85,8 @@ func TestExampleFileWorksWithAllKeys(t *testing.T) {
 	inv := completed(t)
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"python -m pytest -q", "python manage.py check --deploy"}, s.Verify)
+	assert.Equal(t, []Command{{Run: "python -m pytest -q -p no:cacheprovider", Timeout: 10 * time.Minute}}, inv.Verify())
+	assert.Equal(t, []Command{{Run: "python manage.py check --deploy"}}, s.Verify)
 	assert.Equal(t, "https://pypi.example.com/simple", inv.Install().IndexURL)
 	assert.Equal(t, "www", hostNamed(t, inv, "web1").Become.String())
 }

@@ -2,7 +2,9 @@ package inventory
 
 import (
 	"os"
+	"slices"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/stretchr/testify/assert"
@@ -79,9 +81,11 @@ func requireSafeValues(t *testing.T, inv *Inventory, pattern string) {
 		}
 		s, err := inv.Stage(name)
 		require.NoError(t, err)
-		for _, command := range append(s.Verify, s.AfterLink...) {
-			require.NotEmpty(t, command)
-			require.NotContains(t, command, "\x00")
+		for _, command := range slices.Concat(inv.Prepare(), inv.Verify(), s.Verify, s.BeforeLink, s.AfterLink) {
+			require.NotEmpty(t, command.Run)
+			require.NotContains(t, command.Run, "\x00")
+			require.GreaterOrEqual(t, command.Timeout, time.Duration(0))
 		}
+		require.LessOrEqual(t, 1, s.Batch.Of(len(all)))
 	}
 }

@@ -308,7 +308,7 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 // the variables say the same.
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
-	code, err := os.ReadFile("../../internal/deploy/host.go")
+	code, err := os.ReadFile("../../internal/deploy/commands.go")
 	require.NoError(t, err)
 	variables := func(text string) []string {
 		found := regexp.MustCompile(`KIS_[A-Z]+\b`).FindAllString(text, -1)

@@ -44,7 +44,7 @@ func (p project) app() (a *app, out, errs *bytes.Buffer) {
 
 // args are the arguments of a command that runs in the project.
 func (p project) args(args ...string) []string {
-	return append([]string{"-i", filepath.Join(p.dir, "inventory.yaml"), "--ssh-config", filepath.Join(p.dir, "ssh_config")}, args...)
+	return append([]string{"-i", filepath.Join(p.dir, "inventory.yaml"), "--ssh-config", filepath.Join(p.dir, "ssh_config"), "--project", p.dir}, args...)
 }
 
 // TestWhatIsGivenEmptyIsRefused: a variable that is not set, in a script, must not mean what
