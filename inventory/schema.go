@@ -35,6 +35,7 @@ func schema() []key {
 		{"inventory", "groups"},
 		{"inventory", "stages"},
 		{"stage", "confirm"},
+		{"stage", "dev"},
 		{"stage", "before_link"},
 		{"stage", "services"},
 		{"stage", "after_link"},

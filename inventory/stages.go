@@ -26,6 +26,7 @@ func (t *topology) readStages(f field) []stage {
 			Stage: Stage{
 				Name:       names[e.name],
 				Confirm:    s.get("confirm").flag(),
+				NoDev:      s.get("dev").set() && !s.get("dev").flag(),
 				Verify:     s.get("verify").commands(false),
 				BeforeLink: s.get("before_link").commands(true),
 				Services:   s.get("services").services(),

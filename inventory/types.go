@@ -44,6 +44,7 @@ type SSH struct {
 type Stage struct {
 	Name       name.Stage
 	Confirm    bool      // ask before linking if there is a terminal
+	NoDev      bool      // refuses packages of versions that are being developed
 	Verify     []Command // the stage's own: before each switch that a user asks for
 	BeforeLink []Command // when every host is ready, before any link is prepared
 	Services   []Service // restarted after each switch, in this order

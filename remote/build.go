@@ -176,6 +176,17 @@ func (c Commands) request() (commandsRequest, error) {
 	return commandsRequest{c.Package, commands, env, seconds(c.Within)}, nil
 }
 
+// Content returns the lines that the content digest of an installed package was computed of, as
+// sdist.Archive.Find returns them; none where that is unknown. The host is not trusted to send lines of
+// that form.
+func (a *Agent) Content(ctx context.Context, p name.Package) ([]string, error) {
+	var result struct {
+		Lines []string `json:"lines"`
+	}
+	err := a.call(ctx, opContent, contentRequest{p}, &result, nil)
+	return result.Lines, err
+}
+
 // Verify checks that the requirements are consistent and that the application imports. It returns the modules that were
 // imported. Begin must have been called for the package.
 func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, within time.Duration, output func(string)) ([]string, error) {

@@ -86,6 +86,9 @@ type CheckRequest struct {
 
 	// RequiresPython is the package's Requires-Python (PEP 440), or "". With Build.
 	RequiresPython string
+
+	// Shared is what the package would share with others; nil not to ask.
+	Shared *Shared
 }
 
 // Facts is the result of a check. A push can proceed when Problems is empty.
@@ -98,6 +101,7 @@ type Facts struct {
 	Stage    StageState         `json:"stage"`
 	Package  InstalledPackage   `json:"package"`
 	Packages []InstalledPackage `json:"packages"`
+	Missing  []string           `json:"missing"` // files of CheckRequest.Shared that are not there
 }
 
 // Open selects the package repository of the session: an absolute directory on the host. It must be

@@ -63,6 +63,20 @@ const (
 	CodeVerifyFailed      Code = "verify-failed"
 )
 
+// The codes of what packages share, and of what follows a switch.
+const (
+	CodeNoSharedDirectory Code = "no-shared-directory" // something else is at its place
+	CodeNoSharedFile      Code = "no-shared-file"
+	CodeNotActive         Code = "not-active" // a unit, or it is restarted again and again
+	CodeNoSudo            Code = "no-sudo"    // the user may not restart a unit
+	CodeNoSystemd         Code = "no-systemd"
+	CodeNoUnit            Code = "no-unit"
+	CodeOldProcess        Code = "old-process" // a unit still runs processes of the previous package
+	CodeSharedContent     Code = "shared-content"
+	CodeUnhealthy         Code = "unhealthy"
+	CodeWritesInside      Code = "writes-inside" // the application changes its package
+)
+
 // The codes of uploads.
 const (
 	CodeDigestMismatch Code = "digest-mismatch"

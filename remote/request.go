@@ -18,6 +18,7 @@ const (
 	opBye         operation = "bye"
 	opCancel      operation = "cancel"
 	opCheck       operation = "check"
+	opContent     operation = "content"
 	opCommand     operation = "command"
 	opCommit      operation = "commit"
 	opConfirm     operation = "confirm"
@@ -79,6 +80,11 @@ type checkRequest struct {
 	NeedBytes      int64        `json:"need_bytes"`
 	NeedInodes     int64        `json:"need_inodes"`
 	RequiresPython string       `json:"requires_python"`
+	Shared         *Shared      `json:"shared,omitempty"`
+}
+
+type contentRequest struct {
+	Package name.Package `json:"package"`
 }
 
 type stateRequest struct {

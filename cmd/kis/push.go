@@ -10,16 +10,14 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
-	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/runlog"
-	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
 // pushOptions are the flags of push.
 type pushOptions struct {
-	sdist    string
+	source   source
 	noLink   bool
 	dryRun   bool
 	replaces string
@@ -38,8 +36,14 @@ A package that is installed with the same content is not built again, so that a 
 stage, or again after a failure, takes seconds. The same version with other content is refused,
 because packages are never changed.
 
+Files that git tracks and the archive lacks are named. With --rev, a clean checkout of that revision is
+built, and the working tree does not count. With --dev, git revision and content become part of the
+version, so that the same version can be pushed again and again while it is being developed.
+
 Examples:
   kis push staging
+  kis push staging --dev
+  kis push staging --rev v0.4
   kis push production --hosts web1,web2
   kis push staging --sdist dist/projecta-0.4.tar.gz
   kis push production --no-link       # prepare now, link later: kis link production …
@@ -49,7 +53,7 @@ Examples:
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, a, args[0]) },
 	}
-	cmd.Flags().StringVar(&o.sdist, "sdist", "", "push this source distribution `file` instead of building one")
+	o.source.flags(cmd)
 	cmd.Flags().BoolVar(&o.noLink, "no-link", false, "stop at the barrier, with everything prepared")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check this machine and the hosts, print the plan, change nothing")
 	replacesFlag(cmd, &o.replaces)
@@ -84,44 +88,26 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), inv.Dir())
-	if err != nil {
-		return fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
-	}
 	v := a.ui.View()
-	project := ""
-	if o.sdist == "" {
-		if project, err = a.projectDir(); err != nil {
-			return err
-		}
+	plan, err := o.source.plan(ctx, a, inv, v)
+	if plan.Archive != nil {
+		defer plan.Archive.Close() //nolint:errcheck // only read
 	}
-	archive, err := o.archive(ctx, project, inv, v)
 	if err != nil {
 		return err
 	}
-	defer archive.Close() //nolint:errcheck // only read
-	v.Archive(archive)
-	plan := deploy.Plan{
-		Op: event.Push, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
-		Replaces: replaces, Verify: inv.Verify(),
-	}
-	if project != "" {
-		plan.Git = pybuild.Revision(ctx, project)
-	}
+	plan.Op, plan.Stage, plan.Hosts, plan.Subset, plan.NoLink, plan.DryRun, plan.Replaces = event.Push, t.Stage, t.hosts, t.subset, o.noLink, o.dryRun, replaces
 	return a.carryOut(ctx, inv, plan, v)
-}
-
-// archive builds the source distribution, or opens the one that was named.
-func (o pushOptions) archive(ctx context.Context, project string, inv *inventory.Inventory, v ui.View) (*sdist.Archive, error) {
-	if o.sdist != "" {
-		return sdist.Open(o.sdist)
-	}
-	defer v.Building()()
-	return pybuild.Build(ctx, pybuild.Options{Dir: project, Builder: string(inv.Build()), Log: v.BuildLog(), Say: v.Say})
 }
 
 // carryOut runs a plan with its log and its view.
 func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deploy.Plan, v ui.View) error {
+	if plan.Stage.NoDev && plan.Target.IsDev() {
+		return &ui.Hinted{
+			Err:  fmt.Errorf("%s takes no version that is being developed, such as %s (dev: false)", plan.Stage.Name, plan.Target),
+			Help: "push a version without --dev",
+		}
+	}
 	header := runlog.Header{Version: version(), Time: time.Now(), By: who(), Op: plan.Op, Stage: plan.Stage.Name.String()}
 	for _, h := range plan.Hosts {
 		header.Hosts = append(header.Hosts, h.Name)

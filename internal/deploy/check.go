@@ -25,13 +25,16 @@ func (r *run) check(ctx context.Context, h *host) bool {
 		if err := h.inspect(ctx); err != nil {
 			return err
 		}
-		if err := event.Problems(h.facts.Problems); err != nil {
+		if err := event.Problems(append(h.facts.Problems, h.missingFiles()...)); err != nil {
+			return err
+		}
+		if err := h.checkHealth(); err != nil {
 			return err
 		}
 		if changed := h.facts.Stage.Changed; changed != nil {
 			h.log.Notice(fmt.Sprintf("%s; %s is linked to it", changed.Message, r.stage))
 		}
-		return h.judge()
+		return h.judge(ctx)
 	})
 }
 
@@ -60,10 +63,7 @@ func (h *host) inspect(ctx context.Context) error {
 
 // checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
-	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: r.plan.Op != event.Push}
-	if r.plan.Op == event.Check { // the package is unknown: the least that any takes
-		request.Build, request.NeedBytes, request.NeedInodes = true, spareBytes, spareInodes
-	}
+	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared()}
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, a.RequiresPython
 		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
@@ -139,7 +139,7 @@ func (h *host) planned(steps, remark string) string {
 }
 
 // judge compares what is on the host with the plan.
-func (h *host) judge() error {
+func (h *host) judge(ctx context.Context) error {
 	there := h.facts.Package
 	if holder := h.facts.Stage.Holder; holder != nil && h.run.plan.DryRun && h.run.plan.Op != event.Check {
 		return event.Refuse(remote.CodeLocked, h.run.stage.String()+" is locked by another run"+event.LockedBy(holder), "")
@@ -149,7 +149,7 @@ func (h *host) judge() error {
 			h.log.Notice(fmt.Sprintf("%s is locked by another run%s", h.run.stage, event.LockedBy(holder)))
 		}
 	}
-	if h.run.plan.Op != event.Push {
+	if !h.run.builds() {
 		return nil
 	}
 	if err := h.sameProject(); err != nil {
@@ -160,17 +160,5 @@ func (h *host) judge() error {
 		return nil
 	}
 	h.plan = h.planned("verify", "; the package is already installed")
-	for _, digest := range []struct {
-		code              remote.Code
-		what, there, here string
-	}{
-		{remote.CodeOtherContent, "content", there.Receipt.Content, h.run.plan.Archive.Content},
-		{remote.CodeOtherRecipe, "recipe", there.Receipt.Recipe, h.run.plan.Recipe.Digest},
-	} {
-		if digest.there != digest.here {
-			message := fmt.Sprintf("%s is installed with other %s: %s on the host, %s on this machine", there.Name, digest.what, digest.there, digest.here)
-			return event.Refuse(digest.code, message, "packages are never changed: bump the version")
-		}
-	}
-	return nil
+	return h.sameSource(ctx, there.Receipt)
 }

@@ -9,6 +9,8 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"time"
 
@@ -46,17 +48,29 @@ type Plan struct {
 	Hosts  []inventory.Host
 	Subset bool // Hosts are not all hosts of the stage
 
-	Archive *sdist.Archive      // Push: what to install
-	Recipe  Recipe              // Push: how
-	Verify  []inventory.Command // Push: commands that verify the package, once on each host
-	Git     string              // Push: revision the archive was built from, "" if unknown
+	// Push, and Check of whether a push could succeed:
+	Archive *sdist.Archive      // what to install
+	Recipe  Recipe              // how
+	Verify  []inventory.Command // commands that verify the package, once on each host
+	Git     string              // revision the archive was built from, "" if unknown
 
-	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package
+	// Target is what is linked. Push: zero for the package of the archive. Rollback: zero for the
+	// previous package.
+	Target name.Package
 
 	Replaces name.Project // the stage may be linked to a package of this other project
 
 	NoLink bool // stop at the barrier, with everything prepared
 	DryRun bool // check, and report what would be done
+}
+
+// Develop names the package of a push by its git revision and by everything that shapes it, so that a
+// version that is still being developed can be pushed again with other content.
+func (p *Plan) Develop() error {
+	sum := sha256.Sum256([]byte(p.Archive.Content + p.Recipe.Digest))
+	target, err := p.Archive.Package.Dev(p.Git, hex.EncodeToString(sum[:]))
+	p.Target = target
+	return err
 }
 
 const defaultTimeout = 15 * time.Minute

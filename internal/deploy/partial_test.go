@@ -75,7 +75,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 	dialer := &sshx.Dialer{}
 	f := w.deployer(dialer, func(e event.Event) {
 		switch {
-		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
+		case e.Type == event.TypeStep && e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
 			w.proxy["web2"].Cut()
 			assert.NoError(t, os.Symlink("hello-1.1", stage+".next"))
 			assert.NoError(t, os.Rename(stage+".next", stage))
@@ -139,7 +139,7 @@ func TestAnUnwritableJournalIsReported(t *testing.T) {
 	plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}}
 	r := w.run(t.Context(), t, plan, func(e event.Event) {
 		switch {
-		case e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
+		case e.Type == event.TypeStep && e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started:
 			assert.NoError(t, os.Rename(journal, journal+".moved"))
 			assert.NoError(t, os.Mkdir(journal, 0o700))
 		case e.Type == event.TypeReport:

@@ -92,7 +92,7 @@ func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 	volume := t.TempDir()
 	dialer := &sshx.Dialer{}
 	f := w.deployer(dialer, func(e event.Event) {
-		if e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started {
+		if e.Type == event.TypeStep && e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started {
 			w.proxy["web2"].Cut()
 			assert.Eventually(t, func() bool {
 				left, err := os.ReadDir(filepath.Join(root, ".kis", "run"))

@@ -38,7 +38,7 @@ type run struct {
 func newRun(d *Deployer, p Plan) *run {
 	r := &run{Deployer: d, plan: p, stage: p.Stage.Name, pkg: p.Target, begun: time.Now(), id: name.NewRun()}
 	r.stream = event.NewStream(r.id.String(), d.Emit)
-	if p.Archive != nil {
+	if p.Archive != nil && p.Target.IsZero() {
 		r.pkg = p.Archive.Package
 	}
 	for _, h := range p.Hosts {
@@ -46,6 +46,9 @@ func newRun(d *Deployer, p Plan) *run {
 	}
 	return r
 }
+
+// builds reports whether the run installs a package, or checks whether it could.
+func (r *run) builds() bool { return r.plan.Op == event.Push || r.plan.Op == event.Check }
 
 func (r *run) emitStart() {
 	r.stream.Emit(event.Event{Type: event.TypeStart, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Hosts: r.names()})

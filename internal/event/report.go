@@ -89,6 +89,7 @@ type Bug struct {
 const (
 	CodeDiffers         remote.Code = "differs" // a package is not the same on two hosts
 	CodeNoTarget        remote.Code = "no-target"
+	CodeNoVariable      remote.Code = "no-variable" // of the inventory, for a health check
 	CodeOtherProject    remote.Code = "other-project"
 	CodeOtherRepository remote.Code = "other-repository" // than before, at the same path
 	CodePanic           remote.Code = "panic"            // a bug of kis

@@ -39,6 +39,10 @@ type Options struct {
 	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
 	// newer.
 	Python string
+	// Exclude is a file that never belongs into an archive: the inventory, which may lie in the
+	// project. A member with its name and content is removed, whatever backend put it there. Empty:
+	// none.
+	Exclude string
 	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
 	Cache string
 	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
@@ -66,7 +70,7 @@ func Build(ctx context.Context, opts Options) (*sdist.Archive, error) {
 
 // builder is one run of Build.
 type builder struct {
-	dir, kind, python, cache string
+	dir, kind, python, cache, exclude string
 
 	ownPython bool // the user named the interpreter
 	say       func(string)
@@ -77,7 +81,7 @@ type builder struct {
 
 func newBuilder(opts Options) *builder {
 	b := &builder{
-		dir: opts.Dir, kind: opts.Builder, python: opts.Python, cache: opts.Cache,
+		dir: opts.Dir, kind: opts.Builder, python: opts.Python, cache: opts.Cache, exclude: opts.Exclude,
 		ownPython: opts.Python != "",
 		say:       opts.Say,
 		run: runner{
@@ -114,12 +118,38 @@ func (b *builder) build(ctx context.Context) (*sdist.Archive, error) {
 	if err != nil {
 		return nil, b.failed(err)
 	}
-	a, err := sdist.Open(path)
+	a, err := b.open(path)
 	if err != nil {
 		return nil, err
 	}
 	a.Path = filepath.Base(path)
+	if warning := b.omitted(ctx, a); warning != "" {
+		a.Warnings = append(a.Warnings, warning)
+	}
 	return a, nil
+}
+
+// open opens the archive, without the file that is to be excluded.
+func (b *builder) open(path string) (*sdist.Archive, error) {
+	a, err := sdist.Open(path)
+	if err != nil || b.exclude == "" {
+		return a, err
+	}
+	content, err := os.ReadFile(b.exclude)
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	member, found := a.FindCopy(filepath.Base(b.exclude), content)
+	if !found {
+		return a, nil
+	}
+	if err := a.WriteWithout(member, path+".new"); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	if err := errors.Join(a.Close(), os.Rename(path+".new", path)); err != nil {
+		return nil, err
+	}
+	return sdist.Open(path)
 }
 
 // makeTemporary creates the directory of this build, mode 0700. Tools that are killed leave their

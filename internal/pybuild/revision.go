@@ -5,19 +5,29 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"time"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// Revision is the git commit that a project's directory has checked out, with "+" when tracked
-// files differ from it; "" where there is no git.
-func Revision(ctx context.Context, dir string) string {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// Revision is the git commit that a project's directory has checked out, with "+" when the project's
+// tracked files differ from it, or the archive that was built there has others; "" where there is no
+// git.
+func Revision(ctx context.Context, dir string, a *sdist.Archive) string {
+	revision := checkedOut(ctx, dir)
+	if revision != "" && !strings.HasSuffix(revision, "+") && hasUntracked(ctx, dir, a) {
+		revision += "+"
+	}
+	return revision
+}
+
+func checkedOut(ctx context.Context, dir string) string {
+	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
 	revision, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return ""
 	}
-	changed, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain", "--untracked-files=no").Output()
+	changed, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain", "--untracked-files=no", "--", ".").Output()
 	if err != nil {
 		return ""
 	}

@@ -260,7 +260,12 @@ func (s *scanner) archive() (*Archive, error) {
 			s.lines = append(s.lines, contentLine{kind: directory, path: strings.TrimPrefix(n.path, s.top+"/")})
 		}
 	}
+	lines := make(map[string]contentLine, len(s.lines))
+	for _, line := range s.lines {
+		lines[line.path] = line
+	}
 	return &Archive{
+		lines:          lines,
 		Name:           m.name,
 		Version:        m.version,
 		RequiresPython: m.python,

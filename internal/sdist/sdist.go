@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -57,7 +58,8 @@ type Archive struct {
 	// instance that it seems to contain a private key.
 	Warnings []string
 
-	file *os.File
+	file  *os.File
+	lines map[string]contentLine // by path
 }
 
 // Open reads the archive once from beginning to end, validates every member and computes both
@@ -103,6 +105,23 @@ func openLimited(path string, lim limits) (*Archive, error) {
 // be used at the same time; none needs closing. All fail once the Archive is closed.
 func (a *Archive) Reader() io.Reader {
 	return io.NewSectionReader(a.file, 0, a.Size)
+}
+
+// Paths are the files and symbolic links of the archive, below Top, in no order.
+func (a *Archive) Paths() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for path, line := range a.lines {
+			if line.kind != directory && !yield(path) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the line of the content digest for a path below Top: see contentDigest.
+func (a *Archive) Find(path string) (line string, found bool) {
+	l, found := a.lines[path]
+	return strings.TrimSuffix(l.String(), "\n"), found
 }
 
 // Close closes the file. It is called once, after the last Reader is done.

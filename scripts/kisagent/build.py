@@ -17,6 +17,9 @@ from kisagent.store import FULL, disk_usage_hint, remove_tree, sha256_file, writ
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
 
+CONTENT = ".kis/content"  # in a package: the lines that its content digest was computed of
+CONTENT_LIMIT = 4 << 20  # bytes of them that are sent
+
 
 class Build:
     """One package that one run prepares."""
@@ -207,12 +210,12 @@ class Build:
         return task.result()
 
 
-def content_digest(top):
-    """The content digest of an unpacked source distribution. internal/sdist computes the same one
-    from the archive's members."""
+def content_lines(top):
+    """What the content digest of an unpacked source distribution is computed of. internal/sdist makes the
+    same lines of the archive's members."""
     members = seal.walk(top)
     parents = {os.path.dirname(path) for path, _, _ in members}
-    digest = hashlib.sha256()
+    lines = []
     for path, info, kind in members:
         if kind == "f":
             mode = 0o755 if info.st_mode & 0o100 else 0o644
@@ -223,8 +226,12 @@ def content_digest(top):
             mode, size, what = 0o755, 0, "-"
         else:
             continue
-        digest.update(("%s %04o %d %s %s\n" % (kind, mode, size, what, quote(os.fsencode(path)))).encode("ascii"))
-    return "sha256:" + digest.hexdigest()
+        lines.append("%s %04o %d %s %s\n" % (kind, mode, size, what, quote(os.fsencode(path))))
+    return "".join(lines)
+
+
+def content_digest(lines):
+    return "sha256:" + hashlib.sha256(lines.encode("ascii")).hexdigest()
 
 
 def set_modes(top):
@@ -255,10 +262,13 @@ def place_unpacked(temporary, content, top):
     if not stat.S_ISDIR(os.lstat(source).st_mode):
         raise Refused("bad-archive", "the archive has no top directory")
     set_modes(source)
-    found = content_digest(source)
+    lines = content_lines(source)
+    found = content_digest(lines)
     if found != content:
         raise Refused("content-mismatch", "what was unpacked is %s, not %s" % (found, content), "is the host's tar unusual?")
     leftovers.write_marker(source, os.path.basename(top))
+    with open(os.path.join(source, CONTENT), "w", encoding="ascii") as f:  # sealing flushes it
+        f.write(lines)
     # Created since the check, and rename(2) would replace an empty directory
     if os.path.lexists(top):
         raise leftovers.foreign_package(top)

@@ -9,7 +9,7 @@ import stat
 import struct
 import sys
 
-from kisagent import leftovers, link, locks, seal, strict
+from kisagent import leftovers, link, locks, seal, shared, strict
 from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
@@ -166,6 +166,9 @@ def check(repository, args):
             found += build_obstacles(repository, args["package"])
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
+    if args.get("shared"):
+        found += [problem(*obstacle) for obstacle in shared.problems(repository, args["shared"]["dirs"])]
+        facts["missing"] = shared.missing(repository, args["shared"]["files"])
     return facts
 
 

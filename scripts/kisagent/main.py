@@ -186,6 +186,16 @@ class Agent:
         self.build = build.Build(self, args)
         return (yield from self.build.begin(args, self.owner))
 
+    def do_content(self, args):
+        """The lines of a package's content, for a comparison; none where an older kis did not write them,
+        or there are very many."""
+        try:
+            with open(os.path.join(self.repository.package(args["package"]), build.CONTENT), encoding="ascii") as f:
+                text = f.read(build.CONTENT_LIMIT + 1)
+        except FileNotFoundError:
+            text = ""
+        return {"lines": text.splitlines() if len(text) <= build.CONTENT_LIMIT else []}
+
     def do_unpack(self, args):
         return self.build.unpack(args)
 

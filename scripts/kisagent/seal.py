@@ -111,18 +111,18 @@ def site_directories(environment):
     return out
 
 
-def make_read_only(top):
+def make_read_only(top, but=None):
     """Remove all write permissions, of directories too, so that no package is changed by
-    accident."""
+    accident, but in one directory."""
     for path, info, kind in walk(top):
-        if kind != "l" and info.st_mode & 0o222:
+        if kind != "l" and info.st_mode & 0o222 and path.split("/")[0] != but:
             os.chmod(os.path.join(top, path), info.st_mode & 0o7555)
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
 
 
 def freeze(top):
     """Make the package read-only; return what it consists of, to be compared when it is sealed."""
-    make_read_only(top)
+    make_read_only(top, but=".kis")  # which sealing completes
     return snapshot(top)
 
 

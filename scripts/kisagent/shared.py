@@ -12,26 +12,28 @@ SHARED = "shared"
 PLACEHOLDERS = (".gitkeep", ".keep", ".gitignore")  # what projects put into a directory so that git tracks it
 
 
-def problems(repository, dirs, files):
-    """What keeps a package from being linked to what is shared, as (code, message, hint)."""
-    found = []
-    for path in files:
-        place = os.path.join(repository.root, SHARED, path)
-        if not os.path.isfile(place):
-            hint = "put it there: ssh HOST mkdir -p %s && scp %s HOST:%s" % (os.path.dirname(place), path, place)
-            found.append(("no-shared-file", "%s is missing" % place, hint))
-    for path in dirs:
-        place = os.path.join(repository.root, SHARED, path)
-        if os.path.lexists(place) and not os.path.isdir(place):
-            found.append(("no-shared-directory", "%s is not a directory" % place, "see: ls -ld %s" % place))
-    return found
+def missing(repository, files):
+    """The files that somebody has to put there before a package can be linked to them."""
+    return [path for path in files if not os.path.isfile(os.path.join(repository.root, SHARED, path))]
+
+
+def problems(repository, dirs):
+    """What prevents directories from being shared, as (code, message, hint)."""
+    places = [os.path.join(repository.root, SHARED, path) for path in dirs]
+    return [
+        ("no-shared-directory", "%s is not a directory" % place, "inspect it: ls -ld %s" % place)
+        for place in places
+        if os.path.lexists(place) and not os.path.isdir(place)
+    ]
 
 
 def link_all(repository, top, dirs, files):
+    for code, message, hint in problems(repository, dirs):
+        raise Refused(code, message, hint)
     for path in dirs:
         os.makedirs(os.path.join(repository.root, SHARED, path), 0o755, exist_ok=True)
-    for code, message, hint in problems(repository, dirs, files):
-        raise Refused(code, message, hint)
+    for path in missing(repository, files):
+        raise Refused("no-shared-file", "%s is missing" % os.path.join(repository.root, SHARED, path))
     for path in list(dirs) + list(files):
         link(repository, top, path)
 

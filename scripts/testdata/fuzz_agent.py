@@ -215,7 +215,7 @@ def archive(home, name):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         tar.add(top, name)
-    return out.getvalue(), build.content_digest(top)
+    return out.getvalue(), build.content_digest(build.content_lines(top))
 
 
 def must(answer):

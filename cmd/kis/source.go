@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/pybuild"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/ui"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// source says what is to be pushed.
+type source struct {
+	sdist string // a file that exists; "" to build one
+	rev   string // a git revision to build; "" for the project as it is
+	dev   bool   // name the package by its content
+}
+
+func (s *source) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.sdist, "sdist", "", "push this source distribution `file` instead of building one")
+	cmd.Flags().StringVar(&s.rev, "rev", "", "build a clean checkout of this git `revision`")
+	cmd.Flags().BoolVar(&s.dev, "dev", false, "add git revision and content to the version, so that it need not be bumped")
+	cmd.MarkFlagsMutuallyExclusive("sdist", "rev")
+}
+
+// plan is the part of a plan that says what is installed and how. The caller closes its archive.
+func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (deploy.Plan, error) {
+	recipe, err := deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), inv.Dir())
+	if err != nil {
+		return deploy.Plan{}, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
+	}
+	p := deploy.Plan{Recipe: recipe, Verify: inv.Verify()}
+	if p.Archive, p.Git, err = s.archive(ctx, a, inv, v); err != nil {
+		return deploy.Plan{}, err
+	}
+	if s.dev {
+		err = p.Develop()
+	}
+	v.Archive(p.Archive)
+	return p, err
+}
+
+// archive builds the source distribution, or opens the one that was named. git is its revision.
+func (s source) archive(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (archive *sdist.Archive, git string, err error) {
+	if s.sdist != "" {
+		archive, err = sdist.Open(s.sdist)
+		return archive, "", err
+	}
+	dir, err := a.projectDir()
+	if err != nil {
+		return nil, "", err
+	}
+	defer v.Building()()
+	if s.rev != "" {
+		at, remove, err := pybuild.Checkout(ctx, dir, s.rev)
+		if err != nil {
+			return nil, "", fmt.Errorf("--rev: %w", err)
+		}
+		defer remove()
+		dir = at
+	}
+	archive, err = pybuild.Build(ctx, pybuild.Options{Dir: dir, Builder: string(inv.Build()), Exclude: inv.Path(), Log: v.BuildLog(), Say: v.Say})
+	if err != nil {
+		return nil, "", err
+	}
+	return archive, pybuild.Revision(ctx, dir, archive), nil
+}

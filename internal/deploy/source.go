@@ -1,0 +1,72 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// sameSource refuses a package that is installed under the same name and was built from something
+// else.
+func (h *host) sameSource(ctx context.Context, there *remote.Receipt) error {
+	archive := h.run.plan.Archive
+	const hint = "packages are never changed: bump the version; while it is being developed, push with --dev"
+	if there.Content != archive.Content {
+		message := fmt.Sprintf("%s is installed with other content", h.run.pkg)
+		if names := h.otherFiles(ctx); len(names) > 0 {
+			message += ": " + firstOf(names, 5)
+		}
+		return event.Refuse(remote.CodeOtherContent, message, hint)
+	}
+	if there.Recipe != h.run.plan.Recipe.Digest {
+		message := fmt.Sprintf("%s is installed with another recipe: requirements, wheels, or install, shared or prepare of the inventory", h.run.pkg)
+		return event.Refuse(remote.CodeOtherRecipe, message, hint)
+	}
+	return nil
+}
+
+// otherFiles names the files of the archive that differ from those of the installed package, with how;
+// none where the host does not know them any more.
+func (h *host) otherFiles(ctx context.Context) []string {
+	lines, err := h.session.Content(ctx, h.run.pkg)
+	if err != nil || len(lines) == 0 {
+		return nil
+	}
+	archive := h.run.plan.Archive
+	there := map[string]string{}
+	for _, line := range lines {
+		there[line[strings.LastIndexByte(line, ' ')+1:]] = line
+	}
+	var names []string
+	for path := range archive.Paths() {
+		here, _ := archive.Find(path)
+		encoded := here[strings.LastIndexByte(here, ' ')+1:]
+		switch line, installed := there[encoded]; {
+		case !installed:
+			names = append(names, sdist.Quoted(path)+" (only here)")
+		case line != here:
+			names = append(names, sdist.Quoted(path))
+		}
+		delete(there, encoded)
+	}
+	for encoded, line := range there {
+		if !strings.HasPrefix(line, "d ") {
+			names = append(names, sdist.Quoted(encoded)+" (only on the host)")
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// firstOf lists the first names, and counts the others.
+func firstOf(names []string, n int) string {
+	if len(names) <= n {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
+}
