@@ -60,7 +60,6 @@ const (
 	CodeUnreadablePackage Code = "unreadable-package"
 	CodeUnreadableReceipt Code = "unreadable-receipt"
 	CodeUnsealed          Code = "unsealed"
-	CodeVerifyFailed      Code = "verify-failed"
 )
 
 // The codes of what packages share, and of what follows a switch.

@@ -167,7 +167,7 @@ def check(repository, args):
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     if args.get("shared"):
-        found += [problem(*obstacle) for obstacle in shared.problems(repository, args["shared"]["dirs"])]
+        found += shared.problems(repository, args["shared"]["dirs"])
         facts["missing"] = shared.missing(repository, args["shared"]["files"])
     return facts
 

@@ -171,7 +171,7 @@ func TestFaultBeforeTheBarrier_L1_V2(t *testing.T) {
 		args := p.Push(to)
 		p.Inventory("stages: {staging: {hosts: [web1, web2], verify: ['echo the tests say no; test $KIS_HOST = web1']}}\n")
 		r := p.Run(3, to, args...)
-		assert.Contains(t, r.Err, "web2: verify: ")
+		assert.Contains(t, r.Err, "web2: verify stage: ")
 		assert.Contains(t, r.Err, "the tests say no")
 		p.Again(to)
 	})
