@@ -119,7 +119,7 @@ func TestACheckoutIsClean(t *testing.T) {
 
 	for _, rev := range []string{"nowhere", "--all", "HEAD:setup.py"} {
 		_, _, err := Checkout(t.Context(), dir, rev)
-		assert.ErrorContains(t, err, rev)
+		require.ErrorContains(t, err, rev)
 	}
 	_, _, err = Checkout(t.Context(), setupProject(t), "v1")
 	assert.ErrorContains(t, err, "not a git repository")
