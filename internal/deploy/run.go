@@ -110,6 +110,9 @@ func (r *run) outcome(ctx context.Context) event.Outcome {
 
 // carryOut is the life of a run. Every line up to the barrier can fail without a visible change.
 func (r *run) carryOut(ctx context.Context) event.Outcome {
+	if r.plan.Op == event.Restart {
+		return r.restart(ctx)
+	}
 	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&

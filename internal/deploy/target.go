@@ -14,7 +14,7 @@ import (
 // chooseTarget determines the target where the plan names none: a rollback goes to the previous
 // package by the journals, if all hosts agree on it. Then every host must have it.
 func (r *run) chooseTarget() bool {
-	if r.builds() {
+	if r.builds() || r.plan.Op == event.Restart {
 		return true
 	}
 	if r.pkg.IsZero() {

@@ -36,7 +36,7 @@ func Back(stage, pkg string) Advice {
 
 // RunAfterLink repeats the after_link commands for the linked package.
 func RunAfterLink(stage, pkg string) Advice {
-	return Advice{Verb: "link", Stage: stage, Package: pkg, Why: "runs after_link again"}
+	return Advice{Verb: "link", Stage: stage, Package: pkg, Why: "brings it into service again"}
 }
 
 // recheck shows the status.

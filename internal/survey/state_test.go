@@ -252,7 +252,7 @@ func TestJudgeReportsAnAfterLinkThatFailed(t *testing.T) {
 			assert.Equal(t, c.note, stage.Hosts[0].Note)
 			assert.False(t, stage.Hosts[0].Since.IsZero())
 			if c.verdict == survey.Degraded {
-				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, advice(stage))
+				assert.Equal(t, []string{"kis link live app-1    # brings it into service again"}, advice(stage))
 			}
 		})
 	}

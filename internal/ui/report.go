@@ -64,7 +64,11 @@ func hostText(r event.Report, h event.HostReport) string {
 	case !h.LinkKnown:
 		return "unknown"
 	case h.Degraded:
-		return linked + ", and after_link failed again: check the service"
+		return linked + ", and it did not come back into service: check it"
+	case r.Op == event.Restart && !h.Restarted:
+		return linked + ", not restarted"
+	case r.Op == event.Restart:
+		return linked + ", restarted"
 	case h.Was == h.Linked:
 		return linked
 	}

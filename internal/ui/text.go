@@ -156,7 +156,7 @@ func (v *textView) start(e event.Event) {
 		what = " " + e.Package
 	}
 	to := " to "
-	if v.op == event.Check || v.op == event.Rollback && what == "" {
+	if what == "" || v.op == event.Check {
 		to = " "
 	}
 	v.out.Printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))

@@ -134,7 +134,7 @@ func TestFaultAfterTheSwitch_K1_K4_V6(t *testing.T) {
 			Name: "K4: Ctrl-C after the switch", Moment: (*faulttest.Pair).Linking, Exit: 4,
 			Fault: func(p *faulttest.Pair, s *testenv.Started) {
 				s.Signal(syscall.SIGINT)
-				s.Says("after_link commands", 10*time.Second)
+				s.Says("what follows the switch", 10*time.Second)
 				p.EndCommands() // for the commands of the package before
 			},
 		},
