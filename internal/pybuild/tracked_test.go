@@ -106,21 +106,26 @@ func TestACheckoutIsClean(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "shop", "__init__.py"), []byte("value = 2\n"), 0o644))
 	before := git("status", "--porcelain")
 
-	at, remove, err := Checkout(t.Context(), dir, "v1")
+	tree, err := Checkout(t.Context(), dir, "v1")
 	require.NoError(t, err)
+	at, err := tree.At(dir)
+	require.NoError(t, err)
+	elsewhere, err := tree.At(os.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, os.TempDir(), elsewhere)
 	a := mustBuild(t, Options{Dir: at, Builder: "setup.py"})
 	_, there := a.Find("shop/local.py")
 	assert.False(t, there)
 	assert.Equal(t, first[:12], Revision(t.Context(), at, a))
-	remove()
+	tree.Remove()
 	assert.NoDirExists(t, at)
 	assert.Equal(t, before, git("status", "--porcelain"), "the user's repository is only read")
 	assert.NotContains(t, git("worktree", "list"), at)
 
 	for _, rev := range []string{"nowhere", "--all", "HEAD:setup.py"} {
-		_, _, err := Checkout(t.Context(), dir, rev)
+		_, err := Checkout(t.Context(), dir, rev)
 		require.ErrorContains(t, err, rev)
 	}
-	_, _, err = Checkout(t.Context(), setupProject(t), "v1")
+	_, err = Checkout(t.Context(), setupProject(t), "v1")
 	assert.ErrorContains(t, err, "not a git repository")
 }

@@ -68,7 +68,8 @@ func held(stage remote.StageState) remote.StageState {
 
 // missing is the hint about a package that hosts lack: no command can name it.
 func missing(pkg string, hosts ...string) string {
-	return "hint: " + pkg + " is not installed on " + strings.Join(hosts, ", ") + ": check out the revision it was built from (kis list), and push it"
+	names := strings.Join(hosts, ", ")
+	return "hint: " + pkg + " is not installed on " + names + "; push it to " + names + " from the files it was built from, with --no-link; packages: kis list live"
 }
 
 // advice is what the stage proposes, as a user sees it.
