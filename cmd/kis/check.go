@@ -48,7 +48,7 @@ func (a *app) check(ctx context.Context, names []string) error {
 	}
 	first := error(nil)
 	for _, t := range targets {
-		plan := deploy.Plan{Op: event.Check, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: true}
+		plan := deploy.Plan{Op: event.Check, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: true, Keep: inv.Keep()}
 		if err := a.carryOut(ctx, inv, plan, a.ui.View()); first == nil {
 			first = err
 		}

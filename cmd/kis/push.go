@@ -103,7 +103,7 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	v.Archive(archive)
 	plan := deploy.Plan{
 		Op: event.Push, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, Archive: archive, Recipe: recipe, NoLink: o.noLink, DryRun: o.dryRun,
-		Replaces: replaces, Verify: inv.Verify(),
+		Replaces: replaces, Verify: inv.Verify(), Keep: inv.Keep(),
 	}
 	if project != "" {
 		plan.Git = pybuild.Revision(ctx, project)

@@ -49,6 +49,7 @@ type Plan struct {
 	Archive *sdist.Archive      // Push: what to install
 	Recipe  Recipe              // Push: how
 	Verify  []inventory.Command // Push: commands that verify the package, once on each host
+	Keep    int                 // Push: packages that each stage keeps when it has succeeded; 0: all
 	Git     string              // Push: revision the archive was built from, "" if unknown
 
 	Target name.Package // Relink: what to link. Rollback: likewise, or zero for the previous package

@@ -32,6 +32,8 @@ const (
 	Rollback Op = "rollback"
 	Relink   Op = "link"
 	Check    Op = "check" // a dry run of what a push does first
+	Prune    Op = "prune"
+	Remove   Op = "remove"
 )
 
 // State is the state of a step on a host.
