@@ -50,6 +50,7 @@ const (
 	CodeIndexPassword     Code = "index-password"
 	CodeLinkedUnsealed    Code = "linked-unsealed"
 	CodeMounted           Code = "mounted"
+	CodeNeeded            Code = "needed" // by a stage, a run or a process
 	CodeNoPackage         Code = "no-package"
 	CodeNoPip             Code = "no-pip"
 	CodeOtherContent      Code = "other-content"

@@ -56,7 +56,7 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 	if s.dev {
 		err = plan.Develop()
 	}
-	plan.Verify = inv.Verify()
+	plan.Verify, plan.Keep = inv.Verify(), inv.Keep()
 	v.Archive(plan.Archive)
 	return plan, err
 }

@@ -130,7 +130,11 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		return r.abortedAs(ctx)
 	}
 	r.commit = r.coordinator()
-	return r.commit.Switch(ctx)
+	outcome := r.commit.Switch(ctx)
+	if outcome == event.Succeeded && r.plan.Op == event.Push && r.plan.Keep > 0 {
+		r.phase(ctx, "prune", r.prune)
+	}
+	return outcome
 }
 
 // confirmedByUser asks the user, if the stage has confirm:. Everything is ready, and the locks are

@@ -140,6 +140,9 @@ type HostReport struct {
 	Ready      bool    `json:"ready,omitempty"`       // the package is sealed and verified on this host
 	Plan       string  `json:"plan,omitempty"`        // dry run: what would be done
 	Seconds    float64 `json:"seconds"`               // spent in steps
+
+	// Pruned is what was removed after the push, and why not more. A failure of it fails no push.
+	Pruned *Cleanup `json:"pruned,omitempty"`
 }
 
 // Failure is a step that was not done on one host.

@@ -22,6 +22,7 @@ func (v *textView) Report(r event.Report, log string) {
 		}
 		v.out.Printf("%s\n", v.paint.good(sentence))
 		v.table(v.out, r)
+		v.pruned(r)
 		return
 	}
 	u.Err.Printf("kis: %s\n", v.paint.bad(sentence))
@@ -48,6 +49,19 @@ func (v *textView) table(to Printer, r event.Report) {
 	}
 	for _, line := range folded {
 		to.Printf("  %s: %s\n", allHosts(line.hosts), line.text)
+	}
+}
+
+// pruned prints what was removed after the push.
+func (v *textView) pruned(r event.Report) {
+	var folded grouped
+	for _, h := range r.Hosts {
+		if h.Pruned != nil && len(h.Pruned.Packages) > 0 {
+			folded.add(h.Host, "removed old packages: "+removed(*h.Pruned))
+		}
+	}
+	for _, line := range folded {
+		v.out.Printf("  %s: %s\n", allHosts(line.hosts), line.text)
 	}
 }
 

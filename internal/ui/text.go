@@ -217,7 +217,7 @@ func stepText(e event.Event, paint painter) (mark colored, more string) {
 func slow(s event.Step) bool {
 	switch s {
 	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepPrepare, event.StepSeal, event.StepVerifyStage, event.StepBeforeLink, event.StepServices, event.StepAfterLink,
-		event.StepHealth:
+		event.StepHealth, event.StepPrune:
 		return true
 	}
 	return false
@@ -226,7 +226,7 @@ func slow(s event.Step) bool {
 // brief steps get a line only when they fail, or with -v.
 func brief(s event.Step) bool {
 	switch s {
-	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
+	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck, event.StepPrune:
 		return true
 	}
 	return false

@@ -1,5 +1,6 @@
 """Processes as /proc shows them: those this agent started, and those earlier agents left behind."""
 import os
+import re
 import signal
 
 MARK = "KIS_AGENT"  # environment variable with the random mark of the agent that started a process
@@ -35,6 +36,30 @@ def kill_in_directory(directory):
             continue
         if (place + "/").startswith(directory + "/") and has_variable(pid, MARK + "="):
             kill(pid)
+
+
+def users_of(root):
+    """The visible processes that work below a directory, as (pid, name), by the name of its entry:
+    their current directory, program, arguments or mapped files are there."""
+    pattern, found = re.compile(re.escape(os.fsencode(root)) + rb"/([0-9A-Za-z.+!_-]+)"), {}
+    for pid in processes():
+        for name in set(pattern.findall(b"\0".join(_places(pid)))):
+            found.setdefault(os.fsdecode(name), []).append((pid, process_stat(pid)[0]))
+    return found
+
+
+def _places(pid):
+    """What /proc shows to this user of where a process works."""
+    for name in ("cwd", "exe", "cmdline", "maps"):
+        path = "/proc/%d/%s" % (pid, name)
+        try:
+            if name in ("cwd", "exe"):
+                yield os.fsencode(os.readlink(path))
+            else:
+                with open(path, "rb") as f:
+                    yield f.read()
+        except OSError:
+            continue
 
 
 def processes():

@@ -24,8 +24,15 @@ RECEIPT_LIMIT = 1 << 20
 # The members of a receipt that the controller reads, see Receipt in remote/check.go.
 TEXTS = ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")
 RECEIPT = {name: strict.is_text for name in TEXTS}
-RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed")})
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MAX_COUNT)
+RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed", "uploads")})
+
+
+
+def _is_count(value):
+    return strict.is_integer(value) and 0 <= value < MAX_COUNT
+
+
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count)
 
 
 def checked(pattern, value, what):
