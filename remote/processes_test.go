@@ -279,7 +279,6 @@ func TestProcessesOfAnEarlierPackageAreReported(t *testing.T) {
 		return state.Stages[0].Processes
 	}
 	assert.Empty(t, processes())
-	require.NoError(t, l.Confirm(t.Context(), l.run, remote.Note{}))
 	l.link(t, "app-1", "app-2")
 	start(fresh, "staging")
 	found := processes()
