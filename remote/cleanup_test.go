@@ -1,9 +1,12 @@
 package remote_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -195,4 +198,46 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	_, err = remove(t, l.root, "app-3")
 	require.Error(t, err)
 	require.FileExists(t, filepath.Join(elsewhere, "app-3/.kis/receipt.json"))
+}
+
+// Random histories against a model of what is promised, see testdata/histories.py. The controller
+// and the agent agree on what a rollback links.
+func requireHistories(t *testing.T, seed, count int) {
+	t.Helper()
+	t.Logf("python3 remote/testdata/histories.py DIRECTORY %d %d", seed, count)
+	directory, err := os.MkdirTemp("/dev/shm", "kis-histories-") // a disk takes ten times as long
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = exec.Command("rm", "-rf", directory).Run() })
+	var failed bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/histories.py", directory, strconv.Itoa(seed), strconv.Itoa(count))
+	cmd.Stderr = &failed
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s", failed.String())
+	seen, with := 0, 0
+	for line := range bytes.Lines(out) {
+		var stages []struct {
+			Lines            []string
+			Linked, Previous string
+		}
+		require.NoError(t, json.Unmarshal(line, &stages))
+		for _, s := range stages {
+			require.Equal(t, s.Previous, remote.ParseJournal(s.Lines).Previous(s.Linked).String(), "linked %q: %q", s.Linked, s.Lines)
+			if s.Previous != "" {
+				with++
+			}
+		}
+		seen++
+	}
+	require.Equal(t, count, seen)
+	require.Greater(t, with, count/4, "histories without anything to roll back to test nothing")
+}
+
+func TestRandomHistoriesOfPushesAndPrunes(t *testing.T) {
+	t.Parallel()
+	for share := range 2 {
+		t.Run(strconv.Itoa(share), func(t *testing.T) {
+			t.Parallel()
+			requireHistories(t, 1+share*1_000_000, 600)
+		})
+	}
 }
