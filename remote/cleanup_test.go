@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,35 @@ func TestArchivesGoWithTheLastPackageThatNamesThem(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(l.root, ".kis/incoming"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
+}
+
+// The hint names a prune only where it frees something, and says how much.
+func TestAFullDiskIsPrunedOnlyIfThatHelps(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2", "3")
+	l.link(t, "", "app-1")
+	require.NoError(t, l.Close())
+	sh(t, l.root, `for i in 1 2 3; do chmod u+w app-$i/.kis app-$i/.kis/receipt.json; sed -i "s/\"created\": \"20../\"created\": \"203$i/" app-$i/.kis/receipt.json; done`)
+	l = opened(t, l.root)
+	problem := func(r remote.CheckRequest) remote.Problem {
+		r.Build, r.Stage, r.Package = true, stage(t, "staging"), pkg(t, "app-4")
+		facts, err := l.Check(t.Context(), r)
+		require.NoError(t, err)
+		require.NotEmpty(t, facts.Problems)
+		return facts.Problems[0]
+	}
+	for keep, want := range map[int]string{
+		0: "", 1: "free 1 MiB by removing old packages (1 here): kis prune staging\n", 2: "", // app-2 is neither linked nor the newest
+	} {
+		p := problem(remote.CheckRequest{NeedBytes: 1 << 50, Keep: keep})
+		assert.Equal(t, remote.CodeNoSpace, p.Code)
+		assert.Equal(t, want+"see: df -h "+l.root+"; du -sh "+l.root+"/*", p.Hint)
+	}
+	assert.Contains(t, problem(remote.CheckRequest{NeedInodes: 1 << 50, Keep: 1}).Hint, "inodes by removing old packages (1 here): kis prune staging\n")
+	// The newest package of the project says how much an environment takes.
+	size := int64(1) << 49
+	sh(t, l.root, fmt.Sprintf(`sed -i 's/"size": [0-9]*/"size": %d/' app-3/.kis/receipt.json`, size))
+	assert.Contains(t, problem(remote.CheckRequest{SpareBytes: 1}).Message, fmt.Sprintf("%d MiB needed", size>>20+1))
 }
 
 // A run that has found the package installed holds its lock from before it links until it ends.
