@@ -80,6 +80,17 @@ type StageState struct {
 	Changed  *Problem `json:"changed"`  // how the linked package differs from what was sealed; nil when it does not
 	Armed    []string `json:"armed"`    // runs with a prepared link: alive, or dead and not cleaned up yet
 	Problem  *Problem `json:"problem"`  // why the stage could not be read
+
+	// Processes are those that may still run another package than the linked one; in a RepositoryState
+	// only.
+	Processes []Process `json:"processes"`
+}
+
+// Process is a process on a host.
+type Process struct {
+	PID     int    `json:"pid"`
+	Name    string `json:"name"`
+	Package string `json:"package,omitempty"` // that it uses; "": it was started before the link was switched
 }
 
 // Space is the free space for the agent's user.

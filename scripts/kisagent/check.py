@@ -9,7 +9,7 @@ import stat
 import struct
 import sys
 
-from kisagent import cleanup, leftovers, link, locks, seal, shared, strict
+from kisagent import cleanup, leftovers, link, locks, processes, seal, shared, strict
 from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
@@ -353,6 +353,9 @@ def state(repository, args):
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
             broken.update(journal_lines(repository, name, lines, limit))
             out["stages"].append(broken)
+    outdated = processes.outdated(repository.root, {state["stage"]: state for state in out["stages"]}, set(cleanup.links(repository).values()))
+    for state in out["stages"]:
+        state["processes"] = outdated[state["stage"]]
     out["packages"] = packages(repository)
     cleanup.describe(repository, out["packages"], keep)
     return out

@@ -48,6 +48,45 @@ def users_of(root):
     return found
 
 
+def outdated(root, stages, linked, limit=20):
+    """The visible processes of stages that may run another package than the stage links, by stage: those
+    that use a package that no stage links and this one did, and those that were started through the
+    stage's link before it was switched. stages has the state of each by name, see check.stage_state; linked
+    are the packages that any stage links."""
+    users, found = {}, {name: [] for name in stages}
+    for name, using in users_of(root).items():
+        for pid, program in using:
+            users.setdefault((pid, program), set()).add(name)
+    for (pid, program), names in sorted(users.items()):
+        for stage, state in stages.items():
+            old = [name for name in sorted(names - linked) if any('"%s"' % name in line for line in state["journal"])]
+            if old or stage in names and started_before_link(pid, os.path.join(root, stage)):
+                found[stage].append({"pid": pid, "name": program, "package": old[0] if old else ""})
+    return {stage: some[:limit] for stage, some in found.items()}
+
+
+def started_before_link(pid, path):
+    """Whether a process is older than a link. Its start is known to a second, and to the host's clock."""
+    try:
+        with open("/proc/stat") as f:
+            boot = next(int(line.split()[1]) for line in f if line.startswith("btime "))
+        start = started(pid)[1]
+        return start > 0 and boot + start / os.sysconf("SC_CLK_TCK") < os.lstat(path).st_ctime - 2
+    except (OSError, ValueError, StopIteration):
+        return False
+
+
+def started(pid):
+    """Name of a process, and when it was started, in clock ticks since the boot: proc_pid_stat(5). ("", 0)
+    when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as f:
+            before, _, after = f.read().rpartition(b")")
+        return before.partition(b"(")[2].decode("utf-8", "replace").replace("\n", " "), int(after.split()[19])
+    except (OSError, ValueError, IndexError):
+        return "", 0
+
+
 def _places(pid):
     """What /proc shows to this user of where a process works."""
     for name in ("cwd", "exe", "cmdline", "maps"):

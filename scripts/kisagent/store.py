@@ -11,7 +11,7 @@ from kisagent.wire import Refused
 
 # The same names as in internal/name, whose tests compare them. \Z, because $ also matches before a
 # final line feed.
-STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+STAGE = re.compile(r"(?!shared\Z)[a-z][a-z0-9_]{0,31}\Z")
 PACKAGE = re.compile(r"(?=.{1,200}\Z)(?!.*\.\.)[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z](?:[0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?\Z")
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
