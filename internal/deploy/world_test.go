@@ -41,6 +41,7 @@ type world struct {
 	proxy  map[string]*sshtest.Proxy
 	config string // path of the ssh_config
 	ask    func(context.Context, string) bool
+	gone   []string // packages that runs may remove
 }
 
 // backend starts the far side of one host and says how to log in there.
@@ -169,7 +170,7 @@ func (w *world) run(ctx context.Context, t testing.TB, p deploy.Plan, at func(ev
 		proxy.Heal() // what was stalled sees the end now, as after a repaired network
 		proxy.Cut()
 	}
-	watch.Check(oracle.Expect{Exit: report.Exit, To: to})
+	watch.Check(oracle.Expect{Exit: report.Exit, To: to, Gone: w.gone})
 	requireStream(t, events)
 	return report
 }

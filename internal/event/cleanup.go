@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/keep-it-simple/kis/remote"
@@ -23,6 +24,13 @@ const StepPrune Step = "prune"
 func (c *Cleanup) Add(p remote.InstalledPackage) {
 	c.Packages = append(c.Packages, p.Name.String())
 	c.Bytes, c.Files = c.Bytes+p.Receipt.Size, c.Files+p.Receipt.Files
+}
+
+// MarshalJSON writes a list of packages in any case.
+func (c Cleanup) MarshalJSON() ([]byte, error) {
+	type plain Cleanup
+	c.Packages = append([]string{}, c.Packages...)
+	return json.Marshal(plain(c))
 }
 
 // Needed is the refusal to remove a package.

@@ -236,7 +236,7 @@ def prune_hint(repository, args, what):
     freed = cleanup.reclaimable(repository, packages(repository), args["keep"]) if args["keep"] else {what: 0}
     if not freed[what]:
         return ""
-    much = "%d MiB" % (freed["bytes"] >> 20) if what == "bytes" else "%d inodes" % freed["files"]
+    much = "%d MiB" % ((freed["bytes"] >> 20) + 1) if what == "bytes" else "%d inodes" % freed["files"]
     return "free %s by removing old packages (%d here): kis prune %s\n" % (much, freed["packages"], args["stage"])
 
 
