@@ -117,6 +117,8 @@ type CheckRequest struct {
 
 	// Shared is what the package would share with others; nil not to ask.
 	Shared *Shared
+
+	Services []Service // to be restarted after the switch
 }
 
 // Facts is the result of a check. A push can proceed when Problems is empty.
@@ -129,7 +131,8 @@ type Facts struct {
 	Stage    StageState         `json:"stage"`
 	Package  InstalledPackage   `json:"package"`
 	Packages []InstalledPackage `json:"packages"`
-	Missing  []string           `json:"missing"` // files of CheckRequest.Shared that are not there
+	Missing  []string           `json:"missing"`  // files of CheckRequest.Shared that are not there
+	Services []Problem          `json:"services"` // what would prevent a restart of CheckRequest.Services
 }
 
 // Open selects the package repository of the session: an absolute directory on the host. It must be

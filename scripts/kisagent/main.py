@@ -88,6 +88,11 @@ class Agent:
         facts = check.check(self.repository, args)
         if check.needs_python_check(facts, args):
             facts["problems"] += yield from self.run_forked(lambda: check.python_problems(args), PYTHON_CHECK_TIMEOUT)
+        if args.get("services"):
+            from kisagent import services
+
+            units = services.units_of(args["services"])
+            facts["services"] = yield from self.run_forked(lambda: services.obstacles(units), services.TOOL_TIMEOUT)
         return facts
 
     def do_state(self, args):
@@ -342,7 +347,7 @@ class Agent:
         self.require_lock(args)
         from kisagent import services
 
-        units = [services.Unit(checked(services.UNIT, unit["name"], "unit"), bool(unit.get("user"))) for unit in args["units"]]
+        units = services.units_of(args["units"])
         timeout = seconds(args["timeout"])
         return (yield from self.run_forked(lambda: services.restart(units, timeout), timeout + services.TOOL_TIMEOUT))
 
