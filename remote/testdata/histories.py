@@ -237,7 +237,7 @@ class History:
             assert not allowed, "%s was not removed: %s" % (name, refused.message)
             gone = False
         except Killed:
-            gone = not os.path.exists(os.path.join(self.repository.root, name))
+            gone = name in self.model.age and not os.path.exists(os.path.join(self.repository.root, name))
             assert allowed or not gone, "%s was removed" % name
             self.did[-1] += " killed"
         killed, self.killer.left = self.killer.left is not None and self.killer.left < 0, None
