@@ -17,8 +17,11 @@ type Cleanup struct {
 	Failure  *Failure `json:"failure,omitempty"`
 }
 
-// StepPrune is a host's part of a cleanup.
-const StepPrune Step = "prune"
+// The steps of a cleanup, named like the operations.
+const (
+	StepPrune  = Step(Prune)
+	StepRemove = Step(Remove)
+)
 
 // Add adds a package with its size.
 func (c *Cleanup) Add(p remote.InstalledPackage) {

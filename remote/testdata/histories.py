@@ -237,16 +237,26 @@ class History:
             assert not allowed, "%s was not removed: %s" % (name, refused.message)
             gone = False
         except Killed:
-            gone = not os.path.exists(os.path.join(self.repository.root, name))
+            gone = name in self.model.age and not os.path.exists(os.path.join(self.repository.root, name))
             assert allowed or not gone, "%s was removed" % name
             self.did[-1] += " killed"
         killed, self.killer.left = self.killer.left is not None and self.killer.left < 0, None
         if not killed:
             directory.remove()
-        elif directory.fd >= 0:
-            os.close(directory.fd)  # as the kernel does
+        else:
+            self.close_locks()
         if gone:
             self.model.age.pop(name)
+
+    def close_locks(self):
+        """Close what the killed agent held, as the kernel does."""
+        ours = {lock.fd for lock in self.locks.values()}
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            try:
+                if fd not in ours and os.readlink("/proc/self/fd/%d" % fd).startswith(self.repository.kis):
+                    os.close(fd)
+            except OSError:
+                continue
 
     # What must hold after each step that may remove something.
 

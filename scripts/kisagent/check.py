@@ -364,7 +364,8 @@ def state(repository, args):
     for state in out["stages"]:
         state["processes"] = outdated[state["stage"]]
     out["packages"] = packages(repository)
-    cleanup.describe(repository, out["packages"], keep)
+    if keep is not None:
+        cleanup.describe(repository, out["packages"], keep)
     return out
 
 

@@ -139,20 +139,19 @@ class Needs:
         return [package for package in sorted(receipts) if package not in kept and not self.reasons(package)]
 
 
-def describe(repository, packages, keep=None):
-    """Add to sealed packages their state, and with keep why they are needed and whether they may go."""
+def describe(repository, packages, keep):
+    """Add to sealed packages their history, why they are needed, and whether no stage keeps them."""
     receipts = {facts["name"]: facts["receipt"] for facts in packages if facts["receipt"]}
     try:
         needs = Needs(repository)
-        unneeded = needs.unneeded(receipts, keep) if keep else []
+        unneeded = needs.unneeded(receipts, keep)
     except (OSError, Refused) as err:
         needs, unneeded, problem = None, [], getattr(err, "message", None) or error_text(err, repository.root)
     for facts in packages:
         if facts["receipt"]:
             facts["history"] = needs.state(facts["name"]) if needs else ""
-            if keep:
-                facts["needed"] = reasons_now(repository, needs, facts["name"]) if needs else [problem]
-                facts["unneeded"] = facts["name"] in unneeded and not facts["needed"]
+            facts["needed"] = reasons_now(repository, needs, facts["name"]) if needs else [problem]
+            facts["unneeded"] = facts["name"] in unneeded and not facts["needed"]
 
 
 def reasons_now(repository, needs, package):
