@@ -1,8 +1,18 @@
-# boot ROOT - run as the first program of new mount, process, host-name, IPC and cgroup namespaces: becomes systemd in ROOT.
+# boot ROOT HUB NAME ADDRESS/BITS NFS - run as the first program of new mount, process, network, host-name, IPC and cgroup namespaces:
+# becomes systemd in ROOT, with an interface to the bridge in the network namespace of the process HUB
+# and the directory NFS on /srv/nfs.
 set -eu
 r=$1
+hub=--net=/proc/$2/ns/net
+nsenter "$hub" ip link add "$3" type veth peer name eth0 netns 1
+nsenter "$hub" ip link set "$3" master hub up
+ip link set lo up
+ip address add "$4" dev eth0
+ip link set eth0 up
 mount --make-rprivate /
 mount --bind "$r" "$r"
+mkdir -p "$r/srv/nfs"
+mount --bind "$5" "$r/srv/nfs"
 mount -t proc proc "$r/proc"
 mount -t sysfs -o ro sysfs "$r/sys"
 mount -t tmpfs tmpfs "$r/run"
