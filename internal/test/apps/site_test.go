@@ -135,6 +135,21 @@ func (a *app) replace(file, old, replacement string) {
 	require.NoError(a.t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), old, replacement)), 0o644)) //nolint:gosec // a project is no secret
 }
 
+// write writes a file of the project.
+func (a *app) write(file, text string) {
+	a.t.Helper()
+	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, file), []byte(text), 0o644)) //nolint:gosec // a project is no secret
+}
+
+// version changes the version, in pyproject.toml and where the shop's page names it.
+func (a *app) version(old, next string) {
+	a.t.Helper()
+	a.replace("pyproject.toml", `version = "`+old+`"`, `version = "`+next+`"`)
+	if _, err := os.Stat(filepath.Join(a.dir, "shop", "page.txt")); err == nil {
+		a.replace("shop/page.txt", old, next)
+	}
+}
+
 // visitor is a browser's HTTP client, for which every name leads to a host's port 80.
 func (s *site) visitor(host string) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1000, IdleConnTimeout: time.Minute}

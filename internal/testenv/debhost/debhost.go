@@ -85,7 +85,23 @@ func Named(tb testing.TB, suite Suite, names ...string) []*Host {
 	for _, h := range hosts {
 		h.wait(tb)
 	}
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			showJournals(tb, hosts)
+		}
+	})
 	return hosts
+}
+
+// showJournals logs what the hosts of a failed test have said last.
+func showJournals(tb testing.TB, hosts []*Host) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 20*time.Second)
+	defer cancel()
+	for _, h := range hosts {
+		out, err := h.Command(ctx, "root", "journalctl --no-pager --output=short-precise --lines=60").CombinedOutput()
+		tb.Logf("%s: the end of its journal (%v):\n%s", h.Name, err, out)
+	}
 }
 
 // makeImage makes the root file system that hosts of a suite begin with.
