@@ -22,6 +22,7 @@ type visitors struct {
 	client *http.Client
 	url    string
 	posts  bool // every tenth request is a POST, which nginx does not repeat
+	begin  time.Time
 	stop   chan struct{}
 	all    sync.WaitGroup
 
@@ -38,7 +39,7 @@ const (
 
 func (s *site) visit(host, url string, posts bool) *visitors {
 	s.t.Helper()
-	v := &visitors{t: s.t, client: s.visitor(host), url: url, posts: posts, stop: make(chan struct{}), versions: map[string]int{}}
+	v := &visitors{t: s.t, client: s.visitor(host), url: url, posts: posts, begin: time.Now(), stop: make(chan struct{}), versions: map[string]int{}}
 	v.all.Go(v.keepAsking)
 	s.t.Cleanup(v.end)
 	return v
@@ -47,15 +48,14 @@ func (s *site) visit(host, url string, posts bool) *visitors {
 func (v *visitors) keepAsking() {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
-	begin := time.Now()
-	for n := 1; ; n++ {
+	for n := 0; ; {
 		select {
 		case <-v.stop:
 			return
 		case <-ticker.C:
 		}
 		// A ticker drops ticks on a busy machine, and the rate is a promise.
-		for ; time.Duration(n)*pause < time.Since(begin); n++ {
+		for ; time.Duration(n)*pause < time.Since(v.begin); n++ {
 			v.all.Go(func() { v.ask(n) })
 		}
 	}
@@ -116,6 +116,7 @@ func (v *visitors) end() {
 // sawNothing ends the visits: none may have failed, and the versions that answered are those, in any order. The rate must have been kept.
 func (v *visitors) sawNothing(versions ...string) {
 	v.t.Helper()
+	want := int(time.Since(v.begin) / pause)
 	v.end()
 	answers := 0
 	for version, n := range v.versions {
@@ -125,6 +126,7 @@ func (v *visitors) sawNothing(versions ...string) {
 	for _, version := range versions {
 		assert.Positive(v.t, v.versions[version], "%s has answered nobody", version)
 	}
+	assert.GreaterOrEqual(v.t, answers+len(v.failures), want, "200 requests a second")
 	v.t.Logf("%d answers, %v by version, the slowest after %v", answers, v.versions, v.slowest)
 	require.Empty(v.t, strings.Join(v.failures[:min(len(v.failures), 10)], "\n"), "%d requests have failed", len(v.failures))
 }
