@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"path"
 	"regexp"
@@ -185,7 +184,7 @@ func readHealth(f field) Health {
 		Within: s.get("within").duration(), Consecutive: s.get("consecutive").number(1, 1000),
 	}
 	if h.Status == 0 {
-		h.Status = http.StatusOK
+		h.Status = 200
 	}
 	if h.Within == 0 {
 		h.Within = defaultHealth

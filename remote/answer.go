@@ -112,14 +112,19 @@ func (r *Receipt) check() error {
 	if r.Package.IsZero() {
 		return errors.New("a receipt of no package")
 	}
-	return errors.Join(checkSize(r.Size), checkTime(r.Created))
+	return errors.Join(checkSize(r.Size), checkSize(r.Files), checkTime(r.Created))
 }
 
 func (s *StageState) check() error {
-	if err := checkSize(s.LinkedSize); err != nil || s.Holder == nil {
-		return err
+	if s.Holder == nil {
+		return nil
 	}
 	return checkTime(s.Holder.Since)
+}
+
+func (r *Removed) check(raw json.RawMessage) error {
+	r.Left = cut(r.Left, maxText)
+	return errors.Join(requireMembers(raw, "bytes", "files"), checkSize(r.Bytes), checkSize(r.Files))
 }
 
 func checkPackages(all []InstalledPackage) error {

@@ -230,6 +230,7 @@ type Provenance struct {
 	Git      string   `json:"git"`      // revision, "" for none
 	Imports  []string `json:"imports"`  // modules that verification imported
 	Verified []string `json:"verified"` // commands that verified it
+	Uploads  []string `json:"uploads"`  // digests of the files beside the archive that it was made of
 }
 
 // Seal makes the directory a package: read-only, durable, and with a receipt.

@@ -39,6 +39,7 @@ type Receipt struct {
 	Imports     []string     `json:"imports"`   // modules that verification imported
 	Verified    []string     `json:"verified"`  // commands of the inventory that succeeded before it was sealed
 	Size        int64        `json:"size"`      // bytes of all files
+	Files       int64        `json:"files"`     // inodes
 	Installed   []string     `json:"installed"` // the environment as name==version; only of a package requested by name
 }
 
@@ -47,7 +48,23 @@ type InstalledPackage struct {
 	Name    name.Package `json:"name"`
 	State   PackageState `json:"state"`
 	Receipt *Receipt     `json:"receipt"` // nil unless sealed
+
+	// Of a sealed package in the state of a repository:
+	History  History  `json:"history"`
+	Needed   []string `json:"needed"`   // why it must not be removed; only where StateRequest has Keep
+	Unneeded bool     `json:"unneeded"` // no stage keeps it, and nothing needs it; likewise
 }
+
+// History is what the stages of a host have done with a package.
+type History string
+
+// The histories. Once confirmed is confirmed.
+const (
+	Confirmed   History = "confirmed"
+	Unconfirmed History = "unconfirmed" // linked by a run that did not complete
+	Reverted    History = "reverted"    // the run that linked it rolled back
+	NeverLinked History = "never linked"
+)
 
 // StageState is the present state of a stage on a host.
 type StageState struct {
@@ -64,9 +81,16 @@ type StageState struct {
 	Armed    []string `json:"armed"`    // runs with a prepared link: alive, or dead and not cleaned up yet
 	Problem  *Problem `json:"problem"`  // why the stage could not be read
 
-	// LinkedSize is the size of the linked package with its environment, in bytes: an estimate for
-	// the next version. 0 when no sealed package is linked.
-	LinkedSize int64 `json:"linked_size"`
+	// Processes are those that may still run another package than the linked one; in a RepositoryState
+	// only.
+	Processes []Process `json:"processes"`
+}
+
+// Process is a process on a host.
+type Process struct {
+	PID     int    `json:"pid"`
+	Name    string `json:"name"`
+	Package string `json:"package,omitempty"` // that it uses; "": it was started before the link was switched
 }
 
 // Space is the free space for the agent's user.
@@ -81,8 +105,12 @@ type CheckRequest struct {
 	Package    name.Package
 	Packages   bool  // list the packages
 	Build      bool  // a package may have to be built: check tools and free space
-	NeedBytes  int64 // with Build
-	NeedInodes int64 // with Build
+	NeedBytes  int64 // with Build, likewise the following: without the environment
+	NeedInodes int64
+
+	// What the environment takes at least; the newest package of the project may show that it is more.
+	SpareBytes, SpareInodes int64
+	Keep                    int // packages of each stage that a prune would keep
 
 	// RequiresPython is the package's Requires-Python (PEP 440), or "". With Build.
 	RequiresPython string
@@ -144,6 +172,23 @@ type RepositoryState struct {
 type StateRequest struct {
 	Stage name.Stage // only this one
 	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
+	Keep  int        // report which packages are not needed, where each stage keeps so many; 0: do not
+}
+
+// Removed is what the removal of a package has freed.
+type Removed struct {
+	Bytes int64  `json:"bytes"`
+	Files int64  `json:"files"`
+	Left  string `json:"left"` // why some files are left in .kis, for a later run to remove; "" for none
+}
+
+// Remove removes a sealed package that no stage links or would roll back to, that no process uses and
+// no run works with; otherwise it is *Refused with CodeNeeded, or CodeLocked. It needs no stage's lock. The
+// first Remove of a session without a lock makes it the session of run.
+func (a *Agent) Remove(ctx context.Context, p name.Package, run name.Run, owner Holder) (Removed, error) {
+	var r Removed
+	err := a.call(ctx, opRemove, removeRequest{p, run, lockOwner{owner.Who, owner.What}}, &r, nil)
+	return r, err
 }
 
 // MaxLines is how many lines of a journal can be read.
@@ -152,7 +197,7 @@ const MaxLines = maxLines
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines)}
+	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep}
 	if err := a.call(ctx, opState, args, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}

@@ -50,6 +50,7 @@ const (
 	CodeIndexPassword     Code = "index-password"
 	CodeLinkedUnsealed    Code = "linked-unsealed"
 	CodeMounted           Code = "mounted"
+	CodeNeeded            Code = "needed" // by a stage, a run or a process
 	CodeNoPackage         Code = "no-package"
 	CodeNoPip             Code = "no-pip"
 	CodeOtherContent      Code = "other-content"
@@ -60,7 +61,6 @@ const (
 	CodeUnreadablePackage Code = "unreadable-package"
 	CodeUnreadableReceipt Code = "unreadable-receipt"
 	CodeUnsealed          Code = "unsealed"
-	CodeVerifyFailed      Code = "verify-failed"
 )
 
 // The codes of what packages share, and of what follows a switch.

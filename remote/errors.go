@@ -15,7 +15,7 @@ type Refused struct {
 	Holder  *Holder  `json:"holder"`  // of the lock, with code locked
 	Ours    string   `json:"ours"`    // digest asked for, with codes other-content and other-recipe
 	Theirs  string   `json:"theirs"`  // digest found
-	Command string   `json:"command"` // the inventory's command that failed, with codes verify-failed and command-failed
+	Command string   `json:"command"` // the inventory's command that failed, with code command-failed
 	Errno   string   `json:"errno"`   // name of the system's error, such as EROFS, where a system call failed
 }
 

@@ -30,7 +30,7 @@ func TestHealthIsWhatTheApplicationAnswers(t *testing.T) {
 		case "/teapot":
 			w.WriteHeader(http.StatusTeapot)
 		}
-		fmt.Fprintf(w, "ready on %s\nquery %s\n", r.Host, r.URL.RawQuery)
+		_, _ = fmt.Fprintf(w, "ready on %s\nquery %s\n", r.Host, r.URL.RawQuery)
 	})
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -72,7 +72,7 @@ func TestHealthIsWhatTheApplicationAnswers(t *testing.T) {
 			assert.Equal(t, 1, found.Attempts, what)
 			continue
 		}
-		assert.ErrorContains(t, err, test.reason, what)
+		require.ErrorContains(t, err, test.reason, what)
 	}
 	refused := refusal(t, must(l.Health(t.Context(), l.stage, l.run, remote.HealthCheck{URL: server.URL, Body: "steady", Within: 100 * time.Millisecond})))
 	assert.Equal(t, []string{"ready on " + address, "query "}, refused.Tail)

@@ -132,7 +132,7 @@ func TestChangedLinkedPackageIsReported(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, facts.Stage.Changed)
 	require.Positive(t, receipt.Size)
-	require.Equal(t, receipt.Size, facts.Stage.LinkedSize)
+	require.Positive(t, receipt.Files)
 	sh(t, l.root, "chmod u+w app-1; echo '# patched' >app-1/patch.py")
 	facts, err = l.Check(t.Context(), request)
 	require.NoError(t, err)

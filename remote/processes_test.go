@@ -256,3 +256,32 @@ func TestCommandsThatCannotRunAreRefused(t *testing.T) {
 	}
 	require.NoError(t, l.Command(t.Context(), l.stage, l.run, commands(t, ":"), nil))
 }
+
+// TestProcessesOfAnEarlierPackageAreReported: a switch restarts nothing by itself.
+func TestProcessesOfAnEarlierPackageAreReported(t *testing.T) {
+	t.Parallel()
+	l, old, fresh := prepared(t), marker(t), marker(t)
+	l.install(t, source(t, "app", "2"))
+	l.link(t, "", "app-1")
+	start := func(mark, directory string) {
+		t.Helper()
+		sleep := exec.Command("sleep", mark)
+		sleep.Dir = filepath.Join(l.root, directory)
+		require.NoError(t, sleep.Start())
+		t.Cleanup(func() { _ = sleep.Process.Kill(); _ = sleep.Wait() })
+	}
+	start(old, "staging")
+	processes := func() []remote.Process {
+		t.Helper()
+		state, err := l.State(t.Context(), remote.StateRequest{})
+		require.NoError(t, err)
+		require.Len(t, state.Stages, 1)
+		return state.Stages[0].Processes
+	}
+	assert.Empty(t, processes())
+	l.link(t, "app-1", "app-2")
+	start(fresh, "staging")
+	found := processes()
+	require.Len(t, found, 1)
+	assert.Equal(t, [2]string{"sleep", "app-1"}, [2]string{found[0].Name, found[0].Package})
+}

@@ -32,6 +32,7 @@ const (
 	opPing        operation = "ping"
 	opPut         operation = "put"
 	opReceive     operation = "receive"
+	opRemove      operation = "remove"
 	opRestarted   operation = "restarted"
 	opResume      operation = "resume"
 	opRevert      operation = "revert"
@@ -79,6 +80,9 @@ type checkRequest struct {
 	Build          bool         `json:"build"`
 	NeedBytes      int64        `json:"need_bytes"`
 	NeedInodes     int64        `json:"need_inodes"`
+	SpareBytes     int64        `json:"spare_bytes"`
+	SpareInodes    int64        `json:"spare_inodes"`
+	Keep           int          `json:"keep"`
 	RequiresPython string       `json:"requires_python"`
 	Shared         *Shared      `json:"shared,omitempty"`
 }
@@ -90,6 +94,13 @@ type contentRequest struct {
 type stateRequest struct {
 	Stage name.Stage `json:"stage,omitzero"`
 	Lines int        `json:"lines,omitempty"`
+	Keep  int        `json:"keep,omitempty"`
+}
+
+type removeRequest struct {
+	Package name.Package `json:"package"`
+	Run     name.Run     `json:"run"`
+	Owner   lockOwner    `json:"owner"`
 }
 
 type lockRequest struct {

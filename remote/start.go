@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/scripts"
 )
@@ -103,10 +104,7 @@ func (a *Agent) checkStart(s started) error {
 		}
 		return nil
 	case "NOPYTHON":
-		return &StartError{
-			Message: "python3 is missing",
-			Hint:    "install it (apt install python3 python3-venv), or name it in the inventory: python: /path/to/python3",
-		}
+		return noPython(s.rest)
 	case "EATEN":
 		return &StartError{Message: "a login script has read a part of what was sent to the shell", Hint: a.login.waiting(), Tail: s.noise}
 	}
@@ -114,6 +112,17 @@ func (a *Agent) checkStart(s started) error {
 		return &StartError{Message: r.message, Hint: r.hint, Tail: s.noise}
 	}
 	return &StartError{Message: "the command was not run, although the login succeeded", Hint: a.login.silent(), Tail: s.noise}
+}
+
+// noPython is the error for an interpreter that the host does not have.
+func noPython(wanted string) error {
+	if python, err := name.ParseInterpreter(wanted); err == nil && python != name.Python3() {
+		return &StartError{Message: wanted + " is missing", Hint: "install it with its venv module, or name another one in the inventory: python: python3"}
+	}
+	return &StartError{
+		Message: "python3 is missing",
+		Hint:    "install it (apt install python3 python3-venv), or name it in the inventory: python: /path/to/python3",
+	}
 }
 
 // atLeast compares two versions of two numbers each.

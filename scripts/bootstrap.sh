@@ -1,7 +1,7 @@
 : this line does nothing, so that a login script which reads one line of the input consumes no more than this
 # bootstrap.sh PYTHON — standard input of "exec /bin/sh -s -- PYTHON"; becomes the loader of the agent.
 # It prints "KIS1 READY MAJOR.MINOR", then reads one line of JSON with the agent's modules. It writes no file.
-# It prints "KIS1 NOPYTHON" and exits 1 when there is no such interpreter, "KIS1 EATEN" when a login script has
+# It prints "KIS1 NOPYTHON PYTHON" and exits 1 when there is no such interpreter, "KIS1 EATEN" when a login script has
 # consumed more than these lines, and "KIS1 NOWORDS" when the arguments are missing.
 kis_whole=yes
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -10,7 +10,7 @@ python=$(command -v "$1") || python=""
 # A login script that ran exec with another shell has passed on the input without the arguments.
 [ $# -eq 1 ] || { printf '\nKIS1 NOWORDS\n'; exit 1; }
 [ "${kis_whole-}" = yes ] || { printf '\nKIS1 EATEN\n'; exit 1; }
-[ -x "$python" ] || { printf '\nKIS1 NOPYTHON\n'; exit 1; }
+[ -x "$python" ] || { printf '\nKIS1 NOPYTHON %s\n' "$1"; exit 1; }
 # UTF-8 in every locale: the names in a package must be decoded equally when it is sealed and when it is checked.
 exec "$python" -X utf8 -I -S -c '
 import sys

@@ -28,7 +28,7 @@ type Module struct {
 func Modules() []Module {
 	names := []string{
 		"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "environ", "child", "seal", "link",
-		"bundled", "index", "uploads", "shared", "build", "check", "health", "services", "main",
+		"bundled", "index", "uploads", "cleanup", "shared", "build", "check", "health", "services", "main",
 	}
 	modules := []Module{{Name: "kisagent", Source: read("kisagent/__init__.py")}}
 	for _, name := range names {

@@ -45,6 +45,23 @@ func (a *app) completePackage(_ *cobra.Command, args []string, _ string) ([]stri
 	return a.logs.Packages(args[0]), noFiles | cobra.ShellCompDirectiveKeepOrder
 }
 
+// completePackageAndStage completes the packages of earlier runs of this machine, then the stage.
+func (a *app) completePackageAndStage(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	stages, directive := a.completeStage(cmd, nil, start)
+	switch {
+	case len(args) == 1:
+		return stages, directive
+	case len(args) > 1:
+		return nil, noFiles
+	}
+	var packages []string
+	for _, stage := range stages {
+		packages = append(packages, a.logs.Packages(stage)...)
+	}
+	slices.Sort(packages)
+	return slices.Compact(packages), directive
+}
+
 // completeHosts completes the last of the comma-separated patterns of --hosts.
 func (a *app) completeHosts(_ *cobra.Command, _ []string, start string) ([]string, cobra.ShellCompDirective) {
 	inv, err := a.load()

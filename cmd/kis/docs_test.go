@@ -304,7 +304,7 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameVariablesThatExist: the table of docs/inventory.md and the one place that sets
+// TestDocumentsNameVariablesThatExist: the table of docs/release.md and the one place that sets
 // the variables say the same.
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
@@ -315,7 +315,7 @@ func TestDocumentsNameVariablesThatExist(t *testing.T) {
 		slices.Sort(found)
 		return slices.Compact(found)
 	}
-	_, table, _ := strings.Cut(documents(t)["../../docs/inventory.md"], "| variable |")
+	_, table, _ := strings.Cut(documents(t)["../../docs/release.md"], "| variable |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	want := variables(string(code))
 	require.NotEmpty(t, want)

@@ -51,7 +51,7 @@ func newRoot(a *app) *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("hosts", a.completeHosts)
 	flags.IntVarP(&a.forks, "forks", "f", 0, "hosts that prepare at the same time (default 64)")
 	flags.StringVarP(&a.ui.Output, "output", "o", ui.Text, "output format: text or json (one event per line)")
-	flags.BoolVarP(&a.ui.AssumeYes, "yes", "y", false, "answer yes to the questions of confirm: and unlock --force; unknown host keys are refused")
+	flags.BoolVarP(&a.ui.AssumeYes, "yes", "y", false, "answer yes to the questions of confirm:, prune, remove and unlock --force; unknown host keys are refused")
 	flags.BoolVarP(&a.ui.Quiet, "quiet", "q", false, "print the result only")
 	flags.BoolVarP(&a.ui.Verbose, "verbose", "v", false, "print the output of every step as it arrives")
 	flags.StringVar(&a.ui.Color, "color", "auto", "color the output: auto, always or never")
@@ -66,9 +66,9 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
-		&cobra.Group{ID: "other", Title: "Other:"})
-	root.AddCommand(newPush(a), newRollback(a), newLink(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a),
-		newUnlock(a), newDemo(a), newVersion(a))
+		&cobra.Group{ID: "clean", Title: "Clean up:"}, &cobra.Group{ID: "other", Title: "Other:"})
+	root.AddCommand(newPush(a), newRollback(a), newLink(a), newRestart(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a),
+		newPrune(a), newRemove(a), newUnlock(a), newDemo(a), newVersion(a))
 	root.SuggestionsMinimumDistance = 2
 	for _, c := range root.Commands() {
 		c.Long += "\n" + exitStatus

@@ -68,7 +68,7 @@ func (s *signals) handle(message func(string), exit func(int)) {
 	case phase == switching:
 		message("links are being switched: kis completes or rolls back the switch first")
 	case phase == afterLink:
-		message("interrupted: ending the after_link commands, which counts as their failure")
+		message("interrupted: ending what follows the switch, which counts as a failure of it")
 	case asked:
 		exit(130)
 	case phase == local:
@@ -105,7 +105,7 @@ func (s *signals) follow(e event.Event) {
 	case e.Type != event.TypeStep || e.State != event.Started:
 	case e.Step == event.StepLink || e.Step == event.StepRevert || e.Step == event.StepConfirm:
 		s.phase.Store(switching)
-	case e.Step == event.StepAfterLink:
+	case e.Step == event.StepServices || e.Step == event.StepAfterLink || e.Step == event.StepHealth:
 		s.phase.Store(afterLink)
 	}
 }

@@ -28,44 +28,49 @@ func (s *source) flags(cmd *cobra.Command) {
 }
 
 // plan is the part of a plan that says what is installed and how. The caller closes its archive.
-func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (deploy.Plan, error) {
-	recipe, err := deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), inv.Dir())
-	if err != nil {
-		return deploy.Plan{}, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
+func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (plan deploy.Plan, err error) {
+	project, recipe := "", inv.Dir() // the directories of the project, and of what the recipe names
+	if s.sdist == "" {
+		if project, err = a.projectDir(); err != nil {
+			return plan, err
+		}
 	}
-	p := deploy.Plan{Recipe: recipe, Verify: inv.Verify()}
-	if p.Archive, p.Git, err = s.archive(ctx, a, inv, v); err != nil {
-		return deploy.Plan{}, err
+	if s.rev != "" {
+		tree, err := pybuild.Checkout(ctx, project, s.rev)
+		if err != nil {
+			return plan, fmt.Errorf("--rev: %w", err)
+		}
+		defer tree.Remove()
+		for _, dir := range []*string{&project, &recipe} {
+			if *dir, err = tree.At(*dir); err != nil {
+				return plan, fmt.Errorf("--rev: %w", err)
+			}
+		}
+	}
+	if plan.Recipe, err = deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), recipe); err != nil {
+		return plan, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
+	}
+	if plan.Archive, plan.Git, err = s.archive(ctx, project, inv, v); err != nil {
+		return plan, err
 	}
 	if s.dev {
-		err = p.Develop()
+		err = plan.Develop()
 	}
-	v.Archive(p.Archive)
-	return p, err
+	plan.Verify, plan.Keep = inv.Verify(), inv.Keep()
+	v.Archive(plan.Archive)
+	return plan, err
 }
 
 // archive builds the source distribution, or opens the one that was named. git is its revision.
-func (s source) archive(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (archive *sdist.Archive, git string, err error) {
+func (s source) archive(ctx context.Context, project string, inv *inventory.Inventory, v ui.View) (archive *sdist.Archive, git string, err error) {
 	if s.sdist != "" {
 		archive, err = sdist.Open(s.sdist)
 		return archive, "", err
 	}
-	dir, err := a.projectDir()
-	if err != nil {
-		return nil, "", err
-	}
 	defer v.Building()()
-	if s.rev != "" {
-		at, remove, err := pybuild.Checkout(ctx, dir, s.rev)
-		if err != nil {
-			return nil, "", fmt.Errorf("--rev: %w", err)
-		}
-		defer remove()
-		dir = at
-	}
-	archive, err = pybuild.Build(ctx, pybuild.Options{Dir: dir, Builder: string(inv.Build()), Exclude: inv.Path(), Log: v.BuildLog(), Say: v.Say})
+	archive, err = pybuild.Build(ctx, pybuild.Options{Dir: project, Builder: string(inv.Build()), Exclude: inv.Path(), Log: v.BuildLog(), Say: v.Say})
 	if err != nil {
 		return nil, "", err
 	}
-	return archive, pybuild.Revision(ctx, dir, archive), nil
+	return archive, pybuild.Revision(ctx, project, archive), nil
 }

@@ -30,7 +30,7 @@ answer.
 Examples:
   kis unlock production            # who holds it
   kis unlock production --force`,
-		GroupID:           "change",
+		GroupID:           "clean",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.unlock(cmd.Context(), args[0], force) },

@@ -37,6 +37,33 @@ func (c *Coordinator) activateAll(ctx context.Context) bool {
 	})
 }
 
+// Restart brings what each host links into service again, in batches, and changes no link. The hosts of
+// the batches after a failure are not touched.
+func (c *Coordinator) Restart(ctx context.Context) event.Outcome {
+	if ctx.Err() != nil {
+		return event.Interrupted
+	}
+	ctx = context.WithoutCancel(ctx)
+	for _, p := range c.Participants {
+		p.read(p.Before)
+		p.link.state = stateOld
+	}
+	begin, interrupt := time.Now(), c.nextInterrupt()
+	defer c.timed("activate", begin)
+	done := c.inBatches(func(*Participant) bool { return true }, func(p *Participant) error {
+		linked, err := name.ParsePackage(p.Before)
+		if err == nil {
+			err = c.activate(ctx, p, linked, interrupt)
+		}
+		p.activation.restarted = err == nil
+		return err
+	})
+	if done && len(c.Stream.Bugs()) == 0 {
+		return event.Succeeded
+	}
+	return event.Split
+}
+
 // inBatches does something on the chosen participants, a batch at a time, and ends after the first
 // batch in which it fails.
 func (c *Coordinator) inBatches(chosen func(*Participant) bool, work func(*Participant) error) bool {

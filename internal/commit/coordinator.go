@@ -305,6 +305,7 @@ func (c *Coordinator) AddTo(r *event.Report) {
 		for _, p := range list {
 			row := rows[p.Log.Name]
 			row.RollbackTo, row.Linked, row.LinkKnown, row.Degraded = p.Before, p.link.target, p.link.current, p.activation.failed
+			row.Restarted = p.activation.restarted
 		}
 	}
 }

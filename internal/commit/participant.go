@@ -71,9 +71,10 @@ type session struct {
 
 // activation is what this run owes to the services of a host.
 type activation struct {
-	begun   bool // the new package was being brought into service
-	pending bool // the link was rolled back, and the previous package is not back in service
-	failed  bool // to bring the previous package back into service failed
+	begun     bool // the new package was being brought into service
+	pending   bool // the link was rolled back, and the previous package is not back in service
+	restarted bool // without a switch
+	failed    bool // to bring the previous package back into service failed
 }
 
 // replaced records that the session is a new one.

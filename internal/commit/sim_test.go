@@ -57,6 +57,7 @@ type simRun struct {
 	Op     event.Op
 	Hosts  []int
 	After  bool // the stage has after-link commands
+	Batch  int  // how many hosts run them at a time; 0: all
 	Tapes  []simBytes
 	name   string
 	laptop *simLaptop
@@ -80,7 +81,7 @@ func (b simBytes) String() string {
 func (s simSchedule) String() string {
 	text := fmt.Sprintf("links %q, on_partial %s", s.Links, s.Partial)
 	for i, r := range s.Runs {
-		text += fmt.Sprintf("\n  run %d: after %v, %s to %s on %v, waits %v, after_link %v, tapes %v", i, r.Start, r.Op, r.To, r.Hosts, r.Wait, r.After, r.Tapes)
+		text += fmt.Sprintf("\n  run %d: after %v, %s to %s on %v, waits %v, after_link %v, batch %d, tapes %v", i, r.Start, r.Op, r.To, r.Hosts, r.Wait, r.After, r.Batch, r.Tapes)
 	}
 	return text
 }
@@ -142,12 +143,27 @@ func (w *simWorld) plan(r *simRun) deploy.Plan {
 	p := deploy.Plan{Op: r.Op, Target: to, Stage: inventory.Stage{Name: stage, OnPartial: w.partial}, Subset: len(r.Hosts) < len(w.hosts)}
 	if r.After {
 		p.Stage.AfterLink = []inventory.Command{{Run: "restart"}}
+		p.Stage.Batch = batchOf(w.t, r.Batch)
 	}
 	for _, i := range r.Hosts {
 		h := w.hosts[i]
 		p.Hosts = append(p.Hosts, inventory.Host{Name: h.name, Root: h.root})
 	}
 	return p
+}
+
+// batchOf is a batch of that many hosts, as an inventory writes it.
+func batchOf(t *testing.T, hosts int) inventory.Batch {
+	t.Helper()
+	text := "all"
+	if hosts > 0 {
+		text = fmt.Sprint(hosts)
+	}
+	inv, err := inventory.Parse("inventory.yaml", []byte("stages: {s: {hosts: [a], rollout: {batch: "+text+"}}}"), nil)
+	require.NoError(t, err)
+	stage, err := inv.Stage("s")
+	require.NoError(t, err)
+	return stage.Batch
 }
 
 // simulate carries a schedule out. It returns what is wrong, "" for nothing, and how the first run
@@ -189,7 +205,7 @@ func (w *simWorld) again() string {
 	}
 	w.mu.Unlock()
 	first := w.runs[0]
-	r := &simRun{To: first.To, Op: first.Op, Hosts: first.Hosts, After: first.After}
+	r := &simRun{To: first.To, Op: first.Op, Hosts: first.Hosts, After: first.After, Batch: first.Batch}
 	w.carryOut(w.t.Context(), r, len(w.runs))
 	if r.report.Outcome != event.Succeeded {
 		return fmt.Sprintf("the same command again: %s: %v", r.report.Outcome, r.report.Failures)
@@ -219,6 +235,9 @@ func (w *simWorld) judge() string {
 		}
 		if r.laptop.dead {
 			continue
+		}
+		if wrong := w.judgeBatches(r); wrong != "" {
+			return fmt.Sprintf("run %d (%s): %s\n%s", i, r.report.Outcome, wrong, w.story(w.hosts[r.Hosts[0]]))
 		}
 		if r.report.Outcome == event.Succeeded && len(r.report.Failures) > 0 {
 			return fmt.Sprintf("run %d succeeded with failures: %v", i, r.report.Failures)
@@ -336,6 +355,44 @@ func (w *simWorld) judgeHost(r *simRun, h *simHost) string {
 	return ""
 }
 
+// judgeBatches: no host begins to run commands in the new package while as many others as a batch has
+// have begun and not come to a good end.
+func (w *simWorld) judgeBatches(r *simRun) string {
+	if r.Batch == 0 {
+		return ""
+	}
+	begun, ended := map[*simHost]time.Time{}, map[*simHost]time.Time{}
+	for _, n := range r.Hosts {
+		h := w.hosts[n]
+		if w.back(r, h) == r.To {
+			continue // what restores looks like what completes
+		}
+		for _, e := range h.history {
+			_, twice := begun[h]
+			switch {
+			case e.run != r.name || e.link != r.To:
+			case e.what == "started" && !twice:
+				begun[h] = e.at
+			case e.what == "ran":
+				ended[h] = e.at
+			}
+		}
+	}
+	for h, at := range begun {
+		open := 0
+		for other, since := range begun {
+			until, ok := ended[other]
+			if other != h && !since.After(at) && (!ok || until.After(at)) {
+				open++
+			}
+		}
+		if open >= r.Batch {
+			return fmt.Sprintf("%s began while %d others had not come to a good end, in batches of %d", h.name, open, r.Batch)
+		}
+	}
+	return ""
+}
+
 // judgeAfter: the last after-link commands that a run has run on a host were for what it has left
 // linked there, and came to a good end.
 func (w *simWorld) judgeAfter(r *simRun, h *simHost, link string, degraded bool) string {
@@ -423,7 +480,7 @@ func randomSchedule(random *rand.Rand) simSchedule {
 		s.Links = append(s.Links, []string{"app-0", "app-0", "app-0", "app-1", ""}[random.IntN(5)])
 	}
 	for i := range 1 + random.IntN(3) {
-		r := simRun{Op: event.Relink, To: "app-1", After: random.IntN(4) > 0}
+		r := simRun{Op: event.Relink, To: "app-1", After: random.IntN(4) > 0, Batch: random.IntN(3)}
 		if i > 0 {
 			r.Start = time.Duration(random.Int64N(int64(40 * time.Second)))
 			r.To = []string{"app-2", "app-0", "app-0", "app-1"}[random.IntN(4)]

@@ -38,8 +38,7 @@ func (r *run) check(ctx context.Context, h *host) bool {
 	})
 }
 
-// inspect asks the host for its facts. The linked package is the best estimate of the size of the
-// next one; where it is larger than the default, the host is asked a second time.
+// inspect asks the host for its facts.
 func (h *host) inspect(ctx context.Context) error {
 	request := h.run.checkRequest()
 	clock, err := h.session.Ping(ctx)
@@ -51,23 +50,17 @@ func (h *host) inspect(ctx context.Context) error {
 	}
 	h.facts, err = h.session.Check(ctx, request)
 	h.linked = h.facts.Stage.Linked
-	if err != nil || !request.Build || h.facts.Package.State == remote.Sealed {
-		return err
-	}
-	if more := h.facts.Stage.LinkedSize - spareBytes; more > 0 {
-		request.NeedBytes += more
-		h.facts, err = h.session.Check(ctx, request)
-	}
 	return err
 }
 
 // checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
-	request := remote.CheckRequest{Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared()}
+	request := remote.CheckRequest{
+		Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
+	}
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, a.RequiresPython
-		request.NeedBytes = 4*a.Size + 2*a.Unpacked + spareBytes + r.plan.Recipe.bytes()
-		request.NeedInodes = 2*int64(a.Files) + spareInodes
+		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
 	return request
 }
@@ -97,6 +90,14 @@ func roughly(d time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("%d minutes", (d+time.Minute-1)/time.Minute)
+}
+
+func (r Recipe) digests() []string {
+	all := []string{}
+	for _, f := range r.files {
+		all = append(all, f.sha256)
+	}
+	return all
 }
 
 func (r Recipe) bytes() int64 {

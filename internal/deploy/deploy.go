@@ -52,6 +52,7 @@ type Plan struct {
 	Archive *sdist.Archive      // what to install
 	Recipe  Recipe              // how
 	Verify  []inventory.Command // commands that verify the package, once on each host
+	Keep    int                 // packages that each stage keeps when it has succeeded; 0: all
 	Git     string              // revision the archive was built from, "" if unknown
 
 	// Target is what is linked. Push: zero for the package of the archive. Rollback: zero for the

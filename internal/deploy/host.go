@@ -25,6 +25,7 @@ type host struct {
 	receipt  *remote.Receipt // of the package, once it is sealed on this host
 	plan     string          // what a dry run found
 	upToDate bool            // linked and confirmed before this run
+	pruned   *event.Cleanup  // after the run; nil: nothing was removed
 }
 
 func newHost(r *run, h inventory.Host) *host {
@@ -57,7 +58,7 @@ func (h *host) isUpToDate() bool {
 func (h *host) report() event.HostReport {
 	return event.HostReport{
 		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.receipt != nil, Plan: h.plan,
-		Seconds: h.log.Spent().Seconds(),
+		Seconds: h.log.Spent().Seconds(), Pruned: h.pruned,
 	}
 }
 

@@ -106,7 +106,9 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 		}
 		return h.runInPackage(ctx, event.StepVerify, h.run.plan.Verify, h.packageVariables(s.Package))
 	}) && h.step(event.StepSeal, func() error {
-		receipt, err := h.session.Seal(ctx, s, remote.Provenance{By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: verified})
+		receipt, err := h.session.Seal(ctx, s, remote.Provenance{
+			By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: verified, Uploads: h.run.plan.Recipe.digests(),
+		})
 		if err == nil {
 			h.receipt = &receipt
 		}

@@ -14,8 +14,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
-	"github.com/keep-it-simple/kis/internal/name"
-	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -60,39 +58,6 @@ func pretend(t *testing.T, plan Plan, answer func(op string) string) (h *host, a
 	h = newHost(r, inventory.Host{Name: "web1"})
 	h.session = &fleet.Session{Agent: agent}
 	return h, asked, notices
-}
-
-func TestTheSizeOfTheLinkedPackageIsTheSpaceForTheNext(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		linked int64
-		there  string
-		needs  []float64
-	}{
-		{0, `"state":"absent"`, []float64{spareBytes + 60}},
-		{spareBytes, `"state":"absent"`, []float64{spareBytes + 60}},
-		{900 << 20, `"state":"absent"`, []float64{spareBytes + 60, 900<<20 + 60}},
-		{900 << 20, `"state":"sealed","receipt":{"package":"app-2"}`, []float64{spareBytes + 60}}, // nothing will be built
-	} {
-		plan := Plan{Op: event.Push, Archive: &sdist.Archive{Size: 10, Unpacked: 10}}
-		h, asked, _ := pretend(t, plan, func(op string) string {
-			if op == "ping" {
-				return fmt.Sprintf(`,"wall":%d`, time.Now().Unix())
-			}
-			return fmt.Sprintf(`,"stage":{"linked":"app-1","linked_size":%d},"package":{"name":"app-2",%s}`, test.linked, test.there)
-		})
-		var err error
-		h.run.pkg, err = name.ParsePackage("app-2")
-		require.NoError(t, err)
-		require.NoError(t, h.inspect(t.Context()))
-		var needs []float64
-		for _, command := range *asked {
-			if command["op"] == "check" {
-				needs = append(needs, command["need_bytes"].(float64))
-			}
-		}
-		assert.Equal(t, test.needs, needs, "%+v", test)
-	}
 }
 
 func TestAWrongClockIsReported(t *testing.T) {

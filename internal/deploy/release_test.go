@@ -112,31 +112,55 @@ func TestAFailureBeforeTheLinkChangesNoLink(t *testing.T) {
 	}
 }
 
+// inBatchesOfOne is a stage that brings one host into service after the other.
+func inBatchesOfOne(t *testing.T, afterLink string) inventory.Stage {
+	t.Helper()
+	inv, err := inventory.Parse("i", []byte("stages: {staging: {hosts: [a], rollout: {batch: 1}}}"), nil)
+	require.NoError(t, err)
+	stage, err := inv.Stage("staging")
+	require.NoError(t, err)
+	stage.AfterLink = []inventory.Command{{Run: afterLink}}
+	return stage
+}
+
 // TestBatchesAreBroughtIntoServiceOneAfterTheOther and a failure ends that: hosts that were not reached were never touched.
 func TestBatchesAreBroughtIntoServiceOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 3)
-	stage := inventory.Stage{AfterLink: []inventory.Command{{Run: `echo "$KIS_PACKAGE"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}}}
-	inv, err := inventory.Parse("i", []byte("stages: {staging: {hosts: [a], rollout: {batch: 1}}}"), nil)
-	require.NoError(t, err)
-	parsed, err := inv.Stage("staging")
-	require.NoError(t, err)
-	stage.Batch = parsed.Batch
-	first := push(t, "1.0")
-	stage.Name = first.Stage.Name
-	first.Stage = stage
+	w.link(t, "1.1", "1.0")
+	stage := inBatchesOfOne(t, `echo "$KIS_PACKAGE"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`)
 	var events []event.Event
-	record := func(e event.Event) { events = append(events, e) }
-	require.Empty(t, w.run(t.Context(), t, first, record).Failures)
-	assert.Equal(t, []string{"web1 hello-1.0", "web2 hello-1.0", "web3 hello-1.0"}, said(&events, event.StepAfterLink), "in the order of the inventory")
-	events = nil
-	second := push(t, "1.1")
-	second.Stage = stage
-	report := w.run(t.Context(), t, second, record)
+	report := w.run(t.Context(), t, deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1"), Stage: stage}, func(e event.Event) { events = append(events, e) })
 	require.Equal(t, event.RolledBack, report.Outcome)
 	assert.Equal(t, []string{"web1 hello-1.1", "web2 hello-1.1", "web1 hello-1.0", "web2 hello-1.0"}, said(&events, event.StepAfterLink))
 	for _, h := range report.Hosts {
 		assert.False(t, h.Degraded, h.Host)
 		assert.True(t, strings.HasSuffix(h.Linked, "hello-1.0"), h.Host)
 	}
+}
+
+// TestARestartChangesNoLink and ends after the first batch that fails.
+func TestARestartChangesNoLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 3)
+	w.link(t, "1.0")
+	var events []event.Event
+	record := func(e event.Event) { events = append(events, e) }
+	plan := deploy.Plan{Op: event.Restart, Stage: inBatchesOfOne(t, `echo "$KIS_PACKAGE $KIS_STAGE"`)}
+	report := w.run(t.Context(), t, plan, record)
+	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
+	assert.Equal(t, []string{"web1 hello-1.0 staging", "web2 hello-1.0 staging", "web3 hello-1.0 staging"}, said(&events, event.StepAfterLink))
+
+	plan.Stage = inBatchesOfOne(t, "test $KIS_HOST != web2")
+	report = w.run(t.Context(), t, plan, nil)
+	require.Equal(t, event.Split, report.Outcome)
+	for i, want := range []bool{true, false, false} {
+		assert.Equal(t, want, report.Hosts[i].Restarted, report.Hosts[i].Host)
+		assert.Equal(t, "hello-1.0", report.Hosts[i].Linked)
+	}
+
+	plan.Stage.Name = stageNamed(t, "production")
+	report = w.run(t.Context(), t, plan, nil)
+	require.Equal(t, event.Aborted, report.Outcome)
+	assert.Equal(t, "production is not linked to a complete package", report.Failures[0].Message)
 }

@@ -110,6 +110,9 @@ func (r *run) outcome(ctx context.Context) event.Outcome {
 
 // carryOut is the life of a run. Every line up to the barrier can fail without a visible change.
 func (r *run) carryOut(ctx context.Context) event.Outcome {
+	if r.plan.Op == event.Restart {
+		return r.restart(ctx)
+	}
 	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&
@@ -127,7 +130,11 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		return r.abortedAs(ctx)
 	}
 	r.commit = r.coordinator()
-	return r.commit.Switch(ctx)
+	outcome := r.commit.Switch(ctx)
+	if outcome == event.Succeeded && r.plan.Op == event.Push && r.plan.Keep > 0 {
+		r.phase(ctx, "prune", r.prune)
+	}
+	return outcome
 }
 
 // confirmedByUser asks the user, if the stage has confirm:. Everything is ready, and the locks are

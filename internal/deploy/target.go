@@ -8,13 +8,14 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/remote"
 )
 
 // chooseTarget determines the target where the plan names none: a rollback goes to the previous
 // package by the journals, if all hosts agree on it. Then every host must have it.
 func (r *run) chooseTarget() bool {
-	if r.builds() {
+	if r.builds() || r.plan.Op == event.Restart {
 		return true
 	}
 	if r.pkg.IsZero() {
@@ -25,8 +26,12 @@ func (r *run) chooseTarget() bool {
 			return false
 		}
 	}
+	lacking := r.lacking(r.pkg)
 	for _, h := range r.hosts {
-		err := h.has(r.pkg)
+		err := error(nil)
+		if slices.Contains(lacking, h.Name) {
+			err = event.Refuse(remote.CodeNoPackage, fmt.Sprintf("%s is not installed", r.pkg), r.howToInstall(r.pkg, lacking))
+		}
 		if err == nil && !r.plan.Target.IsZero() { // the previous package may be of the project that was replaced
 			err = h.sameProject()
 		}
@@ -44,6 +49,10 @@ func (r *run) agreeOnPrevious() error {
 	for _, h := range r.hosts {
 		previous := h.rollbackTarget()
 		chosen[previous] = append(chosen[previous], h.Name)
+	}
+	// A host that has joined the stage since then has no previous package, and goes where the others go.
+	if len(chosen) == 2 && !slices.ContainsFunc(r.hosts, func(h *host) bool { return h.rollbackTarget().IsZero() && h.hasLinkedAnother() }) {
+		delete(chosen, name.Package{})
 	}
 	if len(chosen) > 1 {
 		var parts []string
@@ -107,18 +116,39 @@ func (h *host) sameProject() error {
 	return event.Refuse(event.CodeOtherProject, message, hint)
 }
 
-// has refuses when the package is not installed on this host.
-func (h *host) has(p name.Package) error {
-	for _, there := range h.facts.Packages {
-		if there.Name == p && there.State == remote.Sealed {
-			return nil
+// lacking are the hosts on which a package is not installed.
+func (r *run) lacking(p name.Package) []string {
+	var names []string
+	for _, h := range r.hosts {
+		if h.sealed(p) == nil {
+			names = append(names, h.Name)
 		}
 	}
-	hint := "list the packages: kis list " + h.run.stage.String()
-	if common := h.run.common(); len(common) > 0 {
-		hint = "installed on all hosts: " + strings.Join(common, ", ")
+	return names
+}
+
+// sealed is the receipt of a package on this host, nil where it is not installed.
+func (h *host) sealed(p name.Package) *remote.Receipt {
+	for _, there := range h.facts.Packages {
+		if there.Name == p && there.State == remote.Sealed {
+			return there.Receipt
+		}
 	}
-	return event.Refuse(remote.CodeNoPackage, fmt.Sprintf("%s is not installed", p), hint)
+	return nil
+}
+
+// howToInstall names the command that brings a package to the hosts that lack it, where another host
+// knows the revision that it was built from; or else the packages that could be linked instead.
+func (r *run) howToInstall(p name.Package, lacking []string) string {
+	for _, h := range r.hosts {
+		if there := h.sealed(p); there != nil {
+			return survey.Install(r.stage.String(), p, there.Git, lacking)
+		}
+	}
+	if common := r.common(); len(common) > 0 {
+		return "installed on all hosts: " + strings.Join(common, ", ")
+	}
+	return "list the packages: kis list " + r.stage.String()
 }
 
 // common lists the packages that all hosts have, sorted by name.

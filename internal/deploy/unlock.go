@@ -58,20 +58,34 @@ func (d *Deployer) end(ctx context.Context, s *fleet.Session, stage name.Stage, 
 // onLocks calls do for a lock on every host.
 func (d *Deployer) onLocks(ctx context.Context, hosts []inventory.Host, do func(context.Context, *fleet.Session, *event.Lock) error) []event.Lock {
 	all := make([]event.Lock, len(hosts))
+	for i, h := range hosts {
+		all[i].Host = h.Name
+	}
+	failures := d.onHosts(ctx, hosts, event.StepLock, func(ctx context.Context, i int, s *fleet.Session) error {
+		bounded, cancel := context.WithTimeout(ctx, d.timeouts().Query)
+		defer cancel()
+		return do(bounded, s, &all[i])
+	})
+	for i := range all {
+		all[i].Failure = failures[i]
+	}
+	return all
+}
+
+// onHosts does one step in a session of its own with every host, at the same time, and returns why it
+// failed on each.
+func (d *Deployer) onHosts(ctx context.Context, hosts []inventory.Host, step event.Step, do func(context.Context, int, *fleet.Session) error) []*event.Failure {
+	failures := make([]*event.Failure, len(hosts))
 	fleet.Each(len(hosts), d.Fleet.Limit(), func(i int) {
-		l := &all[i]
-		l.Host = hosts[i].Name
 		session, err := d.Fleet.Connect(ctx, hosts[i])
 		if err != nil {
-			l.Failure = event.NewFailure(l.Host, event.StepConnect, err)
+			failures[i] = event.NewFailure(hosts[i].Name, event.StepConnect, err)
 			return
 		}
 		defer session.Close()
-		bounded, cancel := context.WithTimeout(ctx, d.timeouts().Query)
-		defer cancel()
-		if err := do(bounded, session, l); err != nil {
-			l.Failure = event.NewFailure(l.Host, event.StepLock, err)
+		if err := do(ctx, i, session); err != nil {
+			failures[i] = event.NewFailure(hosts[i].Name, step, session.WhyLost(err))
 		}
-	}, func(i int, p *guard.Panic) { all[i].Failure = event.NewFailure(hosts[i].Name, event.StepLock, p) })
-	return all
+	}, func(i int, p *guard.Panic) { failures[i] = event.NewFailure(hosts[i].Name, step, p) })
+	return failures
 }

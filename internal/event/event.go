@@ -31,7 +31,10 @@ const (
 	Push     Op = "push"
 	Rollback Op = "rollback"
 	Relink   Op = "link"
-	Check    Op = "check" // a dry run of what a push does first
+	Check    Op = "check"   // a dry run of what a push does first
+	Restart  Op = "restart" // bring what is linked into service again; no link changes
+	Prune    Op = "prune"
+	Remove   Op = "remove"
 )
 
 // State is the state of a step on a host.

@@ -135,10 +135,14 @@ type HostReport struct {
 	RollbackTo string  `json:"rollback_to,omitempty"` // what a rollback links, "" for no link: Was, or the link before an interrupted run
 	Linked     string  `json:"linked,omitempty"`      // text of the link now, as the host reported it last; "" for none
 	LinkKnown  bool    `json:"link_known"`            // false: what is linked is unknown, and Linked means nothing
-	Degraded   bool    `json:"degraded,omitempty"`    // the link was rolled back, but the after_link commands failed then
+	Degraded   bool    `json:"degraded,omitempty"`    // the link was rolled back, but the previous package did not come back into service
+	Restarted  bool    `json:"restarted,omitempty"`   // by a run that changes no link
 	Ready      bool    `json:"ready,omitempty"`       // the package is sealed and verified on this host
 	Plan       string  `json:"plan,omitempty"`        // dry run: what would be done
 	Seconds    float64 `json:"seconds"`               // spent in steps
+
+	// Pruned is what was removed after the push, and why not more. A failure of it fails no push.
+	Pruned *Cleanup `json:"pruned,omitempty"`
 }
 
 // Failure is a step that was not done on one host.

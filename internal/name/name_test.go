@@ -48,7 +48,7 @@ func kinds() map[string]kind {
 		"stage": {
 			of(name.ParseStage), func() encoding.TextUnmarshaler { return new(name.Stage) },
 			[]string{"a", "staging", "production_2", "s" + strings.Repeat("x", 31)},
-			[]string{"Staging", "1", "_a", "a-1", "a-b", "a.b", ".kis", "/a", "s" + strings.Repeat("x", 32), strings.Repeat("s", 1000)},
+			[]string{"shared", "Staging", "1", "_a", "a-1", "a-b", "a.b", ".kis", "/a", "s" + strings.Repeat("x", 32), strings.Repeat("s", 1000)},
 		},
 		"run": {
 			of(name.ParseRun), func() encoding.TextUnmarshaler { return new(name.Run) },

@@ -10,6 +10,9 @@ var stagePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 
 // ParseStage reads a stage's name, such as "production".
 func ParseStage(text string) (Stage, error) {
+	if text == "shared" {
+		return Stage{}, &Error{text, "is the directory of what packages share, and no stage"}
+	}
 	if !stagePattern.MatchString(text) {
 		return Stage{}, &Error{text, "is not a stage name; use a lower-case letter, then up to 31 of a-z 0-9 _"}
 	}

@@ -10,42 +10,55 @@ import (
 	"strings"
 )
 
-// Checkout makes a clean checkout of a commit of the repository that dir is in, in a temporary
-// directory, and returns the directory in it that corresponds to dir. The repository of the user is
-// only read. The checkout is a clone that shares its objects, so that tools that read versions from
-// tags work in it; submodules are not checked out. The caller calls remove when the checkout is no
-// longer needed.
-func Checkout(ctx context.Context, dir, rev string) (at string, remove func(), err error) {
+// Tree is a clean checkout of a commit in a temporary directory.
+type Tree struct{ top, clone, temp string }
+
+// Checkout makes a clean checkout of a commit of the repository that dir is in. The repository is only
+// read. The checkout is a clone that shares its objects, so that tools that read versions from tags work
+// in it; submodules are not checked out. The caller calls Remove.
+func Checkout(ctx context.Context, dir, rev string) (*Tree, error) {
 	if strings.HasPrefix(rev, "-") {
-		return "", nil, fmt.Errorf("%q is not a git revision", rev)
+		return nil, fmt.Errorf("%q is not a git revision", rev)
 	}
 	top, err := git(ctx, dir, "rev-parse", "--show-toplevel")
 	if err != nil {
-		return "", nil, fmt.Errorf("find the git repository of the project: %w", err)
+		return nil, fmt.Errorf("find the git repository of the project: %w", err)
 	}
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "--quiet", rev+"^{commit}")
 	if err != nil {
-		return "", nil, fmt.Errorf("%q is not a commit of %s", rev, top)
-	}
-	below, err := git(ctx, dir, "rev-parse", "--show-prefix")
-	if err != nil {
-		return "", nil, err
+		return nil, fmt.Errorf("%q is not a commit of %s", rev, top)
 	}
 	temp, err := os.MkdirTemp("", "kis-checkout-")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	remove = func() { _ = os.RemoveAll(temp) } // the result of the build matters more
-	clone := filepath.Join(temp, filepath.Base(top))
-	if _, err = git(ctx, temp, "clone", "--quiet", "--shared", "--no-checkout", "--", top, clone); err == nil {
-		_, err = git(ctx, clone, "checkout", "--quiet", "--detach", commit)
+	t := &Tree{top: top, clone: filepath.Join(temp, filepath.Base(top)), temp: temp}
+	if _, err = git(ctx, temp, "clone", "--quiet", "--shared", "--no-checkout", "--", top, t.clone); err == nil {
+		_, err = git(ctx, t.clone, "checkout", "--quiet", "--detach", commit)
 	}
 	if err != nil {
-		remove()
-		return "", nil, fmt.Errorf("check %s out: %w", rev, err)
+		t.Remove()
+		return nil, fmt.Errorf("check %s out: %w", rev, err)
 	}
-	return filepath.Join(clone, below), remove, nil
+	return t, nil
 }
+
+// At returns the path in the checkout that corresponds to one in the repository; a path outside of it
+// is returned as it is.
+func (t *Tree) At(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path) // as git names the top of the repository
+	if err != nil {
+		return "", err
+	}
+	below, err := filepath.Rel(t.top, real)
+	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+		return path, nil //nolint:nilerr // it lies elsewhere
+	}
+	return filepath.Join(t.clone, below), nil
+}
+
+// Remove removes the checkout.
+func (t *Tree) Remove() { _ = os.RemoveAll(t.temp) } // the result of the build matters more
 
 // git runs git in a directory, and returns the first line of what it prints.
 func git(ctx context.Context, dir string, args ...string) (string, error) {

@@ -28,7 +28,7 @@ func TestTheRevisionOfTheProject(t *testing.T) {
 		t.Helper()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
-	revision := func() string { return Revision(t.Context(), dir) }
+	revision := func() string { return checkedOut(t.Context(), dir) }
 
 	assert.Empty(t, revision(), "no repository")
 	git("init", "-q")

@@ -5,6 +5,8 @@ package survey
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -36,7 +38,7 @@ func Back(stage, pkg string) Advice {
 
 // RunAfterLink repeats the after_link commands for the linked package.
 func RunAfterLink(stage, pkg string) Advice {
-	return Advice{Verb: "link", Stage: stage, Package: pkg, Why: "runs after_link again"}
+	return Advice{Verb: "link", Stage: stage, Package: pkg, Why: "brings it into service again"}
 }
 
 // recheck shows the status.
@@ -169,7 +171,7 @@ func (s *Stage) unify(repositories map[string]Repository) {
 	to, from := s.wanted(Runs(s.Stage, repositories))
 	if to != "" {
 		if missing := missing(to, s.Hosts, repositories); len(missing) > 0 {
-			s.Hint = notInstalled(to, missing)
+			s.Hint = notInstalled(s.Stage, to, missing, repositories)
 		} else {
 			s.Next = append(s.Next, Forward(s.Stage, to))
 		}
@@ -179,10 +181,39 @@ func (s *Stage) unify(repositories map[string]Repository) {
 	}
 }
 
-// notInstalled is what to do about a package that hosts lack. No command can name it: a push takes
-// the working tree as it is.
-func notInstalled(pkg string, hosts []string) string {
-	return fmt.Sprintf("%s is not installed on %s: check out the revision it was built from (kis list), and push it", pkg, strings.Join(hosts, ", "))
+// Install is what to do about a package that hosts lack. The revision it was built from (see
+// pybuild.Revision) makes it a command; without one, or where files were changed, no command builds the
+// same.
+func Install(stage string, pkg name.Package, revision string, hosts []string) string {
+	if !commitPattern.MatchString(revision) {
+		return fmt.Sprintf("push it to %s from the files it was built from, with --no-link; packages: kis list %s", strings.Join(hosts, ", "), stage)
+	}
+	dev := ""
+	if pkg.IsDev() {
+		dev = " --dev"
+	}
+	return fmt.Sprintf("install it there: kis push %s --hosts %s --rev %s%s --no-link", stage, strings.Join(hosts, ","), revision, dev)
+}
+
+// commitPattern is the revision of a clean checkout.
+var commitPattern = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
+
+// notInstalled is the hint for a package that hosts lack.
+func notInstalled(stage, pkg string, hosts []string, repositories map[string]Repository) string {
+	text := fmt.Sprintf("%s is not installed on %s", pkg, strings.Join(hosts, ", "))
+	p, err := name.ParsePackage(pkg)
+	if err != nil {
+		return text
+	}
+	revision := ""
+	for _, host := range slices.Sorted(maps.Keys(repositories)) {
+		for _, there := range repositories[host].State.Packages {
+			if there.Name == p && there.Receipt != nil {
+				revision = there.Receipt.Git
+			}
+		}
+	}
+	return text + "; " + Install(stage, p, revision, hosts)
 }
 
 // wanted is the target of the newest run on any host, and the link there before it.
@@ -276,7 +307,7 @@ func (s *Stage) relink(pkg string, hosts []HostState, only bool, repositories ma
 		hosts = s.Hosts
 	}
 	if missing := missing(pkg, hosts, repositories); len(missing) > 0 {
-		s.Hint = notInstalled(pkg, missing)
+		s.Hint = notInstalled(s.Stage, pkg, missing, repositories)
 		return
 	}
 	s.Next = append(s.Next, advice)

@@ -19,6 +19,9 @@ func AfterRun(r event.Report) []Advice {
 		return nil
 	}
 	next := []Advice{{Verb: "status", Stage: r.Stage}}
+	if r.Op == event.Restart {
+		return append(next, Advice{Verb: "restart", Stage: r.Stage, Why: "restarts all of them"})
+	}
 	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Code == remote.CodeTaken || f.Code == remote.CodeLinkChanged }) {
 		return next // another run or user is changing the stage: the command depends on their intention
 	}

@@ -55,7 +55,7 @@ func TestNextCommandsFitTheHostsOfTheRun(t *testing.T) {
 			event.RolledBack, false,
 			[]event.HostReport{host("web1", "app-1", "app-1"), {Host: "web2", RollbackTo: "app-1", Linked: "app-1", LinkKnown: true, Degraded: true}},
 			"",
-			[]string{"kis link live app-1 --hosts web2    # runs after_link again"},
+			[]string{"kis link live app-1 --hosts web2    # brings it into service again"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

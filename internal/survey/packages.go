@@ -9,17 +9,20 @@ import (
 
 // Package is one package over all hosts.
 type Package struct {
-	Package  string    `json:"package"`
-	Created  time.Time `json:"created,omitzero"` // on the first host
-	Size     int64     `json:"size"`             // bytes, on the first host
-	By       string    `json:"by,omitempty"`
-	Git      string    `json:"git,omitempty"`
-	LinkedBy []string  `json:"linked_by,omitempty"` // stages
-	Hosts    []string  `json:"hosts"`               // where it is sealed
-	Missing  []string  `json:"missing,omitempty"`
-	Unsealed []string  `json:"unsealed,omitempty"` // hosts where an interrupted push left it
-	Foreign  []string  `json:"foreign,omitempty"`  // hosts where a directory that kis did not make has its name
-	Changed  []string  `json:"changed,omitempty"`  // hosts where it is linked, and was changed after it was sealed
+	Package string    `json:"package"`
+	Created time.Time `json:"created,omitzero"` // on the first host
+	Size    int64     `json:"size"`             // bytes, on the first host
+	Files   int64     `json:"files"`            // inodes, on the first host
+	// History is what stages have done with it on any host: confirmed, if one has confirmed it.
+	History  remote.History `json:"history,omitempty"`
+	By       string         `json:"by,omitempty"`
+	Git      string         `json:"git,omitempty"`
+	LinkedBy []string       `json:"linked_by,omitempty"` // stages
+	Hosts    []string       `json:"hosts"`               // where it is sealed
+	Missing  []string       `json:"missing,omitempty"`
+	Unsealed []string       `json:"unsealed,omitempty"` // hosts where an interrupted push left it
+	Foreign  []string       `json:"foreign,omitempty"`  // hosts where a directory that kis did not make has its name
+	Changed  []string       `json:"changed,omitempty"`  // hosts where it is linked, and was changed after it was sealed
 }
 
 // Packages turns hosts with packages into packages with hosts, newest first.
@@ -69,6 +72,9 @@ func (p *Package) add(host string, there remote.InstalledPackage) {
 	}
 	p.Hosts = append(p.Hosts, host)
 	if p.Created.IsZero() {
-		p.Created, p.Size, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.By, there.Receipt.Git
+		p.Created, p.Size, p.Files, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.Files, there.Receipt.By, there.Receipt.Git
+	}
+	if rank := []remote.History{"", remote.NeverLinked, remote.Reverted, remote.Unconfirmed, remote.Confirmed}; slices.Index(rank, there.History) > slices.Index(rank, p.History) {
+		p.History = there.History
 	}
 }

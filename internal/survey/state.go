@@ -91,6 +91,8 @@ type HostState struct {
 	Interrupted *remote.Entry  `json:"interrupted,omitempty"` // the newest run, if it was interrupted
 	Holder      *remote.Holder `json:"holder,omitempty"`      // of the lock, now
 	Failure     *event.Failure `json:"failure,omitempty"`
+	// Processes may still run another package than Linked.
+	Processes []remote.Process `json:"processes,omitempty"`
 
 	described  string // the link that Since, By, Op, Run and Scope describe
 	lastLinked string // what kis linked last, "" for nothing
@@ -153,7 +155,7 @@ func hostState(stage string, r Repository, host string) HostState {
 
 // read takes over the state that the host reports. The link is the truth; the journal explains it.
 func (s *HostState) read(there remote.StageState) {
-	s.Linked, s.Holder = there.Linked, there.Holder
+	s.Linked, s.Holder, s.Processes = there.Linked, there.Holder, there.Processes
 	journal := remote.ParseJournal(there.Lines)
 	if last, open := journal.Open(); open && last.Event != remote.EventArmed && last.From == there.Linked && there.Holder == nil {
 		// The host rolled back without recording it: the disk was full, or the agent was killed.

@@ -68,7 +68,8 @@ func held(stage remote.StageState) remote.StageState {
 
 // missing is the hint about a package that hosts lack: no command can name it.
 func missing(pkg string, hosts ...string) string {
-	return "hint: " + pkg + " is not installed on " + strings.Join(hosts, ", ") + ": check out the revision it was built from (kis list), and push it"
+	names := strings.Join(hosts, ", ")
+	return "hint: " + pkg + " is not installed on " + names + "; push it to " + names + " from the files it was built from, with --no-link; packages: kis list live"
 }
 
 // advice is what the stage proposes, as a user sees it.
@@ -252,7 +253,7 @@ func TestJudgeReportsAnAfterLinkThatFailed(t *testing.T) {
 			assert.Equal(t, c.note, stage.Hosts[0].Note)
 			assert.False(t, stage.Hosts[0].Since.IsZero())
 			if c.verdict == survey.Degraded {
-				assert.Equal(t, []string{"kis link live app-1    # runs after_link again"}, advice(stage))
+				assert.Equal(t, []string{"kis link live app-1    # brings it into service again"}, advice(stage))
 			}
 		})
 	}

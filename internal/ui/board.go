@@ -121,5 +121,6 @@ func stepOrder() []event.Step {
 	return []event.Step{
 		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal,
 		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepAfterLink, event.StepConfirm,
+		event.StepPrune,
 	}
 }

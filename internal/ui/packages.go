@@ -14,14 +14,14 @@ func (u *UI) Packages(packages []*survey.Package, hosts, answered []string) {
 			u.record("package", p)
 			continue
 		}
-		created, bytes := "incomplete", ""
+		created, bytes, revision := "incomplete", "", ""
 		if len(p.Unsealed) == 0 {
 			created = "no package"
 		}
 		if !p.Created.IsZero() {
-			created, bytes = p.Created.Local().Format(timeFormat), size(p.Size)
+			created, bytes, revision = p.Created.Local().Format(timeFormat), size(p.Size), p.Git
 		}
-		rows = append(rows, []string{p.Package, created, bytes, strings.Join(packageNotes(p), "; ")})
+		rows = append(rows, []string{p.Package, created, bytes, string(p.History), revision, strings.Join(packageNotes(p), "; ")})
 	}
 	u.table(rows)
 	if len(packages) == 0 {

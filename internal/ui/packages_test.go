@@ -23,9 +23,9 @@ func TestListDistinguishesAnInterruptedBuildFromAForeignDirectory(t *testing.T) 
 	}
 	hosts := []string{"web1", "web2", "web3"}
 	for want, found := range map[string]map[string]survey.Repository{
-		"app-1  incomplete    missing on web2, web3; incomplete on web1: removed by the next run there\n":                                    {"web1": holds(remote.Unsealed)},
-		"app-1  no package    missing on web2, web3; no package on web1: kis leaves it alone\n":                                              {"web1": holds(remote.Foreign)},
-		"app-1  incomplete    missing on web3; incomplete on web1: removed by the next run there; no package on web2: kis leaves it alone\n": {"web1": holds(remote.Unsealed), "web2": holds(remote.Foreign)},
+		"app-1  incomplete        missing on web2, web3; incomplete on web1: removed by the next run there\n":                                    {"web1": holds(remote.Unsealed)},
+		"app-1  no package        missing on web2, web3; no package on web1: kis leaves it alone\n":                                              {"web1": holds(remote.Foreign)},
+		"app-1  incomplete        missing on web3; incomplete on web1: removed by the next run there; no package on web2: kis leaves it alone\n": {"web1": holds(remote.Unsealed), "web2": holds(remote.Foreign)},
 	} {
 		var out bytes.Buffer
 		u := &UI{Streams: Streams{Out: Printer{&out}}}

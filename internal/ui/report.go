@@ -22,6 +22,7 @@ func (v *textView) Report(r event.Report, log string) {
 		}
 		v.out.Printf("%s\n", v.paint.good(sentence))
 		v.table(v.out, r)
+		v.pruned(r)
 		return
 	}
 	u.Err.Printf("kis: %s\n", v.paint.bad(sentence))
@@ -51,6 +52,19 @@ func (v *textView) table(to Printer, r event.Report) {
 	}
 }
 
+// pruned prints what was removed after the push.
+func (v *textView) pruned(r event.Report) {
+	var folded grouped
+	for _, h := range r.Hosts {
+		if h.Pruned != nil && len(h.Pruned.Packages) > 0 {
+			folded.add(h.Host, "removed old packages: "+removed(*h.Pruned))
+		}
+	}
+	for _, line := range folded {
+		v.out.Printf("  %s: %s\n", allHosts(line.hosts), line.text)
+	}
+}
+
 // hostText is the state of one host.
 func hostText(r event.Report, h event.HostReport) string {
 	linked := event.LinkText(h.Linked)
@@ -64,7 +78,11 @@ func hostText(r event.Report, h event.HostReport) string {
 	case !h.LinkKnown:
 		return "unknown"
 	case h.Degraded:
-		return linked + ", and after_link failed again: check the service"
+		return linked + ", and it did not come back into service: check it"
+	case r.Op == event.Restart && !h.Restarted:
+		return linked + ", not restarted"
+	case r.Op == event.Restart:
+		return linked + ", restarted"
 	case h.Was == h.Linked:
 		return linked
 	}

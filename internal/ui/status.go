@@ -8,6 +8,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // Status prints the state of stages.
@@ -94,6 +95,7 @@ func remarks(h survey.HostState) []string {
 	if h.Note != "" {
 		out = append(out, h.Note)
 	}
+	out = append(out, outdated(h.Processes)...)
 	if h.Drift != "" {
 		out = append(out, "drift: "+h.Drift)
 	}
@@ -102,6 +104,22 @@ func remarks(h survey.HostState) []string {
 	}
 	if h.Holder != nil {
 		out = append(out, fmt.Sprintf("run in progress by %s (%s)", h.Holder.Who, h.Holder.What))
+	}
+	return out
+}
+
+// outdated names the processes that may run another package than the linked one.
+func outdated(processes []remote.Process) []string {
+	var out []string
+	for _, p := range processes {
+		text := fmt.Sprintf("process %d (%s) was started before that", p.PID, p.Name)
+		if p.Package != "" {
+			text = fmt.Sprintf("process %d (%s) still runs %s", p.PID, p.Name, p.Package)
+		}
+		out = append(out, text)
+	}
+	if len(out) > 3 {
+		out = append(out[:2], fmt.Sprintf("%d more such processes", len(processes)-2))
 	}
 	return out
 }

@@ -16,6 +16,8 @@ func summary(r event.Report) string {
 		return fmt.Sprintf("%s is not ready for a push on %d of %s; nothing was changed", r.Stage, countFailed(r), hosts)
 	case r.Op == event.Check && r.Outcome == event.Interrupted:
 		return "interrupted: nothing was changed"
+	case r.Op == event.Restart:
+		return restarted(r, hosts)
 	}
 	switch r.Outcome {
 	case event.Succeeded:
@@ -32,6 +34,27 @@ func summary(r event.Report) string {
 		return "interrupted before link: no stage link was changed"
 	}
 	return string(r.Outcome)
+}
+
+// restarted is the sentence of a run that changes no link.
+func restarted(r event.Report, hosts string) string {
+	n := 0
+	for _, h := range r.Hosts {
+		if h.Restarted {
+			n++
+		}
+	}
+	switch r.Outcome {
+	case event.Succeeded:
+		return fmt.Sprintf("%s was restarted on %s (%s)", r.Stage, hosts, seconds(r.Seconds))
+	case event.Split:
+		return fmt.Sprintf("%s was restarted on %d of %s; no link was changed:", r.Stage, n, hosts)
+	case event.Locked:
+		return "locked by another run: nothing was restarted"
+	case event.Interrupted:
+		return "interrupted: nothing was restarted"
+	}
+	return "aborted: nothing was restarted"
 }
 
 func succeeded(r event.Report, hosts string) string {
@@ -99,7 +122,7 @@ func degraded(r event.Report) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", but after_link failed again on " + list(names, 4) + ": check the service there"
+	return ", but it did not come back into service on " + list(names, 4) + ": check the service there"
 }
 
 // split distinguishes a stage whose hosts differ from one that is uniform, but not as requested.

@@ -156,7 +156,7 @@ func (v *textView) start(e event.Event) {
 		what = " " + e.Package
 	}
 	to := " to "
-	if v.op == event.Check || v.op == event.Rollback && what == "" {
+	if what == "" || v.op == event.Check {
 		to = " "
 	}
 	v.out.Printf("%s%s%s%s on %s\n", v.op, what, to, v.stage, list(e.Hosts, 6))
@@ -217,7 +217,7 @@ func stepText(e event.Event, paint painter) (mark colored, more string) {
 func slow(s event.Step) bool {
 	switch s {
 	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepPrepare, event.StepSeal, event.StepVerifyStage, event.StepBeforeLink, event.StepServices, event.StepAfterLink,
-		event.StepHealth:
+		event.StepHealth, event.StepPrune:
 		return true
 	}
 	return false
@@ -226,7 +226,7 @@ func slow(s event.Step) bool {
 // brief steps get a line only when they fail, or with -v.
 func brief(s event.Step) bool {
 	switch s {
-	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck:
+	case event.StepLock, event.StepPackage, event.StepArm, event.StepRollCall, event.StepConfirm, event.StepCheck, event.StepPrune:
 		return true
 	}
 	return false

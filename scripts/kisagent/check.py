@@ -9,7 +9,7 @@ import stat
 import struct
 import sys
 
-from kisagent import leftovers, link, locks, seal, shared, strict
+from kisagent import cleanup, leftovers, link, locks, processes, seal, shared, strict
 from kisagent.bundled import pip_wheel, satisfied
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
@@ -167,7 +167,7 @@ def check(repository, args):
     if args.get("packages") and usable:
         facts["packages"] = packages(repository)
     if args.get("shared"):
-        found += [problem(*obstacle) for obstacle in shared.problems(repository, args["shared"]["dirs"])]
+        found += shared.problems(repository, args["shared"]["dirs"])
         facts["missing"] = shared.missing(repository, args["shared"]["files"])
     return facts
 
@@ -200,20 +200,39 @@ def packages(repository):
 
 
 def space_problems(repository, free, args):
+    """Compare the predicted bytes and inodes with what is free: those of the archive, and for the
+    environment those of the newest package of the project, or the default where that is more."""
     root, found = repository.root, []
     if args.get("package") and repository.receipt(args["package"]):
         return found  # no build is needed
-    if free["bytes"] < args["need_bytes"] or 0 <= free["inodes"] < args["need_inodes"]:
+    receipts = [one["receipt"] for one in packages(repository) if one["receipt"]]
+    project = (args.get("package") or "").partition("-")[0]  # "" where the package is not known yet
+    ours = [one for one in receipts if project in ("", one["package"].partition("-")[0])]
+    built = max(ours, key=lambda one: one.get("created") or "", default={})
+    need = {
+        "bytes": args["need_bytes"] + max(args["spare_bytes"], built.get("size") or 0),
+        "inodes": args["need_inodes"] + max(args["spare_inodes"], built.get("files") or 0),
+    }
+    if free["bytes"] < need["bytes"] or 0 <= free["inodes"] < need["inodes"]:
         # Only now, because it walks directories: what the next run will remove before it builds.
         ours = leftovers.reclaimable_space(repository)
         free = {"bytes": free["bytes"] + ours["bytes"], "inodes": free["inodes"] + ours["inodes"] if free["inodes"] >= 0 else -1}
-    if free["bytes"] < args["need_bytes"]:
-        message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (args["need_bytes"] >> 20) + 1)
-        found.append(problem("no-space", message, "see: df -h %s; du -sh %s/*" % (root, root)))
-    if 0 <= free["inodes"] < args["need_inodes"]:
-        message = "%d inodes free at %s, %d needed" % (free["inodes"], root, args["need_inodes"])
-        found.append(problem("no-space", message, "see: df -i %s" % root))
+    if free["bytes"] < need["bytes"]:
+        message = "disk nearly full: %d MiB free at %s, %d MiB needed" % (free["bytes"] >> 20, root, (need["bytes"] >> 20) + 1)
+        found.append(problem("no-space", message, prune_hint(repository, args, "bytes") + "see: df -h %s; du -sh %s/*" % (root, root)))
+    if 0 <= free["inodes"] < need["inodes"]:
+        message = "%d inodes free at %s, %d needed" % (free["inodes"], root, need["inodes"])
+        found.append(problem("no-space", message, prune_hint(repository, args, "files") + "see: df -i %s" % root))
     return found
+
+
+def prune_hint(repository, args, what):
+    """The command that frees some of it, if there is one."""
+    freed = cleanup.reclaimable(repository, packages(repository), args["keep"]) if args["keep"] else {what: 0}
+    if not freed[what]:
+        return ""
+    much = "%d MiB" % (freed["bytes"] >> 20) if what == "bytes" else "%d inodes" % freed["files"]
+    return "free %s by removing old packages (%d here): kis prune %s\n" % (much, freed["packages"], args["stage"])
 
 
 def package_facts(repository, name):
@@ -243,7 +262,6 @@ def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES):
         state["dangling"] = not os.path.exists(repository.stage(stage))
         if state["sealed"]:
             state["changed"] = changed(repository, linked)
-            state["linked_size"] = receipt.get("size", 0)  # about what the next version will take
         if not state["managed"]:
             message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
             raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
@@ -312,6 +330,9 @@ def state(repository, args):
     lines = args.get("lines") or LINES
     if not strict.is_integer(lines) or not 0 < lines <= MAX_LINES:
         raise Refused("bad-request", "not a number of lines: %.100r" % (lines,))
+    keep = args.get("keep")
+    if keep is not None and (not strict.is_integer(keep) or keep < 1):
+        raise Refused("bad-request", "not a number of packages: %.100r" % (keep,))
     found = root_problems(repository)
     out = {"problems": found, "host": host_facts(), "root": repository.root, "stages": [], "packages": []}
     try:
@@ -332,7 +353,11 @@ def state(repository, args):
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
             broken.update(journal_lines(repository, name, lines, limit))
             out["stages"].append(broken)
+    outdated = processes.outdated(repository.root, {state["stage"]: state for state in out["stages"]}, set(cleanup.links(repository).values()))
+    for state in out["stages"]:
+        state["processes"] = outdated[state["stage"]]
     out["packages"] = packages(repository)
+    cleanup.describe(repository, out["packages"], keep)
     return out
 
 

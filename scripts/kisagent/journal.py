@@ -171,9 +171,9 @@ class Journal:
             return [], False
         return [line.decode("utf-8", "replace") for line in reversed(found)], more
 
-    def records(self):
+    def records(self, limit=READ_LIMIT):
         """The records of the undamaged lines, newest first."""
-        for line in reversed(self.lines()[0]):
+        for line in reversed(self.lines(limit)[0]):
             record = sound(line)
             if record is not None:
                 yield record

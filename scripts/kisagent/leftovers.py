@@ -136,18 +136,26 @@ def remove_interrupted_build(repository, name, directory):
     """Remove what an interrupted build left. The caller holds its lock."""
     check_removable(repository, name)
     if os.path.lexists(repository.package(name)):
-        remove_tree(move_to_run_directory(repository, name, directory))
+        remove_moved(repository, move_to_run_directory(repository, name, directory))
 
 
 def move_to_run_directory(repository, name, directory):
-    """Move a build into the directory of this run, and return its new path. If it were removed in
+    """Move a build, or a package, into the directory of this run, and return its new path. If it were removed in
     place and the removal interrupted, the marker could be gone and the rest would look like a
     user's files."""
     top, moved = repository.package(name), os.path.join(directory, "swept-%s.%s" % (name, os.urandom(8).hex()))
     processes.kill_in_directory(top)
-    os.chmod(top, 0o700)  # a read-only directory cannot be moved
+    os.chmod(top, os.lstat(top).st_mode & 0o7777 | 0o200)  # a read-only directory cannot be moved
     os.rename(top, moved)
     return moved
+
+
+def remove_moved(repository, moved):
+    """Remove what was moved into a run's directory. The move is flushed first: a power loss must not
+    bring a part of it back."""
+    for directory in (os.path.dirname(moved), repository.root):
+        fsync_directory(directory)
+    remove_tree(moved)
 
 
 def remove_abandoned_builds(repository, owner, directory):
@@ -157,7 +165,7 @@ def remove_abandoned_builds(repository, owner, directory):
         try:
             moved = move_abandoned(repository, name, owner, directory)
             if moved:
-                remove_tree(moved)
+                remove_moved(repository, moved)
         except (Refused, OSError):
             continue
 

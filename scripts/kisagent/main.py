@@ -7,12 +7,12 @@ import sys
 import time
 import types
 
-from kisagent import build, check, health, leftovers, link, locks, services, strict, environ
+from kisagent import build, check, cleanup, health, leftovers, link, locks, services, strict, environ
 from kisagent.child import ForkedTask, fork, spawn
 from kisagent.journal import ENDED, Journal
 from kisagent.locks import Lock, RunDirectory
 from kisagent.processes import MARK
-from kisagent.store import RUN, STAGE, Repository, checked, error_hint, seconds, error_text
+from kisagent.store import PACKAGE, RUN, STAGE, Repository, checked, error_hint, seconds, error_text
 from kisagent.uploads import IncomingFile, Uploads
 from kisagent.wire import PROTOCOL, Disconnected, Refused, Wire
 
@@ -45,6 +45,7 @@ class Agent:
         self.run_directory = None
         self.owner = {}
         self.build = None
+        self.package_lock = None  # of the package that is linked, where no build of it is open
         self.transaction = None
         self.task = None  # the generator in progress, its command id and its child
         self.task_id = 0
@@ -66,7 +67,7 @@ class Agent:
 
     def private_fds(self):
         fds = [self.wire.fd_in, self.wire.fd_out]
-        fds += [lock.fd for lock in (self.stage_lock, self.run_directory) if lock and lock.fd >= 0]
+        fds += [lock.fd for lock in (self.stage_lock, self.package_lock, self.run_directory) if lock and lock.fd >= 0]
         return fds
 
     def run_forked(self, function, timeout=600):
@@ -96,18 +97,12 @@ class Agent:
         """Acquire the stage's lock on this host; from here on this run may write. A run that held
         the lock before sends the number of the journal's newest line at that time."""
         stage, run = checked(STAGE, args["stage"], "stage"), checked(RUN, args["run"], "run")
-        owner, since = args["owner"], args.get("since", 0)
-        if not isinstance(owner, dict) or not strict.is_integer(since):
-            raise Refused("bad-request", "not an owner, or not a line of the journal")
-        who, what = identity(owner.get("who", "")), identity(owner.get("what", ""))
+        since = args.get("since", 0)
+        if not strict.is_integer(since):
+            raise Refused("bad-request", "not a line of the journal")
         if self.run_directory is not None:
             raise Refused("busy", "this agent already holds a lock")
-        self.run = run
-        problems = check.root_problems(self.repository)
-        if problems:
-            raise Refused(**problems[0])
-        self.repository.create_directories()
-        self.owner = dict(who=who, what=what, run=self.run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        self.become_run(run, args["owner"])
         lock = Lock(self.repository.path("locks", stage), stage)
         lock.acquire(self.owner)
         try:
@@ -131,6 +126,18 @@ class Agent:
             "linked": linked,
             "journal": journal.seq(),
         }
+
+    def become_run(self, run, owner):
+        """From here on this agent works for a run that changes the repository."""
+        if not isinstance(owner, dict):
+            raise Refused("bad-request", "not an owner")
+        who, what = identity(owner.get("who", "")), identity(owner.get("what", ""))
+        problems = check.root_problems(self.repository)
+        if problems:
+            raise Refused(**problems[0])
+        self.repository.create_directories()
+        self.run = run
+        self.owner = dict(who=who, what=what, run=run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
     def sweep(self):
         """Remove expired uploads and abandoned builds. The lock is held, and failures are left to
@@ -181,8 +188,11 @@ class Agent:
         return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_begin(self, args):
-        if self.build is not None:
-            self.build.lock.release()  # or this agent would refuse itself
+        if self.transaction is not None and self.transaction.state == link.ARMED:
+            raise Refused("switch-open", "this run is about to link a package")
+        for lock in (self.build and self.build.lock, self.package_lock):
+            if lock:
+                lock.release()  # or this agent would refuse itself
         self.build = build.Build(self, args)
         return (yield from self.build.begin(args, self.owner))
 
@@ -217,8 +227,21 @@ class Agent:
     def do_seal(self, args):
         return self.build.seal(args)
 
+    def do_remove(self, args):
+        """Remove one package. It needs no stage's lock, see cleanup.py."""
+        package = checked(PACKAGE, args["package"], "package")
+        if self.run_directory is None:
+            self.become_run(checked(RUN, args["run"], "run"), args["owner"])
+            directory = RunDirectory(self.repository, self.run)
+            directory.create(self.owner)
+            self.run_directory = directory
+        removed = yield from self.run_forked(lambda: cleanup.remove(self.repository, package, self.owner, self.run_directory.path))
+        archives = yield fork(lambda: cleanup.remove_unnamed_uploads(self.repository, self.owner, self.run), SWEEP_TIMEOUT, self.private_fds())
+        return dict(removed, bytes=removed["bytes"] + (link.best_effort(archives.result) or 0))
+
     def do_arm(self, args):
         self.require_link_allowed(args)
+        self.hold_package(checked(PACKAGE, args["to"], "package"))
         within = seconds(args["seconds"])
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         self.transaction.arm(within)
@@ -228,6 +251,17 @@ class Agent:
         self.require_link_allowed(args)
         self.transaction = link.Transaction(self.repository, args["stage"], self.stage_lock, args)
         return self.transaction.resume()
+
+    def hold_package(self, name):
+        """Hold the build lock of the package that is to be linked until this agent ends: while it is
+        held, no other run removes the package."""
+        if self.build is not None and self.build.name == name and self.build.lock.fd >= 0:
+            self.build.lock.check()
+            return
+        if self.package_lock is not None:
+            self.package_lock.release()
+        self.package_lock = leftovers.build_lock(self.repository, name)
+        self.package_lock.acquire(self.owner)
 
     def require_link_allowed(self, args):
         """Only the owner of the stage may change its link, one change at a time: a transaction that

@@ -1,5 +1,6 @@
 """Processes as /proc shows them: those this agent started, and those earlier agents left behind."""
 import os
+import re
 import signal
 
 MARK = "KIS_AGENT"  # environment variable with the random mark of the agent that started a process
@@ -35,6 +36,69 @@ def kill_in_directory(directory):
             continue
         if (place + "/").startswith(directory + "/") and has_variable(pid, MARK + "="):
             kill(pid)
+
+
+def users_of(root):
+    """The visible processes that work below a directory, as (pid, name), by the name of its entry:
+    their current directory, program, arguments or mapped files are there."""
+    pattern, found = re.compile(re.escape(os.fsencode(root)) + rb"/([0-9A-Za-z.+!_-]+)"), {}
+    for pid in processes():
+        for name in set(pattern.findall(b"\0".join(_places(pid)))):
+            found.setdefault(os.fsdecode(name), []).append((pid, process_stat(pid)[0]))
+    return found
+
+
+def outdated(root, stages, linked, limit=20):
+    """The visible processes of stages that may run another package than the stage links, by stage: those
+    that use a package that no stage links and this one did, and those that were started through the
+    stage's link before it was switched. stages has the state of each by name, see check.stage_state; linked
+    are the packages that any stage links."""
+    users, found = {}, {name: [] for name in stages}
+    for name, using in users_of(root).items():
+        for pid, program in using:
+            users.setdefault((pid, program), set()).add(name)
+    for (pid, program), names in sorted(users.items()):
+        for stage, state in stages.items():
+            old = [name for name in sorted(names - linked) if any('"%s"' % name in line for line in state["journal"])]
+            if old or stage in names and started_before_link(pid, os.path.join(root, stage)):
+                found[stage].append({"pid": pid, "name": program, "package": old[0] if old else ""})
+    return {stage: some[:limit] for stage, some in found.items()}
+
+
+def started_before_link(pid, path):
+    """Whether a process is older than a link. Its start is known to a second, and to the host's clock."""
+    try:
+        with open("/proc/stat") as f:
+            boot = next(int(line.split()[1]) for line in f if line.startswith("btime "))
+        start = started(pid)[1]
+        return start > 0 and boot + start / os.sysconf("SC_CLK_TCK") < os.lstat(path).st_ctime - 2
+    except (OSError, ValueError, StopIteration):
+        return False
+
+
+def started(pid):
+    """Name of a process, and when it was started, in clock ticks since the boot: proc_pid_stat(5). ("", 0)
+    when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as f:
+            before, _, after = f.read().rpartition(b")")
+        return before.partition(b"(")[2].decode("utf-8", "replace").replace("\n", " "), int(after.split()[19])
+    except (OSError, ValueError, IndexError):
+        return "", 0
+
+
+def _places(pid):
+    """What /proc shows to this user of where a process works."""
+    for name in ("cwd", "exe", "cmdline", "maps"):
+        path = "/proc/%d/%s" % (pid, name)
+        try:
+            if name in ("cwd", "exe"):
+                yield os.fsencode(os.readlink(path))
+            else:
+                with open(path, "rb") as f:
+                    yield f.read()
+        except OSError:
+            continue
 
 
 def processes():

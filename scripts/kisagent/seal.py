@@ -167,7 +167,9 @@ def seal(repository, name, facts, lock, frozen):
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top)
     receipt["changes"] = fingerprint(top, changes=True)
-    receipt["size"] = sum(info.st_size for _, info, kind in walk(top) if kind == "f")
+    members = walk(top)
+    receipt["size"] = sum(info.st_size for _, info, kind in members if kind == "f")
+    receipt["files"] = len(members) + 1  # inodes, with the directory itself
     written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
     if readable_receipt(written.encode("ascii"), name) is None:
         raise Refused("bad-request", "the receipt of %s would not be readable" % name)

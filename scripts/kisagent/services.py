@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 
+from kisagent import processes
 from kisagent.wire import Refused
 
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
@@ -131,10 +132,10 @@ def restart(units, timeout):
 def older(group):
     """Processes of a control group that are older than this process, as "name (pid)". This process was started to restart the unit, so that
     whatever is older has not been restarted."""
-    mine = started(os.getpid())
+    mine = processes.started(os.getpid())
     found = []
     for pid in members(group):
-        name, start = started(pid)
+        name, start = processes.started(pid)
         if start and start < mine[1]:
             found.append("%s (%d)" % (name, pid))
     return found
@@ -152,16 +153,6 @@ def members(group):
                 except OSError:
                     continue
     return sorted(found)
-
-
-def started(pid):
-    """Name of a process, and when it was started, in clock ticks since the boot: proc_pid_stat(5). ("", 0) when it is gone."""
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as f:
-            before, _, after = f.read().rpartition(b")")
-        return before.partition(b"(")[2].decode("utf-8", "replace").replace("\n", " "), int(after.split()[19])
-    except (OSError, ValueError, IndexError):
-        return "", 0
 
 
 def user_name():

@@ -18,18 +18,18 @@ def missing(repository, files):
 
 
 def problems(repository, dirs):
-    """What prevents directories from being shared, as (code, message, hint)."""
+    """What prevents directories from being shared."""
     places = [os.path.join(repository.root, SHARED, path) for path in dirs]
     return [
-        ("no-shared-directory", "%s is not a directory" % place, "inspect it: ls -ld %s" % place)
+        {"code": "no-shared-directory", "message": "%s is not a directory" % place, "hint": "inspect it: ls -ld %s" % place}
         for place in places
         if os.path.lexists(place) and not os.path.isdir(place)
     ]
 
 
 def link_all(repository, top, dirs, files):
-    for code, message, hint in problems(repository, dirs):
-        raise Refused(code, message, hint)
+    for found in problems(repository, dirs):
+        raise Refused(**found)
     for path in dirs:
         os.makedirs(os.path.join(repository.root, SHARED, path), 0o755, exist_ok=True)
     for path in missing(repository, files):

@@ -11,7 +11,7 @@ from kisagent.wire import Refused
 
 # The same names as in internal/name, whose tests compare them. \Z, because $ also matches before a
 # final line feed.
-STAGE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+STAGE = re.compile(r"(?!shared\Z)[a-z][a-z0-9_]{0,31}\Z")
 PACKAGE = re.compile(r"(?=.{1,200}\Z)(?!.*\.\.)[a-z0-9]+(?:_[a-z0-9]+)*-[0-9A-Za-z](?:[0-9A-Za-z.+!_-]{0,98}[0-9A-Za-z])?\Z")
 RUN = re.compile(r"[0-9a-z]{8,64}\Z")
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -24,8 +24,15 @@ RECEIPT_LIMIT = 1 << 20
 # The members of a receipt that the controller reads, see Receipt in remote/check.go.
 TEXTS = ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes")
 RECEIPT = {name: strict.is_text for name in TEXTS}
-RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed")})
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=lambda value: strict.is_integer(value) and 0 <= value < MAX_COUNT)
+RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed", "uploads")})
+
+
+
+def _is_count(value):
+    return strict.is_integer(value) and 0 <= value < MAX_COUNT
+
+
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count)
 
 
 def checked(pattern, value, what):

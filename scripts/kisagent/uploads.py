@@ -5,7 +5,7 @@ import os
 import stat
 import time
 
-from kisagent.store import DIGEST, checked, fsync_directory, sha256_file, error_text
+from kisagent.store import DIGEST, PACKAGE, checked, fsync_directory, sha256_file, error_text
 from kisagent.wire import Refused
 
 UPLOAD_RETENTION = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
@@ -77,18 +77,32 @@ class Uploads:
             os.close(fd)
         return {"digest": digest}
 
-    def sweep(self):
-        """Remove files that have not been used for UPLOAD_RETENTION."""
-        directory = self.repository.path("incoming")
-        for name in os.listdir(directory):
+    def sweep(self, retention=UPLOAD_RETENTION):
+        """Remove files that no receipt names and that have not been used for so many seconds. Return
+        their bytes."""
+        directory, named, freed = self.repository.path("incoming"), self.named(), 0
+        for name in os.listdir(directory) if named is not None else ():
             path = os.path.join(directory, name)
             try:
                 info = os.lstat(path)
                 ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
-                if ours and time.time() - info.st_mtime > UPLOAD_RETENTION:
+                if ours and name not in named and time.time() - info.st_mtime >= retention:
                     os.unlink(path)
+                    freed += info.st_size
             except OSError:
                 continue
+        return freed
+
+    def named(self):
+        """The digests that receipts name; None where a receipt cannot be read, as of a newer kis."""
+        found = set()
+        for name in os.listdir(self.repository.root):
+            if PACKAGE.match(name) and os.path.lexists(os.path.join(self.repository.root, name, ".kis", "receipt.json")):
+                receipt = self.repository.receipt(name)
+                if receipt is None:
+                    return None
+                found.update([receipt.get("archive")] + (receipt.get("uploads") or []))
+        return found
 
 
 def require_content(fd, digest, size):

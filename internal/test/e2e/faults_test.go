@@ -134,7 +134,7 @@ func TestFaultAfterTheSwitch_K1_K4_V6(t *testing.T) {
 			Name: "K4: Ctrl-C after the switch", Moment: (*faulttest.Pair).Linking, Exit: 4,
 			Fault: func(p *faulttest.Pair, s *testenv.Started) {
 				s.Signal(syscall.SIGINT)
-				s.Says("after_link commands", 10*time.Second)
+				s.Says("what follows the switch", 10*time.Second)
 				p.EndCommands() // for the commands of the package before
 			},
 		},
@@ -171,7 +171,7 @@ func TestFaultBeforeTheBarrier_L1_V2(t *testing.T) {
 		args := p.Push(to)
 		p.Inventory("stages: {staging: {hosts: [web1, web2], verify: ['echo the tests say no; test $KIS_HOST = web1']}}\n")
 		r := p.Run(3, to, args...)
-		assert.Contains(t, r.Err, "web2: verify: ")
+		assert.Contains(t, r.Err, "web2: verify stage: ")
 		assert.Contains(t, r.Err, "the tests say no")
 		p.Again(to)
 	})

@@ -18,11 +18,11 @@ func TestFaultAfterTheSwitch_C5_C17_K4_V10(t *testing.T) {
 	t.Parallel()
 	linking := (*faulttest.Pair).Linking
 	faulttest.Play(t, hosttest.Options{}, []faulttest.Scene{
-		{Name: "K4: signals", Moment: linking, Exit: 4, Says: []string{"ending the after_link commands"}, Fault: func(p *faulttest.Pair, s *testenv.Started) {
+		{Name: "K4: signals", Moment: linking, Exit: 4, Says: []string{"ending what follows the switch"}, Fault: func(p *faulttest.Pair, s *testenv.Started) {
 			for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 				s.Signal(signal)
 			}
-			s.Says("ending the after_link commands", 10*time.Second)
+			s.Says("ending what follows the switch", 10*time.Second)
 			p.EndCommands() // for the commands of the package before
 		}},
 		{Name: "a session is killed", Moment: linking, Exit: 4, Dirty: true, Fault: func(p *faulttest.Pair, s *testenv.Started) {

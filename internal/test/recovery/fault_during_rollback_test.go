@@ -60,7 +60,7 @@ func TestRollbackInterrupted_K13(t *testing.T) {
 			p.Kill(web1, p.Agent(p.Hosts[web1]))
 			s.Says("connection lost", 30*time.Second)
 			p.EndCommands()
-		}, "after_link failed again on web1", "kis link staging " + from + " --hosts web1"},
+		}, "it did not come back into service on web1", "kis link staging " + from + " --hosts web1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := p.Sub(t)

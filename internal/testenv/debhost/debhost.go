@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -184,23 +185,32 @@ func (h *Host) start(tb testing.TB, net *network) {
 // wait waits until the host has booted and lets its users in.
 func (h *Host) wait(tb testing.TB) {
 	tb.Helper()
-	var out []byte
+	last := &attempt{log: h.log}
 	require.Eventually(tb, func() bool {
-		var err error
-		out, err = h.Command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		out, err := h.Command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		last.set(fmt.Sprintf("%s: %v", out, err))
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, &lazy{h.log, out})
+	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, last)
 }
 
-// lazy is the end of a log, read when it is printed.
-type lazy struct {
-	path string
-	out  []byte
+// attempt is what the last attempt to log in came to, with the end of the host's console, as of when it is printed.
+type attempt struct {
+	log   string
+	mutex sync.Mutex
+	text  string
 }
 
-func (l *lazy) String() string {
-	text, _ := os.ReadFile(l.path)
-	return string(l.out) + string(text[max(0, len(text)-2000):])
+func (a *attempt) set(text string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.text = text
+}
+
+func (a *attempt) String() string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	text, _ := os.ReadFile(a.log)
+	return a.text + "\n" + string(text[max(0, len(text)-2000):])
 }
 
 // Command is an ssh that runs a script on the host as a user; the caller starts it.

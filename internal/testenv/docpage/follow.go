@@ -57,23 +57,25 @@ func docs(tb testing.TB) string {
 	}
 }
 
-// Follow does what the next section says; title names it.
-func (p *Page) Follow(title string) {
+// Follow does what the next section says; title names it. It returns what the commands have printed.
+func (p *Page) Follow(title string) string {
 	p.tb.Helper()
 	require.NotEmpty(p.tb, p.sections, "%s has no section %q", p.path, title)
 	next := p.sections[0]
 	require.Equal(p.tb, title, next.title, "%s: the next section", p.path)
 	p.sections = p.sections[1:]
+	var printed strings.Builder
 	for _, b := range next.blocks {
 		if b.file != "" {
 			p.write(b)
 			continue
 		}
 		for _, c := range b.commands {
-			p.run(c)
+			printed.WriteString(p.run(c))
 		}
 		require.Zero(p.tb, p.last, "%s:%d: the last command has failed", p.path, b.line)
 	}
+	return printed.String()
 }
 
 func (p *Page) write(b block) {
@@ -86,7 +88,7 @@ func (p *Page) write(b block) {
 // commandTimeout is for the slowest command of a page, a push.
 const commandTimeout = 5 * time.Minute
 
-func (p *Page) run(c command) {
+func (p *Page) run(c command) string {
 	p.tb.Helper()
 	if c.text != "echo $?" {
 		require.Zero(p.tb, p.last, "%s:%d: the command before it has failed, and the page does not say so by: echo $?", p.path, c.line)
@@ -105,6 +107,7 @@ func (p *Page) run(c command) {
 	if shown, printed := strings.Join(c.output, "\n"), strings.TrimSuffix(string(out), "\n"); !matches(c.output, split(printed)) {
 		require.Equal(p.tb, shown, printed, "%s:%d: what %q prints is not what the page shows", p.path, c.line, c.text)
 	}
+	return string(out)
 }
 
 func split(text string) []string {

@@ -25,6 +25,7 @@ import (
 // after the switch while ~/wait does. With ~/fail on a host the after-link command fails there.
 type Pair struct {
 	*testenv.Env
+	Stage    string            // more lines of the stage in the inventory
 	archives map[string]string // package → source distribution
 	pushes   int
 	agents   map[string]int // host → its agent, stopped
@@ -81,7 +82,7 @@ stages:
     hosts: [web1, web2]
     verify: ["touch ~/verifying; while test -e ~/hold; do sleep 0.02; done # %d of %s"]
     after_link: ["touch ~/linked; while test -e ~/wait; do sleep 0.02; done; ! test -e ~/fail"]
-`, p.pushes, p.T.Name()))
+%s`, p.pushes, p.T.Name(), p.Stage))
 	return append([]string{"push", "staging", "--sdist", p.archives[to]}, more...)
 }
 
@@ -120,7 +121,7 @@ func (p *Pair) Holding(to string) *testenv.Started {
 	p.Unmark(Web1, "verifying")
 	p.Mark(Web1, "hold")
 	s := p.Start(p.Push(to, "-o", "json")...)
-	s.Saw("web2", "verify", "done", time.Minute)
+	s.Saw("web2", "verify stage", "done", time.Minute)
 	p.Marked(Web1, "verifying")
 	return s
 }
@@ -186,7 +187,7 @@ func (p *Pair) Session(host int) int {
 func (p *Pair) Again(to string) {
 	p.T.Helper()
 	for host := range p.Hosts {
-		for _, name := range []string{"hold", "wait", "fail"} {
+		for _, name := range []string{"hold", "wait", "fail", "migrate"} {
 			p.Unmark(host, name)
 		}
 	}

@@ -1,0 +1,50 @@
+package event
+
+import (
+	"strings"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Cleanup is what was removed from one host, or would be.
+type Cleanup struct {
+	Host     string   `json:"host"`
+	Packages []string `json:"packages"`
+	Bytes    int64    `json:"bytes"`
+	Files    int64    `json:"files"`
+	Left     []string `json:"left,omitempty"` // why files of a removed package are left, for a later run to remove
+	Failure  *Failure `json:"failure,omitempty"`
+}
+
+// StepPrune is a host's part of a cleanup.
+const StepPrune Step = "prune"
+
+// Add adds a package with its size.
+func (c *Cleanup) Add(p remote.InstalledPackage) {
+	c.Packages = append(c.Packages, p.Name.String())
+	c.Bytes, c.Files = c.Bytes+p.Receipt.Size, c.Files+p.Receipt.Files
+}
+
+// Needed is the refusal to remove a package.
+func Needed(p remote.InstalledPackage) error {
+	return Refuse(remote.CodeNeeded, p.Name.String()+" is needed: "+strings.Join(p.Needed, "; "), "")
+}
+
+// CleanupFailures are why hosts are not cleaned up.
+func CleanupFailures(all []Cleanup) []Failure {
+	var failures []Failure
+	for _, c := range all {
+		if c.Failure != nil {
+			failures = append(failures, *c.Failure)
+		}
+	}
+	return failures
+}
+
+// CountPackages counts the packages over all hosts, and their bytes.
+func CountPackages(all []Cleanup) (packages int, bytes int64) {
+	for _, c := range all {
+		packages, bytes = packages+len(c.Packages), bytes+c.Bytes
+	}
+	return packages, bytes
+}

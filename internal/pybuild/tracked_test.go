@@ -1,0 +1,131 @@
+package pybuild
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// gitProject commits a project in a new repository, below the directory prefix of it, and returns its
+// directory and a function that runs git there.
+func gitProject(t *testing.T, prefix string, files map[string]string) (dir string, git func(args ...string) string) {
+	t.Helper()
+	dir = filepath.Join(projectOf(t, map[string]string{"README.md": "x\n"}), prefix)
+	git = func(args ...string) string {
+		t.Helper()
+		args = append([]string{"-C", dir, "-c", "user.name=ann", "-c", "user.email=ann@example.org"}, args...)
+		out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
+	}
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(data), 0o644))
+	}
+	git("init", "-q", strings.TrimSuffix(dir, prefix))
+	git("add", "-A", ".")
+	git("commit", "-q", "-m", "first")
+	return dir, git
+}
+
+func shop() map[string]string {
+	return map[string]string{
+		"setup.py":                   "from setuptools import setup\nsetup(name='shop', version='0.1', packages=['shop'])\n",
+		"shop/__init__.py":           "value = 1\n",
+		"shop/templates/index.html":  "<h1>shop</h1>\n",
+		"tests/test_shop.py":         "",
+		".github/workflows/test.yml": "",
+		"Makefile":                   "",
+		"manage.py":                  "",
+		"generated.txt":              "",
+		"inventory.yaml":             "stages: {live: {hosts: [web1]}}\n",
+	}
+}
+
+// TestFilesThatTheArchiveLacksAreNamed: an application without its templates is installed without an
+// error, and fails at the first request.
+func TestFilesThatTheArchiveLacksAreNamed(t *testing.T) {
+	t.Parallel()
+	dir, git := gitProject(t, "", shop())
+	a := mustBuild(t, Options{Dir: dir, Builder: "setup.py"})
+	assert.Equal(t, []string{"tracked by git, but not in the archive: manage.py, shop/templates/index.html. Add to MANIFEST.in: include manage.py"}, a.Warnings)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "MANIFEST.in"), []byte("graft shop\ninclude manage.py\n"), 0o644))
+	assert.Empty(t, mustBuild(t, Options{Dir: dir, Builder: "setup.py"}).Warnings)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "MANIFEST.in"), []byte("graft shop\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".gitattributes"), []byte("manage.py export-ignore\n"), 0o644))
+	git("add", ".gitattributes")
+	assert.Empty(t, mustBuild(t, Options{Dir: dir, Builder: "setup.py"}).Warnings, "left out on purpose")
+}
+
+// TestTheInventoryIsNoContent: a change of it must not need a new version of the application.
+func TestTheInventoryIsNoContent(t *testing.T) {
+	t.Parallel()
+	dir, _ := gitProject(t, "", shop())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "MANIFEST.in"), []byte("graft shop\ninclude *.yaml *.py\n"), 0o644))
+	inventory := filepath.Join(dir, "inventory.yaml")
+	first := mustBuild(t, Options{Dir: dir, Builder: "setup.py"})
+	_, there := first.Find("inventory.yaml")
+	require.True(t, there)
+	with := mustBuild(t, Options{Dir: dir, Builder: "setup.py", Exclude: inventory})
+	_, there = with.Find("inventory.yaml")
+	assert.False(t, there)
+	assert.Empty(t, with.Warnings)
+	require.NoError(t, os.WriteFile(inventory, []byte("stages: {live: {hosts: [web2]}}\n"), 0o644))
+	assert.Equal(t, with.Content, mustBuild(t, Options{Dir: dir, Builder: "setup.py", Exclude: inventory}).Content)
+}
+
+// TestAnUntrackedFileInTheArchiveMakesTheRevisionDirty: no commit has what was built.
+func TestAnUntrackedFileInTheArchiveMakesTheRevisionDirty(t *testing.T) {
+	t.Parallel()
+	dir, git := gitProject(t, "", shop())
+	head := git("rev-parse", "--short=12", "HEAD")
+	assert.Equal(t, head, Revision(t.Context(), dir, mustBuild(t, Options{Dir: dir, Builder: "setup.py"})))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes"), nil, 0o644))
+	assert.Equal(t, head, Revision(t.Context(), dir, mustBuild(t, Options{Dir: dir, Builder: "setup.py"})), "it is not in the archive")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "shop", "local.py"), nil, 0o644))
+	assert.Equal(t, head+"+", Revision(t.Context(), dir, mustBuild(t, Options{Dir: dir, Builder: "setup.py"})))
+}
+
+// TestACheckoutIsClean builds what was committed, in a project below the top of its repository.
+func TestACheckoutIsClean(t *testing.T) {
+	t.Parallel()
+	dir, git := gitProject(t, "apps/shop/", shop())
+	first := git("rev-parse", "HEAD")
+	git("tag", "v1")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "shop", "local.py"), nil, 0o644))
+	git("add", "-A", ".")
+	git("commit", "-q", "-m", "second")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "shop", "__init__.py"), []byte("value = 2\n"), 0o644))
+	before := git("status", "--porcelain")
+
+	tree, err := Checkout(t.Context(), dir, "v1")
+	require.NoError(t, err)
+	at, err := tree.At(dir)
+	require.NoError(t, err)
+	elsewhere, err := tree.At(os.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, os.TempDir(), elsewhere)
+	a := mustBuild(t, Options{Dir: at, Builder: "setup.py"})
+	_, there := a.Find("shop/local.py")
+	assert.False(t, there)
+	assert.Equal(t, first[:12], Revision(t.Context(), at, a))
+	tree.Remove()
+	assert.NoDirExists(t, at)
+	assert.Equal(t, before, git("status", "--porcelain"), "the user's repository is only read")
+	assert.NotContains(t, git("worktree", "list"), at)
+
+	for _, rev := range []string{"nowhere", "--all", "HEAD:setup.py"} {
+		_, err := Checkout(t.Context(), dir, rev)
+		require.ErrorContains(t, err, rev)
+	}
+	_, err = Checkout(t.Context(), setupProject(t), "v1")
+	assert.ErrorContains(t, err, "not a git repository")
+}
