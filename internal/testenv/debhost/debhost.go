@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/testenv/testcache"
@@ -83,14 +84,14 @@ func Named(tb testing.TB, suite Suite, names ...string) []*Host {
 		h.configure(tb, net, hosts)
 		h.start(tb, net)
 	}
-	for _, h := range hosts {
-		h.wait(tb)
-	}
 	tb.Cleanup(func() {
 		if tb.Failed() {
 			showJournals(tb, hosts)
 		}
 	})
+	for _, h := range hosts {
+		h.wait(tb)
+	}
 	return hosts
 }
 
@@ -169,8 +170,9 @@ func (h *Host) start(tb testing.TB, net *network) {
 	log, err := os.Create(h.log)
 	require.NoError(tb, err)
 	defer log.Close() //nolint:errcheck // the child has its own
-	command := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--cgroup", "--kill-child",
-		"/bin/sh", "-c", boot, "boot", h.Root, net.hub, h.Name, h.Address+"/24", h.nfs)
+	group := "kis-" + h.Address
+	command := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child",
+		"/bin/sh", "-c", boot, "boot", h.Root, net.hub, h.Name, h.Address+"/24", h.nfs, group)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	require.NoError(tb, command.Start())
@@ -179,7 +181,24 @@ func (h *Host) start(tb testing.TB, net *network) {
 		// unshare's child is process 1 of the namespace; with it everything in the host ends.
 		_ = command.Process.Kill()
 		_ = command.Wait()
+		removeGroup(tb, group)
 	})
+}
+
+// removal waits until the last process of a host's control groups is gone, and removes them.
+const removal = `mount -t cgroup2 cgroup2 /mnt && cd "/mnt/$1" || exit
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	find . -depth -mindepth 1 -type d -exec rmdir {} + 2>/dev/null
+	rmdir "/mnt/$1" 2>/dev/null && exit
+	sleep 0.2
+done
+echo "control groups of $1 are still in use" && exit 1
+`
+
+func removeGroup(tb testing.TB, group string) {
+	tb.Helper()
+	out, err := exec.Command("unshare", "--mount", "/bin/sh", "-c", removal, "removal", group).CombinedOutput() //nolint:noctx // in a clean-up
+	assert.NoError(tb, err, "%s: %s", group, out)
 }
 
 // wait waits until the host has booted and lets its users in.
