@@ -49,10 +49,10 @@ type InstalledPackage struct {
 	State   PackageState `json:"state"`
 	Receipt *Receipt     `json:"receipt"` // nil unless sealed
 
-	// Of a sealed package in the state of a repository:
+	// Of a sealed package, where StateRequest has Keep:
 	History  History  `json:"history"`
-	Needed   []string `json:"needed"`   // why it must not be removed; only where StateRequest has Keep
-	Unneeded bool     `json:"unneeded"` // no stage keeps it, and nothing needs it; likewise
+	Needed   []string `json:"needed"`   // why it must not be removed
+	Unneeded bool     `json:"unneeded"` // no stage keeps it, and nothing needs it
 }
 
 // History is what the stages of a host have done with a package.
@@ -117,6 +117,8 @@ type CheckRequest struct {
 
 	// Shared is what the package would share with others; nil not to ask.
 	Shared *Shared
+
+	Services []Service // to be restarted after the switch
 }
 
 // Facts is the result of a check. A push can proceed when Problems is empty.
@@ -129,7 +131,8 @@ type Facts struct {
 	Stage    StageState         `json:"stage"`
 	Package  InstalledPackage   `json:"package"`
 	Packages []InstalledPackage `json:"packages"`
-	Missing  []string           `json:"missing"` // files of CheckRequest.Shared that are not there
+	Missing  []string           `json:"missing"`  // files of CheckRequest.Shared that are not there
+	Services []Problem          `json:"services"` // what would prevent a restart of CheckRequest.Services
 }
 
 // Open selects the package repository of the session: an absolute directory on the host. It must be
@@ -172,7 +175,7 @@ type RepositoryState struct {
 type StateRequest struct {
 	Stage name.Stage // only this one
 	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
-	Keep  int        // report which packages are not needed, where each stage keeps so many; 0: do not
+	Keep  int        // report more of packages, and which of them go where each stage keeps so many; 0: do not
 }
 
 // Removed is what the removal of a package has freed.

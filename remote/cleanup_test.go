@@ -1,9 +1,13 @@
 package remote_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -146,6 +150,35 @@ func TestArchivesGoWithTheLastPackageThatNamesThem(t *testing.T) {
 	require.Len(t, left, 1)
 }
 
+// The hint names a prune only where it frees something, and says how much.
+func TestAFullDiskIsPrunedOnlyIfThatHelps(t *testing.T) {
+	t.Parallel()
+	l := installed(t, "1", "2", "3")
+	l.link(t, "", "app-1")
+	require.NoError(t, l.Close())
+	sh(t, l.root, `for i in 1 2 3; do chmod u+w app-$i/.kis app-$i/.kis/receipt.json; sed -i "s/\"created\": \"20../\"created\": \"203$i/" app-$i/.kis/receipt.json; done`)
+	l = opened(t, l.root)
+	problem := func(r remote.CheckRequest) remote.Problem {
+		r.Build, r.Stage, r.Package = true, stage(t, "staging"), pkg(t, "app-4")
+		facts, err := l.Check(t.Context(), r)
+		require.NoError(t, err)
+		require.NotEmpty(t, facts.Problems)
+		return facts.Problems[0]
+	}
+	for keep, want := range map[int]string{
+		0: "", 1: "free 1 MiB by removing old packages (1 here): kis prune staging\n", 2: "", // app-2 is neither linked nor the newest
+	} {
+		p := problem(remote.CheckRequest{NeedBytes: 1 << 50, Keep: keep})
+		assert.Equal(t, remote.CodeNoSpace, p.Code)
+		assert.Equal(t, want+"see: df -h "+l.root+"; du -sh "+l.root+"/*", p.Hint)
+	}
+	assert.Contains(t, problem(remote.CheckRequest{NeedInodes: 1 << 50, Keep: 1}).Hint, "inodes by removing old packages (1 here): kis prune staging\n")
+	// The newest package of the project says how much an environment takes.
+	size := int64(1) << 49
+	sh(t, l.root, fmt.Sprintf(`sed -i 's/"size": [0-9]*/"size": %d/' app-3/.kis/receipt.json`, size))
+	assert.Contains(t, problem(remote.CheckRequest{SpareBytes: 1}).Message, fmt.Sprintf("%d MiB needed", size>>20+1))
+}
+
 // A run that has found the package installed holds its lock from before it links until it ends.
 func TestNoPackageVanishesBetweenItsCheckAndItsLink(t *testing.T) {
 	t.Parallel()
@@ -195,4 +228,46 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	_, err = remove(t, l.root, "app-3")
 	require.Error(t, err)
 	require.FileExists(t, filepath.Join(elsewhere, "app-3/.kis/receipt.json"))
+}
+
+// Random histories against a model of what is promised, see testdata/histories.py. The controller
+// and the agent agree on what a rollback links.
+func requireHistories(t *testing.T, seed, count int) {
+	t.Helper()
+	t.Logf("python3 remote/testdata/histories.py DIRECTORY %d %d", seed, count)
+	directory, err := os.MkdirTemp("/dev/shm", "kis-histories-") // a disk takes ten times as long
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = exec.Command("rm", "-rf", directory).Run() })
+	var failed bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/histories.py", directory, strconv.Itoa(seed), strconv.Itoa(count))
+	cmd.Stderr = &failed
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s", failed.String())
+	seen, with := 0, 0
+	for line := range bytes.Lines(out) {
+		var stages []struct {
+			Lines            []string
+			Linked, Previous string
+		}
+		require.NoError(t, json.Unmarshal(line, &stages))
+		for _, s := range stages {
+			require.Equal(t, s.Previous, remote.ParseJournal(s.Lines).Previous(s.Linked).String(), "linked %q: %q", s.Linked, s.Lines)
+			if s.Previous != "" {
+				with++
+			}
+		}
+		seen++
+	}
+	require.Equal(t, count, seen)
+	require.Greater(t, with, count/4, "histories without anything to roll back to test nothing")
+}
+
+func TestRandomHistoriesOfPushesAndPrunes(t *testing.T) {
+	t.Parallel()
+	for share := range 2 {
+		t.Run(strconv.Itoa(share), func(t *testing.T) {
+			t.Parallel()
+			requireHistories(t, 1+share*1_000_000, 600)
+		})
+	}
 }

@@ -22,7 +22,7 @@ func calls(group string) string {
 	switch group {
 	case "rename":
 		return "?rename,?renameat,?renameat2"
-	case "unlink", "symlink":
+	case "unlink", "symlink", "mkdir":
 		return "?" + group + ",?" + group + "at"
 	}
 	return group

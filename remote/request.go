@@ -85,6 +85,7 @@ type checkRequest struct {
 	Keep           int          `json:"keep"`
 	RequiresPython string       `json:"requires_python"`
 	Shared         *Shared      `json:"shared,omitempty"`
+	Services       []Service    `json:"services,omitempty"`
 }
 
 type contentRequest struct {

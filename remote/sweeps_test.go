@@ -4,10 +4,13 @@ package remote_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -180,6 +183,72 @@ func TestInterruptedRemovalIsCompletedByTheNextRun(t *testing.T) {
 				}
 				owner(t, root).install(t, a)
 			}
+		})
+	}
+}
+
+// Wherever the agent is killed, or a call fails: the package is complete at its place, or gone. The
+// same command completes the removal, and nothing is left of it.
+func TestRemovalSurvivesEveryFailingCall(t *testing.T) {
+	t.Parallel()
+	base := installed(t, "1", "2")
+	require.NoError(t, base.Close())
+	calls := []string{"rename", "unlink", "rmdir", "fsync", "mkdir", "chmod", "openat"}
+	sweep(t, calls, []string{"SIGKILL", "EIO"}, func(t *testing.T, group, fault string, n int) bool {
+		if group == "openat" {
+			n *= 10 // Python opens hundreds of files
+		}
+		root := clone(t, base.root)
+		l := opened(t, root)
+		broken := l.inject(t, group, fault, n)
+		_, err := l.Remove(context.WithoutCancel(t.Context()), pkg(t, "app-1"), newRun(), remote.Holder{})
+		place := fmt.Sprintf("%s %s %d: %v", group, fault, n, err)
+		reached := broken.happened(t)
+		_ = l.Close()
+		l.requireEnd(t)
+		there := isWhole(t, root, "app-1")
+		switch said(err) {
+		case "done":
+			require.False(t, there, place)
+		case "refused":
+			require.True(t, there || fault == "SIGKILL", place) // it was the agent's child that was killed
+		}
+		if _, err := remove(t, root, "app-1"); there {
+			require.NoError(t, err, place)
+		} else {
+			requireRefused(t, err, remote.CodeNoPackage)
+		}
+		requireGone(t, root, "app-1")
+		require.True(t, isWhole(t, root, "app-2"), place)
+		next := owner(t, root)
+		next.install(t, source(t, "app", "1", file("version", "1")))
+		next.link(t, "", "app-1")
+		return reached
+	})
+}
+
+// isWhole reports whether a package is there, complete; half of one fails the test.
+func isWhole(t *testing.T, root, name string) bool {
+	t.Helper()
+	if _, err := os.Lstat(filepath.Join(root, name)); errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	l := opened(t, root)
+	l.lock(t, "isolated")
+	_, err := l.Begin(t.Context(), remote.Source{Package: pkg(t, name)})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return true
+}
+
+// Other histories than those of every change, and more.
+func TestManyRandomHistories(t *testing.T) {
+	t.Parallel()
+	seed := int(time.Now().Unix())
+	for share := range 4 {
+		t.Run(strconv.Itoa(share), func(t *testing.T) {
+			t.Parallel()
+			requireHistories(t, seed+share*1_000_000, 5000)
 		})
 	}
 }

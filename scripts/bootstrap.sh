@@ -16,11 +16,19 @@ exec "$python" -X utf8 -I -S -c '
 import sys
 sys.stdout.write("\nKIS1 READY %d.%d\n" % sys.version_info[:2])
 sys.stdout.flush()
-import json, types
+import json
+from _frozen_importlib import ModuleSpec
 order = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
-for name, source in order["modules"]:
-    module = types.ModuleType(name)
-    sys.modules[name] = module
-    exec(compile(source, name, "exec"), module.__dict__)
-sys.modules["kisagent.main"].main(order)
+class Modules:
+    """The agent: each module is compiled when it is imported."""
+    sources = dict(order["modules"])
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self, is_package=name == "kisagent") if name in self.sources else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        exec(compile(self.sources[module.__name__], module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Modules())
+from kisagent.main import main
+main(order)
 '

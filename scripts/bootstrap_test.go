@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +40,7 @@ func (s shell) boot(t *testing.T, before, python, input string) (out string, sta
 // order is an order to the loader with a main of its own.
 func order(t *testing.T, code string) string {
 	t.Helper()
-	text, err := json.Marshal(map[string]any{"modules": [][2]string{{"kisagent.main", code}}, "word": "whole"})
+	text, err := json.Marshal(map[string]any{"modules": [][2]string{{"kisagent", ""}, {"kisagent.main", code}}, "word": "whole"})
 	require.NoError(t, err)
 	return string(text) + "\n"
 }
@@ -133,17 +133,24 @@ func TestBootstrapWorksWithoutItsFirstLine(t *testing.T) {
 	})
 }
 
-func TestModulesLoadInTheirOrder(t *testing.T) {
+// TestModulesAreSentWithAllThatTheyImport: a module may be imported late, when a host is asked for
+// something rare.
+func TestModulesAreSentWithAllThatTheyImport(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	sent := map[string]bool{}
 	for _, m := range scripts.Modules() {
-		for line := range strings.Lines(m.Source) {
-			var name string
-			if n, _ := fmt.Sscanf(line, "from kisagent.%s import", &name); n == 1 {
-				assert.True(t, seen["kisagent."+name], "%s needs kisagent.%s before it", m.Name, name)
+		sent[m.Name] = true
+	}
+	one, many := regexp.MustCompile(`from (kisagent\.\w+) import`), regexp.MustCompile(`from kisagent import ([\w, ]+)`)
+	for _, m := range scripts.Modules() {
+		for _, found := range one.FindAllStringSubmatch(m.Source, -1) {
+			assert.True(t, sent[found[1]], "%s imports %s", m.Name, found[1])
+		}
+		for _, found := range many.FindAllStringSubmatch(m.Source, -1) {
+			for name := range strings.SplitSeq(found[1], ", ") {
+				assert.True(t, sent["kisagent."+name], "%s imports %s", m.Name, name)
 			}
 		}
-		seen[m.Name] = true
 	}
 	files, err := filepath.Glob("kisagent/*.py")
 	require.NoError(t, err)

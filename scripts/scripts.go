@@ -7,6 +7,7 @@ package scripts
 
 import (
 	"embed"
+	"io/fs"
 	"strings"
 )
 
@@ -24,15 +25,16 @@ type Module struct {
 	Source string
 }
 
-// Modules returns the agent in the order in which its modules can be loaded.
+// Modules returns the agent. Each module is compiled when another one imports it.
 func Modules() []Module {
-	names := []string{
-		"strict", "wire", "store", "locks", "processes", "leftovers", "journal", "environ", "child", "seal", "link",
-		"bundled", "index", "uploads", "cleanup", "shared", "build", "check", "health", "services", "main",
+	paths, err := fs.Glob(files, "kisagent/*.py")
+	if err != nil {
+		panic(err) // impossible: the pattern is a constant
 	}
-	modules := []Module{{Name: "kisagent", Source: read("kisagent/__init__.py")}}
-	for _, name := range names {
-		modules = append(modules, Module{Name: "kisagent." + name, Source: read("kisagent/" + name + ".py")})
+	modules := make([]Module, 0, len(paths))
+	for _, path := range paths {
+		name := strings.ReplaceAll(strings.TrimSuffix(path, ".py"), "/", ".")
+		modules = append(modules, Module{Name: strings.TrimSuffix(name, ".__init__"), Source: read(path)})
 	}
 	return modules
 }

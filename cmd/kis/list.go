@@ -11,8 +11,10 @@ import (
 func newList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [stage]",
-		Short: "Show the packages: their age and size, what links them, where they are missing",
-		Long: `List shows the packages on all hosts. It changes nothing. It exits with 5 when a host does not
+		Short: "Show the packages: their age, size, history and revision, what links them",
+		Long: `List shows the packages on all hosts: when they were built, their size, whether a stage has confirmed
+them, the revision they were built from, what links them, where they are missing, and which ones the
+next push removes because no stage keeps them. It changes nothing. It exits with 5 when a host does not
 answer.`,
 		GroupID:           "inspect",
 		Args:              atMost("the stage"),
@@ -22,7 +24,7 @@ answer.`,
 }
 
 func (a *app) list(ctx context.Context, names []string) error {
-	targets, found, err := a.read(ctx, names, 0)
+	targets, found, err := a.read(ctx, names, 0, true)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ It exits with 5 when a host does not answer.`,
 }
 
 func (a *app) log(ctx context.Context, names []string, most int) error {
-	targets, found, err := a.read(ctx, names, most*linesPerRun)
+	targets, found, err := a.read(ctx, names, most*linesPerRun, false)
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,11 @@ func (a *app) remove(ctx context.Context, wanted string, stages []string) error 
 	a.ui.Cleanup(planned, false)
 	count, _ := event.CountPackages(planned)
 	if failures := event.CleanupFailures(planned); len(failures) > 0 || count == 0 {
-		a.ui.CleanupEnd(failures, "nothing was removed")
+		sentence := "nothing was removed"
+		if len(failures) == 0 {
+			sentence += fmt.Sprintf(": %s is not installed on %d hosts", p, len(hosts))
+		}
+		a.ui.CleanupEnd(failures, sentence)
 		return a.cleanupOutcome(failures, event.Aborted)
 	}
 	done, err := a.removePlanned(ctx, d, hosts, event.Remove, planned)

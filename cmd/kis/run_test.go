@@ -53,18 +53,20 @@ func TestWhatIsGivenEmptyIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
 	for says, args := range map[string][]string{
-		"--to is empty":            {"rollback", "live", "--to", ""},
-		"--hosts is empty":         {"status", "--hosts="},
-		"--sdist is empty":         {"push", "live", "--sdist", ""},
-		"--inventory is empty":     {"status", "-i", ""},
-		"--ssh-config is empty":    {"status", "--ssh-config", ""},
-		"--output is empty":        {"status", "-o", ""},
-		"--color is empty":         {"status", "--color", ""},
-		"the package is empty":     {"link", "live", ""},
-		"the stage is empty":       {"list", ""},
-		"the pattern is empty":     {"hosts", ""},
-		"the stage is missing":     {"link"},
-		"unexpected argument \"\"": {"status", "live", ""},
+		"--to is empty":               {"rollback", "live", "--to", ""},
+		"--hosts is empty":            {"status", "--hosts="},
+		"--sdist is empty":            {"push", "live", "--sdist", ""},
+		"--inventory is empty":        {"status", "-i", ""},
+		"--ssh-config is empty":       {"status", "--ssh-config", ""},
+		"--output is empty":           {"status", "-o", ""},
+		"--color is empty":            {"status", "--color", ""},
+		"the package is empty":        {"link", "live", ""},
+		"the stage is empty":          {"list", ""},
+		"the pattern is empty":        {"hosts", ""},
+		"the stage is missing":        {"link"},
+		"the package is missing":      {"remove"},
+		"--keep is at least 1, not 0": {"prune", "--keep", "0"},
+		"unexpected argument \"\"":    {"status", "live", ""},
 	} {
 		a, out, errs := p.app()
 		assert.Equal(t, 2, execute(t.Context(), a, p.args(args...)), says)
@@ -80,7 +82,7 @@ func TestInterruptedBeforeAnyHostHasAnsweredIs130(t *testing.T) {
 	p := newProject(t, "stages: {live: {hosts: [web1, web2]}}\nhosts: {web2: {ssh: {identity_file: none}}}\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, args := range [][]string{{"link", "live", "app-1"}, {"rollback", "live"}, {"unlock", "live"}, {"status"}, {"list"}, {"log", "live"}, {"hosts"}} {
+	for _, args := range [][]string{{"link", "live", "app-1"}, {"rollback", "live"}, {"unlock", "live"}, {"prune"}, {"remove", "app-1"}, {"status"}, {"list"}, {"log", "live"}, {"hosts"}} {
 		a, out, errs := p.app()
 		assert.Equal(t, 130, execute(ctx, a, p.args(args...)), args)
 		assert.Equal(t, "kis: interrupted\n", errs.String(), args)
@@ -106,5 +108,18 @@ func TestListAndLogOfHostsThatDoNotAnswer(t *testing.T) {
 		assert.Equal(t, 5, execute(t.Context(), a, p.args(args...)))
 		assert.Empty(t, out.String(), "no host answered")
 		assert.Contains(t, errs.String(), "kis: 2 of 2 hosts did not answer\n")
+	}
+}
+
+// A host that does not answer keeps a prune from none of the others; remove asks all first.
+func TestPruneAndRemoveOfHostsThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	p := newProject(t, "stages: {live: {hosts: [web1, web2]}}\n")
+	for status, args := range map[int][]string{5: {"prune", "live"}, 3: {"remove", "app-1"}} {
+		a, out, errs := p.app()
+		assert.Equal(t, status, execute(t.Context(), a, p.args(args...)))
+		assert.Empty(t, out.String())
+		assert.Contains(t, errs.String(), "web1, web2: connect: ")
+		assert.Contains(t, errs.String(), "kis: nothing was removed\n")
 	}
 }

@@ -27,7 +27,7 @@ with 5 when hosts differ or do not answer.`,
 }
 
 func (a *app) status(ctx context.Context, names []string) error {
-	targets, found, err := a.read(ctx, names, 0)
+	targets, found, err := a.read(ctx, names, 0, false)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func (a *app) status(ctx context.Context, names []string) error {
 }
 
 // read reads the package repositories of all hosts of the stages, by host, with so many lines of
-// each journal; 0 for as many as the state of the stage needs.
-func (a *app) read(ctx context.Context, names []string, lines int) ([]target, map[string]survey.Repository, error) {
+// each journal; 0 for as many as the state of the stage needs. packages: with what is known of them.
+func (a *app) read(ctx context.Context, names []string, lines int, packages bool) ([]target, map[string]survey.Repository, error) {
 	inv, err := a.load()
 	if err != nil {
 		return nil, nil, err
@@ -58,6 +58,9 @@ func (a *app) read(ctx context.Context, names []string, lines int) ([]target, ma
 	f := a.deployer(inv, a.ui.View().Event).Fleet
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	request := remote.StateRequest{Lines: lines}
+	if packages {
+		request.Keep = inv.Keep()
+	}
 	if lines > 0 && len(targets) == 1 { // without lines of other stages, which would displace these
 		request.Stage = targets[0].Name
 	}

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -25,7 +26,7 @@ func (r *run) check(ctx context.Context, h *host) bool {
 		if err := h.inspect(ctx); err != nil {
 			return err
 		}
-		if err := event.Problems(append(h.facts.Problems, h.missingFiles()...)); err != nil {
+		if err := event.Problems(slices.Concat(h.facts.Problems, h.missingFiles(), h.unfitServices())); err != nil {
 			return err
 		}
 		if err := h.checkHealth(); err != nil {
@@ -56,7 +57,7 @@ func (h *host) inspect(ctx context.Context) error {
 // checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
 	request := remote.CheckRequest{
-		Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
+		Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
 	}
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, a.RequiresPython

@@ -14,7 +14,7 @@ import (
 // Unneeded reports the packages that no stage of a host keeps, if each keeps so many, and that nothing
 // needs. It changes nothing.
 func (d *Deployer) Unneeded(ctx context.Context, hosts []inventory.Host, keep int) []event.Cleanup {
-	return d.onPackages(ctx, hosts, keep, func(p remote.InstalledPackage, c *event.Cleanup) error {
+	return d.onPackages(ctx, hosts, event.StepPrune, keep, func(p remote.InstalledPackage, c *event.Cleanup) error {
 		if p.Unneeded {
 			c.Add(p)
 		}
@@ -25,7 +25,7 @@ func (d *Deployer) Unneeded(ctx context.Context, hosts []inventory.Host, keep in
 // Removable reports on which hosts a package is installed. A host that needs it is a failure. It
 // changes nothing.
 func (d *Deployer) Removable(ctx context.Context, hosts []inventory.Host, wanted name.Package) []event.Cleanup {
-	return d.onPackages(ctx, hosts, 1, func(p remote.InstalledPackage, c *event.Cleanup) error {
+	return d.onPackages(ctx, hosts, event.StepRemove, 1, func(p remote.InstalledPackage, c *event.Cleanup) error {
 		switch {
 		case p.Name != wanted || p.State != remote.Sealed:
 			return nil
@@ -38,9 +38,9 @@ func (d *Deployer) Removable(ctx context.Context, hosts []inventory.Host, wanted
 }
 
 // onPackages calls do for the packages of every host.
-func (d *Deployer) onPackages(ctx context.Context, hosts []inventory.Host, keep int, do func(remote.InstalledPackage, *event.Cleanup) error) []event.Cleanup {
+func (d *Deployer) onPackages(ctx context.Context, hosts []inventory.Host, step event.Step, keep int, do func(remote.InstalledPackage, *event.Cleanup) error) []event.Cleanup {
 	all := make([]event.Cleanup, len(hosts))
-	failures := d.onHosts(ctx, hosts, event.StepPrune, func(ctx context.Context, i int, s *fleet.Session) error {
+	failures := d.onHosts(ctx, hosts, step, func(ctx context.Context, i int, s *fleet.Session) error {
 		packages, err := d.packages(ctx, s, keep)
 		for _, p := range packages {
 			err = errors.Join(err, do(p, &all[i]))
@@ -69,7 +69,7 @@ func (d *Deployer) packages(ctx context.Context, s *fleet.Session, keep int) ([]
 func (d *Deployer) Remove(ctx context.Context, hosts []inventory.Host, op event.Op, planned []event.Cleanup) []event.Cleanup {
 	all := make([]event.Cleanup, len(hosts))
 	run := name.NewRun()
-	failures := d.onHosts(ctx, hosts, event.StepPrune, func(ctx context.Context, i int, s *fleet.Session) error {
+	failures := d.onHosts(ctx, hosts, event.Step(op), func(ctx context.Context, i int, s *fleet.Session) error {
 		if len(planned[i].Packages) == 0 {
 			return nil
 		}

@@ -17,6 +17,7 @@ import (
 func TestAHostThatHadNothingToDoIsReadOnceMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0")
 	one := *w
 	one.hosts, one.roots = w.hosts[:1], w.roots[:1]
 	plan := push(t, "1.0")

@@ -20,6 +20,7 @@ import (
 func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0", "1.1")
 	damage := func(line string) {
 		journal, err := os.OpenFile(filepath.Join(w.hosts[0].Root, ".kis/journal/staging"), os.O_APPEND|os.O_WRONLY, 0)
 		require.NoError(t, err)

@@ -72,6 +72,7 @@ func untouched(t *testing.T, w *world) func(event.Event) {
 func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 1)
+	w.install(t, "1.0")
 	plan := push(t, "1.0")
 	plan.Stage.Confirm = true
 	var asked []string
@@ -122,6 +123,7 @@ func TestStageVerifiesWhatNoPushBeforeHas(t *testing.T) {
 func TestAfterLinkFailureRollsEveryHostBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0", "1.1")
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
 	plan := push(t, "1.1")
 	plan.Stage.AfterLink = []inventory.Command{{Run: `echo "$KIS_PACKAGE after $KIS_PREVIOUS"; test "$KIS_HOST.$KIS_PACKAGE" != web2.hello-1.1`}}

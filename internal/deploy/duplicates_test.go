@@ -59,6 +59,7 @@ func TestACloneWithAHostIDOfItsOwnIsAccepted(t *testing.T) {
 	w := newWorld(t, embedded, 2)
 	both := w.hosts
 	w.hosts, w.roots = both[:1], w.roots[:1]
+	w.install(t, "1.0", "1.1")
 	plan := push(t, "1.0")
 	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
 	sh := func(text string) {

@@ -72,6 +72,7 @@ func repeatLastRun(t *testing.T, root string, n int) {
 func TestFailedRunsDoNotMakeTheJournalForget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0", "1.1", "1.2")
 	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.0"), nil).Outcome)
 	require.Equal(t, event.Succeeded, w.run(t.Context(), t, push(t, "1.1"), nil).Outcome)
 	before, _ := w.survey(t, remote.StateRequest{})

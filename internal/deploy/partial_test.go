@@ -103,6 +103,7 @@ func TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone(t *testing.T) {
 func TestADanglingLinkIsRestored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0")
 	require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures)
 	for _, h := range w.roots {
 		stage := filepath.Join(h.Root, "staging")

@@ -36,6 +36,7 @@ func TestADryRunSaysWhatTheRunDoes(t *testing.T) {
 	assert.Equal(t, both("upload, build, verify, link, after_link"), w.dry(t, first))
 	first.NoLink = true
 	assert.Equal(t, both("upload, build, verify"), w.dry(t, first))
+	w.install(t, "1.0", "1.1")
 	require.Empty(t, w.run(t.Context(), t, first, nil).Failures)
 	first.NoLink = false
 	assert.Equal(t, both("verify, link, after_link; the package is already installed"), w.dry(t, first))

@@ -38,6 +38,7 @@ func TestReconnectingUsesBackoff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, embedded, 1)
+			w.install(t, "1.0")
 			test.host.Home = t.TempDir()
 			other, err := sshtest.Start(test.host)
 			require.NoError(t, err)
@@ -78,6 +79,7 @@ func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
 func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0")
 	ready := push(t, "1.0")
 	ready.NoLink = true // so that the first link of the stage is the one that is lost, and no link is the state before
 	require.Empty(t, w.run(t.Context(), t, ready, nil).Failures)

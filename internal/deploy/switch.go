@@ -41,6 +41,29 @@ func (r *run) activates() bool {
 	return len(s.Services)+len(s.AfterLink) > 0 || s.Health.URL != ""
 }
 
+// services are the units of the stage.
+func (r *run) services() []remote.Service {
+	var all []remote.Service
+	for _, service := range r.plan.Stage.Services {
+		all = append(all, remote.Service(service))
+	}
+	return all
+}
+
+// unfitServices is what would prevent this host from restarting the services after the switch. A unit
+// that is missing may come with the first package, through the stage's link.
+func (h *host) unfitServices() []remote.Problem {
+	var all []remote.Problem
+	for _, p := range h.facts.Services {
+		if p.Code == remote.CodeNoUnit && h.facts.Stage.Linked == "" {
+			h.log.Notice(p.Message + "; if the package does not bring it, the push will be rolled back")
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
 // activation is what brings a package into service on this host.
 func (h *host) activation(p name.Package) commit.Activation {
 	s, env := h.run.plan.Stage, h.stageVariables(p)
@@ -48,9 +71,7 @@ func (h *host) activation(p name.Package) commit.Activation {
 		ServicesWithin: h.run.timeout(),
 		Announce:       func(command string) { h.log.Command(event.StepAfterLink, event.Started, command) },
 	}
-	for _, service := range s.Services {
-		a.Services = append(a.Services, remote.Service(service))
-	}
+	a.Services = h.run.services()
 	for _, c := range s.AfterLink {
 		if !c.Once || h == h.run.first {
 			a.Commands = append(a.Commands, h.request(p, c, env))

@@ -17,6 +17,7 @@ func TestCommandsSeeTheVariablesOfTheirHost(t *testing.T) {
 	touched := filepath.Join(t.TempDir(), "touched")
 	hostile := "a b $(touch " + touched + ") 'x' \"y\" \\ ;#"
 	w := newWorld(t, embedded, 2)
+	w.install(t, "1.0", "1.1")
 	w.hosts[0].Vars = map[string]string{"rack": "a1", "Text_2": hostile, "lines": "one\ntwo", "empty": ""}
 	w.hosts[1].Vars = map[string]string{"rack": "b2"}
 	show := `echo "$KIS_HOST $KIS_STAGE $KIS_PACKAGE $KIS_VERSION ${KIS_PREVIOUS:-none} ${KIS_RUN:+run}"; env | grep ^KIS_VAR_ | sort; ` +

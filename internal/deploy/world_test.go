@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -26,6 +28,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/opensshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/testcache"
 	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
@@ -38,6 +41,7 @@ type world struct {
 	proxy  map[string]*sshtest.Proxy
 	config string // path of the ssh_config
 	ask    func(context.Context, string) bool
+	gone   []string // packages that runs may remove
 }
 
 // backend starts the far side of one host and says how to log in there.
@@ -166,28 +170,56 @@ func (w *world) run(ctx context.Context, t testing.TB, p deploy.Plan, at func(ev
 		proxy.Heal() // what was stalled sees the end now, as after a repaired network
 		proxy.Cut()
 	}
-	watch.Check(oracle.Expect{Exit: report.Exit, To: to})
+	watch.Check(oracle.Expect{Exit: report.Exit, To: to, Gone: w.gone})
 	requireStream(t, events)
 	return report
 }
 
-// link has every host linked to each of the versions of the sample application, in this order. Only web1 builds them: the repositories are
-// of one machine, so the others have copies, and a push to all finds nothing to build.
+// link has every host linked to each of the versions of the sample application, in this order.
 func (w *world) link(t testing.TB, versions ...string) {
 	t.Helper()
-	first := *w
-	first.hosts, first.roots = w.hosts[:1], w.roots[:1]
+	w.install(t, versions...)
 	for _, version := range versions {
-		plan := push(t, version)
-		plan.NoLink = true
-		require.Empty(t, first.run(t.Context(), t, plan, nil).Failures)
-		for _, h := range w.roots[1:] {
-			name := "hello-" + version
-			require.NoError(t, exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(w.roots[0].Root, name), filepath.Join(h.Root, name)).Run())
-		}
-		plan.NoLink = false
-		require.Empty(t, w.run(t.Context(), t, plan, nil).Failures)
+		require.Empty(t, w.run(t.Context(), t, push(t, version), nil).Failures)
 	}
+}
+
+// install has versions of the sample application installed on every host, as a push with --no-link
+// does, for tests that are about what comes after that. Only the first test with a version builds it: the
+// hosts are of one machine, so the others get copies.
+func (w *world) install(t testing.TB, versions ...string) {
+	t.Helper()
+	for _, version := range versions {
+		name := "hello-" + version
+		kept := testcache.Entry(t, "deployed-"+builder(t)+"-"+name, func(path string) {
+			built := newWorld(t, embedded, 1)
+			plan := push(t, version)
+			plan.NoLink = true
+			require.Empty(t, built.run(t.Context(), t, plan, nil).Failures)
+			copied(t, filepath.Join(built.hosts[0].Root, name), path)
+		})
+		for _, h := range w.hosts {
+			copied(t, kept, filepath.Join(h.Root, name))
+		}
+	}
+}
+
+// copied copies a package with all that its fingerprint is made of.
+func copied(t testing.TB, from, to string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", from, to).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// builder is a short name of what builds a package here: this program, with all that it runs on hosts.
+func builder(t testing.TB) string {
+	t.Helper()
+	path, err := os.Executable()
+	require.NoError(t, err)
+	program, err := os.ReadFile(path)
+	require.NoError(t, err)
+	sum := sha256.Sum256(program)
+	return hex.EncodeToString(sum[:6])
 }
 
 // requireStream checks what every stream of events has in common.
@@ -220,7 +252,7 @@ func archive(t testing.TB, version string) *sdist.Archive {
 // push is the plan to push the sample application in a version.
 func push(t testing.TB, version string) deploy.Plan {
 	t.Helper()
-	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{}, nil, t.TempDir())
+	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeRegular}, inventory.Shared{}, nil, t.TempDir())
 	require.NoError(t, err)
 	return deploy.Plan{Op: event.Push, Archive: archive(t, version), Recipe: recipe}
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/keep-it-simple/kis/remote"
@@ -16,13 +17,23 @@ type Cleanup struct {
 	Failure  *Failure `json:"failure,omitempty"`
 }
 
-// StepPrune is a host's part of a cleanup.
-const StepPrune Step = "prune"
+// The steps of a cleanup, named like the operations.
+const (
+	StepPrune  = Step(Prune)
+	StepRemove = Step(Remove)
+)
 
 // Add adds a package with its size.
 func (c *Cleanup) Add(p remote.InstalledPackage) {
 	c.Packages = append(c.Packages, p.Name.String())
 	c.Bytes, c.Files = c.Bytes+p.Receipt.Size, c.Files+p.Receipt.Files
+}
+
+// MarshalJSON writes a list of packages in any case.
+func (c Cleanup) MarshalJSON() ([]byte, error) {
+	type plain Cleanup
+	c.Packages = append([]string{}, c.Packages...)
+	return json.Marshal(plain(c))
 }
 
 // Needed is the refusal to remove a package.

@@ -22,6 +22,7 @@ type Package struct {
 	Missing  []string       `json:"missing,omitempty"`
 	Unsealed []string       `json:"unsealed,omitempty"` // hosts where an interrupted push left it
 	Foreign  []string       `json:"foreign,omitempty"`  // hosts where a directory that kis did not make has its name
+	Unneeded []string       `json:"unneeded,omitempty"` // hosts where no stage keeps it
 	Changed  []string       `json:"changed,omitempty"`  // hosts where it is linked, and was changed after it was sealed
 }
 
@@ -71,6 +72,9 @@ func (p *Package) add(host string, there remote.InstalledPackage) {
 		return
 	}
 	p.Hosts = append(p.Hosts, host)
+	if there.Unneeded {
+		p.Unneeded = append(p.Unneeded, host)
+	}
 	if p.Created.IsZero() {
 		p.Created, p.Size, p.Files, p.By, p.Git = there.Receipt.Created, there.Receipt.Size, there.Receipt.Files, there.Receipt.By, there.Receipt.Git
 	}

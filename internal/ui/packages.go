@@ -40,6 +40,7 @@ func packageNotes(p *survey.Package) []string {
 		{"missing on ", p.Missing, ""},
 		{"incomplete on ", p.Unsealed, ": removed by the next run there"},
 		{"no package on ", p.Foreign, ": kis leaves it alone"},
+		{"no stage keeps it on ", p.Unneeded, ""},
 		{"changed outside kis on ", p.Changed, ""},
 	} {
 		if len(n.names) > 0 {

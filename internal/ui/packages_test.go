@@ -2,7 +2,10 @@ package ui
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -53,4 +56,33 @@ func TestThatThereIsNothingIsPrintedAboutHostsThatAnswered(t *testing.T) {
 		u.Runs(nil, hosts, survey.Answered(hosts, found))
 		assert.Equal(t, "no packages"+test.on+"nothing was ever linked"+test.on, out.String())
 	}
+}
+
+func TestListShowsSizeHistoryAndRevision(t *testing.T) {
+	t.Parallel()
+	var all []remote.InstalledPackage
+	for _, text := range []string{"app-2", "app-1"} {
+		p, err := name.ParsePackage(text)
+		require.NoError(t, err)
+		all = append(all, remote.InstalledPackage{
+			Name: p, State: remote.Sealed, History: remote.NeverLinked,
+			Receipt: &remote.Receipt{Package: p, Size: 12_000_000, Files: 400, Git: "1a2b3c4d5e6f+", Created: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)},
+		})
+	}
+	elsewhere := slices.Clone(all)
+	elsewhere[0].History, elsewhere[1].History = remote.Reverted, remote.Confirmed
+	hosts := []string{"web1", "web2"}
+	found := survey.Packages(hosts, map[string]survey.Repository{
+		"web1": {State: remote.RepositoryState{Packages: all}}, "web2": {State: remote.RepositoryState{Packages: elsewhere}},
+	})
+	var out bytes.Buffer
+	u := &UI{Streams: Streams{Out: Printer{&out}}}
+	u.Packages(found, hosts, hosts)
+	lines := strings.Split(out.String(), "\n")
+	assert.Regexp(t, `^app-2  2026-11-01 \S+ \S+  12 MB  reverted   1a2b3c4d5e6f\+ *$`, lines[0])
+	assert.Regexp(t, `^app-1  2026-11-01 \S+ \S+  12 MB  confirmed  1a2b3c4d5e6f\+ *$`, lines[1])
+	out.Reset()
+	u.Output = JSON
+	u.Packages(found, hosts, hosts)
+	assert.Contains(t, out.String(), `"size":12000000,"files":400,"history":"confirmed","git":"1a2b3c4d5e6f+"`)
 }

@@ -9,8 +9,7 @@ import stat
 import struct
 import sys
 
-from kisagent import cleanup, leftovers, link, locks, processes, seal, shared, strict
-from kisagent.bundled import pip_wheel, satisfied
+from kisagent import leftovers, link, locks, processes, seal, shared, strict
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
 from kisagent.wire import Refused
@@ -120,6 +119,8 @@ def state_directory_problems(repository):
 
 def tool_problems():
     """What is missing on the host for building an environment."""
+    from kisagent.bundled import pip_wheel
+
     found = []
     for tool in ("tar", "gzip"):
         if shutil.which(tool) is None:
@@ -179,6 +180,8 @@ def needs_python_check(facts, args):
 
 def python_problems(args):
     """Refuse an unsuitable interpreter before anything is uploaded. For a child."""
+    from kisagent.bundled import satisfied
+
     host = host_facts()
     if satisfied(args["requires_python"], host["python"]) is not False:
         return []
@@ -228,10 +231,12 @@ def space_problems(repository, free, args):
 
 def prune_hint(repository, args, what):
     """The command that frees some of it, if there is one."""
+    from kisagent import cleanup
+
     freed = cleanup.reclaimable(repository, packages(repository), args["keep"]) if args["keep"] else {what: 0}
     if not freed[what]:
         return ""
-    much = "%d MiB" % (freed["bytes"] >> 20) if what == "bytes" else "%d inodes" % freed["files"]
+    much = "%d MiB" % ((freed["bytes"] >> 20) + 1) if what == "bytes" else "%d inodes" % freed["files"]
     return "free %s by removing old packages (%d here): kis prune %s\n" % (much, freed["packages"], args["stage"])
 
 
@@ -353,11 +358,14 @@ def state(repository, args):
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
             broken.update(journal_lines(repository, name, lines, limit))
             out["stages"].append(broken)
+    from kisagent import cleanup
+
     outdated = processes.outdated(repository.root, {state["stage"]: state for state in out["stages"]}, set(cleanup.links(repository).values()))
     for state in out["stages"]:
         state["processes"] = outdated[state["stage"]]
     out["packages"] = packages(repository)
-    cleanup.describe(repository, out["packages"], keep)
+    if keep is not None:
+        cleanup.describe(repository, out["packages"], keep)
     return out
 
 

@@ -34,22 +34,23 @@ class History:
         newest = lines[0] if lines else {}
         self.open = {newest.get("from"), newest.get("to")} if newest.get("ev") in OPEN else set()
         lines.reverse()
+        checkpoint = next((line["before"] for line in lines if line.get("before") is not None), {})
+        self.chain = [package for package in checkpoint.get("packages") or [] if package]
+        self.confirmed = list(self.chain)  # in the order of the lines; again, if linked again
         self.states = {}  # by package; confirmed once is confirmed
         for line in lines:
-            if self.states.get(line.get("to")) != CONFIRMED and line.get("ev") in EVENTS:
+            if line.get("ev") == "confirmed":
+                self.confirm(line)
+            elif line.get("ev") in EVENTS:
                 self.states[line.get("to")] = EVENTS[line["ev"]]
-        confirmed = [line for line in lines if line.get("ev") == "confirmed"]
-        self.confirmed = self.before(lines) or [line.get("from") for line in confirmed[:1] if line.get("from")]
-        self.chain = list(self.confirmed)
-        for line in confirmed:
-            self.confirmed.append(line.get("to"))
-            self.extend_chain(line)
         self.states.update((package, CONFIRMED) for package in self.confirmed)
 
-    def before(self, lines):
-        """The packages that were confirmed before the lines, as the oldest checkpoint names them."""
-        checkpoint = next((line["before"] for line in lines if line.get("before") is not None), {})
-        return [package for package in checkpoint.get("packages") or [] if package]
+    def confirm(self, line):
+        if not self.chain and line.get("from") and line["from"] not in self.states:
+            self.chain.append(line["from"])  # linked before kis
+            self.confirmed.append(line["from"])
+        self.confirmed.append(line.get("to"))
+        self.extend_chain(line)
 
     def extend_chain(self, line):
         """The chain of rollbacks: a rollback removes what it rolled back from. The controller computes
@@ -138,20 +139,19 @@ class Needs:
         return [package for package in sorted(receipts) if package not in kept and not self.reasons(package)]
 
 
-def describe(repository, packages, keep=None):
-    """Add to sealed packages their state, and with keep why they are needed and whether they may go."""
+def describe(repository, packages, keep):
+    """Add to sealed packages their history, why they are needed, and whether no stage keeps them."""
     receipts = {facts["name"]: facts["receipt"] for facts in packages if facts["receipt"]}
     try:
         needs = Needs(repository)
-        unneeded = needs.unneeded(receipts, keep) if keep else []
+        unneeded = needs.unneeded(receipts, keep)
     except (OSError, Refused) as err:
         needs, unneeded, problem = None, [], getattr(err, "message", None) or error_text(err, repository.root)
     for facts in packages:
         if facts["receipt"]:
             facts["history"] = needs.state(facts["name"]) if needs else ""
-            if keep:
-                facts["needed"] = reasons_now(repository, needs, facts["name"]) if needs else [problem]
-                facts["unneeded"] = facts["name"] in unneeded and not facts["needed"]
+            facts["needed"] = reasons_now(repository, needs, facts["name"]) if needs else [problem]
+            facts["unneeded"] = facts["name"] in unneeded and not facts["needed"]
 
 
 def reasons_now(repository, needs, package):
@@ -185,8 +185,9 @@ def remove(repository, name, owner, directory):
         if reasons:
             raise Refused("needed", "%s is needed: %s" % (name, "; ".join(reasons)))
         moved = move_to_run_directory(repository, name, directory)
-        best_effort(remove_file, lock.path)
     finally:
+        if not os.path.lexists(repository.package(name)):
+            best_effort(remove_file, lock.path)  # one would be left of every version there ever was
         lock.release()
     left = ""
     try:  # the package is gone, whatever fails from here on

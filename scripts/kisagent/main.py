@@ -7,7 +7,7 @@ import sys
 import time
 import types
 
-from kisagent import build, check, cleanup, health, leftovers, link, locks, services, strict, environ
+from kisagent import check, leftovers, link, locks, strict, environ
 from kisagent.child import ForkedTask, fork, spawn
 from kisagent.journal import ENDED, Journal
 from kisagent.locks import Lock, RunDirectory
@@ -88,6 +88,11 @@ class Agent:
         facts = check.check(self.repository, args)
         if check.needs_python_check(facts, args):
             facts["problems"] += yield from self.run_forked(lambda: check.python_problems(args), PYTHON_CHECK_TIMEOUT)
+        if args.get("services"):
+            from kisagent import services
+
+            units = services.units_of(args["services"])
+            facts["services"] = yield from self.run_forked(lambda: services.obstacles(units), services.TOOL_TIMEOUT)
         return facts
 
     def do_state(self, args):
@@ -188,6 +193,8 @@ class Agent:
         return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_begin(self, args):
+        from kisagent import build
+
         if self.transaction is not None and self.transaction.state == link.ARMED:
             raise Refused("switch-open", "this run is about to link a package")
         for lock in (self.build and self.build.lock, self.package_lock):
@@ -199,6 +206,8 @@ class Agent:
     def do_content(self, args):
         """The lines of a package's content, for a comparison; none where an older kis did not write them,
         or there are very many."""
+        from kisagent import build
+
         try:
             with open(os.path.join(self.repository.package(args["package"]), build.CONTENT), encoding="ascii") as f:
                 text = f.read(build.CONTENT_LIMIT + 1)
@@ -235,6 +244,8 @@ class Agent:
             directory = RunDirectory(self.repository, self.run)
             directory.create(self.owner)
             self.run_directory = directory
+        from kisagent import cleanup
+
         removed = yield from self.run_forked(lambda: cleanup.remove(self.repository, package, self.owner, self.run_directory.path))
         archives = yield fork(lambda: cleanup.remove_unnamed_uploads(self.repository, self.owner, self.run), SWEEP_TIMEOUT, self.private_fds())
         return dict(removed, bytes=removed["bytes"] + (link.best_effort(archives.result) or 0))
@@ -334,12 +345,16 @@ class Agent:
         """Restart the units of a stage, in their order, and wait for them. They run what the stage is
         linked to, so that only the owner of the stage may restart them."""
         self.require_lock(args)
-        units = [services.Unit(checked(services.UNIT, unit["name"], "unit"), bool(unit.get("user"))) for unit in args["units"]]
+        from kisagent import services
+
+        units = services.units_of(args["units"])
         timeout = seconds(args["timeout"])
         return (yield from self.run_forked(lambda: services.restart(units, timeout), timeout + services.TOOL_TIMEOUT))
 
     def do_health(self, args):
         self.require_lock(args)
+        from kisagent import health
+
         wanted = health.Check(args["check"])
         return (yield from self.run_forked(wanted.wait, wanted.within + health.ATTEMPT))
 

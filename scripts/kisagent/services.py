@@ -11,6 +11,7 @@ import subprocess
 import time
 
 from kisagent import processes
+from kisagent.store import checked
 from kisagent.wire import Refused
 
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
@@ -41,9 +42,7 @@ class Unit:
 
     def restart(self, deadline):
         """Restart the unit; returns once it is active, and nothing in it is older than this process."""
-        if self.show().get("LoadState") != "loaded":
-            hint = "see: systemctl %sstatus %s" % ("--user " if self.user else "", self.name)
-            raise Refused("no-unit", "systemd has no unit %s" % self.name, hint)
+        self.require_loaded()
         argv = self.argv("restart", self.name)
         try:
             run(argv, max(1.0, deadline - time.monotonic()))
@@ -51,12 +50,29 @@ class Unit:
             raise self.refused(failed)
         self.wait(deadline)
 
+    def require_loaded(self):
+        if self.show().get("LoadState") != "loaded":
+            hint = "see: systemctl %sstatus %s" % ("--user " if self.user else "", self.name)
+            raise Refused("no-unit", "systemd has no unit %s" % self.name, hint)
+
+    def require_permission(self):
+        """Refuse where sudo would: `sudo -l` says whether it runs a command, without running it."""
+        argv = self.argv("restart", self.name)
+        if argv[0] == "sudo":
+            try:
+                run(argv[:2] + ["-l"] + argv[2:], TOOL_TIMEOUT)
+            except Failed as failed:
+                raise self.no_sudo(failed)
+
+    def no_sudo(self, failed):
+        tool = shutil.which("systemctl") or "/usr/bin/systemctl"
+        line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name(), tool, self.name)
+        return Refused("no-sudo", "sudo does not let this user restart %s" % self.name, "add to sudoers: %s" % line, tail=failed.lines)
+
     def refused(self, failed):
         text = "\n".join(failed.lines)
         if failed.argv[0] == "sudo" and ("password is required" in text or "not allowed" in text or "may not run" in text):
-            tool = shutil.which("systemctl") or "/usr/bin/systemctl"
-            line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name(), tool, self.name)
-            return Refused("no-sudo", "sudo does not let this user restart %s" % self.name, "add to sudoers: %s" % line, tail=failed.lines)
+            return self.no_sudo(failed)
         return Refused("not-active", "%s: %s" % (self.name, failed), self.hint(), tail=self.log() or failed.lines)
 
     def wait(self, deadline):
@@ -127,6 +143,23 @@ def restart(units, timeout):
     for unit in units:
         unit.restart(begin + timeout)
     return {"seconds": time.monotonic() - begin}
+
+
+def obstacles(units):
+    """What would prevent the units from being restarted, as far as it can be known before."""
+    found = []
+    for require in [requirement for unit in units for requirement in (unit.require_loaded, unit.require_permission)]:
+        try:
+            require()
+        except Refused as refused:
+            found.append({"code": refused.code, "message": refused.message, "hint": refused.hint})
+        except Failed as failed:
+            found.append({"code": "no-systemd", "message": str(failed), "hint": "see: systemctl status"})
+    return found
+
+
+def units_of(records):
+    return [Unit(checked(UNIT, one["name"], "unit"), bool(one.get("user"))) for one in records]
 
 
 def older(group):

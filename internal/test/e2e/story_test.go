@@ -10,7 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 )
 
-func TestAProjectsLifeOnThreeHosts_B10_B11_R9(t *testing.T) {
+func TestAProjectsLifeOnThreeHosts_B10_B11_R6_R9(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 3, hosttest.Options{Bare: true})
 	w.Inventory(testenv.InventoryText(w.Hosts, "  production: {hosts: [web1, web2, web3]}\n"))
@@ -29,6 +29,7 @@ func TestAProjectsLifeOnThreeHosts_B10_B11_R9(t *testing.T) {
 		{Name: "status after the roll-back", Tell: func(w *testenv.Env) { w.Uniform("hello-0.3") }},
 		{Name: "a push narrowed by --hosts is told by status", Tell: subset},
 		{Name: "a roll-back to a named package makes hosts alike", Tell: rollbackTo},
+		{Name: "R6: what nothing needs is removed from all hosts, and pushed again", Tell: cleanUp},
 		{Name: "R9: with one host dead nothing moves, unless --hosts leaves it out", Tell: oneHostDead},
 	})
 }
@@ -47,7 +48,7 @@ func dryRun(w *testenv.Env) {
 
 func firstPush(w *testenv.Env) {
 	r := w.Run(0, "hello-0.3", "push", "staging", "-o", "json") // the only one that has kis build the source distribution
-	assert.Equal(w.T, []string{"connect", "check", "lock", "package", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm"}, r.Steps(w.T))
+	assert.Equal(w.T, []string{"connect", "check", "lock", "package", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm", "prune"}, r.Steps(w.T))
 	report := r.Report(w.T)
 	require.NotNil(w.T, report.Skew)
 	assert.Less(w.T, report.Skew.Seconds, 1.0)
@@ -166,6 +167,28 @@ func rollbackTo(w *testenv.Env) {
 	assert.Equal(w.T, []string{"hello-0.3", "hello-0.4", "hello-0.3"}, w.Links())
 	w.Run(0, "hello-0.3", "rollback", "staging", "--to", "hello-0.3")
 	w.Uniform("hello-0.3")
+}
+
+func cleanUp(w *testenv.Env) {
+	w.Version("0.5")
+	w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
+	r := w.Run(0, "", "list")
+	assert.Regexp(w.T, `(?m)^hello-0\.5 .* never linked$`, r.Out)
+	assert.Regexp(w.T, `(?m)^hello-0\.4 .* confirmed .*linked by production`, r.Out)
+	r = w.Run(0, "", "prune", "--keep", "1")
+	assert.Contains(w.T, r.Err, "nothing was removed")
+	r = w.Run(3, "", "remove", "hello-0.4")
+	assert.Contains(w.T, r.Err, "web1, web2, web3: remove: hello-0.4 is needed: production is linked to it")
+	r = w.Kis("remove", "hello-0.5", "production")
+	assert.Equal(w.T, 0, r.Exit)
+	assert.Contains(w.T, r.Out, "web1, web2, web3  removed: hello-0.5 (")
+	for _, h := range w.Hosts {
+		assert.NoDirExists(w.T, h.Repo+"/hello-0.5")
+	}
+	r = w.Run(0, "", "remove", "hello-0.5")
+	assert.Contains(w.T, r.Err, "nothing was removed: hello-0.5 is not installed on 3 hosts")
+	w.Write("README.md", "pushed again with other content\n")
+	w.Run(0, "", "push", "staging", "--sdist", w.Archive(), "--no-link")
 }
 
 func oneHostDead(w *testenv.Env) {

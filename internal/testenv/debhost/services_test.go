@@ -39,6 +39,17 @@ func agentOn(t *testing.T, h *debhost.Host) (*remote.Agent, name.Stage, name.Run
 	return agent, stage, run
 }
 
+func servicesOf(t *testing.T, units []string) []remote.Service {
+	t.Helper()
+	var all []remote.Service
+	for _, text := range units {
+		unit, err := name.ParseUnit(text)
+		require.NoError(t, err)
+		all = append(all, remote.Service{Unit: unit})
+	}
+	return all
+}
+
 // TestServicesAreRestartedAndWaitedFor on a real systemd: success is what the unit is afterwards, not what systemctl said.
 func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 	for _, suite := range []debhost.Suite{debhost.Bookworm} {
@@ -62,14 +73,22 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		before := h.Shell(t, "systemctl show -p MainPID --value good")
 		agent, stage, run := agentOn(t, h)
 		restart := func(units ...string) error {
-			var all []remote.Service
-			for _, text := range units {
-				unit, err := name.ParseUnit(text)
-				require.NoError(t, err)
-				all = append(all, remote.Service{Unit: unit})
-			}
-			return agent.RestartServices(t.Context(), stage, run, all, 20*time.Second)
+			return agent.RestartServices(t.Context(), stage, run, servicesOf(t, units), 20*time.Second)
 		}
+		obstacles := func(units ...string) []string {
+			facts, err := agent.Check(t.Context(), remote.CheckRequest{Services: servicesOf(t, units)})
+			require.NoError(t, err)
+			var codes []string
+			for _, p := range facts.Services {
+				codes = append(codes, string(p.Code)+" "+p.Message)
+			}
+			return codes
+		}
+		assert.Empty(t, obstacles("good", "ends"))
+		assert.Equal(t, []string{
+			"no-sudo sudo does not let this user restart secret.service",
+			"no-unit systemd has no unit absent.service", "no-sudo sudo does not let this user restart absent.service",
+		}, obstacles("good", "secret", "absent"))
 		require.NoError(t, restart("good", "once"))
 		assert.NotEqual(t, before, h.Shell(t, "systemctl show -p MainPID --value good"))
 		for unit, want := range map[string]struct{ code, message, hint string }{
