@@ -15,7 +15,7 @@ build: ## compile bin/kis
 # much and keeps little, so that a lazier garbage collector saves it half of its time; its seed is fixed, so that every
 # change is judged by the same schedules. make test-recovery draws others.
 RACE = ./internal/deploy ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
-SLOW = /internal/commit$$|/internal/test/(recovery|compat)$$|/internal/testenv/debhost$$
+SLOW = /internal/commit$$|/internal/test/(recovery|compat|apps)$$|/internal/testenv/debhost$$
 
 test: setup ## what every change has to pass: about ten minutes on two cores
 	go test -race -vet=off -timeout 10m -parallel 4 $(RACE)
@@ -33,9 +33,10 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./internal/pybuild ./remote ./scripts)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 
-test-compat: setup ## every kind of host, each with pushes and a rollback; FAULT=H4 for one fault
+test-compat: setup ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
 	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
+	$(if $(FAULT),,go test -vet=off -timeout 30m ./internal/test/apps)
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz

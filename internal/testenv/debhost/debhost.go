@@ -1,8 +1,8 @@
 // Package debhost boots whole Debian hosts for tests: a root file system from debootstrap, systemd as process 1, sshd, users,
 // sudo and units. A host boots in some seconds; the root file system is made once and kept (package testcache).
 //
-// It needs root, debootstrap and a mirror of Debian. Hosts share the machine's kernel and network: each has an address of the
-// loopback interface, on which its sshd and its services listen.
+// It needs root, debootstrap and a mirror of Debian. Hosts share the machine's kernel. The hosts of a test have a network of
+// their own (network.go): they reach each other by name, this machine, and through its proxy the package index.
 package debhost
 
 import (
@@ -13,10 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/testenv/testcache"
@@ -32,7 +34,7 @@ const (
 	Trixie   Suite = "trixie"   // Python 3.13, systemd 257
 )
 
-const packages = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,python3-venv,sudo,procps,ca-certificates,nginx-light"
+const packages = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,python3-venv,sudo,procps,ca-certificates,nginx-light,postgresql,curl"
 
 //go:embed boot.sh
 var boot string
@@ -43,10 +45,11 @@ const User = "deploy"
 // Host is one booted host.
 type Host struct {
 	Name    string
-	Address string // 127.0.x.y; sshd listens on its port 22
+	Address string // in the test's network
 	Key     string // path of the private key of User, and of root
 	Root    string // the host's root file system as this machine sees it
 
+	nfs  string // a directory that all hosts of the test have on /srv/nfs, as if each had mounted it over the network
 	init *os.Process
 	log  string
 }
@@ -54,23 +57,53 @@ type Host struct {
 // New boots n hosts of a suite, web1 to webN. They end with the test.
 func New(tb testing.TB, suite Suite, n int) []*Host {
 	tb.Helper()
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("web%d", i+1)
+	}
+	return Named(tb, suite, names...)
+}
+
+// Named is New for hosts with other names.
+func Named(tb testing.TB, suite Suite, names ...string) []*Host {
+	tb.Helper()
 	require.Zero(tb, os.Getuid(), "whole hosts need root: run the tests as root")
-	image := testcache.Entry(tb, "debian-1-"+string(suite), func(path string) { makeImage(tb, suite, path) })
+	image := testcache.Entry(tb, "debian-2-"+string(suite), func(path string) { makeImage(tb, suite, path) })
 	dir := tb.TempDir()
 	key := filepath.Join(dir, "key")
 	run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kis tests", "-f", key)
-	hosts := make([]*Host, n)
-	for i := range hosts {
-		h := &Host{Name: fmt.Sprintf("web%d", i+1), Address: freeAddress(tb), Key: key, log: filepath.Join(dir, fmt.Sprintf("web%d.log", i+1))}
-		h.Root = mountImage(tb, image, filepath.Join(dir, h.Name))
-		h.configure(tb)
-		h.start(tb)
-		hosts[i] = h
+	net := newNetwork(tb)
+	hosts := make([]*Host, len(names))
+	nfs := filepath.Join(dir, "nfs")
+	require.NoError(tb, os.Mkdir(nfs, 0o755)) //nolint:gosec // every user of a host may see it
+	for i, name := range names {
+		hosts[i] = &Host{Name: name, Address: net.address(first + i), Key: key, nfs: nfs, log: filepath.Join(dir, name+".log")}
+		hosts[i].Root = mountImage(tb, image, filepath.Join(dir, name))
 	}
+	for _, h := range hosts {
+		h.configure(tb, net, hosts)
+		h.start(tb, net)
+	}
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			showJournals(tb, hosts)
+		}
+	})
 	for _, h := range hosts {
 		h.wait(tb)
 	}
 	return hosts
+}
+
+// showJournals logs what the hosts of a failed test have said last.
+func showJournals(tb testing.TB, hosts []*Host) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), 20*time.Second)
+	defer cancel()
+	for _, h := range hosts {
+		out, err := h.Command(ctx, "root", "journalctl --no-pager --output=short-precise --lines=60").CombinedOutput()
+		tb.Logf("%s: the end of its journal (%v):\n%s", h.Name, err, out)
+	}
 }
 
 // makeImage makes the root file system that hosts of a suite begin with.
@@ -82,7 +115,7 @@ func makeImage(tb testing.TB, suite Suite, path string) {
 			require.NoError(tb, os.WriteFile(path+file, text, 0o644))
 		}
 	}
-	run(tb, "chroot", path, "systemctl", "disable", "nginx.service")
+	run(tb, "chroot", path, "systemctl", "disable", "nginx.service", "postgresql.service")
 	run(tb, "chroot", path, "useradd", "--create-home", "--shell", "/bin/bash", User)
 }
 
@@ -104,13 +137,18 @@ func mountImage(tb testing.TB, image, dir string) string {
 }
 
 // configure writes what differs from host to host.
-func (h *Host) configure(tb testing.TB) {
+func (h *Host) configure(tb testing.TB, net *network, all []*Host) {
 	tb.Helper()
+	var names strings.Builder
+	for _, other := range all {
+		fmt.Fprintf(&names, "%s %s\n", other.Address, other.Name)
+	}
 	public, err := os.ReadFile(h.Key + ".pub")
 	require.NoError(tb, err)
 	h.Write(tb, "/etc/hostname", h.Name+"\n", 0o644)
-	h.Write(tb, "/etc/hosts", "127.0.0.1 localhost\n"+h.Address+" "+h.Name+"\n", 0o644)
-	h.Write(tb, "/etc/ssh/sshd_config.d/kis.conf", "ListenAddress "+h.Address+"\nUseDNS no\n", 0o644)
+	h.Write(tb, "/etc/hosts", "127.0.0.1 localhost\n"+names.String(), 0o644)
+	h.Write(tb, "/etc/environment", "http_proxy="+net.proxy+"\nhttps_proxy="+net.proxy+"\nno_proxy=localhost,127.0.0.1\n", 0o644)
+	h.Write(tb, "/etc/ssh/sshd_config.d/kis.conf", "UseDNS no\n", 0o644)
 	for _, home := range []string{"/root", "/home/" + User} {
 		h.Write(tb, home+"/.ssh/authorized_keys", string(public), 0o600)
 	}
@@ -127,12 +165,14 @@ func (h *Host) Write(tb testing.TB, path, text string, mode os.FileMode) {
 	require.NoError(tb, os.Chmod(full, mode))
 }
 
-func (h *Host) start(tb testing.TB) {
+func (h *Host) start(tb testing.TB, net *network) {
 	tb.Helper()
 	log, err := os.Create(h.log)
 	require.NoError(tb, err)
 	defer log.Close() //nolint:errcheck // the child has its own
-	command := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--kill-child", "/bin/sh", "-c", boot, "boot", h.Root)
+	group := "kis-" + h.Address
+	command := exec.CommandContext(context.WithoutCancel(tb.Context()), "unshare", "--pid", "--fork", "--mount", "--net", "--uts", "--ipc", "--kill-child",
+		"/bin/sh", "-c", boot, "boot", h.Root, net.hub, h.Name, h.Address+"/24", h.nfs, group)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	require.NoError(tb, command.Start())
@@ -141,29 +181,55 @@ func (h *Host) start(tb testing.TB) {
 		// unshare's child is process 1 of the namespace; with it everything in the host ends.
 		_ = command.Process.Kill()
 		_ = command.Wait()
+		removeGroup(tb, group)
 	})
+}
+
+// removal waits until the last process of a host's control groups is gone, and removes them.
+const removal = `mount -t cgroup2 cgroup2 /mnt && cd "/mnt/$1" || exit
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	find . -depth -mindepth 1 -type d -exec rmdir {} + 2>/dev/null
+	rmdir "/mnt/$1" 2>/dev/null && exit
+	sleep 0.2
+done
+echo "control groups of $1 are still in use" && exit 1
+`
+
+func removeGroup(tb testing.TB, group string) {
+	tb.Helper()
+	out, err := exec.Command("unshare", "--mount", "/bin/sh", "-c", removal, "removal", group).CombinedOutput() //nolint:noctx // in a clean-up
+	assert.NoError(tb, err, "%s: %s", group, out)
 }
 
 // wait waits until the host has booted and lets its users in.
 func (h *Host) wait(tb testing.TB) {
 	tb.Helper()
-	var out []byte
+	last := &attempt{log: h.log}
 	require.Eventually(tb, func() bool {
-		var err error
-		out, err = h.Command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		out, err := h.Command(tb.Context(), User, "systemctl is-system-running --wait; test ! -e /run/nologin").CombinedOutput()
+		last.set(fmt.Sprintf("%s: %v", out, err))
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, &lazy{h.log, out})
+	}, time.Minute, 100*time.Millisecond, "%s does not boot: %s", h.Name, last)
 }
 
-// lazy is the end of a log, read when it is printed.
-type lazy struct {
-	path string
-	out  []byte
+// attempt is what the last attempt to log in came to, with the end of the host's console, as of when it is printed.
+type attempt struct {
+	log   string
+	mutex sync.Mutex
+	text  string
 }
 
-func (l *lazy) String() string {
-	text, _ := os.ReadFile(l.path)
-	return string(l.out) + string(text[max(0, len(text)-2000):])
+func (a *attempt) set(text string) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.text = text
+}
+
+func (a *attempt) String() string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	text, _ := os.ReadFile(a.log)
+	return a.text + "\n" + string(text[max(0, len(text)-2000):])
 }
 
 // Command is an ssh that runs a script on the host as a user; the caller starts it.
@@ -190,25 +256,6 @@ func (h *Host) As(tb testing.TB, script string) string {
 
 // KnownHosts is the file with the keys of all hosts of the test, in the format of known_hosts(5).
 func (h *Host) KnownHosts() string { return h.Key + ".known_hosts" }
-
-// freeAddress claims an address of the loopback interface for the test: other processes that test have others.
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	claims := filepath.Join(os.TempDir(), "kis-debhost-addresses")
-	require.NoError(tb, os.MkdirAll(claims, 0o700))
-	for n := 1; n < 250*250; n++ {
-		address := fmt.Sprintf("127.0.%d.%d", 2+n/250, 1+n%250)
-		claim, err := os.OpenFile(filepath.Join(claims, address), os.O_CREATE|os.O_RDWR, 0o600)
-		require.NoError(tb, err)
-		if syscall.Flock(int(claim.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			tb.Cleanup(func() { _ = claim.Close() })
-			return address
-		}
-		_ = claim.Close()
-	}
-	tb.Fatal("no free address of the loopback interface")
-	return ""
-}
 
 func run(tb testing.TB, argv ...string) {
 	tb.Helper()

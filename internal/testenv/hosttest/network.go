@@ -14,7 +14,7 @@ import (
 )
 
 // cable is what joins a host that has a network of its own to this machine: a pair of virtual
-// interfaces, and four addresses for the two ends. The addresses are of 198.18.0.0/15, which RFC
+// interfaces, and four addresses for the two ends. The addresses are of 198.18.0.0/16, which RFC
 // 2544 sets apart for tests of networks. They are routed to nowhere while no cable is plugged in,
 // so that nothing a test sends can leave the machine. That route is also the claim on the addresses
 // and on the interface: the kernel refuses a second one. Interface and route are all that hosts add
@@ -27,7 +27,7 @@ type cable struct {
 }
 
 const (
-	subnets = 1 << 15 // of four addresses, in 198.18.0.0/15
+	subnets = 1 << 14 // of four addresses, in 198.18.0.0/16
 	inside  = "eth0"  // what the interface is called on the host
 )
 
