@@ -110,7 +110,7 @@ func (a *app) stagesAreApart() {
 	a.t.Helper()
 	for stage, other := range map[string]string{"production": "staging", "staging": "production"} {
 		unit := a.name + "@" + stage + ".service"
-		environ := a.site.hosts["web1"].Shell(a.t, "for p in $(cat /sys/fs/cgroup/systemd/system.slice/system-"+a.name+".slice/"+unit+"/cgroup.procs); do tr '\\0' '\\n' </proc/$p/environ; done")
+		environ := a.site.hosts["web1"].Shell(a.t, "for p in $(cat /sys/fs/cgroup$(systemctl show -p ControlGroup --value "+unit+")/cgroup.procs); do tr '\\0' '\\n' </proc/$p/environ; done")
 		assert.Contains(a.t, environ, "STAGE="+stage+"\n")
 		assert.Contains(a.t, environ, "PGUSER="+a.name+"_"+stage+"\n")
 		assert.NotContains(a.t, environ, other)
