@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -47,7 +46,7 @@ func newSite(t *testing.T, balancer string, names ...string) *site {
 	bin := filepath.Join(home, "bin")
 	require.NoError(t, os.Mkdir(bin, 0o700))
 	for name, line := range map[string]string{"ssh": "/usr/bin/ssh -F", "scp": "/usr/bin/scp -F", "kis": testenv.Binary() + " --ssh-config"} {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(fmt.Sprintf("#!/bin/sh\nexec %s '%s' \"$@\"\n", line, path)), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), fmt.Appendf(nil, "#!/bin/sh\nexec %s '%s' \"$@\"\n", line, path), 0o700))
 	}
 	curl := fmt.Sprintf("connect-to = \"::%s:80\"\n", s.hosts[balancer].Address) // what the name service would say
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".curlrc"), []byte(curl), 0o600))
@@ -132,13 +131,13 @@ func (a *app) replace(file, old, replacement string) {
 	text, err := os.ReadFile(path)
 	require.NoError(a.t, err)
 	require.Contains(a.t, string(text), old, file)
-	require.NoError(a.t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), old, replacement)), 0o644)) //nolint:gosec // a project is no secret
+	require.NoError(a.t, os.WriteFile(path, []byte(strings.ReplaceAll(string(text), old, replacement)), 0o644))
 }
 
 // write writes a file of the project.
 func (a *app) write(file, text string) {
 	a.t.Helper()
-	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, file), []byte(text), 0o644)) //nolint:gosec // a project is no secret
+	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, file), []byte(text), 0o644))
 }
 
 // version changes the version, in pyproject.toml and where the shop's page names it.
@@ -159,16 +158,4 @@ func (s *site) visitor(host string) *http.Client {
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
-}
-
-// get is the body of a page, which has to be there.
-func (s *site) get(client *http.Client, url string) string {
-	s.t.Helper()
-	answer, err := client.Get(url)
-	require.NoError(s.t, err)
-	defer answer.Body.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(answer.Body)
-	require.NoError(s.t, err)
-	require.Equal(s.t, http.StatusOK, answer.StatusCode, "%s: %s", url, body)
-	return string(body)
 }

@@ -75,7 +75,7 @@ func Named(tb testing.TB, suite Suite, names ...string) []*Host {
 	net := newNetwork(tb)
 	hosts := make([]*Host, len(names))
 	nfs := filepath.Join(dir, "nfs")
-	require.NoError(tb, os.Mkdir(nfs, 0o755)) //nolint:gosec // every user of a host may see it
+	require.NoError(tb, os.Mkdir(nfs, 0o755))
 	for i, name := range names {
 		hosts[i] = &Host{Name: name, Address: net.address(first + i), Key: key, nfs: nfs, log: filepath.Join(dir, name+".log")}
 		hosts[i].Root = mountImage(tb, image, filepath.Join(dir, name))

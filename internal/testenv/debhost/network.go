@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -80,7 +81,7 @@ func claim(tb testing.TB) *network {
 	tb.Helper()
 	var out []byte
 	for range 20 {
-		n := &network{number: rand.IntN(256)} //nolint:gosec // any free one will do
+		n := &network{number: rand.IntN(256)}
 		subnet := n.address(0) + "/24"
 		var err error
 		if out, err = exec.CommandContext(tb.Context(), "ip", "route", "add", "unreachable", subnet, "metric", "4242").CombinedOutput(); err != nil {
@@ -106,8 +107,8 @@ func serveProxy(tb testing.TB, address string) string {
 	tb.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", address+":0")
 	require.NoError(tb, err)
-	server := &http.Server{Handler: http.HandlerFunc(forward)} //nolint:gosec // its clients are the test's own
-	go func() { _ = server.Serve(listener) }()                 //nolint:forbidigo // of a test; it ends with the server
+	server := &http.Server{Handler: http.HandlerFunc(forward)}
+	go func() { _ = server.Serve(listener) }()
 	tb.Cleanup(func() { _ = server.Close() })
 	return "http://" + listener.Addr().String()
 }
@@ -122,9 +123,7 @@ func forward(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer answer.Body.Close() //nolint:errcheck // only read
-		for name, values := range answer.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.Header)
 		w.WriteHeader(answer.StatusCode)
 		_, _ = io.Copy(w, answer.Body)
 		return
@@ -143,7 +142,7 @@ func forward(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
-	go func() { //nolint:forbidigo // of a test; it ends with the connection
+	go func() {
 		_, _ = io.Copy(there, buffered)
 		_ = there.(*net.TCPConn).CloseWrite()
 	}()
