@@ -30,7 +30,7 @@ NAMED = $(if $(FAULT),@grep -qE '^func Test[A-Za-z0-9_]*_$(FAULT)([^0-9]|$$)' $(
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(call NAMED,internal/test/recovery/*_test.go internal/test/e2e/*_test.go)
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
-	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./remote)
+	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./internal/pybuild ./remote ./scripts)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 
 test-compat: setup ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault

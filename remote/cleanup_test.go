@@ -235,7 +235,7 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 func requireHistories(t *testing.T, seed, count int) {
 	t.Helper()
 	t.Logf("python3 remote/testdata/histories.py DIRECTORY %d %d", seed, count)
-	directory, err := os.MkdirTemp("/dev/shm", "kis-histories-") // a disk takes ten times as long
+	directory, err := os.MkdirTemp("/dev/shm", "kis-histories-") //nolint:usetesting // a disk takes ten times as long
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = exec.Command("rm", "-rf", directory).Run() })
 	var failed bytes.Buffer

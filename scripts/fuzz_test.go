@@ -11,7 +11,11 @@ import (
 // scripts/testdata/fuzz_agent.py SEED CASES.
 func TestAgentAnswersWhateverFilesAndCommandsSay(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), python, "testdata/fuzz_agent.py", "1", "24").CombinedOutput()
+	cases := "8"
+	if thorough {
+		cases = "100"
+	}
+	out, err := exec.CommandContext(t.Context(), python, "testdata/fuzz_agent.py", "1", cases).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "seed 1: 24 cases, 0 failures")
+	require.Contains(t, string(out), "seed 1: "+cases+" cases, 0 failures")
 }

@@ -7,7 +7,6 @@ package scripts
 
 import (
 	"embed"
-	"io/fs"
 	"strings"
 )
 
@@ -27,14 +26,14 @@ type Module struct {
 
 // Modules returns the agent. Each module is compiled when another one imports it.
 func Modules() []Module {
-	paths, err := fs.Glob(files, "kisagent/*.py")
+	entries, err := files.ReadDir("kisagent")
 	if err != nil {
-		panic(err) // impossible: the pattern is a constant
+		panic(err) // impossible: the directory is embedded
 	}
-	modules := make([]Module, 0, len(paths))
-	for _, path := range paths {
-		name := strings.ReplaceAll(strings.TrimSuffix(path, ".py"), "/", ".")
-		modules = append(modules, Module{Name: strings.TrimSuffix(name, ".__init__"), Source: read(path)})
+	modules := make([]Module, 0, len(entries))
+	for _, e := range entries {
+		name := "kisagent." + strings.TrimSuffix(e.Name(), ".py")
+		modules = append(modules, Module{Name: strings.TrimSuffix(name, ".__init__"), Source: read("kisagent/" + e.Name())})
 	}
 	return modules
 }

@@ -108,7 +108,7 @@ func (b *board) ready(all bool) []boardLine {
 // goes from step to step; after it a run can go two ways, so that the first is all that is known.
 func (b *board) complete(rank int) bool {
 	for _, h := range b.hosts {
-		if h.at == rank && h.inside || !h.failed && h.at < rank && rank <= slices.Index(stepOrder(), event.StepSeal) {
+		if h.at == rank && h.inside || !h.failed && h.at < rank && rank <= slices.Index(stepOrder(), event.StepVerifyStage) {
 			return false
 		}
 	}
@@ -119,8 +119,9 @@ func (b *board) complete(rank int) bool {
 // printed.
 func stepOrder() []event.Step {
 	return []event.Step{
-		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepSeal,
-		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepAfterLink, event.StepConfirm,
-		event.StepPrune,
+		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepPrepare, event.StepVerify,
+		event.StepSeal, event.StepVerifyStage, event.StepBeforeLink,
+		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepServices, event.StepAfterLink, event.StepHealth,
+		event.StepConfirm, event.StepPrune,
 	}
 }

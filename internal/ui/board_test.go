@@ -2,10 +2,14 @@ package ui
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
 )
@@ -120,4 +124,21 @@ func TestHostsWithTheSameNoticeShareIt(t *testing.T) {
 	n.add("web1", "prints")
 	n.add("", "of nobody")
 	assert.Equal(t, grouped{{"prints", []string{"web1", "web2"}}, {"of nobody", nil}}, n)
+}
+
+// TestEveryStepHasItsPlace: a step that the board does not know is never shown.
+func TestEveryStepHasItsPlace(t *testing.T) {
+	t.Parallel()
+	sources, err := filepath.Glob("../event/*.go")
+	require.NoError(t, err)
+	steps := 0
+	for _, file := range sources {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range regexp.MustCompile(`\bStep\w+ +Step = "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+			assert.Contains(t, stepOrder(), event.Step(found[1]))
+			steps++
+		}
+	}
+	assert.Greater(t, steps, 20)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // Status prints the state of stages.
@@ -95,7 +94,7 @@ func remarks(h survey.HostState) []string {
 	if h.Note != "" {
 		out = append(out, h.Note)
 	}
-	out = append(out, outdated(h.Processes)...)
+	out = append(out, outdated(h)...)
 	if h.Drift != "" {
 		out = append(out, "drift: "+h.Drift)
 	}
@@ -109,9 +108,9 @@ func remarks(h survey.HostState) []string {
 }
 
 // outdated names the processes that may run another package than the linked one.
-func outdated(processes []remote.Process) []string {
+func outdated(h survey.HostState) []string {
 	var out []string
-	for _, p := range processes {
+	for _, p := range h.Processes {
 		text := fmt.Sprintf("process %d (%s) was started before that", p.PID, p.Name)
 		if p.Package != "" {
 			text = fmt.Sprintf("process %d (%s) still runs %s", p.PID, p.Name, p.Package)
@@ -119,7 +118,7 @@ func outdated(processes []remote.Process) []string {
 		out = append(out, text)
 	}
 	if len(out) > 3 {
-		out = append(out[:2], fmt.Sprintf("%d more such processes", len(processes)-2))
+		out = append(out[:2], fmt.Sprintf("%d more such processes", len(h.Processes)-2))
 	}
 	return out
 }

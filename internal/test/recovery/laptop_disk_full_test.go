@@ -52,7 +52,7 @@ func TestLocalDiskFull_K6(t *testing.T) {
 	require.Error(t, os.WriteFile(filepath.Join(state, "other"), make([]byte, 64<<10), 0o600))
 	r := w.Run(2, "", "push", "staging", "--sdist", archive)
 	assert.Contains(t, r.Err, "no space left on device")
-	assert.Contains(t, r.Err, "hint: kis keeps a log of every run: make room, or set XDG_STATE_HOME")
+	assert.Contains(t, r.Err, "hint: kis keeps a log of every run: free some space, or set XDG_STATE_HOME")
 	assert.Empty(t, proxy.Connections())
 	assert.Equal(t, before, w.Trees())
 	left, err := os.ReadDir(filepath.Join(state, "kis", "runs"))

@@ -1,0 +1,111 @@
+//go:build recovery
+
+package pybuild
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func pyproject(t testing.TB) string {
+	return projectOf(t, map[string]string{
+		"pyproject.toml":       "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n\n[project]\nname = \"projectA\"\nversion = \"0.4\"\n",
+		"projecta/__init__.py": "value = 1\n",
+	})
+}
+
+// TestPrivateBuildEnvironment is one test, because making the environment takes seconds and a
+// package index.
+func TestPrivateBuildEnvironment(t *testing.T) {
+	t.Parallel()
+	cache := filepath.Join(t.TempDir(), "cache")
+	python := pythonWithout(t, "build", "setuptools")
+	project := pyproject(t)
+	stale := staleEnvironment(t, cache, python, project)
+
+	// Two builds at once, after one that was killed.
+	first, second := startBuilder(t, project, cache, python), startBuilder(t, project, cache, python)
+	var builds sync.WaitGroup
+	builds.Go(func() { first.a, first.err = first.build(t.Context()) })
+	builds.Go(func() { second.a, second.err = second.build(t.Context()) })
+	builds.Wait()
+	first.close(t)
+	second.close(t)
+	assert.Equal(t, "projecta-0.4", first.a.Package.String())
+	assert.Equal(t, first.a.Content, second.a.Content)
+	assert.NoFileExists(t, stale)
+	said := strings.Join(append(first.said, second.said...), "\n")
+	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(stale)), said)
+
+	t.Run("is reused", func(t *testing.T) {
+		t.Parallel()
+		b := startBuilder(t, inTreeBackend(t), cache, python)
+		b.a, b.err = b.build(t.Context())
+		b.close(t)
+		assert.Empty(t, b.said)
+		assert.Equal(t, "in_tree-1.0", b.a.Package.String())
+	})
+	t.Run("serves setup.py", func(t *testing.T) {
+		t.Parallel()
+		b := startBuilder(t, setupProject(t), cache, python)
+		b.a, b.err = b.build(t.Context())
+		b.close(t)
+		assert.Empty(t, b.said)
+		assert.Equal(t, "projecta-0.4", b.a.Package.String())
+	})
+	t.Run("is not needed where the interpreter has build", func(t *testing.T) {
+		t.Parallel()
+		b := startBuilder(t, inTreeBackend(t), filepath.Join(t.TempDir(), "cache"), filepath.Join(filepath.Dir(stale), "bin", "python"))
+		b.a, b.err = b.build(t.Context())
+		b.close(t)
+		assert.NoDirExists(t, b.cache)
+		assert.Equal(t, "in_tree-1.0", b.a.Package.String())
+	})
+}
+
+// staleEnvironment leaves a file where the environment will be, as a killed process would, and
+// returns its path.
+func staleEnvironment(t testing.TB, cache, python, project string) string {
+	t.Helper()
+	b := newBuilder(Options{Dir: project, Cache: cache, Python: python})
+	found, err := b.probe(t.Context(), python)
+	require.NoError(t, err)
+	require.False(t, found.Build)
+	require.False(t, found.Setuptools)
+	dir, err := b.environmentDir(found)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	stale := filepath.Join(dir, "stale")
+	require.NoError(t, os.WriteFile(stale, nil, 0o600))
+	return stale
+}
+
+func TestBuildWithUV(t *testing.T) {
+	t.Parallel()
+	venv := filepath.Join(t.TempDir(), "venv")
+	uv := filepath.Join(venv, "bin", "uv")
+	for _, args := range [][]string{{"python3", "-m", "venv", venv}, {filepath.Join(venv, "bin", "pip"), "install", "--quiet", "uv"}} {
+		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	for _, kind := range []string{"auto", "uv"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			cache := filepath.Join(t.TempDir(), "cache")
+			b := startBuilder(t, inTreeBackend(t), cache, pythonWithout(t, "build"))
+			b.kind = kind
+			b.lookPath = func(string) (string, error) { return uv, nil }
+			b.a, b.err = b.build(t.Context())
+			b.close(t)
+			assert.Equal(t, "in_tree-1.0", b.a.Package.String())
+			assert.NoDirExists(t, cache, "uv needs no private environment")
+		})
+	}
+}

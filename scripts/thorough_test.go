@@ -1,0 +1,6 @@
+//go:build recovery
+
+package scripts_test
+
+// thorough: every variant.
+const thorough = true
