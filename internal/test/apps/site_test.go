@@ -46,7 +46,7 @@ func newSite(t *testing.T, balancer string, names ...string) *site {
 	bin := filepath.Join(home, "bin")
 	require.NoError(t, os.Mkdir(bin, 0o700))
 	for name, line := range map[string]string{"ssh": "/usr/bin/ssh -F", "scp": "/usr/bin/scp -F", "kis": testenv.Binary() + " --ssh-config"} {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(fmt.Sprintf("#!/bin/sh\nexec %s '%s' \"$@\"\n", line, path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), fmt.Appendf(nil, "#!/bin/sh\nexec %s '%s' \"$@\"\n", line, path), 0o700))
 	}
 	curl := fmt.Sprintf("connect-to = \"::%s:80\"\n", s.hosts[balancer].Address) // what the name service would say
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".curlrc"), []byte(curl), 0o600))

@@ -29,7 +29,7 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$r/dev/pts"
 # Each host has a control group of its own and sees no other: two systemd that manage the same groups remove them from under each
 # other's services. It is of the unified hierarchy alone: beside another one systemd uses both, and the machine's root of one of them.
 mount -t cgroup2 cgroup2 "$r/sys/fs/cgroup"
-mkdir "$r/sys/fs/cgroup/$6"
+mkdir -p "$r/sys/fs/cgroup/$6" # it may be left of a test that was killed
 echo $$ >"$r/sys/fs/cgroup/$6/cgroup.procs"
 umount "$r/sys/fs/cgroup"
 hostname "$(cat "$r/etc/hostname")"
