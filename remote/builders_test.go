@@ -64,7 +64,7 @@ func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := l.Begin(t.Context(), a.Source)
 		return err == nil
-	}, soon, 10*time.Millisecond)
+	}, soon, 200*time.Millisecond)
 	gone(t, mark)
 }
 

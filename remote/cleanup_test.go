@@ -267,7 +267,7 @@ func TestRandomHistoriesOfPushesAndPrunes(t *testing.T) {
 	for share := range 2 {
 		t.Run(strconv.Itoa(share), func(t *testing.T) {
 			t.Parallel()
-			requireHistories(t, 1+share*1_000_000, 600)
+			requireHistories(t, 1+share*1_000_000, 500)
 		})
 	}
 }

@@ -123,4 +123,19 @@ func TestFaultDuringServices_V15(t *testing.T) {
 		a.run(0, "production", to, "push", "production")
 		assert.Equal(t, both(to), a.running(), "%s: the same command completes it", scene.name)
 	}
+	for i, gone := range []string{"hello-1.0", "hello-1.1"} {
+		to := a.release(fmt.Sprintf("1.%d", i+5))
+		watch := oracle.Start(t, "production", a.repositories(a.hosts...)...)
+		require.Zero(t, a.kis("push", "production").exit)
+		watch.Check(oracle.Expect{To: to, Gone: []string{gone}})
+	}
+	for _, name := range a.hosts {
+		found, err := filepath.Glob(filepath.Join(a.site.hosts[name].Root, "var/webcode/hello/hello-*"))
+		require.NoError(t, err)
+		for i := range found {
+			found[i] = filepath.Base(found[i])
+		}
+		assert.Equal(t, []string{"hello-1.2", "hello-1.3", "hello-1.4", "hello-1.5", "hello-1.6"}, found, "%s keeps five of seven versions", name)
+	}
+	assert.Equal(t, both("hello-1.6"), a.running())
 }
