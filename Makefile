@@ -10,17 +10,19 @@ demo: build ## a push, a refused push and a rollback on three temporary hosts
 build: ## compile bin/kis
 	go build -trimpath -o bin/kis ./cmd/kis
 
-# The packages that start goroutines are tested with the race detector; remote is covered by deploy, which drives it.
-# The detector finds nothing in the others and in scripts, and takes its time. make lint vets. The simulator allocates
-# much and keeps little, so that a lazier garbage collector saves it half of its time; its seed is fixed, so that every
-# change is judged by the same schedules. make test-recovery draws others.
-RACE = ./internal/deploy ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
+# The packages that start goroutines are tested with the race detector. deploy and remote, whose tests spend their time in
+# sessions with hosts, are covered by the simulator, which drives both; make test-recovery has deploy with the detector.
+# make lint vets. The simulator allocates much and keeps little, so that a lazier garbage collector saves it half of its
+# time; its seed is fixed, so that every change is judged by the same schedules. make test-recovery draws others.
+SIM = ./internal/commit -args -sim.seed 11934005387025379887
+RACE = ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
 SLOW = /internal/commit$$|/internal/test/(recovery|compat|apps)$$|/internal/testenv/debhost$$
 
 test: setup ## what every change has to pass: about ten minutes on two cores
 	go test -race -vet=off -timeout 10m -parallel 4 $(RACE)
 	go test -vet=off -timeout 10m -parallel 4 $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE))")
-	GOGC=800 go test -vet=off -timeout 10m ./internal/commit -args -sim.seed 11934005387025379887 -sim.schedules 10000
+	GOGC=800 go test -vet=off -timeout 10m $(SIM) -sim.schedules 10000
+	GOGC=800 go test -race -vet=off -timeout 10m $(SIM) -sim.schedules 200
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
 # FAULT=C3 runs the tests of one fault of docs/testing.md. A fault without any is an error.
@@ -30,7 +32,8 @@ NAMED = $(if $(FAULT),@grep -qE '^func Test[A-Za-z0-9_]*_$(FAULT)([^0-9]|$$)' $(
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(call NAMED,internal/test/recovery/*_test.go internal/test/e2e/*_test.go)
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
-	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy ./internal/pybuild ./remote ./scripts)
+	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/pybuild ./remote ./scripts)
+	$(if $(FAULT),,go test -race -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 
 test-compat: setup ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault

@@ -172,12 +172,13 @@ func simulate(t *testing.T, s simSchedule) (outcomes []event.Outcome, wrong stri
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld(t, s)
 		var all sync.WaitGroup
-		for i := range s.Runs {
-			r := s.Runs[i]
+		for _, r := range s.Runs {
 			w.runs = append(w.runs, &r)
+		}
+		for i, r := range w.runs {
 			all.Go(func() {
 				if fleet.Wait(t.Context(), r.Start) == nil {
-					w.carryOut(t.Context(), w.runs[i], i)
+					w.carryOut(t.Context(), r, i)
 				}
 			})
 		}

@@ -27,6 +27,7 @@ func TestAPushRemovesWhatNoStageKeeps(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	w.link(t, "1.0", "1.1", "1.2")
+	w.install(t, "1.3")
 	inside(t, w.roots[1].Root, "hello-1.0")
 	w.gone = []string{"hello-1.0", "hello-1.1"}
 	plan := push(t, "1.3")
@@ -53,6 +54,7 @@ func TestAFailedPruneFailsNoPush(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
 	w.link(t, "1.0", "1.1", "1.2")
+	w.install(t, "1.3")
 	w.gone = []string{"hello-1.0"}
 	plan := push(t, "1.3")
 	plan.Keep = 3
