@@ -39,7 +39,7 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 test-compat: setup ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
 	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
-	$(if $(FAULT),,go test -vet=off -timeout 30m ./internal/test/apps)
+	$(if $(FAULT),,go test -vet=off -timeout 60m ./internal/test/apps)
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz

@@ -73,7 +73,14 @@ class Unit:
         text = "\n".join(failed.lines)
         if failed.argv[0] == "sudo" and ("password is required" in text or "not allowed" in text or "may not run" in text):
             return self.no_sudo(failed)
-        return Refused("not-active", "%s: %s" % (self.name, failed), self.hint(), tail=self.log() or failed.lines)
+        return self.not_active("%s: %s" % (self.name, failed), failed.lines)
+
+    def not_active(self, message, lines=()):
+        """The refusal of a unit that does not run, with its log."""
+        log, hint = self.log(), self.hint()
+        if not log and not self.user and not may_read_journal():
+            hint += "\nto see its log here: sudo usermod -aG systemd-journal %s" % user_name()
+        return Refused("not-active", message, hint, tail=log or list(lines))
 
     def wait(self, deadline):
         since, pid = None, ""
@@ -83,7 +90,7 @@ class Unit:
             state = seen.get("ActiveState", "")
             if state == "failed" or restarts:
                 what = "fails and is restarted again and again" if restarts else "has failed (%s)" % seen.get("Result", "")
-                raise Refused("not-active", "%s %s" % (self.name, what), self.hint(), tail=self.log())
+                raise self.not_active("%s %s" % (self.name, what))
             if seen.get("Type") == "oneshot" and state == "inactive" and seen.get("Result") == "success":
                 return
             if state != "active" or seen.get("MainPID") != pid:
@@ -96,7 +103,7 @@ class Unit:
                 if old and now >= deadline:
                     raise Refused("old-process", "%s still runs processes that it had before: %s" % (self.name, ", ".join(old)), self.hint())
             if now >= deadline:
-                raise Refused("not-active", "%s is %s, not active" % (self.name, state or "unknown"), self.hint(), tail=self.log())
+                raise self.not_active("%s is %s, not active" % (self.name, state or "unknown"))
             time.sleep(PAUSE)
 
     def hint(self):
@@ -186,6 +193,16 @@ def members(group):
                 except OSError:
                     continue
     return sorted(found)
+
+
+def may_read_journal():
+    """Whether this user sees the logs of the system's units: systemd-journald.service(8)."""
+    import grp
+
+    try:
+        return os.geteuid() == 0 or bool({grp.getgrnam("systemd-journal").gr_gid, grp.getgrnam("adm").gr_gid} & set(os.getgroups()))
+    except KeyError:
+        return True  # not to be known
 
 
 def user_name():

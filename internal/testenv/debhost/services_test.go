@@ -14,7 +14,7 @@ import (
 )
 
 // agentOn starts the agent on a host as the deploying user, and takes the lock of a stage.
-func agentOn(t *testing.T, h *debhost.Host) (*remote.Agent, name.Stage, name.Run) {
+func agentOn(t *testing.T, h *debhost.Host, of string) (*remote.Agent, name.Stage, name.Run) {
 	t.Helper()
 	ssh := h.Command(t.Context(), debhost.User, remote.Command(name.Python3(), name.User{}))
 	in, err := ssh.StdinPipe()
@@ -31,12 +31,17 @@ func agentOn(t *testing.T, h *debhost.Host) (*remote.Agent, name.Stage, name.Run
 		_ = ssh.Wait()
 	})
 	require.NoError(t, agent.Open(t.Context(), "/var/webcode"))
-	stage, err := name.ParseStage("staging")
-	require.NoError(t, err)
-	run := name.NewRun()
+	stage, run := stageOf(t, of), name.NewRun()
 	_, err = agent.Lock(t.Context(), stage, run, remote.Holder{Who: "ann@laptop"})
 	require.NoError(t, err)
 	return agent, stage, run
+}
+
+func stageOf(t *testing.T, text string) name.Stage {
+	t.Helper()
+	stage, err := name.ParseStage(text)
+	require.NoError(t, err)
+	return stage
 }
 
 func servicesOf(t *testing.T, units []string) []remote.Service {
@@ -52,7 +57,7 @@ func servicesOf(t *testing.T, units []string) []remote.Service {
 
 // TestServicesAreRestartedAndWaitedFor on a real systemd: success is what the unit is afterwards, not what systemctl said.
 func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
-	for _, suite := range []debhost.Suite{debhost.Bookworm} {
+	for _, suite := range []debhost.Suite{debhost.Bullseye, debhost.Bookworm, debhost.Trixie} {
 		h := debhost.New(t, suite, 1)[0]
 		h.Write(t, "/etc/sudoers.d/kis", "deploy ALL=(root) NOPASSWD: "+strings.Join([]string{
 			"/usr/bin/systemctl restart good.service", "/usr/bin/systemctl restart ends.service", "/usr/bin/systemctl restart loops.service",
@@ -71,7 +76,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		}
 		h.Shell(t, "systemctl daemon-reload; systemctl start good leaves; usermod -aG systemd-journal deploy")
 		before := h.Shell(t, "systemctl show -p MainPID --value good")
-		agent, stage, run := agentOn(t, h)
+		agent, stage, run := agentOn(t, h, "staging")
 		restart := func(units ...string) error {
 			return agent.RestartServices(t.Context(), stage, run, servicesOf(t, units), 20*time.Second)
 		}
@@ -106,6 +111,11 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 				assert.Contains(t, strings.Join(refused.Tail, "\n"), "a broken setting")
 			}
 		}
+		h.Shell(t, "gpasswd -d deploy systemd-journal")
+		var silent *remote.Refused
+		fresh, _, other := agentOn(t, h, "production")
+		require.ErrorAs(t, fresh.RestartServices(t.Context(), stageOf(t, "production"), other, servicesOf(t, []string{"ends"}), 20*time.Second), &silent)
+		assert.Contains(t, silent.Hint, "to see its log here: sudo usermod -aG systemd-journal deploy")
 		err := restart("leaves")
 		assert.ErrorContains(t, err, "leaves.service still runs processes that it had before: sleep (")
 	}
