@@ -99,9 +99,18 @@ func (f field) commands(onceAllowed bool) []Command {
 	return all
 }
 
+var numberPattern = regexp.MustCompile(`^[0-9.]+$`)
+
 // duration reads a time such as 30s or 5m.
 func (f field) duration() time.Duration {
 	var d time.Duration
+	if !f.set() {
+		return 0
+	}
+	if text, ok := f.scalar(); ok && numberPattern.MatchString(text) {
+		f.fail("%s has no unit; write it as %ss", text, text)
+		return 0
+	}
 	f.text(func(text string) (err error) {
 		if d, err = time.ParseDuration(text); err != nil {
 			return fmt.Errorf("%s is not a duration; write it as 30s or 5m", quote(text))

@@ -74,6 +74,7 @@ func TestRefusesAWrongRelease(t *testing.T) {
 		{"once for a package", "prepare: [{run: x, once: true}]\n" + ok, []string{"1:26 prepare.once: every host builds and verifies a package of its own; remove it"}},
 		{"no duration", stage + "before_link: [{run: x, timeout: soon}]}}", []string{`1:58 stages.s.before_link.timeout: "soon" is not a duration; write it as 30s or 5m`}},
 		{"a negative duration", stage + "before_link: [{run: x, timeout: -1s}]}}", []string{`1:58 stages.s.before_link.timeout: "-1s" is not between 0 and 24h0m0s`}},
+		{"a time without unit", stage + "health: {url: 'http://h/', within: 15}}}", []string{`1:61 stages.s.health.within: 15 has no unit; write it as 15s`}},
 		{"no unit", stage + "services: [{user: true}]}}", []string{"1:37 stages.s.services: the key unit is missing; it is the name of the systemd unit"}},
 		{"an option for a unit", stage + "services: [--now]}}", []string{`1:37 stages.s.services: "--now" is not the name of a systemd unit, such as blog.service`}},
 		{"no address", stage + "health: {within: 3s}}}", []string{"1:34 stages.s.health: the key url is missing; it is the address that the host asks"}},

@@ -117,7 +117,7 @@ func TestFailedAfterLinkOfARollbackIsInTheJournal(t *testing.T) {
 	assert.False(t, last().Restarted, "until that is written they have not come to their end")
 	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, false))
 	assert.True(t, last().Restarted)
-	assert.Equal(t, "after_link failed after the rollback", last().Note)
+	assert.Equal(t, "not back in service after the rollback", last().Note)
 	require.NoError(t, l.Restarted(t.Context(), l.stage, l.run, true))
 	assert.Empty(t, last().Note)
 }

@@ -48,7 +48,7 @@ func newLink(a *app) *cobra.Command {
 		Use:   "link <stage> <package>",
 		Short: "Link a package that is installed on every host",
 		Long: `Link links a stage to a package that is installed on all its hosts, as push does after the barrier. It
-uploads and builds nothing.
+uploads and builds nothing, and runs no before_link commands.
 
 Example:
   kis link staging projecta-0.4`,

@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -26,7 +25,7 @@ func (r *run) check(ctx context.Context, h *host) bool {
 		if err := h.inspect(ctx); err != nil {
 			return err
 		}
-		if err := event.Problems(slices.Concat(h.facts.Problems, h.missingFiles(), h.unfitServices())); err != nil {
+		if err := event.Problems(append(h.facts.Problems, h.unfitServices()...)); err != nil {
 			return err
 		}
 		if err := h.checkHealth(); err != nil {
@@ -120,6 +119,9 @@ func (h *host) planned(steps, remark string) string {
 	}
 	if h.run.plan.NoLink {
 		return steps + remark
+	}
+	if h.runsBeforeLink() {
+		steps += ", before_link"
 	}
 	if !linked {
 		steps += ", link"

@@ -17,7 +17,7 @@ import (
 // will be linked to it. The prefix separates the vars of the inventory from those of kis.
 func (h *host) packageVariables(p name.Package) map[string]string {
 	all := map[string]string{
-		"KIS_PACKAGE": p.String(), "KIS_VERSION": p.Version(), "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
+		"KIS_PACKAGE": p.String(), "KIS_VERSION": p.ProjectVersion(), "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
 	}
 	for key, value := range h.Vars {
 		all["KIS_VAR_"+strings.ToUpper(key)] = value
@@ -54,6 +54,11 @@ func (h *host) runInPackage(ctx context.Context, s event.Step, list []inventory.
 		}
 	}
 	return nil
+}
+
+// runsBeforeLink reports whether a push runs commands of before_link on this host.
+func (h *host) runsBeforeLink() bool {
+	return h.run.builds() && slices.ContainsFunc(h.run.plan.Stage.BeforeLink, func(c inventory.Command) bool { return !c.Once || h == h.run.hosts[0] })
 }
 
 // beforeLink runs the before_link commands of a push: one after another, each on all hosts at the

@@ -116,6 +116,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 	ready := r.connect(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&
+		r.requireSharedFiles() &&
 		r.chooseTarget() &&
 		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.phase(ctx, "install", r.install)) &&
 		r.samePackages()
@@ -215,7 +216,7 @@ func (r *run) close() {
 
 func (r *run) report(o event.Outcome) event.Report {
 	report := event.Report{
-		Outcome: o, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun,
+		Outcome: o, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun, BeforeLink: len(r.plan.Stage.BeforeLink) > 0,
 		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.UpToDate = o == event.Succeeded && !r.plan.DryRun

@@ -3,6 +3,8 @@ package deploy
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/remote"
@@ -17,22 +19,48 @@ func (r *run) shared() *remote.Shared {
 	return &remote.Shared{Dirs: append([]string{}, s.Dirs...), Files: append([]string{}, s.Files...)}
 }
 
-// missingFiles are the shared files that the user has to put on this host, each with the command that
-// does it.
-func (h *host) missingFiles() []remote.Problem {
-	var all []remote.Problem
-	for _, file := range h.facts.Missing {
-		place := path.Join(h.facts.Root, "shared", file)
-		as := ""
+// requireSharedFiles refuses hosts on which shared files are missing, with the command that puts them
+// on all of these hosts.
+func (r *run) requireSharedFiles() bool {
+	for _, file := range r.plan.Recipe.Shared.Files {
+		var lacking []*host
+		for _, h := range r.hosts {
+			if slices.Contains(h.facts.Missing, file) {
+				lacking = append(lacking, h)
+			}
+		}
+		for _, h := range lacking {
+			place := path.Join(h.facts.Root, "shared", file)
+			h.log.Fail(event.StepCheck, event.Refuse(remote.CodeNoSharedFile, place+" is missing", "put it there: "+putShared(lacking, file)))
+		}
+	}
+	return len(r.failures()) == 0
+}
+
+// putShared is the command that puts a local file on hosts, readable by the owner of the repository
+// only.
+func putShared(lacking []*host, file string) string {
+	first := lacking[0]
+	script := func(h *host) string {
+		place, as := path.Join(h.facts.Root, "shared", file), ""
 		if user := h.Become.String(); user != "" {
 			as = "sudo -n -u " + user + " "
 		}
-		all = append(all, remote.Problem{
-			Code: remote.CodeNoSharedFile, Message: place + " is missing",
-			Hint: fmt.Sprintf("put it there: ssh %s '%smkdir -p %s && %stee %s >/dev/null' < %s", h.Name, as, path.Dir(place), as, place, file),
-		})
+		return fmt.Sprintf("'%smkdir -p %s; umask 077; %stee %s >/dev/null' < %s", as, path.Dir(place), as, place, file)
 	}
-	return all
+	names := make([]string, len(lacking))
+	for i, h := range lacking {
+		if names[i] = h.Name; h.SSH.User != "" {
+			names[i] = h.SSH.User + "@" + h.Name
+		}
+		if script(h) != script(first) {
+			return fmt.Sprintf("ssh %s %s; likewise on the other hosts", names[0], script(first))
+		}
+	}
+	if len(names) == 1 {
+		return "ssh " + names[0] + " " + script(first)
+	}
+	return fmt.Sprintf("for host in %s; do ssh $host %s; done", strings.Join(names, " "), script(first))
 }
 
 // checkHealth refuses a health check whose text this host cannot complete.

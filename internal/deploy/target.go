@@ -3,6 +3,7 @@ package deploy
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -111,8 +112,12 @@ func (h *host) sameProject() error {
 		return nil
 	}
 	message := fmt.Sprintf("%s is linked to %s, a package of another project than %s", r.stage, linked, r.pkg)
-	hint := fmt.Sprintf("give each application a root: of its own in the inventory, such as %s/%s\nif %s replaces %s: add --replaces %s to the command",
-		h.Root, r.pkg.Project(), r.pkg.Project(), linked.Project(), linked.Project())
+	above := h.Root
+	if path.Base(above) == linked.Project().String() { // the other application's own
+		above = path.Dir(above)
+	}
+	hint := fmt.Sprintf("give each application a root: of its own in the inventory, such as %s\nif %s replaces %s: add --replaces %s to the command",
+		path.Join(above, r.pkg.Project().String()), r.pkg.Project(), linked.Project(), linked.Project())
 	return event.Refuse(event.CodeOtherProject, message, hint)
 }
 

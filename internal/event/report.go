@@ -57,17 +57,19 @@ func (r *Report) SetExit(bugs []Bug) {
 
 // Report is the state of the hosts at the end of a run.
 type Report struct {
-	Outcome  Outcome      `json:"outcome"`
-	Exit     int          `json:"exit"` // exit status of kis
-	Op       Op           `json:"op"`
-	Stage    string       `json:"stage"`
-	Package  string       `json:"package,omitempty"`
-	Run      string       `json:"run"`
-	Subset   bool         `json:"subset,omitempty"` // Hosts are not all hosts of the stage
-	NoLink   bool         `json:"no_link,omitempty"`
-	DryRun   bool         `json:"dry_run,omitempty"`
-	UpToDate bool         `json:"up_to_date,omitempty"` // every host was linked and confirmed before the run: nothing was done
-	Hosts    []HostReport `json:"hosts"`
+	Outcome Outcome `json:"outcome"`
+	Exit    int     `json:"exit"` // exit status of kis
+	Op      Op      `json:"op"`
+	Stage   string  `json:"stage"`
+	Package string  `json:"package,omitempty"`
+	Run     string  `json:"run"`
+	Subset  bool    `json:"subset,omitempty"` // Hosts are not all hosts of the stage
+	NoLink  bool    `json:"no_link,omitempty"`
+	DryRun  bool    `json:"dry_run,omitempty"`
+	// BeforeLink: a push to the stage runs before_link commands, which kis link does not.
+	BeforeLink bool         `json:"before_link,omitempty"`
+	UpToDate   bool         `json:"up_to_date,omitempty"` // every host was linked and confirmed before the run: nothing was done
+	Hosts      []HostReport `json:"hosts"`
 	// OnPartial is the inventory's action for a switch that did not happen everywhere; "" before
 	// the barrier.
 	OnPartial inventory.OnPartial `json:"on_partial,omitempty"`

@@ -23,5 +23,16 @@ func (p Package) Dev(commit, digest string) (Package, error) {
 	return ParsePackage(p.dir + mark + local)
 }
 
+// ProjectVersion is the version as the project's metadata has it: without what Dev added.
+func (p Package) ProjectVersion() string {
+	if !p.IsDev() {
+		return p.Version()
+	}
+	return devSuffix.ReplaceAllString(p.Version(), "")
+}
+
+// devSuffix is what Dev adds to a version that is recognized by devPattern.
+var devSuffix = regexp.MustCompile(`[+.](g[0-9a-f]{7}\.)?d[0-9a-f]{8}$`)
+
 // IsDev reports whether Dev made the package's name.
 func (p Package) IsDev() bool { return devPattern.MatchString(p.dir) }

@@ -23,5 +23,7 @@ func TestADevelopmentPackageHasALocalVersion(t *testing.T) {
 		assert.Equal(t, c.want, dev.String())
 		assert.True(t, dev.IsDev(), c.want)
 		assert.Equal(t, p.Project(), dev.Project())
+		assert.Equal(t, p.Version(), dev.ProjectVersion())
+		assert.Equal(t, p.Version(), p.ProjectVersion())
 	}
 }

@@ -35,7 +35,9 @@ func (b *builder) omitted(ctx context.Context, a *sdist.Archive) string {
 	files, _ := tracked(ctx, b.dir)
 	var missing []string
 	for _, file := range files {
-		if _, there := a.Find(file); !there && isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
+		_, there := a.Find(file)
+		_, err := os.Lstat(filepath.Join(b.dir, file))
+		if !there && err == nil && isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
 			missing = append(missing, file)
 		}
 	}
@@ -65,13 +67,12 @@ func isExpected(file string) bool {
 		!slices.Contains([]string{".md", ".rst", ".yaml", ".yml", ".txt", ".lock"}, path.Ext(base))
 }
 
+// leftOut is how a project declares that files are left out on purpose.
+const leftOut = "; or declare them export-ignore in .gitattributes"
+
 // remedy says how the project's backend is told to include files.
 func (b *builder) remedy(missing []string) string {
 	text, _ := os.ReadFile(filepath.Join(b.dir, "pyproject.toml")) // without one, setuptools builds
-	first := missing[0]
-	if top, _, nested := strings.Cut(first, "/"); nested {
-		first = top
-	}
 	for backend, remedy := range map[string]string{
 		"hatchling":   "add them to [tool.hatch.build.targets.sdist] include in pyproject.toml",
 		"flit_core":   "add them to [tool.flit.sdist] include in pyproject.toml",
@@ -80,13 +81,20 @@ func (b *builder) remedy(missing []string) string {
 		"uv_build":    "add them to [tool.uv.build-backend] source-include in pyproject.toml",
 	} {
 		if strings.Contains(string(text), backend) {
-			return remedy
+			return "A" + remedy[1:] + leftOut
 		}
 	}
-	if first == missing[0] {
-		return fmt.Sprintf("Add to MANIFEST.in: include %s", first)
+	var lines []string
+	for _, file := range missing {
+		line := "include " + file
+		if top, _, nested := strings.Cut(file, "/"); nested {
+			line = "graft " + top
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
-	return fmt.Sprintf("Add to MANIFEST.in: graft %s", first)
+	return "Add to MANIFEST.in: " + strings.Join(lines, "; ") + leftOut
 }
 
 // hasUntracked reports whether the archive holds a file of the project that git does not track, so

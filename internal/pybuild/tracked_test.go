@@ -68,7 +68,7 @@ func TestFilesThatTheArchiveLacksAreNamed(t *testing.T) {
 	t.Parallel()
 	dir, git := gitProject(t, "", shop())
 	a := mustBuild(t, Options{Dir: dir, Builder: "setup.py"})
-	assert.Equal(t, []string{"tracked by git, but not in the archive: manage.py, shop/templates/index.html. Add to MANIFEST.in: include manage.py"}, a.Warnings)
+	assert.Equal(t, []string{"tracked by git, but not in the archive: manage.py, shop/templates/index.html. Add to MANIFEST.in: include manage.py; graft shop; or declare them export-ignore in .gitattributes"}, a.Warnings)
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "PACKED"), []byte("setup.py PACKED shop manage.py generated.txt inventory.yaml"), 0o644))
 	assert.Empty(t, mustBuild(t, Options{Dir: dir, Builder: "setup.py"}).Warnings)

@@ -216,7 +216,7 @@ func (s *HostState) replay(j remote.Journal) {
 	s.Since, s.By, s.Op, s.Run, s.Scope, s.Confirmed, s.described = f.Since, f.By, f.Op, f.Run, f.Scope, f.Confirmed, f.To
 	s.Note, s.Degraded = f.Note, f.AfterLink != ""
 	if f.AfterLink == remote.AfterLinkPending && s.Holder == nil {
-		s.Note = "after_link did not complete after the rollback"
+		s.Note = "not back in service after the rollback"
 	}
 }
 

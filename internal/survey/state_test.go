@@ -227,7 +227,7 @@ func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
 
 func TestJudgeReportsAnAfterLinkThatFailed(t *testing.T) {
 	t.Parallel()
-	const owed, failed = "after_link did not complete after the rollback", "after_link failed after the way back"
+	const owed, failed = "not back in service after the rollback", "after_link failed after the way back"
 	was := line(t, 1, "r1", "confirmed", "", "app-1", nil)
 	back := func(more map[string]any) string { return line(t, 6, "r2", "reverted", "app-1", "app-2", more) }
 	for name, c := range map[string]struct {

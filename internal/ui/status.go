@@ -53,7 +53,7 @@ func verdictText(s survey.Stage) string {
 	case survey.Unconfirmed:
 		return "the same on all hosts, but the last run was interrupted"
 	case survey.Degraded:
-		return "the same on all hosts, but after_link failed or was interrupted after a rollback"
+		return "the same on all hosts, but the package did not come back into service after a rollback"
 	case survey.Diverged:
 		return "hosts differ, and no run was interrupted"
 	case survey.Interrupted:

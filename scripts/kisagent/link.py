@@ -95,7 +95,7 @@ def restarted(repository, stage, run, succeeded):
     last = journal.link() or {}
     if (last.get("run"), last.get("ev")) != (run, "reverted"):
         raise Refused("not-reverted", "the last line of the journal of %s does not say that this run was rolled back" % stage)
-    note = {} if succeeded else {"note": "after_link failed after the rollback"}
+    note = {} if succeeded else {"note": "not back in service after the rollback"}
     journal.append(dict(_run_members(last), ev="reverted", restarted=True, **note))
 
 

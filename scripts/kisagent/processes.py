@@ -60,7 +60,8 @@ def outdated(root, stages, linked, limit=20):
     for (pid, program), names in sorted(users.items()):
         for stage, state in stages.items():
             old = [name for name in sorted(names - linked) if any('"%s"' % name in line for line in state["journal"])]
-            if old or stage in names and started_before_link(pid, os.path.join(root, stage)):
+            through = stage in names and state["linked"] not in names  # it does not show which package it runs
+            if old or through and started_before_link(pid, os.path.join(root, stage)):
                 found[stage].append({"pid": pid, "name": program, "package": old[0] if old else ""})
     return {stage: some[:limit] for stage, some in found.items()}
 

@@ -16,6 +16,7 @@ from kisagent.wire import Refused
 
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
 STABLE = 1.0  # seconds for which a unit has to stay active: with Type=simple it is active before its program has done anything
+OLD = 20.0  # seconds for which an active unit may have processes that are older than its restart
 PAUSE = 0.1
 LOG_LINES = 20
 TOOL_TIMEOUT = 30  # seconds for one question to systemd
@@ -100,8 +101,9 @@ class Unit:
                 old = older(seen.get("ControlGroup", ""))
                 if now - since >= STABLE and not old:
                     return
-                if old and now >= deadline:
-                    raise Refused("old-process", "%s still runs processes that it had before: %s" % (self.name, ", ".join(old)), self.hint())
+                if old and (now >= deadline or now - since >= OLD):
+                    message = "%s still runs processes that it had before: %s" % (self.name, ", ".join(old))
+                    raise Refused("old-process", message, "is KillMode=process set? " + self.hint())
             if now >= deadline:
                 raise self.not_active("%s is %s, not active" % (self.name, state or "unknown"))
             time.sleep(PAUSE)

@@ -75,7 +75,7 @@ func TestRollbackInterrupted_K13(t *testing.T) {
 			}
 			judged := p.Kis("status", "staging", "-o", "json").Events(t)[0].Status
 			assert.Equal(t, "degraded", judged.Verdict)
-			p.StatusSays("after_link failed or was interrupted after a rollback", "after_link did not complete after the rollback", "next: kis link staging "+from)
+			p.StatusSays("the package did not come back into service after a rollback", "not back in service after the rollback", "next: kis link staging "+from)
 			p.EndCommands()
 			p.Unmark(web1, "up")
 			p.Run(0, from, strings.Fields(judged.Next[0].Command)[1:]...)
