@@ -139,7 +139,7 @@ func (d *demo) kis(ctx context.Context, want int, args ...string) error {
 	typed := "kis " + strings.Join(args, " ")
 	d.Type("")
 	d.Type("$ " + typed)
-	full := append([]string{"-i", d.path("hello", "inventory.yaml"), "--ssh-config", d.path("ssh_config")}, args...)
+	full := append([]string{"-i", d.path("hello", "inventory.yaml"), "--ssh-config", d.path("ssh_config"), "--project", d.path("hello")}, args...)
 	got := d.Run(ctx, runlog.Dir(d.path("state")), full)
 	switch {
 	case ctx.Err() != nil:

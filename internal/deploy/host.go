@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -57,9 +58,16 @@ func (h *host) isUpToDate() bool {
 
 func (h *host) report() event.HostReport {
 	return event.HostReport{
-		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.receipt != nil, Plan: h.plan,
+		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.isReady(), Plan: h.plan,
 		Seconds: h.log.Spent().Seconds(), Pruned: h.pruned,
 	}
+}
+
+// isReady reports whether the package is complete and verified on this host, for this stage too.
+func (h *host) isReady() bool {
+	return h.receipt != nil && !slices.ContainsFunc(h.log.Failures(), func(f event.Failure) bool {
+		return f.Step == event.StepVerify || f.Step == event.StepVerifyStage
+	})
 }
 
 // within bounds a step. The host has a deadline of its own, which comes first; this one is for a

@@ -106,6 +106,7 @@ func TestAFailureBeforeTheLinkChangesNoLink(t *testing.T) {
 			require.Len(t, report.Failures, 1)
 			f := report.Failures[0]
 			assert.Contains(t, string(f.Step)+": "+f.Message, test.says)
+			assert.Equal(t, f.Step == event.StepBeforeLink, report.Hosts[0].Ready)
 			_, err := os.Lstat(filepath.Join(w.hosts[0].Root, "staging"))
 			assert.ErrorIs(t, err, os.ErrNotExist)
 		})
