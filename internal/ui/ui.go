@@ -32,6 +32,9 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // columns returns the current width of a terminal; 80 when it does not report one.
 func columns(f *os.File) func() int {
+	if !isTerminal(f) {
+		return nil // programs read lines as they are
+	}
 	return func() int {
 		width, _, err := term.GetSize(int(f.Fd()))
 		if err != nil || width <= 0 {

@@ -38,7 +38,7 @@ func TestServiceFailsAfterRollback_V6(t *testing.T) {
 	assert.Contains(t, r.Err, "failed and rolled back: staging has its previous link on 2 hosts, but it did not come back into service on web2: check the service there")
 	assert.Contains(t, r.Err, "web2  hello-0.3, and it did not come back into service: check it")
 	status := w.Run(0, "", "status", "staging")
-	assert.Regexp(t, `web2 +hello-0.3 .*not back in service after the rollback`, status.Out)
+	assert.Regexp(t, `web2 +hello-0.3 .*not back in service`, status.Out)
 	assert.NotRegexp(t, `web1 .*not back in service`, status.Out)
 
 	require.NoError(t, os.Remove(filepath.Join(w.Hosts[1].Home, "broken")))

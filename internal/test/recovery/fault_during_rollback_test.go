@@ -75,7 +75,7 @@ func TestRollbackInterrupted_K13(t *testing.T) {
 			}
 			judged := p.Kis("status", "staging", "-o", "json").Events(t)[0].Status
 			assert.Equal(t, "degraded", judged.Verdict)
-			p.StatusSays("the package did not come back into service after a rollback", "not back in service after the rollback", "next: kis link staging "+from)
+			p.StatusSays("the package did not come back into service after a rollback", "not back in service", "next: kis link staging "+from)
 			p.EndCommands()
 			p.Unmark(web1, "up")
 			p.Run(0, from, strings.Fields(judged.Next[0].Command)[1:]...)

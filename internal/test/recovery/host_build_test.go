@@ -30,7 +30,7 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 	w.Tell([]testenv.Chapter{
 		{Name: "one host lacks something", Tell: func(w *testenv.Env) {
 			require.NoError(w.T, os.WriteFile(trap, nil, 0o644))
-			r := w.Run(3, "fickle-1.0", "push", "staging")
+			r := w.Run(3, "fickle-1.0", "push", "staging", "--replaces", "hello")
 			assert.Equal(w.T, w.All("hello-0.3"), w.Links())
 			assert.Contains(w.T, r.Err, "web2: environment: pip could not install the application")
 			assert.Contains(w.T, r.Err, "fickle: libfoo.h is missing: apt install libfoo-dev", "the words of setup.py itself")
@@ -48,7 +48,7 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 		}},
 		{Name: "the same push succeeds once the host has it, from a wheelhouse, without an index", Tell: func(w *testenv.Env) {
 			require.NoError(w.T, os.Remove(trap))
-			r := w.Run(0, "fickle-1.0", "push", "staging", "-o", "json")
+			r := w.Run(0, "fickle-1.0", "push", "staging", "--replaces", "hello", "-o", "json")
 			for _, e := range r.Events(w.T) {
 				if e.Step == "environment" {
 					assert.Equal(w.T, "web2", e.Host, "nothing is built twice")

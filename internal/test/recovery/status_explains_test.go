@@ -66,7 +66,7 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 		{"a push to both", func(w *testenv.Env) { pushed(w, "0.4") }, 0, "uniform", []string{"hello-0.4"}},
 		{
 			"a push that was cut short", func(w *testenv.Env) { cutShort(w, "0.3") }, 0, "unconfirmed",
-			[]string{"the last run did not come to its end", "push of hello-0.3 by ", "next: kis link staging hello-0.3", "next: kis rollback staging --to hello-0.4"},
+			[]string{"the last run was interrupted", "push of hello-0.3 by ", "next: kis link staging hello-0.3", "next: kis rollback staging --to hello-0.4"},
 		},
 		{"its remedy", func(w *testenv.Env) { w.Run(0, "hello-0.3", "link", "staging", "hello-0.3") }, 0, "uniform", []string{"hello-0.3"}},
 		{
