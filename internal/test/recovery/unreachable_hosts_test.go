@@ -55,7 +55,7 @@ func TestUnreachableHostsReported_N1_N2_N3_N5(t *testing.T) {
 	archive := w.Archive()
 	before := w.Trees()
 	s := w.Start("push", "staging", "--sdist", archive)
-	s.Says("down      connect      failed", 3*time.Second)
+	s.Says("down      connect       failed", 3*time.Second)
 	r := s.End(time.Minute)
 	assert.Equal(t, 3, r.Exit)
 	assert.Less(t, r.Took, 25*time.Second)
