@@ -109,6 +109,9 @@ func aligned(rows [][]string) []string {
 func wrapped(rows [][]string, width int) []string {
 	lines := aligned(rows)
 	if width == 0 {
+		for i := range lines {
+			lines[i] = strings.TrimRight(lines[i], " ")
+		}
 		return lines
 	}
 	var out []string
