@@ -337,7 +337,7 @@ func TestHostIDThatIsADirectoryIsNamedWithItsRemedy(t *testing.T) {
 func TestDirectoriesArePrivateWithAnyUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"000", "077", "777"} {
-		l, err := launch(t, login("umask "+mask))
+		l, err := launch(t, login(t, "umask "+mask))
 		require.NoError(t, err)
 		l.root = repository(t)
 		require.NoError(t, l.Open(t.Context(), l.root))

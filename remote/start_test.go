@@ -19,9 +19,14 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// login is a login shell that runs something before the command, as start-up files may.
-func login(rc string) *exec.Cmd {
-	return exec.Command("bash", "-c", `eval "$1"; exec /bin/sh -s -- python3`, "login", rc)
+// login is a shell with a start-up file, which it reads before the command (BASH_ENV, bash(1)).
+func login(t *testing.T, rc string) *exec.Cmd {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rc")
+	require.NoError(t, os.WriteFile(path, []byte(rc+"\n"), 0o600))
+	command := exec.Command("bash", "-c", "exec /bin/sh -s -- python3")
+	command.Env = append(os.Environ(), "BASH_ENV="+path)
+	return command
 }
 
 // interpreter is a script in place of Python.
@@ -49,7 +54,7 @@ func TestAgentStartsBehindUnusualLoginShells(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := launch(t, login(test.rc))
+			l, err := launch(t, login(t, test.rc))
 			require.NoError(t, err)
 			assert.Equal(t, test.noise, l.Noise())
 			_, err = l.Ping(t.Context())
@@ -65,9 +70,9 @@ func TestStartErrorSaysWhy(t *testing.T) {
 		command             *exec.Cmd
 		message, hint, tail string
 	}{
-		"the login shell exits with 0":  {login("exit 0"), "the command was not run", "nologin", ""},
-		"the login shell says no":       {login("echo No entry today; exit 1"), "the command was not run", "nologin", "No entry today"},
-		"the login shell eats much":     {login("for i in 1 2 3 4 5 6; do read -r x; done"), "has read a part", "~/.bashrc", ""},
+		"the login shell exits with 0":  {login(t, "exit 0"), "the command was not run", "nologin", ""},
+		"the login shell says no":       {login(t, "echo No entry today; exit 1"), "the command was not run", "nologin", "No entry today"},
+		"the login shell eats much":     {login(t, "for i in 1 2 3 4 5 6; do read -r x; done"), "has read a part", "~/.bashrc", ""},
 		"no python":                     {exec.Command("/bin/sh", "-s", "--", "python3.99"), "python3.99 is missing", "python: python3", ""},
 		"an old python":                 {interpreter(t, `printf '\nKIS1 READY 3.6\n'; exec cat >/dev/null`), "python is 3.6, kis needs 3.8", "inventory", ""},
 		"python of no version":          {interpreter(t, `printf '\nKIS1 READY three\n'; exec cat >/dev/null`), "python is three", "inventory", ""},
