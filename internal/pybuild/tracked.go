@@ -17,12 +17,15 @@ import (
 // gitTimeout bounds what kis asks git about files: the answers are advice only.
 const gitTimeout = 5 * time.Second
 
-// tracked lists the files below a directory that git tracks, relative to it, without those that
-// .gitattributes exclude from archives (export-ignore). ok is false where there is no git.
-func tracked(ctx context.Context, dir string) (files []string, ok bool) {
+// notExported is the pathspec (gitglossary(7)) of files that .gitattributes exclude from archives.
+const notExported = ":(exclude,attr:export-ignore)"
+
+// tracked lists the files below a directory that git tracks, relative to it, as far as pathspecs allow.
+// ok is false where there is no git.
+func tracked(ctx context.Context, dir string, pathspecs ...string) (files []string, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "git", "-C", dir, "ls-files", "-z", "--", ".", ":(exclude,attr:export-ignore)").Output()
+	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "ls-files", "-z", "--", "."}, pathspecs...)...).Output()
 	if err != nil {
 		return nil, false
 	}
@@ -32,12 +35,12 @@ func tracked(ctx context.Context, dir string) (files []string, ok bool) {
 // omitted warns of files that git tracks and the archive lacks: data of a package that the backend was
 // not told about is missing only when the first request needs it.
 func (b *builder) omitted(ctx context.Context, a *sdist.Archive) string {
-	files, _ := tracked(ctx, b.dir)
+	files, _ := tracked(ctx, b.dir, notExported)
 	var missing []string
 	for _, file := range files {
 		_, there := a.Find(file)
-		_, err := os.Lstat(filepath.Join(b.dir, file))
-		if !there && err == nil && isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
+		info, err := os.Lstat(filepath.Join(b.dir, file))
+		if !there && err == nil && !info.IsDir() && isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
 			missing = append(missing, file)
 		}
 	}
