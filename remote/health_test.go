@@ -55,6 +55,7 @@ func TestHealthIsWhatTheApplicationAnswers(t *testing.T) {
 		"body":            {remote.HealthCheck{URL: server.URL, Body: "ready on " + address}, ""},
 		"host header":     {remote.HealthCheck{URL: server.URL, Host: "example.org", Body: "ready on example.org\n"}, ""},
 		"unix socket":     {remote.HealthCheck{URL: "http://localhost/x", Unix: socket, Body: "ready on localhost"}, ""},
+		"unix, its host":  {remote.HealthCheck{URL: "http://blog.example.org/x", Unix: socket, Body: "ready on blog.example.org"}, ""},
 		"wrong status":    {remote.HealthCheck{URL: server.URL + "/teapot"}, "the status is 418, not 200"},
 		"a redirect":      {remote.HealthCheck{URL: server.URL + "/moved"}, "the status is 302, not 200"},
 		"wrong header":    {remote.HealthCheck{URL: server.URL, Header: "X-Version", Value: "1.3"}, "the header X-Version is '1.2', not '1.3'"},

@@ -60,7 +60,7 @@ class Check:
         self.header, self.value = args.get("header") or "", args.get("value") or ""
         self.consecutive, self.within = args.get("consecutive") or 1, seconds(args["within"])
         parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname and not self.unix:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused("bad-request", "not an address of a health check: %.200s" % self.url)
         self.tls, self.address, self.port = parts.scheme == "https", parts.hostname, parts.port
         self.target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -118,7 +118,5 @@ class Check:
 
     def authority(self):
         """The Host header that the address itself stands for."""
-        if self.unix:
-            return "localhost"
         name = "[%s]" % self.address if ":" in self.address else self.address
         return name if self.port is None else "%s:%d" % (name, self.port)
