@@ -62,12 +62,3 @@ func putShared(lacking []*host, file string) string {
 	}
 	return fmt.Sprintf("for host in %s; do ssh $host %s; done", strings.Join(names, " "), script(first))
 }
-
-// checkHealth refuses a health check whose text this host cannot complete.
-func (h *host) checkHealth() error {
-	_, err := h.run.plan.Stage.Health.Expand(h.stageVariables(h.run.pkg))
-	if err == nil {
-		return nil
-	}
-	return event.Refuse(event.CodeNoVariable, err.Error(), "give the host, or a group of it, the variable in the inventory: vars: {…}")
-}
