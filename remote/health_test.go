@@ -95,6 +95,15 @@ func TestHealthIsWaitedFor(t *testing.T) {
 	found, err := l.Health(t.Context(), l.stage, l.run, remote.HealthCheck{URL: server.URL, Consecutive: 2, Within: time.Minute})
 	require.NoError(t, err)
 	assert.Equal(t, 5, found.Attempts)
+
+	flapping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(flapping.Close)
+	_, err = l.Health(t.Context(), l.stage, l.run, remote.HealthCheck{URL: flapping.URL, Consecutive: 3, Within: 2 * time.Second})
+	require.ErrorContains(t, err, "the status is 503, not 200 (at most 1 of 3 successes in a row)")
 }
 
 // TestOnlyTheOwnerOfAStageRestartsAndAsks: another run may be at work on it.

@@ -69,13 +69,16 @@ class Check:
     def wait(self):
         """Repeat the check until it holds. The answer says how long that took."""
         begin = time.monotonic()
-        attempts = passed = 0
+        attempts = passed = best = 0
         while True:
             left = begin + self.within - time.monotonic()
             if left <= 0:
-                raise Refused("unhealthy", "%s for %g s: %s" % (self.name(), self.within, self.seen or "no attempt was possible"), tail=self.tail)
+                flapped = " (at most %d of %d successes in a row)" % (best, self.consecutive) if best else ""
+                message = "%s for %g s: %s%s" % (self.name(), self.within, self.seen or "no attempt was possible", flapped)
+                raise Refused("unhealthy", message, tail=self.tail)
             attempts += 1
             passed = passed + 1 if self.attempt(min(ATTEMPT, left)) else 0
+            best = max(best, passed)
             if passed >= self.consecutive:
                 return {"attempts": attempts, "seconds": time.monotonic() - begin}
             time.sleep(max(0.0, min(PAUSE, begin + self.within - time.monotonic())))
