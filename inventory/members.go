@@ -74,6 +74,9 @@ func (t *topology) namesOf(text string) ([]string, error) {
 	if err := checkHost(names[0]); err != nil {
 		return nil, err // the others differ in digits only
 	}
+	if t.expanded += len(names); t.expanded > maxExpanded {
+		return nil, fmt.Errorf("the ranges of the file expand to more than %d values; write each range once, and use groups", maxExpanded)
+	}
 	return names, nil
 }
 

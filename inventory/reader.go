@@ -18,6 +18,8 @@ const (
 	maxNames = 1000
 	// maxHosts is the number of hosts that the ranges of a file may stand for.
 	maxHosts = 10_000
+	// maxExpanded is the number of names that ranges may stand for, repetitions counted.
+	maxExpanded = 200_000
 )
 
 // reader collects the errors while the values are read. There is one reader for each file.

@@ -5,6 +5,7 @@ import "fmt"
 // topology is all hosts and groups of a file while it is read. A host exists once it is named
 // anywhere, because ssh_config may define what the inventory does not.
 type topology struct {
+	expanded   int // names that ranges stand for, over the whole file
 	r          *reader
 	order      []string           // hosts in inventory order
 	all        map[string]bool    // the same as a set
