@@ -56,7 +56,7 @@ func (h *host) inspect(ctx context.Context) error {
 // checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
 	request := remote.CheckRequest{
-		Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
+		Stage: r.stage, Package: r.pkg, Packages: true, Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
 	}
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, a.RequiresPython
@@ -90,14 +90,6 @@ func roughly(d time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("%d minutes", (d+time.Minute-1)/time.Minute)
-}
-
-func (r Recipe) digests() []string {
-	all := []string{}
-	for _, f := range r.files {
-		all = append(all, f.sha256)
-	}
-	return all
 }
 
 func (r Recipe) bytes() int64 {

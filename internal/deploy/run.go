@@ -15,6 +15,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/scripts"
 )
 
 // run is the execution of one plan.
@@ -31,6 +32,11 @@ type run struct {
 	commit *commit.Coordinator // nil before the barrier
 	first  *host               // that switches: it runs the commands that run once
 	waited bool                // for another run's lock
+
+	platforms   map[string]*platform // of the hosts that may build, by its name; from the installation on
+	store       *wheelStore          // wheels on their way from host to host
+	installer   scripts.File         // the library that hosts unpack wheels with
+	wheelNotice sync.Once            // that hosts build the application
 
 	buildWait sync.Once // the notice of waiting for another run's build
 }
@@ -118,7 +124,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		r.refuseDuplicates() &&
 		r.requireSharedFiles() &&
 		r.chooseTarget() &&
-		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.phase(ctx, "install", r.install)) &&
+		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.installAll(ctx)) &&
 		r.samePackages()
 	// The barrier. Before it no link has changed on any host.
 	r.emitBarrier(ready)

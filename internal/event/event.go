@@ -60,6 +60,7 @@ const (
 	StepPackage     Step = "package" // take the package's build lock, and inspect what is installed under its name
 	StepUpload      Step = "upload"
 	StepUnpack      Step = "unpack"
+	StepWheels      Step = "wheels" // make the wheels of the environment on one host of each platform, and send them to the others
 	StepEnvironment Step = "environment"
 	StepPrepare     Step = "prepare"
 	StepVerify      Step = "verify"

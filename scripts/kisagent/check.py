@@ -11,6 +11,7 @@ import sys
 
 from kisagent import leftovers, link, locks, processes, seal, shared, strict
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
+from kisagent.platforms import platform
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
 from kisagent.wire import Refused
 
@@ -150,6 +151,7 @@ def check(repository, args):
         facts["host_id"] = repository.host_id()
         facts["space"] = free_space(repository.root)
     if args.get("build"):
+        facts["platform"] = platform()
         found += tool_problems() + path_problems(repository.root)
         if usable:
             found += space_problems(repository, facts["space"], args)
