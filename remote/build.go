@@ -184,7 +184,7 @@ func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output fu
 	var result struct {
 		Installed []string `json:"installed"`
 	}
-	args := environmentRequest{r.Wheels, r.Installer, r.Editable, newPipRequest(r.Recipe, r.Within)}
+	args := environmentRequest{append([]Wheel{}, r.Wheels...), r.Installer, r.Editable, newPipRequest(r.Recipe, r.Within)}
 	err := a.call(ctx, opEnvironment, args, &result, output)
 	return result.Installed, err
 }
