@@ -168,7 +168,7 @@ def seal(repository, name, facts, wheels, lock, frozen):
     receipt["environment"] = environment_digest(record, facts["python"])
     receipt["installed"] = environment
     receipt["wheels"] = sorted("%s %d %s" % (wheel["sha256"], wheel["size"], wheel["name"]) for wheel in wheels)
-    receipt["uploads"] = (facts["uploads"] or []) + [wheel["sha256"] for wheel in wheels]
+    receipt["uploads"] = (facts.get("uploads") or []) + [wheel["sha256"] for wheel in wheels]
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top)
     receipt["changes"] = fingerprint(top, changes=True)
