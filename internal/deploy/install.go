@@ -15,8 +15,8 @@ import (
 func (r *run) install(ctx context.Context, h *host) bool {
 	defer r.platforms[h.facts.Platform].leave(h)
 	source := remote.Source{Package: r.pkg} // without content: only a sealed package will do
-	if a := r.plan.Archive; a != nil {
-		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
+	if r.origin != nil {
+		source = r.origin.source
 	}
 	var sealed *remote.Receipt
 	begun := h.step(event.StepPackage, func() (err error) {
@@ -66,7 +66,9 @@ func (h *host) verifyStage(ctx context.Context) bool {
 
 func (h *host) build(ctx context.Context, s remote.Source) bool {
 	agent, timeout := h.session, h.run.timeout()
-	return h.step(event.StepUpload, func() error { return h.upload(ctx, event.StepUpload, []upload{archiveUpload(h.run.plan.Archive)}) }) &&
+	return h.step(event.StepUpload, func() error {
+		return h.upload(ctx, event.StepUpload, []upload{h.run.origin.archive, h.run.origin.recipeUpload()})
+	}) &&
 		h.step(event.StepUnpack, func() error { return agent.Unpack(ctx, s, timeout, h.log.Output(event.StepUnpack)) }) &&
 		h.installEnvironment(ctx) &&
 		h.prepare(ctx) &&
@@ -76,7 +78,7 @@ func (h *host) build(ctx context.Context, s remote.Source) bool {
 
 // prepare completes the package: the links to what packages share, then the inventory's commands.
 func (h *host) prepare(ctx context.Context) bool {
-	r := h.run.plan.Recipe
+	r := h.run.origin.recipe
 	if len(r.Shared.Dirs)+len(r.Shared.Files)+len(r.Prepare) == 0 {
 		return true
 	}
@@ -105,8 +107,8 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 		return h.runInPackage(ctx, event.StepVerify, h.run.plan.Verify, h.packageVariables(s.Package))
 	}) && h.step(event.StepSeal, func() error {
 		receipt, err := h.session.Seal(ctx, s, remote.Provenance{
-			By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: verified,
-			Resolution: h.resolution, Application: h.application, Uploads: []string{},
+			By: h.run.Who, Git: h.run.origin.git, Imports: append([]string{}, imported...), Verified: verified,
+			Resolution: h.resolution, Application: h.application, Uploads: []string{h.run.origin.recipeUpload().sha256},
 		})
 		if err == nil {
 			h.receipt = &receipt

@@ -33,8 +33,10 @@ type run struct {
 	first  *host               // that switches: it runs the commands that run once
 	waited bool                // for another run's lock
 
+	origin      *origin              // of the package, where a host lacks it; from the installation on
+	donors      []*host              // that the run only reads from
 	platforms   map[string]*platform // of the hosts that may build, by its name; from the installation on
-	store       *wheelStore          // wheels on their way from host to host
+	exchange    *exchange            // files on their way from host to host
 	installer   scripts.File         // the library that hosts unpack wheels with
 	wheelNotice sync.Once            // that hosts build the application
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
-	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/transfer"
 )
@@ -22,11 +21,6 @@ type upload struct {
 	sha256 string
 	size   int64
 	open   func() (io.ReadCloser, error)
-}
-
-// archiveUpload is the source distribution.
-func archiveUpload(a *sdist.Archive) upload {
-	return upload{sha256: a.SHA256, size: a.Size, open: func() (io.ReadCloser, error) { return io.NopCloser(a.Reader()), nil }}
 }
 
 // uploads are the files that a host needs to make wheels.

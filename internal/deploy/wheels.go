@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
@@ -27,11 +28,19 @@ type Wheel struct {
 
 // installAll makes the package on all hosts, or verifies it.
 func (r *run) installAll(ctx context.Context) bool {
-	r.store, r.platforms = newWheelStore(), map[string]*platform{}
-	defer r.store.close() //nolint:errcheck // a temporary directory
+	r.exchange, r.platforms = newExchange(), map[string]*platform{}
+	defer r.exchange.close() //nolint:errcheck // a temporary directory
 	var err error
 	if r.installer, err = scripts.Installer(); err != nil {
 		r.stream.Notice("", err.Error())
+		return false
+	}
+	if r.origin, err = r.findOrigin(ctx); err != nil {
+		for _, h := range r.hosts {
+			if h.sealed(r.pkg) == nil {
+				h.log.Fail(event.StepPackage, err)
+			}
+		}
 		return false
 	}
 	for _, h := range r.hosts {
@@ -53,7 +62,7 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 		return h.uploadWheels(ctx)
 	}) && h.step(event.StepEnvironment, func() error {
 		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
-			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.plan.Recipe.Recipe, Within: h.run.timeout(),
+			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}, h.log.Output(event.StepEnvironment))
 		return err
 	})
@@ -65,6 +74,9 @@ func (h *host) findWheels(ctx context.Context) error {
 	if there := h.samePackageElsewhere(); there != nil {
 		h.wheels, h.application, h.resolution = there.ParseWheels(), there.Application, there.Resolution
 		return nil
+	}
+	if h.run.origin.receipt != nil {
+		return h.foreignPlatform()
 	}
 	application, err := h.applicationWheel(ctx)
 	if err != nil {
@@ -84,18 +96,30 @@ func (h *host) findWheels(ctx context.Context) error {
 // can be made here. An editable application is found by its path.
 func (h *host) samePackageElsewhere() *remote.Receipt {
 	r := h.run
-	for _, other := range r.hosts {
-		there := other.facts.Package.Receipt
-		if there == nil || there.Platform != h.facts.Platform || there.Content != r.plan.Archive.Content || there.Recipe != r.plan.Recipe.Digest || len(there.Wheels) == 0 {
+	for _, other := range r.everyHost() {
+		there := other.sealed(r.pkg)
+		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) {
 			continue
 		}
-		if r.plan.Recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
+		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
 			continue
 		}
-		r.store.add(other, there.ParseWheels()...)
+		r.exchange.add(other, there.ParseWheels()...)
 		return there
 	}
 	return nil
+}
+
+// foreignPlatform refuses to copy a package to a host where its wheels cannot run.
+func (h *host) foreignPlatform() error {
+	var platforms []string
+	for _, other := range h.run.everyHost() {
+		if there := other.sealed(h.run.pkg); there != nil && !slices.Contains(platforms, there.Platform) {
+			platforms = append(platforms, there.Platform)
+		}
+	}
+	message := fmt.Sprintf("%s is installed for another platform (%s) than this host's (%s), or in another root", h.run.pkg, strings.Join(platforms, ", "), h.facts.Platform)
+	return event.Refuse(event.CodeNoWheels, message, h.run.howToInstall(h.run.pkg, []string{h.Name}))
 }
 
 // use remembers of what the environment of this host will consist.
@@ -129,7 +153,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 // the same, or else new ones.
 func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environment, error) {
 	if application != nil {
-		if len(application.Requires) == 0 && h.run.plan.Recipe.Requirements == "" {
+		if len(application.Requires) == 0 && h.run.origin.recipe.Requirements == "" {
 			return new(environment), nil
 		}
 		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil {
@@ -144,7 +168,7 @@ func (h *host) resolutionOf(application *Wheel) string {
 	if application == nil {
 		return ""
 	}
-	r := h.run.plan.Recipe
+	r := h.run.origin.recipe
 	requires := slices.Sorted(slices.Values(application.Requires))
 	text, err := json.Marshal([]any{"resolution 1", r.Requirements, r.Constraints, r.Hashed, r.Wheels, r.Extras, withoutLogins(append([]string{r.IndexURL}, r.ExtraIndexURLs...)), requires, h.facts.Platform})
 	if err != nil {
@@ -190,7 +214,7 @@ func (r *run) installed(platform, resolution string) *environment {
 	for _, h := range r.hosts {
 		for _, p := range h.facts.Packages {
 			if p.Receipt != nil && slices.Equal(p.Receipt.Wheels, newest.Wheels) {
-				r.store.add(h, env.wheels...)
+				r.exchange.add(h, env.wheels...)
 			}
 		}
 	}
@@ -200,9 +224,9 @@ func (r *run) installed(platform, resolution string) *environment {
 // makeWheels makes the wheels on this host. When another host was faster, ctx ends, and the host is told.
 func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment, error) {
 	r := h.run
-	uploads := r.plan.Recipe.uploads()
+	uploads := r.origin.recipe.uploads()
 	request := remote.WheelsRequest{
-		Recipe: r.plan.Recipe.Recipe, Name: r.plan.Archive.Name, Archive: r.plan.Archive.SHA256, Within: r.timeout(),
+		Recipe: r.origin.recipe.Recipe, Name: r.origin.source.Name, Archive: r.origin.source.SHA256, Within: r.timeout(),
 	}
 	if application != nil {
 		request.Application = &application.Wheel
@@ -218,14 +242,14 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 		return nil, err
 	}
 	env := &environment{wheels: made.Wheels, application: made.Application, by: h}
-	if r.plan.Recipe.Mode == remote.Editable {
+	if r.origin.recipe.Mode == remote.Editable {
 		env.application = nil // it would be a copy
 	} else if application == nil && made.Application == nil {
-		return nil, event.Refuse(event.CodeNoWheels, "pip made no wheel of "+r.plan.Archive.Name, "")
+		return nil, event.Refuse(event.CodeNoWheels, "pip made no wheel of "+r.origin.source.Name, "")
 	}
-	r.store.add(h, env.wheels...)
+	r.exchange.add(h, env.wheels...)
 	if env.application != nil {
-		r.store.add(h, *env.application)
+		r.exchange.add(h, *env.application)
 	}
 	return env, nil
 }
@@ -239,11 +263,11 @@ func (h *host) uploadWheels(ctx context.Context) error {
 			all = append(all, upload{wheel.SHA256, wheel.Size, h.built.Open})
 			continue
 		}
-		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.store.open(ctx, wheel) }})
+		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
 	}
 	if err := h.upload(ctx, event.StepWheels, all); err != nil {
 		return err
 	}
-	h.run.store.add(h, h.wheels...)
+	h.run.exchange.add(h, h.wheels...)
 	return nil
 }

@@ -15,41 +15,41 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// maxWheel bounds a wheel whose size is not known, in bytes.
-const maxWheel = 4 << 30
+// maxFile bounds a file whose size is not known, in bytes.
+const maxFile = 4 << 30
 
-// wheelStore is the way of wheels from host to host, through this machine: each is read from one host
-// once, into a temporary directory.
-type wheelStore struct {
+// exchange is the way of files from host to host, through this machine: wheels, and the archives and recipes of
+// packages. Each is read from one host once, into a temporary directory.
+type exchange struct {
 	mu      sync.Mutex
-	dir     string // "" before the first wheel
-	wheels  map[string]*wheelFile
+	dir     string // "" before the first file
+	files   map[string]*exchangedFile
 	holders map[string][]*host
 }
 
-// wheelFile is one wheel in the store.
-type wheelFile struct {
+// exchangedFile is one of them.
+type exchangedFile struct {
 	mu   sync.Mutex // while it is read
 	path string     // "" until it is complete
 }
 
-func newWheelStore() *wheelStore {
-	return &wheelStore{wheels: map[string]*wheelFile{}, holders: map[string][]*host{}}
+func newExchange() *exchange {
+	return &exchange{files: map[string]*exchangedFile{}, holders: map[string][]*host{}}
 }
 
-// add says that the host has the wheels.
-func (s *wheelStore) add(h *host, wheels ...remote.Wheel) {
+// add says that the host has the files.
+func (s *exchange) add(h *host, files ...remote.Wheel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range wheels {
+	for _, w := range files {
 		if !slices.Contains(s.holders[w.SHA256], h) {
 			s.holders[w.SHA256] = append(s.holders[w.SHA256], h)
 		}
 	}
 }
 
-// open opens a wheel that a host has.
-func (s *wheelStore) open(ctx context.Context, w remote.Wheel) (io.ReadCloser, error) {
+// open opens a file that a host has.
+func (s *exchange) open(ctx context.Context, w remote.Wheel) (*os.File, error) {
 	file, holders, err := s.file(w)
 	if err != nil {
 		return nil, err
@@ -64,24 +64,24 @@ func (s *wheelStore) open(ctx context.Context, w remote.Wheel) (io.ReadCloser, e
 	return os.Open(file.path)
 }
 
-func (s *wheelStore) file(w remote.Wheel) (*wheelFile, []*host, error) {
+func (s *exchange) file(w remote.Wheel) (*exchangedFile, []*host, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "kis-wheels-")
+		dir, err := os.MkdirTemp("", "kis-exchange-")
 		if err != nil {
 			return nil, nil, err
 		}
 		s.dir = dir
 	}
-	if s.wheels[w.SHA256] == nil {
-		s.wheels[w.SHA256] = new(wheelFile)
+	if s.files[w.SHA256] == nil {
+		s.files[w.SHA256] = new(exchangedFile)
 	}
-	return s.wheels[w.SHA256], slices.Clone(s.holders[w.SHA256]), nil
+	return s.files[w.SHA256], slices.Clone(s.holders[w.SHA256]), nil
 }
 
-// read reads a wheel from the first host that gives it, and returns its path.
-func (s *wheelStore) read(ctx context.Context, w remote.Wheel, holders []*host) (string, error) {
+// read reads a file from the first host that gives it, and returns its path.
+func (s *exchange) read(ctx context.Context, w remote.Wheel, holders []*host) (string, error) {
 	var failed []error
 	for _, h := range holders {
 		path, err := s.readFrom(ctx, w, h)
@@ -96,8 +96,8 @@ func (s *wheelStore) read(ctx context.Context, w remote.Wheel, holders []*host) 
 	return "", event.Refuse(event.CodeNoWheels, fmt.Sprintf("%s could not be read from another host: %v", w.Name, errors.Join(failed...)), "")
 }
 
-func (s *wheelStore) readFrom(ctx context.Context, w remote.Wheel, h *host) (path string, err error) {
-	file, err := os.CreateTemp(s.dir, "wheel-")
+func (s *exchange) readFrom(ctx context.Context, w remote.Wheel, h *host) (path string, err error) {
+	file, err := os.CreateTemp(s.dir, "file-")
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func (s *wheelStore) readFrom(ctx context.Context, w remote.Wheel, h *host) (pat
 		if len(piece) == 0 {
 			break
 		}
-		if size += int64(len(piece)); size > maxWheel || w.Size > 0 && size > w.Size {
+		if size += int64(len(piece)); size > maxFile || w.Size > 0 && size > w.Size {
 			return "", fmt.Errorf("more than %d bytes", size-int64(len(piece)))
 		}
 		if _, err := io.MultiWriter(file, sum).Write(piece); err != nil {
@@ -129,7 +129,7 @@ func (s *wheelStore) readFrom(ctx context.Context, w remote.Wheel, h *host) (pat
 }
 
 // close removes the temporary directory.
-func (s *wheelStore) close() error {
+func (s *exchange) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dir == "" {
