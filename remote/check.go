@@ -143,7 +143,7 @@ type CheckRequest struct {
 // Facts is the result of a check. A push can proceed when Problems is empty.
 type Facts struct {
 	Problems []Problem          `json:"problems"`
-	Platform string             `json:"platform"` // what environments are built for here; with Build
+	Platform string             `json:"platform"` // what environments are built for here
 	Root     string             `json:"root"`     // with symbolic links resolved
 	HostID   string             `json:"host_id"`  // of the package repository; "" before the first push
 	Identity string             `json:"identity"` // of machine and directory: equal for two names of one repository

@@ -62,6 +62,9 @@ func (r *run) checkRequest() remote.CheckRequest {
 		request.Build, request.RequiresPython = true, a.RequiresPython
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
+	if r.plan.Op == event.Promote {
+		request.Build = true
+	}
 	return request
 }
 
@@ -145,10 +148,10 @@ func (h *host) judge(ctx context.Context) error {
 			h.log.Notice(fmt.Sprintf("%s is locked by another run%s", h.run.stage, event.LockedBy(holder)))
 		}
 	}
-	if !h.run.builds() {
+	if !h.run.releases() {
 		return nil
 	}
-	if err := h.sameProject(); err != nil {
+	if err := h.sameProject(); err != nil || !h.run.builds() {
 		return err
 	}
 	h.plan = h.planned("upload, build, verify", "")

@@ -62,10 +62,18 @@ type Plan struct {
 	// previous package.
 	Target name.Package
 
+	From Source // of a promotion
+
 	Replaces name.Project // the stage may be linked to a package of this other project
 
 	NoLink bool // stop at the barrier, with everything prepared
 	DryRun bool // check, and report what would be done
+}
+
+// Source is the stage whose package a promotion links.
+type Source struct {
+	Stage name.Stage
+	Hosts []inventory.Host // all of them
 }
 
 // Develop names the package of a push by its git revision and by everything that shapes it, so that a

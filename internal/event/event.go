@@ -31,6 +31,8 @@ const (
 	Push     Op = "push"
 	Rollback Op = "rollback"
 	Relink   Op = "link"
+	Promote  Op = "promote" // link what another stage has confirmed
+	Sync     Op = "sync"    // bring hosts that lack it to what the stage is linked to
 	Check    Op = "check"   // a dry run of what a push does first
 	Restart  Op = "restart" // bring what is linked into service again; no link changes
 	Prune    Op = "prune"

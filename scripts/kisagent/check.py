@@ -143,7 +143,7 @@ def tool_problems():
 def check(repository, args):
     """What a push needs to know beforehand, with all problems at once."""
     found = root_problems(repository)
-    facts = {"problems": found, "host": host_facts(), "root": repository.root}
+    facts = {"problems": found, "host": host_facts(), "platform": platform(), "root": repository.root}
     usable = os.path.isdir(repository.root)
     if usable:
         info = os.stat(repository.root)
@@ -151,7 +151,6 @@ def check(repository, args):
         facts["host_id"] = repository.host_id()
         facts["space"] = free_space(repository.root)
     if args.get("build"):
-        facts["platform"] = platform()
         found += tool_problems() + path_problems(repository.root)
         if usable:
             found += space_problems(repository, facts["space"], args)
