@@ -141,7 +141,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 	if r.plan.Wheel == nil {
 		return nil, nil
 	}
-	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()))
+	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()), func(text string) { r.stream.Notice("", text) })
 	if err != nil && ctx.Err() == nil {
 		r.wheelNotice.Do(func() { r.stream.Notice("", fmt.Sprintf("hosts build the application: %v", err)) })
 		return nil, nil
