@@ -35,6 +35,7 @@ func schema() []key {
 		{"inventory", "groups"},
 		{"inventory", "stages"},
 		{"stage", "confirm"},
+		{"stage", "from"},
 		{"stage", "dev"},
 		{"stage", "before_link"},
 		{"stage", "services"},

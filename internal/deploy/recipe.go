@@ -3,14 +3,11 @@ package deploy
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/keep-it-simple/kis/inventory"
@@ -26,6 +23,7 @@ type Recipe struct {
 	Prepare []inventory.Command // complete the package before it is sealed
 	Digest  string              // of everything in it that can change the package
 	files   []file              // that hosts need
+	text    []byte              // see recipeText
 }
 
 // file is a local file that hosts need, identified by its content.
@@ -48,7 +46,7 @@ func NewRecipe(install inventory.Install, shared inventory.Shared, prepare []inv
 			return Recipe{}, fmt.Errorf("install.wheels: %w", err)
 		}
 	}
-	return r, r.digest()
+	return r, r.seal()
 }
 
 func absolute(dir, path string) string {
@@ -117,31 +115,4 @@ func (r *Recipe) add(path string) (file, error) {
 	f.sha256 = hex.EncodeToString(sum.Sum(nil))
 	r.files = append(r.files, f)
 	return f, nil
-}
-
-// digest covers the input of pip, except credentials: a changed password installs the same
-// packages.
-func (r *Recipe) digest() error {
-	index := ""
-	if r.IndexURL != "" {
-		u, err := url.Parse(r.IndexURL)
-		if err != nil {
-			return fmt.Errorf("install.index_url: not a URL")
-		}
-		u.User = nil
-		index = u.String()
-	}
-	wheels := slices.SortedFunc(slices.Values(r.Wheels), func(a, b remote.Wheel) int { return strings.Compare(a.Name, b.Name) })
-	commands := []string{}
-	for _, c := range r.Prepare {
-		commands = append(commands, c.Run)
-	}
-	dirs, shared := slices.Sorted(slices.Values(r.Shared.Dirs)), slices.Sorted(slices.Values(r.Shared.Files))
-	text, err := json.Marshal([]any{"recipe 2", r.Mode, r.Requirements, wheels, index, dirs, shared, commands})
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(text)
-	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
-	return nil
 }

@@ -59,6 +59,7 @@ func TestOddHosts_N11_N14_N16_U6_U7_U9_U10_H1_H4_H7_H8_H14_H18(t *testing.T) {
 			defer func() { p <- u }()
 			clean(t, u.host)
 			w := testenv.Around(t, []*hosttest.Host{u.host})
+			w.Inventory(testenv.InventoryText(w.Hosts, "keep: 1000\n")) // the packages of the tests before stay
 			o.make(w, u.host)
 			versions := 1
 			if i%10 == 0 {
