@@ -40,8 +40,7 @@ func TestKeptEnvironments(t *testing.T) {
 	}
 	first := build(t, nil)
 	require.Len(t, first.said, 2, "that of the tools, which reads pyproject.toml, and that of flit_core: %q", first.said)
-	said := first.said[1]
-	dir := strings.TrimSuffix(said[strings.Index(said, cache):], " (once)")
+	_, dir, _ := strings.Cut(strings.TrimSuffix(first.said[1], " (once)"), " in ")
 	current := func(t *testing.T) generation {
 		t.Helper()
 		g, ok := currentGeneration(dir)
