@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -28,7 +27,7 @@ type upload struct {
 func uploads(a *sdist.Archive, r Recipe) []upload {
 	all := []upload{{sha256: a.SHA256, size: a.Size, open: func() (io.ReadCloser, error) { return io.NopCloser(a.Reader()), nil }}}
 	for _, f := range r.files {
-		all = append(all, upload{sha256: f.sha256, size: f.size, open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
+		all = append(all, upload{sha256: f.sha256, size: f.size, open: f.open})
 	}
 	return all
 }

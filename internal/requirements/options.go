@@ -89,7 +89,8 @@ func parseOptions(text string) ([]given, error) {
 }
 
 func parseOption(word string, rest []string) (given, []string, error) {
-	name, value, attached := word, "", false
+	var name, value string
+	attached := false
 	switch {
 	case word == "--" || word == "-" || !strings.HasPrefix(word, "-"):
 		return given{}, nil, fmt.Errorf("has %q behind an option, which pip ignores", word)

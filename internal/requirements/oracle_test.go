@@ -104,6 +104,6 @@ func (r reading) sorted() reading {
 			constraints = append(constraints, one)
 		}
 	}
-	r.Requirements = append(all, constraints...)
+	r.Requirements = slices.Concat(all, constraints)
 	return r
 }

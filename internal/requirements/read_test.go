@@ -1,6 +1,7 @@
 package requirements_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,9 +15,7 @@ import (
 func project(t testing.TB, files map[string]string) string {
 	dir := t.TempDir()
 	all := map[string]string{"pyproject.toml": "[project]\nname = \"Project.A\"\n"}
-	for name, text := range files {
-		all[name] = text
-	}
+	maps.Copy(all, files)
 	for name, text := range all {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
