@@ -48,10 +48,13 @@ type pipRequire struct {
 	Options    map[string]any      `json:"options"`
 }
 
+// python is the Python whose pip is asked.
+func python() string { return cmp.Or(os.Getenv("KIS_TEST_PYTHON"), "python3") }
+
 func newOracle(t testing.TB) *oracle {
 	script, err := filepath.Abs("testdata/oracle.py")
 	require.NoError(t, err)
-	cmd := exec.Command(cmp.Or(os.Getenv("KIS_TEST_PYTHON"), "python3"), script)
+	cmd := exec.Command(python(), script)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

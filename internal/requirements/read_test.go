@@ -17,11 +17,14 @@ func project(t testing.TB, files map[string]string) string {
 	all := map[string]string{"pyproject.toml": "[project]\nname = \"Project.A\"\n"}
 	maps.Copy(all, files)
 	for name, text := range all {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		write(t, filepath.Join(dir, name), text)
 	}
 	return dir
+}
+
+func write(t testing.TB, path, text string) {
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func options(dir string, environment map[string]string) requirements.Options {

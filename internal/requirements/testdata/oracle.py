@@ -1,21 +1,13 @@
 """What pip reads in requirements files: one JSON object a line in, one out."""
-import glob
 import inspect
 import json
+import logging
 import os
 import sys
-
-try:
-    import pip
-except ImportError:  # Debian's python3 has it for ensurepip only
-    import ensurepip
-
-    bundled = os.path.join(os.path.dirname(ensurepip.__file__), "_bundled", "pip-*.whl")
-    sys.path.insert(0, (glob.glob(bundled) + glob.glob("/usr/share/python-wheels/pip-*.whl"))[0])
-    import pip
-import logging
 from optparse import Values
 
+import bundled  # noqa: F401
+import pip
 from pip._internal.index.collector import LinkCollector
 from pip._internal.index.package_finder import PackageFinder
 from pip._internal.models.search_scope import SearchScope
