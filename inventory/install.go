@@ -27,10 +27,13 @@ type Install struct {
 // indexes are all index addresses; that of IndexURL may be "".
 func (i Install) indexes() []string { return append([]string{i.IndexURL}, i.ExtraIndexURLs...) }
 
-// IndexIdentity returns what identifies IndexURL and ExtraIndexURLs, in this order: the addresses as
-// the file writes them, without credentials and without values of variables, because another
-// password installs the same packages.
+// IndexIdentity returns what identifies IndexURL and ExtraIndexURLs, in this order, nil for none: the
+// addresses as the file writes them, without credentials and without values of variables, because
+// another password installs the same packages.
 func (i Install) IndexIdentity() []string {
+	if i.IndexURL == "" && len(i.ExtraIndexURLs) == 0 {
+		return nil
+	}
 	written := i.written
 	if written == nil {
 		written = i.indexes()

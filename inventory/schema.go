@@ -37,6 +37,7 @@ func schema() []key {
 		{"inventory", "groups"},
 		{"inventory", "stages"},
 		{"stage", "confirm"},
+		{"stage", "from"},
 		{"stage", "dev"},
 		{"stage", "before_link"},
 		{"stage", "services"},

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -26,6 +28,7 @@ func (t *topology) readStages(f field) []stage {
 			Stage: Stage{
 				Name:       names[e.name],
 				Confirm:    s.get("confirm").flag(),
+				From:       readFrom(s.get("from"), names, e.name),
 				NoDev:      s.get("dev").set() && !s.get("dev").flag(),
 				Verify:     s.get("verify").commands(false),
 				BeforeLink: s.get("before_link").commands(true),
@@ -39,4 +42,18 @@ func (t *topology) readStages(f field) []stage {
 		})
 	}
 	return all
+}
+
+// readFrom reads the name of another stage.
+func readFrom(f field, names map[string]name.Stage, own string) name.Stage {
+	text := f.text(func(text string) error {
+		if text == own {
+			return errors.New("a stage cannot take packages from itself")
+		}
+		if _, some := names[text]; !some {
+			return fmt.Errorf("there is no stage %q", text)
+		}
+		return nil
+	})
+	return names[text]
 }

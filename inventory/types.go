@@ -40,14 +40,15 @@ type SSH struct {
 // Stage is one stage of the inventory, without its hosts, which [Inventory.Select] returns.
 type Stage struct {
 	Name       name.Stage
-	Confirm    bool      // ask before linking if there is a terminal
-	NoDev      bool      // refuses packages of versions that are being developed
-	Verify     []Command // the stage's own: before each switch that a user asks for
-	BeforeLink []Command // when every host is ready, before any link is prepared
-	Services   []Service // restarted after each switch, in this order
-	AfterLink  []Command // after each switch
-	Health     Health    // after each switch
-	Batch      Batch     // how many hosts do Services, AfterLink and Health at a time
+	Confirm    bool       // ask before linking if there is a terminal
+	From       name.Stage // the only stage whose packages it takes; zero = any package
+	NoDev      bool       // refuses packages of versions that are being developed
+	Verify     []Command  // the stage's own: before each switch that a user asks for
+	BeforeLink []Command  // when every host is ready, before any link is prepared
+	Services   []Service  // restarted after each switch, in this order
+	AfterLink  []Command  // after each switch
+	Health     Health     // after each switch
+	Batch      Batch      // how many hosts do Services, AfterLink and Health at a time
 	OnPartial  OnPartial
 }
 

@@ -87,19 +87,49 @@ const (
 	Regular  Mode = "regular"  // is copied into the environment
 )
 
-// Wheel is one file of a wheelhouse.
+// Wheel is a file of packages for pip, stored on hosts by its digest.
 type Wheel struct {
 	Name   string `json:"name"` // file name, as pip wants it
 	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size,omitempty"` // bytes; 0 where it is not known
 }
 
 // Recipe is how the companion environment of a package is built.
 type Recipe struct {
 	Mode         Mode
-	Requirements string // sha256 of an uploaded requirements file, "" for none
-	Hashed       bool   // every requirement carries hashes
-	Wheels       []Wheel
-	IndexURL     string // "" leaves the index to the host; may carry a password, so it is never printed
+	Requirements string   // sha256 of an uploaded requirements file, "" for none
+	Constraints  string   // likewise
+	Hashed       bool     // every requirement carries hashes
+	Wheels       []Wheel  // instead of an index
+	Extras       []string // of the application
+
+	// Indexes; "" and none leave them to the host. They may carry passwords, so they are never printed.
+	IndexURL       string
+	ExtraIndexURLs []string
+}
+
+// WheelsRequest says of what wheels are made.
+type WheelsRequest struct {
+	Recipe
+	Name        string // of the distribution
+	Application *Wheel // uploaded; nil: made of the archive, too
+	Archive     string // sha256 of the uploaded source distribution
+	Within      time.Duration
+}
+
+// Made is the answer to Wheels.
+type Made struct {
+	Wheels      []Wheel `json:"wheels"`      // all but that of the application
+	Application *Wheel  `json:"application"` // where it was made of the archive
+}
+
+// EnvironmentRequest says what an environment consists of.
+type EnvironmentRequest struct {
+	Wheels    []Wheel // all of them, stored on the host
+	Installer string  // sha256 of the uploaded library that unpacks them, see scripts.Installer
+	Editable  bool    // none of the wheels is the application, and pip installs it from the package itself
+	Recipe            // with Editable
+	Within    time.Duration
 }
 
 // Source is the source distribution a package is made of.
@@ -129,17 +159,32 @@ func (a *Agent) Unpack(ctx context.Context, s Source, within time.Duration, outp
 	return a.call(ctx, opUnpack, unpackRequest{s.SHA256, s.Content, seconds(within)}, nil, output)
 }
 
+// Wheels makes the wheels of the requirements and of the application for the platform of this host, and
+// stores them there. Begin and Unpack must have been called for the package.
+func (a *Agent) Wheels(ctx context.Context, r WheelsRequest, output func(string)) (Made, error) {
+	var made Made
+	args := wheelsRequest{newPipRequest(r.Recipe, r.Within), r.Hashed, r.Name, r.Application, r.Archive, texts(r.Extras)}
+	err := a.call(ctx, opWheels, args, &made, output)
+	return made, err
+}
+
+// Read returns a piece of a file that is stored on the host, up to 1 MiB from the offset on; nothing behind
+// its end. It may be called during another step. The caller compares the whole with the digest.
+func (a *Agent) Read(ctx context.Context, sha256 string, offset int64) ([]byte, error) {
+	var result struct {
+		Data []byte `json:"data"`
+	}
+	err := a.call(ctx, opRead, readRequest{sha256, offset}, &result, nil)
+	return result.Data, err
+}
+
 // Environment builds the companion environment and returns what is installed in it, sorted, as
 // name==version.
-func (a *Agent) Environment(ctx context.Context, r Recipe, within time.Duration, output func(string)) ([]string, error) {
+func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output func(string)) ([]string, error) {
 	var result struct {
 		Installed []string `json:"installed"`
 	}
-	wheels := r.Wheels
-	if wheels == nil {
-		wheels = []Wheel{}
-	}
-	args := environmentRequest{r.Mode, r.Requirements, r.Hashed, wheels, r.IndexURL, seconds(within)}
+	args := environmentRequest{append([]Wheel{}, r.Wheels...), r.Installer, r.Editable, newPipRequest(r.Recipe, r.Within)}
 	err := a.call(ctx, opEnvironment, args, &result, output)
 	return result.Installed, err
 }
@@ -158,6 +203,7 @@ type Commands struct {
 	Commands []string
 	Env      map[string]string // KIS_… only
 	Within   time.Duration     // for each command
+	Daemons  bool              // what Command has started in the background may go on
 }
 
 func (c Commands) request() (commandsRequest, error) {
@@ -187,13 +233,13 @@ func (a *Agent) Content(ctx context.Context, p name.Package) ([]string, error) {
 	return result.Lines, err
 }
 
-// Verify checks that the requirements are consistent and that the application imports. It returns the modules that were
-// imported. Begin must have been called for the package.
-func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, within time.Duration, output func(string)) ([]string, error) {
+// Verify checks that the application imports, and with complete that the environment has what its distributions
+// require. It returns the modules that were imported. Begin must have been called for the package.
+func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, complete bool, within time.Duration, output func(string)) ([]string, error) {
 	var result struct {
 		Imported []string `json:"imported"`
 	}
-	err := a.call(ctx, opVerify, verifyRequest{p, dist, seconds(within)}, &result, output)
+	err := a.call(ctx, opVerify, verifyRequest{p, dist, complete, seconds(within)}, &result, output)
 	return result.Imported, err
 }
 
@@ -230,7 +276,13 @@ type Provenance struct {
 	Git      string   `json:"git"`      // revision, "" for none
 	Imports  []string `json:"imports"`  // modules that verification imported
 	Verified []string `json:"verified"` // commands that verified it
-	Uploads  []string `json:"uploads"`  // digests of the files beside the archive that it was made of
+
+	// Resolution is the digest of what the wheels were chosen by, Application the sha256 of the application's
+	// wheel; "" where there is none.
+	Resolution  string `json:"resolution"`
+	Application string `json:"application"`
+
+	Uploads []string `json:"uploads"` // digests of the files beside archive and wheels that it was made of
 }
 
 // Seal makes the directory a package: read-only, durable, and with a receipt.
@@ -244,13 +296,13 @@ func (a *Agent) Seal(ctx context.Context, s Source, p Provenance) (Receipt, erro
 }
 
 // Command runs commands in a package, in order, until one fails. It needs the stage's lock, because
-// they act on what the stage runs. Processes that they start in the background may go on.
+// they act on what the stage runs.
 func (a *Agent) Command(ctx context.Context, s name.Stage, run name.Run, c Commands, output func(string)) error {
 	args, err := c.request()
 	if err != nil {
 		return err
 	}
-	return a.call(ctx, opCommand, commandRequest{args, runRequest{s, run}}, nil, output)
+	return a.call(ctx, opCommand, commandRequest{args, runRequest{s, run}, c.Daemons}, nil, output)
 }
 
 // Cancel kills the step in progress; its caller gets *Refused.

@@ -37,16 +37,52 @@ func (l *local) build(t *testing.T) (a archive, mark string) {
 	a = changed(t, map[string]string{"backend/tiny_backend.py": "import subprocess\nsubprocess.run(['sleep', '" + mark + "'])\n"})
 	l.unpack(t, a)
 	go func() {
-		_, _ = l.Environment(context.WithoutCancel(t.Context()), remote.Recipe{Mode: remote.Regular}, time.Minute, nil)
+		_, _ = l.environment(context.WithoutCancel(t.Context()), t, a, remote.Recipe{Mode: remote.Regular}, nil)
 	}()
 	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 10*time.Millisecond)
 	return a, mark
 }
 
-func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
+// TestTheNextRunEndsWhatADeadRunLeftRunning, a build as well as a command of before_link: it would work
+// beside the next one.
+func TestTheNextRunEndsWhatADeadRunLeftRunning(t *testing.T) {
 	t.Parallel()
 	dead := owner(t, repository(t))
 	a, mark := dead.build(t)
+	dead.kill(t)
+	require.Positive(t, count(t, mark))
+	l := opened(t, dead.root)
+	l.lock(t, "staging")
+	require.Zero(t, count(t, mark), "before the lock is reported")
+	require.Eventually(t, func() bool {
+		_, err := l.Begin(t.Context(), a.Source)
+		return err == nil
+	}, soon, 50*time.Millisecond)
+
+	command := commands(t, "sleep "+mark)
+	command.Daemons = false
+	l.install(t, source(t, "app", "1"))
+	go func() { _ = l.Command(context.WithoutCancel(t.Context()), l.stage, l.run, command, nil) }()
+	require.Eventually(t, func() bool { return count(t, mark) > 0 }, soon, 5*time.Millisecond)
+	l.kill(t)
+	opened(t, dead.root).lock(t, "staging")
+	require.Zero(t, count(t, mark))
+}
+
+// TestBuildThatOutlivesItsAgentStillHoldsItsLock: a task of the agent itself, which nothing marks.
+func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
+	t.Parallel()
+	dead := owner(t, repository(t))
+	a := source(t, "tiny", "1.0")
+	dead.unpack(t, a)
+	slow := dead.inject(t, "symlink", "delay_enter=60s", 1)
+	go func() {
+		_, _ = dead.Environment(context.WithoutCancel(t.Context()), remote.EnvironmentRequest{Installer: dead.installer(t), Within: time.Minute}, nil)
+	}()
+	require.Eventually(t, func() bool { // what comes before the first link
+		_, err := os.Stat(filepath.Join(dead.root, "tiny-1.0/.venv"))
+		return err == nil
+	}, soon, time.Millisecond)
 	dead.kill(t)
 	l := opened(t, dead.root)
 	l.lock(t, "staging")
@@ -61,11 +97,11 @@ func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
 	require.True(t, found)
 	require.Regexp(t, `^kill( \d+)+$`, command)
 	sh(t, "/", command)
+	slow.stop()
 	require.Eventually(t, func() bool {
 		_, err := l.Begin(t.Context(), a.Source)
 		return err == nil
-	}, soon, 200*time.Millisecond)
-	gone(t, mark)
+	}, soon, 50*time.Millisecond)
 }
 
 // A process that a verification leaves may have escaped, with a clean environment and its own
@@ -110,7 +146,9 @@ func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	sh(t, l.root, "rm .kis/locks/build.app-1")
 	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	requireRefused(t, err, "lock-lost")
-	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Regular}, soon, nil)
+	_, err = l.Environment(t.Context(), remote.EnvironmentRequest{Within: soon}, nil)
+	requireRefused(t, err, "lock-lost")
+	_, err = l.Wheels(t.Context(), remote.WheelsRequest{Within: soon}, nil)
 	requireRefused(t, err, "lock-lost")
 	require.NoFileExists(t, filepath.Join(l.root, "app-1/.kis/receipt.json"))
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -35,12 +36,30 @@ type Receipt struct {
 	Created     time.Time    `json:"created"`
 	By          string       `json:"by"`
 	Git         string       `json:"git"`
-	Name        string       `json:"name"`      // of the distribution, as its author writes it
-	Imports     []string     `json:"imports"`   // modules that verification imported
-	Verified    []string     `json:"verified"`  // commands of the inventory that succeeded before it was sealed
-	Size        int64        `json:"size"`      // bytes of all files
-	Files       int64        `json:"files"`     // inodes
-	Installed   []string     `json:"installed"` // the environment as name==version; only of a package requested by name
+	Name        string       `json:"name"`        // of the distribution, as its author writes it
+	Imports     []string     `json:"imports"`     // modules that verification imported
+	Verified    []string     `json:"verified"`    // commands of the inventory that succeeded before it was sealed
+	Size        int64        `json:"size"`        // bytes of all files
+	Files       int64        `json:"files"`       // inodes
+	Platform    string       `json:"platform"`    // that the environment is for; "" in a receipt of an older kis
+	Wheels      []string     `json:"wheels"`      // of the environment, each as "sha256 size file"
+	Resolution  string       `json:"resolution"`  // digest of what the wheels were chosen by
+	Application string       `json:"application"` // sha256 of the application's wheel, "" where pip installed it from the package
+	Archive     string       `json:"archive"`     // sha256 of the source distribution
+	Installed   []string     `json:"installed"`   // the environment as name==version; only of a package requested by name
+}
+
+// ParseWheels returns the wheels of the environment; none where the receipt has any that cannot be read.
+func (r *Receipt) ParseWheels() []Wheel {
+	var all []Wheel
+	for _, line := range r.Wheels {
+		var w Wheel
+		if n, err := fmt.Sscanf(line, "%64s %d %s", &w.SHA256, &w.Size, &w.Name); n != 3 || err != nil || checkSize(w.Size) != nil {
+			return nil
+		}
+		all = append(all, w)
+	}
+	return all
 }
 
 // InstalledPackage is one package directory on a host.
@@ -124,6 +143,7 @@ type CheckRequest struct {
 // Facts is the result of a check. A push can proceed when Problems is empty.
 type Facts struct {
 	Problems []Problem          `json:"problems"`
+	Platform string             `json:"platform"` // what environments are built for here
 	Root     string             `json:"root"`     // with symbolic links resolved
 	HostID   string             `json:"host_id"`  // of the package repository; "" before the first push
 	Identity string             `json:"identity"` // of machine and directory: equal for two names of one repository

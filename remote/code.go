@@ -43,6 +43,7 @@ const (
 // The codes of packages and steps.
 const (
 	CodeBadArchive        Code = "bad-archive"
+	CodeBadWheel          Code = "bad-wheel"
 	CodeChangedPackage    Code = "changed-package" // since it was sealed
 	CodeCommandFailed     Code = "command-failed"
 	CodeContentMismatch   Code = "content-mismatch"

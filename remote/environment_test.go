@@ -3,6 +3,7 @@ package remote_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/scripts"
 )
 
 // tiny is the project of the tests in package scripts, with other code in its module.
@@ -65,6 +67,30 @@ func dep(t *testing.T) []byte {
 	return out.Bytes()
 }
 
+// environment makes the wheels and the environment of an unpacked archive, as the controller does for a
+// host that builds everything itself.
+func (l *local) environment(ctx context.Context, t *testing.T, a archive, r remote.Recipe, output func(string)) ([]string, error) {
+	t.Helper()
+	made, err := l.Wheels(ctx, remote.WheelsRequest{Recipe: r, Name: a.Name, Archive: a.SHA256, Within: 2 * time.Minute}, output)
+	if err != nil {
+		return nil, err
+	}
+	request := remote.EnvironmentRequest{Wheels: made.Wheels, Installer: l.installer(t), Editable: true, Recipe: r, Within: 2 * time.Minute}
+	if r.Mode == remote.Regular {
+		request.Wheels, request.Editable = append(request.Wheels, *made.Application), false
+	}
+	return l.Environment(ctx, request, output)
+}
+
+// installer places the library that unpacks wheels, and returns its digest.
+func (l *local) installer(t *testing.T) string {
+	t.Helper()
+	installer, err := scripts.Installer()
+	require.NoError(t, err)
+	l.place(t, installer.Data)
+	return installer.SHA256
+}
+
 // From the archive of an application to the sealed package, with a real environment.
 func TestPackageWithARealEnvironment(t *testing.T) {
 	t.Parallel()
@@ -84,10 +110,10 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	}
 	var said []string
 	listen := func(line string) { said = append(said, line) }
-	installed, err := l.Environment(t.Context(), recipe, 2*time.Minute, listen)
+	installed, err := l.environment(t.Context(), t, a, recipe, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-	imported, err := l.Verify(t.Context(), a.Package, a.Name, soon, listen)
+	imported, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"tiny"}, imported)
 	require.NoError(t, l.Freeze(t.Context()))
@@ -99,7 +125,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	require.Equal(t, installed, receipt.Installed)
 
 	// The package can be verified again, runs, and is as it was sealed after that.
-	_, err = l.Verify(t.Context(), a.Package, a.Name, soon, listen)
+	_, err = l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
 	require.NoError(t, err, "%v", said)
 	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
 	l.link(t, "", "tiny-1.0")
@@ -133,9 +159,9 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 			wheel := dep(t)
 			l.place(t, wheel)
 			recipe := remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
-			_, err := l.Environment(t.Context(), recipe, 2*time.Minute, nil)
+			_, err := l.environment(t.Context(), t, a, recipe, nil)
 			require.NoError(t, err)
-			_, err = l.Verify(t.Context(), a.Package, a.Name, soon, nil)
+			_, err = l.Verify(t.Context(), a.Package, a.Name, true, soon, nil)
 			requireRefused(t, err, "step-failed")
 			require.ErrorContains(t, err, "ended while the application was imported")
 			require.NotEmpty(t, refusal(t, err).Hint)
@@ -146,15 +172,13 @@ for line in ("kis\timported\tx", "kis\tfinished\tverify", "imported\tx", "finish
 func TestIncompleteEnvironmentIsRefused(t *testing.T) {
 	t.Parallel()
 	l := owner(t, pushed(t))
-	l.unpack(t, tiny(t, ""))
+	a := tiny(t, "")
+	l.unpack(t, a)
 	wheel := dep(t)
 	l.place(t, wheel)
 	other := []remote.Wheel{{Name: "other-1.0-py3-none-any.whl", SHA256: digest(wheel)}}
-	_, err := l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, Wheels: other}, soon, nil)
+	_, err := l.environment(t.Context(), t, a, remote.Recipe{Mode: remote.Editable, Wheels: other}, nil)
 	requireRefused(t, err, "step-failed")
-	require.ErrorContains(t, err, "pip could not install the application")
+	require.ErrorContains(t, err, "pip could not make wheels of the requirements")
 	require.NotEmpty(t, refusal(t, err).Tail)
-	_, err = l.Environment(t.Context(), remote.Recipe{Mode: "develop"}, soon, nil)
-	requireRefused(t, err, "step-failed")
-	require.ErrorContains(t, err, "unknown mode develop")
 }

@@ -93,12 +93,8 @@ func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 			url := "http://" + test.login + "@" + strings.ToUpper(address[:1]) + address[1:] + "/simple"
 			recipe := remote.Recipe{Mode: remote.Editable, IndexURL: url}
 			if test.file {
-				a = tiny(t, "") // which is installed without that file
-				top := filepath.Join(t.TempDir(), "tiny")
-				require.NoError(t, os.CopyFS(top, os.DirFS("../scripts/testdata/tiny")))
-				require.NoError(t, os.WriteFile(filepath.Join(top, "pyproject.toml"), []byte(needy), 0o600))
-				text := []byte("--index-url " + url + "\ndep\n" + top + "\n")
-				recipe = remote.Recipe{Mode: remote.Editable, Requirements: digest(text)}
+				text := []byte("--index-url " + url + "\ndep\n")
+				recipe = remote.Recipe{Mode: remote.Regular, Requirements: digest(text)}
 				l.place(t, text)
 			}
 			l.unpack(t, a)
@@ -112,7 +108,7 @@ func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 				}
 			})
 			var said []string
-			installed, err := l.Environment(t.Context(), recipe, 2*time.Minute, func(line string) { said = append(said, line) })
+			installed, err := l.environment(t.Context(), t, a, recipe, func(line string) { said = append(said, line) })
 			stop()
 			require.NoError(t, err, "%v", said)
 			require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
@@ -131,13 +127,13 @@ func TestPasswordThatWouldBeVisibleIsRefused(t *testing.T) {
 	url := "http://ann:secret@127.0.0.1:9/simple"
 	other := []byte("--extra-index-url http://bob:secret@127.0.0.1:10/simple\n")
 	l.place(t, other)
-	_, err := l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, IndexURL: url, Requirements: digest(other)}, soon, nil)
+	_, err := l.environment(t.Context(), t, a, remote.Recipe{Mode: remote.Editable, IndexURL: url, Requirements: digest(other)}, nil)
 	requireRefused(t, err, "index-password")
 	require.ErrorContains(t, err, "two different passwords are given for 127.0.0.1")
 
 	// As pip before 20.3 does: it reads ~/.netrc and no other.
 	sh(t, l.root, `sed -i 's/os.environ.get("NETRC")/None/' .kis/pip/*/pip/_vendor/requests/utils.py; rm -r .kis/pip/*/pip/_vendor/requests/__pycache__`)
-	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable, IndexURL: url}, soon, nil)
+	_, err = l.environment(t.Context(), t, a, remote.Recipe{Mode: remote.Editable, IndexURL: url}, nil)
 	requireRefused(t, err, "index-password")
 	require.ErrorContains(t, err, "127.0.0.1")
 	require.NotContains(t, err.Error(), "secret")

@@ -102,7 +102,7 @@ func TestSealedPackageIsNotBuiltAgain(t *testing.T) {
 	require.Equal(t, &first, any1)
 
 	requireRefused(t, l.Unpack(t.Context(), a.Source, soon, nil), "sealed")
-	_, err = l.Environment(t.Context(), remote.Recipe{Mode: remote.Editable}, soon, nil)
+	_, err = l.Environment(t.Context(), remote.EnvironmentRequest{Within: soon}, nil)
 	requireRefused(t, err, "sealed")
 	_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})
 	requireRefused(t, err, "sealed")

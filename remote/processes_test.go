@@ -29,7 +29,7 @@ func (l *local) limitFiles(t *testing.T, bytes uint64) {
 // commands are commands in the sealed package app-1.
 func commands(t *testing.T, list ...string) remote.Commands {
 	t.Helper()
-	return remote.Commands{Package: pkg(t, "app-1"), Commands: list, Within: soon}
+	return remote.Commands{Package: pkg(t, "app-1"), Commands: list, Within: soon, Daemons: true}
 }
 
 // sleep starts a long step, and returns once it runs.

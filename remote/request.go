@@ -31,6 +31,7 @@ const (
 	opOpen        operation = "open"
 	opPing        operation = "ping"
 	opPut         operation = "put"
+	opRead        operation = "read"
 	opReceive     operation = "receive"
 	opRemove      operation = "remove"
 	opRestarted   operation = "restarted"
@@ -41,6 +42,7 @@ const (
 	opUnlock      operation = "unlock"
 	opUnpack      operation = "unpack"
 	opVerify      operation = "verify"
+	opWheels      operation = "wheels"
 	opShare       operation = "share"
 	opRun         operation = "run"
 	opFreeze      operation = "freeze"
@@ -149,14 +151,43 @@ type unpackRequest struct {
 	Timeout seconds `json:"timeout"`
 }
 
-type environmentRequest struct {
-	Mode         Mode    `json:"mode"`
-	Requirements string  `json:"requirements"`
-	Hashed       bool    `json:"hashed"`
-	Wheels       []Wheel `json:"wheels"`
-	IndexURL     string  `json:"index_url"`
-	Timeout      seconds `json:"timeout"`
+// pipRequest is a part of those that run pip.
+type pipRequest struct {
+	Requirements   *string  `json:"requirements"` // null: none
+	Constraints    *string  `json:"constraints"`  // likewise
+	Wheels         []Wheel  `json:"given"`        // instead of an index
+	IndexURL       string   `json:"index_url"`
+	ExtraIndexURLs []string `json:"extra_index_urls"`
+	Timeout        seconds  `json:"timeout"`
 }
+
+func newPipRequest(r Recipe, within time.Duration) pipRequest {
+	return pipRequest{nullable(r.Requirements), nullable(r.Constraints), append([]Wheel{}, r.Wheels...), r.IndexURL, texts(r.ExtraIndexURLs), seconds(within)}
+}
+
+type wheelsRequest struct {
+	pipRequest
+	Hashed      bool     `json:"hashed"`
+	Name        string   `json:"name"`        // of the distribution
+	Application *Wheel   `json:"application"` // null: made of the archive
+	Archive     string   `json:"archive"`
+	Extras      []string `json:"extras"`
+}
+
+type readRequest struct {
+	SHA256 string `json:"sha256"`
+	Offset int64  `json:"offset"`
+}
+
+type environmentRequest struct {
+	Installed []Wheel `json:"wheels"`
+	Installer string  `json:"installer"`
+	Editable  bool    `json:"editable"`
+	pipRequest
+}
+
+// texts is never null.
+func texts(all []string) []string { return append([]string{}, all...) }
 
 // commandsRequest is a part of those that run commands of the inventory.
 type commandsRequest struct {
@@ -167,9 +198,10 @@ type commandsRequest struct {
 }
 
 type verifyRequest struct {
-	Package name.Package `json:"package"`
-	Name    string       `json:"name"` // of the distribution
-	Timeout seconds      `json:"timeout"`
+	Package  name.Package `json:"package"`
+	Name     string       `json:"name"`     // of the distribution
+	Complete bool         `json:"complete"` // check what the distributions require
+	Timeout  seconds      `json:"timeout"`
 }
 
 type shareRequest struct {
@@ -180,6 +212,7 @@ type shareRequest struct {
 type commandRequest struct {
 	commandsRequest
 	runRequest
+	Daemons bool `json:"daemons"`
 }
 
 type sealRequest struct {

@@ -47,6 +47,20 @@ func wheelhouse(t *testing.T, digest string) (directory, requirements string) {
 	return directory, requirements
 }
 
+// installed makes the environment of a package with pip, by the step.
+func installed(t *testing.T, s shell, top, pip string, arguments ...string) {
+	t.Helper()
+	runs(t, python, "-I", "-m", "venv", "--without-pip", filepath.Join(top, ".venv"))
+	r := s.pip(t, filepath.Join(top, ".venv/bin/python"), pip, append(append([]string{"install"}, arguments...), "--editable", top)...)
+	requireFinished(t, r, "pip")
+}
+
+// pip runs the step of that name.
+func (s shell) pip(t *testing.T, python, pip string, arguments ...string) result {
+	t.Helper()
+	return s.step(t, "pip", append([]string{python, pip, "pip did not do it", ""}, arguments...)...)
+}
+
 // runs is what a program of the environment says.
 func runs(t *testing.T, name string, arguments ...string) string {
 	t.Helper()
@@ -57,7 +71,7 @@ func runs(t *testing.T, name string, arguments ...string) string {
 	return string(out)
 }
 
-func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
+func TestEnvironmentIsVerified(t *testing.T) {
 	t.Parallel()
 	pip := piptest.Folder(t, python)
 	eachShell(t, func(t *testing.T, s shell) {
@@ -66,14 +80,11 @@ func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
 		}
 		top := project(t, map[string]string{"REQUIRES": "dep"})
 		wheels, requirements := wheelhouse(t, "")
-		requireFinished(t, s.step(t, "environment", top, python, pip, "editable", requirements, "hashed", wheels, ""), "environment")
+		installed(t, s, top, pip, "--no-index", "--find-links", wheels)
+		requireFinished(t, s.pip(t, filepath.Join(top, ".venv/bin/python"), pip, "install", "--no-index", "--find-links", wheels, "--require-hashes", "-r", requirements), "pip")
 		require.Equal(t, "tiny 1.0\n", runs(t, filepath.Join(top, ".venv/bin/tiny")))
 		where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny, dep; print(tiny.__file__)")
 		require.Equal(t, filepath.Join(top, "tiny/__init__.py")+"\n", where, "runs from its package")
-		compiled, err := filepath.Glob(filepath.Join(top, "tiny/__pycache__/*.pyc"))
-		require.NoError(t, err)
-		require.NotEmpty(t, compiled, "a sealed package could not be compiled at its start")
-
 		before := runs(t, "find", top, "-printf", "%p %m %s %T@\n")
 		r := s.step(t, "verify", top, pip, "tiny", scripts.Steps()["imports"])
 		requireFinished(t, r, "verify")
@@ -93,50 +104,33 @@ func TestEnvironmentIsBuiltAndVerified(t *testing.T) {
 	})
 }
 
-func TestRegularModeCopiesTheApplication(t *testing.T) {
+func TestPipFailsWithAReason(t *testing.T) {
 	t.Parallel()
-	s := shells(t)[0]
-	top, pip := project(t, nil), piptest.Folder(t, python)
-	requireFinished(t, s.step(t, "environment", top, python, pip, "regular", "", "", "", ""), "environment")
-	where := runs(t, filepath.Join(top, ".venv/bin/python"), "-c", "import tiny; print(tiny.__file__)")
-	require.Contains(t, where, filepath.Join(top, ".venv/lib"))
-}
-
-func TestEnvironmentFailsWithAReason(t *testing.T) {
-	t.Parallel()
-	top, pip := project(t, nil), piptest.Folder(t, python)
+	pip := piptest.Folder(t, python)
 	wheels, wrong := wheelhouse(t, "00000000000000000000000000000000000000000000000000000000000000aa")
-	unknown := filepath.Join(t.TempDir(), "requirements.txt")
-	require.NoError(t, os.WriteFile(unknown, []byte("no-such-distribution\n"), 0o600))
 	broken := project(t, map[string]string{"backend/tiny_backend.py": "raise SystemExit('no compiler here')"})
+	given := []string{"wheel", "--wheel-dir", t.TempDir(), "--no-index", "--find-links", wheels}
 	eachShell(t, func(t *testing.T, s shell) {
-		// One of them builds where the others do: each makes a new environment over the last, as a
-		// run does after a killed one.
 		for name, test := range map[string]struct {
 			arguments []string
-			reason    string
-			hint, out string
+			out       string
 		}{
-			"no venv":             {[]string{top, "/bin/false", pip, "editable", "", "", "", ""}, "could not make a virtual environment", "apt install python3-venv", ""},
-			"unknown mode":        {[]string{top, python, pip, "develop", "", "", "", ""}, "unknown mode develop", "", ""},
-			"wrong hash":          {[]string{top, python, pip, "editable", wrong, "hashed", wheels, ""}, "could not install the requirements", "", "DO NOT MATCH"},
-			"not in the wheels":   {[]string{top, python, pip, "editable", unknown, "", wheels, ""}, "could not install the requirements", "", "no-such-distribution"},
-			"build fails":         {[]string{broken, python, pip, "regular", "", "", "", ""}, "could not install the application", "", "no compiler here"},
-			"package is not here": {[]string{top + "/nowhere", python, pip, "regular", "", "", "", ""}, "could not install the application", "", ""},
+			"wrong hash":          {append(given, "--require-hashes", "-r", wrong), "DO NOT MATCH"},
+			"not in the wheels":   {append(given, "no-such-distribution"), "no-such-distribution"},
+			"build fails":         {append(given, broken), "no compiler here"},
+			"package is not here": {append(given, broken+"/nowhere"), ""},
 		} {
-			if s.name != "dash" && name != "unknown mode" && name != "no venv" {
+			if s.name != "dash" && name != "not in the wheels" {
 				continue // what pip makes of it does not depend on the shell
 			}
-			private := test.arguments
-			if private[0] == top {
-				private = append([]string{project(t, nil)}, private[1:]...)
-			}
-			r := s.step(t, "environment", private...)
-			requireFailed(t, r, test.reason)
-			assert.Equal(t, test.hint != "", r.records["hint"] != "", name)
-			assert.Contains(t, r.records["hint"], test.hint, name)
+			r := s.pip(t, python, pip, test.arguments...)
+			requireFailed(t, r, "pip did not do it")
+			assert.NotContains(t, r.records, "hint", name)
 			assert.Contains(t, r.out, test.out, name)
 		}
+		r := s.step(t, "pip", "/bin/false", pip, "reason", "do something", "wheel")
+		requireFailed(t, r, "reason")
+		assert.Equal(t, "do something", r.records["hint"])
 	})
 }
 
@@ -144,8 +138,8 @@ func TestVerifyFailsWithAReason(t *testing.T) {
 	t.Parallel()
 	pip := piptest.Folder(t, python)
 	lacking := project(t, map[string]string{"REQUIRES": "dep"})
-	wheels, requirements := wheelhouse(t, "")
-	requireFinished(t, shells(t)[0].step(t, "environment", lacking, python, pip, "editable", requirements, "hashed", wheels, ""), "environment")
+	wheels, _ := wheelhouse(t, "")
+	installed(t, shells(t)[0], lacking, pip, "--no-index", "--find-links", wheels)
 	gone, err := filepath.Glob(filepath.Join(lacking, ".venv/lib/*/site-packages/dep*"))
 	require.NoError(t, err)
 	for _, path := range gone {
@@ -181,7 +175,7 @@ os._exit(0)`
 func TestVerifyImportsTheApplication(t *testing.T) {
 	t.Parallel()
 	s, top, pip := shells(t)[0], project(t, nil), piptest.Folder(t, python)
-	requireFinished(t, s.step(t, "environment", top, python, pip, "editable", "", "", "", ""), "environment")
+	installed(t, s, top, pip)
 	for text, said := range map[string]string{
 		"import no_such_module": "No module named 'no_such_module'",
 		"def":                   "SyntaxError",

@@ -42,7 +42,7 @@ func Modules() []Module {
 // of the step verify.
 func Steps() map[string]string {
 	steps := map[string]string{"imports": read("imports.py")}
-	for _, name := range []string{"unpack", "environment", "verify", "command"} {
+	for _, name := range []string{"unpack", "pip", "verify", "command"} {
 		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
 	}
 	return steps

@@ -25,6 +25,15 @@ func (a *app) completeStage(_ *cobra.Command, args []string, _ string) ([]string
 	return inv.StageNames(), noFiles
 }
 
+// completeTwoStages completes the names of two stages.
+func (a *app) completeTwoStages(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 {
+		return nil, noFiles
+	}
+	names, directive := a.completeStage(cmd, nil, start)
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
+}
+
 // completeStageAndPackage completes a stage, then a package that was linked to it.
 func (a *app) completeStageAndPackage(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 	switch len(args) {

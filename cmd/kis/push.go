@@ -88,6 +88,9 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	if err != nil {
 		return err
 	}
+	if !t.From.IsZero() {
+		return &ui.Hinted{Err: fmt.Errorf("%s takes its packages from %s (from: in %s)", stage, t.From, ui.RelativePath(inv.Path())), Help: fmt.Sprintf("kis promote %s %s", t.From, stage)}
+	}
 	v := a.ui.View()
 	plan, err := o.source.plan(ctx, a, inv, v)
 	if plan.Archive != nil {

@@ -127,6 +127,7 @@ func (c *Coordinator) afterLink(ctx context.Context, p *Participant, a Activatio
 		if a.Announce != nil {
 			a.Announce(command.Commands[0])
 		}
+		command.Daemons = true
 		if err := p.Session.Command(ctx, c.Stage, c.Run, command, p.Log.Output(event.StepAfterLink)); err != nil {
 			return err
 		}

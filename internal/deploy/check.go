@@ -56,11 +56,14 @@ func (h *host) inspect(ctx context.Context) error {
 // checkRequest is what the host is to inspect.
 func (r *run) checkRequest() remote.CheckRequest {
 	request := remote.CheckRequest{
-		Stage: r.stage, Package: r.pkg, Packages: !r.builds(), Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
+		Stage: r.stage, Package: r.pkg, Packages: true, Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
 	}
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, a.RequiresPython
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
+	}
+	if r.plan.Op == event.Promote {
+		request.Build = true
 	}
 	return request
 }
@@ -90,14 +93,6 @@ func roughly(d time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("%d minutes", (d+time.Minute-1)/time.Minute)
-}
-
-func (r Recipe) digests() []string {
-	all := []string{}
-	for _, f := range r.files {
-		all = append(all, f.sha256)
-	}
-	return all
 }
 
 func (r Recipe) bytes() int64 {
@@ -153,10 +148,10 @@ func (h *host) judge(ctx context.Context) error {
 			h.log.Notice(fmt.Sprintf("%s is locked by another run%s", h.run.stage, event.LockedBy(holder)))
 		}
 	}
-	if !h.run.builds() {
+	if !h.run.releases() {
 		return nil
 	}
-	if err := h.sameProject(); err != nil {
+	if err := h.sameProject(); err != nil || !h.run.builds() {
 		return err
 	}
 	h.plan = h.planned("upload, build, verify", "")

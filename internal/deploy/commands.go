@@ -58,13 +58,13 @@ func (h *host) runInPackage(ctx context.Context, s event.Step, list []inventory.
 
 // runsBeforeLink reports whether a push runs commands of before_link on this host.
 func (h *host) runsBeforeLink() bool {
-	return h.run.builds() && slices.ContainsFunc(h.run.plan.Stage.BeforeLink, func(c inventory.Command) bool { return !c.Once || h == h.run.hosts[0] })
+	return h.run.releases() && slices.ContainsFunc(h.run.plan.Stage.BeforeLink, func(c inventory.Command) bool { return !c.Once || h == h.run.hosts[0] })
 }
 
 // beforeLink runs the before_link commands of a push: one after another, each on all hosts at the
 // same time, or on the first host only. Nothing is armed yet, so that a failure changes no link.
 func (r *run) beforeLink(ctx context.Context) bool {
-	if r.plan.Op != event.Push || len(r.plan.Stage.BeforeLink) == 0 || !slices.ContainsFunc(r.hosts, func(h *host) bool { return !h.isUpToDate() }) {
+	if !r.releases() || len(r.plan.Stage.BeforeLink) == 0 || !slices.ContainsFunc(r.hosts, func(h *host) bool { return !h.isUpToDate() }) {
 		return true
 	}
 	return r.timed(ctx, "before_link", func() {

@@ -49,20 +49,31 @@ type Plan struct {
 	Subset bool // Hosts are not all hosts of the stage
 
 	// Push, and Check of whether a push could succeed:
-	Archive *sdist.Archive      // what to install
-	Recipe  Recipe              // how
-	Verify  []inventory.Command // commands that verify the package, once on each host
-	Keep    int                 // packages that each stage keeps when it has succeeded; 0: all
-	Git     string              // revision the archive was built from, "" if unknown
+	Archive *sdist.Archive // what to install
+	Recipe  Recipe         // how
+	// Wheel returns the application's wheel, built on this machine, for a package in the directory of a host.
+	// It may be called concurrently. Nil, or an error: hosts build it.
+	Wheel  func(ctx context.Context, dir string) (*Wheel, error)
+	Verify []inventory.Command // commands that verify the package, once on each host
+	Keep   int                 // packages that each stage keeps when it has succeeded; 0: all
+	Git    string              // revision the archive was built from, "" if unknown
 
 	// Target is what is linked. Push: zero for the package of the archive. Rollback: zero for the
 	// previous package.
 	Target name.Package
 
+	From Source // of a promotion
+
 	Replaces name.Project // the stage may be linked to a package of this other project
 
 	NoLink bool // stop at the barrier, with everything prepared
 	DryRun bool // check, and report what would be done
+}
+
+// Source is the stage whose package a promotion links.
+type Source struct {
+	Stage name.Stage
+	Hosts []inventory.Host // all of them
 }
 
 // Develop names the package of a push by its git revision and by everything that shapes it, so that a

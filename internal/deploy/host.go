@@ -19,14 +19,23 @@ type host struct {
 	run *run
 	log *event.Host
 
-	session  *fleet.Session
-	facts    remote.Facts
-	linked   string // text of the stage's link, as the host reported it last before the switch
-	locked   remote.Locked
-	receipt  *remote.Receipt // of the package, once it is sealed on this host
-	plan     string          // what a dry run found
-	upToDate bool            // linked and confirmed before this run
-	pruned   *event.Cleanup  // after the run; nil: nothing was removed
+	session *fleet.Session
+	facts   remote.Facts
+	linked  string // text of the stage's link, as the host reported it last before the switch
+	locked  remote.Locked
+	receipt *remote.Receipt // of the package, once it is sealed on this host
+
+	// Of the environment that this run builds:
+	wheels        []remote.Wheel // all of it
+	application   string         // sha256 of the application's among them; "": pip installs it from the package
+	built         *Wheel         // of the application, by this machine; nil: not
+	resolution    string         // what they were chosen by
+	makesComplete bool           // this host verifies for all of its platform that nothing is missing
+
+	plan     string         // what a dry run found
+	upToDate bool           // linked and confirmed before this run
+	noSFTP   bool           // it was tried, and failed
+	pruned   *event.Cleanup // after the run; nil: nothing was removed
 }
 
 func newHost(r *run, h inventory.Host) *host {

@@ -13,9 +13,10 @@ import (
 
 // install makes the package on one host, or verifies it where it is installed already.
 func (r *run) install(ctx context.Context, h *host) bool {
+	defer r.platforms[h.facts.Platform].leave(h)
 	source := remote.Source{Package: r.pkg} // without content: only a sealed package will do
-	if a := r.plan.Archive; a != nil {
-		source.Name, source.SHA256, source.Content, source.Recipe = a.Name, a.SHA256, a.Content, r.plan.Recipe.Digest
+	if r.origin != nil {
+		source = r.origin.source
 	}
 	var sealed *remote.Receipt
 	begun := h.step(event.StepPackage, func() (err error) {
@@ -35,7 +36,7 @@ func (r *run) install(ctx context.Context, h *host) bool {
 // did not verify it when it was built. Begin has compared it with its manifest.
 func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return h.step(event.StepVerify, func() error {
-		if _, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
+		if _, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, false, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
 			return err
 		}
 		h.receipt = receipt
@@ -64,13 +65,12 @@ func (h *host) verifyStage(ctx context.Context) bool {
 }
 
 func (h *host) build(ctx context.Context, s remote.Source) bool {
-	agent, timeout, recipe := h.session, h.run.timeout(), h.run.plan.Recipe.Recipe
-	return h.step(event.StepUpload, func() error { return h.upload(ctx) }) &&
+	agent, timeout := h.session, h.run.timeout()
+	return h.step(event.StepUpload, func() error {
+		return h.upload(ctx, event.StepUpload, []upload{h.run.origin.archive, h.run.origin.recipeUpload()})
+	}) &&
 		h.step(event.StepUnpack, func() error { return agent.Unpack(ctx, s, timeout, h.log.Output(event.StepUnpack)) }) &&
-		h.step(event.StepEnvironment, func() error {
-			_, err := agent.Environment(ctx, recipe, timeout, h.log.Output(event.StepEnvironment))
-			return err
-		}) &&
+		h.installEnvironment(ctx) &&
 		h.prepare(ctx) &&
 		h.verifyAndSeal(ctx, s) &&
 		h.verifyStage(ctx)
@@ -78,7 +78,7 @@ func (h *host) build(ctx context.Context, s remote.Source) bool {
 
 // prepare completes the package: the links to what packages share, then the inventory's commands.
 func (h *host) prepare(ctx context.Context) bool {
-	r := h.run.plan.Recipe
+	r := h.run.origin.recipe
 	if len(r.Shared.Dirs)+len(r.Shared.Files)+len(r.Prepare) == 0 {
 		return true
 	}
@@ -95,7 +95,7 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 	var imported []string
 	verified := []string{}
 	return h.step(event.StepVerify, func() (err error) {
-		if imported, err = h.session.Verify(ctx, s.Package, s.Name, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
+		if imported, err = h.session.Verify(ctx, s.Package, s.Name, h.makesComplete, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
 			return err
 		}
 		if err := h.session.Freeze(ctx); err != nil {
@@ -107,7 +107,8 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 		return h.runInPackage(ctx, event.StepVerify, h.run.plan.Verify, h.packageVariables(s.Package))
 	}) && h.step(event.StepSeal, func() error {
 		receipt, err := h.session.Seal(ctx, s, remote.Provenance{
-			By: h.run.Who, Git: h.run.plan.Git, Imports: append([]string{}, imported...), Verified: verified, Uploads: h.run.plan.Recipe.digests(),
+			By: h.run.Who, Git: h.run.origin.git, Imports: append([]string{}, imported...), Verified: verified,
+			Resolution: h.resolution, Application: h.application, Uploads: []string{h.run.origin.recipeUpload().sha256},
 		})
 		if err == nil {
 			h.receipt = &receipt
@@ -124,17 +125,29 @@ func (r *run) samePackages() bool {
 	}
 	first := r.hosts[0]
 	for _, h := range r.hosts[1:] {
-		if h.receipt.Content == first.receipt.Content && h.receipt.Environment == first.receipt.Environment {
-			continue
+		if what := otherThan(h.receipt, first.receipt); what != "" {
+			message := fmt.Sprintf("%s has another %s than on %s%s", r.pkg, what, first.Name, differences(h, first))
+			h.log.Fail(event.StepVerify, event.Refuse(event.CodeDiffers, message, "pin the requirements (with hashes), bump the version and push again"))
 		}
-		what := "environment"
-		if h.receipt.Content != first.receipt.Content {
-			what = "content"
-		}
-		message := fmt.Sprintf("%s has another %s than on %s%s", r.pkg, what, first.Name, differences(h, first))
-		h.log.Fail(event.StepVerify, event.Refuse(event.CodeDiffers, message, "pin the requirements (with hashes), bump the version and push again"))
 	}
 	return len(r.failures()) == 0
+}
+
+// otherThan says what of one package differs from the other: its content, or its environment. Environments
+// of different platforms consist of the same distributions, not of the same wheels.
+func otherThan(this, other *remote.Receipt) string {
+	switch {
+	case this.Content != other.Content:
+		return "content"
+	case this.Platform != other.Platform || this.Platform == "":
+		if slices.Equal(this.Installed, other.Installed) {
+			return ""
+		}
+		return "environment"
+	case this.Environment != other.Environment:
+		return "environment"
+	}
+	return ""
 }
 
 // differences lists how two environments differ.

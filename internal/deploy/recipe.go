@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -22,25 +21,23 @@ import (
 // identity of a package. Index addresses may contain passwords: print none of them.
 type Recipe struct {
 	remote.Recipe
-	Extras         []string            // of the application, normalized (PEP 685), sorted
-	ExtraIndexURLs []string            // that pip searches beside IndexURL
-	Constraints    string              // sha256 of an uploaded file for pip's option -c; "" for none
-	Locals         []remote.Wheel      // uploaded files that Requirements name as file://${KIS_LOCALS}/NAME
-	RequiresPython string              // the versions that a lock file was made for (PEP 440); "" for any
-	Environments   []string            // markers: a lock file is valid where one is true; none for any
-	Shared         inventory.Shared    // linked into the package
-	Prepare        []inventory.Command // complete the package before it is sealed
-	Notices        []string            // what the user should know
-	Digest         string              // of everything in it that can change the package
-	files          []file              // that hosts need
-	identity       recipeIdentity
-}
+	Locals  []remote.Wheel      // uploaded files that Requirements name as file://${KIS_LOCALS}/NAME
+	Shared  inventory.Shared    // linked into the package
+	Prepare []inventory.Command // complete the package before it is sealed
+	Digest  string              // of everything in it that can change the package
+	Notices []string            // what the user should know
+	files   []file              // that hosts need
+	text    []byte              // see recipeText
 
-// recipeIdentity is what of a recipe has no field of its own that a digest could be computed of:
-// another password installs the same packages.
-type recipeIdentity struct {
+	// What identifies Requirements and Constraints, as a sha256, and the indexes. Another password
+	// installs the same packages.
 	requirements string
 	indexes      []string
+
+	// Of a lock file: the Python versions (PEP 440) and the environments (markers, of which one is
+	// true) that it was made for; "" and none for any.
+	RequiresPython string
+	Environments   []string
 }
 
 // file is a local file that hosts need, identified by its content.
@@ -68,10 +65,12 @@ type Sources struct {
 // NewRecipe reads the files that the install settings name. ctx ends the tools that read lock files.
 func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.Shared, prepare []inventory.Command, from Sources) (Recipe, error) {
 	r := Recipe{
-		Recipe: remote.Recipe{Mode: remote.Mode(install.Mode), IndexURL: install.IndexURL},
-		Extras: slices.Sorted(slices.Values(install.Extras)), ExtraIndexURLs: install.ExtraIndexURLs, Shared: shared, Prepare: prepare,
+		Recipe: remote.Recipe{
+			Mode: remote.Mode(install.Mode), Extras: slices.Sorted(slices.Values(install.Extras)),
+			IndexURL: install.IndexURL, ExtraIndexURLs: install.ExtraIndexURLs,
+		},
+		Shared: shared, Prepare: prepare, indexes: install.IndexIdentity(),
 	}
-	r.identity.indexes = install.IndexIdentity()
 	if install.Requirements != "" {
 		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), from.Project); err != nil {
 			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
@@ -82,7 +81,7 @@ func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.
 			return Recipe{}, fmt.Errorf("install.wheels: %w", err)
 		}
 	}
-	return r, r.digest()
+	return r, r.seal()
 }
 
 func absolute(dir, path string) string {
@@ -101,7 +100,7 @@ func (r *Recipe) addRequirements(ctx context.Context, path, project string) erro
 	}
 	r.Hashed, r.RequiresPython, r.Environments = read.Hashed, read.RequiresPython, read.Environments
 	r.Extras = slices.Compact(slices.Sorted(slices.Values(append(read.Extras, r.Extras...))))
-	r.identity.requirements, r.Notices = read.Identity, read.Notices
+	r.requirements, r.Notices = sha256Text(read.Identity), read.Notices
 	r.Requirements = r.addText(read.Text)
 	if read.Constraints != "" {
 		r.Constraints = r.addText(read.Constraints)
@@ -118,10 +117,14 @@ func (r *Recipe) addRequirements(ctx context.Context, path, project string) erro
 
 // addText adds a file with this content, and returns its digest.
 func (r *Recipe) addText(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	f := file{text: text, sha256: hex.EncodeToString(sum[:]), size: int64(len(text))}
+	f := file{text: text, sha256: sha256Text(text), size: int64(len(text))}
 	r.files = append(r.files, f)
 	return f.sha256
+}
+
+func sha256Text(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 func (r *Recipe) addWheels(dir string) error {
@@ -160,24 +163,4 @@ func (r *Recipe) add(path string) (file, error) {
 	f.sha256 = hex.EncodeToString(sum.Sum(nil))
 	r.files = append(r.files, f)
 	return f, nil
-}
-
-// digest covers the input of pip, except credentials: a changed password installs the same
-// packages.
-func (r *Recipe) digest() error {
-	wheels := slices.SortedFunc(slices.Values(r.Wheels), func(a, b remote.Wheel) int { return strings.Compare(a.Name, b.Name) })
-	commands := []string{}
-	for _, c := range r.Prepare {
-		commands = append(commands, c.Run)
-	}
-	dirs, shared := slices.Sorted(slices.Values(r.Shared.Dirs)), slices.Sorted(slices.Values(r.Shared.Files))
-	text, err := json.Marshal([]any{
-		"recipe 3", r.Mode, r.Extras, r.identity.requirements, wheels, r.identity.indexes, r.RequiresPython, r.Environments, dirs, shared, commands,
-	})
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(text)
-	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
-	return nil
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +45,9 @@ func TestTheCommandsOfARelease(t *testing.T) {
 	plan.Stage.AfterLink = []inventory.Command{{Run: "echo once", Once: true}, {Run: `echo "linked $(readlink ../staging)"`}}
 	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
 	assert.ElementsMatch(t, []string{"web1 prepare none hello-1.0", "web2 prepare none hello-1.0"}, said(&events, event.StepPrepare))
-	const pip = " No broken requirements found."
-	assert.ElementsMatch(t, []string{"web1" + pip, "web1 verify none", "web1 x", "web2" + pip, "web2 verify none", "web2 x"}, said(&events, event.StepVerify))
+	verified := slices.DeleteFunc(said(&events, event.StepVerify), func(line string) bool { return strings.HasSuffix(line, " No broken requirements found.") })
+	assert.ElementsMatch(t, []string{"web1 verify none", "web1 x", "web2 verify none", "web2 x"}, verified)
+	assert.Len(t, said(&events, event.StepVerify), 5, "pip has checked the wheels on one host")
 	assert.ElementsMatch(t, []string{"web1 verify staging", "web2 verify staging"}, said(&events, event.StepVerifyStage))
 	lines := said(&events, event.StepBeforeLink)
 	assert.Equal(t, "web1 migrate staging nothing", lines[0])

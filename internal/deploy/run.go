@@ -15,6 +15,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/scripts"
 )
 
 // run is the execution of one plan.
@@ -32,6 +33,14 @@ type run struct {
 	first  *host               // that switches: it runs the commands that run once
 	waited bool                // for another run's lock
 
+	origin      *origin              // of the package, where a host lacks it; from the installation on
+	sources     []*host              // of a promotion: those of the other stage
+	donors      []*host              // those of them that the run only reads from
+	platforms   map[string]*platform // of the hosts that may build, by its name; from the installation on
+	exchange    *exchange            // files on their way from host to host
+	installer   scripts.File         // the library that hosts unpack wheels with
+	wheelNotice sync.Once            // that hosts build the application
+
 	buildWait sync.Once // the notice of waiting for another run's build
 }
 
@@ -44,11 +53,15 @@ func newRun(d *Deployer, p Plan) *run {
 	for _, h := range p.Hosts {
 		r.hosts = append(r.hosts, newHost(r, h))
 	}
+	r.addSources()
 	return r
 }
 
-// builds reports whether the run installs a package, or checks whether it could.
+// builds reports whether the run installs a package that was built here, or checks whether it could.
 func (r *run) builds() bool { return r.plan.Op == event.Push || r.plan.Op == event.Check }
+
+// releases reports whether the run brings another release to the stage, rather than one that it had.
+func (r *run) releases() bool { return r.builds() || r.plan.Op == event.Promote }
 
 func (r *run) emitStart() {
 	r.stream.Emit(event.Event{Type: event.TypeStart, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Hosts: r.names()})
@@ -77,6 +90,9 @@ func (r *run) phase(ctx context.Context, name string, work func(ctx context.Cont
 // caught reports a panic of code that handled one host.
 func (r *run) caught(i int, p *guard.Panic) { _ = r.hosts[i].log.Caught(p) }
 
+// caughtSource is caught for a host of the stage that is promoted.
+func (r *run) caughtSource(i int, p *guard.Panic) { _ = r.sources[i].log.Caught(p) }
+
 // timed records how long a phase took, and reports whether nothing has failed so far. A bug
 // anywhere is a failure: a program that has panicked must not switch links.
 func (r *run) timed(ctx context.Context, name string, work func()) bool {
@@ -88,7 +104,7 @@ func (r *run) timed(ctx context.Context, name string, work func()) bool {
 
 func (r *run) failures() []event.Failure {
 	var all []event.Failure
-	for _, h := range r.hosts {
+	for _, h := range r.everyHost() {
 		all = append(all, h.log.Failures()...)
 	}
 	return all
@@ -114,11 +130,12 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		return r.restart(ctx)
 	}
 	ready := r.connect(ctx) &&
+		r.readSource(ctx) &&
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&
 		r.requireSharedFiles() &&
 		r.chooseTarget() &&
-		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.phase(ctx, "install", r.install)) &&
+		(r.plan.DryRun || r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.installAll(ctx)) &&
 		r.samePackages()
 	// The barrier. Before it no link has changed on any host.
 	r.emitBarrier(ready)
@@ -132,7 +149,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 	}
 	r.commit = r.coordinator()
 	outcome := r.commit.Switch(ctx)
-	if outcome == event.Succeeded && r.plan.Op == event.Push && r.plan.Keep > 0 {
+	if outcome == event.Succeeded && (r.plan.Op == event.Push || r.plan.Op == event.Promote) && r.plan.Keep > 0 {
 		r.phase(ctx, "prune", r.prune)
 	}
 	return outcome
@@ -211,7 +228,8 @@ func (r *run) abortedAs(ctx context.Context) event.Outcome {
 
 // close ends all sessions and waits, so that no lock of this run is left when it returns.
 func (r *run) close() {
-	fleet.Each(len(r.hosts), 0, func(i int) { r.hosts[i].session.Close() }, func(i int, p *guard.Panic) { r.hosts[i].log.Bug(p) })
+	all := r.everyHost()
+	fleet.Each(len(all), 0, func(i int) { all[i].session.Close() }, func(i int, p *guard.Panic) { all[i].log.Bug(p) })
 }
 
 func (r *run) report(o event.Outcome) event.Report {

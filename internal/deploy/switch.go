@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/commit"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -38,8 +39,12 @@ func (r *run) note() remote.Note {
 	if r.plan.Subset {
 		scope = "subset"
 	}
+	git := r.plan.Git
+	if r.plan.Op == event.Promote || r.plan.Op == event.Sync {
+		git = r.hosts[0].receipt.Git
+	}
 	return remote.Note{
-		By: r.Who, Git: r.plan.Git, Scope: scope, Hosts: r.names(), Requested: time.Now().UTC().Truncate(time.Millisecond),
+		By: r.Who, Git: git, Scope: scope, Hosts: r.names(), Requested: time.Now().UTC().Truncate(time.Millisecond),
 		After: r.activates(),
 	}
 }

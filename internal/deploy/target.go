@@ -20,17 +20,21 @@ func (r *run) chooseTarget() bool {
 		return true
 	}
 	if r.pkg.IsZero() {
-		if err := r.agreeOnPrevious(); err != nil {
+		agree := r.agreeOnPrevious
+		if r.plan.Op == event.Sync {
+			agree = r.agreeOnLinked
+		}
+		if err := agree(); err != nil {
 			for _, h := range r.hosts {
 				h.log.Fail(event.StepCheck, err)
 			}
 			return false
 		}
 	}
-	lacking := r.lacking(r.pkg)
+	lacking, having := r.lacking(r.pkg), r.having(r.pkg)
 	for _, h := range r.hosts {
-		err := error(nil)
-		if slices.Contains(lacking, h.Name) {
+		lacks, err := slices.Contains(lacking, h.Name), error(nil)
+		if lacks && len(having) == 0 {
 			err = event.Refuse(remote.CodeNoPackage, fmt.Sprintf("%s is not installed", r.pkg), r.howToInstall(r.pkg, lacking))
 		}
 		if err == nil && !r.plan.Target.IsZero() { // the previous package may be of the project that was replaced
@@ -40,7 +44,9 @@ func (r *run) chooseTarget() bool {
 			h.log.Fail(event.StepCheck, err)
 			continue
 		}
-		h.plan = h.planned("verify", "")
+		if h.plan = h.planned("verify", ""); lacks {
+			h.plan = h.planned("copy from "+having[0]+", build, verify", "")
+		}
 	}
 	return len(r.failures()) == 0
 }
@@ -126,6 +132,17 @@ func (r *run) lacking(p name.Package) []string {
 	var names []string
 	for _, h := range r.hosts {
 		if h.sealed(p) == nil {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
+// having are the hosts on which a package is installed, also those of the stage that is promoted.
+func (r *run) having(p name.Package) []string {
+	var names []string
+	for _, h := range r.everyHost() {
+		if h.sealed(p) != nil {
 			names = append(names, h.Name)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
-	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/transfer"
 )
@@ -23,9 +22,9 @@ type upload struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// uploads are all files a host needs for a package.
-func uploads(a *sdist.Archive, r Recipe) []upload {
-	all := []upload{{sha256: a.SHA256, size: a.Size, open: func() (io.ReadCloser, error) { return io.NopCloser(a.Reader()), nil }}}
+// uploads are the files that a host needs to make wheels.
+func (r Recipe) uploads() []upload {
+	var all []upload
 	for _, f := range r.files {
 		all = append(all, upload{sha256: f.sha256, size: f.size, open: f.open})
 	}
@@ -33,8 +32,7 @@ func uploads(a *sdist.Archive, r Recipe) []upload {
 }
 
 // upload sends the files that the host lacks. The host compares each with its digest.
-func (h *host) upload(ctx context.Context) error {
-	all := uploads(h.run.plan.Archive, h.run.plan.Recipe)
+func (h *host) upload(ctx context.Context, s event.Step, all []upload) error {
 	digests := make([]string, len(all))
 	for i, u := range all {
 		digests[i] = u.sha256
@@ -51,11 +49,11 @@ func (h *host) upload(ctx context.Context) error {
 			have[u.sha256] = true
 		}
 	}
-	return h.sendAll(ctx, missing, h.progress(total))
+	return h.sendAll(ctx, missing, h.progress(s, total))
 }
 
 // progress turns the bytes of each file into events, four a second at most.
-func (h *host) progress(total int64) func(before, now int64) {
+func (h *host) progress(s event.Step, total int64) func(before, now int64) {
 	var last time.Time
 	return func(before, now int64) {
 		at := time.Now()
@@ -63,7 +61,7 @@ func (h *host) progress(total int64) func(before, now int64) {
 			return
 		}
 		last = at
-		h.log.Progress(event.StepUpload, before+now, total)
+		h.log.Progress(s, before+now, total)
 	}
 }
 
@@ -85,7 +83,7 @@ func (h *host) sendAll(ctx context.Context, missing []upload, progress func(befo
 // send writes one file to the run's directory, under the name that it returns: by SFTP, or over the
 // agent where that fails or where the directory is another user's.
 func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
-	if h.Become.IsZero() {
+	if h.Become.IsZero() && !h.noSFTP {
 		part, err = h.sendSFTP(ctx, u, progress)
 		if err == nil || ctx.Err() != nil || !declined(err) {
 			return part, err
@@ -93,6 +91,7 @@ func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part s
 		// An SFTP server may be missing, read-only or confined to another directory, and it reports
 		// any reason as "Failure". The agent of the same user may succeed, or else reports the
 		// reason.
+		h.noSFTP = true
 		h.log.Notice("SFTP failed, uploading over the agent: " + strings.TrimPrefix(err.Error(), h.Name+": "))
 	}
 	return h.put(ctx, u, h.session.Put, progress)

@@ -31,6 +31,8 @@ const (
 	Push     Op = "push"
 	Rollback Op = "rollback"
 	Relink   Op = "link"
+	Promote  Op = "promote" // link what another stage has confirmed
+	Sync     Op = "sync"    // bring hosts that lack it to what the stage is linked to
 	Check    Op = "check"   // a dry run of what a push does first
 	Restart  Op = "restart" // bring what is linked into service again; no link changes
 	Prune    Op = "prune"
@@ -60,6 +62,7 @@ const (
 	StepPackage     Step = "package" // take the package's build lock, and inspect what is installed under its name
 	StepUpload      Step = "upload"
 	StepUnpack      Step = "unpack"
+	StepWheels      Step = "wheels" // make the wheels of the environment on one host of each platform, and send them to the others
 	StepEnvironment Step = "environment"
 	StepPrepare     Step = "prepare"
 	StepVerify      Step = "verify"

@@ -90,6 +90,7 @@ type Bug struct {
 // The codes of failures that kis itself finds, besides those of hosts.
 const (
 	CodeDiffers         remote.Code = "differs" // a package is not the same on two hosts
+	CodeNoWheels        remote.Code = "no-wheels"
 	CodeNoTarget        remote.Code = "no-target"
 	CodeNoVariable      remote.Code = "no-variable" // of the inventory, for a health check
 	CodeOtherProject    remote.Code = "other-project"

@@ -35,6 +35,10 @@ type Options struct {
 	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project: with a
 	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
 	// else `build` in a private environment; with only a setup.py it is "setup.py".
+	//
+	// `build` calls the hooks of the backend in a private environment that has what they require. kis
+	// keeps it, and so spares the environment that `python -m build` makes for each build. The
+	// interpreter's own `build` is run where that environment cannot be made.
 	Builder string
 	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
 	// newer.
@@ -155,7 +159,7 @@ func (b *builder) open(path string) (*sdist.Archive, error) {
 // makeTemporary creates the directory of this build, mode 0700. Tools that are killed leave their
 // own temporary files in it, not beside it.
 func (b *builder) makeTemporary() (err error) {
-	if b.temp, err = os.MkdirTemp("", "kis-sdist-"); err != nil {
+	if b.temp, err = os.MkdirTemp("", "kis-build-"); err != nil {
 		return err
 	}
 	for _, name := range []string{"out", "work", "tmp"} {
@@ -174,19 +178,35 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 		return "", err
 	}
 	defer unlock()
+	name := p.name(p.python.Executable)
+	if p.tool == builderBuild && p.private {
+		err = b.call(ctx, p.python, hook{kind: "sdist", source: b.dir, out: b.out(), name: p.name})
+		if _, noEnvironment := errors.AsType[*environmentError](err); noEnvironment && p.python.Build {
+			b.say("no private build environment, and " + name + " is run instead: " + err.Error())
+			p.private = false
+		}
+	}
+	if p.tool != builderBuild || !p.private {
+		name, err = b.runTool(ctx, p)
+	}
+	if err != nil {
+		return "", err
+	}
+	path, err := onlyArchive(b.out())
+	if err != nil {
+		return "", &Error{Command: name, Err: err}
+	}
+	return path, nil
+}
+
+// runTool runs the tool of a plan, and returns its name for errors.
+func (b *builder) runTool(ctx context.Context, p Plan) (string, error) {
 	cmd, err := b.command(ctx, p)
 	if err != nil {
 		return "", err
 	}
 	cmd.hint = "to see it without kis, run in the project's directory: " + cmd.name
-	if err := b.run.run(ctx, cmd); err != nil {
-		return "", err
-	}
-	path, err := onlyArchive(b.out())
-	if err != nil {
-		return "", &Error{Command: cmd.name, Err: err}
-	}
-	return path, nil
+	return cmd.name, b.run.run(ctx, cmd)
 }
 
 // failed makes any error of a build an *Error that names the project.

@@ -90,7 +90,7 @@ func TestPrivateEnvironmentFailures(t *testing.T) {
 			b := startBuilder(t, setupProject(t), test.cache, test.python)
 			if test.cache == "" {
 				b.cache = t.TempDir()
-				dir, err := b.environmentDir(interpreter{Executable: test.python, Version: "3.12.1"})
+				dir, err := b.environmentDir(interpreter{Executable: test.python, Version: "3.12.1"}, nil)
 				require.NoError(t, err)
 				require.NoError(t, os.Mkdir(dir+".lock", 0o700))
 			}
@@ -115,7 +115,7 @@ func TestOneProcessMakesThePrivateEnvironment(t *testing.T) {
 			cancel()
 		},
 	})
-	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"})
+	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"}, nil)
 	require.NoError(t, err)
 	mutex, err := os.Create(dir + ".lock")
 	require.NoError(t, err)

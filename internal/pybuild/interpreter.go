@@ -48,14 +48,32 @@ print(json.dumps({
 }))
 `
 
+// identifyScript answers what names a private build environment: the interpreter starts without its
+// site directories, and imports nothing.
+const identifyScript = `
+import sys
+print()
+print('{"executable": "%s", "version": "%d.%d.%d", "supported": %s}' % (
+    (sys.executable.replace("\\", "\\\\").replace('"', '\\"'),) + sys.version_info[:3] + (str(sys.version_info[:2] >= (3, 8)).lower(),)))
+`
+
 // probe runs the interpreter to find out what it has. It runs in the project's directory, because a
 // version manager such as pyenv chooses the interpreter by that; later commands use the
 // interpreter's own path, so the choice is made once.
 func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
+	return b.ask(ctx, python, "-c", probeScript)
+}
+
+// identify is probe for Executable, Version and Supported alone, in a fifth of the time.
+func (b *builder) identify(ctx context.Context, python string) (interpreter, error) {
+	return b.ask(ctx, python, "-I", "-S", "-c", identifyScript)
+}
+
+func (b *builder) ask(ctx context.Context, python string, args ...string) (interpreter, error) {
 	var out bytes.Buffer
 	quiet := runner{env: b.run.env, log: &out, grace: b.run.grace}
 	err := quiet.run(ctx, command{
-		args: []string{python, "-c", probeScript},
+		args: append([]string{python}, args...),
 		name: python,
 		dir:  b.dir,
 		hint: "install python3, or put another one first on the PATH",

@@ -65,16 +65,17 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{tool: builderBuild, python: python, private: !python.Build}
+	// `python -m build` makes a new environment for every build; the private one is kept.
+	p := Plan{tool: builderBuild, python: python, private: !python.Build || python.Venv}
 	if b.kind == builderSetupPy || b.kind == builderAuto && !has.pyproject {
 		p.tool, p.private = builderSetupPy, !python.Setuptools
 	}
-	if p.private && p.tool == builderBuild && b.kind == builderAuto {
+	if !python.Build && p.tool == builderBuild && b.kind == builderAuto {
 		if uv, err := b.planUV(); err == nil {
 			return uv, nil
 		}
 	}
-	if p.private && !python.Venv && !b.environmentExists(ctx, python) {
+	if p.private && !python.Venv && !b.environmentExists(python) {
 		return Plan{}, &Error{
 			Command: python.Executable + " -m venv",
 			Hint:    "apt install python3-venv (or your system's package for Python's venv and ensurepip), or install `build` or uv",
@@ -103,13 +104,13 @@ func (b *builder) command(ctx context.Context, p Plan) (command, error) {
 		return command{args: append(args, b.dir), name: p.name(""), dir: b.dir}, nil
 	}
 	python := p.python.Executable
-	if p.private {
-		var err error
-		if python, err = b.environment(ctx, p.python); err != nil {
-			return command{}, err
-		}
-	}
 	if p.tool == builderSetupPy {
+		if p.private {
+			var err error
+			if python, err = b.environment(ctx, p.python, nil); err != nil {
+				return command{}, err
+			}
+		}
 		return command{
 			args: []string{python, "setup.py", "sdist", "--formats=gztar", "--dist-dir", b.out()},
 			name: p.name(python),

@@ -29,6 +29,7 @@ func TestPlanDependsOnProjectAndTools(t *testing.T) {
 		"pyproject":               {pyproject, "", build, false, "/py -m build --sdist (Python 3.12.1)", "/py -m build --sdist"},
 		"build before uv":         {pyproject, "", build, true, "/py -m build --sdist (Python 3.12.1)", "/py -m build --sdist"},
 		"uv for want of build":    {both, "", setuptools + venv, true, "/bin/uv build --sdist", "/bin/uv build --sdist"},
+		"kept for the next build": {pyproject, "", build + venv, true, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
 		"no uv where build is it": {pyproject, "build", venv, true, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
 		"private for build":       {pyproject, "", venv, false, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
 		"only a setup.py":         {setup, "", setuptools, true, "/py setup.py sdist (Python 3.12.1)", "/py setup.py sdist"},
@@ -87,21 +88,23 @@ func TestReadyEnvironmentNeedsNoVenv(t *testing.T) {
 	b := newBuilder(Options{Dir: projectOf(t, map[string]string{"setup.py": ""}), Cache: t.TempDir(), Python: fakePython(t, probed(""))})
 	_, err := b.plan(t.Context())
 	require.ErrorContains(t, err, "lacks venv")
-	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"})
+	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"}, nil)
 	require.NoError(t, err)
-	fakeEnvironment(t, dir)
+	python := fakeEnvironment(t, dir)
 	plan, err := b.plan(t.Context())
 	require.NoError(t, err)
 	cmd, err := b.command(t.Context(), plan)
 	require.NoError(t, err)
-	assert.Equal(t, environmentPython(dir)+" setup.py sdist", cmd.String())
+	assert.Equal(t, python+" setup.py sdist", cmd.String())
 }
 
 // fakeEnvironment is a private build environment whose interpreter has everything.
-func fakeEnvironment(t testing.TB, dir string) {
+func fakeEnvironment(t testing.TB, dir string) (python string) {
 	t.Helper()
+	g := generation{dir: filepath.Join(dir, "1")}
 	everything := fakePython(t, probed(`, "build": true, "setuptools": true`))
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
-	require.NoError(t, os.Rename(everything, environmentPython(dir)))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, readyFile), nil, 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Dir(g.python()), 0o700))
+	require.NoError(t, os.Rename(everything, g.python()))
+	require.NoError(t, os.WriteFile(filepath.Join(g.dir, readyFile), nil, 0o600))
+	return g.python()
 }

@@ -1,7 +1,6 @@
 package requirements_test
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -113,7 +112,7 @@ func TestRefusedLines(t *testing.T) {
 				"COMMENT": "x # y", "LINES": "a\nb", "NESTED": "${SECRET}", "SECRET": "hunter2!",
 			}))
 			var one *requirements.Error
-			require.True(t, errors.As(err, &one), "%v", err)
+			require.ErrorAs(t, err, &one)
 			if strings.Contains(want, "%s") {
 				want = fmt.Sprintf(want, dir)
 			}

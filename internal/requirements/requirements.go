@@ -198,6 +198,9 @@ func (r *reader) identity() string {
 	for _, e := range r.constraints {
 		b.WriteString("-c " + r.anonymous(e) + "\n")
 	}
+	if r.requiresPython != "" || len(r.environments) > 0 {
+		fmt.Fprintf(&b, "# %q %q\n", r.requiresPython, r.environments)
+	}
 	return b.String()
 }
 

@@ -26,6 +26,8 @@ type Timeouts struct {
 	Query      time.Duration // a step that only reads something, or writes a line
 	SFTP       time.Duration // the start of SFTP on a connection that works
 
+	Maker time.Duration // after which a second host of a platform makes its wheels as well
+
 	// On the host, by its own clock.
 	Lease     time.Duration // without a byte from kis, after which the agent ends as when the connection is lost
 	TermGrace time.Duration // between SIGTERM and SIGKILL for the agent of another run
@@ -39,6 +41,8 @@ func Default() Timeouts {
 
 		Greeting: 20 * time.Second, Ping: 10 * time.Second, PingAnswer: 30 * time.Second, Stall: 45 * time.Second, Close: 5 * time.Second,
 		Query: 30 * time.Second, SFTP: 10 * time.Second,
+
+		Maker: time.Minute,
 
 		Lease: time.Minute, TermGrace: 10 * time.Second,
 	}

@@ -119,7 +119,7 @@ func (b *board) complete(rank int) bool {
 // printed.
 func stepOrder() []event.Step {
 	return []event.Step{
-		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepPrepare, event.StepVerify,
+		event.StepConnect, event.StepCheck, event.StepLock, event.StepPackage, event.StepUpload, event.StepUnpack, event.StepWheels, event.StepEnvironment, event.StepPrepare, event.StepVerify,
 		event.StepSeal, event.StepVerifyStage, event.StepBeforeLink,
 		event.StepArm, event.StepRollCall, event.StepLink, event.StepResolve, event.StepRevert, event.StepServices, event.StepAfterLink, event.StepHealth,
 		event.StepConfirm, event.StepPrune,

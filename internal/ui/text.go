@@ -216,7 +216,7 @@ func stepText(e event.Event, paint painter) (mark colored, more string) {
 // slow steps may continue for minutes on other hosts after they have failed on one.
 func slow(s event.Step) bool {
 	switch s {
-	case event.StepUpload, event.StepUnpack, event.StepEnvironment, event.StepVerify, event.StepPrepare, event.StepSeal, event.StepVerifyStage, event.StepBeforeLink, event.StepServices, event.StepAfterLink,
+	case event.StepUpload, event.StepUnpack, event.StepWheels, event.StepEnvironment, event.StepVerify, event.StepPrepare, event.StepSeal, event.StepVerifyStage, event.StepBeforeLink, event.StepServices, event.StepAfterLink,
 		event.StepHealth, event.StepPrune:
 		return true
 	}

@@ -10,10 +10,11 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import leftovers, processes, seal, shared
+from kisagent import environment, leftovers, processes, seal, shared, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
-from kisagent.store import FULL, disk_usage_hint, remove_tree, sha256_file, write_durably
+from kisagent.platforms import platform
+from kisagent.store import FULL, checked, disk_usage_hint, remove_tree, sha256_file, write_durably
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
 
@@ -31,6 +32,7 @@ class Build:
         self.top = self.repository.package(self.name)
         self.venv = os.path.join(self.top, ".venv")
         self.lock = leftovers.build_lock(self.repository, self.name)
+        self.made = []  # the wheels of its environment
         self.frozen = None  # the members as they were when the package was made read-only
 
     def begin(self, args, owner):
@@ -119,58 +121,126 @@ class Build:
         task = yield self.fork(lambda: unpack_pip(self.repository, self.agent.run_directory.path))
         return task.result()
 
-    def environment(self, args):
-        """Build the companion environment at its final path, because a virtual environment cannot
-        be moved."""
+    def wheels(self, args):
+        """Make the wheels of the requirements and of the application, and store them. One host does it
+        for all of its platform. application is a stored wheel, or null: then the wheel is made of the
+        archive."""
         self.require_unsealed()
-        directory = os.path.join(self.agent.run_directory.path, "wheels")
-        remove_tree(directory)
-        os.mkdir(directory, 0o700)
-        for wheel in args["wheels"]:
-            os.symlink(Uploads(self.repository).path(wheel["sha256"]), os.path.join(directory, os.path.basename(wheel["name"])))
+        out, work = self.fresh("wheels"), self.fresh("inputs")
         pip = yield from self.pip()
-        requirements, env = yield from self.pip_inputs(args, pip)
-        newer = ""
-        if args["mode"] == "editable" and pip_version(pip) < EDITABLE_SINCE:
-            newer = os.path.join(self.agent.run_directory.path, "newer-pip")
-            remove_tree(newer)
+        options, requirements, env = yield from self.pip_inputs(args, pip)
+        options = ["wheel", "--wheel-dir", out] + options
+        given = args["application"]
+        if given:
+            wheels.link_stored(self.repository, [given], work)
+            application = [os.path.join(work, given["name"])]
+        else:
+            application = [(yield from self.source(args, work))]
+        application[0] += "[%s]" % ",".join(args["extras"]) if args["extras"] else ""
+        if args["hashed"]:
+            # A requirements file with hashes is complete: pip may add nothing unpinned. "pip check"
+            # reports what is missing.
+            yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + ["--require-hashes"] + requirements, args, env)
+            requirements = ["--no-deps"]
+        if not (args["hashed"] and given):
+            yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + requirements + application, args, env)
+        task = yield self.fork(lambda: wheels.store_all(self.repository, out))
+        made = task.result()
+        ours = [wheel for wheel in made if wheels.distribution(wheel["name"]) == wheels.normalized(args["name"])]
+        return {"wheels": [wheel for wheel in made if wheel not in ours], "application": ours[0] if ours and not given else None}
+
+    def source(self, args, work):
+        """Unpack the archive once more, because a build may write into what it builds."""
+        os.mkdir(work, 0o700)
+        archive = Uploads(self.repository).path(args["archive"])
+        child = yield children.spawn(self.agent.step_argv("unpack", [archive, work]), self.agent.environment(), work, args["timeout"], keep_fds=(self.lock.fd,))
+        self.require_finished(child, "unpack")
+        return os.path.join(work, only_directory(work))
+
+    def run_pip(self, pip, reason, hint, arguments, args, env, python=sys.executable):
         if pip_version(pip) < ISOLATED_SINCE:
-            env["PIP_USE_PEP517"] = "1"  # the environment has no setuptools, which setup.py would import
-        argv = [self.top, sys.executable, pip, args["mode"], requirements, "hashed" if args["hashed"] else ""]
-        argv += [directory if args["wheels"] else "", newer]
-        # pip inherits the build lock: if this agent dies, no other run may build here until pip
-        # ends.
-        child = yield self.run(self.agent.step_argv("environment", argv), args["timeout"], env, keep_fds=(self.lock.fd,))
-        self.require_finished(child, "environment")
+            env["PIP_USE_PEP517"] = "1"  # otherwise setup.py would import a setuptools that is not there
+        argv = self.agent.step_argv("pip", [python, pip, "pip " + reason, hint] + arguments)
+        # pip inherits the build lock: if this agent dies, no other run may build here until pip ends.
+        child = yield self.run(argv, args["timeout"], env, keep_fds=(self.lock.fd,))
+        self.require_finished(child, "pip")
+
+    def fresh(self, name):
+        """A path in the run's directory with nothing at it."""
+        path = os.path.join(self.agent.run_directory.path, name)
+        remove_tree(path)
+        return path
+
+    def environment(self, args):
+        """Build the companion environment of stored wheels. Where the application is not among them, pip
+        installs it, editable, from the package itself."""
+        self.require_unsealed()
+        self.made = args["wheels"]
+        for wheel in self.made:
+            checked(wheels.FILE, wheel["name"], "file name")
+        for step in (
+            lambda: environment.create(self.venv),
+            lambda: environment.fill(self.repository, self.venv, self.made, args["installer"]),
+        ):
+            task = yield self.fork(step, args["timeout"])
+            task.result()
+        if args["editable"]:
+            yield from self.install_editable(args)
+        task = yield self.fork(lambda: environment.compile_all(self.top), args["timeout"])
+        task.result()
         return {"installed": seal.installed(self.venv)}
 
+    def install_editable(self, args):
+        pip = yield from self.pip()
+        options, _, env = yield from self.pip_inputs(args, pip)
+        if pip_version(pip) < EDITABLE_SINCE:
+            newer = self.fresh("newer-pip")
+            # From where build requirements come from, too, and like them without hashes.
+            hint = "add a wheel of pip to wheels:, set install: {mode: regular}, or name a newer python:"
+            reason = "is too old on this host for editable installs (PEP 660), and no newer one could be installed"
+            yield from self.run_pip(pip, reason, hint, ["install", "--target", newer, "pip>=21.3"] + options, args, env)
+            pip = newer
+        arguments = ["install", "--no-deps", "--no-warn-script-location"] + options + ["--editable", self.top]
+        yield from self.run_pip(pip, "could not install the application", "", arguments, args, env, os.path.join(self.venv, "bin", "python"))
+
     def pip_inputs(self, args, pip):
-        """The requirements file ("" for none) and pip's variables. Neither contains a password, see
-        index.py."""
-        place, env = self.agent.run_directory.path, {}
+        """pip's options, its arguments for the requirements, and its variables. None contains a
+        password, see index.py."""
+        place = self.agent.run_directory.path
+        # Sites demand environments, which is for those who install by hand
+        env = {"PIP_REQUIRE_VIRTUALENV": "0"}
         credentials = Credentials(self.agent.environment())
-        requirements = os.path.join(place, "requirements.txt")
-        if args["requirements"]:
-            credentials.copy(Uploads(self.repository).path(args["requirements"]), requirements)
-        if args["index_url"] and not args["wheels"]:
+        options, requirements = ["--progress-bar", "off"], []
+        for option, name in (("-r", "requirements"), ("-c", "constraints")):
+            if args[name]:
+                path = os.path.join(place, name + ".txt")
+                credentials.copy(Uploads(self.repository).path(args[name]), path)
+                requirements += [option, path]
+        if args["given"]:
+            directory = self.fresh("given-wheels")
+            wheels.link_stored(self.repository, args["given"], directory)
+            options += ["--no-index", "--find-links", directory]
+        elif args["index_url"] or args["extra_index_urls"]:
             config = os.path.join(place, "pip.conf")
-            write_durably(config, "[global]\nindex-url = %s\n" % credentials.strip(args["index_url"]))
+            write_durably(config, index_settings(credentials, args))
             env["PIP_CONFIG_FILE"] = config
-            env["PIP_INDEX_URL"] = None  # it would override the file
+            if args["index_url"]:
+                env["PIP_INDEX_URL"] = None  # it would override the file
+            if args["extra_index_urls"]:
+                env["PIP_EXTRA_INDEX_URL"] = None
         if credentials.found:
             env["NETRC"] = os.path.join(place, "netrc")
             credentials.write(env["NETRC"])
             task = yield self.fork(lambda: credentials.require_netrc_support(env["NETRC"], pip))
             task.result()
-        return requirements if args["requirements"] else "", env
+        return options, requirements, env
 
     def verify(self, args):
         """Import the application, and run `pip check` before the package is sealed."""
         # Nothing in a sealed package may change, so verifying it again does not write to its log.
         sealed = self.repository.receipt(self.name) is not None
-        # The files of a sealed package are those that "pip check" accepted. Only the interpreter
-        # can have changed since.
-        pip = "" if sealed else (yield from self.pip())
+        # What pip has accepted on one host is right on all with the same wheels.
+        pip = (yield from self.pip()) if args["complete"] and not sealed else ""
         argv = self.agent.step_argv("verify", [self.top, pip, args["name"], self.agent.steps["imports"]])
         child = yield self.run(argv, args["timeout"], log=not sealed)
         self.require_finished(child, "verify")
@@ -205,8 +275,8 @@ class Build:
 
     def seal(self, args):
         self.require_unsealed()
-        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3])
-        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.lock, self.frozen))
+        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform())
+        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen))
         return task.result()
 
 
@@ -253,14 +323,19 @@ def set_modes(top):
                     os.chmod(entry.path, 0o755 if info.st_mode & 0o100 else 0o644)
 
 
-def place_unpacked(temporary, content, top):
-    """Move the only directory in temporary to top, if its content is what the controller read."""
-    names = os.listdir(temporary)
+def only_directory(unpacked):
+    """The name of the archive's top directory."""
+    names = os.listdir(unpacked)
     if len(names) != 1:
         raise Refused("bad-archive", "the archive has %d top directories" % len(names))
-    source = os.path.join(temporary, names[0])
-    if not stat.S_ISDIR(os.lstat(source).st_mode):
+    if not stat.S_ISDIR(os.lstat(os.path.join(unpacked, names[0])).st_mode):
         raise Refused("bad-archive", "the archive has no top directory")
+    return names[0]
+
+
+def place_unpacked(temporary, content, top):
+    """Move the only directory in temporary to top, if its content is what the controller read."""
+    source = os.path.join(temporary, only_directory(temporary))
     set_modes(source)
     lines = content_lines(source)
     found = content_digest(lines)
@@ -273,3 +348,13 @@ def place_unpacked(temporary, content, top):
     if os.path.lexists(top):
         raise leftovers.foreign_package(top)
     os.rename(source, top)
+
+
+def index_settings(credentials, args):
+    """A configuration file of pip with the addresses of indexes, without passwords."""
+    lines = ["[global]"]
+    if args["index_url"]:
+        lines.append("index-url = %s" % credentials.strip(args["index_url"]))
+    if args["extra_index_urls"]:
+        lines.append("extra-index-url = %s" % " ".join(credentials.strip(url) for url in args["extra_index_urls"]))
+    return "\n".join(lines) + "\n"

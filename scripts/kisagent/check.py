@@ -11,6 +11,7 @@ import sys
 
 from kisagent import leftovers, link, locks, processes, seal, shared, strict
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
+from kisagent.platforms import platform
 from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
 from kisagent.wire import Refused
 
@@ -142,7 +143,7 @@ def tool_problems():
 def check(repository, args):
     """What a push needs to know beforehand, with all problems at once."""
     found = root_problems(repository)
-    facts = {"problems": found, "host": host_facts(), "root": repository.root}
+    facts = {"problems": found, "host": host_facts(), "platform": platform(), "root": repository.root}
     usable = os.path.isdir(repository.root)
     if usable:
         info = os.stat(repository.root)

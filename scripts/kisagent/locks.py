@@ -8,7 +8,7 @@ import signal
 import stat
 import time
 
-from kisagent import strict
+from kisagent import processes, strict
 from kisagent.store import RUN, mounts, remove_members
 from kisagent.wire import Refused
 
@@ -207,6 +207,13 @@ GUARD = "run.directories"  # no name of a stage contains a dot, and no build loc
 RUN_DIRECTORY_TIMEOUT = 5.0  # seconds; making and sweeping directories takes less
 
 
+def is_dead_run(path):
+    try:
+        return is_run_directory(path) and not agent_alive(path)
+    except OSError:
+        return False
+
+
 class RunDirectory:
     """.kis/run/<run>: all temporary files of one run. The run removes it, or the next run when it
     died."""
@@ -232,14 +239,19 @@ class RunDirectory:
             guard.release()
 
     def sweep(self):
-        """Remove the directories of dead runs. What cannot be removed now is left for the next
-        run."""
-        for name in os.listdir(self.repository.path("run")):
+        """End what dead runs left running, and remove their directories. What cannot be removed now is
+        left for the next run."""
+        names = os.listdir(self.repository.path("run"))
+        dead = [name for name in names if is_dead_run(self.repository.path("run", name))]
+        if dead:
+            processes.kill_runs(dead)
+        for name in names:
             path = self.repository.path("run", name)
             try:
-                if is_run_directory(path):
-                    if not agent_alive(path):
-                        remove_run(path)
+                if name in dead:
+                    remove_run(path)
+                elif is_run_directory(path):
+                    continue
                 elif RUN.match(name) and not os.path.islink(path):
                     # empty: a run died before it made ALIVE. Otherwise it is not a run's, and rmdir
                     # fails

@@ -18,7 +18,7 @@ from kisagent.wire import PROTOCOL, Disconnected, Refused, Wire
 
 TICK = 1.0  # seconds between two checks of the deadlines, at most
 # Allowed during another command: none of them waits
-CONCURRENT = ("ping", "cancel", "bye", "put", "fence")
+CONCURRENT = ("ping", "cancel", "bye", "put", "fence", "read")
 PYTHON_CHECK_TIMEOUT = 10.0  # seconds for evaluating Requires-Python with pip's library
 IDENTITY_LIMIT = 100  # characters of "who" and "what", so that a lock file fits into one read
 # What handlers raise for an invalid command. Any other exception is a bug in this program; it ends
@@ -192,6 +192,13 @@ class Agent:
         part = os.path.join(self.run_directory.path, checked(RUN, args["part"], "part"))
         return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
+    def do_read(self, args):
+        """A piece of a stored file, for other hosts. A short one, so that it may be asked for during another
+        command."""
+        from kisagent import wheels
+
+        return wheels.read_piece(self.repository, args["sha256"], args["offset"])
+
     def do_begin(self, args):
         from kisagent import build
 
@@ -217,6 +224,9 @@ class Agent:
 
     def do_unpack(self, args):
         return self.build.unpack(args)
+
+    def do_wheels(self, args):
+        return self.build.wheels(args)
 
     def do_environment(self, args):
         return self.build.environment(args)
@@ -327,16 +337,17 @@ class Agent:
         return link.fence(self.repository, stage, run, owner and not armed)
 
     def do_command(self, args):
-        """Run commands in the package, in order, until one fails. What they start in the background
-        may go on. They act on what the stage is linked to, so only the owner of the stage may run
-        them."""
+        """Run commands in the package, in order, until one fails. With daemons, what they start in the
+        background may go on. They act on what the stage is linked to, so only the owner of the stage may
+        run them."""
         self.require_lock(args)
-        top = self.repository.package(args["package"])
+        top, daemons = self.repository.package(args["package"]), bool(args["daemons"])
         for text in args["commands"]:
             argv = self.step_argv("command", [top, text])
             env = dict(self.environment(), **args["env"])
-            del env[MARK]  # with it a later step would kill the daemons that this one may leave
-            child = yield spawn(argv, env, top, args["timeout"], keep_daemons=True)
+            if daemons:
+                del env[MARK]  # with it a later step would kill them
+            child = yield spawn(argv, env, top, args["timeout"], keep_daemons=daemons)
             if child.failure():
                 raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}

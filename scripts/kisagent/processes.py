@@ -2,8 +2,10 @@
 import os
 import re
 import signal
+import time
 
 MARK = "KIS_AGENT"  # environment variable with the random mark of the agent that started a process
+KILL_WAIT = 5.0  # seconds for the end of killed processes
 
 
 def kill_marked(mark):
@@ -36,6 +38,18 @@ def kill_in_directory(directory):
             continue
         if (place + "/").startswith(directory + "/") and has_variable(pid, MARK + "="):
             kill(pid)
+
+
+def kill_runs(runs):
+    """Kill the processes of dead runs, and wait a moment for their end: a migration must not run beside the
+    one that the next run starts. What after-link commands left has no mark, and goes on."""
+    names = {("KIS_RUN=" + run).encode() for run in runs}
+    found = [pid for pid in processes() if has_variable(pid, MARK + "=") and names.intersection(variables(pid))]
+    for pid in found:
+        kill(pid)
+    deadline = time.monotonic() + KILL_WAIT
+    while any(process_stat(pid)[1] not in "XZ" for pid in found) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def users_of(root):
@@ -111,13 +125,18 @@ def processes():
     return [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
 
 
-def has_variable(pid, variable):
-    """Whether a process was started with a variable that begins like this."""
+def variables(pid):
+    """The variables that a process was started with, as `NAME=value`; none where they cannot be read."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as f:
-            return any(text.startswith(variable.encode()) for text in f.read().split(b"\0"))
+            return f.read().split(b"\0")
     except OSError:
-        return False
+        return []
+
+
+def has_variable(pid, variable):
+    """Whether a process was started with a variable that begins like this."""
+    return any(text.startswith(variable.encode()) for text in variables(pid))
 
 
 def process_stat(pid):

@@ -9,6 +9,7 @@ import time
 
 from kisagent.leftovers import MARKER
 from kisagent.store import fsync_directory, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
+from kisagent.wheels import distribution
 from kisagent.wire import Refused
 
 UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
@@ -148,22 +149,26 @@ def require_unchanged(top, frozen):
         raise Refused("writes-inside", "verification %s %s in the package" % (what, path), hint)
 
 
-def seal(repository, name, facts, lock, frozen):
+def seal(repository, name, facts, wheels, lock, frozen):
     """Seal the directory as a package. For a child. Before the last rename it is not a package.
-    lock is that of the build; frozen is what freeze returned, or None."""
+    wheels are those of its environment, lock is that of the build; frozen is what freeze returned, or
+    None."""
     top = repository.package(name)
     state = os.path.join(top, ".kis")
     if frozen is not None:
         require_unchanged(top, frozen)
     environment = installed(os.path.join(top, ".venv"))
-    write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in environment), 0o644)
+    record = environment_record(environment, wheels)
+    write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in record), 0o644)
     make_read_only(top)
     os.chmod(state, 0o755)
     text = manifest(top)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update(facts)
-    receipt["environment"] = environment_digest(environment, facts["python"])
+    receipt["environment"] = environment_digest(record, facts["python"])
     receipt["installed"] = environment
+    receipt["wheels"] = sorted("%s %d %s" % (wheel["sha256"], wheel["size"], wheel["name"]) for wheel in wheels)
+    receipt["uploads"] = (facts.get("uploads") or []) + [wheel["sha256"] for wheel in wheels]
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top)
     receipt["changes"] = fingerprint(top, changes=True)
@@ -186,6 +191,17 @@ def seal(repository, name, facts, lock, frozen):
     fsync_directory(top)
     fsync_directory(repository.root)
     return {"receipt": receipt}
+
+
+def environment_record(installed_names, wheels):
+    """The lines of the file `environment`: `name==version sha256 file` for what a wheel was the source
+    of, else `name==version`."""
+    by_name = {distribution(wheel["name"]): wheel for wheel in wheels}
+    lines = []
+    for line in installed_names:
+        wheel = by_name.get(line.split("==")[0])
+        lines.append("%s %s %s" % (line, wheel["sha256"], wheel["name"]) if wheel else line)
+    return lines
 
 
 def environment_digest(lines, python):

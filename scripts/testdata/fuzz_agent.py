@@ -203,7 +203,7 @@ class Agent:
 
 def steps():
     read = lambda name: open(os.path.join(SCRIPTS, name), encoding="utf-8").read()  # pylint: disable=unnecessary-lambda-assignment,consider-using-with
-    return {name: read("prelude.sh") + "\n" + read(name + ".sh") for name in ("unpack", "environment", "verify", "command")}
+    return {name: read("prelude.sh") + "\n" + read(name + ".sh") for name in ("unpack", "pip", "verify", "command")}
 
 
 def archive(home, name):
@@ -457,13 +457,16 @@ class Fuzz:
     def command(self, run):
         """A command that a controller could send, by and large."""
         text = {"package": "app-1", "commands": ["true"], "env": {"KIS_X": "y"}, "timeout": 5}
+        pip = {"requirements": None, "constraints": None, "given": [], "index_url": "", "extra_index_urls": [], "timeout": 5}
         commands = [
             ("ping", {}), ("open", {"root": self.root}), ("state", {}), ("cancel", {}), ("abort", {}), ("unlock", {}),
             ("check", {"stage": "staging", "package": "app-2", "packages": True, "build": True, "need_bytes": 1, "need_inodes": 1}),
             ("lock", dict(LOCK, run=run)), ("lock", dict(LOCK, run=run, since=3)), ("have", {"digests": ["0" * 64]}), ("receive", {"part": "abcdefgh", "sha256": "0" * 64, "size": 3}),
             ("begin", {"package": "app-1", "content": None, "recipe": ""}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
-            ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app")),
-            ("environment", {"mode": "editable", "requirements": "", "hashed": False, "wheels": [], "index_url": "", "timeout": 5}),
+            ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
+            ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="a" * 64, editable=False)),
+            ("wheels", dict(pip, hashed=False, name="app", application=None, archive="a" * 64, extras=["x"])),
+            ("read", {"sha256": "a" * 64, "offset": 0}),
             ("arm", dict(ARM, run=run)), ("arm", dict(ARM, run=run)), ("commit", {"run": run}), ("commit", {"run": run}), ("revert", {"run": run}), ("confirm", {"run": run, "note": {"skew": 0.5}}),
             ("resume", dict(ARM, run=run, expected="app-2", to="app-1")), ("restarted", {"stage": "staging", "run": run, "succeeded": False}), ("fence", {"stage": "staging", "run": run}),
             ("command", dict(text, stage="staging", run=run)), ("evict", {"stage": "production", "run": run}), ("break", {"stage": "production", "run": run, "by": "bob@desk"}), ("put", {"part": "abcdefgh", "size": 3}),

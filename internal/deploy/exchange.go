@@ -1,0 +1,139 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// maxFile bounds a file whose size is not known, in bytes.
+const maxFile = 4 << 30
+
+// exchange is the way of files from host to host, through this machine: wheels, and the archives and recipes of
+// packages. Each is read from one host once, into a temporary directory.
+type exchange struct {
+	mu      sync.Mutex
+	dir     string // "" before the first file
+	files   map[string]*exchangedFile
+	holders map[string][]*host
+}
+
+// exchangedFile is one of them.
+type exchangedFile struct {
+	mu   sync.Mutex // while it is read
+	path string     // "" until it is complete
+}
+
+func newExchange() *exchange {
+	return &exchange{files: map[string]*exchangedFile{}, holders: map[string][]*host{}}
+}
+
+// add says that the host has the files.
+func (s *exchange) add(h *host, files ...remote.Wheel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range files {
+		if !slices.Contains(s.holders[w.SHA256], h) {
+			s.holders[w.SHA256] = append(s.holders[w.SHA256], h)
+		}
+	}
+}
+
+// open opens a file that a host has.
+func (s *exchange) open(ctx context.Context, w remote.Wheel) (*os.File, error) {
+	file, holders, err := s.file(w)
+	if err != nil {
+		return nil, err
+	}
+	file.mu.Lock()
+	defer file.mu.Unlock()
+	if file.path == "" {
+		if file.path, err = s.read(ctx, w, holders); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(file.path)
+}
+
+func (s *exchange) file(w remote.Wheel) (*exchangedFile, []*host, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "kis-exchange-")
+		if err != nil {
+			return nil, nil, err
+		}
+		s.dir = dir
+	}
+	if s.files[w.SHA256] == nil {
+		s.files[w.SHA256] = new(exchangedFile)
+	}
+	return s.files[w.SHA256], slices.Clone(s.holders[w.SHA256]), nil
+}
+
+// read reads a file from the first host that gives it, and returns its path.
+func (s *exchange) read(ctx context.Context, w remote.Wheel, holders []*host) (string, error) {
+	var failed []error
+	for _, h := range holders {
+		path, err := s.readFrom(ctx, w, h)
+		if err == nil {
+			return path, nil
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", h.Name, err))
+	}
+	if len(failed) == 0 {
+		return "", event.Refuse(event.CodeNoWheels, "no host has "+w.Name, "")
+	}
+	return "", event.Refuse(event.CodeNoWheels, fmt.Sprintf("%s could not be read from another host: %v", w.Name, errors.Join(failed...)), "")
+}
+
+func (s *exchange) readFrom(ctx context.Context, w remote.Wheel, h *host) (path string, err error) {
+	file, err := os.CreateTemp(s.dir, "file-")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err = errors.Join(err, file.Close()); err != nil {
+			_ = os.Remove(file.Name()) // with the directory otherwise
+		}
+	}()
+	sum, size := sha256.New(), int64(0)
+	for {
+		piece, err := h.session.Read(ctx, w.SHA256, size)
+		if err != nil {
+			return "", err
+		}
+		if len(piece) == 0 {
+			break
+		}
+		if size += int64(len(piece)); size > maxFile || w.Size > 0 && size > w.Size {
+			return "", fmt.Errorf("more than %d bytes", size-int64(len(piece)))
+		}
+		if _, err := io.MultiWriter(file, sum).Write(piece); err != nil {
+			return "", err
+		}
+	}
+	if found := hex.EncodeToString(sum.Sum(nil)); found != w.SHA256 {
+		return "", fmt.Errorf("its sha256 is %s, not %s", found, w.SHA256)
+	}
+	return file.Name(), nil
+}
+
+// close removes the temporary directory.
+func (s *exchange) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}

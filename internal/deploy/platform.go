@@ -1,0 +1,145 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// environment is the wheels of one platform.
+type environment struct {
+	wheels      []remote.Wheel // without that of the application
+	application *remote.Wheel  // where hosts made it; nil: this machine did, or pip installs it from the package
+	by          *host          // that made them in this run; nil: they were chosen from a package that exists
+}
+
+// maxMakers is how many hosts of a platform try to make its wheels, one after the other, before the
+// platform is given up: what fails on three of them is no matter of the host.
+const maxMakers = 3
+
+// platform is the hosts of a run that need the same environment. One of them makes the wheels for all.
+type platform struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed, and replaced, at every change
+	members  map[*host]bool
+	failed   map[*host]error         // those that tried
+	working  map[*host]func()        // those that are trying, with what cancels it
+	found    *environment            // once it is known
+	patience func() <-chan time.Time // after which another host tries as well
+}
+
+func newPlatform(patience time.Duration) *platform {
+	return &platform{
+		changed: make(chan struct{}), members: map[*host]bool{}, failed: map[*host]error{}, working: map[*host]func(){},
+		patience: func() <-chan time.Time { return time.After(patience) },
+	}
+}
+
+// environment returns the wheels of the platform. One host at a time makes them, and the others wait. Where
+// that fails, or takes long, the next one tries: a host without a route to the index gets the wheels that
+// another one has made.
+func (p *platform) environment(ctx context.Context, h *host, make func(context.Context) (*environment, error)) (*environment, error) {
+	late := p.patience()
+	for {
+		p.mu.Lock()
+		switch {
+		case p.found != nil:
+			p.mu.Unlock()
+			return p.found, nil
+		case p.mayTry(h, late == nil):
+			p.try(ctx, h, make) // unlocks
+			if err := ctx.Err(); err != nil {
+				return nil, context.Cause(ctx)
+			}
+			continue
+		case p.isLost():
+			p.mu.Unlock()
+			return nil, p.failure(h)
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-late:
+			late = nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// mayTry reports whether the host is to make the wheels. The lock is held.
+func (p *platform) mayTry(h *host, late bool) bool {
+	_, tried := p.failed[h]
+	_, trying := p.working[h]
+	return !tried && !trying && len(p.failed)+len(p.working) < maxMakers && (len(p.working) == 0 || late)
+}
+
+// isLost reports whether nobody will make the wheels any more. The lock is held.
+func (p *platform) isLost() bool {
+	if len(p.working) > 0 {
+		return false
+	}
+	return len(p.failed) >= maxMakers || !slices.ContainsFunc(slices.Collect(maps.Keys(p.members)), func(h *host) bool {
+		_, tried := p.failed[h]
+		return !tried
+	})
+}
+
+// try makes the wheels on a host, and tells the others. It is called with the lock, and releases it.
+func (p *platform) try(ctx context.Context, h *host, make func(context.Context) (*environment, error)) {
+	own, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.working[h] = cancel
+	p.mu.Unlock()
+	found, err := make(own)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.working, h)
+	switch {
+	case p.found != nil: // another one was faster
+	case err != nil:
+		p.failed[h] = err
+	default:
+		p.found = found
+		for _, stop := range p.working {
+			stop()
+		}
+	}
+	p.tell()
+}
+
+// leave says that the host will not make the wheels any more.
+func (p *platform) leave(h *host) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.members, h)
+	p.tell()
+}
+
+func (p *platform) tell() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// failure is why the host does not get the wheels: its own failure, or that of the others.
+func (p *platform) failure(h *host) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.failed[h]; err != nil {
+		return err
+	}
+	var names []string
+	for other := range p.failed {
+		names = append(names, other.Name)
+	}
+	slices.Sort(names)
+	return event.Refuse(event.CodeNoWheels, fmt.Sprintf("the wheels of its platform could not be made on %s", strings.Join(names, ", ")), "")
+}

@@ -1,0 +1,273 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/scripts"
+)
+
+// Wheel is the application's wheel, built on this machine.
+type Wheel struct {
+	remote.Wheel
+	Requires []string // Requires-Dist of its metadata
+	Open     func() (io.ReadCloser, error)
+}
+
+// installAll makes the package on all hosts, or verifies it.
+func (r *run) installAll(ctx context.Context) bool {
+	r.exchange, r.platforms = newExchange(), map[string]*platform{}
+	defer r.exchange.close() //nolint:errcheck // a temporary directory
+	var err error
+	if r.installer, err = scripts.Installer(); err != nil {
+		r.stream.Notice("", err.Error())
+		return false
+	}
+	if r.origin, err = r.findOrigin(ctx); err != nil {
+		for _, h := range r.hosts {
+			if h.sealed(r.pkg) == nil {
+				h.log.Fail(event.StepPackage, err)
+			}
+		}
+		return false
+	}
+	for _, h := range r.hosts {
+		name := h.facts.Platform
+		if r.platforms[name] == nil {
+			r.platforms[name] = newPlatform(r.timeouts().Maker)
+		}
+		r.platforms[name].members[h] = true
+	}
+	return r.phase(ctx, "install", r.install)
+}
+
+// installEnvironment brings the wheels to the host and fills the companion environment with them.
+func (h *host) installEnvironment(ctx context.Context) bool {
+	return h.step(event.StepWheels, func() error {
+		if err := h.findWheels(ctx); err != nil {
+			return err
+		}
+		return h.uploadWheels(ctx)
+	}) && h.step(event.StepEnvironment, func() error {
+		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
+			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
+		}, h.log.Output(event.StepEnvironment))
+		return err
+	})
+}
+
+// findWheels determines of what the environment consists: of what it consists on a host that has the
+// package already, or else of the wheels of the platform.
+func (h *host) findWheels(ctx context.Context) error {
+	if there := h.samePackageElsewhere(); there != nil {
+		h.wheels, h.application, h.resolution = there.ParseWheels(), there.Application, there.Resolution
+		return nil
+	}
+	if h.run.origin.receipt != nil {
+		return h.foreignPlatform()
+	}
+	application, err := h.applicationWheel(ctx)
+	if err != nil {
+		return err
+	}
+	env, err := h.run.platforms[h.facts.Platform].environment(ctx, h, func(ctx context.Context) (*environment, error) {
+		return h.chooseWheels(ctx, application)
+	})
+	if err != nil {
+		return err
+	}
+	h.use(env, application)
+	return nil
+}
+
+// samePackageElsewhere is the receipt of this package on another host, if an environment of the same wheels
+// can be made here. An editable application is found by its path.
+func (h *host) samePackageElsewhere() *remote.Receipt {
+	r := h.run
+	for _, other := range r.everyHost() {
+		there := other.sealed(r.pkg)
+		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) {
+			continue
+		}
+		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
+			continue
+		}
+		r.exchange.add(other, there.ParseWheels()...)
+		return there
+	}
+	return nil
+}
+
+// foreignPlatform refuses to copy a package to a host where its wheels cannot run.
+func (h *host) foreignPlatform() error {
+	var platforms []string
+	for _, other := range h.run.everyHost() {
+		if there := other.sealed(h.run.pkg); there != nil && !slices.Contains(platforms, there.Platform) {
+			platforms = append(platforms, there.Platform)
+		}
+	}
+	message := fmt.Sprintf("%s is installed for another platform (%s) than this host's (%s), or in another root", h.run.pkg, strings.Join(platforms, ", "), h.facts.Platform)
+	return event.Refuse(event.CodeNoWheels, message, h.run.howToInstall(h.run.pkg, []string{h.Name}))
+}
+
+// use remembers of what the environment of this host will consist.
+func (h *host) use(env *environment, application *Wheel) {
+	h.wheels = slices.Clone(env.wheels)
+	h.makesComplete, h.resolution, h.built = env.by == h, h.resolutionOf(application), application
+	switch {
+	case application != nil:
+		h.wheels, h.application = append(h.wheels, application.Wheel), application.SHA256
+	case env.application != nil:
+		h.wheels, h.application = append(h.wheels, *env.application), env.application.SHA256
+	}
+}
+
+// applicationWheel is the wheel that this machine has built for a package of this host, nil where a host
+// must build it.
+func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
+	r := h.run
+	if r.plan.Wheel == nil {
+		return nil, nil
+	}
+	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()))
+	if err != nil && ctx.Err() == nil {
+		r.wheelNotice.Do(func() { r.stream.Notice("", fmt.Sprintf("hosts build the application: %v", err)) })
+		return nil, nil
+	}
+	return wheel, err
+}
+
+// chooseWheels finds the wheels of this host's platform: those of an installed package that were chosen by
+// the same, or else new ones.
+func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environment, error) {
+	if application != nil {
+		if len(application.Requires) == 0 && h.run.origin.recipe.Requirements == "" {
+			return new(environment), nil
+		}
+		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil {
+			return env, nil
+		}
+	}
+	return h.makeWheels(ctx, application)
+}
+
+// resolutionOf is the digest of what wheels are chosen by; "" where it is not known before they are made.
+func (h *host) resolutionOf(application *Wheel) string {
+	if application == nil {
+		return ""
+	}
+	r := h.run.origin.recipe
+	requires := slices.Sorted(slices.Values(application.Requires))
+	text, err := json.Marshal([]any{"resolution 1", r.Requirements, r.Constraints, r.Hashed, r.Wheels, r.Extras, withoutLogins(append([]string{r.IndexURL}, r.ExtraIndexURLs...)), requires, h.facts.Platform})
+	if err != nil {
+		return "" // texts only
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// withoutLogins are addresses without user and password: changed ones lead to the same packages.
+func withoutLogins(addresses []string) []string {
+	var all []string
+	for _, address := range addresses {
+		if u, err := url.Parse(address); err == nil {
+			u.User = nil
+			address = u.String()
+		}
+		all = append(all, address)
+	}
+	return all
+}
+
+// installed is the environment of the newest package on any host that was resolved by the same; nil
+// where there is none.
+func (r *run) installed(platform, resolution string) *environment {
+	var newest *remote.Receipt
+	for _, h := range r.hosts {
+		for _, p := range h.facts.Packages {
+			if there := p.Receipt; there != nil && there.Platform == platform && there.Resolution == resolution && (newest == nil || there.Created.After(newest.Created)) {
+				newest = there
+			}
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	env := new(environment)
+	for _, wheel := range newest.ParseWheels() {
+		if wheel.SHA256 != newest.Application {
+			env.wheels = append(env.wheels, wheel)
+		}
+	}
+	for _, h := range r.hosts {
+		for _, p := range h.facts.Packages {
+			if p.Receipt != nil && slices.Equal(p.Receipt.Wheels, newest.Wheels) {
+				r.exchange.add(h, env.wheels...)
+			}
+		}
+	}
+	return env
+}
+
+// makeWheels makes the wheels on this host. When another host was faster, ctx ends, and the host is told.
+func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment, error) {
+	r := h.run
+	uploads := r.origin.recipe.uploads()
+	request := remote.WheelsRequest{
+		Recipe: r.origin.recipe.Recipe, Name: r.origin.source.Name, Archive: r.origin.source.SHA256, Within: r.timeout(),
+	}
+	if application != nil {
+		request.Application = &application.Wheel
+		uploads = append(uploads, upload{application.SHA256, application.Size, application.Open})
+	}
+	if err := h.upload(ctx, event.StepWheels, uploads); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
+	defer stop()
+	made, err := h.session.Wheels(ctx, request, h.log.Output(event.StepWheels))
+	if err != nil {
+		return nil, err
+	}
+	env := &environment{wheels: made.Wheels, application: made.Application, by: h}
+	if r.origin.recipe.Mode == remote.Editable {
+		env.application = nil // it would be a copy
+	} else if application == nil && made.Application == nil {
+		return nil, event.Refuse(event.CodeNoWheels, "pip made no wheel of "+r.origin.source.Name, "")
+	}
+	r.exchange.add(h, env.wheels...)
+	if env.application != nil {
+		r.exchange.add(h, *env.application)
+	}
+	return env, nil
+}
+
+// uploadWheels sends what the host lacks of its wheels, and the library that unpacks them.
+func (h *host) uploadWheels(ctx context.Context) error {
+	installer := h.run.installer
+	all := []upload{{installer.SHA256, int64(len(installer.Data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(installer.Data)), nil }}}
+	for _, wheel := range h.wheels {
+		if h.built != nil && wheel.SHA256 == h.built.SHA256 {
+			all = append(all, upload{wheel.SHA256, wheel.Size, h.built.Open})
+			continue
+		}
+		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
+	}
+	if err := h.upload(ctx, event.StepWheels, all); err != nil {
+		return err
+	}
+	h.run.exchange.add(h, h.wheels...)
+	return nil
+}

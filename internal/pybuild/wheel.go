@@ -1,0 +1,122 @@
+package pybuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/wheel"
+)
+
+// WheelOptions say with what a wheel is built.
+type WheelOptions struct {
+	// Dir is the project's directory: a version manager such as pyenv chooses Python by it. Nothing
+	// else is read there. Empty means the current one.
+	Dir string
+	// Python, Cache, Log and Say are those of Options.
+	Python, Cache string
+	Log           io.Writer
+	Say           func(string)
+	// Editable builds a wheel that refers to the source's directory (PEP 660), see wheel.Archive.At.
+	Editable bool
+}
+
+// Wheel builds the wheel of a source distribution with the project's build backend: setuptools, where
+// it names none. The wheel is what every host would make of the archive, and depends on no host; a
+// setup.py that decides by the machine it runs on decides by this one.
+//
+// The hooks run in a private build environment with everything that the project requires. It is kept:
+// a build with the same requirements needs no index. Site settings do not reach it, but for those that
+// say where packages come from: pip's index, its proxies and certificates. The hooks see a copy of the
+// archive's files in a temporary directory, no terminal and empty standard input. They run in a
+// process group that is terminated (TERM, then KILL) when ctx ends.
+//
+// Errors are *Error. One that wraps wheel.ErrNotPure means that the wheel depends on the machine that
+// builds it, or that the backend makes no editable wheels. Any other says why this machine cannot build
+// it: there is no venv, the index cannot be reached, a hook fails. In both cases a host may still build
+// the archive. errors.Is finds the cause of ctx.
+func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Archive, error) {
+	b := newBuilder(Options{Dir: opts.Dir, Python: opts.Python, Cache: opts.Cache, Log: opts.Log, Say: opts.Say})
+	w, err := b.wheel(ctx, a, opts.Editable)
+	if err == nil {
+		return w, nil
+	}
+	err = b.failed(err)
+	if failure, ok := errors.AsType[*Error](err); ok {
+		failure.Dir = a.Path
+	}
+	return nil, err
+}
+
+func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*wheel.Archive, error) {
+	if err := b.resolvePaths(); err != nil {
+		return nil, err
+	}
+	python, err := b.identify(ctx, b.python)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.makeTemporary(); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(b.temp) //nolint:errcheck // the build's own result matters more
+	source, err := unpack(a, filepath.Join(b.temp, a.Package.String()))
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	h := hook{kind: "wheel", source: source.dir, out: b.out(), name: func(python string) string {
+		return python + " -m build --wheel"
+	}}
+	if editable {
+		h.kind, h.name = "editable", func(python string) string { return python + " -m pip wheel --no-deps -e ." }
+	}
+	if _, set := os.LookupEnv("SOURCE_DATE_EPOCH"); !set {
+		b.run.env = append(b.run.env, "SOURCE_DATE_EPOCH=315532800") // 1980, the first year of zip
+	}
+	switch err := b.call(ctx, python, h); {
+	case errors.Is(err, errNoHook) && editable:
+		return nil, fmt.Errorf("%w: %w", wheel.ErrNotPure, err)
+	case err != nil:
+		return nil, err
+	}
+	return b.readWheel(a, source, editable)
+}
+
+// readWheel reads what the hook has built.
+func (b *builder) readWheel(a *sdist.Archive, unpacked *tree, editable bool) (*wheel.Archive, error) {
+	built, err := filepath.Glob(filepath.Join(b.out(), "*.whl"))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(built) != 1:
+		return nil, fmt.Errorf("the build backend made %d wheels instead of one", len(built))
+	}
+	var source *wheel.Source
+	if editable {
+		made, err := unpacked.made()
+		if err != nil {
+			return nil, err
+		}
+		for i, path := range made {
+			if !leftover(path) {
+				return nil, fmt.Errorf("%w: the editable build has written %s, which hosts would lack", wheel.ErrNotPure, sdist.Quoted(path))
+			}
+			made[i] = strings.TrimSuffix(path, "/")
+		}
+		source = &wheel.Source{Dir: unpacked.dir, Temporary: filepath.Base(b.temp), Made: made}
+	}
+	w, err := wheel.Read(built[0], source)
+	if err != nil {
+		return nil, err
+	}
+	if !w.Is(a.Name, a.Version) {
+		return nil, errors.Join(fmt.Errorf("the wheel is of %s %s, the source distribution of %s %s",
+			sdist.Quoted(w.Project), sdist.Quoted(w.Version), sdist.Quoted(a.Name), sdist.Quoted(a.Version)), w.Close())
+	}
+	return w, nil
+}
