@@ -48,8 +48,15 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 			}
 		}
 	}
-	if plan.Recipe, err = deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), recipe); err != nil {
+	install, err := inv.Expand(os.Getenv)
+	if err != nil {
+		return plan, err
+	}
+	if plan.Recipe, err = deploy.NewRecipe(ctx, install, inv.Shared(), inv.Prepare(), deploy.Sources{Dir: recipe, Project: project}); err != nil {
 		return plan, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
+	}
+	for _, notice := range plan.Recipe.Notices {
+		v.Say(notice)
 	}
 	if plan.Archive, plan.Git, err = s.archive(ctx, project, inv, v); err != nil {
 		return plan, err
