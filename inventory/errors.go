@@ -99,8 +99,10 @@ var (
 	// credentials matches what may stand between the colon of `scheme:` or `user:` and the @ before
 	// a host.
 	credentials = regexp.MustCompile(`:\S*@`)
-	// indexURL matches the one key whose whole value is a secret: tokens also come in a query.
+	// indexURL matches the keys whose whole value is a secret: tokens also come in a query.
 	indexURL = regexp.MustCompile(`index_url.*`)
+	// keyPattern matches a line that begins with a key, not with an item of a list.
+	keyPattern = regexp.MustCompile(`^[ \t{]*["']?[A-Za-z_][A-Za-z0-9_]*["']?[ \t]*:(?:\s|$)`)
 )
 
 // mask replaces what may be a password. It keeps the number of characters, because a caret
@@ -111,18 +113,45 @@ func mask(text string) string {
 	})
 }
 
-// maskLine is mask for a source line; it also masks the whole value of index_url, and what follows
-// on its line.
-func maskLine(line string) string {
-	return indexURL.ReplaceAllStringFunc(mask(line), func(s string) string {
+// maskLine is mask for a source line; it also masks the whole value of index_url and
+// extra_index_urls, and what follows on its line.
+func maskLine(src []byte, number int) string {
+	line := mask(lineAt(src, number))
+	if continuesIndexURL(src, number) {
+		return stars(line)
+	}
+	return indexURL.ReplaceAllStringFunc(line, func(s string) string {
 		const key = "index_url"
-		return key + strings.Map(func(r rune) rune {
-			if unicode.IsSpace(r) || r == ':' {
-				return r
-			}
-			return '*'
-		}, s[len(key):])
+		return key + stars(s[len(key):])
 	})
+}
+
+// stars keeps spaces and colons of a text.
+func stars(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == ':' {
+			return r
+		}
+		return '*'
+	}, text)
+}
+
+// maxList is more than the lines of a list of indexes.
+const maxList = 100
+
+// continuesIndexURL reports whether a line without a key belongs to index_url or extra_index_urls
+// above it.
+func continuesIndexURL(src []byte, number int) bool {
+	for at := number; at > 0 && at > number-maxList; at-- {
+		line := lineAt(src, at)
+		if indexURL.MatchString(line) {
+			return at < number
+		}
+		if keyPattern.MatchString(line) {
+			return false
+		}
+	}
+	return false
 }
 
 // quote returns a value of the file for a message: escaped, masked and shortened.

@@ -87,6 +87,6 @@ func TestExampleFileWorksWithAllKeys(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Command{{Run: "python -m pytest -q -p no:cacheprovider", Timeout: 10 * time.Minute}}, inv.Verify())
 	assert.Equal(t, []Command{{Run: "python manage.py check --deploy"}}, s.Verify)
-	assert.Equal(t, "https://pypi.example.com/simple", inv.Install().IndexURL)
+	assert.Equal(t, "https://ci:${PYPI_TOKEN}@pypi.example.com/simple", inv.Install().IndexURL)
 	assert.Equal(t, "www", hostNamed(t, inv, "web1").Become.String())
 }

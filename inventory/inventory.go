@@ -28,17 +28,18 @@ var ErrNotFound = errors.New("no inventory found")
 // Inventory is a file that was read, validated and expanded. Only [Load] and [Parse] make one; the
 // zero value is invalid.
 type Inventory struct {
-	path    string
-	hosts   []Host // in inventory order, with everything applied
-	index   map[string]int
-	groups  []group // in the order of the file
-	stages  []stage // in the order of the file
-	build   Builder
-	install Install
-	shared  Shared
-	prepare []Command
-	verify  []Command // of every package
-	keep    int
+	path      string
+	hosts     []Host // in inventory order, with everything applied
+	index     map[string]int
+	groups    []group // in the order of the file
+	stages    []stage // in the order of the file
+	build     Builder
+	install   Install
+	addresses []address // of install: index_url, which may be absent, and extra_index_urls
+	shared    Shared
+	prepare   []Command
+	verify    []Command // of every package
+	keep      int
 }
 
 // stage is a Stage and the names of its hosts in inventory order.
@@ -176,9 +177,6 @@ func (inv *Inventory) Verify() []Command { return slices.Clone(inv.verify) }
 
 // Keep returns how many packages each stage keeps on a host.
 func (inv *Inventory) Keep() int { return inv.keep }
-
-// Install returns how a package's environment is made on the hosts.
-func (inv *Inventory) Install() Install { return inv.install }
 
 // String returns the file's name and the numbers of its entries. It shows no setting, because index
 // URLs may contain passwords.

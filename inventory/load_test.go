@@ -110,6 +110,12 @@ func TestPasswordsAreNeverShown(t *testing.T) {
 		"long password in another key": "root: 'https://u:" + strings.Repeat("x", 90) + "hunter2@h/x'\n" + ok,
 		"escaped slashes":              `install: {indexurl: "https:\/\/u:hunter2@h"}` + "\n" + ok,
 		"no YAML":                      "install: {index_url: 'https://u:hunter2@h/x'\n" + ok,
+		"extra index":                  "install: {extra_index_urls: ['https://h/x?t=hunter2'], mode: bad}\n" + ok,
+		"extra index, bad":             "install: {extra_index_urls: ['ftp://h/x?t=hunter2']}\n" + ok,
+		"extra index, block":           "install:\n  extra_index_urls:\n    # first\n    - https://h/x?t=1\n    - ftp://h/x?t=hunter2\n" + ok,
+		"extra index, lines":           "install: {extra_index_urls: [\n  https://h/x?t=1,\n\n  'ftp://h/x?t=hunter2']}\n" + ok,
+		"extra index, no YAML":         "install:\n  extra_index_urls:\n    - 'https://h/x?t=hunter2'x\n" + ok,
+		"extra index as a mapping":     "install:\n  extra_index_urls:\n    - {https: //h/x?t=hunter2}\n" + ok,
 		"duplicate":                    "install:\n  index_url: https://u:hunter2@h\n  index_url: https://u:hunter2@h\n" + ok,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,8 +146,8 @@ func TestInstallPrintsWithoutCredentials(t *testing.T) {
 		{"https://h/x?t=hunter2", "https://h/x?xxxxx"},
 		{"https://h/x", "https://h/x"},
 	} {
-		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+tt.url+"'}\n"+ok)
-		assert.Equal(t, "editable, requirements r, wheels w, index "+tt.want, inv.Install().String())
+		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+tt.url+"', extra_index_urls: ['"+tt.url+"']}\n"+ok)
+		assert.Equal(t, "editable, requirements r, wheels w, index "+tt.want+", extra index "+tt.want, inv.Install().String())
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			printed := sprint(format, inv, inv.Install())
 			assert.NotContains(t, printed, "hunter2", format)

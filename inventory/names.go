@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -148,15 +147,6 @@ func anyText(string) error { return nil }
 func checkNUL(text string) error {
 	if strings.ContainsRune(text, 0) {
 		return errors.New("it has a NUL character, which cannot be passed to a program")
-	}
-	return nil
-}
-
-// checkIndexURL never repeats the value: index URLs contain passwords and tokens.
-func checkIndexURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsFunc(raw, unicode.IsSpace) {
-		return errors.New("not an http:// or https:// URL with a host") // err would repeat the URL
 	}
 	return nil
 }

@@ -43,12 +43,12 @@ func (r *reader) inventory(f field) *Inventory {
 	s := f.section("inventory", "a mapping with the key stages")
 	inv := &Inventory{
 		build:   choice(s.get("build"), BuildAuto, BuildSetupPy, BuildBuild, BuildUV),
-		install: readInstall(s.get("install")),
 		shared:  readShared(s.get("shared")),
 		prepare: s.get("prepare").commands(false),
 		verify:  s.get("verify").commands(false),
 		keep:    defaultKeep,
 	}
+	inv.install, inv.addresses = readInstall(s.get("install"))
 	if keep := s.get("keep"); keep.set() {
 		inv.keep = keep.number(1, 10_000)
 	}
@@ -76,14 +76,4 @@ func (r *reader) inventory(f field) *Inventory {
 // hasKey reports whether the mapping has a key, valid or not.
 func (section) hasKey(f field, name string) bool {
 	return slices.ContainsFunc(f.n.pairs, func(p pair) bool { return p.key.value == name })
-}
-
-func readInstall(f field) Install {
-	s := f.section("install", "a mapping such as {mode: editable}")
-	return Install{
-		Mode:         choice(s.get("mode"), ModeEditable, ModeRegular),
-		Requirements: s.get("requirements").text(checkLocal),
-		Wheels:       s.get("wheels").text(checkLocal),
-		IndexURL:     s.get("index_url").text(checkIndexURL),
-	}
 }

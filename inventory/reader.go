@@ -47,7 +47,7 @@ func (r *reader) failAt(line, col int, path, message string) {
 	e := &Error{File: r.file, Line: line, Column: col, Path: safetext.Line(path), Message: safetext.Line(message)}
 	text, ok := r.shown[line]
 	if !ok {
-		text = []rune(maskLine(lineAt(r.src, line)))
+		text = []rune(maskLine(r.src, line))
 		r.shown[line] = text
 	}
 	e.Source, e.caret = excerpt(text, col)

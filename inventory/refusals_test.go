@@ -269,6 +269,6 @@ func TestKeysOfMissingFeaturesAreUnknown(t *testing.T) {
 	runRefusals(t, []refusal{
 		{"dynamic", "dynamic: [x]\n" + ok, []string{`1:1 : unknown key "dynamic"; ` + top}},
 		{"from", "stages: {s: {hosts: [a], from: b}}", []string{`1:26 stages.s: unknown key "from"` + stage}},
-		{"installer", "install: {installer: uv}\n" + ok, []string{`1:11 install: unknown key "installer"; known: mode, requirements, wheels, index_url`}},
+		{"installer", "install: {installer: uv}\n" + ok, []string{`1:11 install: unknown key "installer"; known: mode, extras, requirements, wheels, index_url, extra_index_urls`}},
 	})
 }

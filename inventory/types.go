@@ -1,11 +1,8 @@
 package inventory
 
 import (
-	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/keep-it-simple/kis/internal/name"
 )
@@ -55,16 +52,6 @@ type Stage struct {
 	OnPartial  OnPartial
 }
 
-// Install describes how a package's environment is made on a host. Paths are as the file writes
-// them: relative ones are relative to [Inventory.Dir]. The index URL may contain a password: print
-// an Install, not its fields.
-type Install struct {
-	Mode         Mode
-	Requirements string // file of this machine; "" = none
-	Wheels       string // directory of this machine; "" = none
-	IndexURL     string // http or https; "" = the host's own pip configuration
-}
-
 // Builder is how the source distribution is made on this machine.
 type Builder string
 
@@ -94,40 +81,6 @@ const (
 	PartialForward OnPartial = "forward" // try to complete the switch everywhere
 	PartialStop    OnPartial = "stop"    // change nothing more
 )
-
-// String describes the settings with the index URL's credentials and query masked.
-func (i Install) String() string {
-	parts := []string{string(i.Mode)}
-	if i.Requirements != "" {
-		parts = append(parts, "requirements "+i.Requirements)
-	}
-	if i.Wheels != "" {
-		parts = append(parts, "wheels "+i.Wheels)
-	}
-	if i.IndexURL != "" {
-		parts = append(parts, "index "+redactURL(i.IndexURL))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// GoString is [Install.String]: %#v must not print the password either.
-func (i Install) GoString() string { return fmt.Sprintf("inventory.Install(%s)", i.String()) }
-
-// redactURL removes the secrets of a URL. [url.URL.Redacted] would keep the user name, and package
-// indexes often accept a token in its place.
-func redactURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "xxxxx"
-	}
-	if u.User != nil {
-		u.User = url.User("xxxxx")
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "xxxxx"
-	}
-	return u.String()
-}
 
 func (h Host) clone() Host {
 	h.Vars = maps.Clone(h.Vars)

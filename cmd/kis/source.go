@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +48,15 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 			}
 		}
 	}
-	if plan.Recipe, err = deploy.NewRecipe(inv.Install(), inv.Shared(), inv.Prepare(), recipe); err != nil {
+	install, err := inv.Expand(os.Getenv)
+	if err != nil {
+		return plan, err
+	}
+	if plan.Recipe, err = deploy.NewRecipe(ctx, install, inv.Shared(), inv.Prepare(), deploy.Sources{Dir: recipe, Project: project}); err != nil {
 		return plan, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
+	}
+	for _, notice := range plan.Recipe.Notices {
+		v.Say(notice)
 	}
 	if plan.Archive, plan.Git, err = s.archive(ctx, project, inv, v); err != nil {
 		return plan, err
@@ -73,4 +81,13 @@ func (s source) archive(ctx context.Context, project string, inv *inventory.Inve
 		return nil, "", err
 	}
 	return archive, pybuild.Revision(ctx, project, archive), nil
+}
+
+// wheelDir is the directory in which the application's wheel is built, as for the project; that of kis where an
+// archive was named.
+func (s source) wheelDir(a *app) (string, error) {
+	if s.sdist != "" {
+		return os.Getwd()
+	}
+	return a.projectDir()
 }

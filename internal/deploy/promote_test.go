@@ -45,7 +45,7 @@ func TestPromoteBringsWhatAnotherStageHas(t *testing.T) {
 	staging, production := w.on(0, 1), w.on(1, 3)
 	plan := push(t, "1.0")
 	plan.Git = "0123456789abcdef0123"
-	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeRegular}, inventory.Shared{Dirs: []string{"media"}}, []inventory.Command{{Run: "echo made >prepared"}}, t.TempDir())
+	recipe, err := deploy.NewRecipe(t.Context(), inventory.Install{Mode: inventory.ModeRegular}, inventory.Shared{Dirs: []string{"media"}}, []inventory.Command{{Run: "echo made >prepared"}}, deploy.Sources{Dir: t.TempDir()})
 	require.NoError(t, err)
 	plan.Recipe = recipe
 	require.Empty(t, staging.run(t.Context(), t, plan, nil).Failures)

@@ -1,48 +1,82 @@
 package deploy
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/requirements"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
 
 // Recipe is how packages are built: the inventory's install settings, with the content of the files
 // that they name, what packages share, and the commands that complete them. It is part of the
-// identity of a package.
+// identity of a package. Index addresses may contain passwords: print none of them.
 type Recipe struct {
 	remote.Recipe
 	Shared  inventory.Shared    // linked into the package
 	Prepare []inventory.Command // complete the package before it is sealed
 	Digest  string              // of everything in it that can change the package
+	Notices []string            // what the user should know
 	files   []file              // that hosts need
 	text    []byte              // see recipeText
+
+	// What identifies Requirements and Constraints, as a sha256, and the indexes. Another password
+	// installs the same packages.
+	requirements string
+	indexes      []string
+
+	// Of a lock file: the Python versions (PEP 440) and the environments (markers, of which one is
+	// true) that it was made for; "" and none for any.
+	RequiresPython string
+	Environments   []string
 }
 
 // file is a local file that hosts need, identified by its content.
 type file struct {
 	path   string
+	text   string // the content, if path is ""
 	sha256 string
 	size   int64
 }
 
-// NewRecipe reads the files that the install settings name. Relative paths start at dir.
-func NewRecipe(install inventory.Install, shared inventory.Shared, prepare []inventory.Command, dir string) (Recipe, error) {
-	r := Recipe{Recipe: remote.Recipe{Mode: remote.Mode(install.Mode), IndexURL: install.IndexURL}, Shared: shared, Prepare: prepare}
+// open returns the content.
+func (f file) open() (io.ReadCloser, error) {
+	if f.path == "" {
+		return io.NopCloser(strings.NewReader(f.text)), nil
+	}
+	return os.Open(f.path)
+}
+
+// Sources is where the files of a recipe are.
+type Sources struct {
+	Dir     string // relative paths of the install settings start here
+	Project string // the directory of the application; "" when an archive is pushed
+}
+
+// NewRecipe reads the files that the install settings name. ctx ends the tools that read lock files.
+func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.Shared, prepare []inventory.Command, from Sources) (Recipe, error) {
+	r := Recipe{
+		Recipe: remote.Recipe{
+			Mode: remote.Mode(install.Mode), Extras: slices.Sorted(slices.Values(install.Extras)),
+			IndexURL: install.IndexURL, ExtraIndexURLs: install.ExtraIndexURLs,
+		},
+		Shared: shared, Prepare: prepare, indexes: install.IndexIdentity(),
+	}
 	if install.Requirements != "" {
-		if err := r.addRequirements(absolute(dir, install.Requirements)); err != nil {
+		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), from.Project); err != nil {
 			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
 		}
 	}
 	if install.Wheels != "" {
-		if err := r.addWheels(absolute(dir, install.Wheels)); err != nil {
+		if err := r.addWheels(absolute(from.Dir, install.Wheels)); err != nil {
 			return Recipe{}, fmt.Errorf("install.wheels: %w", err)
 		}
 	}
@@ -56,27 +90,40 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// nested finds the lines that make pip read another file or directory, which the host would not
-// have. Line ends and space are those of Python's str.splitlines and str.strip.
-var nested = regexp.MustCompile(`(?:\A\x{feff}?|[\n\r\v\f\x1c-\x1e\x{85}\x{2028}\x{2029}])[\s\v\x1c-\x1f\x{85}\pZ]*(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f|file:|\.{1,2}/)`)
-
-// hashed finds the option that pip-tools, uv and pip themselves write for each requirement of a
-// lock file.
-var hashed = regexp.MustCompile(`(?m)(^|[ \t])--hash=sha(256|384|512):[0-9a-f]+`)
-
-func (r *Recipe) addRequirements(path string) error {
-	text, err := os.ReadFile(path)
+// addRequirements reads the requirements and makes of them what pip on a host gets: one file of
+// requirements, and one of constraints if there are any.
+func (r *Recipe) addRequirements(ctx context.Context, path, project string) error {
+	read, err := requirements.Read(ctx, path, requirements.Options{Project: project, Extras: r.Extras})
 	if err != nil {
 		return err
 	}
-	if at := nested.FindSubmatchIndex(text); at != nil {
-		line := 1 + strings.Count(string(text[:at[2]]), "\n")
-		return fmt.Errorf("%s:%d: refers to another file, which hosts do not have; write one complete file (pip-compile, uv export --no-emit-project)", path, line)
+	r.Hashed, r.RequiresPython, r.Environments = read.Hashed, read.RequiresPython, read.Environments
+	r.Extras = slices.Compact(slices.Sorted(slices.Values(append(read.Extras, r.Extras...))))
+	r.requirements, r.Notices = sha256Text(read.Identity), read.Notices
+	r.Requirements = r.addText(read.Text)
+	if read.Constraints != "" {
+		r.Constraints = r.addText(read.Constraints)
 	}
-	r.Hashed = hashed.Match(text)
-	f, err := r.add(path)
-	r.Requirements = f.sha256
-	return err
+	for _, local := range read.Locals {
+		r.files = append(r.files, file{path: local.Path, sha256: local.SHA256, size: local.Size})
+		r.Locals = append(r.Locals, remote.Wheel{Name: local.Name, SHA256: local.SHA256})
+	}
+	if len(read.Dropped) > 0 {
+		r.Notices = append(r.Notices, "left out of the requirements, because kis installs the application: "+strings.Join(read.Dropped, ", "))
+	}
+	return nil
+}
+
+// addText adds a file with this content, and returns its digest.
+func (r *Recipe) addText(text string) string {
+	f := file{text: text, sha256: sha256Text(text), size: int64(len(text))}
+	r.files = append(r.files, f)
+	return f.sha256
+}
+
+func sha256Text(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 func (r *Recipe) addWheels(dir string) error {

@@ -1,63 +1,100 @@
 package deploy_test
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
-// requirementLines splits a requirements file as pip does: Python's str.splitlines and str.strip.
-func requirementLines(text string) []string {
-	ends := regexp.MustCompile("\r\n|[\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029]")
-	var lines []string
-	for _, line := range ends.Split(strings.TrimPrefix(text, "\ufeff"), -1) {
-		lines = append(lines, strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }))
-	}
-	return lines
+// newRecipe reads a recipe in a directory.
+func newRecipe(t testing.TB, install inventory.Install, dir string) (deploy.Recipe, error) {
+	return deploy.NewRecipe(t.Context(), install, inventory.Shared{}, nil, deploy.Sources{Dir: dir, Project: dir})
 }
 
-// FuzzRequirements: a requirements file is accepted exactly if none of its lines, as pip splits
-// them, refers to another file; and its name is part of the recipe by its content only.
-func FuzzRequirements(f *testing.F) {
-	for _, text := range []string{
-		"", "flask==3.0\n", "flask\n-r other.txt\n", " \t-c x", "flask\r-r x", "flask\u2028-e .", "flask\x1c--find-links x", "\ufeff-r x", "\u00a0-r x", "\v-f x\n", "# -r x\n#\u0085-r y", "flask # -r x", "-i https://x/ -r y",
-		"flask==3.0 --hash=sha256:0a1b\n", "x\\\n  -r y", "./local", "../x", "file:x", ".hidden", "-\x00r x", "\xff-r x", "--requirement=x", "-rx", strings.Repeat(" ", 9000) + "-r x",
+// withFiles makes a directory of files.
+func withFiles(t testing.TB, files map[string]string) string {
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	return dir
+}
+
+// TestDigestOfRequirements: what changes the installed packages changes the digest, and nothing else
+// does.
+func TestDigestOfRequirements(t *testing.T) {
+	t.Setenv("KIS_TEST_TOKEN", "one")
+	install := inventory.Install{Mode: inventory.ModeEditable, Requirements: "r.txt"}
+	base := map[string]string{
+		"r.txt":    "--index-url https://ann:secret@h/x\n--extra-index-url https://${KIS_TEST_TOKEN}@h/y\n-r more.txt\n-c c.txt\nflask==3.0\n./x-1.0-py3-none-any.whl\n",
+		"more.txt": "attrs\n", "c.txt": "six<2\n", "x-1.0-py3-none-any.whl": "1",
+	}
+	digest := func(t *testing.T, name, text string) string {
+		files := maps.Clone(base)
+		if name != "" {
+			files[name] = text
+		}
+		recipe, err := newRecipe(t, install, withFiles(t, files))
+		require.NoError(t, err)
+		return recipe.Digest
+	}
+	first := digest(t, "", "")
+	for name, same := range map[string]string{
+		"comment": "# a comment\r\n" + base["r.txt"], "password": strings.Replace(base["r.txt"], "secret", "other", 1),
+		"the included text": strings.Replace(base["r.txt"], "-r more.txt", "attrs", 1),
 	} {
+		require.Equal(t, first, digest(t, "r.txt", same), name)
+	}
+	for name, other := range map[string][2]string{
+		"version": {"r.txt", strings.Replace(base["r.txt"], "3.0", "3.1", 1)}, "index": {"r.txt", strings.Replace(base["r.txt"], "@h/x", "@h/z", 1)},
+		"included": {"more.txt", "attrs==1\n"}, "constraint": {"c.txt", "six<3\n"}, "local file": {"x-1.0-py3-none-any.whl", "2"},
+	} {
+		require.NotEqual(t, first, digest(t, other[0], other[1]), name)
+	}
+	t.Setenv("KIS_TEST_TOKEN", "two")
+	require.Equal(t, first, digest(t, "", ""), "the value of a variable")
+}
+
+// TestFilesOfARecipe: hosts get requirements, constraints and local files by their content.
+func TestFilesOfARecipe(t *testing.T) {
+	t.Parallel()
+	dir := withFiles(t, map[string]string{"r.txt": "-c c.txt\nflask\n.[b_c]\n./x-1.0-py3-none-any.whl\n", "c.txt": "six<2\n", "x-1.0-py3-none-any.whl": "1"})
+	recipe, err := newRecipe(t, inventory.Install{Mode: inventory.ModeEditable, Requirements: "r.txt", Extras: []string{"z", "a"}, ExtraIndexURLs: []string{"https://h/x"}}, dir)
+	require.NoError(t, err)
+	sum := func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+	require.Equal(t, sum("flask\nx @ file://${KIS_LOCALS}/x-1.0-py3-none-any.whl#sha256="+sum("1")+"\n"), recipe.Requirements)
+	require.Equal(t, sum("six<2\n"), recipe.Constraints)
+	require.Equal(t, []remote.Wheel{{Name: "x-1.0-py3-none-any.whl", SHA256: sum("1")}}, recipe.Locals)
+	require.Equal(t, []string{"a", "b-c", "z"}, recipe.Extras)
+	require.Equal(t, []string{"https://h/x"}, recipe.ExtraIndexURLs)
+	require.Equal(t, []string{"left out of the requirements, because kis installs the application: " + filepath.Join(dir, "r.txt") + ":3: .[b_c]"}, recipe.Notices)
+}
+
+// FuzzRequirements: requirements are part of a recipe by their content, not by their place.
+func FuzzRequirements(f *testing.F) {
+	for _, text := range []string{"", "flask==3.0\n", "flask\n-r other.txt\n", "\ufeff-r x", "flask==3.0 --hash=sha256:0a1b\n", "x\\\n  -r y", "\xff-r x", "é"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "requirements.txt")
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		install := inventory.Install{Mode: inventory.ModeEditable, Requirements: "requirements.txt"}
-		recipe, err := deploy.NewRecipe(install, inventory.Shared{}, nil, dir)
-		nested := false
-		for _, line := range requirementLines(text) {
-			for _, option := range []string{"-r", "-c", "-e", "--requirement", "--constraint", "--editable", "--find-links", "-f", "file:", "./", "../"} {
-				nested = nested || strings.HasPrefix(line, option)
-			}
-		}
-		require.Equal(t, nested, err != nil, "%v", err)
+		recipe, err := newRecipe(t, install, withFiles(t, map[string]string{"requirements.txt": text}))
 		if err != nil {
-			var line int
-			_, scanned := fmt.Sscanf(strings.TrimPrefix(err.Error(), "install.requirements: "+path+":"), "%d:", &line)
-			require.NoError(t, scanned, "%v", err)
-			require.True(t, line >= 1 && line <= 1+strings.Count(text, "\n"))
 			return
 		}
-		again := filepath.Join(dir, "again")
-		require.NoError(t, os.Mkdir(again, 0o700))
-		require.NoError(t, os.Rename(path, filepath.Join(again, "requirements.txt")))
-		same, err := deploy.NewRecipe(install, inventory.Shared{}, nil, again)
+		same, err := newRecipe(t, install, withFiles(t, map[string]string{"requirements.txt": text}))
 		require.NoError(t, err)
 		require.Equal(t, recipe.Digest, same.Digest)
 	})
@@ -70,7 +107,7 @@ func FuzzIndexURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		install := inventory.Install{Mode: inventory.ModeEditable, IndexURL: text}
-		recipe, err := deploy.NewRecipe(install, inventory.Shared{}, nil, t.TempDir())
+		recipe, err := newRecipe(t, install, t.TempDir())
 		if err != nil {
 			require.True(t, len(text) < 8 || !strings.Contains(err.Error(), text))
 			return
@@ -78,7 +115,7 @@ func FuzzIndexURL(f *testing.F) {
 		scheme, rest, some := strings.Cut(text, "://")
 		if host, path, slash := strings.Cut(rest, "/"); some && slash && !strings.ContainsAny(text, "@?#% ") && regexp.MustCompile(`^https?$`).MatchString(scheme) {
 			install.IndexURL = scheme + "://ann:secret@" + host + "/" + path
-			secret, err := deploy.NewRecipe(install, inventory.Shared{}, nil, t.TempDir())
+			secret, err := newRecipe(t, install, t.TempDir())
 			require.NoError(t, err)
 			require.Equal(t, recipe.Digest, secret.Digest)
 		}

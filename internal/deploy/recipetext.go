@@ -17,10 +17,9 @@ import (
 type recipeText struct {
 	Version      int            `json:"recipe"`
 	Mode         remote.Mode    `json:"mode"`
-	Requirements string         `json:"requirements,omitempty"` // sha256, likewise the next
-	Constraints  string         `json:"constraints,omitempty"`
+	Requirements string         `json:"requirements,omitempty"` // sha256 of what requirements and constraints install
 	Wheels       []remote.Wheel `json:"wheels,omitempty"`
-	Indexes      []string       `json:"indexes,omitempty"`
+	Indexes      []string       `json:"indexes,omitempty"` // the first is that of index_url, perhaps ""
 	Extras       []string       `json:"extras,omitempty"`
 	Dirs         []string       `json:"shared_dirs,omitempty"`
 	Files        []string       `json:"shared_files,omitempty"`
@@ -33,9 +32,9 @@ const recipeVersion = 3
 // seal computes text and digest.
 func (r *Recipe) seal() error {
 	text := recipeText{
-		Version: recipeVersion, Mode: r.Mode, Requirements: r.Requirements, Constraints: r.Constraints, Extras: r.Extras,
+		Version: recipeVersion, Mode: r.Mode, Requirements: r.requirements, Extras: r.Extras,
 		Wheels:  slices.SortedFunc(slices.Values(r.Wheels), func(a, b remote.Wheel) int { return strings.Compare(a.Name, b.Name) }),
-		Indexes: withoutLogins(slices.DeleteFunc(append([]string{r.IndexURL}, r.ExtraIndexURLs...), func(u string) bool { return u == "" })),
+		Indexes: r.indexes,
 		Dirs:    slices.Sorted(slices.Values(r.Shared.Dirs)), Files: slices.Sorted(slices.Values(r.Shared.Files)),
 	}
 	for _, c := range r.Prepare {

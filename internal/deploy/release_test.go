@@ -34,9 +34,9 @@ func TestTheCommandsOfARelease(t *testing.T) {
 	var events []event.Event
 	record := func(e event.Event) { events = append(events, e) }
 	plan := push(t, "1.0")
-	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{Dirs: []string{"media"}}, []inventory.Command{
+	recipe, err := deploy.NewRecipe(t.Context(), inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{Dirs: []string{"media"}}, []inventory.Command{
 		{Run: `echo "prepare ${KIS_STAGE-none} $KIS_PACKAGE"; mkdir static; echo x >static/file; echo upload >media/file`},
-	}, t.TempDir())
+	}, deploy.Sources{Dir: t.TempDir()})
 	require.NoError(t, err)
 	plan.Recipe = recipe
 	plan.Verify = []inventory.Command{{Run: `echo "verify ${KIS_STAGE-none}"; cat static/file`}}

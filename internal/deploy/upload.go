@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ type upload struct {
 func (r Recipe) uploads() []upload {
 	var all []upload
 	for _, f := range r.files {
-		all = append(all, upload{sha256: f.sha256, size: f.size, open: func() (io.ReadCloser, error) { return os.Open(f.path) }})
+		all = append(all, upload{sha256: f.sha256, size: f.size, open: f.open})
 	}
 	return all
 }

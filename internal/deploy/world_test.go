@@ -252,7 +252,7 @@ func archive(t testing.TB, version string) *sdist.Archive {
 // push is the plan to push the sample application in a version.
 func push(t testing.TB, version string) deploy.Plan {
 	t.Helper()
-	recipe, err := deploy.NewRecipe(inventory.Install{Mode: inventory.ModeRegular}, inventory.Shared{}, nil, t.TempDir())
+	recipe, err := deploy.NewRecipe(t.Context(), inventory.Install{Mode: inventory.ModeRegular}, inventory.Shared{}, nil, deploy.Sources{Dir: t.TempDir()})
 	require.NoError(t, err)
 	return deploy.Plan{Op: event.Push, Archive: archive(t, version), Recipe: recipe}
 }

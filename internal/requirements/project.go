@@ -1,0 +1,74 @@
+package requirements
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// projectName returns the name that pyproject.toml of a directory gives the project, or "".
+func projectName(dir string) string {
+	var file struct {
+		Project struct {
+			Name string `toml:"name"`
+		} `toml:"project"`
+		Tool struct {
+			Poetry struct {
+				Name string `toml:"name"`
+			} `toml:"poetry"`
+		} `toml:"tool"`
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "pyproject.toml"))
+	if err != nil {
+		return ""
+	}
+	if _, err := toml.Decode(string(data), &file); err != nil {
+		return "" // the build reports what is wrong with it
+	}
+	if file.Project.Name != "" {
+		return file.Project.Name
+	}
+	return file.Tool.Poetry.Name
+}
+
+// isProject reports whether a name is that of the application.
+func (r *reader) isProject(name string) bool {
+	return name != "" && r.options.Name != "" && canonical(name) == canonical(r.options.Name)
+}
+
+// isProjectDir reports whether a directory is that of the application, or another copy of it, as a
+// checkout of one revision is.
+func (r *reader) isProjectDir(dir string) bool {
+	if filepath.Clean(dir) == filepath.Clean(r.options.Project) {
+		return true
+	}
+	here, err := os.Stat(r.options.Project)
+	there, err2 := os.Stat(dir)
+	if err == nil && err2 == nil && os.SameFile(here, there) {
+		return true
+	}
+	return r.isProject(projectName(dir))
+}
+
+// drop leaves the application itself out: kis installs it. Its extras are remembered.
+func (r *reader) drop(e entry, extras []string, marker string) {
+	if marker != "" {
+		r.fail(e.place, e.written, "names the application under a condition; kis installs it on every host, so remove the marker")
+		return
+	}
+	r.extras = append(r.extras, extras...)
+	r.dropped = append(r.dropped, e.place.String()+": "+shorten(e.written))
+}
+
+// splitExtras separates the extras behind a path.
+func splitExtras(path string) (string, []string, error) {
+	rest, ok := strings.CutSuffix(path, "]")
+	at := strings.LastIndex(rest, "[")
+	if !ok || at <= 0 {
+		return path, nil, nil
+	}
+	extras, err := parseExtras(rest[at+1:])
+	return rest[:at], extras, err
+}
