@@ -47,7 +47,9 @@ type Options struct {
 	// project. A member with its name and content is removed, whatever backend put it there. Empty:
 	// none.
 	Exclude string
-	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
+	// Cache is the directory of private build environments; default is kis in os.UserCacheDir. One that
+	// is older than a week is made again where that succeeds, because its requirements are rarely
+	// pinned.
 	Cache string
 	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
 	// discards it. An error of Log does not end the build.
