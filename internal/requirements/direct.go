@@ -71,7 +71,7 @@ func (f *file) editable(e entry, value string) {
 		// pip reads it only from 24.1 on; uv and PDM write it
 		f.editableNamed(e, value)
 	default:
-		f.editablePath(e, f.fromProject(path), extras)
+		f.editablePath(e, f.absolute(path), extras)
 	}
 }
 
