@@ -1,6 +1,7 @@
 package requirements_test
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,11 +26,14 @@ func FuzzRead(f *testing.F) {
 	}
 	pip := newOracle(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if bytes.HasPrefix(data, []byte("\xff\xfe\x00\x00")) {
+			return // UTF-32, which pip before 25.1 takes for UTF-16
+		}
 		dir := project(t, map[string]string{"r.txt": string(data), "a.txt": "six<2\n"})
 		environment := map[string]string{"V": "1.0", "U": "urllib3"}
 		path := filepath.Join(dir, "r.txt")
 		read, err := requirements.Read(t.Context(), path, options(dir, environment))
-		if err != nil || strings.Contains(notices(read), "as a regular package") || len(read.Dropped)+len(read.Locals) > 0 {
+		if err != nil || strings.Contains(notices(read), "as a regular package") || strings.Contains(notices(read), "only pip") || len(read.Dropped)+len(read.Locals) > 0 {
 			return
 		}
 		require.True(t, utf8.ValidString(read.Text+read.Constraints+read.Identity))

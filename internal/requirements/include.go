@@ -202,6 +202,8 @@ func (r *reader) noticeOption(p place, name string) {
 		versions = "from 23.1 on"
 	case "--all-releases", "--only-final", "--no-require-hashes":
 		versions = "from 26.0 on"
+	case "--use-feature":
+		versions = "with that feature"
 	default:
 		return
 	}
