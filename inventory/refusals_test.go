@@ -90,7 +90,7 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"unknown key in a section", ok + "ssh: {prot: 22}\n", []string{`2:7 ssh: unknown key "prot"; did you mean "port"? known: user, port, identity_file, jump, host_key`}},
 		{"unknown key far from all", ok + "hosts: {a: {shape: red}}\n", []string{`2:13 hosts.a: unknown key "shape"; known: root, python, become, ssh, address, vars`}},
 		{"key of another section", ok + "address: a\n", []string{`2:1 : unknown key "address"; known: root, python, become, build, install, keep, shared, prepare, verify, ssh, hosts, groups, stages`}},
-		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, confirm, dev, before_link, services, after_link, health, rollout, on_partial`}},
+		{"a value is no key", "stages: {s: {hosts: [a], on_partial=stop: x}}\n", []string{`1:26 stages.s: unknown key "on_partial=stop"; known: verify, hosts, confirm, from, dev, before_link, services, after_link, health, rollout, on_partial`}},
 		{"duplicate key", ok + "root: /a\nroot: /b\n", []string{`3:1 : the key "root" is already on line 2; remove one of them`}},
 		{"duplicate key in other quotes", ok + "hosts:\n  a: {}\n  'a': {}\n", []string{`4:3 hosts: the key "a" is already on line 3; remove one of them`}},
 		{"no stages", "root: /x\n", []string{"1:1 : the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`"}},
@@ -125,6 +125,8 @@ func TestRefusesWrongShapes(t *testing.T) {
 		{"mistyped mode", ok + "install: {mode: editabel}\n", []string{`2:17 install.mode: unknown value "editabel"; did you mean "editable"? known: editable, regular`}},
 		{"one command instead of a list", ok + "verify: pytest\n", []string{"2:9 verify: want a list of commands, got text"}},
 		{"blank command", ok + "verify: ['  ']\n", []string{"2:10 verify: is empty; give it a value or remove it"}},
+		{"from nowhere", "stages: {s: {hosts: [a], from: b}}", []string{`1:32 stages.s.from: there is no stage "b"`}},
+		{"from itself", "stages: {s: {hosts: [a], from: s}}", []string{`1:32 stages.s.from: a stage cannot take packages from itself`}},
 		{"confirm", "stages: {s: {hosts: [a], confirm: yes}}\n", []string{`1:35 stages.s.confirm: want true or false, got "yes"`}},
 		{"confirm as text", "stages: {s: {hosts: [a], confirm: 'true'}}\n", []string{`1:35 stages.s.confirm: want true or false, got "true"`}},
 		{"on_partial", "stages: {s: {hosts: [a], on_partial: bakk}}\n", []string{`1:38 stages.s.on_partial: unknown value "bakk"; did you mean "back"? known: back, forward, stop`}},
@@ -265,10 +267,10 @@ func TestInventoryRunsNothingLocally(t *testing.T) {
 func TestKeysOfMissingFeaturesAreUnknown(t *testing.T) {
 	t.Parallel()
 	const top = "known: root, python, become, build, install, keep, shared, prepare, verify, ssh, hosts, groups, stages"
-	const stage = "; known: verify, hosts, confirm, dev, before_link, services, after_link, health, rollout, on_partial"
+	const stage = "; known: verify, hosts, confirm, from, dev, before_link, services, after_link, health, rollout, on_partial"
 	runRefusals(t, []refusal{
 		{"dynamic", "dynamic: [x]\n" + ok, []string{`1:1 : unknown key "dynamic"; ` + top}},
-		{"from", "stages: {s: {hosts: [a], from: b}}", []string{`1:26 stages.s: unknown key "from"` + stage}},
+		{"sync", "stages: {s: {hosts: [a], sync: b}}", []string{`1:26 stages.s: unknown key "sync"` + stage}},
 		{"installer", "install: {installer: uv}\n" + ok, []string{`1:11 install: unknown key "installer"; known: mode, extras, requirements, wheels, index_url, extra_index_urls`}},
 	})
 }

@@ -101,6 +101,7 @@ type Recipe struct {
 	Constraints  string   // likewise
 	Hashed       bool     // every requirement carries hashes
 	Wheels       []Wheel  // instead of an index
+	Locals       []Wheel  // files that Requirements name as file://${KIS_LOCALS}/NAME
 	Extras       []string // of the application
 
 	// Indexes; "" and none leave them to the host. They may carry passwords, so they are never printed.

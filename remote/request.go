@@ -156,13 +156,14 @@ type pipRequest struct {
 	Requirements   *string  `json:"requirements"` // null: none
 	Constraints    *string  `json:"constraints"`  // likewise
 	Wheels         []Wheel  `json:"given"`        // instead of an index
+	Locals         []Wheel  `json:"locals"`
 	IndexURL       string   `json:"index_url"`
 	ExtraIndexURLs []string `json:"extra_index_urls"`
 	Timeout        seconds  `json:"timeout"`
 }
 
 func newPipRequest(r Recipe, within time.Duration) pipRequest {
-	return pipRequest{nullable(r.Requirements), nullable(r.Constraints), append([]Wheel{}, r.Wheels...), r.IndexURL, texts(r.ExtraIndexURLs), seconds(within)}
+	return pipRequest{nullable(r.Requirements), nullable(r.Constraints), append([]Wheel{}, r.Wheels...), append([]Wheel{}, r.Locals...), r.IndexURL, texts(r.ExtraIndexURLs), seconds(within)}
 }
 
 type wheelsRequest struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/inventory"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // promoteOptions are the flags of promote.
@@ -77,8 +77,14 @@ func (o promoteOptions) run(cmd *cobra.Command, a *app, from, to string) error {
 }
 
 // copyRecipe is what the inventory says of packages that are copied from hosts. The rest of the recipe is copied too.
+// The index serves only build backends of editable applications that are not pure Python; without the variables of
+// its address it is the host's own.
 func copyRecipe(inv *inventory.Inventory) deploy.Recipe {
-	return deploy.Recipe{Recipe: remote.Recipe{IndexURL: inv.Install().IndexURL}, Shared: inv.Shared()}
+	r := deploy.Recipe{Shared: inv.Shared()}
+	if install, err := inv.Expand(os.Getenv); err == nil {
+		r.IndexURL, r.ExtraIndexURLs = install.IndexURL, install.ExtraIndexURLs
+	}
+	return r
 }
 
 func newSync(a *app) *cobra.Command {

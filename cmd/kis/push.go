@@ -99,6 +99,13 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	if err != nil {
 		return err
 	}
+	project, err := o.source.wheelDir(a)
+	if err != nil {
+		return err
+	}
+	wheel := newApplicationWheel(plan.Archive, project, inv)
+	defer wheel.Close() //nolint:errcheck // only read
+	plan.Wheel = wheel.For
 	plan.Op, plan.Stage, plan.Hosts, plan.Subset, plan.NoLink, plan.DryRun, plan.Replaces = event.Push, t.Stage, t.hosts, t.subset, o.noLink, o.dryRun, replaces
 	return a.carryOut(ctx, inv, plan, v)
 }

@@ -49,7 +49,7 @@ func TestThePushShowsThatItBuilds(t *testing.T) {
 	require.NoError(t, release.Close())
 	require.Equal(t, 3, <-ended)
 	// The first time, the build environment is made in between.
-	require.Regexp(t, `^(… building the source distribution \(\d+ s\)\r\x1b\[K(making a private build environment .*\n)?)+hello 1\.0: `, screen.String())
+	require.Regexp(t, `^(making a private build environment .*\n)?(… building the source distribution \(\d+ s\)\r\x1b\[K(making a private build environment .*\n)?)+hello 1\.0: `, screen.String())
 }
 
 // watched is a screen that reports when a text is on it.

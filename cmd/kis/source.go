@@ -82,3 +82,12 @@ func (s source) archive(ctx context.Context, project string, inv *inventory.Inve
 	}
 	return archive, pybuild.Revision(ctx, project, archive), nil
 }
+
+// wheelDir is the directory in which the application's wheel is built, as for the project; that of kis where an
+// archive was named.
+func (s source) wheelDir(a *app) (string, error) {
+	if s.sdist != "" {
+		return os.Getwd()
+	}
+	return a.projectDir()
+}

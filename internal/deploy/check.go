@@ -3,6 +3,8 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -59,13 +61,18 @@ func (r *run) checkRequest() remote.CheckRequest {
 		Stage: r.stage, Package: r.pkg, Packages: true, Shared: r.shared(), Services: r.services(), SpareBytes: spareBytes, SpareInodes: spareInodes, Keep: r.plan.Keep,
 	}
 	if a := r.plan.Archive; a != nil {
-		request.Build, request.RequiresPython = true, a.RequiresPython
+		request.Build, request.RequiresPython = true, bothPythons(a.RequiresPython, r.plan.Recipe.RequiresPython)
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
 	if r.plan.Op == event.Promote {
 		request.Build = true
 	}
 	return request
+}
+
+// bothPythons is the Requires-Python of the application and that of its lock file.
+func bothPythons(application, lock string) string {
+	return strings.Join(slices.DeleteFunc([]string{application, lock}, func(s string) bool { return s == "" }), ",")
 }
 
 // reportClock warns of a clock that is wrong. kis does not depend on it, but users and certificates

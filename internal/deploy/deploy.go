@@ -52,8 +52,8 @@ type Plan struct {
 	Archive *sdist.Archive // what to install
 	Recipe  Recipe         // how
 	// Wheel returns the application's wheel, built on this machine, for a package in the directory of a host.
-	// It may be called concurrently. Nil, or an error: hosts build it.
-	Wheel  func(ctx context.Context, dir string) (*Wheel, error)
+	// It may be called concurrently. say takes sentences for the user. Nil, or an error: hosts build it.
+	Wheel  func(ctx context.Context, dir string, say func(string)) (*Wheel, error)
 	Verify []inventory.Command // commands that verify the package, once on each host
 	Keep   int                 // packages that each stage keeps when it has succeeded; 0: all
 	Git    string              // revision the archive was built from, "" if unknown

@@ -79,7 +79,7 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 func (p *platform) mayTry(h *host, late bool) bool {
 	_, tried := p.failed[h]
 	_, trying := p.working[h]
-	return !tried && !trying && len(p.failed)+len(p.working) < maxMakers && (len(p.working) == 0 || late)
+	return !tried && !trying && len(p.failed)+len(p.working) < maxMakers && (len(p.working) == 0 || late && len(p.working) == 1)
 }
 
 // isLost reports whether nobody will make the wheels any more. The lock is held.

@@ -21,7 +21,6 @@ import (
 // identity of a package. Index addresses may contain passwords: print none of them.
 type Recipe struct {
 	remote.Recipe
-	Locals  []remote.Wheel      // uploaded files that Requirements name as file://${KIS_LOCALS}/NAME
 	Shared  inventory.Shared    // linked into the package
 	Prepare []inventory.Command // complete the package before it is sealed
 	Digest  string              // of everything in it that can change the package

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -141,7 +140,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 	if r.plan.Wheel == nil {
 		return nil, nil
 	}
-	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()))
+	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()), func(text string) { r.stream.Notice("", text) })
 	if err != nil && ctx.Err() == nil {
 		r.wheelNotice.Do(func() { r.stream.Notice("", fmt.Sprintf("hosts build the application: %v", err)) })
 		return nil, nil
@@ -170,25 +169,12 @@ func (h *host) resolutionOf(application *Wheel) string {
 	}
 	r := h.run.origin.recipe
 	requires := slices.Sorted(slices.Values(application.Requires))
-	text, err := json.Marshal([]any{"resolution 1", r.Requirements, r.Constraints, r.Hashed, r.Wheels, r.Extras, withoutLogins(append([]string{r.IndexURL}, r.ExtraIndexURLs...)), requires, h.facts.Platform})
+	text, err := json.Marshal([]any{"resolution 1", r.requirements, r.Wheels, r.Extras, r.indexes, requires, h.facts.Platform})
 	if err != nil {
 		return "" // texts only
 	}
 	sum := sha256.Sum256(text)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// withoutLogins are addresses without user and password: changed ones lead to the same packages.
-func withoutLogins(addresses []string) []string {
-	var all []string
-	for _, address := range addresses {
-		if u, err := url.Parse(address); err == nil {
-			u.User = nil
-			address = u.String()
-		}
-		all = append(all, address)
-	}
-	return all
 }
 
 // installed is the environment of the newest package on any host that was resolved by the same; nil

@@ -51,15 +51,18 @@ func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
 			return err
 		}
 	}
-	err = b.buildIn(ctx, base, requires, h)
+	python, err := b.buildIn(ctx, base, requires, h)
 	if err != nil && remembered && ctx.Err() == nil && !errors.Is(err, errNoHook) {
 		// A backend may require more although these files have not changed.
 		again, failed := b.resolve(ctx, base, h)
-		if failed != nil || slices.Equal(again, requires) {
+		if failed != nil {
+			return err
+		}
+		if now, failed := b.environment(ctx, base, again); failed != nil || now == python {
 			return err
 		}
 		requires = again
-		err = b.buildIn(ctx, base, requires, h)
+		_, err = b.buildIn(ctx, base, requires, h)
 	}
 	if err == nil {
 		remember(memory, requires)
@@ -67,16 +70,16 @@ func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
 	return err
 }
 
-// buildIn calls the hook in the environment with some requirements.
-func (b *builder) buildIn(ctx context.Context, base interpreter, requires []string, h hook) error {
+// buildIn calls the hook in the environment with some requirements, and returns its interpreter.
+func (b *builder) buildIn(ctx context.Context, base interpreter, requires []string, h hook) (string, error) {
 	answer, python, err := b.inPrivate(ctx, base, requires, "build", h)
 	switch {
 	case err != nil && answer.Lacks != "":
-		return fmt.Errorf("%w %s", errNoHook, answer.Lacks)
+		return python, fmt.Errorf("%w %s", errNoHook, answer.Lacks)
 	case err == nil && answer.Built == "":
-		return &Error{Command: h.name(python), Err: errors.New("it ended before the hook returned")}
+		return python, &Error{Command: h.name(python), Err: errors.New("it ended before the hook returned")}
 	}
-	return err
+	return python, err
 }
 
 // maxRounds bounds how often a backend finds that it needs more: those of pyproject.toml first, then

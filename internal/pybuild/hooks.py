@@ -23,12 +23,15 @@ def requires():
     import build
 
     answer()
-    project = build.ProjectBuilder(SOURCE)
-    needed = set(project.build_system_requires)
-    missing = {one for each in needed for one in build.check_dependency(each)}
-    if not missing:
-        needed |= project.get_requires_for_build(KIND)
+    try:
+        project = build.ProjectBuilder(SOURCE)
+        needed = set(project.build_system_requires)
         missing = {one for each in needed for one in build.check_dependency(each)}
+        if not missing:
+            needed |= project.get_requires_for_build(KIND)
+            missing = {one for each in needed for one in build.check_dependency(each)}
+    except build.BuildException as error:  # its traceback is one of kis
+        sys.exit(str(error))
     answer(requires=sorted(needed), missing=sorted(" -> ".join(one) for one in missing))
 
 

@@ -42,7 +42,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	assert.Equal(t, first.a.Content, second.a.Content)
 	assert.NoFileExists(t, stale)
 	said := strings.Join(append(first.said, second.said...), "\n")
-	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(stale)), said)
+	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(filepath.Dir(stale))), said)
 
 	t.Run("is reused", func(t *testing.T) {
 		t.Parallel()
@@ -60,13 +60,17 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 		assert.Empty(t, b.said)
 		assert.Equal(t, "projecta-0.4", b.a.Package.String())
 	})
-	t.Run("is not needed where the interpreter has build", func(t *testing.T) {
+	t.Run("is replaced by the interpreter's own build where it cannot be made", func(t *testing.T) {
 		t.Parallel()
-		b := startBuilder(t, inTreeBackend(t), filepath.Join(t.TempDir(), "cache"), filepath.Join(filepath.Dir(stale), "bin", "python"))
+		g, ok := currentGeneration(filepath.Dir(filepath.Dir(stale)))
+		require.True(t, ok)
+		b := startBuilder(t, inTreeBackend(t), filepath.Join(t.TempDir(), "cache"), g.python())
+		b.run.env = append(b.run.env, "PIP_NO_INDEX=1", "PIP_FIND_LINKS=")
 		b.a, b.err = b.build(t.Context())
 		b.close(t)
-		assert.NoDirExists(t, b.cache)
 		assert.Equal(t, "in_tree-1.0", b.a.Package.String())
+		require.Len(t, b.said, 2)
+		assert.Contains(t, b.said[1], "no private build environment, and "+g.python()+" -m build --sdist is run instead: ")
 	})
 }
 
@@ -79,8 +83,9 @@ func staleEnvironment(t testing.TB, cache, python, project string) string {
 	require.NoError(t, err)
 	require.False(t, found.Build)
 	require.False(t, found.Setuptools)
-	dir, err := b.environmentDir(found)
+	dir, err := b.environmentDir(found, nil)
 	require.NoError(t, err)
+	dir = filepath.Join(dir, "1")
 	require.NoError(t, os.MkdirAll(dir, 0o700))
 	stale := filepath.Join(dir, "stale")
 	require.NoError(t, os.WriteFile(stale, nil, 0o600))

@@ -228,6 +228,9 @@ class Build:
                 env["PIP_INDEX_URL"] = None  # it would override the file
             if args["extra_index_urls"]:
                 env["PIP_EXTRA_INDEX_URL"] = None
+        if args["locals"]:
+            env["KIS_LOCALS"] = self.fresh("locals")
+            wheels.link_stored(self.repository, args["locals"], env["KIS_LOCALS"])
         if credentials.found:
             env["NETRC"] = os.path.join(place, "netrc")
             credentials.write(env["NETRC"])

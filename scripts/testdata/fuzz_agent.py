@@ -457,7 +457,7 @@ class Fuzz:
     def command(self, run):
         """A command that a controller could send, by and large."""
         text = {"package": "app-1", "commands": ["true"], "env": {"KIS_X": "y"}, "timeout": 5}
-        pip = {"requirements": None, "constraints": None, "given": [], "index_url": "", "extra_index_urls": [], "timeout": 5}
+        pip = {"requirements": None, "constraints": None, "given": [], "locals": [], "index_url": "", "extra_index_urls": [], "timeout": 5}
         commands = [
             ("ping", {}), ("open", {"root": self.root}), ("state", {}), ("cancel", {}), ("abort", {}), ("unlock", {}),
             ("check", {"stage": "staging", "package": "app-2", "packages": True, "build": True, "need_bytes": 1, "need_inodes": 1}),

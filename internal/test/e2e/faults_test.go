@@ -177,7 +177,8 @@ func TestFaultBeforeTheBarrier_L1_V2(t *testing.T) {
 	})
 }
 
-// TestBuildFailsOnOneHost_B1: pip builds the application on both hosts, and the build of web2 fails.
+// TestBuildFailsOnOneHost_B1: the application cannot be built on this machine, and pip builds it on both hosts, each for
+// itself because it is editable. The build of web2 fails. In mode regular web1 would build it for web2.
 func TestBuildFailsOnOneHost_B1(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 2, hosttest.Options{})
@@ -186,23 +187,33 @@ func TestBuildFailsOnOneHost_B1(t *testing.T) {
 	require.NoError(t, err)
 	w.Write("build_backend/backend.py", string(backend)+`
 
-_build_editable = build_editable
+def needs_libfoo(build):
+    def checked(*args):
+        if not os.path.exists(os.path.expanduser("~/libfoo.h")):
+            raise SystemExit("libfoo.h is missing: apt install libfoo-dev")
+        return build(*args)
+    return checked
 
 
-def build_editable(*args):
-    if os.path.exists(os.path.expanduser("~/without-libfoo")):
-        raise SystemExit("libfoo.h is missing: apt install libfoo-dev")
-    return _build_editable(*args)
+build_editable, build_wheel = needs_libfoo(build_editable), needs_libfoo(build_wheel)
 `)
 	w.Version("0.4")
 	archive := w.Archive()
-	trap := filepath.Join(w.Hosts[web2].Home, "without-libfoo")
-	require.NoError(t, os.WriteFile(trap, nil, 0o644))
+	header := func(h *hosttest.Host) string { return filepath.Join(h.Home, "libfoo.h") }
+	require.NoError(t, os.WriteFile(header(w.Hosts[web1]), nil, 0o644))
 	r := w.Run(3, "hello-0.4", "push", "staging", "--sdist", archive)
 	assert.Contains(t, r.Err, "web2: environment: pip could not install the application")
 	assert.Contains(t, r.Err, "libfoo.h is missing: apt install libfoo-dev", "the words of the build itself")
 	assert.Contains(t, r.Err, "no stage link was changed (1 of 2 hosts ready)")
 	assert.Equal(t, w.All("hello-0.3"), w.Links())
-	require.NoError(t, os.Remove(trap))
+	assert.Contains(t, r.Screen(), "hosts build the application: ")
+
+	w.Inventory(testenv.InventoryText(w.Hosts, "install: {mode: regular}\n"))
+	w.Version("0.5")
+	r = w.Run(0, "hello-0.5", "push", "staging", "--sdist", w.Archive())
+	assert.NotContains(t, r.Err, "libfoo.h is missing")
+
+	w.Inventory(testenv.InventoryText(w.Hosts, ""))
+	require.NoError(t, os.WriteFile(header(w.Hosts[web2]), nil, 0o644))
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", archive)
 }

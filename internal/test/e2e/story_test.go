@@ -48,7 +48,7 @@ func dryRun(w *testenv.Env) {
 
 func firstPush(w *testenv.Env) {
 	r := w.Run(0, "hello-0.3", "push", "staging", "-o", "json") // the only one that has kis build the source distribution
-	assert.Equal(w.T, []string{"connect", "check", "lock", "package", "upload", "unpack", "environment", "verify", "seal", "arm", "roll call", "link", "confirm", "prune"}, r.Steps(w.T))
+	assert.Equal(w.T, []string{"connect", "check", "lock", "package", "upload", "unpack", "wheels", "environment", "verify", "seal", "arm", "roll call", "link", "confirm", "prune"}, r.Steps(w.T))
 	report := r.Report(w.T)
 	require.NotNil(w.T, report.Skew)
 	assert.Less(w.T, report.Skew.Seconds, 1.0)

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/keep-it-simple/kis/internal/deploy"
+	"github.com/keep-it-simple/kis/internal/pybuild"
+	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/wheel"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// applicationWheel builds the wheel of an application when the first host needs it, and keeps it for all.
+type applicationWheel struct {
+	archive *sdist.Archive
+	options pybuild.WheelOptions
+
+	mu     sync.Mutex
+	tried  bool
+	built  *wheel.Archive
+	failed error
+	at     map[string]*wheel.Archive // by directory of the package on a host
+}
+
+func newApplicationWheel(a *sdist.Archive, dir string, inv *inventory.Inventory) *applicationWheel {
+	return &applicationWheel{archive: a, at: map[string]*wheel.Archive{}, options: pybuild.WheelOptions{
+		Dir: dir, Editable: inv.Install().Mode == inventory.ModeEditable,
+	}}
+}
+
+// For is the wheel for a package in a directory of a host. say gets sentences for the user while it is built.
+func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)) (*deploy.Wheel, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.tried {
+		w.tried, w.options.Say = true, say
+		w.built, w.failed = pybuild.Wheel(ctx, w.archive, w.options)
+	}
+	if w.failed != nil {
+		return nil, w.failed
+	}
+	if !w.built.Editable() {
+		dir = ""
+	}
+	a := w.at[dir]
+	if a == nil {
+		var err error
+		if a, err = w.built.At(dir); err != nil {
+			return nil, fmt.Errorf("its wheel for %s: %w", dir, err)
+		}
+		w.at[dir] = a
+	}
+	return &deploy.Wheel{Wheel: remote.Wheel{Name: a.Name, SHA256: a.SHA256, Size: a.Size}, Requires: a.RequiresDist, Open: a.Open}, nil
+}
+
+// Close frees the files.
+func (w *applicationWheel) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var errs []error
+	for _, a := range w.at {
+		errs = append(errs, a.Close())
+	}
+	if w.built != nil {
+		errs = append(errs, w.built.Close())
+	}
+	return errors.Join(errs...)
+}
