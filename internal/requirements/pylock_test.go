@@ -83,7 +83,7 @@ y = 1
 		"lib @ file://${KIS_LOCALS}/lib-1-py3-none-any.whl#sha256="+sum+" ; python_version > '3' --hash=sha256:"+sum+"\n"+
 		"far @ https://files.example/far.zip#subdirectory=x --hash=sha256:"+sumB+"\n", f.Text)
 	require.True(t, f.Hashed)
-	require.Equal(t, []string{path + ":8: project-a"}, f.Dropped)
+	require.Equal(t, []string{"pylock.toml:8: project-a"}, f.Dropped)
 	require.Equal(t, ">=3.8", f.RequiresPython)
 	require.Equal(t, []string{"sys_platform == 'linux'"}, f.Environments)
 	require.Empty(t, f.Notices)
@@ -107,7 +107,7 @@ func TestExtrasOfALockFile(t *testing.T) {
 	o.Extras = []string{"pg"}
 	f, err := requirements.Read(t.Context(), path, o)
 	require.NoError(t, err)
-	require.Equal(t, []string{path + " does not say which extras it was made for: is pg among them?"}, f.Notices)
+	require.Equal(t, []string{"pylock.web.toml does not say which extras it was made for: is pg among them?"}, f.Notices)
 	require.False(t, f.Hashed)
 }
 
