@@ -2,9 +2,7 @@ package pybuild
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed" // for hooksScript
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -168,58 +166,4 @@ func (b *builder) runHooks(ctx context.Context, python, mode string, h hook) (an
 		err = &Error{Command: h.name(python), Err: fmt.Errorf("its answer: %w", bad)}
 	}
 	return answer, true, err
-}
-
-// memoryOf names the file with the requirements of a build. Its name is a digest of everything that
-// they usually depend on.
-func (b *builder) memoryOf(base interpreter, h hook, more ...string) (string, error) {
-	cache, err := b.cacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.New()
-	for _, text := range slices.Concat(buildTools(), []string{h.kind, base.Executable, base.Version}, more) {
-		_, _ = fmt.Fprintf(sum, "%q\n", text) // a hash never fails
-	}
-	for _, name := range []string{"pyproject.toml", "setup.py", "setup.cfg"} {
-		data, err := os.ReadFile(filepath.Join(h.source, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-		_, _ = fmt.Fprintf(sum, "%s %t %q\n", name, err == nil, data) // a hash never fails
-	}
-	return filepath.Join(cache, "requires", hex.EncodeToString(sum.Sum(nil)[:16])), nil
-}
-
-func recall(memory string) (requires []string, ok bool) {
-	data, err := os.ReadFile(memory)
-	if err != nil || json.Unmarshal(data, &requires) != nil {
-		return nil, false
-	}
-	return requires, true
-}
-
-// remember keeps the requirements. A build that cannot asks again.
-func remember(memory string, requires []string) {
-	if data, err := json.Marshal(requires); err == nil {
-		replaceFile(memory, data)
-	}
-}
-
-// replaceFile replaces a file of the cache, which is complete without it.
-func replaceFile(path string, data []byte) {
-	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
-		return
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = temporary.Write(data)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
 }

@@ -9,9 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/wheel"
 )
@@ -86,25 +84,6 @@ func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*
 		replaceFile(memory+impure, []byte(err.Error()))
 	}
 	return w, err
-}
-
-// impure is the suffix of files that say why a project has no pure wheel. Compiling it here for each
-// push, only to find that hosts have to, would take long.
-const impure = ".impure"
-
-// recallImpure returns the error of an earlier build of a project with the same files, for a week: it
-// may have been an error of the backend.
-func recallImpure(memory string) error {
-	info, err := os.Stat(memory)
-	if err != nil || time.Since(info.ModTime()) > renewAfter {
-		return nil
-	}
-	text, err := os.ReadFile(memory)
-	if err != nil {
-		return nil
-	}
-	why := strings.TrimPrefix(string(text), wheel.ErrNotPure.Error()+": ")
-	return fmt.Errorf("%w, as an earlier build found: %s", wheel.ErrNotPure, safetext.Output(why))
 }
 
 func wheelHook(source, out string, editable bool) hook {
