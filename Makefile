@@ -32,7 +32,7 @@ NAMED = $(if $(FAULT),@grep -qE '^func Test[A-Za-z0-9_]*_$(FAULT)([^0-9]|$$)' $(
 test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(call NAMED,internal/test/recovery/*_test.go internal/test/e2e/*_test.go)
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
-	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/pybuild ./remote ./scripts)
+	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/pybuild ./internal/requirements ./remote ./scripts)
 	$(if $(FAULT),,go test -race -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 

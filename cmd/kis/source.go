@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/pybuild"
+	"github.com/keep-it-simple/kis/internal/requirements"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/inventory"
@@ -53,6 +55,9 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 		return plan, err
 	}
 	if plan.Recipe, err = deploy.NewRecipe(ctx, install, inv.Shared(), inv.Prepare(), deploy.Sources{Dir: recipe, Project: project}); err != nil {
+		if lines, ok := errors.AsType[requirements.Errors](err); ok {
+			return plan, relative(lines)
+		}
 		return plan, fmt.Errorf("%s: %w", ui.RelativePath(inv.Path()), err)
 	}
 	for _, notice := range plan.Recipe.Notices {
@@ -67,6 +72,14 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 	plan.Verify, plan.Keep = inv.Verify(), inv.Keep()
 	v.Archive(plan.Archive)
 	return plan, err
+}
+
+// relative names files as a user in the current directory does.
+func relative(lines requirements.Errors) requirements.Errors {
+	for _, line := range lines {
+		line.File = ui.RelativePath(line.File)
+	}
+	return lines
 }
 
 // archive builds the source distribution, or opens the one that was named. git is its revision.

@@ -80,7 +80,7 @@ func TestFilesOfARecipe(t *testing.T) {
 	require.Equal(t, []remote.Wheel{{Name: "x-1.0-py3-none-any.whl", SHA256: sum("1")}}, recipe.Locals)
 	require.Equal(t, []string{"a", "b-c", "z"}, recipe.Extras)
 	require.Equal(t, []string{"https://h/x"}, recipe.ExtraIndexURLs)
-	require.Equal(t, []string{"left out of the requirements, because kis installs the application: " + filepath.Join(dir, "r.txt") + ":3: .[b_c]"}, recipe.Notices)
+	require.Equal(t, []string{"left out of the requirements, because kis installs the application: r.txt:3: .[b_c]"}, recipe.Notices)
 }
 
 // FuzzRequirements: requirements are part of a recipe by their content, not by their place.

@@ -1,17 +1,20 @@
 package requirements
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 )
 
 // eggName is the name that the address of a repository gives: …#egg=NAME[extras].
-func eggName(url string) string { return namePattern.FindString(fragment(url, "egg")) }
+func eggName(address string) string { return namePattern.FindString(fragment(address, "egg")) }
 
 // direct reads a requirement with an address.
 func (f *file) direct(e entry, options string) {
 	s := scheme(e.req.url)
 	switch {
+	case s != "" && s != "file" && !strings.HasSuffix(s, "+file") && !hasHost(e.req.url):
+		f.fail(e.place, e.written, "has an address without a host")
 	case s == "http" || s == "https" || s == "ftp":
 		f.add(e)
 	case s == "file":
@@ -26,6 +29,18 @@ func (f *file) direct(e entry, options string) {
 	default:
 		f.fail(e.place, e.written, "has an address with %s:, which pip does not read", s)
 	}
+}
+
+var hostPattern = regexp.MustCompile(`^[^:]*://([^/?#]+)`)
+
+// hasHost reports whether pip finds a host in a URL. Brackets are for IPv6 addresses.
+func hasHost(address string) bool {
+	found := hostPattern.FindStringSubmatch(address)
+	if found == nil {
+		return false
+	}
+	_, err := url.Parse("https://" + found[1])
+	return err == nil || !strings.ContainsAny(found[1], "[]")
 }
 
 // fileURL reads the address of a file or directory of this machine.
@@ -71,7 +86,7 @@ func (f *file) editable(e entry, value string) {
 		// pip reads it only from 24.1 on; uv and PDM write it
 		f.editableNamed(e, value)
 	default:
-		f.editablePath(e, f.fromProject(path), extras)
+		f.editablePath(e, f.absolute(path), extras)
 	}
 }
 

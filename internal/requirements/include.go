@@ -42,7 +42,7 @@ func (r *reader) include(path string, from place, constraint bool, stack []strin
 		r.fail(place{path, line}, "", "%s", err)
 		return
 	}
-	f := &file{reader: r, path: path, constraint: constraint, stack: append(slices.Clone(stack), at)}
+	f := &file{reader: r, path: path, base: r.options.Project, constraint: constraint, stack: append(slices.Clone(stack), at)}
 	for _, l := range logicalLines(text) {
 		f.line(place{path, l.line}, l.text)
 	}
@@ -72,6 +72,7 @@ func (r *reader) read(path string) ([]byte, error) {
 type file struct {
 	*reader
 	path       string
+	base       string // where relative paths of requirements start
 	constraint bool
 	stack      []string
 }
@@ -201,6 +202,8 @@ func (r *reader) noticeOption(p place, name string) {
 		versions = "from 23.1 on"
 	case "--all-releases", "--only-final", "--no-require-hashes":
 		versions = "from 26.0 on"
+	case "--use-feature":
+		versions = "with that feature"
 	default:
 		return
 	}

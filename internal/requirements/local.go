@@ -38,7 +38,7 @@ func (f *file) requirement(e entry, text, options string) {
 				return
 			}
 		}
-		f.localPath(e, localRequirement{path: f.fromProject(path), extras: extras, marker: marker, options: options})
+		f.localPath(e, localRequirement{path: f.absolute(path), extras: extras, marker: marker, options: options})
 		return
 	}
 	req, err := parseRequirement(text)
@@ -68,12 +68,12 @@ var directReference = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[
 // isDirectReference reports `name @ address`.
 func isDirectReference(text string) bool { return directReference.MatchString(text) }
 
-// fromProject returns the path of a relative one.
-func (f *file) fromProject(path string) string {
+// absolute returns the path of a relative one.
+func (f *file) absolute(path string) string {
 	if filepath.IsAbs(path) {
 		return filepath.Clean(path)
 	}
-	return filepath.Join(f.options.Project, path)
+	return filepath.Join(f.base, path)
 }
 
 // add adds a requirement, or a constraint.
@@ -120,7 +120,7 @@ func (f *file) localPath(e entry, l localRequirement) {
 	case err == nil && info.IsDir():
 		f.fail(e.place, e.written, directoryRemedy)
 	case err != nil || !info.Mode().IsRegular():
-		f.fail(e.place, e.written, "names no file of this machine: relative paths begin at %s", f.options.Project)
+		f.fail(e.place, e.written, "names no file of this machine: relative paths begin at %s", f.base)
 	case !isArchive(l.path):
 		f.fail(e.place, e.written, "names a file that is neither a wheel nor a source distribution")
 	case f.constraint:

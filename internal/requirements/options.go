@@ -155,7 +155,7 @@ func splitShell(text string) ([]string, error) {
 			}
 			word.WriteRune(chars[0])
 			begun = true
-		case c == quote:
+		case quote != 0 && c == quote:
 			quote = 0
 		case quote == 0 && (c == '"' || c == '\''):
 			quote, begun = c, true

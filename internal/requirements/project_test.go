@@ -52,7 +52,7 @@ func TestTheApplicationIsLeftOut(t *testing.T) {
 			require.True(t, f.Hashed)
 			require.Equal(t, extras, f.Extras)
 			require.Len(t, f.Dropped, 1)
-			require.Contains(t, f.Dropped[0], path+":2: ")
+			require.Contains(t, f.Dropped[0], "sub/r.txt:2: ")
 			require.Empty(t, f.Notices)
 		})
 	}
@@ -67,7 +67,7 @@ func TestExportOfUV(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "flask==3.0.3 ; python_full_version >= '3.9'     --hash=sha256:"+sumA+"     --hash=sha256:"+sumB+"\n", f.Text)
 	require.True(t, f.Hashed)
-	require.Equal(t, []string{filepath.Join(dir, "requirements.txt") + ":3: -e ."}, f.Dropped)
+	require.Equal(t, []string{"requirements.txt:3: -e ."}, f.Dropped)
 }
 
 // TestRepositories are kept, and told about.

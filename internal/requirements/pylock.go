@@ -64,7 +64,8 @@ func (r *reader) pylock(name string) {
 		return
 	}
 	var lock lockFile
-	if _, err := toml.Decode(string(data), &lock); err != nil {
+	keys, err := toml.Decode(string(data), &lock)
+	if err != nil {
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
 			r.fail(place{name, parse.Position.Line}, "", "is not TOML: %s", parse.Message)
 			return
@@ -85,13 +86,7 @@ func (r *reader) pylock(name string) {
 	}
 	r.requiresPython, r.environments = lock.RequiresPython, lock.Environments
 	l := &lockReader{reader: r, file: name, selected: selection{groups: lock.DefaultGroups}}
-	for _, extra := range normalized(r.options.Extras) {
-		if slices.Contains(normalized(lock.Extras), extra) {
-			l.selected.extras = append(l.selected.extras, extra)
-		} else {
-			r.fail(p, "", "was made without the extra %s; make it again with it", extra)
-		}
-	}
+	l.selectExtras(lock.Extras, keys.IsDefined("extras"))
 	lines := packageLines(string(data))
 	for i, pkg := range lock.Packages {
 		at := p
@@ -99,6 +94,21 @@ func (r *reader) pylock(name string) {
 			at.line = lines[i]
 		}
 		l.pkg(at, pkg)
+	}
+}
+
+// selectExtras selects extras of the application. A file for one purpose does not say which extras
+// it has.
+func (l *lockReader) selectExtras(supported []string, said bool) {
+	for _, extra := range normalized(l.options.Extras) {
+		switch {
+		case slices.Contains(normalized(supported), extra):
+			l.selected.extras = append(l.selected.extras, extra)
+		case said:
+			l.fail(place{file: l.file}, "", "was made without the extra %s; make it again with it", extra)
+		default:
+			l.notice("%s does not say which extras it was made for: is %s among them?", l.file, extra)
+		}
 	}
 }
 
@@ -132,7 +142,7 @@ func (l *lockReader) pkg(p place, pkg lockPackage) {
 	case !wanted:
 		return
 	}
-	f := &file{reader: l.reader, path: l.file}
+	f := &file{reader: l.reader, path: l.file, base: filepath.Dir(l.file)}
 	e := entry{place: p, req: requirement{name: pkg.Name, marker: marker}}
 	switch sources := pkg.sources(); {
 	case sources != 1:

@@ -10,7 +10,6 @@ package requirements
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,9 +87,33 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %q %s", place, e.Text, e.Reason)
 }
 
+// Errors are all lines of a file, and of those that it includes, that kis refuses; at most 20.
+type Errors []*Error
+
+// Error returns the lines as one text.
+func (e Errors) Error() string { return strings.Join(e.Lines(), "\n") }
+
+// Lines returns each error as one line.
+func (e Errors) Lines() []string {
+	var lines []string
+	for _, one := range e {
+		lines = append(lines, one.Error())
+	}
+	return lines
+}
+
+// Unwrap returns the single errors, for errors.As.
+func (e Errors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i, one := range e {
+		all[i] = one
+	}
+	return all
+}
+
 // Read reads a file of requirements, whose name decides the format: uv.lock, pylock.toml and
-// pylock.NAME.toml, and pip's format otherwise. It reports all lines that are wrong, each as an
-// *[Error].
+// pylock.NAME.toml, and pip's format otherwise. It reports all lines that are wrong, as
+// [Errors].
 func Read(ctx context.Context, path string, o Options) (*File, error) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
@@ -129,7 +152,7 @@ type reader struct {
 	extras       []string
 	dropped      []string
 	notices      []string
-	errs         []error
+	errs         Errors
 	size         int // bytes read so far
 
 	requiresPython string
@@ -159,11 +182,11 @@ func (r *reader) fail(p place, shown, format string, args ...any) {
 func (r *reader) file() (*File, error) {
 	hashed := r.checkHashes()
 	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
+		return nil, r.errs
 	}
 	f := &File{
 		Text: join(r.requirements), Constraints: join(r.constraints), Identity: r.identity(), Hashed: hashed,
-		Locals: r.locals, Extras: normalized(r.extras), Dropped: r.dropped, Notices: r.notices,
+		Locals: r.locals, Extras: normalized(r.extras), Dropped: r.fromProject(r.dropped), Notices: r.fromProject(r.notices),
 		RequiresPython: r.requiresPython, Environments: r.environments,
 	}
 	for _, e := range r.requirements {
@@ -172,6 +195,15 @@ func (r *reader) file() (*File, error) {
 		}
 	}
 	return f, nil
+}
+
+// fromProject shortens paths in the project for the user.
+func (r *reader) fromProject(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, strings.ReplaceAll(text, filepath.Clean(r.options.Project)+string(filepath.Separator), ""))
+	}
+	return all
 }
 
 // join makes a file of the lines. pip before 25.1 reads a file in the encoding of the locale unless

@@ -7,7 +7,6 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/pybuild"
-	"github.com/keep-it-simple/kis/inventory"
 )
 
 // Hinted is an error with a hint.
@@ -39,7 +38,7 @@ func (u *UI) Error(err error, status int) {
 		return
 	}
 	lines := []string{err.Error()}
-	if several, ok := err.(inventory.Errors); ok { //nolint:errorlint // text around it belongs into the first line
+	if several, ok := err.(interface{ Lines() []string }); ok { //nolint:errorlint // text around it belongs into the first line
 		lines = several.Lines()
 	}
 	u.Err.Printf("kis: %s\n", lines[0])

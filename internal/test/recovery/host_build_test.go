@@ -87,7 +87,7 @@ func TestALockFileIsHonored_B4(t *testing.T) {
 			assert.Equal(w.T, "hello==0.3\nitsdangerous==2.2.0\n", string(text))
 		}},
 		{Name: "another lock file is another package", Tell: func(w *testenv.Env) {
-			w.Write("requirements.lock", "itsdangerous==2.2.0 --hash=sha256:"+sum+" # as tested\n")
+			w.Write("requirements.lock", "itsdangerous==2.2.0 --hash=sha256:"+sum+" --hash=sha256:"+strings.Repeat("0", 64)+"\n")
 			r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
 			assert.Contains(w.T, r.Err, "other recipe")
 			assert.Contains(w.T, r.Err, "bump the version")
