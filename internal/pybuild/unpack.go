@@ -2,10 +2,12 @@ package pybuild
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/wheel"
 )
 
 // tree is an unpacked source distribution.
@@ -176,6 +179,40 @@ func (t *tree) unchanged(below string, info fs.FileInfo) (bool, error) {
 	}
 	line, _ := t.archive.Find(below)
 	return strings.Contains(line, " "+hex.EncodeToString(sum.Sum(nil))+" "), nil
+}
+
+// generated lists what an editable build has made, without the slashes of directories. It fails where
+// hosts would lack a file that the application may need. A version file such as that of setuptools_scm
+// is no such file: the archive has it, from the build of the source distribution, which knew more.
+func (t *tree) generated() ([]string, error) {
+	made, err := t.made()
+	if err != nil {
+		return nil, err
+	}
+	var generated []string
+	for _, file := range made {
+		version, err := t.isVersionFile(file)
+		switch {
+		case err != nil:
+			return nil, err
+		case version:
+			continue
+		case !leftover(file):
+			return nil, fmt.Errorf("%w: the editable build has written %s, which hosts would lack", wheel.ErrNotPure, sdist.Quoted(file))
+		}
+		generated = append(generated, strings.TrimSuffix(file, "/"))
+	}
+	return generated, nil
+}
+
+// isVersionFile reports whether a file is a Python file of the archive that states its version.
+func (t *tree) isVersionFile(file string) (bool, error) {
+	if _, found := t.files[file]; !found || path.Ext(file) != ".py" {
+		return false, nil
+	}
+	text, err := os.ReadFile(filepath.Join(t.dir, file))
+	version := t.archive.Version
+	return bytes.Contains(text, []byte("'"+version+"'")) || bytes.Contains(text, []byte(`"`+version+`"`)), err
 }
 
 // leftover reports whether what a build has made is nothing that an installed application uses: what

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/wheel"
@@ -122,15 +121,9 @@ func (b *builder) readWheel(a *sdist.Archive, unpacked *tree, editable bool) (*w
 	}
 	var source *wheel.Source
 	if editable {
-		made, err := unpacked.made()
+		made, err := unpacked.generated()
 		if err != nil {
 			return nil, err
-		}
-		for i, path := range made {
-			if !leftover(path) {
-				return nil, fmt.Errorf("%w: the editable build has written %s, which hosts would lack", wheel.ErrNotPure, sdist.Quoted(path))
-			}
-			made[i] = strings.TrimSuffix(path, "/")
 		}
 		source = &wheel.Source{Dir: unpacked.dir, Temporary: filepath.Base(b.temp), Made: made}
 	}
