@@ -186,7 +186,7 @@ class Build:
             task.result()
         if args["editable"]:
             yield from self.install_editable(args)
-        task = yield self.fork(lambda: environment.compile_all(self.top), args["timeout"])
+        task = yield self.fork(lambda: environment.compile_package(self.top), args["timeout"])
         task.result()
         return {"installed": seal.installed(self.venv)}
 
