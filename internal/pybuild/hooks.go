@@ -45,8 +45,8 @@ type hookAnswer struct {
 var errNoHook = errors.New("the build backend lacks the hook")
 
 // call calls the hook in a private build environment with all that the project and its backend
-// require. What that was is remembered: the next build of a project with the same pyproject.toml and
-// setup.py starts one interpreter, and asks no index.
+// require. What that was is remembered: the next build of a project with the same pyproject.toml
+// and setup.py starts one interpreter, and asks no index.
 func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
 	memory, err := b.memoryOf(base, h)
 	if err != nil {
@@ -89,12 +89,12 @@ func (b *builder) buildIn(ctx context.Context, base interpreter, requires []stri
 	return python, err
 }
 
-// maxRounds bounds how often a backend finds that it needs more: those of pyproject.toml first, then
-// those of its hook, which may add some once it has these.
+// maxRounds bounds how often a backend finds that it needs more: those of pyproject.toml first,
+// then those of its hook, which may add some once it has these.
 const maxRounds = 6
 
-// resolve returns the requirements whose environment has all that the project's build requires; none
-// where buildTools are sufficient.
+// resolve returns the requirements whose environment has all that the project's build requires;
+// none where buildTools are sufficient.
 func (b *builder) resolve(ctx context.Context, base interpreter, h hook) ([]string, error) {
 	var requires []string
 	discarded := false
@@ -122,8 +122,8 @@ func (b *builder) resolve(ctx context.Context, base interpreter, h hook) ([]stri
 	return nil, &Error{Err: fmt.Errorf("the build backend always requires more: %s", strings.Join(requires, ", "))}
 }
 
-// inPrivate runs hooksScript in a private build environment, which is made again if it does not work
-// any more.
+// inPrivate runs hooksScript in a private build environment, which is made again if it does not
+// work any more.
 func (b *builder) inPrivate(ctx context.Context, base interpreter, requires []string, mode string, h hook) (hookAnswer, string, error) {
 	for attempt := 0; ; attempt++ {
 		python, err := b.environment(ctx, base, requires)

@@ -71,12 +71,12 @@ func replaceFile(path string, data []byte) {
 	}
 }
 
-// impure is the suffix of files that say why a project has no pure wheel. Compiling it here for each
-// push, only to find that hosts have to, would take long.
+// impure is the suffix of files that say why a project has no pure wheel. Compiling it here for
+// each push, only to find that hosts have to, would take long.
 const impure = ".impure"
 
-// recallImpure returns the error of an earlier build of a project with the same files, for a week: it
-// may have been an error of the backend.
+// recallImpure returns the error of an earlier build of a project with the same files, for a week:
+// it may have been an error of the backend.
 func recallImpure(memory string) error {
 	info, err := os.Stat(memory)
 	if err != nil || time.Since(info.ModTime()) > renewAfter {

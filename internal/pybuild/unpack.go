@@ -124,8 +124,8 @@ func write(root *os.Root, below string, mode fs.FileMode, content io.Reader) (er
 	return root.Chtimes(below, unpackedTime(), unpackedTime())
 }
 
-// made lists the files and directories below the directory that are not those of the archive any more.
-// Directories end with a slash.
+// made lists the files and directories below the directory that are not those of the archive any
+// more. Directories end with a slash.
 func (t *tree) made() ([]string, error) {
 	var made []string
 	err := filepath.WalkDir(t.dir, func(file string, entry fs.DirEntry, err error) error {
@@ -181,9 +181,10 @@ func (t *tree) unchanged(below string, info fs.FileInfo) (bool, error) {
 	return strings.Contains(line, " "+hex.EncodeToString(sum.Sum(nil))+" "), nil
 }
 
-// generated lists what an editable build has made, without the slashes of directories. It fails where
-// hosts would lack a file that the application may need. A version file such as that of setuptools_scm
-// is no such file: the archive has it, from the build of the source distribution, which knew more.
+// generated lists what an editable build has made, without the slashes of directories. It fails
+// where hosts would lack a file that the application may need. A version file such as that of
+// setuptools_scm is no such file: the archive has it, from the build of the source distribution,
+// which knew more.
 func (t *tree) generated() ([]string, error) {
 	made, err := t.made()
 	if err != nil {
@@ -215,8 +216,8 @@ func (t *tree) isVersionFile(file string) (bool, error) {
 	return bytes.Contains(text, []byte("'"+version+"'")) || bytes.Contains(text, []byte(`"`+version+`"`)), err
 }
 
-// leftover reports whether what a build has made is nothing that an installed application uses: what
-// backends leave in the source, and directories, which count by their files.
+// leftover reports whether what a build has made is nothing that an installed application uses:
+// what backends leave in the source, and directories, which count by their files.
 func leftover(made string) bool {
 	parts := strings.Split(made, "/")
 	if parts[len(parts)-1] == "" {
