@@ -134,6 +134,15 @@ func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
 	assert.Len(t, digests, 1)
 }
 
+func TestTheUsersDistutilsConfigurationDoesNotReachTheWheel(t *testing.T) {
+	cache, home := sharedCache(t), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".pydistutils.cfg"), []byte("[build]\nbuild_base = "+home+"/built\n[bdist_wheel]\nuniversal = 1\n"), 0o600))
+	t.Setenv("HOME", home)
+	a := sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": "value = 1\n"})
+	assert.Equal(t, "projecta-0.4-py3-none-any.whl", mustWheel(t, a, WheelOptions{Cache: cache}).Name)
+	assert.NoDirExists(t, filepath.Join(home, "built"))
+}
+
 // backend makes a source distribution with a build backend of its own: it needs nothing from an index.
 func backend(t testing.TB, hooks string) *sdist.Archive {
 	t.Helper()
