@@ -33,6 +33,7 @@ const (
 	opPut         operation = "put"
 	opRead        operation = "read"
 	opReceive     operation = "receive"
+	opRehash      operation = "rehash"
 	opRemove      operation = "remove"
 	opRestarted   operation = "restarted"
 	opResume      operation = "resume"
@@ -98,6 +99,11 @@ type stateRequest struct {
 	Stage name.Stage `json:"stage,omitzero"`
 	Lines int        `json:"lines,omitempty"`
 	Keep  int        `json:"keep,omitempty"`
+}
+
+type rehashRequest struct {
+	Package name.Package `json:"package"`
+	Timeout seconds      `json:"timeout"`
 }
 
 type removeRequest struct {

@@ -466,7 +466,7 @@ class Fuzz:
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
             ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="a" * 64, editable=False)),
             ("wheels", dict(pip, hashed=False, name="app", application=None, archive="a" * 64, extras=["x"])),
-            ("read", {"sha256": "a" * 64, "offset": 0}),
+            ("rehash", {"package": "app-1", "timeout": 5}), ("read", {"sha256": "a" * 64, "offset": 0}),
             ("arm", dict(ARM, run=run)), ("arm", dict(ARM, run=run)), ("commit", {"run": run}), ("commit", {"run": run}), ("revert", {"run": run}), ("confirm", {"run": run, "note": {"skew": 0.5}}),
             ("resume", dict(ARM, run=run, expected="app-2", to="app-1")), ("restarted", {"stage": "staging", "run": run, "succeeded": False}), ("fence", {"stage": "staging", "run": run}),
             ("command", dict(text, stage="staging", run=run)), ("evict", {"stage": "production", "run": run}), ("break", {"stage": "production", "run": run, "by": "bob@desk"}), ("put", {"part": "abcdefgh", "size": 3}),
