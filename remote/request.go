@@ -26,6 +26,7 @@ const (
 	opEnvironment operation = "environment"
 	opEvict       operation = "evict"
 	opFence       operation = "fence"
+	opFetch       operation = "fetch"
 	opHave        operation = "have"
 	opLock        operation = "lock"
 	opOpen        operation = "open"
@@ -179,6 +180,11 @@ type wheelsRequest struct {
 	Application *Wheel   `json:"application"` // null: made of the archive
 	Archive     string   `json:"archive"`
 	Extras      []string `json:"extras"`
+}
+
+type fetchRequest struct {
+	Wanted []Wheel `json:"wheels"`
+	pipRequest
 }
 
 type readRequest struct {

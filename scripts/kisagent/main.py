@@ -225,6 +225,9 @@ class Agent:
     def do_unpack(self, args):
         return self.build.unpack(args)
 
+    def do_fetch(self, args):
+        return self.build.fetch(args)
+
     def do_wheels(self, args):
         return self.build.wheels(args)
 

@@ -465,6 +465,7 @@ class Fuzz:
             ("begin", {"package": "app-1", "content": None, "recipe": ""}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
             ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="a" * 64, editable=False)),
+            ("fetch", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}])),
             ("wheels", dict(pip, hashed=False, name="app", application=None, archive="a" * 64, extras=["x"])),
             ("rehash", {"package": "app-1", "timeout": 5}), ("read", {"sha256": "a" * 64, "offset": 0}),
             ("arm", dict(ARM, run=run)), ("arm", dict(ARM, run=run)), ("commit", {"run": run}), ("commit", {"run": run}), ("revert", {"run": run}), ("confirm", {"run": run, "note": {"skew": 0.5}}),
