@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +26,7 @@ const Protocol = 1
 type Streams struct {
 	In       io.WriteCloser
 	Out, Err io.Reader
+	Root     string            // of the package repository, where the agent keeps its modules compiled; "": nowhere
 	Login    Login             // for the hints of errors; may be zero
 	Timeouts timeouts.Timeouts // the zero value stands for timeouts.Default
 }
@@ -45,6 +48,7 @@ type Host struct {
 type Agent struct {
 	host     Host
 	hostID   string // of the package repository
+	root     string
 	login    Login
 	noise    string
 	timeouts timeouts.Timeouts
@@ -76,7 +80,7 @@ type call struct {
 // is *StartError when the other end is not a shell with Python, and *Lost when the connection was
 // lost. ctx bounds the start only.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	a := &Agent{in: s.In, login: s.Login, timeouts: s.Timeouts.OrDefault(), nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, root: s.Root, login: s.Login, timeouts: s.Timeouts.OrDefault(), nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
 	a.ended, a.stderrDone = make(chan struct{}), make(chan struct{})
 	// Two goroutines read the streams all the time, so that a host that prints much never blocks.
 	starting := make(chan started, 3) // as many as a successful start sends, so that the reader never waits
@@ -298,8 +302,12 @@ func (a *Agent) order() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	line := fmt.Appendf(make([]byte, 0, len(program)+200), `{"nonce":%q,"timeouts":{"lease":%g,"term_grace":%g},`,
-		a.nonce, a.timeouts.Lease.Seconds(), a.timeouts.TermGrace.Seconds())
+	root, err := json.Marshal(a.root)
+	if err != nil {
+		return nil, err
+	}
+	line := fmt.Appendf(make([]byte, 0, len(program)+500), `{"nonce":%q,"root":%s,"timeouts":{"lease":%g,"term_grace":%g},`,
+		a.nonce, root, a.timeouts.Lease.Seconds(), a.timeouts.TermGrace.Seconds())
 	return append(append(line, program[1:]...), '\n'), nil
 }
 
@@ -310,10 +318,14 @@ var agentProgram = sync.OnceValues(func() ([]byte, error) {
 	var program struct {
 		Modules [][2]string       `json:"modules"`
 		Steps   map[string]string `json:"steps"`
+		Program string            `json:"program"` // identifies the modules
 	}
 	program.Steps = scripts.Steps()
+	sum := sha256.New()
 	for _, m := range scripts.Modules() {
 		program.Modules = append(program.Modules, [2]string{m.Name, m.Source})
+		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00")) // a hash never fails
 	}
+	program.Program = hex.EncodeToString(sum.Sum(nil)[:8])
 	return json.Marshal(program)
 })

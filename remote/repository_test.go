@@ -409,7 +409,7 @@ func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	g := new(gate)
-	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { g.Reader = out; return g }, timeouts.Default())
+	l, err := launchOver(t, command(), "", func(out io.Reader) io.Reader { g.Reader = out; return g }, timeouts.Default())
 	require.NoError(t, err)
 	require.NoError(t, l.Open(t.Context(), root))
 	sh(t, root, "mkdir -m 700 .kis .kis/journal")

@@ -51,11 +51,11 @@ func command() *exec.Cmd { return exec.Command("/bin/sh", "-s", "--", "python3")
 // launch starts an agent with command. The process becomes the agent by exec.
 func launch(t *testing.T, command *exec.Cmd) (*local, error) {
 	t.Helper()
-	return launchOver(t, command, func(out io.Reader) io.Reader { return out }, timeouts.Default())
+	return launchOver(t, command, "", func(out io.Reader) io.Reader { return out }, timeouts.Default())
 }
 
 // launchOver is launch with a stream of the test between the agent and the reader of its answers.
-func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader, bounds timeouts.Timeouts) (*local, error) {
+func launchOver(t *testing.T, command *exec.Cmd, root string, line func(io.Reader) io.Reader, bounds timeouts.Timeouts) (*local, error) {
 	t.Helper()
 	if command.Env == nil {
 		command.Env = os.Environ()
@@ -76,7 +76,7 @@ func launchOver(t *testing.T, command *exec.Cmd, line func(io.Reader) io.Reader,
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: line(out), Err: said, Timeouts: bounds})
+	l.Agent, err = remote.Start(ctx, remote.Streams{In: in, Out: line(out), Err: said, Root: root, Timeouts: bounds})
 	t.Cleanup(func() {
 		if l.Agent != nil {
 			_ = l.Close()
@@ -123,7 +123,7 @@ func opened(t *testing.T, root string) *local {
 // openedWithin is opened with other bounds, of this side and of the agent.
 func openedWithin(t *testing.T, root string, bounds timeouts.Timeouts) *local {
 	t.Helper()
-	l, err := launchOver(t, command(), func(out io.Reader) io.Reader { return out }, bounds)
+	l, err := launchOver(t, command(), root, func(out io.Reader) io.Reader { return out }, bounds)
 	require.NoError(t, err)
 	require.NoError(t, l.Open(t.Context(), root))
 	l.root = root

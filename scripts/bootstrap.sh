@@ -20,15 +20,25 @@ import json
 from _frozen_importlib import ModuleSpec
 order = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
 class Modules:
-    """The agent: each module is compiled when it is imported."""
+    """The agent: each module is compiled when it is imported, unless it is known from before."""
     sources = dict(order["modules"])
+    known = {}
     def find_spec(self, name, path=None, target=None):
         return ModuleSpec(name, self, is_package=name == "kisagent") if name in self.sources else None
     def create_module(self, spec):
         return None
     def exec_module(self, module):
-        exec(compile(self.sources[module.__name__], module.__name__, "exec"), module.__dict__)
-sys.meta_path.insert(0, Modules())
+        name = module.__name__
+        if name not in self.known:
+            self.known[name] = compile(self.sources[name], name, "exec")
+            self.more = True
+        exec(self.known[name], module.__dict__)
+modules = Modules()
+sys.meta_path.insert(0, modules)
+from kisagent import compiled
+compiled.load(order, modules.known)
+modules.more = False
 from kisagent.main import main
-main(order)
+if main(order) and modules.more:
+    compiled.save(order, modules.known)
 '

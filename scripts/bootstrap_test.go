@@ -40,7 +40,13 @@ func (s shell) boot(t *testing.T, before, python, input string) (out string, sta
 // order is an order to the loader with a main of its own.
 func order(t *testing.T, code string) string {
 	t.Helper()
-	text, err := json.Marshal(map[string]any{"modules": [][2]string{{"kisagent", ""}, {"kisagent.main", code}}, "word": "whole"})
+	modules := [][2]string{{"kisagent", ""}, {"kisagent.main", code}}
+	for _, m := range scripts.Modules() {
+		if m.Name == "kisagent.compiled" {
+			modules = append(modules, [2]string{m.Name, m.Source})
+		}
+	}
+	text, err := json.Marshal(map[string]any{"modules": modules, "root": "", "word": "whole"})
 	require.NoError(t, err)
 	return string(text) + "\n"
 }

@@ -37,6 +37,7 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 			s.Close()
 		}
 	}()
+	streams.Root = h.Root
 	if s.Agent, err = remote.Start(ctx, streams); err == nil {
 		err = s.Open(ctx, h.Root)
 	}

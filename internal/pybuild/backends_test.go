@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,6 +100,46 @@ func TestRelocatedWheelsAreThoseThatPipMakes(t *testing.T) {
 			assert.Equal(t, imported, strings.TrimSpace(host.run(t, filepath.Join(ours, "bin", "projecta"))))
 			files := installed(t, ours)
 			assert.Equal(t, installed(t, host.install(t, "-e", host.dir)), files)
+		})
+	}
+}
+
+// Backends that compile, or that load modules from a build directory, which hosts would lack.
+func TestBackendsWhoseWheelsHostsHaveToBuild(t *testing.T) {
+	t.Parallel()
+	const project = "[project]\nname = \"projecta\"\nversion = \"0.4\"\n"
+	extension := map[string]string{
+		"setup.py":             "from setuptools import Extension, setup\nsetup(name='projectA', version='0.4', packages=['projecta'], ext_modules=[Extension('projecta.x', ['x.c'])])\n",
+		"x.c":                  "#include <Python.h>\nstatic struct PyModuleDef m = {PyModuleDef_HEAD_INIT, \"x\", 0, -1, 0};\nPyMODINIT_FUNC PyInit_x(void) { return PyModule_Create(&m); }\n",
+		"projecta/__init__.py": "",
+	}
+	meson := map[string]string{
+		"pyproject.toml":       "[build-system]\nrequires = [\"meson-python\", \"ninja\"]\nbuild-backend = \"mesonpy\"\n" + project,
+		"meson.build":          "project('projecta', version: '0.4')\npy = import('python').find_installation()\npy.install_sources('projecta/__init__.py', subdir: 'projecta', pure: true)\n",
+		"projecta/__init__.py": "",
+	}
+	tests := map[string]struct {
+		files    map[string]string
+		editable bool
+		want     string
+	}{
+		"setuptools extension":          {extension, false, "Root-Is-Purelib: false"},
+		"setuptools extension editable": {extension, true, "the editable build has written projecta/x."},
+		"meson editable":                {meson, true, "not pure Python"},
+		"meson":                         {meson, false, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			w, err := Wheel(t.Context(), sourceOf(t, maps.Clone(test.files)), WheelOptions{Editable: test.editable, Log: &log, Cache: sharedCache(t)})
+			if test.want == "" {
+				require.NoError(t, err, "%s", &log)
+				require.NoError(t, w.Close())
+				return
+			}
+			require.ErrorIs(t, err, wheel.ErrNotPure, "%s", &log)
+			require.ErrorContains(t, err, test.want)
 		})
 	}
 }

@@ -47,7 +47,9 @@ type Options struct {
 	// project. A member with its name and content is removed, whatever backend put it there. Empty:
 	// none.
 	Exclude string
-	// Cache is the directory of private build environments; default is kis in os.UserCacheDir.
+	// Cache is the directory of private build environments; default is kis in os.UserCacheDir. One that
+	// is older than a week is made again where that succeeds, because its requirements are rarely
+	// pinned.
 	Cache string
 	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
 	// discards it. An error of Log does not end the build.
@@ -178,17 +180,11 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	name := p.name(p.python.Executable)
+	run := b.runTool
 	if p.tool == builderBuild && p.private {
-		err = b.call(ctx, p.python, hook{kind: "sdist", source: b.dir, out: b.out(), name: p.name})
-		if _, noEnvironment := errors.AsType[*environmentError](err); noEnvironment && p.python.Build {
-			b.say("no private build environment, and " + name + " is run instead: " + err.Error())
-			p.private = false
-		}
+		run = b.runHook
 	}
-	if p.tool != builderBuild || !p.private {
-		name, err = b.runTool(ctx, p)
-	}
+	name, err := run(ctx, p)
 	if err != nil {
 		return "", err
 	}
@@ -199,6 +195,19 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 	return path, nil
 }
 
+// runHook calls the hook of the project's backend in a private environment, and returns its name for
+// errors. Where there can be none, it runs the interpreter's own front end.
+func (b *builder) runHook(ctx context.Context, p Plan) (string, error) {
+	name := p.name(p.python.Executable)
+	err := b.call(ctx, p.python, hook{kind: "sdist", source: b.dir, out: b.out(), name: p.name})
+	if _, noEnvironment := errors.AsType[*environmentError](err); noEnvironment && p.python.Build {
+		b.say("no private build environment, and " + name + " is run instead: " + err.Error())
+		p.private = false
+		return b.runTool(ctx, p)
+	}
+	return name, err
+}
+
 // runTool runs the tool of a plan, and returns its name for errors.
 func (b *builder) runTool(ctx context.Context, p Plan) (string, error) {
 	cmd, err := b.command(ctx, p)
@@ -206,7 +215,11 @@ func (b *builder) runTool(ctx context.Context, p Plan) (string, error) {
 		return "", err
 	}
 	cmd.hint = "to see it without kis, run in the project's directory: " + cmd.name
-	return cmd.name, b.run.run(ctx, cmd)
+	run := b.run
+	if p.private {
+		run.env = inEnvironment(privateEnviron(run.env), filepath.Dir(cmd.args[0]))
+	}
+	return cmd.name, run.run(ctx, cmd)
 }
 
 // failed makes any error of a build an *Error that names the project.

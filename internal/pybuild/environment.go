@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,6 +98,7 @@ func (b *builder) makeOrRenew(ctx context.Context, base interpreter, dir string,
 	if err != nil {
 		return "", &Error{Err: fmt.Errorf("cache directory: %w", err)}
 	}
+	defer b.removeUnused(ctx)
 	if !exists {
 		b.say(fmt.Sprintf("making a private build environment with %s in %s (once)", strings.Join(contentsOf(requires), ", "), dir))
 		return next.python(), b.makeEnvironment(ctx, base, next, requires)
@@ -124,7 +126,9 @@ func (b *builder) environmentDir(base interpreter, requires []string) (string, e
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(append(contentsOf(requires), base.Executable, base.Version), "\x00")))
+	// The home directory may be shared with machines of another kind.
+	facts := append(contentsOf(requires), base.Executable, base.Version, runtime.GOOS, runtime.GOARCH)
+	sum := sha256.Sum256([]byte(strings.Join(facts, "\x00")))
 	return filepath.Join(cache, "environment-"+base.Version+"-"+hex.EncodeToString(sum[:6])), nil
 }
 

@@ -23,7 +23,16 @@ type hook struct {
 	kind   string // sdist, wheel or editable
 	source string // the project's directory, absolute
 	out    string // the directory for what is built
-	name   func(python string) string
+	// name is what errors call it, with the interpreter of the environment.
+	name func(python string) string
+	hint string // to see its failure without kis
+}
+
+func (h hook) hintFor(python string) string {
+	if h.hint != "" {
+		return h.hint
+	}
+	return "to see it without kis, run in the project's directory: " + h.name(python)
 }
 
 // hookAnswer is what hooksScript writes.
@@ -146,7 +155,7 @@ func (b *builder) runHooks(ctx context.Context, python, mode string, h hook) (an
 		args: []string{python, "-I", "-u", "-B", "-c", hooksScript, mode, h.kind, h.source, h.out, file},
 		name: h.name(python),
 		dir:  filepath.Join(b.temp, "work"),
-		hint: "to see it without kis, run in the project's directory: " + h.name(python),
+		hint: h.hintFor(python),
 	})
 	data, missing := os.ReadFile(file)
 	if missing != nil {
@@ -163,13 +172,13 @@ func (b *builder) runHooks(ctx context.Context, python, mode string, h hook) (an
 
 // memoryOf names the file with the requirements of a build. Its name is a digest of everything that
 // they usually depend on.
-func (b *builder) memoryOf(base interpreter, h hook) (string, error) {
+func (b *builder) memoryOf(base interpreter, h hook, more ...string) (string, error) {
 	cache, err := b.cacheDir()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
-	for _, text := range append(buildTools(), h.kind, base.Executable, base.Version) {
+	for _, text := range slices.Concat(buildTools(), []string{h.kind, base.Executable, base.Version}, more) {
 		_, _ = fmt.Fprintf(sum, "%q\n", text) // a hash never fails
 	}
 	for _, name := range []string{"pyproject.toml", "setup.py", "setup.cfg"} {
@@ -192,19 +201,25 @@ func recall(memory string) (requires []string, ok bool) {
 
 // remember keeps the requirements. A build that cannot asks again.
 func remember(memory string, requires []string) {
-	data, err := json.Marshal(requires)
-	if err != nil || os.MkdirAll(filepath.Dir(memory), 0o700) != nil {
+	if data, err := json.Marshal(requires); err == nil {
+		replaceFile(memory, data)
+	}
+}
+
+// replaceFile replaces a file of the cache, which is complete without it.
+func replaceFile(path string, data []byte) {
+	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
 		return
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(memory), ".new-*")
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return
 	}
 	_, err = temporary.Write(data)
 	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), memory)
+		err = os.Rename(temporary.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(temporary.Name()) // the cache is complete without it
+		_ = os.Remove(temporary.Name())
 	}
 }

@@ -109,7 +109,7 @@ func TestSiteSettingsDoNotReachTheEnvironment(t *testing.T) {
 	require.NoError(t, os.WriteFile(config, []byte("[global]\nuser = true\nrequire-virtualenv = true\n[install]\ntarget = "+elsewhere+"/t\nprefix = "+elsewhere+"/p\nroot = "+elsewhere+"/r\n"), 0o600))
 	b := startBuilder(t, setupProject(t), filepath.Join(t.TempDir(), "cache"), pythonWithout(t, "setuptools"))
 	b.run.env = append(b.run.env, "PIP_CONFIG_FILE="+config, "PIP_USER=1", "PIP_TARGET="+elsewhere+"/T", "PIP_PREFIX="+elsewhere+"/P", "PIP_REQUIRE_VIRTUALENV=1",
-		"PYTHONUSERBASE="+elsewhere+"/U", "PIP_REQUIREMENT=/nonexistent", "PYTHONPATH="+projectOf(t, map[string]string{"pip.py": "raise SystemExit('another pip')\n", "build.py": "raise SystemExit('another build')\n"}))
+		"PYTHONUSERBASE="+elsewhere+"/U", "PIP_REQUIREMENT=/nonexistent", "PYTHONPATH="+projectOf(t, map[string]string{"pip.py": "raise SystemExit('another pip')\n", "build.py": "raise SystemExit('another build')\n", "setuptools.py": "raise SystemExit('another setuptools')\n"}))
 	b.a, b.err = b.build(t.Context())
 	b.close(t)
 	entries, err := os.ReadDir(elsewhere)

@@ -61,6 +61,9 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 	if b.kind == builderUV {
 		return b.planUV()
 	}
+	if p, ok := b.planKept(ctx, has); ok {
+		return p, nil
+	}
 	python, err := b.probe(ctx, b.python)
 	if err != nil {
 		return Plan{}, err
@@ -83,6 +86,23 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// planKept returns the plan of a project with a pyproject.toml where an earlier build has left a private
+// environment: then it does not matter what the interpreter has, and asking it takes longer than some
+// builds.
+func (b *builder) planKept(ctx context.Context, has project) (p Plan, ok bool) {
+	if b.kind == builderSetupPy || !has.pyproject && b.kind == builderAuto {
+		return Plan{}, false
+	}
+	if _, err := b.lookPath("uv"); err == nil && b.kind == builderAuto { // for want of build
+		return Plan{}, false
+	}
+	python, err := b.identify(ctx, b.python)
+	if err != nil || !b.environmentExists(python) {
+		return Plan{}, false
+	}
+	return Plan{tool: builderBuild, python: python, private: true}, true
 }
 
 func (b *builder) planUV() (Plan, error) {

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/wheel"
 )
@@ -39,7 +42,8 @@ type WheelOptions struct {
 // Errors are *Error. One that wraps wheel.ErrNotPure means that the wheel depends on the machine that
 // builds it, or that the backend makes no editable wheels. Any other says why this machine cannot build
 // it: there is no venv, the index cannot be reached, a hook fails. In both cases a host may still build
-// the archive. errors.Is finds the cause of ctx.
+// the archive. errors.Is finds the cause of ctx. That a wheel is not pure is remembered for a week, while
+// the project's files and their names stay the same.
 func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Archive, error) {
 	b := newBuilder(Options{Dir: opts.Dir, Python: opts.Python, Cache: opts.Cache, Log: opts.Log, Say: opts.Say})
 	w, err := b.wheel(ctx, a, opts.Editable)
@@ -69,15 +73,56 @@ func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	h := hook{kind: "wheel", source: source.dir, out: b.out(), name: func(python string) string {
-		return python + " -m build --wheel"
-	}}
-	if editable {
-		h.kind, h.name = "editable", func(python string) string { return python + " -m pip wheel --no-deps -e ." }
+	h := wheelHook(source.dir, b.out(), editable)
+	memory, err := b.memoryOf(python, h, append(slices.Sorted(a.Paths()), os.TempDir())...)
+	if err != nil {
+		return nil, err
 	}
+	if found := recallImpure(memory + impure); found != nil {
+		return nil, found
+	}
+	w, err := b.wheelOf(ctx, a, source, python, h)
+	if errors.Is(err, wheel.ErrNotPure) {
+		replaceFile(memory+impure, []byte(err.Error()))
+	}
+	return w, err
+}
+
+// impure is the suffix of files that say why a project has no pure wheel. Compiling it here for each
+// push, only to find that hosts have to, would take long.
+const impure = ".impure"
+
+// recallImpure returns the error of an earlier build of a project with the same files, for a week: it
+// may have been an error of the backend.
+func recallImpure(memory string) error {
+	info, err := os.Stat(memory)
+	if err != nil || time.Since(info.ModTime()) > renewAfter {
+		return nil
+	}
+	text, err := os.ReadFile(memory)
+	if err != nil {
+		return nil
+	}
+	why := strings.TrimPrefix(string(text), wheel.ErrNotPure.Error()+": ")
+	return fmt.Errorf("%w, as an earlier build found: %s", wheel.ErrNotPure, safetext.Output(why))
+}
+
+func wheelHook(source, out string, editable bool) hook {
+	if editable {
+		return hook{
+			kind: "editable", source: source, out: out, name: func(string) string { return "hook build_editable" },
+			hint: "to see it without kis, run in a virtual environment: pip install -e .",
+		}
+	}
+	return hook{kind: "wheel", source: source, out: out, name: func(python string) string { return python + " -m build --wheel" }}
+}
+
+// wheelOf calls the hook and reads the wheel.
+func (b *builder) wheelOf(ctx context.Context, a *sdist.Archive, source *tree, python interpreter, h hook) (*wheel.Archive, error) {
 	if _, set := os.LookupEnv("SOURCE_DATE_EPOCH"); !set {
 		b.run.env = append(b.run.env, "SOURCE_DATE_EPOCH=315532800") // 1980, the first year of zip
 	}
+	editable := h.kind == "editable"
 	switch err := b.call(ctx, python, h); {
 	case errors.Is(err, errNoHook) && editable:
 		return nil, fmt.Errorf("%w: %w", wheel.ErrNotPure, err)

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,8 +40,27 @@ func wheelFiles(t testing.TB, w *wheel.Archive) map[string]string {
 	return files
 }
 
-// mustWheel builds a wheel, and shows all output if that fails. The environment is in the user's
-// cache, as that of a push is.
+// sharedCache returns a cache that remembers nothing and has the private environment of the user's
+// cache, which is made if it does not exist.
+func sharedCache(t testing.TB) string {
+	t.Helper()
+	var log bytes.Buffer
+	b := newBuilder(Options{Dir: t.TempDir(), Log: &log})
+	require.NoError(t, b.resolvePaths())
+	base, err := b.identify(t.Context(), b.python)
+	require.NoError(t, err)
+	require.NoError(t, b.makeTemporary())
+	defer func() { require.NoError(t, os.RemoveAll(b.temp)) }()
+	_, err = b.environment(t.Context(), base, nil)
+	require.NoError(t, err, "%s", &log)
+	dir, err := b.environmentDir(base, nil)
+	require.NoError(t, err)
+	cache := t.TempDir()
+	require.NoError(t, os.Symlink(dir, filepath.Join(cache, filepath.Base(dir))))
+	return cache
+}
+
+// mustWheel builds a wheel, and shows all output if that fails.
 func mustWheel(t testing.TB, a *sdist.Archive, opts WheelOptions) *wheel.Archive {
 	t.Helper()
 	var log bytes.Buffer
@@ -58,19 +79,21 @@ setup(name="projectA", version="0.4", packages=["projecta"], package_data={"proj
 func TestWheelOfASetupPy(t *testing.T) {
 	t.Parallel()
 	a := sourceOf(t, map[string]string{"setup.py": setupWithRequires, "projecta/__init__.py": "value = 1\n", "projecta/data.txt": "x"})
-	w := mustWheel(t, a, WheelOptions{})
+	cache := sharedCache(t)
+	w := mustWheel(t, a, WheelOptions{Cache: cache})
 	assert.Equal(t, "projecta-0.4-py3-none-any.whl", w.Name)
 	assert.Equal(t, []string{"six", `requests>=2; python_version < "3.99"`}, w.RequiresDist)
 	files := wheelFiles(t, w)
 	assert.Equal(t, "value = 1\n", files["projecta/__init__.py"])
 	assert.Contains(t, files, "projecta/data.txt")
-	assert.Equal(t, w.SHA256, mustWheel(t, a, WheelOptions{}).SHA256, "the same archive gives the same wheel")
+	assert.Equal(t, w.SHA256, mustWheel(t, a, WheelOptions{Cache: cache}).SHA256, "the same archive gives the same wheel")
 }
 
 func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
 	t.Parallel()
 	a := sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": "value = 1\n"})
-	first, second := mustWheel(t, a, WheelOptions{Editable: true}), mustWheel(t, a, WheelOptions{Editable: true})
+	opts := WheelOptions{Editable: true, Cache: sharedCache(t)}
+	first, second := mustWheel(t, a, opts), mustWheel(t, a, opts)
 	assert.NotEqual(t, first.SHA256, second.SHA256)
 	digests := map[string]bool{}
 	for _, w := range []*wheel.Archive{first, second} {
@@ -92,7 +115,7 @@ func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
 func backend(t testing.TB, hooks string) *sdist.Archive {
 	t.Helper()
 	return sourceOf(t, map[string]string{
-		"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\"_build\"]\n# " + t.Name() + "\n",
+		"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\"_build\"]\n",
 		"_build/backend.py": `import os, sys, zipfile
 def wheel(directory, root="true", tag="py3-none-any", version="0.4", **more):
     name = "projecta-%s-%s.whl" % (version, tag)
@@ -138,7 +161,7 @@ func TestWheelsThatAHostHasToBuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := backend(t, test.hooks+"\n")
-			_, err := Wheel(t.Context(), a, WheelOptions{Editable: test.editable})
+			_, err := Wheel(t.Context(), a, WheelOptions{Editable: test.editable, Cache: sharedCache(t)})
 			require.ErrorContains(t, err, test.want)
 			assert.Equal(t, !test.pure, errors.Is(err, wheel.ErrNotPure))
 			var failure *Error
@@ -149,14 +172,43 @@ func TestWheelsThatAHostHasToBuild(t *testing.T) {
 	}
 }
 
+// A project that is not pure is not compiled here again and again.
+func TestThatAProjectIsNotPureIsRemembered(t *testing.T) {
+	t.Parallel()
+	cache := sharedCache(t)
+	var log bytes.Buffer
+	build := func(hooks string) error {
+		log.Reset()
+		w, err := Wheel(t.Context(), backend(t, hooks), WheelOptions{Cache: cache, Log: &log})
+		if err == nil {
+			require.NoError(t, w.Close())
+		}
+		return err
+	}
+	const compiling = "def build_wheel(d, *_):\n    print('compiling')\n    return wheel(d, root='false')\n"
+	require.ErrorIs(t, build(compiling), wheel.ErrNotPure)
+	require.Contains(t, log.String(), "compiling")
+	again := build(compiling)
+	require.ErrorIs(t, again, wheel.ErrNotPure)
+	require.ErrorContains(t, again, "the wheel is not pure Python, as an earlier build found: projecta-0.4-py3-none-any.whl: WHEEL: ")
+	require.NotContains(t, log.String(), "compiling")
+
+	memories, err := filepath.Glob(filepath.Join(cache, "requires", "*"+impure))
+	require.NoError(t, err)
+	require.Len(t, memories, 1)
+	old := time.Now().Add(-8 * 24 * time.Hour)
+	require.NoError(t, os.Chtimes(memories[0], old, old))
+	require.NoError(t, build("def build_wheel(d, *_): return wheel(d)\n"))
+}
+
 // The project's code has neither a terminal nor site settings, and what it prints is in the log.
 func TestHooksSeeNoTerminalAndNoSiteSettings(t *testing.T) {
-	mustWheel(t, sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": ""}), WheelOptions{}) // the environment exists
+	cache := sharedCache(t)
 	for name, value := range map[string]string{"PYTHONPATH": "/evil", "PIP_USER": "1", "PIP_TARGET": "/evil", "PIP_REQUIRE_VIRTUALENV": "1", "PYTHONWARNINGS": "error", "PIP_INDEX_URL": "https://index.example/"} {
 		t.Setenv(name, value)
 	}
 	a := backend(t, `def build_wheel(d, *_):
-    print("session", os.getsid(0) == os.getpid() or os.getsid(0) == os.getpgid(0))
+    print("session", os.getsid(0) == os.getpid())
     try:
         open("/dev/tty")
     except OSError:
@@ -168,7 +220,7 @@ func TestHooksSeeNoTerminalAndNoSiteSettings(t *testing.T) {
     return wheel(d)
 `)
 	var log bytes.Buffer
-	w, err := Wheel(t.Context(), a, WheelOptions{Log: &log})
+	w, err := Wheel(t.Context(), a, WheelOptions{Log: &log, Cache: cache})
 	require.NoError(t, err, "%s", &log)
 	require.NoError(t, w.Close())
 	assert.Contains(t, log.String(), "session True\nno terminal\ninput ''\nenv ['PIP_INDEX_URL=https://index.example/']\nepoch 315532800\nFalse True\n")
@@ -185,7 +237,7 @@ func TestCancelEndsAHook(t *testing.T) {
 `)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("interrupted")
-	b := newBuilder(Options{Log: &signalLog{ready: func(string) { cancel(reason) }}})
+	b := newBuilder(Options{Cache: sharedCache(t), Log: &signalLog{ready: func(string) { cancel(reason) }}})
 	_, err := b.wheel(ctx, a, false)
 	require.ErrorIs(t, err, reason)
 	require.NotErrorIs(t, err, wheel.ErrNotPure)

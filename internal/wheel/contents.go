@@ -200,8 +200,8 @@ func readAll(f *zip.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(in)
-	return data, errors.Join(err, in.Close())
+	defer in.Close() //nolint:errcheck // it was only read
+	return io.ReadAll(in)
 }
 
 // compare puts the .dist-info directory at the end, as the format recommends.

@@ -592,3 +592,4 @@ def main(order):
         sys.stderr.write("kis: agent: %s\n" % gone)
     finally:
         agent.end()
+    return agent.run != ""  # it has worked for a run that changes the repository
