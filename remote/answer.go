@@ -261,6 +261,18 @@ func (s *sealAnswer) check(json.RawMessage) error {
 	return (&InstalledPackage{Name: s.asked, State: Sealed, Receipt: s.Receipt}).check()
 }
 
+// rehashAnswer names the files of a package that have changed.
+type rehashAnswer struct {
+	Differences []string `json:"differences"`
+}
+
+func (r *rehashAnswer) check(raw json.RawMessage) error {
+	for i := range r.Differences {
+		r.Differences[i] = cut(r.Differences[i], maxText)
+	}
+	return requireMembers(raw, "differences")
+}
+
 // holderAnswer names the holder of a lock.
 type holderAnswer struct {
 	Holder *Holder `json:"holder"`

@@ -91,7 +91,8 @@ const (
 type Wheel struct {
 	Name   string `json:"name"` // file name, as pip wants it
 	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size,omitempty"` // bytes; 0 where it is not known
+	Size   int64  `json:"size,omitempty"`  // bytes; 0 where it is not known
+	Built  bool   `json:"built,omitempty"` // by pip on a host: no index has it
 }
 
 // Recipe is how the companion environment of a package is built.
@@ -167,6 +168,13 @@ func (a *Agent) Wheels(ctx context.Context, r WheelsRequest, output func(string)
 	args := wheelsRequest{newPipRequest(r.Recipe, r.Within), r.Hashed, r.Name, r.Application, r.Archive, texts(r.Extras)}
 	err := a.call(ctx, opWheels, args, &made, output)
 	return made, err
+}
+
+// Fetch makes the host get wheels from the index, by their digests: all of them, or it is *Refused. Begin and Unpack must
+// have been called for the package.
+func (a *Agent) Fetch(ctx context.Context, wanted []Wheel, r Recipe, within time.Duration, output func(string)) error {
+	args := fetchRequest{append([]Wheel{}, wanted...), newPipRequest(Recipe{IndexURL: r.IndexURL, ExtraIndexURLs: r.ExtraIndexURLs}, within)}
+	return a.call(ctx, opFetch, args, nil, output)
 }
 
 // Read returns a piece of a file that is stored on the host, up to 1 MiB from the offset on; nothing behind

@@ -214,6 +214,14 @@ func (a *Agent) Remove(ctx context.Context, p name.Package, run name.Run, owner 
 	return r, err
 }
 
+// Rehash reads all files of a sealed package, and returns paths of those that are not as they were sealed, at most twenty.
+// The host is not trusted to send paths of any form.
+func (a *Agent) Rehash(ctx context.Context, p name.Package, within time.Duration) ([]string, error) {
+	var result rehashAnswer
+	err := a.call(ctx, opRehash, rehashRequest{p, seconds(within)}, &result, nil)
+	return result.Differences, err
+}
+
 // MaxLines is how many lines of a journal can be read.
 const MaxLines = maxLines
 

@@ -55,6 +55,7 @@ const (
 	CodeNoPackage         Code = "no-package"
 	CodeNoPip             Code = "no-pip"
 	CodeOtherContent      Code = "other-content"
+	CodeOtherInterpreter  Code = "other-interpreter" // than the environment was made for
 	CodeOtherRecipe       Code = "other-recipe"
 	CodeSealed            Code = "sealed"
 	CodeSpecialFile       Code = "special-file" // neither a file, a directory nor a link

@@ -139,3 +139,22 @@ func TestPasswordThatWouldBeVisibleIsRefused(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 	require.Contains(t, refusal(t, err).Hint, "~/.netrc")
 }
+
+// TestWheelsComeFromTheIndexByTheirDigests, all of them or none.
+func TestWheelsComeFromTheIndexByTheirDigests(t *testing.T) {
+	t.Parallel()
+	l, address := owner(t, pushed(t)), index(t, "ann", "secret")
+	a := tiny(t, "")
+	l.unpack(t, a)
+	recipe := remote.Recipe{IndexURL: "http://ann:secret@" + address + "/simple"}
+	wheel := remote.Wheel{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(dep(t))}
+	other := remote.Wheel{Name: "dep-1.0-py3-none-any.whl", SHA256: digest([]byte("other"))}
+	requireRefused(t, l.Fetch(t.Context(), []remote.Wheel{other}, recipe, time.Minute, nil), "step-failed")
+	have, err := l.Have(t.Context(), []string{wheel.SHA256, other.SHA256})
+	require.NoError(t, err)
+	require.Empty(t, have)
+	require.NoError(t, l.Fetch(t.Context(), []remote.Wheel{wheel}, recipe, time.Minute, nil))
+	have, err = l.Have(t.Context(), []string{wheel.SHA256, other.SHA256})
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{wheel.SHA256: true}, have)
+}

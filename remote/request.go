@@ -26,6 +26,7 @@ const (
 	opEnvironment operation = "environment"
 	opEvict       operation = "evict"
 	opFence       operation = "fence"
+	opFetch       operation = "fetch"
 	opHave        operation = "have"
 	opLock        operation = "lock"
 	opOpen        operation = "open"
@@ -33,6 +34,7 @@ const (
 	opPut         operation = "put"
 	opRead        operation = "read"
 	opReceive     operation = "receive"
+	opRehash      operation = "rehash"
 	opRemove      operation = "remove"
 	opRestarted   operation = "restarted"
 	opResume      operation = "resume"
@@ -98,6 +100,11 @@ type stateRequest struct {
 	Stage name.Stage `json:"stage,omitzero"`
 	Lines int        `json:"lines,omitempty"`
 	Keep  int        `json:"keep,omitempty"`
+}
+
+type rehashRequest struct {
+	Package name.Package `json:"package"`
+	Timeout seconds      `json:"timeout"`
 }
 
 type removeRequest struct {
@@ -173,6 +180,11 @@ type wheelsRequest struct {
 	Application *Wheel   `json:"application"` // null: made of the archive
 	Archive     string   `json:"archive"`
 	Extras      []string `json:"extras"`
+}
+
+type fetchRequest struct {
+	Wanted []Wheel `json:"wheels"`
+	pipRequest
 }
 
 type readRequest struct {

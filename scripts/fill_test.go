@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,6 +137,142 @@ func TestFilledEnvironmentIsWhatPipMakes(t *testing.T) {
 	want := tree(t, theirs)
 	require.Greater(t, len(want), 14)
 	assert.Equal(t, want, tree(t, ours))
+}
+
+// copied has the agent's own code fill two environments of a repository with sealed packages: the second is made of
+// copies from the first, once one of its wheels is gone from the store.
+const copied = `import hashlib, json, os, shutil, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import environment, leftovers, seal
+from kisagent.platforms import platform
+from kisagent.store import Repository
+os.umask(0o022)
+repository, given, installer, spoil = Repository(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
+os.makedirs(repository.path("incoming"))
+def store(path):
+    with open(path, "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    shutil.copy(path, repository.path("incoming", digest))
+    return digest
+class Lock:
+    def check(self):
+        pass
+def build(package, names):
+    top = repository.package(package)
+    os.mkdir(top)
+    leftovers.write_marker(top, package)
+    wheels = [{"name": name, "sha256": store(os.path.join(given, name)), "size": 1} for name in names]
+    environment.create(os.path.join(top, ".venv"))
+    environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer))
+    environment.compile_package(top)
+    facts = dict(python="3", platform=platform(), content="x", recipe="x")
+    seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top))
+both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
+build("app-1", both)
+if spoil == "yes":
+    os.chmod(repository.package("app-1"), 0o755)
+    with open(os.path.join(repository.package("app-1"), "more"), "w"):
+        pass
+reference = environment.compile_file
+def never(path):
+    print("compiled " + path[path.index("site-packages") + 14:])
+    reference(path)
+environment.compile_file = never
+build("app-2", both)
+print("alone")
+build("app-3", both[:1])
+`
+
+// TestFilledEnvironmentIsCopiedFromAnEarlierOne, file by file the same, with its bytecode.
+func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	wheels := t.TempDir()
+	wheel(t, wheels, "first-1.0-py3-none-any.whl", map[string]string{
+		"first/__init__.py": "", "shared/__init__.py": "whose = 'first'\n", "first/sub/tool.sh": "#!/bin/sh\n", "first/bad.py": "def",
+		"first-1.0.dist-info/entry_points.txt": "[console_scripts]\nfirst = first:main\n", "first-1.0.data/scripts/script-tool": "#!python\nprint('x')\n",
+		"first-1.0.data/data/share/first/page.html": "<p>\n",
+	})
+	wheel(t, wheels, "second-1.0-py3-none-any.whl", map[string]string{"second.py": "", "shared/__init__.py": "whose = 'second'\n"})
+	wheel(t, wheels, "third-1.0-py3-none-any.whl", map[string]string{
+		"third.py": "def main(): print('third')\n", "third-1.0.dist-info/entry_points.txt": "[console_scripts]\nthird = third:main\n",
+		"third-1.0.data/scripts/third-tool": "#!python\nprint('tool')\n", "third-1.0.data/data/share/third/page.html": "<p>\n",
+	})
+	installer, err := scripts.Installer()
+	require.NoError(t, err)
+	library := filepath.Join(t.TempDir(), "installer.zip")
+	require.NoError(t, os.WriteFile(library, installer.Data, 0o600))
+	all := func(top string) map[string]string {
+		found := tree(t, top)
+		require.NoError(t, filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+			name, _ := filepath.Rel(top, path)
+			if text, err := os.ReadFile(path); err == nil && (filepath.Base(path) == "RECORD" || filepath.Ext(path) == ".pyc") {
+				found[name] = strings.ReplaceAll(string(text), top, "TOP")
+			}
+			return err
+		}))
+		return found
+	}
+	root := t.TempDir()
+	said := runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "no")
+	const first = "compiled first/__init__.py\ncompiled first/bad.py\ncompiled shared/__init__.py\n"
+	require.Equal(t, sortedLines(first+"alone\n"+first), sortedLines(said), "the second wheel is copied; the first lost a file to it")
+	before, second := all(filepath.Join(root, "app-1")), all(filepath.Join(root, "app-2"))
+	require.Greater(t, len(before), 20)
+	for name, text := range before {
+		if filepath.Base(name) == "RECORD" { // it has the digests of scripts
+			text, second[name] = withoutDigests(text), withoutDigests(second[name])
+		}
+		if filepath.Ext(name) == ".pyc" {
+			text, second[name] = text[16:24], second[name][16:24] // they name their first path; Python corrects that when it imports them
+		}
+		if filepath.Dir(name) == ".kis" {
+			continue
+		}
+		assert.Equal(t, text, second[name], name)
+	}
+	assert.Equal(t, "whose = 'first'\n", strings.Join(strings.SplitAfterN(all(filepath.Join(root, "app-3"))[sitePackages(t, root, "app-3")+"/shared/__init__.py"], " ", 2)[1:], ""))
+	assert.Equal(t, filepath.Join(root, "app-2/.venv/bin/python"), strings.TrimPrefix(strings.Split(readFile(t, filepath.Join(root, "app-2/.venv/bin/first")), "\n")[0], "#!"))
+	assert.Equal(t, "third\n", runs(t, filepath.Join(root, "app-2/.venv/bin/third")))
+	assert.Equal(t, "#!"+filepath.Join(root, "app-2/.venv/bin/python"), strings.Split(readFile(t, filepath.Join(root, "app-2/.venv/bin/third-tool")), "\n")[0])
+	runs(t, filepath.Join(root, "app-2/.venv/bin/python"), "-c", "import first, second, shared; assert shared.whose == 'second'")
+
+	root = t.TempDir()
+	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes")
+	assert.Contains(t, said, "compiled second.py", "a package that was changed gives nothing")
+}
+
+func sortedLines(text string) []string {
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	return lines
+}
+
+// withoutDigests are the paths of a RECORD.
+func withoutDigests(record string) string {
+	var paths []string
+	for line := range strings.Lines(record) {
+		path, _, _ := strings.Cut(line, ",")
+		paths = append(paths, path)
+	}
+	return strings.Join(paths, "\n")
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// sitePackages is the path below a package.
+func sitePackages(t *testing.T, root, name string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root, name, ".venv/lib/python3*/site-packages"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	path, err := filepath.Rel(filepath.Join(root, name), found[0])
+	require.NoError(t, err)
+	return path
 }
 
 // TestWheelThatLeavesItsEnvironmentIsRefused: indexes are not trusted with other files.

@@ -34,6 +34,16 @@ func (a *app) completeTwoStages(cmd *cobra.Command, args []string, start string)
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
 }
 
+// completeStageOrPackage completes the name of a stage, or of a package of earlier runs of this machine.
+func (a *app) completeStageOrPackage(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, noFiles
+	}
+	stages, directive := a.completeStage(cmd, nil, start)
+	packages, _ := a.completePackageAndStage(cmd, nil, start)
+	return append(stages, packages...), directive
+}
+
 // completeStageAndPackage completes a stage, then a package that was linked to it.
 func (a *app) completeStageAndPackage(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 	switch len(args) {

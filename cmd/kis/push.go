@@ -21,6 +21,7 @@ type pushOptions struct {
 	noLink   bool
 	dryRun   bool
 	replaces string
+	upgrade  bool
 }
 
 func newPush(a *app) *cobra.Command {
@@ -56,6 +57,7 @@ Examples:
 	o.source.flags(cmd)
 	cmd.Flags().BoolVar(&o.noLink, "no-link", false, "stop at the barrier, with everything prepared")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "check this machine and the hosts, print the plan, change nothing")
+	cmd.Flags().BoolVar(&o.upgrade, "upgrade", false, "resolve requirements without hashes anew, although they have not changed since an earlier package")
 	replacesFlag(cmd, &o.replaces)
 	a.lockWaitFlag(cmd)
 	return cmd
@@ -105,7 +107,7 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	}
 	wheel := newApplicationWheel(plan.Archive, project, inv)
 	defer wheel.Close() //nolint:errcheck // only read
-	plan.Wheel = wheel.For
+	plan.Wheel, plan.Upgrade = wheel.For, o.upgrade
 	plan.Op, plan.Stage, plan.Hosts, plan.Subset, plan.NoLink, plan.DryRun, plan.Replaces = event.Push, t.Stage, t.hosts, t.subset, o.noLink, o.dryRun, replaces
 	return a.carryOut(ctx, inv, plan, v)
 }

@@ -67,7 +67,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetCompletionCommandGroupID("other")
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
 		&cobra.Group{ID: "clean", Title: "Clean up:"}, &cobra.Group{ID: "other", Title: "Other:"})
-	root.AddCommand(newPush(a), newPromote(a), newRollback(a), newLink(a), newRestart(a), newSync(a), newStatus(a), newList(a), newLog(a), newCheck(a), newHosts(a),
+	root.AddCommand(newPush(a), newPromote(a), newRollback(a), newLink(a), newRestart(a), newSync(a), newStatus(a), newList(a), newLog(a), newVerify(a), newCheck(a), newHosts(a),
 		newPrune(a), newRemove(a), newUnlock(a), newDemo(a), newVersion(a))
 	root.SuggestionsMinimumDistance = 2
 	for _, c := range root.Commands() {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -155,7 +156,7 @@ func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environme
 		if len(application.Requires) == 0 && h.run.origin.recipe.Requirements == "" {
 			return new(environment), nil
 		}
-		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil {
+		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil && !h.run.plan.Upgrade {
 			return env, nil
 		}
 	}
@@ -190,6 +191,11 @@ func (r *run) installed(platform, resolution string) *environment {
 	}
 	if newest == nil {
 		return nil
+	}
+	if !r.plan.Recipe.Hashed && r.plan.Recipe.Requirements != "" {
+		r.reuseNotice.Do(func() {
+			r.stream.Notice("", fmt.Sprintf("the requirements are unchanged: their wheels are those of %s; --upgrade resolves them anew", newest.Package))
+		})
 	}
 	env := new(environment)
 	for _, wheel := range newest.ParseWheels() {
@@ -251,9 +257,47 @@ func (h *host) uploadWheels(ctx context.Context) error {
 		}
 		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
 	}
+	if err := h.fetchWheels(ctx); err != nil {
+		return err
+	}
 	if err := h.upload(ctx, event.StepWheels, all); err != nil {
 		return err
 	}
 	h.run.exchange.add(h, h.wheels...)
 	return nil
+}
+
+// fetchFrom is how many bytes of wheels a host lacks when it asks the index for them, in bytes: a host's line to an index
+// is faster than that of this machine to many hosts, but for a few wheels pip takes longer to start.
+const fetchFrom = 8 << 20
+
+// fetchWheels gets wheels from the index, where there are many. What the index does not give comes from another host.
+func (h *host) fetchWheels(ctx context.Context) error {
+	if h.run.origin.receipt != nil { // a copy of what another host has needs no index
+		return nil
+	}
+	var digests []string
+	for _, wheel := range h.wheels {
+		digests = append(digests, wheel.SHA256)
+	}
+	have, err := h.session.Have(ctx, digests)
+	if err != nil {
+		return err
+	}
+	var missing []remote.Wheel
+	total := int64(0)
+	for _, wheel := range h.wheels {
+		if !have[wheel.SHA256] && !wheel.Built && wheel.SHA256 != h.application {
+			missing, total = append(missing, wheel), total+wheel.Size
+		}
+	}
+	if total < fetchFrom || len(h.run.origin.recipe.Wheels) > 0 {
+		return nil
+	}
+	err = h.session.Fetch(ctx, missing, h.run.origin.recipe.Recipe, h.run.timeout(), h.log.Output(event.StepWheels))
+	if refused, some := errors.AsType[*remote.Refused](err); some {
+		h.log.Notice("gets its wheels from another host: " + refused.Message)
+		return nil
+	}
+	return err
 }

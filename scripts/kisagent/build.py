@@ -145,9 +145,23 @@ class Build:
         if not (args["hashed"] and given):
             yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + requirements + application, args, env)
         task = yield self.fork(lambda: wheels.store_all(self.repository, out))
-        made = task.result()
+        made = wheels.mark_built(task.result(), os.path.join(self.top, ".kis", "build.log"))
         ours = [wheel for wheel in made if wheels.distribution(wheel["name"]) == wheels.normalized(args["name"])]
         return {"wheels": [wheel for wheel in made if wheel not in ours], "application": ours[0] if ours and not given else None}
+
+    def fetch(self, args):
+        """Get wheels from the index by their digests, and store them. All or none: pip gives up at the first
+        that is not there."""
+        self.require_unsealed()
+        out = self.fresh("fetched")
+        pip = yield from self.pip()
+        options, _, env = yield from self.pip_inputs(args, pip)
+        wanted = os.path.join(self.agent.run_directory.path, "wanted.txt")
+        write_durably(wanted, wheels.pinned(args["wheels"]))
+        options = ["download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--retries", "1", "--timeout", "10", "--dest", out] + options
+        yield from self.run_pip(pip, "could not get the wheels from the index", "", options + ["-r", wanted], args, env)
+        task = yield self.fork(lambda: wheels.store_all(self.repository, out))
+        return {"fetched": len(task.result())}
 
     def source(self, args, work):
         """Unpack the archive once more, because a build may write into what it builds."""
@@ -186,7 +200,7 @@ class Build:
             task.result()
         if args["editable"]:
             yield from self.install_editable(args)
-        task = yield self.fork(lambda: environment.compile_all(self.top), args["timeout"])
+        task = yield self.fork(lambda: environment.compile_package(self.top), args["timeout"])
         task.result()
         return {"installed": seal.installed(self.venv)}
 

@@ -8,16 +8,13 @@ import compileall
 import os
 import posixpath
 import py_compile
-import re
 import sys
 import zipfile
 
+from kisagent import copies
 from kisagent.store import remove_file
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
-
-# Beyond the environment only files of the application are compiled.
-DEPTH = 100  # directories; Python before 3.9 would stop at ten
 
 
 def create(directory):
@@ -35,18 +32,25 @@ def create(directory):
 
 
 def fill(repository, directory, wheels, installer):
-    """Install stored wheels into the environment. For a child: it changes sys.path."""
+    """Install stored wheels into the environment: copied from a package that has the same wheel, or else
+    unpacked and compiled. For a child: it changes sys.path."""
     sys.path.insert(0, Uploads(repository).path(installer))
     from installer import install
     from installer.exceptions import InstallerError
 
+    earlier = copies.Earlier(repository)
     for wheel in wheels:
         path = Uploads(repository).path(wheel["sha256"])
         try:
             with open_wheel(path, wheel["name"]) as source:
-                install(source, destination_class()(directory, source.distribution), {"INSTALLER": b"kis\n"})
+                if earlier.copy(wheel["sha256"], source.dist_info_dir, directory):
+                    continue
+                destination = destination_class()(directory, source.distribution)
+                install(source, destination, {"INSTALLER": b"kis\n"})
         except (InstallerError, zipfile.BadZipFile, ValueError, KeyError) as err:
             raise Refused("bad-wheel", "%s: %s" % (wheel["name"], err), "is it a wheel? unpack it: python3 -m zipfile -l %s" % wheel["name"])
+        for file in destination.sources:
+            compile_file(file)
     return {}
 
 
@@ -88,6 +92,7 @@ def destination_class():
             }
             super().__init__(schemes, os.path.join(directory, "bin", "python"), "posix")
             self.directories = set()
+            self.sources = []  # to be compiled
 
         def write_to_fs(self, scheme, path, stream, is_executable):
             target = os.path.join(self.scheme_dict[scheme], inside(path))
@@ -100,6 +105,8 @@ def destination_class():
                 digest, size = copyfileobj_with_hashing(stream, f, self.hash_algorithm)
                 if is_executable:
                     os.fchmod(f.fileno(), 0o755)
+            if path.endswith(".py") and scheme in ("purelib", "platlib"):
+                self.sources.append(target)
             return RecordEntry(path, Hash(self.hash_algorithm, digest), size)
 
     return Environment
@@ -112,12 +119,19 @@ def inside(path):
     return path
 
 
-def compile_all(top):
-    """Compile the package. Now, because a sealed one is read-only, so that every start would compile
-    again; without times, because no file of it ever changes. Some files, such as templates, are not
-    valid Python; that is no error."""
-    hashed = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    environment = os.path.join(top, ".venv")
-    compileall.compile_dir(top, maxlevels=DEPTH, rx=re.compile(re.escape(top) + "/[.](venv|kis)/"), quiet=2, invalidation_mode=hashed)
-    compileall.compile_dir(environment, maxlevels=DEPTH, quiet=2, invalidation_mode=hashed)
+def compile_file(path):
+    """Compile a module now, because a sealed package is read-only, so that every start would compile it
+    again; without its time, because it never changes. Some files, such as templates, are not valid
+    Python; that is no error."""
+    compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def compile_package(top):
+    """Compile the sources of the application. Those of the environment are compiled."""
+    for directory, directories, files in os.walk(top):
+        if directory == top:
+            directories[:] = [name for name in directories if name not in (".venv", ".kis")]
+        for name in files:
+            if name.endswith(".py"):
+                compile_file(os.path.join(directory, name))
     return {}

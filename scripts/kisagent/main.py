@@ -225,6 +225,9 @@ class Agent:
     def do_unpack(self, args):
         return self.build.unpack(args)
 
+    def do_fetch(self, args):
+        return self.build.fetch(args)
+
     def do_wheels(self, args):
         return self.build.wheels(args)
 
@@ -245,6 +248,14 @@ class Agent:
 
     def do_seal(self, args):
         return self.build.seal(args)
+
+    def do_rehash(self, args):
+        """Read all files of a sealed package, and name those that are not as they were sealed."""
+        from kisagent import seal
+
+        package = checked(PACKAGE, args["package"], "package")
+        found = yield from self.run_forked(lambda: seal.differences(self.repository, package), seconds(args["timeout"]))
+        return {"differences": found}
 
     def do_remove(self, args):
         """Remove one package. It needs no stage's lock, see cleanup.py."""

@@ -7,8 +7,9 @@ import re
 import stat
 import time
 
+from kisagent import interpreter
 from kisagent.leftovers import MARKER
-from kisagent.store import fsync_directory, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
+from kisagent.store import fsync_directory, open_regular, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
 from kisagent.wheels import distribution
 from kisagent.wire import Refused
 
@@ -39,11 +40,11 @@ def walk(top):
     return found
 
 
-def manifest(top):
+def manifest(top, members=None):
     """The text of the manifest: `kind mode size sha256-or-target path` for each member, names as
     JSON strings."""
     lines = []
-    for path, info, kind in walk(top):
+    for path, info, kind in members or walk(top):
         if path in UNSEALED_MEMBERS:
             continue
         if kind == "f":
@@ -58,7 +59,7 @@ def manifest(top):
     return "".join(lines)
 
 
-def fingerprint(top, changes=False):
+def fingerprint(top, changes=False, members=None):
     """A digest of names, kinds, modes, sizes and times: cheap enough to recompute before each
     switch.
 
@@ -67,7 +68,7 @@ def fingerprint(top, changes=False):
     a chmod there and back, or another hard link.
     """
     digest = hashlib.sha256()
-    for path, info, kind in walk(top):
+    for path, info, kind in members or walk(top):
         if path in UNSEALED_MEMBERS or path == ".kis":
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
@@ -162,17 +163,18 @@ def seal(repository, name, facts, wheels, lock, frozen):
     write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in record), 0o644)
     make_read_only(top)
     os.chmod(state, 0o755)
-    text = manifest(top)
+    members = walk(top)
+    text = manifest(top, members)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update(facts)
     receipt["environment"] = environment_digest(record, facts["python"])
     receipt["installed"] = environment
+    receipt["interpreter"] = interpreter.identity(top)
     receipt["wheels"] = sorted("%s %d %s" % (wheel["sha256"], wheel["size"], wheel["name"]) for wheel in wheels)
     receipt["uploads"] = (facts.get("uploads") or []) + [wheel["sha256"] for wheel in wheels]
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
-    receipt["fingerprint"] = fingerprint(top)
-    receipt["changes"] = fingerprint(top, changes=True)
-    members = walk(top)
+    receipt["fingerprint"] = fingerprint(top, members=members)
+    receipt["changes"] = fingerprint(top, changes=True, members=members)
     receipt["size"] = sum(info.st_size for _, info, kind in members if kind == "f")
     receipt["files"] = len(members) + 1  # inodes, with the directory itself
     written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
@@ -230,7 +232,23 @@ def check(repository, name, quick=False, thorough=False):
         message = "%s is not as it was sealed: files in %s were changed outside kis" % (name, top)
         hint = "packages are never changed: bump the version and push that, or roll back to another package"
         raise Refused("changed-package", message, hint)
+    interpreter.check(top, receipt)
     return receipt
+
+
+def differences(repository, name, limit=20):
+    """The first members of a package that are not as they were sealed, by reading all files; none where
+    all are. For a child."""
+    top = repository.package(name)
+    receipt = check(repository, name, quick=True)
+    interpreter.check(top, receipt)
+    with open_regular(os.path.join(top, ".kis", "manifest")) as f:
+        text = f.read()
+    if hashlib.sha256(text).hexdigest() != receipt.get("manifest"):
+        return [".kis/manifest"]
+    sealed, now = ({line.split(" ", 4)[4]: line for line in lines.splitlines()} for lines in (text.decode("ascii"), manifest(top)))
+    found = [path for path in sorted(set(sealed) | set(now)) if sealed.get(path) != now.get(path)]
+    return [json.loads(path) for path in found[:limit]]
 
 
 def matches_seal(top, receipt, thorough):

@@ -45,6 +45,22 @@ def store_all(repository, directory):
     return made
 
 
+def mark_built(made, log):
+    """Say of each wheel whether pip has built it here, as pip tells in its output: no index has that one."""
+    with open(log, encoding="utf-8", errors="replace") as f:
+        built = set(re.findall(r"filename=(\S+\.whl)", f.read()))
+    return [dict(wheel, built=wheel["name"] in built) for wheel in made]
+
+
+def pinned(wanted):
+    """Requirements for exactly these wheels (PEP 427: name, version, and no others are needed)."""
+    lines = []
+    for wheel in wanted:
+        name, version = checked(FILE, wheel["name"], "file name").split("-")[:2]
+        lines.append("%s==%s --hash=sha256:%s\n" % (name, version.replace("_", "-"), checked(DIGEST, wheel["sha256"], "digest")))
+    return "".join(lines)
+
+
 def read_piece(repository, digest, offset):
     """A piece of a stored file: at most READ_LIMIT bytes, in base64; none behind its end."""
     path = Uploads(repository).path(checked(DIGEST, digest, "digest"))

@@ -61,6 +61,7 @@ func (s site) kis(args ...string) time.Duration {
 	out, err := s.Command(s.t.Context(), args...).CombinedOutput()
 	took := time.Since(begin)
 	require.NoError(s.t, err, "%s", out)
+	s.t.Logf("%s", out)
 	return took
 }
 
@@ -142,4 +143,43 @@ func TestPush(t *testing.T) {
 		report(t, fmt.Sprintf("second version, %d hosts", n), second, secondHand)
 		report(t, fmt.Sprintf("push of what is there, %d hosts (ssh true)", n), again, true_)
 	}
+}
+
+// django is what a Django application of some years needs; two of its 30 distributions are compiled.
+const django = `django==5.1.1
+djangorestframework==3.15.2
+pillow==11.0.0
+psycopg2-binary==2.9.10
+requests==2.32.3
+gunicorn==23.0.0
+whitenoise==6.8.2
+celery==5.4.0
+redis==5.2.0
+sentry-sdk==2.19.0
+python-dateutil==2.9.0.post0
+`
+
+// TestDjango: an application with many requirements, to 8 fresh hosts, and a second version.
+func TestDjango(t *testing.T) {
+	const hosts = 2
+	var fresh, second, freshHand, secondHand []time.Duration
+	for range rounds {
+		files := application("1.0")
+		files["requirements.txt"] = django
+		s := newSite(t, hosts, files, "install: {mode: regular, requirements: requirements.txt}\n")
+		install := ".venv/bin/pip install -q --disable-pip-version-check -r projecta-%s/requirements.txt;"
+		s.Write("MANIFEST.in", "include requirements.txt\n")
+		fresh = append(fresh, s.kis("push", "staging"))
+		freshHand = append(freshHand, s.byHand("1.0", fmt.Sprintf(install, "1.0")))
+		for name, text := range application("1.1") {
+			s.Write(name, text)
+		}
+		second = append(second, s.kis("push", "staging"))
+		secondHand = append(secondHand, s.byHand("1.1", fmt.Sprintf(install, "1.1")))
+		for _, h := range s.Hosts {
+			h.Kill()
+		}
+	}
+	report(t, fmt.Sprintf("Django, %d fresh hosts", hosts), fresh, freshHand)
+	report(t, fmt.Sprintf("Django, second version, %d hosts", hosts), second, secondHand)
 }

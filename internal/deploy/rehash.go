@@ -1,0 +1,60 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// VerifyStage reads all files of the package that a stage is linked to, on each of its hosts. It changes nothing.
+func (d *Deployer) VerifyStage(ctx context.Context, hosts []inventory.Host, stage name.Stage) []event.Intact {
+	return d.rehash(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
+		bounded, cancel := within(ctx, d.timeouts().Query)
+		defer cancel()
+		facts, err := s.Check(bounded, remote.CheckRequest{Stage: stage})
+		if err != nil || facts.Stage.Linked == "" {
+			return name.Package{}, err
+		}
+		return name.ParsePackage(facts.Stage.Linked)
+	})
+}
+
+// VerifyPackage is VerifyStage for a package, on the hosts that have it.
+func (d *Deployer) VerifyPackage(ctx context.Context, hosts []inventory.Host, p name.Package) []event.Intact {
+	return d.rehash(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
+		bounded, cancel := within(ctx, d.timeouts().Query)
+		defer cancel()
+		facts, err := s.Check(bounded, remote.CheckRequest{Package: p})
+		if err != nil || facts.Package.State != remote.Sealed {
+			return name.Package{}, err
+		}
+		return p, nil
+	})
+}
+
+func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) []event.Intact {
+	all := make([]event.Intact, len(hosts))
+	failures := d.onHosts(ctx, hosts, event.StepRehash, func(ctx context.Context, i int, s *fleet.Session) error {
+		p, err := choose(ctx, s)
+		if err != nil || p.IsZero() {
+			return err
+		}
+		all[i].Package = p.String()
+		bounded, cancel := within(ctx, d.timeout())
+		defer cancel()
+		if all[i].Changed, err = s.Rehash(bounded, p, d.timeout()); err == nil && len(all[i].Changed) > 0 {
+			err = event.Refuse(event.CodeChanged, fmt.Sprintf("%s is not as it was sealed: %s", p, firstOf(all[i].Changed, 5)),
+				"bump the version and push that, or roll back to another package")
+		}
+		return err
+	})
+	for i, h := range hosts {
+		all[i].Host, all[i].Failure = h.Name, failures[i]
+	}
+	return all
+}

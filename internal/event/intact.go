@@ -1,0 +1,29 @@
+package event
+
+import (
+	"encoding/json"
+
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// Intact is what reading all files of a package on one host has shown.
+type Intact struct {
+	Host    string   `json:"host"`
+	Package string   `json:"package"`         // "": the host has none to read
+	Stage   string   `json:"stage,omitempty"` // that is linked to it, where a stage was asked for
+	Changed []string `json:"changed"`         // paths of files that are not as they were sealed, some of them
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// StepRehash is the step of reading a package.
+const StepRehash Step = "verify files"
+
+// CodeChanged is that of a package whose files are not as they were sealed.
+const CodeChanged = remote.CodeChangedPackage
+
+// MarshalJSON writes a list of paths in any case.
+func (i Intact) MarshalJSON() ([]byte, error) {
+	type plain Intact
+	i.Changed = append([]string{}, i.Changed...)
+	return json.Marshal(plain(i))
+}

@@ -1,0 +1,104 @@
+"""Installed wheels, copied from the environment of another package on this host: that takes a third of the time
+of unpacking and compiling them. Files are copied, never linked: each package is independent of all others.
+"""
+import base64
+import csv
+import hashlib
+import io
+import os
+import sys
+
+from kisagent import seal
+from kisagent.platforms import platform
+from kisagent.store import PACKAGE
+from kisagent.wire import Refused
+
+SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
+LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
+
+
+class Earlier:
+    """The sealed packages of this platform, newest first."""
+
+    def __init__(self, repository):
+        self.repository = repository
+        self.intact = {}  # by package, whether it is as it was sealed
+        receipts = [repository.receipt(name) for name in os.listdir(repository.root) if PACKAGE.match(name)]
+        receipts = [receipt for receipt in receipts if receipt and receipt.get("platform") == platform()]
+        self.receipts = sorted(receipts, key=lambda receipt: receipt.get("created") or "", reverse=True)
+
+    def copy(self, sha256, dist_info, directory):
+        """Copy the wheel with this digest into the environment, if a package has it; report whether it
+        was copied. What was begun is overwritten by the caller otherwise."""
+        for receipt in self.receipts:
+            if any(line.startswith(sha256 + " ") for line in receipt.get("wheels") or []) and self.is_intact(receipt["package"]):
+                try:
+                    copy_installed(os.path.join(self.repository.package(receipt["package"]), ".venv"), directory, dist_info)
+                    return True
+                except (OSError, ValueError):  # such as a package that was removed meanwhile
+                    return False
+        return False
+
+    def is_intact(self, name):
+        if name not in self.intact:
+            try:
+                seal.check(self.repository, name)
+                self.intact[name] = True
+            except Refused:
+                self.intact[name] = False
+        return self.intact[name]
+
+
+def copy_installed(source, target, dist_info):
+    """Copy what the RECORD of a distribution lists, with its bytecode. Each file is compared with its
+    digest there: another wheel of that package may have had a file of the same name. Scripts name their
+    interpreter, so they and their lines of the RECORD are written anew."""
+    here, there = os.path.join(source, LIBRARY), os.path.join(target, LIBRARY)
+    record = os.path.join(dist_info, "RECORD")
+    with open(os.path.join(here, record), encoding="utf-8", newline="") as f:
+        rows = list(csv.reader(f))
+    for row in rows:
+        path = row[0]
+        if path == record:
+            continue
+        from_path, to_path = os.path.normpath(os.path.join(here, path)), os.path.normpath(os.path.join(there, path))
+        with open(from_path, "rb") as f:
+            data = f.read()
+            executable = os.fstat(f.fileno()).st_mode & 0o100
+        if record_digest(data) != row[1]:
+            raise ValueError("%s is not that of its wheel" % path)
+        if path.startswith(SCRIPTS):
+            data = data.replace(os.fsencode(source) + b"/bin/python", os.fsencode(target) + b"/bin/python", 1)
+            row[1:] = [record_digest(data), str(len(data))]
+        write_file(to_path, data, executable)
+        if path.endswith(".py"):
+            copy_bytecode(from_path, to_path)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_file(os.path.join(there, record), text.getvalue().encode("utf-8"), False)
+
+
+def record_digest(data):
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
+
+
+def write_file(path, data, executable):
+    """Write a file in place of another one. It is writable until its package is sealed."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "xb") as f:
+        f.write(data)
+        if executable:
+            os.fchmod(f.fileno(), 0o755)
+
+
+def copy_bytecode(source, target):
+    compiled = os.path.join("__pycache__", "%s.%s.pyc" % (os.path.basename(source)[:-3], sys.implementation.cache_tag))
+    try:
+        with open(os.path.join(os.path.dirname(source), compiled), "rb") as f:
+            data = f.read()
+    except FileNotFoundError:
+        return  # the module is not valid Python
+    write_file(os.path.join(os.path.dirname(target), compiled), data, False)
