@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -58,7 +59,7 @@ func (f file) open() (io.ReadCloser, error) {
 // Sources is where the files of a recipe are.
 type Sources struct {
 	Dir     string // relative paths of the install settings start here
-	Project string // the directory of the application; "" when an archive is pushed
+	Project string // the directory of the application; "" is Dir, for an archive that is pushed
 }
 
 // NewRecipe reads the files that the install settings name. ctx ends the tools that read lock files.
@@ -71,7 +72,7 @@ func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.
 		Shared: shared, Prepare: prepare, indexes: install.IndexIdentity(),
 	}
 	if install.Requirements != "" {
-		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), from.Project); err != nil {
+		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), cmp.Or(from.Project, from.Dir)); err != nil {
 			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
 		}
 	}

@@ -3,6 +3,7 @@ package requirements
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -118,6 +119,9 @@ func parseOption(word string, rest []string) (given, []string, error) {
 	return given{name, value}, rest, checkValue(name, value)
 }
 
+// trustedHost is a host, perhaps with a port.
+var trustedHost = regexp.MustCompile(`^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$`)
+
 // checkValue refuses what pip refuses.
 func checkValue(name, value string) error {
 	switch name {
@@ -129,6 +133,10 @@ func checkValue(name, value string) error {
 	case "--config-settings", "--config-setting":
 		if !strings.Contains(value, "=") {
 			return fmt.Errorf("has %s without KEY=VALUE", name)
+		}
+	case "--trusted-host":
+		if !trustedHost.MatchString(value) {
+			return errors.New("has a --trusted-host that is no HOST or HOST:PORT")
 		}
 	case "--no-binary", "--only-binary", "--all-releases", "--only-final":
 		if strings.HasPrefix(value, "-") {

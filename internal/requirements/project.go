@@ -8,8 +8,16 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// projectName returns the name that pyproject.toml of a directory gives the project, or "".
+// projectName returns the name that pyproject.toml or setup.cfg of a directory gives the project, or
+// "". Only a build could say what a setup.py does.
 func projectName(dir string) string {
+	if name := nameInPyproject(filepath.Join(dir, "pyproject.toml")); name != "" {
+		return name
+	}
+	return nameInSetupCfg(filepath.Join(dir, "setup.cfg"))
+}
+
+func nameInPyproject(path string) string {
 	var file struct {
 		Project struct {
 			Name string `toml:"name"`
@@ -20,7 +28,7 @@ func projectName(dir string) string {
 			} `toml:"poetry"`
 		} `toml:"tool"`
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "pyproject.toml"))
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return ""
 	}
@@ -31,6 +39,27 @@ func projectName(dir string) string {
 		return file.Project.Name
 	}
 	return file.Tool.Poetry.Name
+}
+
+// nameInSetupCfg returns name of the section metadata, as Python's configparser reads it.
+func nameInSetupCfg(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	section := ""
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\r\n")
+		if found, ok := strings.CutPrefix(line, "["); ok {
+			section, _, _ = strings.Cut(found, "]")
+			continue
+		}
+		at := strings.IndexAny(line, "=:")
+		if section == "metadata" && at > 0 && strings.ToLower(strings.TrimRight(line[:at], " \t")) == "name" {
+			return strings.TrimSpace(line[at+1:])
+		}
+	}
+	return ""
 }
 
 // isProject reports whether a name is that of the application.

@@ -58,6 +58,18 @@ func TestTheApplicationIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestNameInSetupCfg: older projects have their name there.
+func TestNameInSetupCfg(t *testing.T) {
+	t.Parallel()
+	dir := project(t, map[string]string{
+		"pyproject.toml": "[build-system]\nrequires = ['setuptools']\n", "setup.cfg": "[other]\nname = x\n[metadata]\n# name = y\nName : Project.A\r\n[options]\nname = z\n",
+		"r.txt": "flask\n-e git+https://h/x@0123#egg=project-a\n",
+	})
+	f, err := requirements.Read(t.Context(), filepath.Join(dir, "r.txt"), options(dir, nil))
+	require.NoError(t, err)
+	require.Equal(t, "flask\n", f.Text)
+}
+
 // TestExportOfUV: the default output of `uv export` is accepted.
 func TestExportOfUV(t *testing.T) {
 	t.Parallel()

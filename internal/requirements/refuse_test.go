@@ -40,6 +40,7 @@ func TestRefusedLines(t *testing.T) {
 		"--index-url 'https://h/x\n":                 `r.txt:1: "--index-url 'https://h/x" has a quotation mark without its second`,
 		"--hash=sha256:aa\n":                         `r.txt:1: "--hash=sha256:aa" has --hash without a requirement before it; pip ignores that`,
 		"flask==1 --hash=md5:aa\n":                   `r.txt:1: "flask==1" has a --hash that is none of sha256:…, sha384:…, sha512:…`,
+		"--trusted-host :0\n":                        `r.txt:1: "--trusted-host :0" has a --trusted-host that is no HOST or HOST:PORT`,
 		"-f vendor\n":                                `r.txt:1: "-f vendor" names a directory of this machine, which hosts do not have; name it in install.wheels of the inventory`,
 		"--find-links file:///srv/x\n":               `r.txt:1: "--find-links file:///srv/x" names a directory of this machine, which hosts do not have; name it in install.wheels of the inventory`,
 		"-i /srv/simple\n":                           `r.txt:1: "-i /srv/simple" names an index that is no http:// or https:// address: hosts could not reach it`,

@@ -38,7 +38,7 @@ func (u *UI) Error(err error, status int) {
 		return
 	}
 	lines := []string{err.Error()}
-	if several, ok := err.(interface{ Lines() []string }); ok {
+	if several, ok := err.(interface{ Lines() []string }); ok { // text around it belongs into the first line
 		lines = several.Lines()
 	}
 	u.Err.Printf("kis: %s\n", lines[0])

@@ -70,14 +70,14 @@ func TestALockFileIsHonored_B4(t *testing.T) {
 			w.Inventory(testenv.InventoryText(w.Hosts, install))
 			w.Write("requirements.lock", "itsdangerous==2.2.0 --hash=sha256:"+strings.Repeat("0", 64)+"\n")
 			r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
-			assert.Contains(w.T, r.Err, "web1: environment: pip could not install the requirements")
+			assert.Contains(w.T, r.Err, "web1: wheels: pip could not make wheels of the requirements")
 			assert.Contains(w.T, r.Err, sum, "pip says what it got")
 		}},
 		{Name: "without wheels the index would be asked", Tell: func(w *testenv.Env) {
 			w.Inventory(testenv.InventoryText(w.Hosts, "install: {requirements: requirements.lock}\n"))
 			w.Write("requirements.lock", "itsdangerous==2.2.0 --hash=sha256:"+sum+"\n")
 			r := w.Run(3, "", "push", "staging", "--sdist", w.Archive())
-			assert.Contains(w.T, r.Err, "web1: environment: pip could not install the requirements")
+			assert.Contains(w.T, r.Err, "web1: wheels: pip could not make wheels of the requirements")
 		}},
 		{Name: "the right hash is installed, and nothing else", Tell: func(w *testenv.Env) {
 			w.Inventory(testenv.InventoryText(w.Hosts, install))
