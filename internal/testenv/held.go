@@ -26,22 +26,42 @@ def hold():
         child.kill()
 
 
-_build_editable = build_editable
+_build_editable_held = build_editable
 
 
 def build_editable(directory, config_settings=None, metadata_directory=None):
     hold()
-    return _build_editable(directory, config_settings, metadata_directory)
+    return _build_editable_held(directory, config_settings, metadata_directory)
 `
+
+// hostsOnly makes the sample's build backend refuse to build wheels anywhere but on a host.
+const hostsOnly = `
+
+def on_hosts(build):
+    def checked(*args, **more):
+        if not os.path.exists(os.path.expanduser("~/.ssh/authorized_keys")):
+            raise SystemExit("only hosts can build this")
+        return build(*args, **more)
+    return checked
+
+
+build_wheel, build_editable = on_hosts(build_wheel), on_hosts(build_editable)
+`
+
+// BuildOnHosts has hosts build the application, as one that is not pure Python: more is added to its build backend.
+func (w *Env) BuildOnHosts(more string) {
+	w.T.Helper()
+	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
+	require.NoError(w.T, err)
+	w.Write("build_backend/backend.py", string(backend)+more+hostsOnly)
+}
 
 // Hold gives the project a build that waits on the hosts, and links an earlier version, so that there is something to lose. It returns the
 // archive of hello-0.4, for PushHeld. The build waits only where Trap is set.
 func (w *Env) Hold() (archive string) {
 	w.T.Helper()
 	w.Earlier("0.3")
-	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend", "backend.py"))
-	require.NoError(w.T, err)
-	w.Write("build_backend/backend.py", string(backend)+heldBackend)
+	w.BuildOnHosts(heldBackend)
 	w.Version("0.4")
 	return w.Archive()
 }

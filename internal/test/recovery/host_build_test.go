@@ -26,10 +26,10 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 	w.Earlier("0.3")
 	w.Project("testdata/fickle", "1.0")
 	w.Inventory(testenv.InventoryText(w.Hosts, "install: {wheels: "+testenv.Wheelhouse(t, "setuptools", "wheel")+"}\n"))
-	trap := filepath.Join(w.Hosts[1].Home, "without-libfoo")
+	header := func(i int) string { return filepath.Join(w.Hosts[i].Home, "libfoo.h") }
+	require.NoError(t, os.WriteFile(header(0), nil, 0o644))
 	w.Tell([]testenv.Chapter{
 		{Name: "one host lacks something", Tell: func(w *testenv.Env) {
-			require.NoError(w.T, os.WriteFile(trap, nil, 0o644))
 			r := w.Run(3, "fickle-1.0", "push", "staging", "--replaces", "hello")
 			assert.Equal(w.T, w.All("hello-0.3"), w.Links())
 			assert.Contains(w.T, r.Err, "web2: environment: pip could not install the application")
@@ -47,7 +47,7 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 			assert.Contains(w.T, r.Err, "web2: check: fickle-1.0 is not installed")
 		}},
 		{Name: "the same push succeeds once the host has it, from a wheelhouse, without an index", Tell: func(w *testenv.Env) {
-			require.NoError(w.T, os.Remove(trap))
+			require.NoError(w.T, os.WriteFile(header(1), nil, 0o644))
 			r := w.Run(0, "fickle-1.0", "push", "staging", "--replaces", "hello", "-o", "json")
 			for _, e := range r.Events(w.T) {
 				if e.Step == "environment" {

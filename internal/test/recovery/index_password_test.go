@@ -87,6 +87,7 @@ func TestIndexPasswordStaysSecret_S3(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(project), "requires = []")
 	w.Write("pyproject.toml", strings.Replace(string(project), "requires = []", `requires = ["moody"]`, 1))
+	w.BuildOnHosts("")
 	w.Inventory(testenv.InventoryText(w.Hosts, "install: {requirements: requirements.txt, index_url: 'http://deploy:"+canary+"@127.0.0.1:"+port+"/simple'}\n"))
 	archive := w.Archive()
 	for _, c := range []struct {
