@@ -37,7 +37,7 @@ func (l *local) build(t *testing.T) (a archive, mark string) {
 	a = changed(t, map[string]string{"backend/tiny_backend.py": "import subprocess\nsubprocess.run(['sleep', '" + mark + "'])\n"})
 	l.unpack(t, a)
 	go func() {
-		_, _ = l.environment(context.WithoutCancel(t.Context()), t, a, remote.Recipe{Mode: remote.Regular}, nil)
+		_, _ = l.Wheels(context.WithoutCancel(t.Context()), remote.WheelsRequest{Recipe: remote.Recipe{Mode: remote.Regular}, Name: a.Name, Archive: a.SHA256, Within: time.Minute}, nil)
 	}()
 	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 10*time.Millisecond)
 	return a, mark
@@ -75,9 +75,10 @@ func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
 	dead := owner(t, repository(t))
 	a := source(t, "tiny", "1.0")
 	dead.unpack(t, a)
+	installer := dead.installer(t)
 	slow := dead.inject(t, "symlink", "delay_enter=60s", 1)
 	go func() {
-		_, _ = dead.Environment(context.WithoutCancel(t.Context()), remote.EnvironmentRequest{Installer: dead.installer(t), Within: time.Minute}, nil)
+		_, _ = dead.Environment(context.WithoutCancel(t.Context()), remote.EnvironmentRequest{Installer: installer, Within: time.Minute}, nil)
 	}()
 	require.Eventually(t, func() bool { // what comes before the first link
 		_, err := os.Stat(filepath.Join(dead.root, "tiny-1.0/.venv"))

@@ -46,7 +46,7 @@ func TestInterpreterThatChangedUnderAPackageIsNamed(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.NoError(t, os.Symlink("tiny-1.0", filepath.Join(root, "staging")))
 
-	verdict := func() (begun, rehashed error, status *remote.Problem) {
+	verdict := func() (status *remote.Problem, begun, rehashed error) {
 		t.Helper()
 		l := start()
 		facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
@@ -56,15 +56,15 @@ func TestInterpreterThatChangedUnderAPackageIsNamed(t *testing.T) {
 		_, begun = l.Begin(t.Context(), remote.Source{Package: a.Package})
 		require.NoError(t, l.Close())
 		l.requireEnd(t)
-		return begun, rehashed, facts.Stage.Changed
+		return facts.Stage.Changed, begun, rehashed
 	}
-	begun, rehashed, status := verdict()
+	status, begun, rehashed := verdict()
 	require.NoError(t, begun)
 	require.NoError(t, rehashed)
 	require.Nil(t, status)
 
 	sh(t, "/", "rm "+python+"; "+own+"; touch -d '2001-02-03' "+python)
-	begun, rehashed, status = verdict()
+	status, begun, rehashed = verdict()
 	require.NoError(t, begun, "an update of the same series")
 	require.NoError(t, rehashed)
 	require.Nil(t, status)
@@ -74,7 +74,7 @@ func TestInterpreterThatChangedUnderAPackageIsNamed(t *testing.T) {
 		"broken":         {`printf '#!/bin/sh\nexit 1\n' >` + python, "does not run any more"},
 	} {
 		sh(t, "/", "rm -f "+python+"; "+own+"; "+test.change)
-		begun, rehashed, status = verdict()
+		status, begun, rehashed = verdict()
 		requireRefused(t, begun, "other-interpreter")
 		requireRefused(t, rehashed, "other-interpreter")
 		require.NotNil(t, status, name)

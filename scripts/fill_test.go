@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,9 +65,7 @@ func wheel(t *testing.T, directory, name string, members map[string]string) {
 		info + "METADATA": "Metadata-Version: 2.1\nName: " + strings.Split(name, "-")[0] + "\nVersion: 1.0\n",
 		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 	}
-	for path, text := range members {
-		all[path] = text
-	}
+	maps.Copy(all, members)
 	record := info + "RECORD,,\n"
 	for path := range all {
 		record += path + ",,\n"

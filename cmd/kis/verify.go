@@ -22,7 +22,6 @@ of another series since. It changes nothing, and exits with 5 when a package is 
 not answer.
 
 Examples:
-  kis verify
   kis verify production
   kis verify projecta-0.4`,
 		GroupID:           "inspect",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/inventory"
 )
@@ -61,8 +62,8 @@ func TestOneHostMakesTheWheelsOfItsPlatform(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMakers("web1", "web2", "web3")
-		found, errs := m.all(t.Context(), func(context.Context, int) error { time.Sleep(time.Second); return nil })
-		assert.NoError(t, errors.Join(errs...))
+		found, errs := m.all(t.Context(), func(context.Context, int) error { <-time.After(time.Second); return nil })
+		require.NoError(t, errors.Join(errs...))
 		assert.Len(t, m.made, 1)
 		assert.Equal(t, found[0], found[1])
 		assert.Equal(t, found[0], found[2])
@@ -79,7 +80,7 @@ func TestAnotherHostTakesOverWhereOneFails(t *testing.T) {
 			}
 			return nil
 		})
-		assert.NoError(t, errors.Join(errs...), "the host that failed gets the wheels of the other")
+		require.NoError(t, errors.Join(errs...), "the host that failed gets the wheels of the other")
 		assert.Len(t, m.made, 2)
 		assert.Equal(t, m.made[1], found[0].by.Name)
 	})
@@ -95,10 +96,10 @@ func TestAnotherHostTakesOverWhereOneIsSlow(t *testing.T) {
 				<-ctx.Done() // until it is told that another one was faster
 				return context.Cause(ctx)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return nil
 		})
-		assert.NoError(t, errors.Join(errs...))
+		require.NoError(t, errors.Join(errs...))
 		assert.Len(t, m.made, 2)
 		assert.Equal(t, m.made[1], found[0].by.Name)
 		assert.Equal(t, time.Minute+time.Second, time.Since(begin))
@@ -116,7 +117,7 @@ func TestWheelsThatNobodyCanMakeAreGivenUp(t *testing.T) {
 			if err.Error() == "no such package" {
 				own++
 			} else {
-				assert.ErrorContains(t, err, "the wheels of its platform could not be made on web")
+				require.ErrorContains(t, err, "the wheels of its platform could not be made on web")
 			}
 		}
 		assert.Equal(t, maxMakers, own)

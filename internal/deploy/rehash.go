@@ -39,7 +39,7 @@ func (d *Deployer) VerifyPackage(ctx context.Context, hosts []inventory.Host, p 
 
 func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) []event.Intact {
 	all := make([]event.Intact, len(hosts))
-	failures := d.onHosts(ctx, hosts, event.StepRehash, func(ctx context.Context, i int, s *fleet.Session) error {
+	failures := d.onHosts(ctx, hosts, event.StepVerify, func(ctx context.Context, i int, s *fleet.Session) error {
 		p, err := choose(ctx, s)
 		if err != nil || p.IsZero() {
 			return err

@@ -15,9 +15,6 @@ type Intact struct {
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// StepRehash is the step of reading a package.
-const StepRehash Step = "verify files"
-
 // CodeChanged is that of a package whose files are not as they were sealed.
 const CodeChanged = remote.CodeChangedPackage
 

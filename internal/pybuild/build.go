@@ -1,6 +1,7 @@
 // Package pybuild builds a Python source distribution of a project with the tools that the project
 // and this machine have: setup.py, `python -m build` or uv. Package sdist opens and validates the
-// archive.
+// archive. Of an application that is pure Python it builds the wheel as well, which package wheel
+// validates, so that hosts only unpack it.
 //
 // It runs code of the project, and knows no hosts.
 package pybuild
@@ -36,8 +37,8 @@ type Options struct {
 	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
 	// else `build` in a private environment; with only a setup.py it is "setup.py".
 	//
-	// `build` calls the hooks of the backend in a private environment that has what they require. kis
-	// keeps it, and so spares the environment that `python -m build` makes for each build. The
+	// `build` calls the hooks of the backend in a private environment that has what they require.
+	// kis keeps it, and so spares the environment that `python -m build` makes for each build. The
 	// interpreter's own `build` is run where that environment cannot be made.
 	Builder string
 	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
@@ -47,9 +48,9 @@ type Options struct {
 	// project. A member with its name and content is removed, whatever backend put it there. Empty:
 	// none.
 	Exclude string
-	// Cache is the directory of private build environments; default is kis in os.UserCacheDir. One that
-	// is older than a week is made again where that succeeds, because its requirements are rarely
-	// pinned.
+	// Cache is the directory of private build environments; default is kis in os.UserCacheDir. One
+	// that is older than a week is made again where that succeeds, because its requirements are
+	// rarely pinned.
 	Cache string
 	// Log receives all output of the tools as it is written, from one goroutine at a time; nil
 	// discards it. An error of Log does not end the build.
@@ -195,8 +196,8 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 	return path, nil
 }
 
-// runHook calls the hook of the project's backend in a private environment, and returns its name for
-// errors. Where there can be none, it runs the interpreter's own front end.
+// runHook calls the hook of the project's backend in a private environment, and returns its name
+// for errors. Where there can be none, it runs the interpreter's own front end.
 func (b *builder) runHook(ctx context.Context, p Plan) (string, error) {
 	name := p.name(p.python.Executable)
 	err := b.call(ctx, p.python, hook{kind: "sdist", source: b.dir, out: b.out(), name: p.name})

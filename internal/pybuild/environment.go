@@ -30,7 +30,8 @@ func contentsOf(requires []string) []string {
 	return append([]string{"build"}, requires...)
 }
 
-// readyFile marks an environment as complete. It is written last; its time is the environment's age.
+// readyFile marks an environment as complete. It is written last; its time is the environment's
+// age.
 const readyFile = "kis-ready"
 
 // An environment is made again after renewAfter, because its requirements are rarely pinned. Where
@@ -46,10 +47,10 @@ type environmentError struct{ err error }
 func (e *environmentError) Error() string { return e.err.Error() }
 func (e *environmentError) Unwrap() error { return e.err }
 
-// environment returns the interpreter of the private build environment with some requirements, which
-// it creates if necessary. An environment is named by its interpreter and its requirements, and does
-// not change once it is complete: builds use it at the same time. One that is older than a week is
-// made again where that succeeds.
+// environment returns the interpreter of the private build environment with some requirements,
+// which it creates if necessary. An environment is named by its interpreter and its requirements,
+// and does not change once it is complete: builds use it at the same time. One that is older than a
+// week is made again where that succeeds.
 //
 // A virtual environment contains its own path, so it cannot be built elsewhere and renamed into
 // place. Instead, one process at a time makes the next numbered generation of it, and one without
@@ -191,7 +192,8 @@ func currentGeneration(dir string) (generation, bool) {
 	return slices.MaxFunc(found, func(a, b generation) int { return cmp.Compare(a.number, b.number) }), true
 }
 
-// discard makes the generation of an interpreter incomplete, so that the next build makes another one.
+// discard makes the generation of an interpreter incomplete, so that the next build makes another
+// one.
 func discard(python string) error {
 	err := os.Remove(filepath.Join(filepath.Dir(filepath.Dir(python)), readyFile))
 	if errors.Is(err, fs.ErrNotExist) {

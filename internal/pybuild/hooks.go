@@ -2,9 +2,7 @@ package pybuild
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed" // for hooksScript
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,8 +45,8 @@ type hookAnswer struct {
 var errNoHook = errors.New("the build backend lacks the hook")
 
 // call calls the hook in a private build environment with all that the project and its backend
-// require. What that was is remembered: the next build of a project with the same pyproject.toml and
-// setup.py starts one interpreter, and asks no index.
+// require. What that was is remembered: the next build of a project with the same pyproject.toml
+// and setup.py starts one interpreter, and asks no index.
 func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
 	memory, err := b.memoryOf(base, h)
 	if err != nil {
@@ -91,12 +89,12 @@ func (b *builder) buildIn(ctx context.Context, base interpreter, requires []stri
 	return python, err
 }
 
-// maxRounds bounds how often a backend finds that it needs more: those of pyproject.toml first, then
-// those of its hook, which may add some once it has these.
+// maxRounds bounds how often a backend finds that it needs more: those of pyproject.toml first,
+// then those of its hook, which may add some once it has these.
 const maxRounds = 6
 
-// resolve returns the requirements whose environment has all that the project's build requires; none
-// where buildTools are sufficient.
+// resolve returns the requirements whose environment has all that the project's build requires;
+// none where buildTools are sufficient.
 func (b *builder) resolve(ctx context.Context, base interpreter, h hook) ([]string, error) {
 	var requires []string
 	discarded := false
@@ -124,8 +122,8 @@ func (b *builder) resolve(ctx context.Context, base interpreter, h hook) ([]stri
 	return nil, &Error{Err: fmt.Errorf("the build backend always requires more: %s", strings.Join(requires, ", "))}
 }
 
-// inPrivate runs hooksScript in a private build environment, which is made again if it does not work
-// any more.
+// inPrivate runs hooksScript in a private build environment, which is made again if it does not
+// work any more.
 func (b *builder) inPrivate(ctx context.Context, base interpreter, requires []string, mode string, h hook) (hookAnswer, string, error) {
 	for attempt := 0; ; attempt++ {
 		python, err := b.environment(ctx, base, requires)
@@ -168,58 +166,4 @@ func (b *builder) runHooks(ctx context.Context, python, mode string, h hook) (an
 		err = &Error{Command: h.name(python), Err: fmt.Errorf("its answer: %w", bad)}
 	}
 	return answer, true, err
-}
-
-// memoryOf names the file with the requirements of a build. Its name is a digest of everything that
-// they usually depend on.
-func (b *builder) memoryOf(base interpreter, h hook, more ...string) (string, error) {
-	cache, err := b.cacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.New()
-	for _, text := range slices.Concat(buildTools(), []string{h.kind, base.Executable, base.Version}, more) {
-		_, _ = fmt.Fprintf(sum, "%q\n", text) // a hash never fails
-	}
-	for _, name := range []string{"pyproject.toml", "setup.py", "setup.cfg"} {
-		data, err := os.ReadFile(filepath.Join(h.source, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-		_, _ = fmt.Fprintf(sum, "%s %t %q\n", name, err == nil, data) // a hash never fails
-	}
-	return filepath.Join(cache, "requires", hex.EncodeToString(sum.Sum(nil)[:16])), nil
-}
-
-func recall(memory string) (requires []string, ok bool) {
-	data, err := os.ReadFile(memory)
-	if err != nil || json.Unmarshal(data, &requires) != nil {
-		return nil, false
-	}
-	return requires, true
-}
-
-// remember keeps the requirements. A build that cannot asks again.
-func remember(memory string, requires []string) {
-	if data, err := json.Marshal(requires); err == nil {
-		replaceFile(memory, data)
-	}
-}
-
-// replaceFile replaces a file of the cache, which is complete without it.
-func replaceFile(path string, data []byte) {
-	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
-		return
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = temporary.Write(data)
-	if err = errors.Join(err, temporary.Close()); err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
 }

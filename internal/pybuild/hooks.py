@@ -54,18 +54,29 @@ def backend():
     found = importlib.import_module(module)
     for attribute in filter(None, attributes.split(".")):
         found = getattr(found, attribute)
-    return found
+    return found, module
+
+
+def settings(module):
+    """Keep the user's ~/.pydistutils.cfg from a wheel: it decides where setuptools builds and what
+    tag the wheel has. The option exists since setuptools 64."""
+    if KIND == "sdist" or module.split(".")[0] != "setuptools":
+        return None
+    import setuptools
+
+    return {"--global-option": ["--no-user-cfg"]} if int(setuptools.__version__.split(".")[0]) >= 64 else None
 
 
 def main():
     os.chdir(SOURCE)
     if MODE == "requires":
         return requires()
-    hook = getattr(backend(), "build_" + KIND, None)
+    found, module = backend()
+    hook = getattr(found, "build_" + KIND, None)
     if hook is None:
         answer(lacks="build_" + KIND)
         sys.exit("the build backend has no build_" + KIND)
-    answer(built=os.path.basename(hook(OUT)))
+    answer(built=os.path.basename(hook(OUT, settings(module))))
 
 
 sys.argv[1:] = []

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/wheel"
 )
 
 // sourceOf makes a source distribution of pairs of path and content. A content that begins with "->"
@@ -89,6 +90,32 @@ func TestFilesThatABuildMakesAreFound(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, test.want, made)
 		})
+	}
+}
+
+// setuptools_scm writes the version's file in every build, with the commit where there is a repository.
+func TestAVersionFileIsThatOfTheArchive(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"version = '0.4'\ncommit = None\n": "",
+		"version = \"0.4\"\n":              "",
+		"version = '0.40'\n":               "the editable build has written a/_version.py, which hosts would lack",
+	} {
+		a := sourceOf(t, map[string]string{"a/_version.py": "version = '0.4'\ncommit = 'g12'\n", "data": "x"})
+		unpacked, err := unpack(a, filepath.Join(t.TempDir(), "projecta-0.4"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(unpacked.dir, "a/_version.py"), []byte(text), 0o600))
+		generated, err := unpacked.generated()
+		if want != "" {
+			require.ErrorContains(t, err, want)
+			require.ErrorIs(t, err, wheel.ErrNotPure)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Empty(t, generated)
+		require.NoError(t, os.WriteFile(filepath.Join(unpacked.dir, "a/_other.py"), []byte(text), 0o600))
+		_, err = unpacked.generated()
+		require.ErrorIs(t, err, wheel.ErrNotPure, "the archive lacks it")
 	}
 }
 

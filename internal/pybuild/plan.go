@@ -88,9 +88,9 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 	return p, nil
 }
 
-// planKept returns the plan of a project with a pyproject.toml where an earlier build has left a private
-// environment: then it does not matter what the interpreter has, and asking it takes longer than some
-// builds.
+// planKept returns the plan of a project with a pyproject.toml where an earlier build has left a
+// private environment: then it does not matter what the interpreter has, and asking it takes longer
+// than some builds.
 func (b *builder) planKept(ctx context.Context, has project) (p Plan, ok bool) {
 	if b.kind == builderSetupPy || !has.pyproject && b.kind == builderAuto {
 		return Plan{}, false

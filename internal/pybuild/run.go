@@ -121,9 +121,10 @@ func printable(lines []string) []string {
 	return kept
 }
 
-// ownGroup makes the command the leader of a session of its own. Its process group gets TERM when the
-// command's context ends: a front end runs its back end as a child. A session without a terminal
-// cannot open /dev/tty: a tool that asked there would stop, and wait for an answer that never comes.
+// ownGroup makes the command the leader of a session of its own. Its process group gets TERM when
+// the command's context ends: a front end runs its back end as a child. A session without a
+// terminal cannot open /dev/tty: a tool that asked there would stop, and wait for an answer that
+// never comes.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return guard.Try(func() error { return terminate(cmd) }) }

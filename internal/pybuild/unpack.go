@@ -2,10 +2,12 @@ package pybuild
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
+	"github.com/keep-it-simple/kis/internal/wheel"
 )
 
 // tree is an unpacked source distribution.
@@ -121,8 +124,8 @@ func write(root *os.Root, below string, mode fs.FileMode, content io.Reader) (er
 	return root.Chtimes(below, unpackedTime(), unpackedTime())
 }
 
-// made lists the files and directories below the directory that are not those of the archive any more.
-// Directories end with a slash.
+// made lists the files and directories below the directory that are not those of the archive any
+// more. Directories end with a slash.
 func (t *tree) made() ([]string, error) {
 	var made []string
 	err := filepath.WalkDir(t.dir, func(file string, entry fs.DirEntry, err error) error {
@@ -178,8 +181,43 @@ func (t *tree) unchanged(below string, info fs.FileInfo) (bool, error) {
 	return strings.Contains(line, " "+hex.EncodeToString(sum.Sum(nil))+" "), nil
 }
 
-// leftover reports whether what a build has made is nothing that an installed application uses: what
-// backends leave in the source, and directories, which count by their files.
+// generated lists what an editable build has made, without the slashes of directories. It fails
+// where hosts would lack a file that the application may need. A version file such as that of
+// setuptools_scm is no such file: the archive has it, from the build of the source distribution,
+// which knew more.
+func (t *tree) generated() ([]string, error) {
+	made, err := t.made()
+	if err != nil {
+		return nil, err
+	}
+	var generated []string
+	for _, file := range made {
+		version, err := t.isVersionFile(file)
+		switch {
+		case err != nil:
+			return nil, err
+		case version:
+			continue
+		case !leftover(file):
+			return nil, fmt.Errorf("%w: the editable build has written %s, which hosts would lack", wheel.ErrNotPure, sdist.Quoted(file))
+		}
+		generated = append(generated, strings.TrimSuffix(file, "/"))
+	}
+	return generated, nil
+}
+
+// isVersionFile reports whether a file is a Python file of the archive that states its version.
+func (t *tree) isVersionFile(file string) (bool, error) {
+	if _, found := t.files[file]; !found || path.Ext(file) != ".py" {
+		return false, nil
+	}
+	text, err := os.ReadFile(filepath.Join(t.dir, file))
+	version := t.archive.Version
+	return bytes.Contains(text, []byte("'"+version+"'")) || bytes.Contains(text, []byte(`"`+version+`"`)), err
+}
+
+// leftover reports whether what a build has made is nothing that an installed application uses:
+// what backends leave in the source, and directories, which count by their files.
 func leftover(made string) bool {
 	parts := strings.Split(made, "/")
 	if parts[len(parts)-1] == "" {

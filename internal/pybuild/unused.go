@@ -10,8 +10,9 @@ import (
 // unusedAfter is far above renewAfter: what is used is younger.
 const unusedAfter = 60 * 24 * time.Hour
 
-// removeUnused removes what no build has used for weeks: environments, because each has at least the
-// size of Python's installer, and what is remembered of projects. Nothing depends on its success.
+// removeUnused removes what no build has used for weeks: environments, because each has at least
+// the size of Python's installer, and what is remembered of projects. Nothing depends on its
+// success.
 func (b *builder) removeUnused(ctx context.Context) {
 	cache, err := b.cacheDir()
 	if err != nil {

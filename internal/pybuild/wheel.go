@@ -8,10 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/wheel"
 )
@@ -25,25 +22,26 @@ type WheelOptions struct {
 	Python, Cache string
 	Log           io.Writer
 	Say           func(string)
-	// Editable builds a wheel that refers to the source's directory (PEP 660), see wheel.Archive.At.
+	// Editable builds a wheel that refers to the source's directory (PEP 660), see
+	// wheel.Archive.At.
 	Editable bool
 }
 
-// Wheel builds the wheel of a source distribution with the project's build backend: setuptools, where
-// it names none. The wheel is what every host would make of the archive, and depends on no host; a
-// setup.py that decides by the machine it runs on decides by this one.
+// Wheel builds the wheel of a source distribution with the project's build backend: setuptools,
+// where it names none. The wheel is what every host would make of the archive, and depends on no
+// host; a setup.py that decides by the machine it runs on decides by this one.
 //
-// The hooks run in a private build environment with everything that the project requires. It is kept:
-// a build with the same requirements needs no index. Site settings do not reach it, but for those that
-// say where packages come from: pip's index, its proxies and certificates. The hooks see a copy of the
-// archive's files in a temporary directory, no terminal and empty standard input. They run in a
-// process group that is terminated (TERM, then KILL) when ctx ends.
+// The hooks run in a private build environment with everything that the project requires. It is
+// kept: a build with the same requirements needs no index. Site settings do not reach it, but for
+// those that say where packages come from: pip's index, its proxies and certificates. The hooks see
+// a copy of the archive's files in a temporary directory, no terminal and empty standard input.
+// They run in a process group that is terminated (TERM, then KILL) when ctx ends.
 //
-// Errors are *Error. One that wraps wheel.ErrNotPure means that the wheel depends on the machine that
-// builds it, or that the backend makes no editable wheels. Any other says why this machine cannot build
-// it: there is no venv, the index cannot be reached, a hook fails. In both cases a host may still build
-// the archive. errors.Is finds the cause of ctx. That a wheel is not pure is remembered for a week, while
-// the project's files and their names stay the same.
+// Errors are *Error. One that wraps wheel.ErrNotPure means that the wheel depends on the machine
+// that builds it, or that the backend makes no editable wheels. Any other says why this machine
+// cannot build it: there is no venv, the index cannot be reached, a hook fails. In both cases a
+// host may still build the archive. errors.Is finds the cause of ctx. That a wheel is not pure is
+// remembered for a week, while the project's files and their names stay the same.
 func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Archive, error) {
 	b := newBuilder(Options{Dir: opts.Dir, Python: opts.Python, Cache: opts.Cache, Log: opts.Log, Say: opts.Say})
 	w, err := b.wheel(ctx, a, opts.Editable)
@@ -88,25 +86,6 @@ func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*
 	return w, err
 }
 
-// impure is the suffix of files that say why a project has no pure wheel. Compiling it here for each
-// push, only to find that hosts have to, would take long.
-const impure = ".impure"
-
-// recallImpure returns the error of an earlier build of a project with the same files, for a week: it
-// may have been an error of the backend.
-func recallImpure(memory string) error {
-	info, err := os.Stat(memory)
-	if err != nil || time.Since(info.ModTime()) > renewAfter {
-		return nil
-	}
-	text, err := os.ReadFile(memory)
-	if err != nil {
-		return nil
-	}
-	why := strings.TrimPrefix(string(text), wheel.ErrNotPure.Error()+": ")
-	return fmt.Errorf("%w, as an earlier build found: %s", wheel.ErrNotPure, safetext.Output(why))
-}
-
 func wheelHook(source, out string, editable bool) hook {
 	if editable {
 		return hook{
@@ -143,15 +122,9 @@ func (b *builder) readWheel(a *sdist.Archive, unpacked *tree, editable bool) (*w
 	}
 	var source *wheel.Source
 	if editable {
-		made, err := unpacked.made()
+		made, err := unpacked.generated()
 		if err != nil {
 			return nil, err
-		}
-		for i, path := range made {
-			if !leftover(path) {
-				return nil, fmt.Errorf("%w: the editable build has written %s, which hosts would lack", wheel.ErrNotPure, sdist.Quoted(path))
-			}
-			made[i] = strings.TrimSuffix(path, "/")
 		}
 		source = &wheel.Source{Dir: unpacked.dir, Temporary: filepath.Base(b.temp), Made: made}
 	}

@@ -60,6 +60,18 @@ func sharedCache(t testing.TB) string {
 	return cache
 }
 
+// sameEnvironment returns another cache that remembers nothing.
+func sameEnvironment(t testing.TB, cache string) string {
+	t.Helper()
+	environments, err := filepath.Glob(filepath.Join(cache, "environment-*"))
+	require.NoError(t, err)
+	other := t.TempDir()
+	for _, environment := range environments {
+		require.NoError(t, os.Symlink(environment, filepath.Join(other, filepath.Base(environment))))
+	}
+	return other
+}
+
 // mustWheel builds a wheel, and shows all output if that fails.
 func mustWheel(t testing.TB, a *sdist.Archive, opts WheelOptions) *wheel.Archive {
 	t.Helper()
@@ -76,17 +88,28 @@ setup(name="projectA", version="0.4", packages=["projecta"], package_data={"proj
       install_requires=["six", "requests>=2; python_version<'3.99'"])
 `
 
-func TestWheelOfASetupPy(t *testing.T) {
+func TestWheelByTheDefaultBackend(t *testing.T) {
 	t.Parallel()
-	a := sourceOf(t, map[string]string{"setup.py": setupWithRequires, "projecta/__init__.py": "value = 1\n", "projecta/data.txt": "x"})
-	cache := sharedCache(t)
-	w := mustWheel(t, a, WheelOptions{Cache: cache})
-	assert.Equal(t, "projecta-0.4-py3-none-any.whl", w.Name)
-	assert.Equal(t, []string{"six", `requests>=2; python_version < "3.99"`}, w.RequiresDist)
-	files := wheelFiles(t, w)
-	assert.Equal(t, "value = 1\n", files["projecta/__init__.py"])
-	assert.Contains(t, files, "projecta/data.txt")
-	assert.Equal(t, w.SHA256, mustWheel(t, a, WheelOptions{Cache: cache}).SHA256, "the same archive gives the same wheel")
+	for label, files := range map[string]map[string]string{
+		"setup.py": {"setup.py": setupWithRequires},
+		"pyproject.toml without build-system": {
+			"pyproject.toml": "[project]\nname = \"projectA\"\nversion = \"0.4\"\ndependencies = [\"six\", \"requests>=2; python_version<'3.99'\"]\n[tool.setuptools]\npackages = [\"projecta\"]\n",
+		},
+	} {
+		t.Run(label, func(t *testing.T) {
+			t.Parallel()
+			files["projecta/__init__.py"], files["projecta/data.txt"] = "value = 1\n", "x"
+			files["MANIFEST.in"] = "include projecta/data.txt\n"
+			a, cache := sourceOf(t, files), sharedCache(t)
+			w := mustWheel(t, a, WheelOptions{Cache: cache})
+			assert.Equal(t, "projecta-0.4-py3-none-any.whl", w.Name)
+			assert.Equal(t, []string{"six", `requests>=2; python_version < "3.99"`}, w.RequiresDist)
+			members := wheelFiles(t, w)
+			assert.Equal(t, "value = 1\n", members["projecta/__init__.py"])
+			assert.Contains(t, members, "projecta/data.txt")
+			assert.Equal(t, w.SHA256, mustWheel(t, a, WheelOptions{Cache: cache}).SHA256, "the same archive gives the same wheel")
+		})
+	}
 }
 
 func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
@@ -109,6 +132,15 @@ func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
 		assert.NotContains(t, all, "kis-build-")
 	}
 	assert.Len(t, digests, 1)
+}
+
+func TestTheUsersDistutilsConfigurationDoesNotReachTheWheel(t *testing.T) {
+	cache, home := sharedCache(t), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".pydistutils.cfg"), []byte("[build]\nbuild_base = "+home+"/built\n[bdist_wheel]\nuniversal = 1\n"), 0o600))
+	t.Setenv("HOME", home)
+	a := sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": "value = 1\n"})
+	assert.Equal(t, "projecta-0.4-py3-none-any.whl", mustWheel(t, a, WheelOptions{Cache: cache}).Name)
+	assert.NoDirExists(t, filepath.Join(home, "built"))
 }
 
 // backend makes a source distribution with a build backend of its own: it needs nothing from an index.
@@ -157,11 +189,12 @@ func TestWheelsThatAHostHasToBuild(t *testing.T) {
 		"syntax error":       {"def def", false, true, "exit status 1"},
 		"impossible require": {"def get_requires_for_build_wheel(*_): return ['x y z']\n" + build + "wheel(d)", false, true, "exit status 1"},
 	}
+	shared := sharedCache(t)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := backend(t, test.hooks+"\n")
-			_, err := Wheel(t.Context(), a, WheelOptions{Editable: test.editable, Cache: sharedCache(t)})
+			_, err := Wheel(t.Context(), a, WheelOptions{Editable: test.editable, Cache: sameEnvironment(t, shared)})
 			require.ErrorContains(t, err, test.want)
 			assert.Equal(t, !test.pure, errors.Is(err, wheel.ErrNotPure))
 			var failure *Error

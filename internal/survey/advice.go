@@ -14,8 +14,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// Advice is a command that the user may type next. It names a package that is installed on all of
-// its hosts, or it changes nothing.
+// Advice is a command that the user may type next. It names a package that is installed on one of its
+// hosts at least, from which the others get it, or it changes nothing.
 type Advice struct {
 	Verb    string // of kis: status, link or rollback
 	Stage   string
@@ -170,13 +170,13 @@ func reachable(hosts []string) string {
 func (s *Stage) unify(repositories map[string]Repository) {
 	to, from := s.wanted(Runs(s.Stage, repositories))
 	if to != "" {
-		if missing := missing(to, s.Hosts, repositories); len(missing) > 0 {
+		if missing := unobtainable(to, s.Hosts, repositories); len(missing) > 0 {
 			s.Hint = notInstalled(s.Stage, to, missing, repositories)
 		} else {
 			s.Next = append(s.Next, Forward(s.Stage, to))
 		}
 	}
-	if from != "" && from != to && len(missing(from, s.Hosts, repositories)) == 0 {
+	if from != "" && from != to && len(unobtainable(from, s.Hosts, repositories)) == 0 {
 		s.Next = append(s.Next, Back(s.Stage, from))
 	}
 }
@@ -238,6 +238,15 @@ func (s *Stage) wanted(runs []string) (to, from string) {
 		}
 	}
 	return newest.Linked, from
+}
+
+// unobtainable are the hosts that lack a package, unless one of the others has it, from which they get it.
+func unobtainable(pkg string, hosts []HostState, repositories map[string]Repository) []string {
+	lacking := missing(pkg, hosts, repositories)
+	if len(lacking) < len(hosts) {
+		return nil
+	}
+	return lacking
 }
 
 // missing are the hosts on which a package is not sealed.
@@ -306,7 +315,7 @@ func (s *Stage) relink(pkg string, hosts []HostState, only bool, repositories ma
 	} else {
 		hosts = s.Hosts
 	}
-	if missing := missing(pkg, hosts, repositories); len(missing) > 0 {
+	if missing := unobtainable(pkg, hosts, repositories); len(missing) > 0 {
 		s.Hint = notInstalled(s.Stage, pkg, missing, repositories)
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzRead: whatever a backend has made, it is a wheel that every host can install, the same when it
-// is read again, or one line says what is wrong with it.
+// FuzzRead: whatever a backend has made, it is a wheel that every host can install, the same when
+// it is read again, or one line says what is wrong with it.
 func FuzzRead(f *testing.F) {
 	f.Add(zipped(f, valid(nil), time.Now()))
 	f.Add(zipped(f, valid(map[string]string{"../x": ""}), time.Now()))

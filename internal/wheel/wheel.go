@@ -97,7 +97,8 @@ func (a *Archive) Open() (io.ReadCloser, error) {
 // Close frees the file. It is called once, after the last reader is done.
 func (a *Archive) Close() error { return a.file.Close() }
 
-// Editable reports whether the wheel refers to the directory of its source, so that a host needs At.
+// Editable reports whether the wheel refers to the directory of its source, so that a host needs
+// At.
 func (a *Archive) Editable() bool { return a.source != nil }
 
 // write makes the archive's file.
@@ -124,8 +125,8 @@ func (a *Archive) write(content func(io.Writer) error) (err error) {
 }
 
 // At returns the wheel for a package whose source is at dir on a host, an absolute path. The caller
-// closes it as well. An editable wheel refers to dir then, and the result depends on nothing but the
-// build's input and dir. Any other wheel is the same everywhere.
+// closes it as well. An editable wheel refers to dir then, and the result depends on nothing but
+// the build's input and dir. Any other wheel is the same everywhere.
 //
 // A path is data of Python files and of .pth files, and written there as it is: dir must consist of
 // letters, digits and "/._-+!@~".

@@ -61,7 +61,7 @@ func TestStatusExplainsWhatIs(t *testing.T) {
 		{"a push", func(w *testenv.Env) { pushed(w, "0.3") }, 0, "uniform", []string{"hello-0.3", "since 20", " by "}},
 		{
 			"a push to one host", func(w *testenv.Env) { pushed(w.On("web1"), "0.4", "--hosts", "web1") }, 5, "subset",
-			[]string{"narrowed by --hosts", "hint: hello-0.4 is not installed on web2; push it to web2 from the files", "next: kis rollback staging --to hello-0.3"},
+			[]string{"narrowed by --hosts", "next: kis link staging hello-0.4", "next: kis rollback staging --to hello-0.3"},
 		},
 		{"a push to both", func(w *testenv.Env) { pushed(w, "0.4") }, 0, "uniform", []string{"hello-0.4"}},
 		{

@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/testenv"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
+)
+
+// withoutIndex are hosts that reach no package index.
+func withoutIndex() hosttest.Options {
+	return hosttest.Options{Env: []string{"PIP_INDEX_URL=http://127.0.0.1:9/simple", "PIP_RETRIES=0"}, Bare: true}
+}
+
+// TestHostsWithoutAnIndex: an application without requirements is pushed to them, and one with requirements gets there
+// from hosts that have it, byte for byte.
+func TestHostsWithoutAnIndex(t *testing.T) {
+	t.Parallel()
+	w := testenv.New(t, 3, withoutIndex())
+	const stages = "stages:\n  staging: {hosts: [web1]}\n  production: {hosts: [web2, web3], from: staging}\n"
+	staging, production := w.On("web1"), w.On("web2", "web3")
+	production.Stage = "production"
+	record := func(w *testenv.Env, i int, pkg string) string {
+		w.T.Helper()
+		text, err := os.ReadFile(filepath.Join(w.Hosts[i].Repo, pkg, ".kis", "environment"))
+		require.NoError(w.T, err)
+		return string(text)
+	}
+	w.Tell([]testenv.Chapter{
+		{Name: "a push of pure Python", Tell: func(w *testenv.Env) {
+			r := w.Run(0, "hello-0.3", "push", "staging", "--sdist", w.Archive())
+			assert.NotContains(w.T, r.Screen(), "hosts build the application")
+		}},
+		{Name: "a push with requirements, from a directory", Tell: func(w *testenv.Env) {
+			in := staging.In(w.T)
+			wheels := testenv.Wheelhouse(w.T, "itsdangerous==2.2.0")
+			in.Write("requirements.txt", "itsdangerous\n")
+			in.Inventory(stages + "install: {requirements: requirements.txt, wheels: " + wheels + "}\n")
+			in.Version("0.4")
+			in.Run(0, "hello-0.4", "push", "staging")
+			assert.Regexp(w.T, `(?m)^itsdangerous==2\.2\.0 [0-9a-f]{64} itsdangerous-2\.2\.0-py3-none-any\.whl$`, record(in, 0, "hello-0.4"))
+		}},
+		{Name: "only promote leads to production", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			r := in.Run(2, "", "push", "production")
+			assert.Contains(w.T, r.Err, "production takes its packages from staging (from: in inventory.yaml)")
+			assert.Contains(w.T, r.Err, "hint: kis promote staging production")
+		}},
+		{Name: "promote takes nothing of the working tree", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			in.Inventory(stages)
+			in.Write("hello/__init__.py", "raise SystemExit('of the working tree')\n")
+			require.NoError(w.T, os.Remove(filepath.Join(in.Dir, "requirements.txt")))
+			r := in.Run(0, "", "promote", "staging", "production", "--dry-run")
+			assert.Contains(w.T, r.Out, "copy from web1, build, verify, link")
+			r = in.Run(0, "hello-0.4", "promote", "staging", "production")
+			assert.Contains(w.T, r.Out, "production is linked to hello-0.4 on 2 hosts")
+			for i := range in.Hosts {
+				assert.Equal(w.T, record(w, 0, "hello-0.4"), record(in, i, "hello-0.4"))
+			}
+			in.Run(0, "hello-0.4", "promote", "staging", "production")
+		}},
+		{Name: "sync brings back a host that was rebuilt", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			in.Hosts[1].Shell(w.T, "chmod -R u+w /var/webcode/* && rm -rf /var/webcode/* /var/webcode/.kis")
+			r := in.Run(0, "hello-0.4", "sync", "production")
+			assert.NotContains(w.T, r.Out, "web2  environment", "the other one has it")
+			assert.Equal(w.T, in.All("hello-0.4"), in.Links())
+		}},
+		{Name: "rollback brings the package to a host that lacks it", Tell: func(w *testenv.Env) {
+			in := staging.In(w.T)
+			in.Inventory(stages)
+			in.Write("hello/__init__.py", "")
+			in.Version("0.5")
+			in.Run(0, "hello-0.5", "push", "staging")
+			out := production.In(w.T)
+			out.Run(0, "hello-0.5", "promote", "staging", "production")
+			out.Hosts[0].Shell(w.T, "chmod -R u+w /var/webcode/hello-0.4 && rm -rf /var/webcode/hello-0.4")
+			out.Run(0, "hello-0.4", "rollback", "production")
+			assert.Equal(w.T, record(in, 0, "hello-0.4"), record(out, 0, "hello-0.4"))
+		}},
+		{Name: "verify finds what a failing disk has changed", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			r := in.Run(0, "", "verify", "production")
+			assert.Contains(w.T, r.Out, "hello-0.4 is as it was sealed")
+			in.Hosts[1].Shell(w.T, "cd /var/webcode/hello-0.4 && chmod u+w VERSION && touch -r VERSION /tmp/$$ && printf 9 | dd of=VERSION conv=notrunc status=none && chmod u-w VERSION && touch -r /tmp/$$ VERSION && rm /tmp/$$")
+			r = in.Kis("verify", "hello-0.4")
+			assert.Equal(w.T, 5, r.Exit)
+			assert.Contains(w.T, r.Err, "web3: verify: hello-0.4 is not as it was sealed: VERSION")
+			assert.Contains(w.T, strings.ReplaceAll(r.Out, "  ", " "), "web1, web2 hello-0.4 is as it was sealed")
+		}},
+	})
+}
