@@ -32,7 +32,7 @@ func (a *app) check(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	plan, err := source{}.plan(ctx, a, inv, a.ui.View())
+	plan, err := (&source{}).plan(ctx, a, inv, a.ui.View())
 	if plan.Archive != nil {
 		defer plan.Archive.Close() //nolint:errcheck // only read
 	}

@@ -94,6 +94,7 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 		return &ui.Hinted{Err: fmt.Errorf("%s takes its packages from %s (from: in %s)", stage, t.From, ui.RelativePath(inv.Path())), Help: fmt.Sprintf("kis promote %s %s", t.From, stage)}
 	}
 	v := a.ui.View()
+	defer o.source.close()
 	plan, err := o.source.plan(ctx, a, inv, v)
 	if plan.Archive != nil {
 		defer plan.Archive.Close() //nolint:errcheck // only read

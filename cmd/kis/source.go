@@ -18,9 +18,10 @@ import (
 
 // source says what is to be pushed.
 type source struct {
-	sdist string // a file that exists; "" to build one
-	rev   string // a git revision to build; "" for the project as it is
-	dev   bool   // name the package by its content
+	sdist string        // a file that exists; "" to build one
+	rev   string        // a git revision to build; "" for the project as it is
+	dev   bool          // name the package by its content
+	tree  *pybuild.Tree // the checkout of rev; nil without one
 }
 
 func (s *source) flags(cmd *cobra.Command) {
@@ -30,8 +31,16 @@ func (s *source) flags(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("sdist", "rev")
 }
 
-// plan is the part of a plan that says what is installed and how. The caller closes its archive.
-func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (plan deploy.Plan, err error) {
+// close removes the checkout of rev, which has files that hosts get.
+func (s *source) close() {
+	if s.tree != nil {
+		s.tree.Remove()
+	}
+}
+
+// plan is the part of a plan that says what is installed and how. The caller closes its archive, and
+// the source after the run.
+func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui.View) (plan deploy.Plan, err error) {
 	project, recipe := "", inv.Dir() // the directories of the project, and of what the recipe names
 	if s.sdist == "" {
 		if project, err = a.projectDir(); err != nil {
@@ -43,7 +52,7 @@ func (s source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v ui
 		if err != nil {
 			return plan, fmt.Errorf("--rev: %w", err)
 		}
-		defer tree.Remove()
+		s.tree = tree
 		for _, dir := range []*string{&project, &recipe} {
 			if *dir, err = tree.At(*dir); err != nil {
 				return plan, fmt.Errorf("--rev: %w", err)
