@@ -63,7 +63,7 @@ func (a *Agent) Have(ctx context.Context, digests []string) (map[string]bool, er
 	var result struct {
 		Have []string `json:"have"`
 	}
-	err := a.call(ctx, opHave, haveRequest{digests}, &result, nil)
+	err := a.call(ctx, opHave, haveRequest{texts(digests)}, &result, nil)
 	have := map[string]bool{}
 	for _, digest := range result.Have {
 		have[digest] = true

@@ -41,7 +41,7 @@ func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)
 		w.built, w.failed = pybuild.Wheel(ctx, w.archive, w.options)
 	}
 	if w.failed != nil {
-		return nil, w.failed
+		return nil, withLastLine(w.failed)
 	}
 	if !w.built.Editable() {
 		dir = ""
@@ -55,6 +55,14 @@ func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)
 		w.at[dir] = a
 	}
 	return &deploy.Wheel{Wheel: remote.Wheel{Name: a.Name, SHA256: a.SHA256, Size: a.Size}, Requires: a.RequiresDist, Open: a.Open}, nil
+}
+
+// withLastLine adds the last line of output of a build that failed: it mostly says why.
+func withLastLine(err error) error {
+	if failed, some := errors.AsType[*pybuild.Error](err); some && len(failed.Tail) > 0 {
+		return fmt.Errorf("%w: %s", err, failed.Tail[len(failed.Tail)-1])
+	}
+	return err
 }
 
 // Close frees the files.

@@ -125,7 +125,7 @@ func TestRequirementsConflict_B6(t *testing.T) {
 	w.Write("requirements.txt", "apple\nbread\n")
 	archive := w.Archive()
 	r := w.Run(3, "", "push", "staging", "--sdist", archive)
-	assert.Contains(t, r.Err, "web1: environment: pip could not install the requirements")
+	assert.Contains(t, r.Err, "web1: wheels: pip could not make wheels of the requirements")
 	assert.Contains(t, r.Err, "apple 1 depends on common<2")
 	assert.Contains(t, r.Err, "bread 1 depends on common>=2")
 
