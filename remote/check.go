@@ -133,6 +133,8 @@ type CheckRequest struct {
 
 	// RequiresPython is the package's Requires-Python (PEP 440), or "". With Build.
 	RequiresPython string
+	// Environments are markers (PEP 508), of which one must hold for the host's Python; none: any. With Build.
+	Environments []string
 
 	// Shared is what the package would share with others; nil not to ask.
 	Shared *Shared

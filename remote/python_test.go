@@ -73,3 +73,27 @@ func TestCheckWithAnUnknownPipAcceptsAnyRequiresPython(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, facts.Problems)
 }
+
+// A lock file may be for some environments only: one of its markers must hold.
+func TestCheckComparesTheEnvironmentsOfALockFile(t *testing.T) {
+	t.Parallel()
+	l := opened(t, repository(t))
+	const windows, linux = "sys_platform == 'win32'", "sys_platform == 'linux' and python_version >= '3.8'"
+	for name, test := range map[string]struct {
+		markers []string
+		holds   bool
+	}{
+		"none": {nil, true}, "this": {[]string{linux}, true}, "one of them": {[]string{windows, linux}, true}, "another": {[]string{windows}, false},
+		"what pip cannot read": {[]string{"nonsense =="}, true},
+	} {
+		facts, err := l.Check(t.Context(), remote.CheckRequest{Package: pkg(t, "app-1"), Build: true, Environments: test.markers})
+		require.NoError(t, err, name)
+		if test.holds {
+			assert.Empty(t, facts.Problems, name)
+			continue
+		}
+		require.Len(t, facts.Problems, 1, name)
+		assert.Equal(t, remote.CodeWrongPython, facts.Problems[0].Code)
+		assert.Contains(t, facts.Problems[0].Message, windows)
+	}
+}

@@ -88,6 +88,7 @@ type checkRequest struct {
 	SpareInodes    int64        `json:"spare_inodes"`
 	Keep           int          `json:"keep"`
 	RequiresPython string       `json:"requires_python"`
+	Environments   []string     `json:"environments,omitempty"`
 	Shared         *Shared      `json:"shared,omitempty"`
 	Services       []Service    `json:"services,omitempty"`
 }

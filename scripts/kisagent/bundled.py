@@ -60,6 +60,23 @@ def satisfied(specifier, version):
         return None
 
 
+def one_is_true(markers):
+    """Whether one of these environment markers (PEP 508) holds for this Python. None where that cannot be
+    decided. For a child: it changes sys.path."""
+    wheel = pip_wheel()
+    if wheel is None:
+        return None
+    sys.path.insert(0, wheel)
+    try:
+        from pip._vendor.packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
+    except ImportError:
+        return None
+    try:
+        return any(Marker(marker).evaluate() for marker in markers)
+    except (InvalidMarker, UndefinedEnvironmentName):
+        return None
+
+
 def unpack_pip(repository, run_directory):
     """The directory of the pip that comes with this Python, unpacked and compiled once per host: run from
     its wheel it would start in a second instead of a fifth of one. Takes seconds the first time."""

@@ -176,15 +176,18 @@ def check(repository, args):
 
 def needs_python_check(facts, args):
     """Whether the package must be built here and has a Requires-Python."""
-    return bool(args.get("build") and args.get("requires_python")) and facts.get("package", {}).get("state") != "sealed"
+    return bool(args.get("build") and (args.get("requires_python") or args.get("environments"))) and facts.get("package", {}).get("state") != "sealed"
 
 
 def python_problems(args):
     """Refuse an unsuitable interpreter before anything is uploaded. For a child."""
-    from kisagent.bundled import satisfied
+    from kisagent.bundled import one_is_true, satisfied
 
     host = host_facts()
-    if satisfied(args["requires_python"], host["python"]) is not False:
+    if args.get("environments") and one_is_true(args["environments"]) is False:
+        message = "the lock file was made for other hosts than this one: %s" % "; ".join(args["environments"])
+        return [problem("wrong-python", message, "lock the requirements for the hosts' Python and system as well")]
+    if not args["requires_python"] or satisfied(args["requires_python"], host["python"]) is not False:
         return []
     message = "python is %s (%s), and %s requires %s" % (host["python"], host["executable"], args["package"], args["requires_python"])
     return [problem("wrong-python", message, "name another interpreter in the inventory, for the host or for all: python: /path/to/python3")]
