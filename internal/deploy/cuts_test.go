@@ -25,6 +25,7 @@ func buildCuts() []cut {
 		{step: event.StepLock, outcome: event.Aborted},
 		{step: event.StepUpload, outcome: event.Aborted},
 		{step: event.StepUnpack, outcome: event.Aborted},
+		{step: event.StepWheels, outcome: event.Aborted},
 		{step: event.StepEnvironment, outcome: event.Aborted},
 		{step: event.StepVerify, outcome: event.Aborted},
 		{step: event.StepSeal, outcome: event.Aborted},
