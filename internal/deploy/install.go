@@ -168,6 +168,13 @@ func differences(this, other *host) string {
 		}
 	}
 	if len(parts) == 0 {
+		for _, wheel := range a.ParseWheels() {
+			if !slices.ContainsFunc(b.ParseWheels(), func(other remote.Wheel) bool { return other.SHA256 == wheel.SHA256 }) {
+				parts = append(parts, "another "+wheel.Name)
+			}
+		}
+	}
+	if len(parts) == 0 {
 		return ""
 	}
 	return ": " + strings.Join(parts[:min(len(parts), 6)], ", ")

@@ -55,12 +55,7 @@ func (r *run) installAll(ctx context.Context) bool {
 
 // installEnvironment brings the wheels to the host and fills the companion environment with them.
 func (h *host) installEnvironment(ctx context.Context) bool {
-	return h.step(event.StepWheels, func() error {
-		if err := h.findWheels(ctx); err != nil {
-			return err
-		}
-		return h.uploadWheels(ctx)
-	}) && h.step(event.StepEnvironment, func() error {
+	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
 		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
 			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}, h.log.Output(event.StepEnvironment))
@@ -68,14 +63,17 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 	})
 }
 
-// findWheels determines of what the environment consists: of what it consists on a host that has the
-// package already, or else of the wheels of the platform.
+// findWheels determines of what the environment consists, and brings it to the host: of what it consists on a host that
+// has the package already, or else of the wheels of the platform.
 func (h *host) findWheels(ctx context.Context) error {
+	copied := h.run.origin.receipt != nil
 	if there := h.samePackageElsewhere(); there != nil {
 		h.wheels, h.application, h.resolution = there.ParseWheels(), there.Application, there.Resolution
-		return nil
+		if err := h.obtain(ctx, h.wheels); copied || !isGone(err) {
+			return err
+		}
 	}
-	if h.run.origin.receipt != nil {
+	if copied {
 		return h.foreignPlatform()
 	}
 	application, err := h.applicationWheel(ctx)
@@ -89,7 +87,13 @@ func (h *host) findWheels(ctx context.Context) error {
 		return err
 	}
 	h.use(env, application)
-	return nil
+	return h.obtain(ctx, h.wheels)
+}
+
+// isGone reports whether no host has a file any more that a receipt names: somebody has removed it.
+func isGone(err error) bool {
+	failure, some := errors.AsType[*event.Failure](err)
+	return some && failure.Code == event.CodeNoWheels
 }
 
 // samePackageElsewhere is the receipt of this package on another host, if an environment of the same wheels
@@ -157,7 +161,9 @@ func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environme
 			return new(environment), nil
 		}
 		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil && !h.run.plan.Upgrade {
-			return env, nil
+			if err := h.obtain(ctx, env.wheels); !isGone(err) {
+				return env, err
+			}
 		}
 	}
 	return h.makeWheels(ctx, application)
@@ -246,24 +252,24 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	return env, nil
 }
 
-// uploadWheels sends what the host lacks of its wheels, and the library that unpacks them.
-func (h *host) uploadWheels(ctx context.Context) error {
+// obtain sends what the host lacks of the wheels, and the library that unpacks them.
+func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 	installer := h.run.installer
 	all := []upload{{installer.SHA256, int64(len(installer.Data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(installer.Data)), nil }}}
-	for _, wheel := range h.wheels {
+	for _, wheel := range wheels {
 		if h.built != nil && wheel.SHA256 == h.built.SHA256 {
 			all = append(all, upload{wheel.SHA256, wheel.Size, h.built.Open})
 			continue
 		}
 		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
 	}
-	if err := h.fetchWheels(ctx); err != nil {
+	if err := h.fetch(ctx, wheels); err != nil {
 		return err
 	}
 	if err := h.upload(ctx, event.StepWheels, all); err != nil {
 		return err
 	}
-	h.run.exchange.add(h, h.wheels...)
+	h.run.exchange.add(h, wheels...)
 	return nil
 }
 
@@ -271,13 +277,13 @@ func (h *host) uploadWheels(ctx context.Context) error {
 // is faster than that of this machine to many hosts, but for a few wheels pip takes longer to start.
 const fetchFrom = 8 << 20
 
-// fetchWheels gets wheels from the index, where there are many. What the index does not give comes from another host.
-func (h *host) fetchWheels(ctx context.Context) error {
+// fetch gets wheels from the index, where there are many. What the index does not give comes from another host.
+func (h *host) fetch(ctx context.Context, wheels []remote.Wheel) error {
 	if h.run.origin.receipt != nil { // a copy of what another host has needs no index
 		return nil
 	}
 	var digests []string
-	for _, wheel := range h.wheels {
+	for _, wheel := range wheels {
 		digests = append(digests, wheel.SHA256)
 	}
 	have, err := h.session.Have(ctx, digests)
@@ -286,7 +292,7 @@ func (h *host) fetchWheels(ctx context.Context) error {
 	}
 	var missing []remote.Wheel
 	total := int64(0)
-	for _, wheel := range h.wheels {
+	for _, wheel := range wheels {
 		if !have[wheel.SHA256] && !wheel.Built && wheel.SHA256 != h.application {
 			missing, total = append(missing, wheel), total+wheel.Size
 		}
