@@ -290,6 +290,7 @@ type Provenance struct {
 	// wheel; "" where there is none.
 	Resolution  string `json:"resolution"`
 	Application string `json:"application"`
+	Editable    bool   `json:"editable"` // the application's wheel names the path of its package
 
 	Uploads []string `json:"uploads"` // digests of the files beside archive and wheels that it was made of
 }

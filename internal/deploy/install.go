@@ -108,7 +108,7 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 	}) && h.step(event.StepSeal, func() error {
 		receipt, err := h.session.Seal(ctx, s, remote.Provenance{
 			By: h.run.Who, Git: h.run.origin.git, Imports: append([]string{}, imported...), Verified: verified,
-			Resolution: h.resolution, Application: h.application, Uploads: []string{h.run.origin.recipeUpload().sha256},
+			Resolution: h.resolution, Application: h.application, Editable: h.run.origin.recipe.Mode == remote.Editable, Uploads: []string{h.run.origin.recipeUpload().sha256},
 		})
 		if err == nil {
 			h.receipt = &receipt

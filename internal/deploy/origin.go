@@ -3,6 +3,7 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -65,7 +66,7 @@ func (r *run) copiedOrigin(ctx context.Context) (*origin, error) {
 	}
 	text, err := r.exchange.readAll(ctx, remote.Wheel{Name: "the recipe of " + r.pkg.String(), SHA256: recipeSum(receipt)})
 	if err != nil {
-		return nil, err
+		return nil, r.withAnotherWay(err)
 	}
 	recipe, err := parseRecipe(text)
 	if err != nil {
@@ -75,13 +76,21 @@ func (r *run) copiedOrigin(ctx context.Context) (*origin, error) {
 	archive := remote.Wheel{Name: "the archive of " + r.pkg.String(), SHA256: receipt.Archive}
 	size, err := r.exchange.size(ctx, archive)
 	if err != nil {
-		return nil, err
+		return nil, r.withAnotherWay(err)
 	}
 	return &origin{
 		source:  remote.Source{Package: r.pkg, Name: receipt.Name, SHA256: receipt.Archive, Content: receipt.Content, Recipe: receipt.Recipe},
 		archive: upload{sha256: receipt.Archive, size: size, open: func() (io.ReadCloser, error) { return r.exchange.open(ctx, archive) }},
 		recipe:  recipe, git: receipt.Git, receipt: receipt,
 	}, nil
+}
+
+// withAnotherWay adds to a failure to copy the package what brings it to the hosts that lack it.
+func (r *run) withAnotherWay(err error) error {
+	if failure, some := errors.AsType[*event.Failure](err); some && failure.Hint == "" {
+		return event.Refuse(failure.Code, failure.Message, r.howToInstall(r.pkg, r.lacking(r.pkg)))
+	}
+	return err
 }
 
 func recipeSum(r *remote.Receipt) string { return strings.TrimPrefix(r.Recipe, "sha256:") }

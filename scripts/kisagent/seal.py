@@ -166,8 +166,11 @@ def seal(repository, name, facts, wheels, lock, frozen):
     members = walk(top)
     text = manifest(top, members)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    receipt.update(facts)
-    receipt["environment"] = environment_digest(record, facts["python"])
+    receipt.update({name: value for name, value in facts.items() if name != "editable"})
+    # The wheel of an editable application names its package's path, which may differ between hosts; its
+    # content is compared as such.
+    alike = [wheel for wheel in wheels if not facts.get("editable") or wheel["sha256"] != facts.get("application")]
+    receipt["environment"] = environment_digest(environment_record(environment, alike), facts["python"])
     receipt["installed"] = environment
     receipt["interpreter"] = interpreter.identity(top)
     receipt["wheels"] = sorted("%s %d %s" % (wheel["sha256"], wheel["size"], wheel["name"]) for wheel in wheels)

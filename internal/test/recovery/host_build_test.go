@@ -44,7 +44,6 @@ func TestASetupScriptThatFailsOnOneHostMovesNoLink(t *testing.T) {
 		{Name: "a link does not complete it there either", Tell: func(w *testenv.Env) {
 			r := w.Run(3, "", "link", "staging", "fickle-1.0", "--replaces", "hello")
 			assert.Contains(w.T, r.Err, "web2: environment: pip could not install the application")
-			assert.Contains(w.T, r.Err, "libfoo.h is missing")
 		}},
 		{Name: "the same push succeeds once the host has it, from a wheelhouse, without an index", Tell: func(w *testenv.Env) {
 			require.NoError(w.T, os.WriteFile(header(1), nil, 0o644))

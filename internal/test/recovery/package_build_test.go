@@ -17,25 +17,27 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
 )
 
-// TestRequirementsDiffer_B5_S8: two hosts ask the same index at different moments, and it has something new for one.
+// TestRequirementsDiffer_B5_S8: two pushes to one host each find different versions. Their packages are not linked together.
 func TestRequirementsDiffer_B5_S8(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 2, hosttest.Options{Env: []string{"PIP_NO_INDEX=1"}})
 	for i, h := range w.Hosts {
 		wheel(t, filepath.Join(h.Home, "index"), "moody", fmt.Sprintf("2.%d", i+1))
 		require.NoError(t, os.MkdirAll(filepath.Join(h.Home, ".config", "pip"), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(h.Home, ".config", "pip", "pip.conf"), []byte("[install]\nfind-links = /home/kistest/index\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(h.Home, ".config", "pip", "pip.conf"), []byte("[global]\nfind-links = /home/kistest/index\n"), 0o644))
 	}
 	w.Inventory(testenv.InventoryText(w.Hosts, "install: {requirements: requirements.txt}\n"))
 	w.Write("requirements.txt", "moody\n")
 	archive := w.Archive()
-	r := w.Run(3, "hello-0.3", "push", "staging", "--sdist", archive)
-	assert.Contains(t, r.Err, "another environment than on web1")
-	assert.Contains(t, r.Err, "moody==2.2 only on web2, moody==2.1 only on web1")
-	r = w.Run(3, "hello-0.3", "link", "staging", "hello-0.3")
-	assert.Contains(t, r.Err, "another environment than on web1", "not by another way either")
+	for _, host := range []string{"web1", "web2"} {
+		w.Run(0, "", "push", "staging", "--no-link", "--sdist", archive, "--hosts", host)
+	}
+	for _, args := range [][]string{{"push", "staging", "--sdist", archive}, {"link", "staging", "hello-0.3"}} {
+		r := w.Run(3, "hello-0.3", args...)
+		assert.Contains(t, r.Err, "another environment than on web1")
+		assert.Contains(t, r.Err, "moody==2.2 only on web2, moody==2.1 only on web1")
+	}
 
-	wheel(t, filepath.Join(w.Hosts[0].Home, "index"), "moody", "2.2")
 	w.Version("0.4")
 	w.Run(0, "hello-0.4", "push", "staging", "--sdist", w.Archive())
 }

@@ -23,7 +23,7 @@ func TestPythonOfPackageGone_B15(t *testing.T) {
 	w.Hosts[1].Shell(t, "rm ~kistest/python3.old")
 
 	r := w.Run(3, "hello-0.3", "rollback", "staging")
-	assert.Contains(t, r.Err, "web2: verify: the environment's python does not run")
+	assert.Contains(t, r.Err, "web2: package: the environment of hello-0.3 is for cpython 3.11, and its interpreter /home/kistest/python3.old does not run any more")
 	assert.Equal(t, w.All("hello-0.4"), w.Links())
 }
 
@@ -45,11 +45,11 @@ func TestRollbackRefused_R1_R2_R5_R9(t *testing.T) {
 			w.On("web1").Run(0, "hello-0.4", "link", "staging", "hello-0.4", "--hosts", "web1")
 			w.Earlier("0.5")
 		}, 3, "--to"},
-		{"R1: a host lacks it", func(w *testenv.Env) {
+		{"R1: a host lacks it, and the other one has not kept what it was made of", func(w *testenv.Env) {
 			w.Run(0, "hello-0.4", "link", "staging", "hello-0.4")
 			w.Run(0, "hello-0.5", "link", "staging", "hello-0.5")
 			w.Hosts[1].Shell(w.T, "rm -r /var/webcode/hello-0.4")
-		}, 3, "web2: check: hello-0.4 is not installed\n  hint: push it to web2 from the files it was built from, with --no-link; packages: kis list staging"},
+		}, 3, "is not stored here\n  hint: push it to web2 from the files it was built from, with --no-link; packages: kis list staging"},
 		{"R9: a host is down", func(w *testenv.Env) { w.Hosts[1].Kill() }, 3, "web2: connect: "},
 	} {
 		if !t.Run(c.name, func(t *testing.T) {
