@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m, false)) }
 
 // rounds is how often each job is done.
-const rounds = 1
+const rounds = 5
 
 // site is fresh hosts for one job, and a project.
 type site struct {
@@ -61,7 +61,6 @@ func (s site) kis(args ...string) time.Duration {
 	out, err := s.Command(s.t.Context(), args...).CombinedOutput()
 	took := time.Since(begin)
 	require.NoError(s.t, err, "%s", out)
-	s.t.Logf("%s", out)
 	return took
 }
 
@@ -123,7 +122,7 @@ func report(t *testing.T, job string, kis, hand []time.Duration) {
 // TestPush: to fresh hosts, a second version, and again what is there.
 func TestPush(t *testing.T) {
 	for _, n := range []int{1, 4, 16} {
-		var fresh, second, again, freshHand, secondHand, true_ []time.Duration
+		var fresh, second, again, freshHand, secondHand, reached []time.Duration
 		for range rounds {
 			s := newSite(t, n, application("1.0"), "install: {mode: regular}\n")
 			fresh = append(fresh, s.kis("push", "staging"))
@@ -134,14 +133,37 @@ func TestPush(t *testing.T) {
 			second = append(second, s.kis("push", "staging"))
 			secondHand = append(secondHand, s.byHand("1.1", ""))
 			again = append(again, s.kis("push", "staging"))
-			true_ = append(true_, s.everywhere("true", ""))
+			reached = append(reached, s.everywhere("true", ""))
 			for _, h := range s.Hosts {
 				h.Kill()
 			}
 		}
 		report(t, fmt.Sprintf("push to %d fresh hosts", n), fresh, freshHand)
 		report(t, fmt.Sprintf("second version, %d hosts", n), second, secondHand)
-		report(t, fmt.Sprintf("push of what is there, %d hosts (ssh true)", n), again, true_)
+		report(t, fmt.Sprintf("push of what is there, %d hosts (ssh true)", n), again, reached)
+	}
+}
+
+// TestLink: another package on hosts that have both, and back.
+func TestLink(t *testing.T) {
+	for _, n := range []int{1, 16} {
+		s := newSite(t, n, application("1.0"), "install: {mode: regular}\n")
+		s.kis("push", "staging")
+		for name, text := range application("1.1") {
+			s.Write(name, text)
+		}
+		s.kis("push", "staging")
+		var link, back, hand []time.Duration
+		for range rounds {
+			back = append(back, s.kis("rollback", "staging"))
+			link = append(link, s.kis("link", "staging", "projecta-1.1"))
+			hand = append(hand, s.everywhere("cd /var/webcode && ln -sfn projecta-1.1 hand", ""))
+		}
+		report(t, fmt.Sprintf("link on %d hosts", n), link, hand)
+		report(t, fmt.Sprintf("rollback on %d hosts", n), back, hand)
+		for _, h := range s.Hosts {
+			h.Kill()
+		}
 	}
 }
 
@@ -161,7 +183,7 @@ python-dateutil==2.9.0.post0
 
 // TestDjango: an application with many requirements, to 8 fresh hosts, and a second version.
 func TestDjango(t *testing.T) {
-	const hosts = 2
+	const hosts = 8
 	var fresh, second, freshHand, secondHand []time.Duration
 	for range rounds {
 		files := application("1.0")
