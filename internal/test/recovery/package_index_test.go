@@ -91,7 +91,7 @@ func TestIndexFails_B4(t *testing.T) {
 	w.Write("requirements.txt", "moody\n")
 	archive := w.Archive()
 	for _, c := range []struct{ name, url, says string }{
-		{"it never answers", silent(t, func(net.Conn) {}), "web1: environment: still running at its deadline, killed"},
+		{"it never answers", silent(t, func(net.Conn) {}), "web1: wheels: still running at its deadline, killed"},
 		{"it hangs up", silent(t, hangUp), "Remote end closed connection without response"},
 		{"it is down", down.URL, "Looking in indexes: " + down.URL}, // pip does not say what the index has said
 		{"its certificate is nobody's", unknown.URL, "CERTIFICATE_VERIFY_FAILED"},
@@ -104,7 +104,7 @@ func TestIndexFails_B4(t *testing.T) {
 				args = append(args, "--timeout", "10s")
 			}
 			r := w.Run(3, "", args...)
-			assert.Contains(t, r.Err, "web1: environment: ")
+			assert.Contains(t, r.Err, "web1: wheels: ")
 			assert.Contains(t, r.Err, c.says)
 			assert.Less(t, r.Took, time.Minute)
 			w.Quiet(time.Second)
