@@ -69,7 +69,7 @@ func succeeded(r event.Report, hosts string) string {
 		}
 		return fmt.Sprintf("dry run: %s of %s on %s would do this; nothing was changed", r.Op, what, hosts)
 	case r.NoLink && r.BeforeLink:
-		return fmt.Sprintf("%s is ready on %s, not linked (%s); the same push without --no-link runs before_link and links it", r.Package, hosts, took)
+		return fmt.Sprintf("%s is ready on %s, not linked (%s); the same %s without --no-link runs before_link and links it", r.Package, hosts, took, r.Op)
 	case r.NoLink:
 		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, r.Package)
 	case r.UpToDate:
