@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,15 +54,16 @@ func dep(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	zipped := zip.NewWriter(&out)
-	for name, text := range map[string]string{
+	members := map[string]string{
 		"dep.py":                     "",
 		"dep-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n",
 		"dep-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
 		"dep-1.0.dist-info/RECORD":   "dep.py,,\ndep-1.0.dist-info/METADATA,,\ndep-1.0.dist-info/WHEEL,,\ndep-1.0.dist-info/RECORD,,\n",
-	} {
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) { // always the same bytes
 		w, err := zipped.Create(name)
 		require.NoError(t, err)
-		_, err = w.Write([]byte(text))
+		_, err = w.Write([]byte(members[name]))
 		require.NoError(t, err)
 	}
 	require.NoError(t, zipped.Close())

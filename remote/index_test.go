@@ -153,7 +153,9 @@ func TestWheelsComeFromTheIndexByTheirDigests(t *testing.T) {
 	have, err := l.Have(t.Context(), []string{wheel.SHA256, other.SHA256})
 	require.NoError(t, err)
 	require.Empty(t, have)
-	require.NoError(t, l.Fetch(t.Context(), []remote.Wheel{wheel}, recipe, time.Minute, nil))
+	var said []string
+	err = l.Fetch(t.Context(), []remote.Wheel{wheel}, recipe, time.Minute, func(line string) { said = append(said, line) })
+	require.NoError(t, err, "%v", said)
 	have, err = l.Have(t.Context(), []string{wheel.SHA256, other.SHA256})
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{wheel.SHA256: true}, have)

@@ -296,7 +296,7 @@ func (p lockPackage) version(files []lockSource) (string, error) {
 	if version == "" {
 		version = fileVersion(files[0])
 	}
-	if !specifierPattern.MatchString("=="+version) || strings.HasSuffix(version, "*") {
+	if !isSpecifier("=="+version) || strings.HasSuffix(version, "*") {
 		return "", errors.New("has no version")
 	}
 	return version, nil

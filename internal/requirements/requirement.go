@@ -33,8 +33,18 @@ const (
 	suffixes    = preRelease + postRelease + devRelease
 )
 
-// specifierPattern is a version specifier of PEP 440.
-var specifierPattern = regexp.MustCompile(`(?i)^(?:` +
+// isSpecifier reports whether the text is a version specifier of PEP 440, in which case does not count: that of ASCII.
+func isSpecifier(text string) bool {
+	return specifierPattern.MatchString(strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, text))
+}
+
+// specifierPattern is a version specifier of PEP 440 in lower case.
+var specifierPattern = regexp.MustCompile(`^(?:` +
 	`===[ \t]*[^\s;),]+` +
 	`|(?:==|!=)[ \t]*` + release + `(?:\.\*|` + suffixes + `(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?)` +
 	`|~=[ \t]*v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)+` + suffixes +
@@ -122,7 +132,7 @@ func checkSpecifiers(list string) error {
 	}
 	for one := range strings.SplitSeq(list, ",") {
 		one = strings.Trim(one, " \t")
-		if !specifierPattern.MatchString(one) {
+		if !isSpecifier(one) {
 			return fmt.Errorf("has %q where a version such as ==1.0 is expected", one)
 		}
 	}
