@@ -236,6 +236,7 @@ func (r *run) close() {
 func (r *run) report(o event.Outcome) event.Report {
 	report := event.Report{
 		Outcome: o, Op: r.plan.Op, Stage: r.stage.String(), Package: r.pkg.String(), Run: r.id.String(), Subset: r.plan.Subset, NoLink: r.plan.NoLink, DryRun: r.plan.DryRun, BeforeLink: len(r.plan.Stage.BeforeLink) > 0,
+		From:     r.plan.Stage.From.String(),
 		Failures: r.failures(), Seconds: time.Since(r.begun).Seconds(), Phases: r.phases,
 	}
 	report.UpToDate = o == event.Succeeded && !r.plan.DryRun

@@ -68,6 +68,7 @@ type Report struct {
 	DryRun  bool    `json:"dry_run,omitempty"`
 	// BeforeLink: a push to the stage runs before_link commands, which kis link does not.
 	BeforeLink bool         `json:"before_link,omitempty"`
+	From       string       `json:"from,omitempty"`       // the only stage whose packages this one takes
 	UpToDate   bool         `json:"up_to_date,omitempty"` // every host was linked and confirmed before the run: nothing was done
 	Hosts      []HostReport `json:"hosts"`
 	// OnPartial is the inventory's action for a switch that did not happen everywhere; "" before

@@ -53,6 +53,9 @@ func TestACheckEndsWithWordsOfItsOwn(t *testing.T) {
 	assert.Equal(t, "interrupted: nothing was changed", summary(r))
 	r.Outcome, r.Failures = event.Succeeded, nil
 	assert.Equal(t, "live is ready for a push on 200 hosts", summary(r))
+	r.From = "staging"
+	assert.Equal(t, "live is ready on 200 hosts; only this leads there: kis promote staging live", summary(r))
+	r.From = ""
 }
 
 func TestJSONNamesEveryHostThatHasFailed(t *testing.T) {

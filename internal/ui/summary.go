@@ -60,6 +60,8 @@ func restarted(r event.Report, hosts string) string {
 func succeeded(r event.Report, hosts string) string {
 	took := seconds(r.Seconds)
 	switch {
+	case r.Op == event.Check && r.From != "":
+		return fmt.Sprintf("%s is ready on %s; only this leads there: kis promote %s %s", r.Stage, hosts, r.From, r.Stage)
 	case r.Op == event.Check:
 		return fmt.Sprintf("%s is ready for a push on %s", r.Stage, hosts)
 	case r.DryRun:
