@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -42,7 +44,7 @@ type Receipt struct {
 	Size        int64        `json:"size"`        // bytes of all files
 	Files       int64        `json:"files"`       // inodes
 	Platform    string       `json:"platform"`    // that the environment is for; "" in a receipt of an older kis
-	Wheels      []string     `json:"wheels"`      // of the environment, each as "sha256 size file"
+	Wheels      []string     `json:"wheels"`      // of the environment, each as "sha256 size file", and "built" if a host has built it
 	Resolution  string       `json:"resolution"`  // digest of what the wheels were chosen by
 	Application string       `json:"application"` // sha256 of the application's wheel, "" where pip installed it from the package
 	Archive     string       `json:"archive"`     // sha256 of the source distribution
@@ -53,11 +55,15 @@ type Receipt struct {
 func (r *Receipt) ParseWheels() []Wheel {
 	var all []Wheel
 	for _, line := range r.Wheels {
-		var w Wheel
-		if n, err := fmt.Sscanf(line, "%64s %d %s", &w.SHA256, &w.Size, &w.Name); n != 3 || err != nil || checkSize(w.Size) != nil {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
 			return nil
 		}
-		all = append(all, w)
+		size, err := strconv.ParseInt(fields[1], 10, 64)
+		if err != nil || checkSize(size) != nil {
+			return nil
+		}
+		all = append(all, Wheel{Name: fields[2], SHA256: fields[0], Size: size, Built: slices.Contains(fields[3:], "built")})
 	}
 	return all
 }

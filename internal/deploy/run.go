@@ -40,7 +40,6 @@ type run struct {
 	exchange    *exchange            // files on their way from host to host
 	installer   scripts.File         // the library that hosts unpack wheels with
 	wheelNotice sync.Once            // that hosts build the application
-	reuseNotice sync.Once            // that wheels of an earlier package are used
 
 	buildWait sync.Once // the notice of waiting for another run's build
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/scripts"
 )
@@ -44,11 +45,11 @@ func (r *run) installAll(ctx context.Context) bool {
 		return false
 	}
 	for _, h := range r.hosts {
-		name := h.facts.Platform
-		if r.platforms[name] == nil {
-			r.platforms[name] = newPlatform(r.timeouts().Maker)
+		p := h.facts.Platform
+		if r.platforms[p] == nil {
+			r.platforms[p] = newPlatform(r.timeouts().Maker)
 		}
-		r.platforms[name].members[h] = true
+		r.platforms[p].members[h] = true
 	}
 	return r.phase(ctx, "install", r.install)
 }
@@ -102,7 +103,7 @@ func (h *host) samePackageElsewhere() *remote.Receipt {
 	r := h.run
 	for _, other := range r.everyHost() {
 		there := other.sealed(r.pkg)
-		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) {
+		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) || r.origin.recipe.allow(withoutApplication(there)) != nil {
 			continue
 		}
 		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
@@ -160,13 +161,31 @@ func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environme
 		if len(application.Requires) == 0 && h.run.origin.recipe.Requirements == "" {
 			return new(environment), nil
 		}
-		if env := h.run.installed(h.facts.Platform, h.resolutionOf(application)); env != nil && !h.run.plan.Upgrade {
-			if err := h.obtain(ctx, env.wheels); !isGone(err) {
-				return env, err
-			}
+		if env, err := h.reuseWheels(ctx, h.resolutionOf(application)); env != nil || err != nil {
+			return env, err
 		}
 	}
 	return h.makeWheels(ctx, application)
+}
+
+// reuseWheels takes the wheels of an installed package that were chosen by the same; nil where there are none, or they
+// are gone.
+func (h *host) reuseWheels(ctx context.Context, resolution string) (*environment, error) {
+	r := h.run
+	env, from := r.installed(h.facts.Platform, resolution)
+	if env == nil || r.plan.Upgrade || r.origin.recipe.allow(env.wheels) != nil {
+		return nil, nil //nolint:nilnil // there are none
+	}
+	if err := h.obtain(ctx, env.wheels); err != nil {
+		if isGone(err) {
+			return nil, nil //nolint:nilnil // likewise
+		}
+		return nil, err
+	}
+	if !r.origin.recipe.Hashed && r.origin.recipe.Requirements != "" {
+		r.stream.Notice("", fmt.Sprintf("the requirements are unchanged: their wheels are those of %s; --upgrade resolves them anew", from))
+	}
+	return env, nil
 }
 
 // resolutionOf is the digest of what wheels are chosen by; "" where it is not known before they are made.
@@ -184,9 +203,9 @@ func (h *host) resolutionOf(application *Wheel) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// installed is the environment of the newest package on any host that was resolved by the same; nil
+// installed is the environment of the newest package on any host that was resolved by the same, and that package; nil
 // where there is none.
-func (r *run) installed(platform, resolution string) *environment {
+func (r *run) installed(platform, resolution string) (*environment, name.Package) {
 	var newest *remote.Receipt
 	for _, h := range r.hosts {
 		for _, p := range h.facts.Packages {
@@ -196,19 +215,9 @@ func (r *run) installed(platform, resolution string) *environment {
 		}
 	}
 	if newest == nil {
-		return nil
+		return nil, name.Package{}
 	}
-	if !r.plan.Recipe.Hashed && r.plan.Recipe.Requirements != "" {
-		r.reuseNotice.Do(func() {
-			r.stream.Notice("", fmt.Sprintf("the requirements are unchanged: their wheels are those of %s; --upgrade resolves them anew", newest.Package))
-		})
-	}
-	env := new(environment)
-	for _, wheel := range newest.ParseWheels() {
-		if wheel.SHA256 != newest.Application {
-			env.wheels = append(env.wheels, wheel)
-		}
-	}
+	env := &environment{wheels: withoutApplication(newest)}
 	for _, h := range r.hosts {
 		for _, p := range h.facts.Packages {
 			if p.Receipt != nil && slices.Equal(p.Receipt.Wheels, newest.Wheels) {
@@ -216,7 +225,12 @@ func (r *run) installed(platform, resolution string) *environment {
 			}
 		}
 	}
-	return env
+	return env, newest.Package
+}
+
+// withoutApplication are the wheels of a package but for that of the application.
+func withoutApplication(r *remote.Receipt) []remote.Wheel {
+	return slices.DeleteFunc(r.ParseWheels(), func(w remote.Wheel) bool { return w.SHA256 == r.Application })
 }
 
 // makeWheels makes the wheels on this host. When another host was faster, ctx ends, and the host is told.
@@ -239,6 +253,9 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	if err != nil {
 		return nil, err
 	}
+	if err := r.origin.recipe.allow(made.Wheels); err != nil {
+		return nil, err
+	}
 	env := &environment{wheels: made.Wheels, application: made.Application, by: h}
 	if r.origin.recipe.Mode == remote.Editable {
 		env.application = nil // it would be a copy
@@ -250,6 +267,17 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 		r.exchange.add(h, *env.application)
 	}
 	return env, nil
+}
+
+// allow refuses wheels that requirements with hashes do not name. What a host has built of a source distribution is not
+// named: there the host is believed.
+func (r Recipe) allow(made []remote.Wheel) error {
+	for _, wheel := range made {
+		if r.hashes != nil && !r.hashes[wheel.SHA256] && !wheel.Built {
+			return event.Refuse(event.CodeNoWheels, fmt.Sprintf("the host has made %s with the sha256 %s, which the requirements do not name", wheel.Name, wheel.SHA256), "")
+		}
+	}
+	return nil
 }
 
 // obtain sends what the host lacks of the wheels, and the library that unpacks them.

@@ -173,7 +173,7 @@ def seal(repository, name, facts, wheels, lock, frozen):
     receipt["environment"] = environment_digest(environment_record(environment, alike), facts["python"])
     receipt["installed"] = environment
     receipt["interpreter"] = interpreter.identity(top)
-    receipt["wheels"] = sorted("%s %d %s" % (wheel["sha256"], wheel["size"], wheel["name"]) for wheel in wheels)
+    receipt["wheels"] = sorted("%s %d %s%s" % (wheel["sha256"], wheel["size"], wheel["name"], " built" * bool(wheel.get("built"))) for wheel in wheels)
     receipt["uploads"] = (facts.get("uploads") or []) + [wheel["sha256"] for wheel in wheels]
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
     receipt["fingerprint"] = fingerprint(top, members=members)

@@ -42,8 +42,15 @@ func TestHostsWithoutAnIndex(t *testing.T) {
 			wheels := testenv.Wheelhouse(w.T, "itsdangerous==2.2.0")
 			in.Write("requirements.txt", "itsdangerous\n")
 			in.Inventory(stages + "install: {requirements: requirements.txt, wheels: " + wheels + "}\n")
+			const reused = "the requirements are unchanged: their wheels are those of hello-0.3.1; --upgrade resolves them anew"
+			in.Version("0.3.1")
+			assert.NotContains(w.T, in.Run(0, "hello-0.3.1", "push", "staging").Screen(), reused)
+			in.Version("0.3.2")
+			assert.NotContains(w.T, in.Run(0, "", "push", "staging", "--upgrade", "--no-link").Screen(), reused)
+			in.Hosts[0].Shell(w.T, "chmod -R u+w /var/webcode/hello-0.3.2 && rm -rf /var/webcode/hello-0.3.2")
 			in.Version("0.4")
-			in.Run(0, "hello-0.4", "push", "staging")
+			assert.Contains(w.T, in.Run(0, "hello-0.4", "push", "staging").Screen(), reused)
+			assert.Equal(w.T, strings.Split(record(in, 0, "hello-0.3.1"), "\n")[1:], strings.Split(record(in, 0, "hello-0.4"), "\n")[1:])
 			assert.Regexp(w.T, `(?m)^itsdangerous==2\.2\.0 [0-9a-f]{64} itsdangerous-2\.2\.0-py3-none-any\.whl$`, record(in, 0, "hello-0.4"))
 		}},
 		{Name: "only promote leads to production", Tell: func(w *testenv.Env) {
