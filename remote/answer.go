@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -259,6 +260,33 @@ type sealAnswer struct {
 
 func (s *sealAnswer) check(json.RawMessage) error {
 	return (&InstalledPackage{Name: s.asked, State: Sealed, Receipt: s.Receipt}).check()
+}
+
+// wheelFile matches the file names of wheels (PEP 427) and source distributions, and no path.
+var wheelFile = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}(\.whl|\.tar\.gz|\.zip)$`)
+
+var sha256Text = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (w Wheel) check() error {
+	if !wheelFile.MatchString(w.Name) || !sha256Text.MatchString(w.SHA256) {
+		return fmt.Errorf("a wheel %q with the sha256 %q", cut(w.Name, maxCode), cut(w.SHA256, maxCode))
+	}
+	return checkSize(w.Size)
+}
+
+func (m *Made) check(raw json.RawMessage) error {
+	if err := requireMembers(raw, "wheels", "application"); err != nil {
+		return err
+	}
+	for _, w := range m.Wheels {
+		if err := w.check(); err != nil {
+			return err
+		}
+	}
+	if m.Application != nil {
+		return m.Application.check()
+	}
+	return nil
 }
 
 // rehashAnswer names the files of a package that have changed.

@@ -60,10 +60,11 @@ func (r *Receipt) ParseWheels() []Wheel {
 			return nil
 		}
 		size, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil || checkSize(size) != nil {
+		w := Wheel{Name: fields[2], SHA256: fields[0], Size: size, Built: slices.Contains(fields[3:], "built")}
+		if err != nil || w.check() != nil {
 			return nil
 		}
-		all = append(all, Wheel{Name: fields[2], SHA256: fields[0], Size: size, Built: slices.Contains(fields[3:], "built")})
+		all = append(all, w)
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -87,7 +88,7 @@ func FuzzLines(f *testing.F) {
 // results are the types of all answers.
 func results(asked name.Package) []any {
 	return []any{
-		nil, new(Locked), new(Facts), new(RepositoryState), new(Fenced), new(clockAnswer), new(linkAnswer), new(resumeAnswer), new(holderAnswer), &packageAnswer{asked: asked}, &sealAnswer{asked: asked},
+		nil, new(Locked), new(Facts), new(RepositoryState), new(Fenced), new(clockAnswer), new(linkAnswer), new(resumeAnswer), new(holderAnswer), &packageAnswer{asked: asked}, &sealAnswer{asked: asked}, new(Made), new(rehashAnswer), new(Removed),
 		&struct {
 			HostID string `json:"host_id"`
 		}{},
@@ -244,4 +245,27 @@ func FuzzStart(f *testing.F) {
 		<-host
 		require.Less(t, time.Since(begin), timeouts.Default().Greeting)
 	})
+}
+
+func TestWheelsOfAHostAreJudged(t *testing.T) {
+	t.Parallel()
+	sum := strings.Repeat("a", 64)
+	good := Wheel{Name: "x-1-py3-none-any.whl", SHA256: sum, Size: 3}
+	for name, test := range map[string]struct {
+		wheel Wheel
+		fine  bool
+	}{
+		"good": {good, true}, "a path": {Wheel{"../x-1-py3-none-any.whl", sum, 3, false}, false}, "two lines": {Wheel{"x\n.whl", sum, 3, false}, false},
+		"no wheel": {Wheel{"x.exe", sum, 3, false}, false}, "no digest": {Wheel{good.Name, "a", 3, false}, false}, "less than nothing": {Wheel{good.Name, sum, -1, false}, false},
+	} {
+		text, err := json.Marshal(map[string]any{"wheels": []Wheel{test.wheel}, "application": nil})
+		require.NoError(t, err)
+		require.Equal(t, test.fine, (&Made{Wheels: []Wheel{test.wheel}}).check(text) == nil, name)
+		line := fmt.Sprintf("%s %d %s", test.wheel.SHA256, test.wheel.Size, test.wheel.Name)
+		require.Equal(t, test.fine, (&Receipt{Wheels: []string{line}}).ParseWheels() != nil, name)
+	}
+	for _, line := range []string{"", sum, sum + " 3", sum + " x " + good.Name, sum + " 99999999999999999999 " + good.Name} {
+		require.Nil(t, (&Receipt{Wheels: []string{line}}).ParseWheels(), line)
+	}
+	require.True(t, (&Receipt{Wheels: []string{sum + " 3 " + good.Name + " built"}}).ParseWheels()[0].Built)
 }
