@@ -91,7 +91,7 @@ func (h *host) findWheels(ctx context.Context) error {
 	return h.obtain(ctx, h.wheels)
 }
 
-// isGone reports whether no host has a file any more that a receipt names: somebody has removed it.
+// isGone reports whether no host gives a file that a receipt names: somebody has removed it, or the host is lost.
 func isGone(err error) bool {
 	failure, some := errors.AsType[*event.Failure](err)
 	return some && failure.Code == event.CodeNoWheels
@@ -129,7 +129,7 @@ func (h *host) foreignPlatform() error {
 
 // use remembers of what the environment of this host will consist.
 func (h *host) use(env *environment, application *Wheel) {
-	h.wheels = slices.Clone(env.wheels)
+	h.wheels, h.application = slices.Clone(env.wheels), "" // which an attempt to copy may have set
 	h.makesComplete, h.resolution, h.built = env.by == h, h.resolutionOf(application), application
 	switch {
 	case application != nil:
