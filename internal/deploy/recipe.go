@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,7 +27,6 @@ type Recipe struct {
 	Digest  string              // of everything in it that can change the package
 	Notices []string            // what the user should know
 	files   []file              // that hosts need
-	hashes  map[string]bool     // sha256 of what requirements with hashes allow; nil where they do not say
 	text    []byte              // see recipeText
 
 	// What identifies Requirements and Constraints, as a sha256, and the indexes. Another password
@@ -103,9 +101,6 @@ func (r *Recipe) addRequirements(ctx context.Context, path, project string) erro
 	r.Hashed, r.RequiresPython, r.Environments = read.Hashed, read.RequiresPython, read.Environments
 	r.Extras = slices.Compact(slices.Sorted(slices.Values(append(read.Extras, r.Extras...))))
 	r.requirements, r.Notices = sha256Text(read.Identity), read.Notices
-	if r.Hashed {
-		r.hashes = allowedHashes(read.Text)
-	}
 	r.Requirements = r.addText(read.Text)
 	if read.Constraints != "" {
 		r.Constraints = r.addText(read.Constraints)
@@ -119,21 +114,6 @@ func (r *Recipe) addRequirements(ctx context.Context, path, project string) erro
 	}
 	return nil
 }
-
-// allowedHashes are the digests that requirements allow; nil where they use another algorithm as well.
-func allowedHashes(text string) map[string]bool {
-	found := map[string]bool{}
-	for _, match := range hashOption.FindAllStringSubmatch(text, -1) {
-		if match[1] != "sha256" {
-			return nil
-		}
-		found[match[2]] = true
-	}
-	return found
-}
-
-// hashOption is an option of a requirement, as package requirements writes it.
-var hashOption = regexp.MustCompile(`--hash=(\w+):([0-9a-f]+)`)
 
 // addText adds a file with this content, and returns its digest.
 func (r *Recipe) addText(text string) string {

@@ -121,27 +121,3 @@ func FuzzIndexURL(f *testing.F) {
 		}
 	})
 }
-
-func TestRequirementsWithHashesNameTheWheels(t *testing.T) {
-	t.Parallel()
-	good, bad := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	for name, test := range map[string]struct {
-		text  string
-		built bool
-		fine  bool
-	}{
-		"named":          {"x==1 --hash=sha256:" + bad, false, true},
-		"one of several": {"x==1 --hash=sha256:" + good + " --hash=sha256:" + bad, false, true},
-		"not named":      {"x==1 --hash=sha256:" + good, false, false},
-		"built there":    {"x==1 --hash=sha256:" + good, true, true},
-		"by another":     {"x==1 --hash=sha256:" + good + " --hash=sha512:" + bad + bad, false, true},
-		"without hashes": {"x==1", false, true},
-	} {
-		dir := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "requirements.txt"), []byte(test.text+"\n"), 0o600))
-		recipe, err := deploy.NewRecipe(t.Context(), inventory.Install{Mode: inventory.ModeRegular, Requirements: "requirements.txt"}, inventory.Shared{}, nil, deploy.Sources{Dir: dir})
-		require.NoError(t, err, name)
-		err = deploy.Allow(recipe, []remote.Wheel{{Name: "x-1-py3-none-any.whl", SHA256: bad, Built: test.built}})
-		require.Equal(t, test.fine, err == nil, "%s: %v", name, err)
-	}
-}

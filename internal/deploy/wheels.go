@@ -103,7 +103,7 @@ func (h *host) samePackageElsewhere() *remote.Receipt {
 	r := h.run
 	for _, other := range r.everyHost() {
 		there := other.sealed(r.pkg)
-		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) || r.origin.recipe.allow(withoutApplication(there)) != nil {
+		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) {
 			continue
 		}
 		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
@@ -173,7 +173,7 @@ func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environme
 func (h *host) reuseWheels(ctx context.Context, resolution string) (*environment, error) {
 	r := h.run
 	env, from := r.installed(h.facts.Platform, resolution)
-	if env == nil || r.plan.Upgrade || r.origin.recipe.allow(env.wheels) != nil {
+	if env == nil || r.plan.Upgrade {
 		return nil, nil //nolint:nilnil // there are none
 	}
 	if err := h.obtain(ctx, env.wheels); err != nil {
@@ -253,9 +253,6 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	if err != nil {
 		return nil, err
 	}
-	if err := r.origin.recipe.allow(made.Wheels); err != nil {
-		return nil, err
-	}
 	env := &environment{wheels: made.Wheels, application: made.Application, by: h}
 	if r.origin.recipe.Mode == remote.Editable {
 		env.application = nil // it would be a copy
@@ -267,17 +264,6 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 		r.exchange.add(h, *env.application)
 	}
 	return env, nil
-}
-
-// allow refuses wheels that requirements with hashes do not name. What a host has built of a source distribution is not
-// named: there the host is believed.
-func (r Recipe) allow(made []remote.Wheel) error {
-	for _, wheel := range made {
-		if r.hashes != nil && !r.hashes[wheel.SHA256] && !wheel.Built {
-			return event.Refuse(event.CodeNoWheels, fmt.Sprintf("the host has made %s with the sha256 %s, which the requirements do not name", wheel.Name, wheel.SHA256), "")
-		}
-	}
-	return nil
 }
 
 // obtain sends what the host lacks of the wheels, and the library that unpacks them.
