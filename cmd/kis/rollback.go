@@ -22,8 +22,8 @@ func newRollback(a *app) *cobra.Command {
 		Use:   "rollback <stage>",
 		Short: "Link the previous package on all hosts at once",
 		Long: `Rollback links the package that the stage linked before, and that was confirmed, the same on all hosts.
-It uploads and builds nothing: the package is verified again, then linked as push does. A second
-rollback goes one package further back; it never returns to the package that was rolled back.
+The package is verified again, then linked as push does; a host that lacks it gets it from one that
+has it. A second rollback goes one package further back; it never returns to the package that was rolled back.
 
 Examples:
   kis rollback production
@@ -46,9 +46,9 @@ func newLink(a *app) *cobra.Command {
 	var o relinkOptions
 	cmd := &cobra.Command{
 		Use:   "link <stage> <package>",
-		Short: "Link a package that is installed on every host",
-		Long: `Link links a stage to a package that is installed on all its hosts, as push does after the barrier. It
-uploads and builds nothing, and runs no before_link commands.
+		Short: "Link a package that is installed",
+		Long: `Link links a stage to a package, as push does after the barrier. A host that lacks the package gets it
+from one that has it. Link runs no before_link commands.
 
 Example:
   kis link staging projecta-0.4`,
