@@ -128,6 +128,33 @@ func (s *exchange) readFrom(ctx context.Context, w remote.Wheel, h *host) (path 
 	return file.Name(), nil
 }
 
+// size is the number of bytes of a file that hosts have.
+func (s *exchange) size(ctx context.Context, w remote.Wheel) (int64, error) {
+	file, err := s.open(ctx, w)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// readAll is the content of a small file that hosts have.
+func (s *exchange) readAll(ctx context.Context, w remote.Wheel) ([]byte, error) {
+	file, err := s.open(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // only read
+	return io.ReadAll(io.LimitReader(file, maxRecipe))
+}
+
+// maxRecipe bounds the text of a recipe, in bytes.
+const maxRecipe = 1 << 20
+
 // close removes the temporary directory.
 func (s *exchange) close() error {
 	s.mu.Lock()

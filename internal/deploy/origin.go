@@ -103,30 +103,3 @@ func (o *origin) recipeUpload() upload {
 
 // everyHost is the hosts of the run, and those that it only reads from.
 func (r *run) everyHost() []*host { return append(slices.Clone(r.hosts), r.donors...) }
-
-// size is the number of bytes of a file that hosts have.
-func (s *exchange) size(ctx context.Context, w remote.Wheel) (int64, error) {
-	file, err := s.open(ctx, w)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close() //nolint:errcheck // only read
-	info, err := file.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
-// readAll is the content of a small file that hosts have.
-func (s *exchange) readAll(ctx context.Context, w remote.Wheel) ([]byte, error) {
-	file, err := s.open(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // only read
-	return io.ReadAll(io.LimitReader(file, maxRecipe))
-}
-
-// maxRecipe bounds the text of a recipe, in bytes.
-const maxRecipe = 1 << 20
