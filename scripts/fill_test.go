@@ -19,20 +19,25 @@ import (
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// fill has the agent's own code fill an environment with the wheels of a directory.
-const fill = `import hashlib, json, os, shutil, sys
+// storing is the beginning of programs that store wheels as the agent does.
+const storing = `import hashlib, json, os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from kisagent import environment
+from kisagent import environment, leftovers, seal
+from kisagent.platforms import platform
 from kisagent.store import Repository
 from kisagent.wire import Refused
 os.umask(0o022)
-repository, directory, given, installer = Repository(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
+repository = Repository(sys.argv[2])
 os.makedirs(repository.path("incoming"))
 def store(path):
     with open(path, "rb") as f:
         digest = hashlib.sha256(f.read()).hexdigest()
     shutil.copy(path, repository.path("incoming", digest))
     return digest
+`
+
+// fill has the agent's own code fill an environment with the wheels of a directory.
+const fill = storing + `directory, given, installer = sys.argv[3:]
 wheels = [{"name": name, "sha256": store(os.path.join(given, name))} for name in sorted(os.listdir(given))]
 environment.create(directory)
 try:
@@ -55,7 +60,7 @@ func filled(t *testing.T, wheels string) (environment string, refusal map[string
 	return environment, refusal
 }
 
-// wheel writes a wheel of these members into the directory; it has no RECORD but an empty one.
+// wheel writes a wheel of these members into the directory. Its RECORD names them without digests.
 func wheel(t *testing.T, directory, name string, members map[string]string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -139,20 +144,8 @@ func TestFilledEnvironmentIsWhatPipMakes(t *testing.T) {
 }
 
 // copied has the agent's own code fill two environments of a repository with sealed packages: the second is made of
-// copies from the first, once one of its wheels is gone from the store.
-const copied = `import hashlib, json, os, shutil, sys
-sys.path.insert(0, sys.argv[1])
-from kisagent import environment, leftovers, seal
-from kisagent.platforms import platform
-from kisagent.store import Repository
-os.umask(0o022)
-repository, given, installer, spoil = Repository(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
-os.makedirs(repository.path("incoming"))
-def store(path):
-    with open(path, "rb") as f:
-        digest = hashlib.sha256(f.read()).hexdigest()
-    shutil.copy(path, repository.path("incoming", digest))
-    return digest
+// copies from the first.
+const copied = storing + `given, installer, spoil = sys.argv[3:]
 class Lock:
     def check(self):
         pass
