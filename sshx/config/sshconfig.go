@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
@@ -75,6 +77,7 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 		hostName = strings.NewReplacer("%%", "%", "%h", h.Name).Replace(hostName)
 		s["hostname"][0].text = hostName
 	}
+	s.decodeJump()
 	b := builder{host: h, settings: s}
 	x := expander{
 		target: &Target{
@@ -105,6 +108,21 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 		v.text = strings.Join(paths, " ")
 	}
 	return nil
+}
+
+// decodeJump replaces the URI of the last jump host, in which user names are percent-encoded, by
+// user@host:port, as ssh does before it expands tokens.
+func (s settings) decodeJump() {
+	jumps := strings.Split(s.first("proxyjump"), ",")
+	u, err := url.Parse(jumps[len(jumps)-1])
+	if err != nil || u.Scheme != "ssh" {
+		return
+	}
+	jumps[len(jumps)-1] = u.Host
+	if u.User != nil {
+		jumps[len(jumps)-1] = u.User.Username() + "@" + u.Host
+	}
+	s["proxyjump"][0].text = strings.Join(jumps, ",")
 }
 
 // configFile is one ssh_config file; included files are part of the file that includes them.
@@ -180,6 +198,10 @@ func (c configScan) line(line string, depth int) (string, error) {
 		return fmt.Errorf("%s: %w without ssh; install ssh or %s", what, ErrUnsupported, remedy)
 	}
 	switch keyword {
+	default:
+		if escape.MatchString(value) && !strings.HasPrefix(keyword, "#") {
+			return "", refuse(safetext.Line(line)+": a backslash before a space, a quote or a backslash", "write the value without it")
+		}
 	case "match":
 		if !strings.EqualFold(value, "all") {
 			return "", refuse("Match "+safetext.Line(value), "use Host lines")
@@ -192,6 +214,7 @@ func (c configScan) line(line string, depth int) (string, error) {
 		if strings.Contains(value, "#") { // the parser reads a comment, ssh does not
 			return "", refuse("ProxyCommand with #", "move the command into a script")
 		}
+	case "proxyjump", "localcommand", "knownhostscommand": // words without escapes
 	case "include":
 		if strings.ContainsAny(value, "\t\"") {
 			return "", refuse("Include "+safetext.Line(value), "write paths without quotes and tabs")
@@ -232,6 +255,9 @@ func (c configScan) absolute(path string) string {
 	}
 	return filepath.Join(c.relative, path)
 }
+
+// escape is what ssh reads as one character and the parser as two (argv_split in misc.c).
+var escape = regexp.MustCompile(`\\[\\"' ]`)
 
 // splitKeyword parses "Keyword value" and "Keyword=value".
 func splitKeyword(line string) (keyword, value string) {
