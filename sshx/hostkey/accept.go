@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
@@ -84,7 +85,7 @@ func (e *Error) Hint() string {
 		fmt.Sprintf("or pin the key in the inventory: ssh: {host_key: %q}", e.Fingerprint),
 	}
 	if e.scan != "" && e.file != "" {
-		remedies = append(remedies, fmt.Sprintf("or, if it prints this key: %s >> %s", e.scan, e.file))
+		remedies = append(remedies, fmt.Sprintf("or, if it prints this key: %s >> %s", e.scan, safetext.Word(e.file)))
 	}
 	if e.refusal != "" {
 		remedies = append(remedies, "kis does not ask about this key: "+e.refusal)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
@@ -172,7 +173,7 @@ func (c *collector) fileOffer(f *keyFile) (o *offer, problem string) {
 	case f.unusable != "":
 		return nil, f.unusable
 	case f.encrypted != nil && c.prompt == nil:
-		return nil, fmt.Sprintf("%s: encrypted, and kis cannot ask for the passphrase; run: ssh-add %s", f.path, f.path)
+		return nil, fmt.Sprintf("%s: encrypted, and kis cannot ask for the passphrase; run: ssh-add %s", f.path, safetext.Word(f.path))
 	}
 	return &offer{public: f.public, signer: fileSigner{ctx: c.ctx, login: c.Login, file: f}, source: f.path}, ""
 }
