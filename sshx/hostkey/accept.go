@@ -34,13 +34,12 @@ func (e *Error) Accept() error {
 	case e.refusal != "":
 		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
 	}
-	existing, err := readKnownHosts([]string{e.file})
+	existing := readKnownHosts([]string{e.file})
 	known := slices.ContainsFunc(existing.matching(e.Lookup, ""), func(l knownLine) bool { return publickey.Equal(l.key, e.key) })
-	if err == nil && !known {
-		err = appendLine(e.file, e.Line)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: host key: %w", e.Host, err)
+	if !known {
+		if err := appendLine(e.file, e.Line); err != nil {
+			return fmt.Errorf("%s: host key: %w", e.Host, err)
+		}
 	}
 	e.accepted.Store(true)
 	return nil

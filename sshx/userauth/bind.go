@@ -52,9 +52,6 @@ func (l *Login) bindAgent(session []byte) {
 // collectAgain collects what to offer with the keys that the agent lists now.
 func (l *Login) collectAgain(a *openedAgent, held []ssh.Signer) {
 	l.offers, l.notes = nil, nil
-	warn := l.settings.Warn
-	l.settings.Warn = func(string) {} // it has been said
 	l.collect(a.ctx, l.usableAgentKeys(a, held))
-	l.settings.Warn = warn
 	l.note("agent %s: %d keys are restricted to other hosts (ssh-add -h)", l.settings.IdentityAgent, a.held-len(held))
 }
