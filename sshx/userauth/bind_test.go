@@ -1,7 +1,6 @@
 package userauth_test
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,10 +86,10 @@ func TestAgentKeysRestrictedToAHostBehindAJumpHost(t *testing.T) {
 	sshxtest.Dial(t, sshxtest.NewDialer(t), target)
 }
 
-// unbindable is an agent that fails when it is bound to a host.
+// unbindable is an agent that refuses to be bound to a host.
 type unbindable struct{ agent.ExtendedAgent }
 
-func (unbindable) Extension(string, []byte) ([]byte, error) { return nil, errors.New("no") }
+func (unbindable) Extension(string, []byte) ([]byte, error) { return nil, agent.ErrExtensionUnsupported }
 
 // TestAnAgentThatCannotBeBoundIsUsed, as by ssh.
 func TestAnAgentThatCannotBeBoundIsUsed(t *testing.T) {

@@ -207,8 +207,11 @@ func (l *Login) readIdentities() []*keyFile {
 		}
 		switch {
 		case key != nil:
-			if !slices.ContainsFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }) {
+			switch i := slices.IndexFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }); {
+			case i < 0:
 				files = append(files, key)
+			case files[i].unusable != "": // the other file has the private half
+				files[i] = key
 			}
 		case missing && l.settings.DefaultIdentities: // the user has not asked for it
 		default:

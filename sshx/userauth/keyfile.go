@@ -42,17 +42,7 @@ func CheckKeyFile(path string) error {
 // readKeyFile reads a private key, or a public key whose private half an agent holds. The error is
 // fs.ErrNotExist when there is no such file.
 func readKeyFile(path string) (*keyFile, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s: is a directory, not a key", path)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a regular file", path) // reading a pipe could block
-	}
-	content, err := os.ReadFile(path)
+	content, info, err := readRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +54,21 @@ func readKeyFile(path string) (*keyFile, error) {
 		return nil, fmt.Errorf("%s: others can read it (mode %04o); run: chmod 600 %s", path, mode, safetext.Word(path))
 	}
 	return parseKeyFile(path, content)
+}
+
+// readRegular reads a file, but no pipe, whose writer it would wait for.
+func readRegular(path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case info.IsDir():
+		return nil, nil, fmt.Errorf("%s: is a directory, not a key", path)
+	case !info.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("%s: is not a regular file", path)
+	}
+	content, err := os.ReadFile(path)
+	return content, info, err
 }
 
 func parseKeyFile(path string, content []byte) (*keyFile, error) {
@@ -125,7 +130,7 @@ func openSSHPublic(content []byte) (public ssh.PublicKey, cipher string) {
 
 // readPublicKey returns nil when it cannot read a public key from the file.
 func readPublicKey(path string) ssh.PublicKey {
-	text, err := os.ReadFile(path)
+	text, _, err := readRegular(path)
 	if err != nil {
 		return nil
 	}
