@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed *.sh imports.py kisagent/*.py
+//go:embed *.sh imports.py terminal.py kisagent/*.py
 var files embed.FS
 
 // Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of
@@ -39,10 +39,10 @@ func Modules() []Module {
 }
 
 // Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument
-// of the step verify.
+// of the step verify; "terminal" is the program of kis exec -t.
 func Steps() map[string]string {
-	steps := map[string]string{"imports": read("imports.py")}
-	for _, name := range []string{"unpack", "pip", "verify", "command"} {
+	steps := map[string]string{"imports": read("imports.py"), "terminal": read("terminal.py")}
+	for _, name := range []string{"unpack", "pip", "verify", "command", "exec"} {
 		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
 	}
 	return steps
