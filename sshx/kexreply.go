@@ -17,7 +17,7 @@ type kexReply struct {
 	signed  []byte // the signature of the exchange hash
 }
 
-// Messages of RFC 4253 section 7.3, RFC 5656 section 4 and RFC 4419 section 3
+// Messages of RFC 4253 section 7.3, RFC 5656 section 4 and RFC 4419 section 3.
 const (
 	msgNewKeys  = 21
 	maxKexBytes = 1 << 20 // of version, KEXINIT and reply; real ones have some thousand

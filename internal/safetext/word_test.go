@@ -2,6 +2,7 @@ package safetext_test
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,7 +19,7 @@ func TestWordIsOneWordOfEveryShell(t *testing.T) {
 			"", "web1", "a b", "it's", `CORP\jane`, `a\\b\`, "jane@corp.example", "projecta-1!2.0", "!web1,!web2", "$(id)", "`id`", "$HOME", "~/x", "*", "?", "#x", "a\tb", "a\nb",
 			`"`, "{a,b}", "a;b|c&d>e<f", "é", "=x", "-rf",
 		} {
-			command := append(shell[1:], "printf %s "+safetext.Word(text))
+			command := slices.Concat(shell[1:], []string{"printf %s " + safetext.Word(text)})
 			out, err := exec.CommandContext(t.Context(), shell[0], command...).Output()
 			require.NoError(t, err, "%s %q", shell, text)
 			assert.Equal(t, text, string(out), "%s", shell)

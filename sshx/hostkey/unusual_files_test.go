@@ -3,7 +3,6 @@
 package hostkey_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -147,7 +146,7 @@ func decideAsNobody(t *testing.T, policy hostkey.Policy, key ssh.PublicKey) (dec
 		return "ok", warnings
 	}
 	var refused *hostkey.Error
-	require.True(t, errors.As(err, &refused), "%v", err)
+	require.ErrorAs(t, err, &refused)
 	return string(refused.Kind), warnings
 }
 

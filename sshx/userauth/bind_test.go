@@ -32,7 +32,11 @@ func TestKeysThatAnAgentRestrictsToAHostLogInThere(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{HostKeyTypes: []string{"ed25519", "ecdsa", "rsa"}})
 	for _, c := range []struct{ kex, algorithm string }{
-		{"", ""}, {"", "ecdsa-sha2-nistp256"}, {"", "rsa-sha2-512"}, {"ecdh-sha2-nistp256", ""}, {"diffie-hellman-group14-sha256", ""},
+		{"", ""},
+		{"", "ecdsa-sha2-nistp256"},
+		{"", "rsa-sha2-512"},
+		{"ecdh-sha2-nistp256", ""},
+		{"diffie-hellman-group14-sha256", ""},
 		{"diffie-hellman-group-exchange-sha256", ""},
 	} {
 		t.Run(c.kex+" "+c.algorithm, func(t *testing.T) {
