@@ -93,7 +93,9 @@ func TestAgentKeysRestrictedToAHostBehindAJumpHost(t *testing.T) {
 // unbindable is an agent that refuses to be bound to a host.
 type unbindable struct{ agent.ExtendedAgent }
 
-func (unbindable) Extension(string, []byte) ([]byte, error) { return nil, agent.ErrExtensionUnsupported }
+func (unbindable) Extension(string, []byte) ([]byte, error) {
+	return nil, agent.ErrExtensionUnsupported
+}
 
 // TestAnAgentThatCannotBeBoundIsUsed, as by ssh.
 func TestAnAgentThatCannotBeBoundIsUsed(t *testing.T) {
