@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from kisagent import processes
-from kisagent.store import checked
+from kisagent.store import checked, word
 from kisagent.wire import Refused
 
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
@@ -69,7 +69,7 @@ class Unit:
 
     def no_sudo(self, failed):
         tool = shutil.which("systemctl") or "/usr/bin/systemctl"
-        line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name(), tool, self.name)
+        line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name().replace("\\", "\\\\"), tool, self.name)
         return Refused("no-sudo", "sudo does not let this user restart %s" % self.name, "add to sudoers: %s" % line, tail=failed.lines)
 
     def refused(self, failed):
@@ -82,7 +82,7 @@ class Unit:
         """The refusal of a unit that does not run, with its log."""
         log, hint = self.log(), self.hint()
         if not log and not self.user and not may_read_journal():
-            hint += "\nto see its log here: sudo usermod -aG systemd-journal %s" % user_name()
+            hint += "\nto see its log here: sudo usermod -aG systemd-journal %s" % word(user_name())
         return Refused("not-active", message, hint, tail=log or list(lines))
 
     def wait(self, deadline):
