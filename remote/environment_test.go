@@ -116,10 +116,10 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	installed, err := l.environment(t.Context(), t, a, recipe, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-	imported, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
-	require.NoError(t, err, "%v", said)
-	require.Equal(t, []string{"tiny"}, imported)
 	require.NoError(t, l.Freeze(t.Context()))
+	verified, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
+	require.NoError(t, err, "%v", said)
+	require.Equal(t, remote.Verified{Imported: []string{"tiny"}}, verified)
 	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
 	require.Contains(t, said, "tiny 1.0")
 	require.NotContains(t, strings.Join(said, "\n"), canary)
@@ -184,4 +184,42 @@ func TestIncompleteEnvironmentIsRefused(t *testing.T) {
 	requireRefused(t, err, "step-failed")
 	require.ErrorContains(t, err, "pip could not make wheels of the requirements")
 	require.NotEmpty(t, refusal(t, err).Tail)
+}
+
+// TestVerifySaysWhatIsWrongWithTheApplication, with a remedy where there is one.
+func TestVerifySaysWhatIsWrongWithTheApplication(t *testing.T) {
+	t.Parallel()
+	l := owner(t, pushed(t))
+	a, wheel := tiny(t, ""), dep(t)
+	l.unpack(t, a)
+	l.place(t, wheel)
+	recipe := remote.Recipe{Mode: remote.Editable, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
+	_, err := l.environment(t.Context(), t, a, recipe, nil)
+	require.NoError(t, err)
+	module := filepath.Join(l.root, "tiny-1.0/tiny/__init__.py")
+	for code, test := range map[string]struct {
+		code    remote.Code
+		message string
+	}{
+		"import no_such_module":                         {"step-failed", "the application does not import: module tiny"},
+		"def min(): pass":                               {"step-failed", "the application does not import: script tiny = tiny:main"},
+		"raise SystemExit(0)":                           {"step-failed", "the interpreter ended while the application was imported, without an error: module tiny"},
+		"raise PermissionError(13, 'denied', __file__)": {"writes-inside", "module tiny writes tiny/__init__.py in the package when it is imported"},
+	} {
+		require.NoError(t, os.WriteFile(module, []byte(code), 0o600))
+		require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(module), "__pycache__")))
+		_, err = l.Verify(t.Context(), a.Package, a.Name, false, soon, nil)
+		requireRefused(t, err, test.code)
+		require.ErrorContains(t, err, test.message)
+		assert.Equal(t, code != "import no_such_module" && code != "def min(): pass", refusal(t, err).Hint != "", code)
+	}
+	// Root may write what others may not.
+	require.NoError(t, os.WriteFile(module, []byte("import os\nmain = print\nos.mkdir(__file__ + '.lock')\nos.rmdir(__file__ + '.lock')\n"), 0o600))
+	require.NoError(t, l.Freeze(t.Context()))
+	if _, err = l.Verify(t.Context(), a.Package, a.Name, false, soon, nil); os.Geteuid() == 0 {
+		require.NoError(t, err)
+		_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})
+		require.ErrorContains(t, err, "verification changed tiny in the package")
+	}
+	requireRefused(t, err, "writes-inside")
 }

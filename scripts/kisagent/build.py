@@ -104,9 +104,9 @@ class Build:
         task.result()
         return {}
 
-    def require_finished(self, child, step):
+    def require_finished(self, child, step, what=""):
         """Refuse unless the step's script wrote its last record: exit status 0 alone proves
-        nothing."""
+        nothing. what it worked on belongs to the message."""
         failure = child.failure()
         if not failure and child.records.get("finished") != step:
             failure = "ended before its last line"
@@ -115,7 +115,7 @@ class Build:
             # pip has already removed what filled the disk: only its output still shows ENOSPC.
             if any(os.strerror(code) in line for line in child.tail for code in FULL):
                 message, hint = "disk full: %s" % message, disk_usage_hint(self.repository.root)
-            raise Refused("step-failed", message, hint, tail=list(child.tail), output=child.bytes)
+            raise Refused("step-failed", message + (": " + what if what else ""), hint, tail=list(child.tail), output=child.bytes)
 
     def pip(self):
         task = yield self.fork(lambda: unpack_pip(self.repository, self.agent.run_directory.path))
@@ -253,18 +253,23 @@ class Build:
         return options, requirements, env
 
     def verify(self, args):
-        """Import the application, and run `pip check` before the package is sealed."""
+        """Import the application and load its scripts, and run `pip check` before the package is sealed."""
         # Nothing in a sealed package may change, so verifying it again does not write to its log.
         sealed = self.repository.receipt(self.name) is not None
         # What pip has accepted on one host is right on all with the same wheels.
         pip = (yield from self.pip()) if args["complete"] and not sealed else ""
         argv = self.agent.step_argv("verify", [self.top, pip, args["name"], self.agent.steps["imports"]])
         child = yield self.run(argv, args["timeout"], log=not sealed)
-        self.require_finished(child, "verify")
-        if "imported" not in child.records:
-            message = "the interpreter ended while the application was imported, without an error"
-            raise Refused("step-failed", message, "does a module call exit when it is imported?", tail=list(child.tail), output=child.bytes)
-        return {"imported": child.records["imported"].split()}
+        records, output = child.records, {"tail": list(child.tail), "output": child.bytes}
+        if records.get("unusable"):
+            raise Refused("step-failed", "the application cannot be imported: " + records["unusable"], "set install: {mode: regular} in the inventory", **output)
+        if records.get("denied"):
+            raise Refused("writes-inside", "%s writes %s in the package when it is imported" % (records["loading"], records["denied"]), seal.WRITES_HINT, **output)
+        self.require_finished(child, "verify", records.get("loading", ""))
+        if "imported" not in records:
+            message = "the interpreter ended while the application was imported, without an error: " + records.get("loading", "")
+            raise Refused("step-failed", message, "does a module call exit when it is imported?", **output)
+        return {"imported": records["imported"].split(), "nothing": records.get("nothing", "")}
 
     def share(self, args):
         """Link what packages have in common into the package. Missing directories are created; files

@@ -13,6 +13,7 @@ from kisagent.store import fsync_directory, open_regular, readable_receipt, remo
 from kisagent.wheels import distribution
 from kisagent.wire import Refused
 
+WRITES_HINT = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
 UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
 
 
@@ -129,11 +130,12 @@ def freeze(top):
 
 
 def snapshot(top):
-    """Each member's kind, mode, size and time of its last change, by path."""
-    found = {}
+    """Each member's kind, mode, size and time of its last change, by path. The time of a directory
+    shows that something was created in it and removed."""
+    found = {".": ["d", 0, 0, os.lstat(top).st_ctime_ns]}
     for path, info, kind in walk(top):
         if path not in UNSEALED_MEMBERS and path != ".kis" and not path.startswith(".kis/"):
-            found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns if kind != "d" else 0]
+            found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns]
     return found
 
 
@@ -142,12 +144,13 @@ def require_unchanged(top, frozen):
     not root could not have; root can, and its application would write beside itself in production
     as well."""
     now = snapshot(top)
-    for path in sorted(set(now) | set(frozen)):
-        if now.get(path) == frozen.get(path):
-            continue
-        what = "created" if path not in frozen else "removed" if path not in now else "changed"
-        hint = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
-        raise Refused("writes-inside", "verification %s %s in the package" % (what, path), hint)
+    changed = [path for path in set(now) | set(frozen) if now.get(path) != frozen.get(path)]
+    if not changed:
+        return
+    # The directory of what was created has changed as well.
+    path = min(changed, key=lambda path: (path in frozen and frozen[path][0] == "d", path))
+    what = "created" if path not in frozen else "removed" if path not in now else "changed"
+    raise Refused("writes-inside", "verification %s %s in the package" % (what, path), WRITES_HINT)
 
 
 def seal(repository, name, facts, wheels, lock, frozen):
