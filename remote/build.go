@@ -278,9 +278,10 @@ func (a *Agent) Run(ctx context.Context, c Commands, output func(string)) error 
 	return a.call(ctx, opRun, args, nil, output)
 }
 
-// Freeze makes the package that is being built read-only. Seal then refuses it if anything in it has changed since.
-func (a *Agent) Freeze(ctx context.Context) error {
-	return a.call(ctx, opFreeze, nil, nil, nil)
+// Freeze gives the files of the package that is being built a modification time, and makes it read-only. Seal then refuses
+// it if anything in it has changed since. Seal records the time.
+func (a *Agent) Freeze(ctx context.Context, modified time.Time) error {
+	return a.call(ctx, opFreeze, freezeRequest{modified.Unix()}, nil, nil)
 }
 
 // Provenance is the part of a receipt that records how the package was made.

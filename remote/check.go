@@ -36,6 +36,7 @@ type Receipt struct {
 	Environment string       `json:"environment"` // digest of what is installed, and for which Python
 	Python      string       `json:"python"`
 	Created     time.Time    `json:"created"`
+	Modified    int64        `json:"modified"` // time of all files, in seconds since 1970; 0 where they have different ones
 	By          string       `json:"by"`
 	Git         string       `json:"git"`
 	Name        string       `json:"name"`        // of the distribution, as its author writes it

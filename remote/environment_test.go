@@ -116,7 +116,12 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	installed, err := l.environment(t.Context(), t, a, recipe, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-	require.NoError(t, l.Freeze(t.Context()))
+	c.Commands = append(c.Commands, "python -m compileall -q -f --invalidation-mode timestamp tiny .venv/lib/python3*/site-packages/dep.py")
+	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
+	c.Commands = c.Commands[:3]
+	modified := time.Unix(1_700_000_000, 0)
+	require.NoError(t, l.Freeze(t.Context(), modified))
+	l.requireTimes(t, "tiny-1.0", modified)
 	verified, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, remote.Verified{Imported: []string{"tiny"}}, verified)
@@ -126,6 +131,7 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	require.Equal(t, installed, receipt.Installed)
+	require.Equal(t, modified.Unix(), receipt.Modified)
 
 	// The package can be verified again, runs, and is as it was sealed after that.
 	_, err = l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
@@ -144,6 +150,38 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 		assert.NotContains(t, string(text), canary, path)
 		return err
 	}))
+}
+
+// unchecked is a program that fails unless bytecode is that of its source, and valid whatever the time of that.
+const unchecked = `import sys, importlib.util as util
+data = open(sys.argv[1], "rb").read(16)
+assert data[4:8] == b"\1\0\0\0", data
+assert data[8:] == util.source_hash(open(util.source_from_cache(sys.argv[1]), "rb").read()), data
+`
+
+// requireTimes requires that all files of a package have this time, and that no bytecode depends on it.
+func (l *local) requireTimes(t *testing.T, name string, modified time.Time) {
+	t.Helper()
+	compiled := 0
+	require.NoError(t, filepath.WalkDir(filepath.Join(l.root, name), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == ".kis" {
+			return filepath.SkipDir
+		}
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return err
+		}
+		assert.Equal(t, modified, info.ModTime(), path)
+		if filepath.Ext(path) == ".pyc" {
+			sh(t, "/", "python3 -c '"+unchecked+"' "+path)
+			compiled++
+		}
+		return nil
+	}))
+	require.GreaterOrEqual(t, compiled, 2)
 }
 
 func TestVerifyRefusesAnApplicationThatExits(t *testing.T) {
@@ -215,7 +253,7 @@ func TestVerifySaysWhatIsWrongWithTheApplication(t *testing.T) {
 	}
 	// Root may write what others may not.
 	require.NoError(t, os.WriteFile(module, []byte("import os\nmain = print\nos.mkdir(__file__ + '.lock')\nos.rmdir(__file__ + '.lock')\n"), 0o600))
-	require.NoError(t, l.Freeze(t.Context()))
+	require.NoError(t, l.Freeze(t.Context(), time.Now()))
 	if _, err = l.Verify(t.Context(), a.Package, a.Name, false, soon, nil); os.Geteuid() == 0 {
 		require.NoError(t, err)
 		_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})

@@ -229,6 +229,10 @@ type commandRequest struct {
 	Daemons bool `json:"daemons"`
 }
 
+type freezeRequest struct {
+	Modified int64 `json:"modified"` // seconds since 1970
+}
+
 type sealRequest struct {
 	Facts sealFacts `json:"facts"`
 }

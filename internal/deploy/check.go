@@ -43,12 +43,12 @@ func (r *run) check(ctx context.Context, h *host) bool {
 // inspect asks the host for its facts.
 func (h *host) inspect(ctx context.Context) error {
 	request := h.run.checkRequest()
-	clock, err := h.session.Ping(ctx)
-	if err != nil {
+	var err error
+	if h.clock, err = h.session.Ping(ctx); err != nil {
 		return err
 	}
 	if !h.run.waited {
-		h.reportClock(clock)
+		h.reportClock(h.clock)
 	}
 	h.facts, err = h.session.Check(ctx, request)
 	h.linked = h.facts.Stage.Linked

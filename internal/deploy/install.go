@@ -106,7 +106,7 @@ func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
 	var modules remote.Verified
 	verified := []string{}
 	return h.step(event.StepVerify, func() (err error) {
-		if err := h.session.Freeze(ctx); err != nil {
+		if err := h.session.Freeze(ctx, h.run.modified); err != nil {
 			return err
 		}
 		if modules, err = h.session.Verify(ctx, s.Package, s.Name, h.makesComplete, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {

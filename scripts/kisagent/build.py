@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import environment, leftovers, processes, seal, shared, wheels
+from kisagent import environment, leftovers, processes, seal, shared, strict, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
 from kisagent.platforms import platform
@@ -34,6 +34,7 @@ class Build:
         self.lock = leftovers.build_lock(self.repository, self.name)
         self.made = []  # the wheels of its environment
         self.frozen = None  # the members as they were when the package was made read-only
+        self.modified = 0  # time of its files, in seconds
 
     def begin(self, args, owner):
         """Acquire the build lock, remove what an interrupted build left, and report what is
@@ -291,15 +292,22 @@ class Build:
         """Make the package read-only. From here on nothing in it may change: it is verified as it
         will be run."""
         self.require_unsealed()
-        task = yield self.fork(lambda: seal.freeze(self.top))
+        self.modified = checked_time(args["modified"])
+        task = yield self.fork(lambda: seal.freeze(self.top, self.modified))
         self.frozen = task.result()
         return {}
 
     def seal(self, args):
         self.require_unsealed()
-        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform())
+        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified)
         task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen))
         return task.result()
+
+
+def checked_time(value):
+    if not strict.is_integer(value) or not 0 < value < 1 << 33:
+        raise Refused("bad-request", "not a time: %.100r" % (value,))
+    return value
 
 
 def content_lines(top):

@@ -7,7 +7,7 @@ import re
 import stat
 import time
 
-from kisagent import interpreter
+from kisagent import interpreter, times
 from kisagent.leftovers import MARKER
 from kisagent.store import fsync_directory, open_regular, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
 from kisagent.wheels import distribution
@@ -123,8 +123,10 @@ def make_read_only(top, but=None):
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
 
 
-def freeze(top):
-    """Make the package read-only; return what it consists of, to be compared when it is sealed."""
+def freeze(top, modified):
+    """Give the files of the package this time, in seconds, and make it read-only; return what it consists
+    of, to be compared when it is sealed."""
+    times.set_all(top, [member for member in walk(top) if member[0].split("/")[0] != ".kis"], modified)
     make_read_only(top, but=".kis")  # which sealing completes
     return snapshot(top)
 

@@ -32,7 +32,7 @@ def _is_count(value):
     return strict.is_integer(value) and 0 <= value < MAX_COUNT
 
 
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count)
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count, modified=_is_count)
 
 
 def checked(pattern, value, what):
