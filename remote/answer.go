@@ -319,7 +319,8 @@ const (
 	maxText = 4 << 10
 )
 
-// shorten bounds what is shown to the user: a host can send as much as fits into a frame.
+// shorten finds the cause, and bounds what is shown to the user: a host can send as much as fits into a
+// frame.
 func (r *Refused) shorten() {
 	r.Code = Code(cut(string(r.Code), maxCode))
 	for _, text := range []*string{&r.Message, &r.Hint, &r.Command, &r.Ours, &r.Theirs, &r.Errno} {
@@ -328,7 +329,8 @@ func (r *Refused) shorten() {
 	if h := r.Holder; h != nil && checkTime(h.Since) != nil {
 		h.Since = time.Time{}
 	}
-	r.Tail = r.Tail[max(0, len(r.Tail)-tail.MaxLines):]
+	r.Cause = cut(tail.Cause(r.Tail), maxText)
+	r.Tail = tail.Last(r.Tail)
 	for i := range r.Tail {
 		r.Tail[i] = cut(r.Tail[i], maxText)
 	}

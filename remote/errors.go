@@ -10,7 +10,8 @@ type Refused struct {
 	Code    Code     `json:"code"`
 	Message string   `json:"message"` // lower case, one line
 	Hint    string   `json:"hint"`    // what to do, possibly a command to paste; may be empty
-	Tail    []string `json:"tail"`    // last lines of the step's output, oldest first
+	Tail    []string `json:"tail"`    // last lines of the step's output, oldest first, at most tail.MaxLines
+	Cause   string   `json:"-"`       // tail.Cause of what the host sent, or ""
 	Output  int64    `json:"output"`  // bytes of output in all
 	Holder  *Holder  `json:"holder"`  // of the lock, with code locked
 	Ours    string   `json:"ours"`    // digest asked for, with codes other-content and other-recipe

@@ -41,7 +41,7 @@ func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)
 		w.built, w.failed = pybuild.Wheel(ctx, w.archive, w.options)
 	}
 	if w.failed != nil {
-		return nil, withLastLine(w.failed)
+		return nil, withCause(w.failed)
 	}
 	if !w.built.Editable() {
 		dir = ""
@@ -57,9 +57,13 @@ func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)
 	return &deploy.Wheel{Wheel: remote.Wheel{Name: a.Name, SHA256: a.SHA256, Size: a.Size}, Requires: a.RequiresDist, Open: a.Open}, nil
 }
 
-// withLastLine adds the last line of output of a build that failed: it mostly says why.
-func withLastLine(err error) error {
-	if failed, some := errors.AsType[*pybuild.Error](err); some && len(failed.Tail) > 0 {
+// withCause adds why a build failed, as far as its output says it.
+func withCause(err error) error {
+	failed, some := errors.AsType[*pybuild.Error](err)
+	switch {
+	case some && failed.Cause != "":
+		return fmt.Errorf("%w: %s", err, failed.Cause)
+	case some && len(failed.Tail) > 0:
 		return fmt.Errorf("%w: %s", err, failed.Tail[len(failed.Tail)-1])
 	}
 	return err

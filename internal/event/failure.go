@@ -31,7 +31,8 @@ func NewFailure(host string, step Step, err error) *Failure {
 		return &copied
 	case errors.As(err, &refused):
 		f.Answered = true
-		f.State, f.Code, f.Message, f.Hint, f.Tail = Refused, refused.Code, refused.Message, refused.Hint, refused.Tail
+		f.State, f.Code, f.Message, f.Hint = Refused, refused.Code, refused.Message, refused.Hint
+		f.Cause, f.Tail = refused.Cause, refused.Tail
 		if refused.Holder != nil {
 			f.Message += LockedBy(refused.Holder)
 			f.Hint = "wait for it (--lock-wait 10m), or see who holds it: kis status"
@@ -51,6 +52,7 @@ func NewFailure(host string, step Step, err error) *Failure {
 	if step == StepConnect {
 		f.State = Refused // the host was not asked to do anything yet
 		f.Answered = f.Answered || LoginRefused(err)
+		f.Here = !f.Answered && isHere(err)
 		f.Message = strings.TrimPrefix(f.Message, string(StepConnect)+": ")
 		if f.Hint == "" {
 			f.Hint = reachHint(err)

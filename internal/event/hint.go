@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -55,6 +56,19 @@ func reachHint(err error) string {
 		return fmt.Sprintf("something on the port accepts connections and does not speak SSH, or is overloaded; %s", settings(dial.Name))
 	}
 	return ""
+}
+
+// isHere reports that the cause of a failed connection is on this machine or in its settings.
+func isHere(err error) bool {
+	if _, dialed := errors.AsType[*sshx.DialError](err); !dialed {
+		return !errors.Is(err, context.Canceled) // kis did not get as far as to dial
+	}
+	if _, unresolved := errors.AsType[*net.DNSError](err); unresolved || errors.Is(err, exec.ErrNotFound) {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM,
+	}, func(local error) bool { return errors.Is(err, local) })
 }
 
 // LoginRefused reports that the host was reached, and that it refused the login or this machine its

@@ -2,10 +2,10 @@ package event
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
-
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -157,11 +157,15 @@ type Failure struct {
 	Code    remote.Code `json:"code,omitempty"`
 	Message string      `json:"message"`
 	Hint    string      `json:"hint,omitempty"`
-	Tail    []string    `json:"tail,omitempty"` // last lines of output, oldest first
+	Cause   string      `json:"cause,omitempty"` // the line of the output that says why, where kis recognizes it
+	Tail    []string    `json:"tail,omitempty"`  // last lines of output, oldest first
 
 	// Answered: the host itself refused. It is reachable, and will refuse until something is
 	// changed.
 	Answered bool `json:"-"`
+	// Here: the cause is on this machine, such as a name that does not resolve. Waiting for the host
+	// does not help.
+	Here bool `json:"-"`
 
 	err error // see Unwrap
 }
@@ -169,7 +173,15 @@ type Failure struct {
 // Unwrap returns the error that the failure reports, so that callers can examine the cause.
 func (f *Failure) Unwrap() error { return f.err }
 
-// Error returns `host: step: cause`.
+// Error returns `host: step: message: cause`.
 func (f *Failure) Error() string {
-	return f.Host + ": " + string(f.Step) + ": " + f.Message
+	return f.Host + ": " + string(f.Step) + ": " + f.Text()
+}
+
+// Text is the message and, where it is known, the cause.
+func (f *Failure) Text() string {
+	if f.Cause == "" || strings.Contains(f.Message, f.Cause) {
+		return f.Message
+	}
+	return f.Message + ": " + f.Cause
 }

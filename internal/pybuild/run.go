@@ -24,6 +24,9 @@ type Error struct {
 	Dir string
 	// Command is the command that failed, for the user; empty if none was run.
 	Command string
+	// Cause is the line of the command's output that says why it failed, safe to print, or empty
+	// where kis does not recognize it. Error omits it.
+	Cause string
 	// Tail is the end of the command's output, at most 20 lines, safe to print. Error
 	// leaves it out: print it below.
 	Tail []string
@@ -94,7 +97,7 @@ func (r runner) run(ctx context.Context, c command) error {
 	case errors.Is(err, exec.ErrNotFound):
 		err = fmt.Errorf("not found: %w", err)
 	}
-	return &Error{Command: c.String(), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
+	return &Error{Command: c.String(), Cause: safetext.Output(last.Cause()), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
 }
 
 // quiet hides the errors of a writer: a full disk under the log is not a failed build. It keeps a
@@ -114,7 +117,7 @@ func (q *quiet) Write(p []byte) (int, error) {
 func printable(lines []string) []string {
 	var kept []string
 	for _, line := range lines {
-		if line = safetext.Output(strings.TrimSpace(line)); line != "" {
+		if line = safetext.Output(line); strings.TrimSpace(line) != "" {
 			kept = append(kept, line)
 		}
 	}

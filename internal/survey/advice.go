@@ -126,16 +126,22 @@ func (s *Stage) advise(repositories map[string]Repository) {
 // are reachable, and repair the others if they need it. A host that refused has its own hint.
 func (s *Stage) adviseOthers(repositories map[string]Repository) {
 	rest := Stage{Stage: s.Stage}
-	var unreachable, except []string
+	var unreachable, here, except []string
 	for _, h := range s.Hosts {
 		if h.Answered {
 			rest.Hosts = append(rest.Hosts, h)
 			continue
 		}
 		except = append(except, h.Host)
-		if !h.Failure.Answered {
+		switch {
+		case h.Failure.Here:
+			here = append(here, h.Host)
+		case !h.Failure.Answered:
 			unreachable = append(unreachable, h.Host)
 		}
+	}
+	if len(here) > 0 && len(unreachable) == 0 {
+		s.Next = append(s.Next, recheck(s.Stage, "when that is fixed on this machine"))
 	}
 	if len(unreachable) > 0 {
 		s.Next = append(s.Next, recheck(s.Stage, "when "+reachable(unreachable)))

@@ -155,6 +155,18 @@ func TestJudgeExplainsAStageAndNamesTheCommandsThatMendIt(t *testing.T) {
 			survey.Unreachable,
 			[]string{"kis status live    # when web1 is reachable", "kis link live app-2 --hosts '!web1'    # on the others"},
 		},
+		"a trouble of this machine": {
+			survey.Repository{Failure: &event.Failure{Host: "web1", Here: true}},
+			state(t, linkedTo("app-2", first, second)),
+			survey.Unreachable,
+			[]string{"kis status live    # when that is fixed on this machine"},
+		},
+		"a trouble of this machine, and a host that is down": {
+			survey.Repository{Failure: &event.Failure{Host: "web1", Here: true}},
+			survey.Repository{Failure: &event.Failure{Host: "web2"}},
+			survey.Unreachable,
+			[]string{"kis status live    # when web2 is reachable"},
+		},
 		"no host can be asked": {
 			survey.Repository{Failure: &event.Failure{Host: "web1"}},
 			survey.Repository{Failure: &event.Failure{Host: "web2"}},

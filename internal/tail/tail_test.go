@@ -23,7 +23,7 @@ func TestLinesBoundsLinesAndNumber(t *testing.T) {
 	for range 2 { // reading changes nothing
 		lines := l.Lines()
 		require.Len(t, lines, tail.MaxLines)
-		assert.Equal(t, "6", lines[0])
+		assert.Equal(t, " 6", lines[0])
 		assert.Equal(t, strings.Repeat("x", tail.MaxWidth), lines[tail.MaxLines-1])
 	}
 	_, _ = fmt.Fprint(&l, "\nlast\n")

@@ -26,18 +26,21 @@ func (h *Hinted) Hint() string { return h.Help }
 
 // Error prints why a command ended with an exit status: the error, the output of a tool, the hint.
 func (u *UI) Error(err error, status int) {
-	hint, tail := "", []string{}
+	hint, tail, cause := "", []string{}, ""
 	var hinted interface{ Hint() string }
 	if build, ok := errors.AsType[*pybuild.Error](err); ok {
 		hint, tail = build.Hint, append(tail, build.Tail...)
+		if build.Cause != "" {
+			cause = ": " + build.Cause
+		}
 	} else if errors.As(err, &hinted) {
 		hint = hinted.Hint()
 	}
 	if u.WantsJSON() {
-		u.errorRecord(status, err.Error(), hint, tail, nil)
+		u.errorRecord(status, err.Error()+cause, hint, tail, nil)
 		return
 	}
-	lines := []string{err.Error()}
+	lines := []string{err.Error() + cause}
 	if several, ok := err.(interface{ Lines() []string }); ok { // text around it belongs into the first line
 		lines = several.Lines()
 	}

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
@@ -87,42 +86,4 @@ func hostText(r event.Report, h event.HostReport) string {
 		return linked
 	}
 	return fmt.Sprintf("%s → %s", event.LinkText(h.Was), linked)
-}
-
-// printFailures prints failures; hosts with the same failure share a block.
-func (u *UI) printFailures(failures []event.Failure) {
-	for _, b := range fold(failures) {
-		f := b.failure
-		mark := ""
-		if f.State == event.Unknown {
-			mark = " (unknown)"
-		}
-		u.Err.Printf("%s: %s%s: %s\n", allHosts(b.hosts), f.Step, mark, f.Message)
-		u.Err.tail(f.Tail)
-		u.Err.hint(f.Hint)
-	}
-}
-
-// block is one failure that several hosts have in common.
-type block struct {
-	hosts   []string
-	failure event.Failure
-}
-
-// fold puts failures that read the same into one block, in the order of their first host.
-func fold(failures []event.Failure) []block {
-	var blocks []block
-	for _, f := range failures {
-		at := slices.IndexFunc(blocks, func(b block) bool {
-			return b.failure.Step == f.Step && b.failure.State == f.State && b.failure.Message == f.Message && slices.Equal(b.failure.Tail, f.Tail)
-		})
-		if at < 0 {
-			blocks = append(blocks, block{failure: f})
-			at = len(blocks) - 1
-		}
-		if !slices.Contains(blocks[at].hosts, f.Host) {
-			blocks[at].hosts = append(blocks[at].hosts, f.Host)
-		}
-	}
-	return blocks
 }

@@ -88,3 +88,40 @@ func TestTheTableNamesTheHostsThatDiffer(t *testing.T) {
 	assert.Contains(t, errs.String(), "  "+strings.Join(names, ", ")+": nothing → app-1\n")
 	assert.Contains(t, errs.String(), "  web1, web2, web3, web4, web5, web6, web7 and 181 more: nothing → app-2\n")
 }
+
+// pip names its temporary files anew in each process: the same trouble has one block.
+func TestTheSameTroubleHasOneBlock(t *testing.T) {
+	t.Parallel()
+	failure := func(host, cause string, tail ...string) event.Failure {
+		return event.Failure{Host: host, Step: event.StepWheels, State: event.Refused, Message: "pip: exit status 1", Cause: cause, Tail: tail}
+	}
+	for _, c := range []struct {
+		name, printed string
+		failures      []event.Failure
+	}{
+		{
+			"the cause decides", "web1, web2: wheels: pip: exit status 1: No module named 'x'\n    | in /tmp/pip-build-env-av6_r8k1\n",
+			[]event.Failure{failure("web1", "No module named 'x'", "in /tmp/pip-build-env-av6_r8k1"), failure("web2", "No module named 'x'", "elsewhere")},
+		},
+		{
+			"causes differ by temporary names", "web1, web2: wheels: pip: exit status 1: [Errno 28] No space: '/tmp/pip-build-a'\n",
+			[]event.Failure{failure("web1", "[Errno 28] No space: '/tmp/pip-build-a'"), failure("web2", "[Errno 28] No space: '/tmp/pip-build-b'")},
+		},
+		{
+			"no cause", "web1, web2: wheels: pip: exit status 1\n    | process 17 died after 3.1s\n",
+			[]event.Failure{failure("web1", "", "process 17 died after 3.1s"), failure("web2", "", "process 99 died after 17s")},
+		},
+		{
+			"versions do differ", "web1: wheels: pip: exit status 1\n    | Django==4.2\nweb2: wheels: pip: exit status 1\n    | Django==5.0\n",
+			[]event.Failure{failure("web1", "", "Django==4.2"), failure("web2", "", "Django==5.0")},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var errs bytes.Buffer
+			u := UI{Streams: Streams{Err: Printer{&errs}}}
+			u.printFailures(c.failures)
+			assert.Equal(t, c.printed, errs.String())
+		})
+	}
+}

@@ -86,7 +86,7 @@ func inProgressText(s survey.Stage) string {
 func remarks(h survey.HostState) []string {
 	var out []string
 	if h.Failure != nil {
-		return []string{string(h.Failure.Step) + ": " + h.Failure.Message}
+		return []string{string(h.Failure.Step) + ": " + h.Failure.Text()}
 	}
 	if !h.Since.IsZero() {
 		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), h.By))

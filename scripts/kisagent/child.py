@@ -20,7 +20,7 @@ from kisagent.processes import MARK, kill_marked, running_names
 from kisagent.store import seconds
 from kisagent.wire import Refused
 
-TAIL_LINES = 20
+TAIL_LINES = 300  # the cause of a failure is looked for in them; the last few are shown
 LINE_LIMIT = 2000  # bytes of one line; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
 RECORDS_LIMIT = 256 << 10  # bytes of records that are read

@@ -15,7 +15,7 @@ import (
 
 // withoutIndex are hosts that reach no package index.
 func withoutIndex() hosttest.Options {
-	return hosttest.Options{Env: []string{"PIP_INDEX_URL=http://127.0.0.1:9/simple", "PIP_RETRIES=0"}, Bare: true}
+	return hosttest.Options{Env: []string{"PIP_INDEX_URL=http://127.0.0.1:9/simple", "PIP_RETRIES=1"}, Bare: true}
 }
 
 // TestHostsWithoutAnIndex: an application without requirements is pushed to them, and one with requirements gets there
@@ -91,6 +91,20 @@ func TestHostsWithoutAnIndex(t *testing.T) {
 			out.Hosts[0].Shell(w.T, "chmod -R u+w /var/webcode/hello-0.4 && rm -rf /var/webcode/hello-0.4")
 			out.Run(0, "hello-0.4", "rollback", "production")
 			assert.Equal(w.T, record(in, 0, "hello-0.4"), record(out, 0, "hello-0.4"))
+		}},
+		{Name: "the same trouble of two hosts has one block, the cause first", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			in.Inventory("stages: {production: {hosts: [web2, web3]}}\n")
+			in.Write("hello/__init__.py", "import nosuch\n")
+			in.Version("0.6")
+			r := in.Run(3, "hello-0.5", "push", "production", "--hosts", "web2,web3")
+			assert.Contains(w.T, r.Err, "web2, web3: verify: the application does not import: ModuleNotFoundError: No module named 'nosuch'\n")
+			in.Write("hello/__init__.py", "")
+			in.Write("requirements.txt", "itsdangerous\n")
+			in.Inventory("stages: {production: {hosts: [web2, web3]}}\ninstall: {requirements: requirements.txt}\n")
+			r = in.Run(3, "hello-0.5", "push", "production")
+			assert.Contains(w.T, r.Err, "web2, web3: wheels: pip could not make wheels of the requirements: the package index was not reached: [Errno 111] Connection refused: /simple/itsdangerous/\n")
+			in.Inventory(stages)
 		}},
 		{Name: "verify finds what a failing disk has changed", Tell: func(w *testenv.Env) {
 			in := production.In(w.T)

@@ -26,8 +26,7 @@ func TestLocalBuildFails_K7(t *testing.T) {
 
 	r := w.Kis("push", "staging")
 	assert.Equal(t, 2, r.Exit)
-	assert.Contains(t, r.Err, "kis: build ")
-	assert.Contains(t, r.Err, "RuntimeError: libfoo.h is missing")
+	assert.Regexp(t, `(?m)^kis: build .*: RuntimeError: libfoo\.h is missing$`, r.Err)
 	assert.NotContains(t, r.Screen(), "web1", "no host was contacted")
 
 	r = w.Kis("push", "staging", "-o", "json")
