@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import environment, leftovers, processes, seal, shared, strict, wheels
+from kisagent import environment, leftovers, processes, seal, settings, shared, strict, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
 from kisagent.platforms import platform
@@ -129,7 +129,7 @@ class Build:
         self.require_unsealed()
         out, work = self.fresh("wheels"), self.fresh("inputs")
         pip = yield from self.pip()
-        options, requirements, env = yield from self.pip_inputs(args, pip)
+        options, requirements, env = yield from self.pip_inputs(args, pip, "wheel")
         options = ["wheel", "--wheel-dir", out] + options
         given = args["application"]
         if given:
@@ -156,7 +156,7 @@ class Build:
         self.require_unsealed()
         out = self.fresh("fetched")
         pip = yield from self.pip()
-        options, _, env = yield from self.pip_inputs(args, pip)
+        options, _, env = yield from self.pip_inputs(args, pip, "download")
         wanted = os.path.join(self.agent.run_directory.path, "wanted.txt")
         write_durably(wanted, wheels.pinned(args["wheels"]))
         options = ["download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--retries", "1", "--timeout", "10", "--dest", out] + options
@@ -207,7 +207,7 @@ class Build:
 
     def install_editable(self, args):
         pip = yield from self.pip()
-        options, _, env = yield from self.pip_inputs(args, pip)
+        options, _, env = yield from self.pip_inputs(args, pip, "install")
         if pip_version(pip) < EDITABLE_SINCE:
             newer = self.fresh("newer-pip")
             # From where build requirements come from, too, and like them without hashes.
@@ -218,12 +218,13 @@ class Build:
         arguments = ["install", "--no-deps", "--no-warn-script-location"] + options + ["--editable", self.top]
         yield from self.run_pip(pip, "could not install the application", "", arguments, args, env, os.path.join(self.venv, "bin", "python"))
 
-    def pip_inputs(self, args, pip):
-        """pip's options, its arguments for the requirements, and its variables. None contains a
-        password, see index.py."""
+    def pip_inputs(self, args, pip, command):
+        """pip's options, its arguments for the requirements, and its variables, for one of its commands.
+        None contains a password of the inventory, see index.py."""
         place = self.agent.run_directory.path
-        # Sites demand environments, which is for those who install by hand
-        env = {"PIP_REQUIRE_VIRTUALENV": "0"}
+        argv = [sys.executable, os.path.join(pip, "pip")]
+        task = yield self.fork(lambda: settings.variables(argv, command, self.agent.environment(), self.agent.pip_settings()))
+        env = task.result()
         credentials = Credentials(self.agent.environment())
         options, requirements = ["--progress-bar", "off"], []
         for option, name in (("-r", "requirements"), ("-c", "constraints")):
@@ -235,14 +236,11 @@ class Build:
             directory = self.fresh("given-wheels")
             wheels.link_stored(self.repository, args["given"], directory)
             options += ["--no-index", "--find-links", directory]
-        elif args["index_url"] or args["extra_index_urls"]:
-            config = os.path.join(place, "pip.conf")
-            write_durably(config, index_settings(credentials, args))
-            env["PIP_CONFIG_FILE"] = config
+        else:
             if args["index_url"]:
-                env["PIP_INDEX_URL"] = None  # it would override the file
+                env["PIP_INDEX_URL"] = credentials.strip(args["index_url"])
             if args["extra_index_urls"]:
-                env["PIP_EXTRA_INDEX_URL"] = None
+                env["PIP_EXTRA_INDEX_URL"] = " ".join(credentials.strip(url) for url in args["extra_index_urls"])
         if args["locals"]:
             env["KIS_LOCALS"] = self.fresh("locals")
             wheels.link_stored(self.repository, args["locals"], env["KIS_LOCALS"])
@@ -378,13 +376,3 @@ def place_unpacked(temporary, content, top):
     if os.path.lexists(top):
         raise leftovers.foreign_package(top)
     os.rename(source, top)
-
-
-def index_settings(credentials, args):
-    """A configuration file of pip with the addresses of indexes, without passwords."""
-    lines = ["[global]"]
-    if args["index_url"]:
-        lines.append("index-url = %s" % credentials.strip(args["index_url"]))
-    if args["extra_index_urls"]:
-        lines.append("extra-index-url = %s" % " ".join(credentials.strip(url) for url in args["extra_index_urls"]))
-    return "\n".join(lines) + "\n"
