@@ -135,6 +135,8 @@ type CheckRequest struct {
 	NeedBytes  int64 // with Build, likewise the following: without the environment
 	NeedInodes int64
 
+	Index      bool  // a package index is asked by https
+
 	// What the environment takes at least; the newest package of the project may show that it is more.
 	SpareBytes, SpareInodes int64
 	Keep                    int // packages of each stage that a prune would keep

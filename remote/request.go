@@ -84,6 +84,7 @@ type checkRequest struct {
 	Build          bool         `json:"build"`
 	NeedBytes      int64        `json:"need_bytes"`
 	NeedInodes     int64        `json:"need_inodes"`
+	Index          bool         `json:"index"`
 	SpareBytes     int64        `json:"spare_bytes"`
 	SpareInodes    int64        `json:"spare_inodes"`
 	Keep           int          `json:"keep"`

@@ -13,8 +13,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 )
 
-// TestApplicationsThatWouldNotRun_V1 are refused by the first push, whatever their build backend calls their module.
-func TestApplicationsThatWouldNotRun_V1(t *testing.T) {
+// TestApplicationsThatWouldNotRun_V1_B14 are refused by the first push, whatever their build backend calls their module.
+func TestApplicationsThatWouldNotRun_V1_B14(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 1, hosttest.Options{Bare: true})
 	backend, err := os.ReadFile(filepath.Join(w.Dir, "build_backend/backend.py"))
