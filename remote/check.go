@@ -135,7 +135,7 @@ type CheckRequest struct {
 	NeedBytes  int64 // with Build, likewise the following: without the environment
 	NeedInodes int64
 
-	Index      bool  // a package index is asked by https
+	Index bool // a package index is asked by https
 
 	// What the environment takes at least; the newest package of the project may show that it is more.
 	SpareBytes, SpareInodes int64

@@ -58,7 +58,7 @@ class Agent:
     # Used by handlers.
 
     def environment(self):
-        directory = os.path.join(self.run_directory.path, "tmp") if self.run_directory else "/tmp"
+        directory = self.run_directory.temporary if self.run_directory else "/tmp"
         return environ.step_variables(self.run, self.mark, directory, self.pip_settings())
 
     def pip_settings(self):
