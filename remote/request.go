@@ -49,6 +49,9 @@ const (
 	opRun         operation = "run"
 	opFreeze      operation = "freeze"
 	opHealth      operation = "health"
+	opExec        operation = "exec"
+	opLogs        operation = "logs"
+	opTerminal    operation = "terminal"
 	opServices    operation = "services"
 )
 
@@ -232,6 +235,27 @@ type commandRequest struct {
 
 type freezeRequest struct {
 	Modified int64 `json:"modified"` // seconds since 1970
+}
+
+type programRequest struct {
+	Package name.Package      `json:"package"`
+	Argv    []string          `json:"argv"`
+	Env     map[string]string `json:"env"`
+	Timeout seconds           `json:"timeout"`
+}
+
+type terminalRequest struct {
+	programRequest
+	Run   name.Run  `json:"run"`
+	Owner lockOwner `json:"owner"`
+}
+
+type logsRequest struct {
+	Units   []Service `json:"units"`
+	Lines   int       `json:"lines"`
+	Since   string    `json:"since"`
+	Follow  bool      `json:"follow"`
+	Timeout seconds   `json:"timeout"`
 }
 
 type sealRequest struct {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed *.sh imports.py pipsettings.txt kisagent/*.py
+//go:embed *.sh imports.py terminal.py pipsettings.txt kisagent/*.py
 var files embed.FS
 
 // Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of
@@ -43,10 +43,10 @@ func Modules() []Module {
 func PipSettings() []string { return strings.Fields(read("pipsettings.txt")) }
 
 // Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument
-// of the step verify, and "pipsettings" the text of PipSettings.
+// of the step verify; "terminal" is the program of kis exec -t, "pipsettings" the text of PipSettings.
 func Steps() map[string]string {
-	steps := map[string]string{"imports": read("imports.py"), "pipsettings": read("pipsettings.txt")}
-	for _, name := range []string{"unpack", "pip", "verify", "command"} {
+	steps := map[string]string{"imports": read("imports.py"), "terminal": read("terminal.py"), "pipsettings": read("pipsettings.txt")}
+	for _, name := range []string{"unpack", "pip", "verify", "command", "exec"} {
 		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
 	}
 	return steps

@@ -17,7 +17,7 @@ import (
 // plain words.
 var plainCommand = regexp.MustCompile(`^[A-Za-z0-9/._=:+ -]+$`)
 
-// Process is a command that runs on a host without a terminal. Read Stdout and Stderr to their
+// Process is a command that runs on a host. Read Stdout and Stderr to their
 // ends, each in a goroutine of its own: a process blocks when its output is not read.
 type Process struct {
 	// Stdin is the process's input. Close sends end of file and ends a blocked write; any goroutine
@@ -36,11 +36,19 @@ type Process struct {
 // `$SHELL -c`), command must match ^[A-Za-z0-9/._=:+ -]+$; otherwise the error is ErrCommand and
 // nothing is sent. ctx limits the start only: end a running process with Process.Close.
 func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
+	return c.start(ctx, command, func(*ssh.Session) error { return nil })
+}
+
+// start is Start for a session that prepare has changed.
+func (c *Client) start(ctx context.Context, command string, prepare func(*ssh.Session) error) (*Process, error) {
 	if !plainCommand.MatchString(command) {
 		return nil, fmt.Errorf("%s: start %q: %w: allowed are letters, digits, spaces and / . _ = : + -", c.name, command, ErrCommand)
 	}
 	p := &Process{client: c, command: command}
 	sess, err := c.openSession(ctx, func(s *ssh.Session) (err error) {
+		if err := prepare(s); err != nil {
+			return err
+		}
 		if p.Stdin, err = s.StdinPipe(); err != nil {
 			return err
 		}

@@ -58,12 +58,12 @@ var (
 // forMan turns a command's help into what the generator expects: Markdown, with separate examples.
 func forMan(t *testing.T, c *cobra.Command) {
 	t.Helper()
-	text, found := strings.CutSuffix(c.Long, exitStatus)
+	text, found := strings.CutSuffix(c.Long, statusOf(c))
 	require.True(t, found, "%s: the help ends with the exit status", c.Name())
 	text, examples := splitExamples(text)
 	c.Example = strings.ReplaceAll(examples, "\n  ", "\n")
 	// A list of what is indented must stay one; what is in angle brackets is no HTML.
-	c.Long = escapeMarkdown(strings.TrimSpace(text)) + "\n\n# EXIT STATUS\n```\n" + strings.Trim(strings.TrimPrefix(exitStatus, "\nExit status:"), "\n") + "\n```\n"
+	c.Long = escapeMarkdown(strings.TrimSpace(text)) + "\n\n# EXIT STATUS\n```\n" + strings.Trim(strings.TrimPrefix(statusOf(c), "\nExit status:"), "\n") + "\n```\n"
 	c.Use = escapeMarkdown(c.Use)
 	c.InitDefaultHelpFlag()
 	for _, set := range []*pflag.FlagSet{c.LocalNonPersistentFlags(), c.PersistentFlags()} {
@@ -134,7 +134,7 @@ func TestManPagesHoldTheWholeHelp(t *testing.T) {
 	require.Len(t, pages, 1+len(root.Commands()))
 	for _, c := range append(root.Commands(), root) {
 		page := plainText(pages[strings.ReplaceAll(c.CommandPath(), " ", "-")+".1"])
-		help, _ := strings.CutSuffix(c.Long, exitStatus)
+		help, _ := strings.CutSuffix(c.Long, statusOf(c))
 		for line := range strings.Lines(help + c.Short) {
 			if text := strings.TrimSpace(line); !strings.HasPrefix(text, "Example") {
 				assert.Contains(t, page, plainText(text), "%s", c.Name())
@@ -174,7 +174,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	for _, c := range append(root.Commands(), root) {
 		name := c.CommandPath()
 		assert.NotEmpty(t, c.Short, name)
-		text, found := strings.CutSuffix(c.Long, exitStatus)
+		text, found := strings.CutSuffix(c.Long, statusOf(c))
 		assert.True(t, found, "%s: the help ends with the exit status", name)
 		assert.Greater(t, len(strings.TrimSpace(text)), len(c.Short), "%s: the long help says more than the short one", name)
 		_, examples := splitExamples(text)

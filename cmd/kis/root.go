@@ -34,6 +34,17 @@ Exit status:
   130  interrupted before link, as 3
 `
 
+// statusKey is the annotation of a command with an exit status of its own.
+const statusKey = "exit status"
+
+// statusOf is the part of a command's help about its exit status.
+func statusOf(c *cobra.Command) string {
+	if own, some := c.Annotations[statusKey]; some {
+		return own
+	}
+	return exitStatus
+}
+
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kis",
@@ -68,12 +79,11 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
 		&cobra.Group{ID: "clean", Title: "Clean up:"}, &cobra.Group{ID: "other", Title: "Other:"})
 	root.AddCommand(newPush(a), newPromote(a), newRollback(a), newLink(a), newRestart(a), newSync(a), newStatus(a), newList(a), newLog(a), newVerify(a), newCheck(a), newHosts(a),
-		newPrune(a), newRemove(a), newUnlock(a), newDemo(a), newVersion(a))
+		newLogs(a), newExec(a), newPrune(a), newRemove(a), newUnlock(a), newDemo(a), newVersion(a))
 	root.SuggestionsMinimumDistance = 2
-	for _, c := range root.Commands() {
-		c.Long += "\n" + exitStatus
+	for _, c := range append(root.Commands(), root) {
+		c.Long += "\n" + statusOf(c)
 	}
-	root.Long += "\n" + exitStatus
 	return root
 }
 

@@ -16,9 +16,14 @@ import (
 // packageVariables are the environment variables of commands that work on a package, whatever stages
 // will be linked to it. The prefix separates the vars of the inventory from those of kis.
 func (h *host) packageVariables(p name.Package) map[string]string {
-	all := map[string]string{
-		"KIS_PACKAGE": p.String(), "KIS_VERSION": p.ProjectVersion(), "KIS_HOST": h.Name, "KIS_RUN": h.run.id.String(),
-	}
+	all := hostVariables(h.Host, p)
+	all["KIS_RUN"] = h.run.id.String()
+	return all
+}
+
+// hostVariables are those of all commands on a host.
+func hostVariables(h inventory.Host, p name.Package) map[string]string {
+	all := map[string]string{"KIS_PACKAGE": p.String(), "KIS_VERSION": p.ProjectVersion(), "KIS_HOST": h.Name}
 	for key, value := range h.Vars {
 		all["KIS_VAR_"+strings.ToUpper(key)] = value
 	}

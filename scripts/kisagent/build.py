@@ -209,7 +209,7 @@ class Build:
         pip = yield from self.pip()
         options, _, env = yield from self.pip_inputs(args, pip, "install")
         if pip_version(pip) < EDITABLE_SINCE:
-            newer = self.fresh("newer-pip")
+            newer = self.fresh("pip-%d.%d-newer" % EDITABLE_SINCE)  # which pip_version reads
             # From where build requirements come from, too, and like them without hashes.
             hint = "add a wheel of pip to wheels:, set install: {mode: regular}, or name a newer python:"
             reason = "is too old on this host for editable installs (PEP 660), and no newer one could be installed"

@@ -21,7 +21,7 @@ from kisagent.store import seconds
 from kisagent.wire import Refused
 
 TAIL_LINES = 300  # the cause of a failure is looked for in them; the last few are shown
-LINE_LIMIT = 2000  # bytes of one line; the rest is cut
+LINE_LIMIT = 2000  # bytes of one line, unless its owner sets another; the rest is cut
 FORWARD_LIMIT = 512 << 10  # bytes of output sent to the controller per step
 RECORDS_LIMIT = 256 << 10  # bytes of records that are read
 LEFT_NAMED = 5  # at most so many of the processes that a step left running are named
@@ -43,6 +43,7 @@ class Child:
         self.status = None
         self.ended = False  # its output is at end of file; the process may still run
         self.bytes = 0
+        self.line_limit = LINE_LIMIT
         self.tail = collections.deque(maxlen=TAIL_LINES)
         self.log = log
         self.keep_daemons = keep_daemons
@@ -58,7 +59,7 @@ class Child:
                 os.set_blocking(end, False)
 
     def lines(self):
-        """Read what is available; return complete lines as text, each cut to LINE_LIMIT."""
+        """Read what is available; return complete lines as text, each cut to the limit."""
         try:
             data = os.read(self.fd, 64 << 10)
         except BlockingIOError:
@@ -90,7 +91,7 @@ class Child:
             # Only the tail is used from here on, and there may be millions of lines
             del pieces[:-TAIL_LINES]
         out = [self._keep(piece) for piece in pieces]
-        if len(self._partial) > LINE_LIMIT:
+        if len(self._partial) > self.line_limit:
             if not self._cutting:
                 out.append(self._keep(self._partial))
             self._partial = b""
@@ -98,7 +99,7 @@ class Child:
         return [line for line in out if line]
 
     def _keep(self, piece):
-        line = piece[:LINE_LIMIT].decode("utf-8", "replace").rstrip()
+        line = piece[:self.line_limit].decode("utf-8", "replace").rstrip()
         if line:
             self.tail.append(line)
         return line

@@ -54,6 +54,7 @@ class Agent:
         self.last_input = time.monotonic()
         self.ended = False
         self.terminated = False
+        self.complete_output = False  # of programs that a user runs: then a program waits while the controller lags behind
 
     # Used by handlers.
 
@@ -366,6 +367,27 @@ class Agent:
                 raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}
 
+    def do_exec(self, args):
+        from kisagent import programs
+
+        self.complete_output = True
+        return programs.run(self, args)
+
+    def do_logs(self, args):
+        from kisagent import programs
+
+        self.complete_output = True
+        return programs.logs(self, args)
+
+    def do_terminal(self, args):
+        from kisagent import programs
+
+        self.become_run(checked(RUN, args["run"], "run"), args["owner"])
+        directory = RunDirectory(self.repository, self.run)
+        directory.create(self.owner)
+        self.run_directory = directory
+        return programs.terminal(self, args)
+
     def do_services(self, args):
         """Restart the units of a stage, in their order, and wait for them. They run what the stage is
         linked to, so that only the owner of the stage may restart them."""
@@ -462,7 +484,8 @@ class Agent:
     def on_child(self):
         """Forward the child's output; when it has ended, continue the task."""
         child = self.child
-        self.forward(child, child.lines())
+        if self.reads_output():
+            self.forward(child, child.lines())
         if child.overdue():
             child.timed_out = True
             child.destroy()
@@ -473,6 +496,9 @@ class Agent:
 
     def forward(self, child, lines):
         for line in lines:
+            if self.complete_output and not isinstance(child, ForkedTask):
+                self.wire.send({"id": self.task_id, "ev": "output", "text": line})
+                continue
             if isinstance(child, ForkedTask) or child.output_limit_reached():
                 continue
             if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
@@ -529,7 +555,7 @@ class Agent:
                     selector.register(self.wire.fd_out, selectors.EVENT_WRITE)
                 else:
                     selector.unregister(self.wire.fd_out)
-            fd = self.child.fd if self.child is not None and not self.child.ended else -1
+            fd = self.child.fd if self.child is not None and not self.child.ended and self.reads_output() else -1
             if fd != watched:
                 if watched >= 0:
                     selector.unregister(watched)
@@ -554,6 +580,9 @@ class Agent:
                     selector.unregister(watched)
                     watched = -1
             self.check_deadlines()
+
+    def reads_output(self):
+        return not self.complete_output or self.wire.keeps_up()
 
     def terminate(self, *_):
         """SIGTERM: the loop ends the agent. An exception raised here could separate a rename from

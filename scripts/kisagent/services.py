@@ -122,6 +122,24 @@ class Unit:
         return text.strip().split("\n") if text.strip() else []
 
 
+def journal_argv(units, lines, since, follow):
+    """The command line that shows the journal of units. A user who may not read it asks sudo."""
+    argv = ["journalctl", "--no-pager", "--quiet", "--utc", "--output=short-iso-precise", "--lines=%d" % lines]
+    argv += ["--since=" + since] if since else []
+    argv += ["--follow"] if follow else []
+    system = False
+    for unit in units:
+        argv.append(("--user-unit=" if unit.user else "--unit=") + unit.name)
+        system = system or not unit.user
+    if not system or may_read_journal():
+        return argv
+    try:
+        run(["sudo", "-n", "-l"] + argv, TOOL_TIMEOUT)
+    except (Failed, Refused):
+        raise Refused("no-journal", "this user may not read the system's journal", "on the host: sudo usermod -aG systemd-journal %s" % user_name())
+    return ["sudo", "-n"] + argv
+
+
 class Failed(Exception):
     """A tool of systemd that did not do what it was asked."""
 

@@ -61,10 +61,14 @@ class Wire:
         self._out += ("KIS1 %s %s\n" % (self.nonce, text)).encode("ascii")
         self.flush()
 
+    def keeps_up(self):
+        """Whether the controller reads as fast as this program writes."""
+        return len(self._out) <= OUTPUT_PENDING
+
     def send_output(self, record):
         """Send a line of a step's output unless the controller lags behind; report whether it was
         sent."""
-        if len(self._out) > OUTPUT_PENDING:
+        if not self.keeps_up():
             return False
         self.send(record)
         return True

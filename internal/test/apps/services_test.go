@@ -21,7 +21,7 @@ import (
 const slowUnit = `[Service]
 Type=exec
 WorkingDirectory=/var/webcode/hello/production
-ExecStartPre=/bin/sh -c 'touch /srv/starting; while test -e /srv/hold; do sleep 0.05; done; if test -e /srv/broken; then rm /srv/broken; exit 1; fi'
+ExecStartPre=/bin/sh -c 'echo the sample starts; touch /srv/starting; while test -e /srv/hold; do sleep 0.05; done; if test -e /srv/broken; then rm /srv/broken; exit 1; fi'
 ExecStart=/bin/sleep infinity
 `
 

@@ -1,0 +1,19 @@
+package event
+
+// Ran is what became of a program that a user ran on a host.
+type Ran struct {
+	Host    string   `json:"host"`
+	Package string   `json:"package,omitempty"` // in which it ran
+	Exit    int      `json:"exit"`              // its exit status; -1 where it has none
+	Ended   string   `json:"ended"`             // how it ended, in words; "" for exit status 0
+	Failure *Failure `json:"failure,omitempty"` // it was not started, or its end is unknown
+}
+
+// OK reports that the program ended with exit status 0.
+func (r Ran) OK() bool { return r.Failure == nil && r.Exit == 0 }
+
+// The steps of programs that a user runs, named like the commands.
+const (
+	StepExec = Step("exec")
+	StepLogs = Step("logs")
+)
