@@ -108,20 +108,23 @@ def shortest(names):
 
 
 def files_below(directory, depth):
-    """The files below a directory, relative to it, that are at most so many directories deep. The inside of a
-    package is left out."""
+    """The files below a directory, relative to it, that are at most so many directories deep. The inside of
+    packages is left out, and of links: what packages share may be large, or another user's."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if not entry.is_dir():
             yield entry.name
         elif entry.name.isidentifier() and depth > 0:
             if is_package(entry.path):
                 yield entry.name + "/__init__.py"
-            else:
+            elif not entry.is_symlink():
                 yield from (entry.name + "/" + path for path in files_below(entry.path, depth - 1))
 
 
 def is_package(directory):
-    return any(inspect.getmodulename(name) == "__init__" for name in os.listdir(directory))
+    try:
+        return any(inspect.getmodulename(name) == "__init__" for name in os.listdir(directory))
+    except PermissionError:  # it is a link to what other users own
+        return False
 
 
 def scripts(distribution):

@@ -19,6 +19,9 @@ import (
 // record stands in the files of a distribution for a RECORD of the files in site-packages.
 const record = "RECORD"
 
+// link is the beginning of a text that stands for a symbolic link.
+const link = "-> "
+
 // imports installs a distribution My.App by its files, below the package or below SITE, its site-packages, and
 // runs imports.py there. PACKAGE in their texts is the path of the package. It returns the names that were loaded,
 // in order, the other records, and the output.
@@ -43,6 +46,10 @@ func imports(t *testing.T, files map[string]string) (loaded []string, records ma
 	for path, text := range files {
 		path = filepath.Join(top, strings.Replace(path, "SITE", site, 1))
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		if target, linked := strings.CutPrefix(text, link); linked {
+			require.NoError(t, os.Symlink(target, path))
+			continue
+		}
 		require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "PACKAGE", top)), 0o600))
 	}
 	c := exec.CommandContext(t.Context(), filepath.Join(top, ".venv/bin/python"), "-I", "-B", "-c", scripts.Steps()["imports"], "my-app")
@@ -86,6 +93,7 @@ func TestImportsAreWhatTheDistributionProvides(t *testing.T) {
 		"editable, flat":                  {map[string]string{"SITE/_my_app.pth": "PACKAGE", "service/__init__.py": "", "docs/__init__.py": "1/0", "tools/__init__.py": "1/0", "setup.py": "1/0", "noxfile.py": "1/0", record: ""}, "service"},
 		"editable, flat, a module":        {map[string]string{"SITE/_my_app.pth": "PACKAGE\n", "service.py": "", "setup.py": "1/0", "static/app.py": "1/0", record: ""}, "service"},
 		"editable, flat, a namespace":     {map[string]string{"SITE/_my_app.pth": "PACKAGE/\n", "acme/billing/__init__.py": "", "setup.py": "1/0", record: ""}, "acme.billing"},
+		"editable, flat, shared data":     {map[string]string{"SITE/_my_app.pth": "PACKAGE\n", "acme/billing/__init__.py": "", ".shared/upload/__init__.py": "1/0", "media": link + ".shared", record: ""}, "acme.billing"},
 		"editable, src":                   {map[string]string{"SITE/_my_app.pth": "PACKAGE/src\n", "src/tools/__init__.py": "", "src/acme/billing/__init__.py": "", "src/one.py": "", "other/__init__.py": "1/0", record: ""}, "acme.billing one tools"},
 		"editable, src, listed":           {map[string]string{"SITE/_my_app.pth": "PACKAGE/src\n", "SITE/my_app-1.dist-info/top_level.txt": "acme\n", "src/acme/billing/__init__.py": "", "src/one.py": "1/0", record: ""}, "acme.billing"},
 		"editable, elsewhere":             {map[string]string{"SITE/_my_app.pth": "/usr/lib\n", "SITE/a.py": "", record: ""}, "a"},

@@ -263,7 +263,7 @@ class Build:
         if records.get("unusable"):
             raise Refused("step-failed", "the application cannot be imported: " + records["unusable"], "set install: {mode: regular} in the inventory", **output)
         if records.get("denied"):
-            raise Refused("writes-inside", "%s writes %s in the package when it is imported" % (records["loading"], records["denied"]), seal.WRITES_HINT, **output)
+            raise Refused("writes-inside", "%s writes %s in the package when it is imported" % (records.get("loading") or "the application", records["denied"]), seal.WRITES_HINT, **output)
         self.require_finished(child, "verify", records.get("loading", ""))
         if "imported" not in records:
             message = "the interpreter ended while the application was imported, without an error: " + records.get("loading", "")
