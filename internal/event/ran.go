@@ -12,8 +12,9 @@ type Ran struct {
 // OK reports that the program ended with exit status 0.
 func (r Ran) OK() bool { return r.Failure == nil && r.Exit == 0 }
 
-// The steps of programs that a user runs, named like the commands.
+// The steps of commands that are no runs, named like them.
 const (
 	StepExec = Step("exec")
 	StepLogs = Step("logs")
+	StepDiff = Step("diff")
 )
