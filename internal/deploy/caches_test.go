@@ -89,7 +89,10 @@ func serve(t *testing.T, root string) func(etag string) answer {
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
-	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		c, err := new(net.Dialer).DialContext(t.Context(), "unix", socket)
+		return err == nil && c.Close() == nil
+	}, time.Minute, 10*time.Millisecond)
 	return func(etag string) answer {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://nginx/VERSION", nil)
 		require.NoError(t, err)
