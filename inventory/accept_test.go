@@ -189,7 +189,7 @@ func TestByteOrderMarkAndDocumentMarksAreRead(t *testing.T) {
 
 func TestJumpIsProxyJump(t *testing.T) {
 	t.Parallel()
-	for _, jump := range []string{"none", "bastion", "u@bastion:2222", "a,u@b,c:22", "[fe80::1%eth0]:22", "x.y@[2001:db8::1]"} {
+	for _, jump := range []string{"none", "bastion", "u@bastion:2222", "a,u@b,c:22", "[fe80::1%eth0]:22", "x.y@[2001:db8::1]", "jane@corp.example@bastion", `CORP\jane@a,jane@corp@b:22`} {
 		assert.Equal(t, jump, hostNamed(t, accepted(t, "ssh: {jump: '"+jump+"'}\n"+ok), "a").SSH.Jump)
 	}
 }

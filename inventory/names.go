@@ -20,7 +20,7 @@ var (
 	varPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 	pathPattern  = regexp.MustCompile(`^[A-Za-z0-9._/+-]+$`)
 	loginUser    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+\\-]{0,63}$`)
-	hopPattern   = regexp.MustCompile(`^(?:([^@]+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
+	hopPattern   = regexp.MustCompile(`^(?:(.+)@)?(?:\[([0-9A-Fa-f:.%a-z]+)\]|([^:\[\]@]+))(?::([1-9][0-9]{0,4}))?$`)
 )
 
 // maxRoot leaves space for the package and .venv/bin/python in the 127 bytes that older kernels

@@ -70,6 +70,7 @@ const (
 	CodeNoSharedDirectory Code = "no-shared-directory" // something else is at its place
 	CodeNoSharedFile      Code = "no-shared-file"
 	CodeNotActive         Code = "not-active" // a unit, or it is restarted again and again
+	CodeNoJournal         Code = "no-journal" // the user may not read the logs of units
 	CodeNoSudo            Code = "no-sudo"    // the user may not restart a unit
 	CodeNoSystemd         Code = "no-systemd"
 	CodeNoUnit            Code = "no-unit"

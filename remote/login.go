@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // Login describes the account that the streams lead to, for the hints of a *StartError. Each member
@@ -50,8 +52,11 @@ func (l Login) allow() string {
 }
 
 func (l Login) line() string {
-	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", cmp.Or(l.User, "USER"), l.Become)
+	return fmt.Sprintf("%s ALL=(%s) NOPASSWD: /bin/sh", inSudoers(cmp.Or(l.User, "USER")), l.Become)
 }
+
+// inSudoers returns the name of a user as sudoers(5) spells it.
+func inSudoers(user string) string { return strings.ReplaceAll(user, `\`, `\\`) }
 
 // startupScripts are those that shells read for a command without a terminal. Others, such as
 // ~/.profile, are not read then.
@@ -77,7 +82,7 @@ type reason struct {
 
 // reasons are the messages of login shells, sshd and account tools, in English.
 func (l Login) reasons() []reason {
-	user, host := cmp.Or(l.User, "USER"), cmp.Or(l.Host, "the host")
+	user, host := safetext.Word(cmp.Or(l.User, "USER")), cmp.Or(l.Host, "the host")
 	return []reason{
 		{"account is currently not available", "the account has no shell (nologin)", fmt.Sprintf("give it one on %s: sudo usermod -s /bin/sh %s", host, user)},
 		{"password has expired", "the password has expired, and it cannot be changed without a terminal", fmt.Sprintf("exempt key logins from expiry on %s: sudo chage -M -1 -d today %s", host, user)},
@@ -99,7 +104,7 @@ func (l Login) sudoReasons() []reason {
 	missing := fmt.Sprintf("install it on %s (apt install sudo), or log in as %s and remove `become`", host, l.Become)
 	return []reason{
 		{"unknown user", fmt.Sprintf("user %s does not exist", l.Become), fmt.Sprintf("create it on %s: sudo useradd --system %s", host, l.Become)},
-		{"must have a tty", "sudo wants a terminal of " + user, l.rule(fmt.Sprintf("Defaults:%s !requiretty", user))},
+		{"must have a tty", "sudo wants a terminal of " + user, l.rule(fmt.Sprintf("Defaults:%s !requiretty", inSudoers(user)))},
 		{"is not allowed to", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
 		{"may not run sudo", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
 		{"syntax error", "sudo cannot read its rules", fmt.Sprintf("see on %s: sudo visudo -c; kis needs the line %s", host, l.line())},
@@ -108,7 +113,7 @@ func (l Login) sudoReasons() []reason {
 		{"no new privileges", "sudo gets no rights there", "the login runs with no_new_privs: see NoNewPrivileges of the service that runs sshd"},
 		{"effective uid is not 0", "sudo gets no rights there", "it is not setuid root, or its file system is mounted nosuid: see findmnt -T /usr/bin/sudo"},
 		{"sudo': No such file", "sudo is missing", missing},
-		{"expired", "sudo finds an account expired", fmt.Sprintf("see on %s: sudo chage -l %s; sudo chage -l %s", host, user, l.Become)},
+		{"expired", "sudo finds an account expired", fmt.Sprintf("see on %s: sudo chage -l %s; sudo chage -l %s", host, safetext.Word(user), l.Become)},
 		{"sudo': Permission denied", as("sudo cannot be run by %s, to become %s"), fmt.Sprintf("inspect it on %s: ls -l /usr/bin/sudo", host)},
 		{"/bin/sh: ", "sudo lets /bin/sh run, but nothing that it starts", l.rule("Defaults!/bin/sh !noexec")},
 		{"sudo: ", as("sudo did not let %s run /bin/sh as %s"), l.allow()},

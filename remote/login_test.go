@@ -11,6 +11,36 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
+// TestUsersOfDirectoryServicesAreQuotedInRemedies, for a shell and for sudoers(5).
+func TestUsersOfDirectoryServicesAreQuotedInRemedies(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ become, said, hint string }{
+		{"", "This account is currently not available.", `sudo usermod -s /bin/sh 'CORP\jane'`},
+		{"app", "sudo: account expired", `sudo chage -l 'CORP\jane'; sudo chage -l app`},
+		{"app", "sudo: a password is required", "\n" + `CORP\\jane ALL=(app) NOPASSWD: /bin/sh`},
+		{"app", "sudo: sorry, you must have a tty to run sudo", "\n" + `Defaults:CORP\\jane !requiretty`},
+	} {
+		assert.Contains(t, startError(t, remote.Login{Host: "web1", User: `CORP\jane`, Become: test.become}, test.said).Hint, test.hint)
+	}
+}
+
+// startError is what Start says of a host that prints something and hangs up.
+func startError(t *testing.T, login remote.Login, said string) *remote.StartError {
+	t.Helper()
+	in, host := newPipes()
+	go host.swallow()
+	go func() {
+		_, _ = io.WriteString(host.said, said+"\n")
+		host.hangUp()
+	}()
+	streams := host.streams(in)
+	streams.Login = login
+	_, err := remote.Start(t.Context(), streams)
+	var start *remote.StartError
+	require.ErrorAs(t, err, &start)
+	return start
+}
+
 // Package compat checks the messages of real login shells, sshd, sudo and account tools. This test
 // checks which remedy belongs to which message.
 func TestStartErrorsHaveTheirRemedy(t *testing.T) {
@@ -37,17 +67,7 @@ func TestStartErrorsHaveTheirRemedy(t *testing.T) {
 	} {
 		t.Run(test.become+" "+test.said, func(t *testing.T) {
 			t.Parallel()
-			in, host := newPipes()
-			go host.swallow()
-			go func() {
-				_, _ = io.WriteString(host.said, test.said+"\n")
-				host.hangUp()
-			}()
-			streams := host.streams(in)
-			streams.Login = remote.Login{Host: "web1", User: "deploy", Become: test.become}
-			_, err := remote.Start(t.Context(), streams)
-			var start *remote.StartError
-			require.ErrorAs(t, err, &start)
+			start := startError(t, remote.Login{Host: "web1", User: "deploy", Become: test.become}, test.said)
 			assert.Contains(t, start.Message, test.message)
 			assert.Contains(t, start.Hint, test.hint)
 			assert.NotContains(t, start.Message+start.Hint, "%!", "see package fmt")

@@ -52,6 +52,7 @@ const (
 	opExec        operation = "exec"
 	opLogs        operation = "logs"
 	opTerminal    operation = "terminal"
+	opUnits       operation = "units"
 	opServices    operation = "services"
 )
 

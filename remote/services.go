@@ -2,6 +2,8 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -11,6 +13,40 @@ import (
 type Service struct {
 	Unit name.Unit `json:"name"`
 	User bool      `json:"user"` // of the deploying user's own manager (systemctl --user), not of the system's
+}
+
+// Unit is a systemd service that somebody has written for a host.
+type Unit struct {
+	Name      string `json:"name"`
+	User      bool   `json:"user"` // of the deploying user's own manager
+	Exec      string `json:"exec"` // its command line
+	Directory string `json:"directory"`
+}
+
+// unitsAnswer is the answer to a request for units.
+type unitsAnswer struct {
+	Units []Unit `json:"units"`
+}
+
+// maxUnits is how many units are taken from a host.
+const maxUnits = 200
+
+func (u *unitsAnswer) check(raw json.RawMessage) error {
+	u.Units = slices.DeleteFunc(u.Units[:min(len(u.Units), maxUnits)], func(one Unit) bool {
+		_, err := name.ParseUnit(one.Name)
+		return err != nil
+	})
+	for i := range u.Units {
+		u.Units[i].Exec, u.Units[i].Directory = cut(u.Units[i].Exec, maxText), cut(u.Units[i].Directory, maxText)
+	}
+	return requireMembers(raw, "units")
+}
+
+// Units lists the services that somebody has written for the host: not those of the distribution.
+func (a *Agent) Units(ctx context.Context) ([]Unit, error) {
+	var answer unitsAnswer
+	err := a.call(ctx, opUnits, nil, &answer, nil)
+	return answer.Units, err
 }
 
 // RestartServices restarts units in their order, and waits until each is active and has only processes that were started by

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -289,5 +291,34 @@ func TestLostReturnsTheReasonAfterAnEndOfFile(t *testing.T) {
 			require.ErrorIs(t, client.Lost(), sshx.ErrConnectionLost)
 			require.ErrorContains(t, client.Lost(), c.says)
 		})
+	}
+}
+
+// TestNamesOfDirectoryServicesLogIn, at a host and at a jump host: the last @ separates the host.
+func TestNamesOfDirectoryServicesLogIn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"jane@corp.example", `CORP\jane`} {
+		k := sshxtest.NewKey(t)
+		jump, host := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k), sshxtest.StartHost(t, sshtest.Options{}, k)
+		known := sshxtest.KnownHosts(t, jump.KnownHostsLine(), host.KnownHostsLine())
+		withSSH, without := sshxtest.Resolvers(t, "Host *\n IdentityFile "+k.File+"\n IdentityAgent none\n UserKnownHostsFile "+known+"\nHost web1\n User "+name+"\n ProxyJump "+name+"@"+jump.Addr()+"\n")
+		for _, r := range []sshx.Resolver{withSSH, without} {
+			for _, h := range []sshx.Host{{Name: "web1"}, {Name: "web1", User: name}, {Name: "web1", Jump: name + "@" + jump.Addr()}} {
+				address, port, err := net.SplitHostPort(host.Addr())
+				require.NoError(t, err)
+				h.Address = address
+				h.Port, err = strconv.Atoi(port)
+				require.NoError(t, err)
+				target, err := r.Resolve(t.Context(), h)
+				require.NoError(t, err)
+				sshxtest.Dial(t, sshxtest.NewDialer(t), target)
+			}
+		}
+		for _, at := range []*sshtest.Host{jump, host} {
+			assert.NotEmpty(t, at.Record().Auths)
+			for _, login := range at.Record().Auths {
+				assert.Equal(t, name, login.User)
+			}
+		}
 	}
 }

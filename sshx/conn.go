@@ -14,6 +14,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // conn monitors a network connection. It limits the time of each write, because neither x/crypto
@@ -35,6 +36,7 @@ type conn struct {
 	first   []byte
 	line    []byte // the current line, until the version has been received
 	version bool   // the version has been received
+	kex     kexReply
 }
 
 // newConn owns nc.
@@ -69,6 +71,16 @@ func (c *conn) note(b []byte) {
 	if c.readVersion(b) {
 		c.onVersion()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kex.feed(b)
+}
+
+// keyExchange is the host's part of the first key exchange.
+func (c *conn) keyExchange() userauth.KeyExchange {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return userauth.KeyExchange{HostKey: c.kex.hostKey, Signature: c.kex.signed}
 }
 
 // crashed ends the connection because of a panic.

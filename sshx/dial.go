@@ -80,10 +80,7 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 	for _, w := range t.Warnings {
 		d.warn(w)
 	}
-	verifier, err := d.state.hostKeys.Verifier(hostKeyPolicy(t), d.warn)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Name, err)
-	}
+	verifier := d.state.hostKeys.Verifier(hostKeyPolicy(t), d.warn)
 	for try := 1; ; try++ {
 		c, err := d.attempt(ctx, t, via, verifier)
 		if err == nil || try == dialTries || !retryable(err) {

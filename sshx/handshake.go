@@ -40,7 +40,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Co
 	clock.spend(min(spent, d.connectTimeout(t)))
 	interval, count := t.KeepAlive()
 	c := newConn(nc, interval*time.Duration(count), func() { clock.restart(timeout) })
-	login := d.state.logins.Login(limited, d.loginSettings(t), userauth.Connection{Closed: c.closed, Pause: clock.pause, Restart: clock.restart})
+	login := d.state.logins.Login(limited, d.loginSettings(t), userauth.Connection{Closed: c.closed, Pause: clock.pause, Restart: clock.restart, KeyExchange: c.keyExchange})
 	defer login.Close()
 	h := &handshake{dialer: d, target: t, via: via, conn: c, clock: clock, keys: &hostKeyCheck{verifier: verifier}, login: login}
 	return h.run(limited)

@@ -46,7 +46,7 @@ func TestSFTPQuotesALoginShellThatPrints(t *testing.T) {
 	_, c := connect(t, sshtest.Options{Faults: sshtest.Faults{NoiseBeforeSFTP: "Welcome to \x1b[31mweb1\n"}})
 	_, err := c.SFTP(sshxtest.Deadline(t))
 	require.ErrorIs(t, err, sshx.ErrNoSFTP)
-	assert.ErrorContains(t, err, `first bytes: "Welcome to \x1b[31mweb1\n"`)
+	assert.ErrorContains(t, err, `first bytes: "Welcome to \x1b[31mweb1\n`) // what the server sends may follow
 }
 
 func TestSFTPEndsWithItsContextWhenTheServerIsSilent(t *testing.T) {

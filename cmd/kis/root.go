@@ -79,7 +79,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
 		&cobra.Group{ID: "clean", Title: "Clean up:"}, &cobra.Group{ID: "other", Title: "Other:"})
 	root.AddCommand(newPush(a), newPromote(a), newRollback(a), newLink(a), newRestart(a), newSync(a), newStatus(a), newList(a), newLog(a), newVerify(a), newCheck(a), newHosts(a),
-		newDiff(a), newLogs(a), newExec(a), newPrune(a), newRemove(a), newUnlock(a), newDemo(a), newVersion(a))
+		newDiff(a), newLogs(a), newExec(a), newPrune(a), newRemove(a), newUnlock(a), newInit(a), newDemo(a), newVersion(a))
 	root.SuggestionsMinimumDistance = 2
 	for _, c := range append(root.Commands(), root) {
 		c.Long += "\n" + statusOf(c)

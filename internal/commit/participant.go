@@ -8,6 +8,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -185,6 +186,6 @@ func (p *Participant) sameRepository(s *fleet.Session, c *Coordinator) error {
 	return &event.Failure{
 		State: event.Unknown, Code: event.CodeOtherRepository,
 		Message: fmt.Sprintf("the package repository is not the same as before (host-id %s, now %s): is its volume mounted?", p.Locked.HostID, id),
-		Hint:    fmt.Sprintf("findmnt -T %s; when it is mounted: kis status %s", p.Root, c.Stage),
+		Hint:    fmt.Sprintf("findmnt -T %s; when it is mounted: kis status %s", safetext.Word(p.Root), c.Stage),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/requirements"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
@@ -149,7 +150,7 @@ func (r *Recipe) addWheels(dir string) error {
 		r.Wheels = append(r.Wheels, remote.Wheel{Name: name, SHA256: f.sha256})
 	}
 	if len(r.Wheels) == 0 {
-		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", dir, dir)
+		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", dir, safetext.Word(dir))
 	}
 	return nil
 }

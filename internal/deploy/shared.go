@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -46,12 +47,13 @@ func putShared(lacking []*host, file string) string {
 		if user := h.Become.String(); user != "" {
 			as = "sudo -n -u " + user + " "
 		}
-		return fmt.Sprintf("'%smkdir -p %s; umask 077; %stee %s >/dev/null' < %s", as, path.Dir(place), as, place, file)
+		there := fmt.Sprintf("%smkdir -p %s; umask 077; %stee %s >/dev/null", as, safetext.Word(path.Dir(place)), as, safetext.Word(place))
+		return safetext.Word(there) + " < " + safetext.Word(file)
 	}
 	names := make([]string, len(lacking))
 	for i, h := range lacking {
 		if names[i] = h.Name; h.SSH.User != "" {
-			names[i] = h.SSH.User + "@" + h.Name
+			names[i] = safetext.Word(h.SSH.User + "@" + h.Name)
 		}
 		if script(h) != script(first) {
 			return fmt.Sprintf("ssh %s %s; likewise on the other hosts", names[0], script(first))

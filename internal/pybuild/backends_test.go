@@ -46,8 +46,8 @@ func layouts() map[string]layout {
 		"poetry src":         {"poetry-core", "poetry.core.masonry.api", "", []string{"src/projecta/__init__.py", "src/projecta/m.py"}, "projecta.m"},
 		"pdm flat":           {"pdm-backend", "pdm.backend", "", []string{"projecta/__init__.py", "projecta/m.py"}, "projecta.m"},
 		"pdm src":            {"pdm-backend", "pdm.backend", "", []string{"src/projecta/__init__.py", "src/projecta/m.py"}, "projecta.m"},
-		"uv_build src":       {"uv_build<0.13", "uv_build", "", []string{"src/projecta/__init__.py", "src/projecta/m.py"}, "projecta.m"},
-		"uv_build namespace": {"uv_build<0.13", "uv_build", "[tool.uv.build-backend]\nmodule-name = \"acme.billing\"\n", []string{"src/acme/billing/__init__.py"}, "acme.billing"},
+		"uv_build src":       {"uv_build", "uv_build", "", []string{"src/projecta/__init__.py", "src/projecta/m.py"}, "projecta.m"},
+		"uv_build namespace": {"uv_build", "uv_build", "[tool.uv.build-backend]\nmodule-name = \"acme.billing\"\n", []string{"src/acme/billing/__init__.py"}, "acme.billing"},
 	}
 }
 

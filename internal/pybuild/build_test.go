@@ -106,6 +106,17 @@ func TestRebuildGivesSameContent(t *testing.T) {
 	assert.NotEqual(t, first.Content, third.Content)
 }
 
+// TestBuildBelowASetGroupIDDirectory: directories inherit the bit, those of the archive too.
+func TestBuildBelowASetGroupIDDirectory(t *testing.T) {
+	t.Parallel()
+	project := setupProject(t)
+	want := mustBuild(t, Options{Dir: project, Builder: "setup.py"}).Content
+	for _, dir := range []string{project, filepath.Join(project, "projecta")} {
+		require.NoError(t, os.Chmod(dir, 0o775|os.ModeSetgid))
+	}
+	assert.Equal(t, want, mustBuild(t, Options{Dir: project, Builder: "setup.py"}).Content)
+}
+
 func TestBuildErrorHasTailOfOutput(t *testing.T) {
 	t.Parallel()
 	b := newBuilder(Options{Dir: fakeSetup(t, `

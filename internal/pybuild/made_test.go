@@ -17,8 +17,8 @@ import (
 )
 
 // sourceOf makes a source distribution of pairs of path and content. A content that begins with "->"
-// is the target of a symbolic link.
-func sourceOf(t testing.TB, files map[string]string) *sdist.Archive {
+// is the target of a symbolic link. More are members without content.
+func sourceOf(t testing.TB, files map[string]string, more ...tar.Header) *sdist.Archive {
 	t.Helper()
 	var data bytes.Buffer
 	zip := gzip.NewWriter(&data)
@@ -32,6 +32,9 @@ func sourceOf(t testing.TB, files map[string]string) *sdist.Archive {
 		require.NoError(t, out.WriteHeader(header))
 		_, err := out.Write([]byte(content))
 		require.NoError(t, err)
+	}
+	for _, header := range more {
+		require.NoError(t, out.WriteHeader(&header))
 	}
 	require.NoError(t, out.Close())
 	require.NoError(t, zip.Close())
@@ -51,6 +54,19 @@ func TestUnpackedFilesAreThoseOfTheArchive(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(unpacked.dir, "a/link.py"))
 	require.NoError(t, err)
 	assert.Equal(t, "c = 1\n", string(data))
+	made, err := unpacked.made()
+	require.NoError(t, err)
+	assert.Empty(t, made)
+}
+
+func TestMembersThatAreTwiceInAnArchiveAreUnpackedOnce(t *testing.T) {
+	t.Parallel()
+	a := sourceOf(t, map[string]string{"a/empty": ""},
+		tar.Header{Name: "./projectA-0.4/a/./empty", Mode: 0o644, Typeflag: tar.TypeReg},
+		tar.Header{Name: "projectA-0.4/a/", Mode: 0o2755, Typeflag: tar.TypeDir},
+		tar.Header{Name: "./", Mode: 0o2755, Typeflag: tar.TypeDir})
+	unpacked, err := unpack(a, filepath.Join(t.TempDir(), "projecta-0.4"))
+	require.NoError(t, err)
 	made, err := unpacked.made()
 	require.NoError(t, err)
 	assert.Empty(t, made)

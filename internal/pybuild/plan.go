@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // Plan is the decision about what builds a project, made before anything is written.
@@ -31,11 +33,11 @@ func (p Plan) String() string {
 func (p Plan) name(python string) string {
 	switch p.tool {
 	case builderUV:
-		return p.uv + " build --sdist"
+		return safetext.Word(p.uv) + " build --sdist"
 	case builderSetupPy:
-		return python + " setup.py sdist"
+		return safetext.Word(python) + " setup.py sdist"
 	}
-	return python + " -m build --sdist"
+	return safetext.Word(python) + " -m build --sdist"
 }
 
 // NewPlan returns what Build would run, and writes nothing. Its errors are *Error, and those of

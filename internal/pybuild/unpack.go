@@ -86,6 +86,9 @@ func (t *tree) place(root *os.Root, below string, header *tar.Header, content io
 	default:
 		return nil // a global header; sdist.Open accepts no other type
 	}
+	if _, twice := t.files[below]; twice { // with the same content, as sdist.Open has seen
+		return nil
+	}
 	t.addDirs(path.Dir(below))
 	if err := root.MkdirAll(path.Dir(below), 0o700); err != nil {
 		return err

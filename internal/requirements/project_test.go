@@ -141,7 +141,7 @@ func TestLocalFiles(t *testing.T) {
 			dir := project(t, map[string]string{
 				"vendor/some_lib-1.0+local-py3-none-any.whl": first, "vendor/other-2-py3-none-any.whl": second, "third-3-py3-none-any.whl": third,
 			})
-			write(t, filepath.Join(dir, "r.txt"), "./vendor/some_lib-1.0+local-py3-none-any.whl[x] ; python_version > '3'\n"+
+			write(t, filepath.Join(dir, "r.txt"), "vendor/some_lib-1.0+local-py3-none-any.whl[x] ; python_version > '3'\n"+
 				"other @ file://"+dir+"/vendor/other-2-py3-none-any.whl\nthird-3-py3-none-any.whl"+hash+"\n")
 			f, err := requirements.Read(t.Context(), filepath.Join(dir, "r.txt"), options(dir, nil))
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -32,10 +33,9 @@ type contentLine struct {
 // because the rest depends on the umask of the build. PATH and TARGET are percent-encoded like
 // Python's urllib.parse.quote, so that no name can forge a line. A directory that is not empty is
 // implied by its contents: whether it has an entry of its own does not count.
-func contentDigest(lines []contentLine) string {
-	lines = slices.SortedFunc(slices.Values(lines), func(a, b contentLine) int { return cmp.Compare(a.path, b.path) })
+func contentDigest(lines iter.Seq[contentLine]) string {
 	sum := sha256.New()
-	for _, l := range lines {
+	for _, l := range slices.SortedFunc(lines, func(a, b contentLine) int { return cmp.Compare(a.path, b.path) }) {
 		_, _ = io.WriteString(sum, l.String()) // a hash never fails
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,7 +49,7 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 		size:  raw.size,
 		plain: place{path: hdr.Name, target: hdr.Linkname},
 	}
-	if err := checkRecords(hdr.PAXRecords); err != nil {
+	if err := checkRecords(hdr.PAXRecords, raw.size); err != nil {
 		return entry{}, err
 	}
 	if err := checkAgreement(hdr, raw, k); err != nil {
@@ -63,19 +64,24 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	if _, ok := hdr.PAXRecords["linkpath"]; ok {
 		e.plain.target = raw.link
 	}
-	if k == directory {
-		e.path = strings.TrimSuffix(e.path, "/")
-	}
-	// A name that was truncated to the field's size may end with a slash.
-	e.plain.path = strings.TrimSuffix(e.plain.path, "/")
-	if err := e.check(k); err != nil {
+	if err := e.checkSpelling(k); err != nil {
 		return entry{}, err
 	}
-	if err := e.plain.check(k); err != nil {
+	if err := e.normalize(k); err != nil {
+		return entry{}, err
+	}
+	// A name that was truncated to the field's size may end anywhere: with a slash or a dot, or
+	// within a character.
+	e.plain.path = strings.TrimRight(strings.TrimSuffix(e.plain.path, "/."), "/")
+	if err := e.plain.normalize(k); err != nil {
 		return entry{}, fmt.Errorf("without its pax header: %w", err)
 	}
 	return e, nil
 }
+
+// isRoot reports whether the member is the directory "." that everything is unpacked into:
+// `tar -C dist .` begins with it.
+func (e entry) isRoot() bool { return e.path == "" && e.plain.path == "" }
 
 func kindOf(typeflag byte) (kind, error) {
 	switch typeflag {
@@ -86,7 +92,7 @@ func kindOf(typeflag byte) (kind, error) {
 	case tar.TypeSymlink:
 		return symlink, nil
 	case tar.TypeLink:
-		return 0, errors.New("is a hard link: only directories, regular files and symbolic links are accepted")
+		return 0, errors.New("is a hard link: make it a file of its own, with cp and mv, or a symbolic link, and build again")
 	case tar.TypeChar, tar.TypeBlock:
 		return 0, errors.New("is a device")
 	case tar.TypeFifo:
@@ -98,10 +104,12 @@ func kindOf(typeflag byte) (kind, error) {
 }
 
 // checkRecords refuses pax records that tars interpret differently: where a member's content ends,
-// or how its name is encoded.
-func checkRecords(records map[string]string) error {
+// or how its name is encoded. A "size" that is the header's, as uv_build writes it, has one
+// meaning.
+func checkRecords(records map[string]string, size int64) error {
 	for key, value := range records {
 		switch {
+		case key == "size" && value == strconv.FormatInt(size, 10):
 		case key == "size", key == "SCHILY.realsize", key == "hdrcharset", key == "charset",
 			strings.HasPrefix(key, "GNU."):
 			return fmt.Errorf("has the pax record %q, which tar programs read in different ways", key)
@@ -115,12 +123,12 @@ func checkRecords(records map[string]string) error {
 // checkGlobal checks a global pax header. archive/tar ignores it, as kis does, but GNU tar applies
 // its records to every later member. `git archive` writes one with a comment only.
 func checkGlobal(records map[string]string) error {
-	for _, key := range []string{"path", "linkpath"} {
+	for _, key := range []string{"path", "linkpath", "size"} {
 		if _, ok := records[key]; ok {
 			return fmt.Errorf("is a global pax header with the record %q", key)
 		}
 	}
-	return checkRecords(records)
+	return checkRecords(records, 0)
 }
 
 // checkAgreement compares archive/tar's reading of the headers with the raw header.
@@ -148,18 +156,26 @@ func checkMode(mode int64, k kind) error {
 	switch {
 	case k == symlink: // its mode has no effect
 		return nil
-	case mode&0o7000 != 0:
-		return fmt.Errorf("has a set-user-id, set-group-id or sticky bit (mode %04o): remove it with chmod and build again", mode&0o7777)
+	case k == regular && mode&0o6000 != 0:
+		// Of a directory these bits are inherited from where it was built, and hosts clear them.
+		return fmt.Errorf("has a set-user-id or set-group-id bit (mode %04o): remove it with chmod ug-s and build again", mode&0o7777)
 	case k == directory && mode&0o700 != 0o700, mode&0o400 == 0:
-		return fmt.Errorf("is not accessible to its owner (mode %04o): a host could not unpack or read it", mode&0o7777)
+		return fmt.Errorf("is not accessible to its owner (mode %04o), so that a host could not unpack or read it: allow it with chmod u+rwX and build again", mode&0o7777)
 	}
 	return nil
 }
 
-func (p place) check(k kind) error {
-	if err := checkName(p.path); err != nil {
+// normalize checks the place, and removes from its path what leads nowhere: "." and empty
+// components. Only the directory that everything is unpacked into becomes "".
+func (p *place) normalize(k kind) error {
+	path, err := normalName(p.path)
+	if err != nil {
 		return err
 	}
+	if k != directory && (path == "" || !strings.HasSuffix(p.path, lastComponent(path))) {
+		return errors.New("has the name of a directory and is none") // some tars make it one
+	}
+	p.path = path
 	if k != symlink {
 		return nil
 	}
@@ -172,6 +188,20 @@ const (
 	longestComponent = 255  // bytes, NAME_MAX of all usual file systems
 )
 
+// checkSpelling refuses names that cannot be shown, and those that hosts cannot have.
+func (p place) checkSpelling(k kind) error {
+	if err := checkSpelling(p.path); err != nil {
+		return err
+	}
+	if k != symlink {
+		return nil
+	}
+	if err := checkSpelling(p.target); err != nil {
+		return fmt.Errorf("points to %s: the target %w", Quoted(p.target), err)
+	}
+	return nil
+}
+
 func checkSpelling(s string) error {
 	switch {
 	case s == "":
@@ -182,38 +212,37 @@ func checkSpelling(s string) error {
 		return errors.New("has a name that is not UTF-8")
 	case strings.IndexFunc(s, unicode.IsControl) >= 0:
 		return errors.New("has a control character in its name")
-	case strings.Contains(s, `\`):
-		return errors.New("has a backslash in its name")
-	case strings.HasPrefix(s, "/"):
-		return errors.New("has an absolute name")
 	}
 	return nil
 }
 
-func checkName(name string) error {
-	if err := checkSpelling(name); err != nil {
-		return err
+func normalName(name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return "", errors.New("has an absolute name")
 	}
+	var parts []string
 	for part := range strings.SplitSeq(name, "/") {
 		switch {
 		case part == "..":
-			return errors.New("has a .. in its name")
-		case part == "." || part == "":
-			return errors.New("has an empty component or a single dot in its name")
+			return "", errors.New("has a .. in its name")
 		case len(part) > longestComponent:
-			return fmt.Errorf("has a component longer than %d bytes in its name", longestComponent)
+			return "", fmt.Errorf("has a component longer than %d bytes in its name", longestComponent)
+		case part != "." && part != "":
+			parts = append(parts, part)
 		}
 	}
-	return nil
+	return strings.Join(parts, "/"), nil
 }
+
+func lastComponent(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // checkTarget allows a symbolic link only if it stays inside the top-level directory. A ".." at the
 // beginning goes to the parent of a real directory, because no member may lie below a link; the
 // names after it only descend, or follow other links that obey the same rule. A later ".." would go
 // to the parent of a link's target, which the text does not determine.
 func checkTarget(below, target string) error {
-	if err := checkSpelling(target); err != nil {
-		return fmt.Errorf("points to %s: the target %w", Quoted(target), err)
+	if strings.HasPrefix(target, "/") {
+		return fmt.Errorf("points to %s: the target has an absolute name", Quoted(target))
 	}
 	depth := strings.Count(below, "/")
 	parts := slices.DeleteFunc(strings.Split(target, "/"), func(part string) bool { return part == "" || part == "." })

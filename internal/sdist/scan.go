@@ -11,6 +11,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"maps"
 	"strings"
 )
 
@@ -22,7 +23,7 @@ type scanner struct {
 	plain    *tree // as a tar without pax support unpacks it
 	top      string
 	metadata []byte
-	lines    []contentLine
+	lines    map[string]contentLine // by path below the top-level directory
 	warnings warnings
 	headers  int
 	files    int
@@ -48,6 +49,7 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 		watch:  &headerWatch{r: zip, limits: lim, archive: size},
 		tree:   newTree(false, lim),
 		plain:  newTree(true, lim),
+		lines:  map[string]contentLine{},
 	}
 	if err := s.members(); err != nil {
 		return nil, explain(err)
@@ -151,6 +153,9 @@ func (s *scanner) members() error {
 			continue
 		}
 		e, err := newEntry(hdr, raw)
+		if err == nil && e.isRoot() {
+			continue
+		}
 		if err == nil {
 			err = s.place(e)
 		}
@@ -233,9 +238,13 @@ func (s *scanner) read(e entry, r io.Reader) error {
 			s.metadata = head
 		}
 	}
-	if e.kind != directory { // whether a directory is empty is known at the end
-		s.lines = append(s.lines, line)
+	if e.kind == directory { // whether it is empty is known at the end
+		return nil
 	}
+	if first, twice := s.lines[below]; twice && first != line {
+		return errors.New("is in the archive twice, with different content")
+	}
+	s.lines[below] = line
 	return nil
 }
 
@@ -257,21 +266,18 @@ func (s *scanner) archive() (*Archive, error) {
 	}
 	for _, n := range s.tree.nodes {
 		if n.kind == directory && !n.children && n.path != s.top {
-			s.lines = append(s.lines, contentLine{kind: directory, path: strings.TrimPrefix(n.path, s.top+"/")})
+			below := strings.TrimPrefix(n.path, s.top+"/")
+			s.lines[below] = contentLine{kind: directory, path: below}
 		}
 	}
-	lines := make(map[string]contentLine, len(s.lines))
-	for _, line := range s.lines {
-		lines[line.path] = line
-	}
 	return &Archive{
-		lines:          lines,
+		lines:          s.lines,
 		Name:           m.name,
 		Version:        m.version,
 		RequiresPython: m.python,
 		Package:        m.pkg,
 		Top:            s.top,
-		Content:        contentDigest(s.lines),
+		Content:        contentDigest(maps.Values(s.lines)),
 		Unpacked:       s.unpacked,
 		Files:          s.files,
 		Warnings:       s.warnings.all(),

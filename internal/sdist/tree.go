@@ -23,7 +23,6 @@ type tree struct {
 type node struct {
 	path     string
 	kind     kind
-	named    bool // has a member of its own, not only members below it
 	children bool
 }
 
@@ -45,7 +44,7 @@ func (t *tree) add(path string, k kind) error {
 	}
 	n := t.nodes[t.key(path)]
 	if n == nil {
-		return t.insert(&node{path: path, kind: k, named: true})
+		return t.insert(&node{path: path, kind: k})
 	}
 	if n.path != path {
 		return fmt.Errorf("differs from %s only by case", Quoted(n.path))
@@ -57,13 +56,12 @@ func (t *tree) add(path string, k kind) error {
 		return nil
 	}
 	switch {
-	case n.named && n.kind == k:
-		return errors.New("is in the archive twice")
 	case n.kind != k:
 		return errors.New("is in the archive twice, as different types")
+	case k == symlink:
+		return errors.New("is in the archive twice")
 	}
-	n.named = true // a directory that had only members below it so far
-	return nil
+	return nil // the content of a file is compared by scanner.read
 }
 
 // addParents stops at the nearest known directory, because its parents are known too.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"strings"
 )
 
 // FindCopy returns the path below Top of a member that has this name, in any directory, and this
@@ -53,7 +52,7 @@ func copyWithout(in *tar.Reader, out *tar.Writer, member string) error {
 			return out.Close()
 		case err != nil:
 			return err
-		case strings.TrimPrefix(header.Name, "./") == member:
+		case path.Clean(header.Name) == member:
 			continue
 		}
 		if err := out.WriteHeader(header); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -50,8 +51,8 @@ func (a Advice) On(hosts []string) Advice {
 	return a
 }
 
-// Command is what the user types. Names of hosts, stages and packages have no character that is
-// special to a shell; the ! of an exclusion is quoted.
+// Command is what the user types. An epoch in a version and an exclusion have a !, which some shells
+// expand.
 func (a Advice) Command() string {
 	words := []string{"kis", a.Verb, a.Stage}
 	switch {
@@ -64,7 +65,10 @@ func (a Advice) Command() string {
 	case len(a.Hosts) > 0:
 		words = append(words, "--hosts", strings.Join(a.Hosts, ","))
 	case len(a.Except) > 0:
-		words = append(words, "--hosts", "'!"+strings.Join(a.Except, ",!")+"'")
+		words = append(words, "--hosts", "!"+strings.Join(a.Except, ",!"))
+	}
+	for i := range words {
+		words[i] = safetext.Word(words[i])
 	}
 	return strings.Join(words, " ")
 }

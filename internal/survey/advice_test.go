@@ -14,6 +14,13 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
+// TestWordsOfAdviceAreQuotedForAShell: an epoch has a !, which interactive shells expand.
+func TestWordsOfAdviceAreQuotedForAShell(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "kis rollback live --to 'app-1!2.0' --hosts web1,web2", Back("live", "app-1!2.0").On([]string{"web1", "web2"}).Command())
+	assert.Equal(t, "kis link live app-1+local.2 --hosts '!web1,!web2'", Advice{Verb: "link", Stage: "live", Package: "app-1+local.2", Except: []string{"web1", "web2"}}.Command())
+}
+
 // TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp: the text of a link is whatever its host says,
 // and shells read more than names.
 func TestWhatIsToBePastedNamesNothingThatAHostHasMadeUp(t *testing.T) {

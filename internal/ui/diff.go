@@ -52,8 +52,8 @@ func (u *UI) commits(d event.Difference) {
 		}
 	}
 	for _, side := range []event.Side{d.From, d.To} {
-		if strings.HasSuffix(side.Git, "+") {
-			u.Out.Printf("%s has changes that are not in commit %s\n", side.Package, strings.TrimSuffix(side.Git, "+"))
+		if commit, changed := strings.CutSuffix(side.Git, "+"); changed {
+			u.Out.Printf("%s has changes that are not in commit %s\n", side.Package, commit)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -73,7 +74,7 @@ func succeeded(r event.Report, hosts string) string {
 	case r.NoLink && r.BeforeLink:
 		return fmt.Sprintf("%s is ready on %s, not linked (%s); the same %s without --no-link runs before_link and links it", r.Package, hosts, took, r.Op)
 	case r.NoLink:
-		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, r.Package)
+		return fmt.Sprintf("%s is ready on %s, not linked (%s); link it: kis link %s %s", r.Package, hosts, took, r.Stage, safetext.Word(r.Package))
 	case r.UpToDate:
 		return fmt.Sprintf("%s is already linked to %s on %s: nothing to do (%s)", r.Stage, r.Package, hosts, took)
 	}

@@ -257,7 +257,7 @@ class Build:
         sealed = self.repository.receipt(self.name) is not None
         # What pip has accepted on one host is right on all with the same wheels.
         pip = (yield from self.pip()) if args["complete"] and not sealed else ""
-        argv = self.agent.step_argv("verify", [self.top, pip, args["name"], self.agent.steps["imports"]])
+        argv = self.agent.step_argv("verify", [self.top, pip, seal.spelled(self.venv, args["name"]), self.agent.steps["imports"]])
         child = yield self.run(argv, args["timeout"], log=not sealed)
         records, output = child.records, {"tail": list(child.tail), "output": child.bytes}
         if records.get("unusable"):

@@ -13,7 +13,7 @@ import sys
 from kisagent import leftovers, link, locks, processes, seal, shared, strict
 from kisagent.journal import READ_LIMIT, Journal, boot_id, sound
 from kisagent.platforms import platform
-from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, error_text
+from kisagent.store import PACKAGE, STAGE, private_directory_problem, free_space, user_name, user_word, error_text
 from kisagent.wire import Refused
 
 
@@ -48,7 +48,7 @@ def problem(code, message, hint=""):
 def root_problems(repository):
     """What prevents this directory from being a package repository of this user."""
     root, user = repository.root, user_name(os.geteuid())
-    make = "sudo install -d -m 755 -o %s %s" % (user, root)
+    make = "sudo install -d -m 755 -o %s %s" % (user_word(os.geteuid()), root)
     try:
         info = os.stat(root)
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def root_problems(repository):
     found = []
     if info.st_uid != os.geteuid():
         message = "%s belongs to %s, not to %s" % (root, user_name(info.st_uid), user)
-        found.append(problem("foreign-root", message, "give it to the deploying user: sudo chown %s %s" % (user, root)))
+        found.append(problem("foreign-root", message, "give it to the deploying user: sudo chown %s %s" % (user_word(os.geteuid()), root)))
     if info.st_mode & 0o022:
         message = "%s is writable by other users (mode %04o): they could switch a stage" % (root, info.st_mode & 0o7777)
         found.append(problem("open-root", message, "close it: chmod go-w %s" % root))
@@ -336,7 +336,7 @@ def newest_lines(lines, count, limit):
 
 def unreadable_journal(path, err):
     """Why a journal cannot be read, and the remedy."""
-    user, hint = user_name(os.geteuid()), "inspect it: ls -la %s" % path
+    hint = "inspect it: ls -la %s" % path
     try:
         info = os.lstat(path)
     except OSError:
@@ -344,7 +344,7 @@ def unreadable_journal(path, err):
     if info and not stat.S_ISREG(info.st_mode):
         hint = "move it away: mv %s %s.before-kis" % (path, path)
     elif info and info.st_uid != os.geteuid():
-        hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user, path, path)
+        hint = "give it to the deploying user: sudo chown %s %s && sudo chmod 600 %s" % (user_word(os.geteuid()), path, path)
     elif info and err.errno == errno.EACCES:
         hint = "make it readable: chmod 600 %s" % path
     return problem("unreadable-journal", "the journal cannot be read: %s" % error_text(err, path), hint)

@@ -9,7 +9,7 @@ import stat
 
 from kisagent import processes, strict
 from kisagent.locks import Lock, agent_alive, holder, is_run_directory
-from kisagent.store import PACKAGE, fsync_directory, mounts, remove_tree
+from kisagent.store import PACKAGE, fsync_directory, mounts, remove_tree, word
 from kisagent.wire import Refused
 
 # In .kis of a package, from the creation of the directory until it has its receipt
@@ -82,9 +82,7 @@ def check_removable(repository, name):
             message = "%s lacks its receipt, but %s is linked to it, so it is not removed" % (name, link)
             raise Refused("linked-unsealed", message, "it was changed outside kis: bump the version and push that")
     for mounted in mounts(top):
-        import shlex
-
-        hint = "unmount it: sudo umount %s" % shlex.quote(mounted)
+        hint = "unmount it: sudo umount %s" % word(mounted)
         raise Refused("mounted", "%s has a file system mounted in it, so it is not removed" % name, hint)
     if not has_marker(top, name):
         raise foreign_package(top)
@@ -92,7 +90,7 @@ def check_removable(repository, name):
 
 def foreign_package(top):
     message = "%s exists and is not a package, and no marker shows that an interrupted push left it: kis does not remove it" % top
-    return Refused("foreign-package", message, "inspect it, then move it away: mv %s %s~before-kis" % (top, top))
+    return Refused("foreign-package", message, "inspect it, then move it away: mv %s %s~before-kis" % (word(top), word(top)))
 
 
 def unsealed_state(repository, name):

@@ -367,6 +367,11 @@ class Agent:
                 raise Refused("command-failed", "%s: %s" % (text, child.failure()), tail=list(child.tail), command=text)
         return {}
 
+    def do_units(self, args):
+        from kisagent import services
+
+        return (yield from self.run_forked(services.list_units, 4 * services.TOOL_TIMEOUT))
+
     def do_exec(self, args):
         from kisagent import programs
 

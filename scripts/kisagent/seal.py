@@ -10,7 +10,7 @@ import time
 from kisagent import interpreter, times
 from kisagent.leftovers import MARKER
 from kisagent.store import fsync_directory, open_regular, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
-from kisagent.wheels import distribution
+from kisagent.wheels import distribution, normalized
 from kisagent.wire import Refused
 
 WRITES_HINT = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
@@ -100,6 +100,17 @@ def installed(environment):
             normal = re.sub(r"[-_.]+", "-", headers.get("Name", "?")).lower()
             found.add("%s==%s" % (normal, headers.get("Version", "?")))
     return sorted(found)
+
+
+def spelled(environment, name):
+    """The name of an installed distribution as its directory has it, such as my_app for My.App:
+    importlib.metadata before Python 3.10 finds no other spelling."""
+    for directory in site_directories(environment):
+        for entry in sorted(os.listdir(directory)):
+            stem, _, kind = entry.rpartition(".")
+            if kind in ("dist-info", "egg-info") and distribution(stem) == normalized(name):
+                return stem.split("-")[0]
+    return name
 
 
 def site_directories(environment):

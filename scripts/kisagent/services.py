@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from kisagent import processes
-from kisagent.store import checked
+from kisagent.store import checked, word
 from kisagent.wire import Refused
 
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.(?:service|socket|timer|path|target)\Z")  # systemd.unit(5)
@@ -19,6 +19,8 @@ STABLE = 1.0  # seconds for which a unit has to stay active: with Type=simple it
 OLD = 20.0  # seconds for which an active unit may have processes that are older than its restart
 PAUSE = 0.1
 LOG_LINES = 20
+MAX_LISTED, MAX_UNITS = 500, 100  # units that are looked at for suggestions, and named
+WRITTEN = ("/etc/systemd/", "/run/systemd/system", "/root/.config/systemd")  # systemd.unit(5): not of the distribution
 TOOL_TIMEOUT = 30  # seconds for one question to systemd
 PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,MainPID,ControlGroup,NRestarts"
 CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")  # version 2, version 1, both
@@ -67,7 +69,7 @@ class Unit:
 
     def no_sudo(self, failed):
         tool = shutil.which("systemctl") or "/usr/bin/systemctl"
-        line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name(), tool, self.name)
+        line = "%s ALL=(root) NOPASSWD: %s restart %s" % (user_name().replace("\\", "\\\\"), tool, self.name)
         return Refused("no-sudo", "sudo does not let this user restart %s" % self.name, "add to sudoers: %s" % line, tail=failed.lines)
 
     def refused(self, failed):
@@ -80,7 +82,7 @@ class Unit:
         """The refusal of a unit that does not run, with its log."""
         log, hint = self.log(), self.hint()
         if not log and not self.user and not may_read_journal():
-            hint += "\nto see its log here: sudo usermod -aG systemd-journal %s" % user_name()
+            hint += "\nto see its log here: sudo usermod -aG systemd-journal %s" % word(user_name())
         return Refused("not-active", message, hint, tail=log or list(lines))
 
     def wait(self, deadline):
@@ -183,6 +185,28 @@ def obstacles(units):
         except Failed as failed:
             found.append({"code": "no-systemd", "message": str(failed), "hint": "see: systemctl status"})
     return found
+
+
+def list_units():
+    """The services that somebody has written for this host, not those of the distribution: name, whether it is the
+    user's, and command line. It is for suggestions; what cannot be asked is left out."""
+    found = []
+    for user in (False, True):
+        tool = ["systemctl", "--user"] if user else ["systemctl"]
+        try:
+            listed = run(tool + ["list-unit-files", "--type=service", "--no-legend", "--no-pager"], TOOL_TIMEOUT)
+            names = [line.split()[0] for line in listed.split("\n") if line.strip()]
+            names = [name for name in names if UNIT.match(name) and not name.endswith("@.service")][:MAX_LISTED]
+            shown = run(tool + ["show", "--property=Id,FragmentPath,ExecStart,WorkingDirectory", "--"] + names, TOOL_TIMEOUT) if names else ""
+        except (Failed, Refused):
+            continue
+        for block in shown.split("\n\n"):
+            values = dict(line.partition("=")[::2] for line in block.split("\n") if "=" in line)
+            if values.get("FragmentPath", "").startswith(WRITTEN) or user and values.get("FragmentPath", "").startswith("/home"):
+                command = re.search(r"argv\[\]=(.*?) ; ", values.get("ExecStart", ""))
+                text = command.group(1) if command else ""
+                found.append({"name": values.get("Id", ""), "user": user, "exec": text[:1000], "directory": values.get("WorkingDirectory", "")[:1000]})
+    return {"units": found[:MAX_UNITS]}
 
 
 def units_of(records):

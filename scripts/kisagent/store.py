@@ -173,6 +173,19 @@ def user_name(uid):
         return "uid %d" % uid
 
 
+def word(text):
+    """A text as one word of a command in a hint, whatever characters a shell interprets are in it."""
+    import shlex
+
+    return shlex.quote(text)
+
+
+def user_word(uid):
+    """A user as one word of a command."""
+    name = user_name(uid)
+    return str(uid) if name == "uid %d" % uid else word(name)
+
+
 def fsync_directory(path):
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

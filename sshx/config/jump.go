@@ -61,7 +61,7 @@ func loopKey(t Target) string { return fmt.Sprintf("%s@%s", t.User, t.Addr()) }
 func parseJump(value string) (Host, error) {
 	rest := strings.TrimPrefix(value, "ssh://")
 	var h Host
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
+	if i := strings.LastIndex(rest, "@"); i >= 0 { // names of directory services contain an @
 		h.User, rest = rest[:i], rest[i+1:]
 	}
 	host, port := rest, ""

@@ -45,7 +45,7 @@ func (h Host) check() error {
 		return fmt.Errorf("%s: address: %w", h.Name, err)
 	}
 	switch {
-	case strings.HasPrefix(h.User, "-") || strings.ContainsFunc(h.User, isShellSpecial) || strings.Contains(h.User, "@"):
+	case strings.HasPrefix(h.User, "-") || strings.HasSuffix(h.User, `\`) || strings.ContainsFunc(h.User, isShellSpecial):
 		return fmt.Errorf("%s: user %q: not a login name", h.Name, h.User)
 	case h.Port < 0 || h.Port > 65535:
 		return fmt.Errorf("%s: port %d: a port is between 1 and 65535", h.Name, h.Port)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
@@ -182,7 +183,11 @@ func (t Target) SSHCommand() string {
 			words = append(words, "-J", s.Value)
 		}
 	}
-	return strings.Join(append(words, name), " ")
+	words = append(words, name)
+	for i := range words {
+		words[i] = safetext.Word(words[i])
+	}
+	return strings.Join(words, " ")
 }
 
 // ScanCommand is the command line that prints the known_hosts line without a login. It is "" where

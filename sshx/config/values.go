@@ -14,16 +14,20 @@ func (b *builder) fail(keyword, value, want string) {
 	b.errs = append(b.errs, fmt.Errorf("%s %s (%s): %s", keyword, safetext.Line(value), b.settings[keyword][0].source, want))
 }
 
-// flag parses yes and no in all spellings of ssh_config. Other values, such as PubkeyAuthentication
-// has, count as yes.
+// flag parses yes and no in all spellings of ssh_config. PubkeyAuthentication has two more values,
+// which count as yes.
 func (b *builder) flag(keyword string, fallback bool) bool {
-	switch strings.ToLower(b.settings.first(keyword)) {
+	switch v := strings.ToLower(b.settings.first(keyword)); v {
 	case "":
 		return fallback
 	case "no", "false":
 		return false
+	case "yes", "true", "unbound", "host-bound":
+		return true
+	default:
+		b.fail(keyword, v, "want yes or no")
+		return fallback
 	}
-	return true
 }
 
 func (b *builder) number(keyword string, fallback, low, high int) int {

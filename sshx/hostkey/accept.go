@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
@@ -33,13 +34,12 @@ func (e *Error) Accept() error {
 	case e.refusal != "":
 		return fmt.Errorf("%s: host key: cannot be accepted: %s", e.Host, e.refusal)
 	}
-	existing, err := readKnownHosts([]string{e.file})
+	existing := readKnownHosts([]string{e.file})
 	known := slices.ContainsFunc(existing.matching(e.Lookup, ""), func(l knownLine) bool { return publickey.Equal(l.key, e.key) })
-	if err == nil && !known {
-		err = appendLine(e.file, e.Line)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: host key: %w", e.Host, err)
+	if !known {
+		if err := appendLine(e.file, e.Line); err != nil {
+			return fmt.Errorf("%s: host key: %w", e.Host, err)
+		}
 	}
 	e.accepted.Store(true)
 	return nil
@@ -84,7 +84,7 @@ func (e *Error) Hint() string {
 		fmt.Sprintf("or pin the key in the inventory: ssh: {host_key: %q}", e.Fingerprint),
 	}
 	if e.scan != "" && e.file != "" {
-		remedies = append(remedies, fmt.Sprintf("or, if it prints this key: %s >> %s", e.scan, e.file))
+		remedies = append(remedies, fmt.Sprintf("or, if it prints this key: %s >> %s", e.scan, safetext.Word(e.file)))
 	}
 	if e.refusal != "" {
 		remedies = append(remedies, "kis does not ask about this key: "+e.refusal)

@@ -37,9 +37,17 @@ func sshDecision(t *testing.T, s *opensshtest.Server, name string, options ...st
 // sshDecides runs ssh and sorts what it says of the host key.
 func sshDecides(t *testing.T, args ...string) string {
 	t.Helper()
+	return sshDecidesAs(t, func(*exec.Cmd) {}, args...)
+}
+
+// sshDecidesAs is sshDecides of a command that is changed first.
+func sshDecidesAs(t *testing.T, change func(*exec.Cmd), args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ssh", args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "ssh", args...)
+	change(cmd)
+	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	text := string(out)
 	switch {

@@ -176,16 +176,6 @@ func TestInvalidKnownHostsLinesAreIgnoredWithOneWarning(t *testing.T) {
 	assert.Contains(t, warnings[0], file+":1: ignored")
 }
 
-func TestKnownHostsThatCannotBeReadIsAnError(t *testing.T) {
-	t.Parallel()
-	h := sshxtest.StartHost(t, sshtest.Options{})
-	target := sshxtest.Target(t, h)
-	target.UserKnownHostsFiles = []string{t.TempDir()}
-	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), target)
-	require.ErrorContains(t, err, "web1: known hosts: ")
-	assert.Zero(t, h.Record().Connections)
-}
-
 // A host with several keys shows the one that known_hosts has, whatever the order of preference;
 // otherwise a good host would look like an attack.
 func TestTheHostIsAskedForTheKeyThatIsKnown(t *testing.T) {

@@ -46,26 +46,50 @@ type KnownKey struct {
 	Line        int    // from 1
 }
 
-// readKnownHosts reads the files in order. A missing file counts as empty. Lines that cannot be
-// parsed are ignored, as in ssh, except @revoked lines: ignoring one could accept the key that it
-// revokes.
-func readKnownHosts(files []string) (knownHosts, error) {
+// readKnownHosts reads the files in order. A missing file counts as empty. A file that cannot be read
+// is ignored, as in ssh, with a warning: only what it says of a key is lost. Lines that cannot be
+// parsed are ignored, too, except @revoked lines: ignoring one could accept the key that it revokes.
+func readKnownHosts(files []string) knownHosts {
 	var k knownHosts
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		content, err := readFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return knownHosts{}, fmt.Errorf("known hosts: %w", err)
+			k.warnings = append(k.warnings, fmt.Sprintf("%s: ignored: %s", file, safetext.Line(err.Error())))
+			continue
 		}
 		number := 0
 		for text := range bytes.Lines(content) {
 			number++
-			k.add(file, number, bytes.TrimSpace(text))
+			k.add(file, number, bytes.Trim(text, " \t\r\n"))
 		}
 	}
-	return k, nil
+	return k
+}
+
+// readFile reads a file. Reading a pipe could block, as it does in ssh; /dev/null is none.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, plain(err)
+	case info.IsDir():
+		return nil, errors.New("is a directory")
+	case info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		return nil, errors.New("is not a regular file")
+	}
+	content, err := os.ReadFile(path)
+	return content, plain(err)
+}
+
+// plain is the error without the path, which the message begins with.
+func plain(err error) error {
+	if inPath, ok := errors.AsType[*fs.PathError](err); ok {
+		return inPath.Err
+	}
+	return err
 }
 
 func (k *knownHosts) add(file string, number int, text []byte) {

@@ -84,19 +84,16 @@ type Store struct {
 }
 
 // Verifier reads the known_hosts files of p, except for a pinned host, where the pin alone decides.
-// warn gets a line for each line of the files that is ignored.
-func (s *Store) Verifier(p Policy, warn func(string)) (*Verifier, error) {
+// warn gets a line for each file, and for each line of one, that is ignored.
+func (s *Store) Verifier(p Policy, warn func(string)) *Verifier {
 	v := &Verifier{store: s, policy: p, warn: warn}
 	if p.Pin.IsZero() {
-		var err error
-		if v.known, err = readKnownHosts(slices.Concat(p.UserFiles, p.GlobalFiles)); err != nil {
-			return nil, err
-		}
+		v.known = readKnownHosts(slices.Concat(p.UserFiles, p.GlobalFiles))
 	}
 	for _, w := range v.known.warnings {
 		warn(w)
 	}
-	return v, nil
+	return v
 }
 
 // Verifier checks the keys of one host.

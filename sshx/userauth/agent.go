@@ -94,16 +94,21 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error()))
 	}
 	a.timeout = cmp.Or(l.settings.AgentTimeout, agentSignTimeout)
-	for _, s := range held {
-		if k, ok := usableAgentKey(s); ok {
-			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a, login: l, ctx: ctx, path: path, fido: isFIDO(k.public)}
-			keys = append(keys, k)
-		}
-	}
-	if len(keys) == 0 {
+	l.agent = &openedAgent{client: client, conn: a, ctx: ctx, held: len(held)}
+	if keys = l.usableAgentKeys(l.agent, held); len(keys) == 0 {
 		note = fmt.Sprintf("agent %s: holds no keys", path)
 	}
 	return keys, note
+}
+
+func (l *Login) usableAgentKeys(a *openedAgent, held []ssh.Signer) (keys []agentKey) {
+	for _, s := range held {
+		if k, ok := usableAgentKey(s); ok {
+			k.signer = agentSigner{AlgorithmSigner: k.signer, conn: a.conn, login: l, ctx: a.ctx, path: l.settings.IdentityAgent, fido: isFIDO(k.public)}
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // usableAgentKey excludes kinds of keys that x/crypto cannot read.

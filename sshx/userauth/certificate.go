@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -50,7 +49,7 @@ func (l *Login) readCertificates(files []*keyFile) []certificate {
 
 // readCertificate reads a user certificate; the error is fs.ErrNotExist when there is no such file.
 func readCertificate(path string) (*ssh.Certificate, error) {
-	text, err := os.ReadFile(path)
+	text, _, err := readRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/internal/publickey"
 )
 
@@ -172,7 +173,7 @@ func (c *collector) fileOffer(f *keyFile) (o *offer, problem string) {
 	case f.unusable != "":
 		return nil, f.unusable
 	case f.encrypted != nil && c.prompt == nil:
-		return nil, fmt.Sprintf("%s: encrypted, and kis cannot ask for the passphrase; run: ssh-add %s", f.path, f.path)
+		return nil, fmt.Sprintf("%s: encrypted, and kis cannot ask for the passphrase; run: ssh-add %s", f.path, safetext.Word(f.path))
 	}
 	return &offer{public: f.public, signer: fileSigner{ctx: c.ctx, login: c.Login, file: f}, source: f.path}, ""
 }
@@ -206,8 +207,11 @@ func (l *Login) readIdentities() []*keyFile {
 		}
 		switch {
 		case key != nil:
-			if !slices.ContainsFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }) {
+			switch i := slices.IndexFunc(files, func(f *keyFile) bool { return publickey.Equal(f.public, key.public) }); {
+			case i < 0:
 				files = append(files, key)
+			case files[i].unusable != "": // the other file has the private half
+				files[i] = key
 			}
 		case missing && l.settings.DefaultIdentities: // the user has not asked for it
 		default:

@@ -42,17 +42,7 @@ func CheckKeyFile(path string) error {
 // readKeyFile reads a private key, or a public key whose private half an agent holds. The error is
 // fs.ErrNotExist when there is no such file.
 func readKeyFile(path string) (*keyFile, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s: is a directory, not a key", path)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a regular file", path) // reading a pipe could block
-	}
-	content, err := os.ReadFile(path)
+	content, info, err := readRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -61,15 +51,30 @@ func readKeyFile(path string) (*keyFile, error) {
 	}
 	// ssh ignores keys that other users can read; kis also reports the remedy.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && ownedByUser(info) {
-		return nil, fmt.Errorf("%s: others can read it (mode %04o); run: chmod 600 %s", path, mode, path)
+		return nil, fmt.Errorf("%s: others can read it (mode %04o); run: chmod 600 %s", path, mode, safetext.Word(path))
 	}
 	return parseKeyFile(path, content)
+}
+
+// readRegular reads a file, but no pipe, whose writer it would wait for.
+func readRegular(path string) ([]byte, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case info.IsDir():
+		return nil, nil, fmt.Errorf("%s: is a directory, not a key", path)
+	case !info.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("%s: is not a regular file", path)
+	}
+	content, err := os.ReadFile(path)
+	return content, info, err
 }
 
 func parseKeyFile(path string, content []byte) (*keyFile, error) {
 	public, cipher := openSSHPublic(content)
 	if public != nil && isFIDO(public) {
-		return &keyFile{path: path, public: public, unusable: fmt.Sprintf("%s: a FIDO key (%s), with which kis can sign through an agent only; run: ssh-add %s", path, public.Type(), path)}, nil
+		return &keyFile{path: path, public: public, unusable: fmt.Sprintf("%s: a FIDO key (%s), with which kis can sign through an agent only; run: ssh-add %s", path, public.Type(), safetext.Word(path))}, nil
 	}
 	signer, err := ssh.ParsePrivateKey(content)
 	var encrypted *ssh.PassphraseMissingError
@@ -77,7 +82,7 @@ func parseKeyFile(path string, content []byte) (*keyFile, error) {
 	case err == nil:
 		as, ok := signer.(ssh.AlgorithmSigner)
 		if !ok {
-			return nil, fmt.Errorf("%s: a key of type %s cannot be used from a file; run: ssh-add %s", path, signer.PublicKey().Type(), path)
+			return nil, fmt.Errorf("%s: a key of type %s cannot be used from a file; run: ssh-add %s", path, signer.PublicKey().Type(), safetext.Word(path))
 		}
 		return &keyFile{path: path, public: signer.PublicKey(), signer: as}, nil
 	case errors.As(err, &encrypted):
@@ -85,15 +90,16 @@ func parseKeyFile(path string, content []byte) (*keyFile, error) {
 			public = readPublicKey(path + ".pub")
 		}
 		if public == nil {
-			return nil, fmt.Errorf("%s: encrypted, and %s.pub is missing; run: ssh-keygen -y -f %s > %s.pub, or: ssh-add %s", path, path, path, path, path)
+			word := safetext.Word(path)
+			return nil, fmt.Errorf("%s: encrypted, and %s.pub is missing; run: ssh-keygen -y -f %s > %s, or: ssh-add %s", path, path, word, safetext.Word(path+".pub"), word)
 		}
 		k := &keyFile{path: path, public: public, encrypted: content}
 		if cipher != "" && cipher != "aes256-ctr" && cipher != "aes256-cbc" { // a passphrase would not help
-			k.unusable = fmt.Sprintf("%s: encrypted with %s, which kis cannot decrypt; run: ssh-add %s", path, safetext.Line(cipher), path)
+			k.unusable = fmt.Sprintf("%s: encrypted with %s, which kis cannot decrypt; run: ssh-add %s", path, safetext.Line(cipher), safetext.Word(path))
 		}
 		return k, nil
 	case bytes.Contains(content, []byte("PRIVATE KEY")):
-		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); run: ssh-add %s", path, safetext.Line(err.Error()), path)
+		return nil, fmt.Errorf("%s: this kind of key cannot be used from a file (%s); run: ssh-add %s", path, safetext.Line(err.Error()), safetext.Word(path))
 	}
 	return nil, fmt.Errorf("%s: not a private key", path)
 }
@@ -124,7 +130,7 @@ func openSSHPublic(content []byte) (public ssh.PublicKey, cipher string) {
 
 // readPublicKey returns nil when it cannot read a public key from the file.
 func readPublicKey(path string) ssh.PublicKey {
-	text, err := os.ReadFile(path)
+	text, _, err := readRegular(path)
 	if err != nil {
 		return nil
 	}
@@ -168,7 +174,7 @@ func (k *keyFile) decrypt(ctx context.Context, ask Prompt, tries int) (ssh.Algor
 			k.signer = as
 			return as, nil
 		}
-		k.err = fmt.Errorf("cannot be decrypted here (%w); run: ssh-add %s", err, k.path)
+		k.err = fmt.Errorf("cannot be decrypted here (%w); run: ssh-add %s", err, safetext.Word(k.path))
 		return nil, k.err
 	}
 	k.err = errors.New("wrong passphrase")

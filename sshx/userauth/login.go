@@ -20,6 +20,7 @@ type Login struct {
 	conn       Connection
 	prompt     Prompt // nil: the user cannot be asked
 	account    *account
+	agent      *openedAgent // until it is bound to the host; nil: there is none
 	closeAgent func()
 
 	offers []*offer // in the order in which the host gets them
@@ -175,6 +176,7 @@ func (l *Login) signers() ([]ssh.Signer, error) {
 // when the host accepted one and requires another: ssh does so, and x/crypto alone would give up
 // publickey.
 func (l *Login) proceed(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	l.bindAgent(c.Metadata.SessionID())
 	l.allowed = c.AllowedMethods
 	failures, remaining := 0, 0
 	for _, o := range l.offers {

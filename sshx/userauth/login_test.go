@@ -171,10 +171,13 @@ func TestUnusableKeyFilesAreNamed(t *testing.T) {
 	good := sshxtest.NewKey(t)
 	open := sshxtest.NewKey(t)
 	require.NoError(t, os.Chmod(open.File, 0o644))
+	spaced := filepath.Join(filepath.Dir(open.File), "my key's")
+	require.NoError(t, os.Link(open.File, spaced))
 	text := filepath.Join(t.TempDir(), "text")
 	require.NoError(t, os.WriteFile(text, []byte("hello"), 0o600))
 	for _, c := range []struct{ name, file, want string }{
 		{"others can read it", open.File, open.File + ": others can read it (mode 0644); run: chmod 600 " + open.File},
+		{"others can read it, with spaces in its name", spaced, `run: chmod 600 '` + filepath.Dir(spaced) + `/my key'\''s'`},
 		{"missing", "/no/such/key", "/no/such/key: no such file"},
 		{"a folder", filepath.Dir(text), filepath.Dir(text) + ": is a directory, not a key"},
 		{"not a key", text, text + ": not a private key"},

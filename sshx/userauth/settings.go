@@ -72,6 +72,8 @@ type Connection struct {
 	Pause func() (resume func())
 	// Restart sets a new time limit for the rest of the login.
 	Restart func(limit time.Duration)
+	// KeyExchange is the host's part of the first key exchange, once it is complete; nil: unknown.
+	KeyExchange func() KeyExchange
 }
 
 // Shared is the state that the logins of one run share: decrypted keys, passwords, and the turn to

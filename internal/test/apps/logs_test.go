@@ -2,7 +2,9 @@ package apps
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,9 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLogs: what the services write, of all hosts in one stream, and only for users who may read it.
-func TestLogs(t *testing.T) {
+// TestInitAndLogs: a new inventory has the services that run the application, and their logs are shown: of all hosts in one
+// stream, and only to users who may read them.
+func TestInitAndLogs(t *testing.T) {
 	a := newHello(t)
+	require.NoError(t, os.Remove(filepath.Join(a.dir, "inventory.yaml")))
+	r := a.kis("init", "production=deploy@web1,web2", "--root", "/var/webcode/hello")
+	require.Equal(t, 0, r.exit, r.screen)
+	assert.Equal(t, "asking the hosts for the services of hello\nhello: backend\n  production on web1, web2; services: hello.service\nwrote inventory.yaml; read it, then:\n  next: kis check production\n", r.screen)
+	text, err := os.ReadFile(filepath.Join(a.dir, "inventory.yaml"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "    services:\n      - hello.service\n")
+	assert.Equal(t, 2, a.kis("init", "production=web1").exit, "it replaces no inventory")
+	require.Equal(t, 0, a.kis("check", "production").exit, "the next command that it names")
 	a.run(0, "production", a.release("1.0"), "push", "production")
 	say := func(host, text string) {
 		a.site.hosts[host].Shell(t, "systemd-run --quiet --wait --unit=said-"+text+" /bin/echo said "+text)
@@ -23,7 +35,7 @@ func TestLogs(t *testing.T) {
 	say("web1", "c")
 	units := []string{"said-a.service", "said-b.service", "said-c.service"}
 
-	r := a.kis(append([]string{"logs", "production"}, units...)...)
+	r = a.kis(append([]string{"logs", "production"}, units...)...)
 	assert.Equal(t, 3, r.exit)
 	assert.Contains(t, r.screen, "web1, web2: logs: this user may not read the system's journal\n  hint: on the host: sudo usermod -aG systemd-journal deploy\n")
 
@@ -45,10 +57,10 @@ func TestLogs(t *testing.T) {
 
 	follow := exec.CommandContext(t.Context(), "/bin/sh", "-c", "exec kis logs production -F -n 1 said-c.service")
 	follow.Dir, follow.Env = a.dir, a.env
-	screen, err := follow.StdoutPipe()
+	stream, err := follow.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, follow.Start())
-	lines := bufio.NewReader(screen)
+	lines := bufio.NewReader(stream)
 	for range 2 { // the newest line so far, then one that is new
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)

@@ -74,6 +74,15 @@ func lines(parts ...string) (found map[string][]string, stop func()) {
 	return found, func() { close(done); <-ended }
 }
 
+// utf16 is a text as editors on Windows save it.
+func utf16(text string) string {
+	var b []byte
+	for _, c := range text {
+		b = append(b, byte(c), byte(c>>8))
+	}
+	return string(b)
+}
+
 // TestIndexPasswordStaysSecret_S3: not on the host's command lines, not in what kis prints or writes. The host's own passwords go on to
 // be used.
 func TestIndexPasswordStaysSecret_S3(t *testing.T) {
@@ -95,7 +104,7 @@ func TestIndexPasswordStaysSecret_S3(t *testing.T) {
 		exit               int
 		to                 string
 	}{
-		{"that is not there", "--index-url http://deploy:" + canary + "@127.0.0.1:9/simple\nnothing-like-this\n", 3, ""},
+		{"that is not there, in UTF-16", utf16("\ufeff--index-url http://deploy:" + canary + "@127.0.0.1:9/simple\r\nnothing-like-this\r\n"), 3, ""},
 		{"of the inventory, and one of the host", "--extra-index-url http://localhost:" + port + "/simple\nmoody\ngloomy\n", 0, "hello-0.3"},
 	} {
 		if !t.Run(c.name, func(t *testing.T) {

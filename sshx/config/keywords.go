@@ -1,0 +1,37 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// keywords are those of ssh_config(5) to OpenSSH 10, of Debian's and Red Hat's patches, and the
+// obsolete ones that readconf.c still reads. ssh refuses any other, which may be one of these with a
+// letter wrong.
+const keywords = `
+addkeystoagent addressfamily batchmode bindaddress bindinterface canonicaldomains canonicalizefallbacklocal
+canonicalizehostname canonicalizemaxdots canonicalizepermittedcnames casignaturealgorithms certificatefile
+challengeresponseauthentication channeltimeout checkhostip ciphers clearallforwardings compression
+connectionattempts connecttimeout controlmaster controlpath controlpersist dynamicforward
+enableescapecommandline enablesshkeysign escapechar exitonforwardfailure fingerprinthash
+forkafterauthentication forwardagent forwardx11 forwardx11timeout forwardx11trusted gatewayports
+globalknownhostsfile gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms
+gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns hashknownhosts host
+hostbasedacceptedalgorithms hostbasedauthentication hostbasedkeytypes hostkeyalgorithms hostkeyalias hostname
+identitiesonly identityagent identityfile identityfile2 ignoreunknown include ipqos
+kbdinteractiveauthentication kbdinteractivedevices keepalive kexalgorithms knownhostscommand localcommand
+localforward loglevel logverbose macs match nohostauthenticationforlocalhost numberofpasswordprompts
+obscurekeystroketiming passwordauthentication permitlocalcommand permitremoteopen pkcs11provider port
+preferredauthentications protocolkeepalives proxycommand proxyjump proxyusefdpass pubkeyacceptedalgorithms
+pubkeyacceptedkeytypes pubkeyauthentication refuseconnection rekeylimit remotecommand remoteforward requesttty
+requiredrsasize revokedhostkeys rsaminsize securitykeyprovider sendenv serveralivecountmax
+serveraliveinterval sessiontype setenv setupttimeout skeyauthentication smartcarddevice stdinnull
+streamlocalbindmask streamlocalbindunlink stricthostkeychecking syslogfacility tag tcpkeepalive
+tisauthentication tunnel tunneldevice updatehostkeys user userknownhostsfile verifyhostkeydns versionaddendum
+visualhostkey warnweakcrypto xauthlocation
+afstokenpassing cipher compressionlevel dsaauthentication fallbacktorsh globalknownhostsfile2
+kerberosauthentication kerberostgtpassing protocol rhostsauthentication rhostsrsaauthentication
+rsaauthentication useprivilegedport useroaming usersh userknownhostsfile2
+`
+
+func isKeyword(keyword string) bool { return slices.Contains(strings.Fields(keywords), keyword) }
