@@ -225,6 +225,7 @@ class Build:
         argv = [sys.executable, os.path.join(pip, "pip")]
         task = yield self.fork(lambda: settings.variables(argv, command, self.agent.environment(), self.agent.pip_settings()))
         env = task.result()
+        env["HOME"] = settings.home(self.agent.environment()["HOME"], self.fresh("home"))
         credentials = Credentials(self.agent.environment())
         options, requirements = ["--progress-bar", "off"], []
         for option, name in (("-r", "requirements"), ("-c", "constraints")):

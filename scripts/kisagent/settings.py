@@ -8,6 +8,7 @@ import subprocess
 
 from kisagent.wire import Refused
 
+DISTUTILS = ".pydistutils.cfg"  # the user's settings for setuptools, in the home directory
 TIMEOUT = 60.0  # seconds for pip to read its configuration
 
 
@@ -34,3 +35,15 @@ def variables(argv, command, environ, names):
             sections[section]["PIP_" + name.upper().replace("-", "_")] = ast.literal_eval(value)
     found = {name: value for section in sections.values() for name, value in section.items() if is_passed(name, names)}
     return dict({name: value for name, value in found.items() if name not in environ}, PIP_CONFIG_FILE=os.devnull)
+
+
+def home(own, directory):
+    """The home directory for pip: the user's own. Where that has a ~/.pydistutils.cfg, which says where
+    setuptools builds and installs, it is a new directory with links to everything else there."""
+    if not os.path.lexists(os.path.join(own, DISTUTILS)):
+        return own
+    os.mkdir(directory, 0o700)
+    for name in os.listdir(own):
+        if name != DISTUTILS:
+            os.symlink(os.path.join(own, name), os.path.join(directory, name))
+    return directory
