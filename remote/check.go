@@ -165,6 +165,7 @@ type Facts struct {
 	Packages []InstalledPackage `json:"packages"`
 	Missing  []string           `json:"missing"`  // files of CheckRequest.Shared that are not there
 	Services []Problem          `json:"services"` // what would prevent a restart of CheckRequest.Services
+	OldPip   string             `json:"old_pip"`  // the version of the host's pip, if that makes no editable installs (PEP 660)
 }
 
 // Open selects the package repository of the session: an absolute directory on the host. It must be

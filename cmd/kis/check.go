@@ -32,14 +32,21 @@ func (a *app) check(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	plan, err := (&source{}).plan(ctx, a, inv, a.ui.View())
+	project := &source{}
+	plan, err := project.plan(ctx, a, inv, a.ui.View())
 	if plan.Archive != nil {
 		defer plan.Archive.Close() //nolint:errcheck // only read
 	}
 	if err != nil {
 		return err
 	}
-	plan.Op, plan.DryRun = event.Check, true
+	dir, err := project.wheelDir(a)
+	if err != nil {
+		return err
+	}
+	wheel := newApplicationWheel(plan.Archive, dir, inv)
+	defer wheel.Close() //nolint:errcheck // only read
+	plan.Op, plan.DryRun, plan.Wheel = event.Check, true, wheel.For
 	first := error(nil)
 	for _, t := range targets {
 		plan.Stage, plan.Hosts, plan.Subset = t.Stage, t.hosts, t.subset

@@ -22,22 +22,30 @@ const (
 // check inspects one host, and changes nothing.
 func (r *run) check(ctx context.Context, h *host) bool {
 	return h.step(event.StepCheck, func() error {
-		ctx, cancel := within(ctx, r.timeouts().Query)
-		defer cancel()
-		if err := h.inspect(ctx); err != nil {
+		if err := h.checkHost(ctx); err != nil {
 			return err
 		}
-		if err := event.Problems(append(h.facts.Problems, h.unfitServices()...)); err != nil {
-			return err
-		}
-		if err := h.checkHealth(); err != nil {
-			return err
-		}
-		if changed := h.facts.Stage.Changed; changed != nil {
-			h.log.Notice(fmt.Sprintf("%s; %s is linked to it", changed.Message, r.stage))
-		}
-		return h.judge(ctx)
+		return h.checkPip(ctx)
 	})
+}
+
+func (h *host) checkHost(ctx context.Context) error {
+	r := h.run
+	ctx, cancel := within(ctx, r.timeouts().Query)
+	defer cancel()
+	if err := h.inspect(ctx); err != nil {
+		return err
+	}
+	if err := event.Problems(append(h.facts.Problems, h.unfitServices()...)); err != nil {
+		return err
+	}
+	if err := h.checkHealth(); err != nil {
+		return err
+	}
+	if changed := h.facts.Stage.Changed; changed != nil {
+		h.log.Notice(fmt.Sprintf("%s; %s is linked to it", changed.Message, r.stage))
+	}
+	return h.judge(ctx)
 }
 
 // inspect asks the host for its facts.

@@ -156,6 +156,14 @@ def tool_problems(index):
     return found
 
 
+def old_pip():
+    """The version of this Python's pip, if it is too old for editable installs (PEP 660), else ""."""
+    from kisagent.bundled import EDITABLE_SINCE, pip_version, pip_wheel
+
+    wheel = pip_wheel()
+    return ".".join(map(str, pip_version(wheel))) if wheel and pip_version(wheel) < EDITABLE_SINCE else ""
+
+
 def check(repository, args):
     """What a push needs to know beforehand, with all problems at once."""
     found = root_problems(repository)
@@ -168,6 +176,7 @@ def check(repository, args):
         facts["space"] = free_space(repository.root)
     if args.get("build"):
         found += tool_problems(args.get("index")) + path_problems(repository.root)
+        facts["old_pip"] = old_pip()
         if usable:
             found += space_problems(repository, facts["space"], args)
     if args.get("stage") and usable:

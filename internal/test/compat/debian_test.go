@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +63,28 @@ func TestDebianBuildsWhatHasOnlyASetupFile_H5(t *testing.T) {
 				require.NoError(t, err, "%s %s: %s", suite, mode, out)
 				assert.Contains(t, string(out), "hosts build the application", "otherwise this test shows nothing")
 				assert.Equal(t, "old "+version+" itsdangerous\n", h.Shell(t, "/var/webcode/staging/.venv/bin/old-app"))
+				if suite == debhost.Bullseye && mode == "editable" {
+					needsPip(t, kis)
+				}
 			}
 		})
 	}
+}
+
+// needsPip checks that kis check names what wheels: lacks where the host's pip cannot install an editable application. kis
+// has pushed the project, which gets another version.
+func needsPip(t *testing.T, pushed *exec.Cmd) {
+	t.Helper()
+	dir := pushed.Dir
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "wheels"), os.DirFS(testenv.Wheelhouse(t, "itsdangerous"))))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "setup.py"), []byte(strings.ReplaceAll(impure, "VERSION", "2.0")), 0o600))
+	inventory := "root: /var/webcode\ninstall: {wheels: wheels}\nstages: {staging: {hosts: [web1]}}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(inventory), 0o600))
+	kis := exec.CommandContext(t.Context(), testenv.Binary(), append(slices.Clone(pushed.Args[1:3]), "check", "staging")...)
+	kis.Dir, kis.Env = dir, pushed.Env
+	out, err := kis.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, 3, kis.ProcessState.ExitCode())
+	assert.Contains(t, string(out), "web1: check: pip 20.3.4 on this host is too old for editable installs (PEP 660), and wheels: contains no newer one")
+	assert.Contains(t, string(out), "add a wheel of pip to wheels:")
 }
