@@ -154,14 +154,15 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // newHelp is cobra's help command, with topics, and with an error for what is neither.
 func newHelp(a *app) *cobra.Command {
-	long := "Help shows the help of a command, or a page about a topic:\n\n"
+	var long strings.Builder
+	long.WriteString("Help shows the help of a command, or a page about a topic:\n\n") //nolint:forbidigo // not for a terminal yet
 	for _, topic := range docs.Topics() {
-		long += fmt.Sprintf("  %-14s %s\n", topic.Name, topic.Short)
+		fmt.Fprintf(&long, "  %-14s %s\n", topic.Name, topic.Short)
 	}
 	return &cobra.Command{
 		Use:   "help [command|topic]",
 		Short: "Show the help of a command, or a page about a topic",
-		Long:  long,
+		Long:  long.String(),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			if len(args) == 0 {
