@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // maxSize is far above any real inventory, and small enough to read a wrong file (a tarball, a
@@ -101,6 +103,9 @@ func Load(path string, checkHostKey func(string) error) (*Inventory, error) {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // the file was only read
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; name the file, or, if it is an Ansible inventory: "+useAnsible, safetext.Line(path), safetext.Line(filepath.Base(path)))
+	}
 	src, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)

@@ -23,7 +23,10 @@ func Parse(name string, src []byte, checkHostKey func(string) error) (*Inventory
 		return nil, r.sorted()
 	}
 	root, bad := parseYAML(r.src)
+	other, recognized := recognize(r.src, root)
 	switch {
+	case recognized:
+		r.failAt(1, 1, "", other.message(name))
 	case bad != nil:
 		r.failAt(bad.line, bad.col, "", bad.message)
 	case root == nil || root.kind == scalar && root.tag == "!!null":
