@@ -20,8 +20,10 @@ func TestOtherFilesAreRecognized(t *testing.T) {
 		"ansible ini, no group":  {"web1 ansible_host=192.0.2.1\nweb2\n", "an Ansible inventory", ansible},
 		"ansible yaml":           {"all:\n  hosts:\n    web1:\n", "an Ansible inventory", ansible},
 		"ansible yaml, groups":   {"web:\n  hosts: {web1: {ansible_host: 192.0.2.1}}\ndb:\n  children: {web: }\n", "an Ansible inventory", ansible},
-		"ansible plugin": {"plugin: amazon.aws.aws_ec2\nregions: [eu-west-1]\n", "a configuration of an Ansible inventory plugin",
-			"kis takes its hosts with `dynamic: ansible-inventory -i file --list` in an inventory.yaml that has the stages (docs/ansible.md)"},
+		"ansible plugin": {
+			"plugin: amazon.aws.aws_ec2\nregions: [eu-west-1]\n", "a configuration of an Ansible inventory plugin",
+			"kis takes its hosts with `dynamic: ansible-inventory -i file --list` in an inventory.yaml that has the stages (docs/ansible.md)",
+		},
 		"dynamic output":   {`{"_meta": {"hostvars": {}}, "all": {"children": []}}`, "the output of a dynamic inventory of Ansible", "name the command that prints it: `dynamic: COMMAND` in an inventory.yaml (docs/ansible.md)"},
 		"program":          {"#!/usr/bin/env python3\nimport json\n", "a program", "kis takes its hosts with `dynamic: ./file` in an inventory.yaml that has the stages (docs/ansible.md)"},
 		"playbook":         {"---\n- hosts: web\n  tasks:\n    - ping:\n", "an Ansible playbook", "name Ansible's inventory instead, with the key ansible of an inventory.yaml (docs/ansible.md)"},
