@@ -71,7 +71,7 @@ func (r *reader) inventory(f field, from source) *Inventory {
 	t.declareGroups(s.get("groups"))
 	t.declareHosts(s.get("hosts"))
 	t.resolveGroups()
-	inv.stages = t.readStages(s.get("stages"))
+	inv.stages = t.readStages(s.get("stages"), readWebhook(s.get("webhook"), Webhook{}))
 	if f.n.kind == mapping && !s.hasKey(f, "stages") {
 		f.fail("the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
 	}

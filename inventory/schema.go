@@ -63,6 +63,9 @@ func schema() []key {
 		{"stage", "rollout"},
 		{"rollout", "batch"},
 		{"stage", "on_partial"},
+		{"inventory stage", "webhook"},
+		{"webhook", "url"},
+		{"webhook", "format"},
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// readStages reads the stages.
-func (t *topology) readStages(f field) []stage {
+// readStages reads the stages; webhook is that of those without one of their own.
+func (t *topology) readStages(f field, webhook Webhook) []stage {
 	names := map[string]name.Stage{}
 	entries := f.few(f.names("a mapping of stage names", func(text string) (err error) {
 		names[text], err = parseName(name.ParseStage, text)
@@ -37,6 +37,7 @@ func (t *topology) readStages(f field) []stage {
 				Health:     readHealth(s.get("health")),
 				Batch:      readRollout(s.get("rollout")),
 				OnPartial:  choice(s.get("on_partial"), PartialBack, PartialForward, PartialStop),
+				Webhook:    readWebhook(s.get("webhook"), webhook),
 			},
 			hosts: slices.Clone(t.resolve(s.get("hosts"))),
 		})

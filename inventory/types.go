@@ -50,6 +50,7 @@ type Stage struct {
 	Health     Health     // after each switch
 	Batch      Batch      // how many hosts do Services, AfterLink and Health at a time
 	OnPartial  OnPartial
+	Webhook    Webhook // told when a run on the stage begins, and when it has ended
 }
 
 // Builder is how the source distribution is made on this machine.

@@ -242,14 +242,18 @@ func (a *Agent) Content(ctx context.Context, p name.Package) ([]string, error) {
 	return result.Lines, err
 }
 
-// Verify checks that the application imports, and with complete that the environment has what its distributions
-// require. It returns the modules that were imported. Begin must have been called for the package.
-func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, complete bool, within time.Duration, output func(string)) ([]string, error) {
-	var result struct {
-		Imported []string `json:"imported"`
-	}
+// Verified is the answer to Verify.
+type Verified struct {
+	Imported []string `json:"imported"` // the topmost modules of the application
+	Nothing  string   `json:"nothing"`  // why there are none, "" where there are
+}
+
+// Verify checks that the application imports and that its scripts load, and with complete that the environment has what
+// its distributions require. Begin must have been called for the package.
+func (a *Agent) Verify(ctx context.Context, p name.Package, dist string, complete bool, within time.Duration, output func(string)) (Verified, error) {
+	var result Verified
 	err := a.call(ctx, opVerify, verifyRequest{p, dist, complete, seconds(within)}, &result, output)
-	return result.Imported, err
+	return result, err
 }
 
 // Shared are directories and files below ROOT/shared that packages have in common: clean relative paths.
@@ -274,9 +278,10 @@ func (a *Agent) Run(ctx context.Context, c Commands, output func(string)) error 
 	return a.call(ctx, opRun, args, nil, output)
 }
 
-// Freeze makes the package that is being built read-only. Seal then refuses it if anything in it has changed since.
-func (a *Agent) Freeze(ctx context.Context) error {
-	return a.call(ctx, opFreeze, nil, nil, nil)
+// Freeze gives the files of the package that is being built a modification time, and makes it read-only. Seal then refuses
+// it if anything in it has changed since. Seal records the time.
+func (a *Agent) Freeze(ctx context.Context, modified time.Time) error {
+	return a.call(ctx, opFreeze, freezeRequest{modified.Unix()}, nil, nil)
 }
 
 // Provenance is the part of a receipt that records how the package was made.

@@ -36,6 +36,7 @@ type Receipt struct {
 	Environment string       `json:"environment"` // digest of what is installed, and for which Python
 	Python      string       `json:"python"`
 	Created     time.Time    `json:"created"`
+	Modified    int64        `json:"modified"` // time of all files, in seconds since 1970; 0 where they have different ones
 	By          string       `json:"by"`
 	Git         string       `json:"git"`
 	Name        string       `json:"name"`        // of the distribution, as its author writes it
@@ -133,6 +134,8 @@ type CheckRequest struct {
 	Build      bool  // a package may have to be built: check tools and free space
 	NeedBytes  int64 // with Build, likewise the following: without the environment
 	NeedInodes int64
+
+	Index bool // a package index is asked by https
 
 	// What the environment takes at least; the newest package of the project may show that it is more.
 	SpareBytes, SpareInodes int64

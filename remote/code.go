@@ -93,6 +93,7 @@ const (
 	CodeForeignRoot       Code = "foreign-root"
 	CodeNoRoot            Code = "no-root"
 	CodeNoSpace           Code = "no-space"
+	CodeNoModule          Code = "no-module" // of Python's library
 	CodeNoTool            Code = "no-tool"
 	CodeNoVenv            Code = "no-venv"
 	CodeNoexecRoot        Code = "noexec-root"

@@ -116,16 +116,22 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 	installed, err := l.environment(t.Context(), t, a, recipe, listen)
 	require.NoError(t, err, "%v", said)
 	require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-	imported, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
+	c.Commands = append(c.Commands, "python -m compileall -q -f --invalidation-mode timestamp tiny .venv/lib/python3*/site-packages/dep.py")
+	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
+	c.Commands = c.Commands[:3]
+	modified := time.Unix(1_700_000_000, 0)
+	require.NoError(t, l.Freeze(t.Context(), modified))
+	l.requireTimes(t, "tiny-1.0", modified)
+	verified, err := l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
 	require.NoError(t, err, "%v", said)
-	require.Equal(t, []string{"tiny"}, imported)
-	require.NoError(t, l.Freeze(t.Context()))
+	require.Equal(t, remote.Verified{Imported: []string{"tiny"}}, verified)
 	require.NoError(t, l.Run(t.Context(), c, listen), "%v", said)
 	require.Contains(t, said, "tiny 1.0")
 	require.NotContains(t, strings.Join(said, "\n"), canary)
 	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	require.Equal(t, installed, receipt.Installed)
+	require.Equal(t, modified.Unix(), receipt.Modified)
 
 	// The package can be verified again, runs, and is as it was sealed after that.
 	_, err = l.Verify(t.Context(), a.Package, a.Name, true, soon, listen)
@@ -144,6 +150,38 @@ func TestPackageWithARealEnvironment(t *testing.T) {
 		assert.NotContains(t, string(text), canary, path)
 		return err
 	}))
+}
+
+// unchecked is a program that fails unless bytecode is that of its source, and valid whatever the time of that.
+const unchecked = `import sys, importlib.util as util
+data = open(sys.argv[1], "rb").read(16)
+assert data[4:8] == b"\1\0\0\0", data
+assert data[8:] == util.source_hash(open(util.source_from_cache(sys.argv[1]), "rb").read()), data
+`
+
+// requireTimes requires that all files of a package have this time, and that no bytecode depends on it.
+func (l *local) requireTimes(t *testing.T, name string, modified time.Time) {
+	t.Helper()
+	compiled := 0
+	require.NoError(t, filepath.WalkDir(filepath.Join(l.root, name), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == ".kis" {
+			return filepath.SkipDir
+		}
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return err
+		}
+		assert.Equal(t, modified, info.ModTime(), path)
+		if filepath.Ext(path) == ".pyc" {
+			sh(t, "/", "python3 -c '"+unchecked+"' "+path)
+			compiled++
+		}
+		return nil
+	}))
+	require.GreaterOrEqual(t, compiled, 2)
 }
 
 func TestVerifyRefusesAnApplicationThatExits(t *testing.T) {
@@ -184,4 +222,42 @@ func TestIncompleteEnvironmentIsRefused(t *testing.T) {
 	requireRefused(t, err, "step-failed")
 	require.ErrorContains(t, err, "pip could not make wheels of the requirements")
 	require.NotEmpty(t, refusal(t, err).Tail)
+}
+
+// TestVerifySaysWhatIsWrongWithTheApplication, with a remedy where there is one.
+func TestVerifySaysWhatIsWrongWithTheApplication(t *testing.T) {
+	t.Parallel()
+	l := owner(t, pushed(t))
+	a, wheel := tiny(t, ""), dep(t)
+	l.unpack(t, a)
+	l.place(t, wheel)
+	recipe := remote.Recipe{Mode: remote.Editable, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}
+	_, err := l.environment(t.Context(), t, a, recipe, nil)
+	require.NoError(t, err)
+	module := filepath.Join(l.root, "tiny-1.0/tiny/__init__.py")
+	for code, test := range map[string]struct {
+		code    remote.Code
+		message string
+	}{
+		"import no_such_module":                         {"step-failed", "the application does not import: module tiny"},
+		"def min(): pass":                               {"step-failed", "the application does not import: script tiny = tiny:main"},
+		"raise SystemExit(0)":                           {"step-failed", "the interpreter ended while the application was imported, without an error: module tiny"},
+		"raise PermissionError(13, 'denied', __file__)": {"writes-inside", "module tiny writes tiny/__init__.py in the package when it is imported"},
+	} {
+		require.NoError(t, os.WriteFile(module, []byte(code), 0o600))
+		require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(module), "__pycache__")))
+		_, err = l.Verify(t.Context(), a.Package, a.Name, false, soon, nil)
+		requireRefused(t, err, test.code)
+		require.ErrorContains(t, err, test.message)
+		assert.Equal(t, code != "import no_such_module" && code != "def min(): pass", refusal(t, err).Hint != "", code)
+	}
+	// Root may write what others may not.
+	require.NoError(t, os.WriteFile(module, []byte("import os\nmain = print\nos.mkdir(__file__ + '.lock')\nos.rmdir(__file__ + '.lock')\n"), 0o600))
+	require.NoError(t, l.Freeze(t.Context(), time.Now()))
+	if _, err = l.Verify(t.Context(), a.Package, a.Name, false, soon, nil); os.Geteuid() == 0 {
+		require.NoError(t, err)
+		_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})
+		require.ErrorContains(t, err, "verification changed tiny in the package")
+	}
+	requireRefused(t, err, "writes-inside")
 }

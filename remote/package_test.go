@@ -196,3 +196,72 @@ func sh(t *testing.T, directory, text string) {
 	out, err := c.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
+
+// TestTemporaryFilesHaveAShortName whatever the root is: addresses of Unix sockets have at most 107 bytes. The files are
+// below the root all the same, and gone with the run, or with the next one.
+func TestTemporaryFilesHaveAShortName(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), strings.Repeat("long/", 3)+"webcode")
+	root += strings.Repeat("x", max(0, 99-len(root)))
+	require.NoError(t, os.MkdirAll(root, 0o755))
+	l := owner(t, root)
+	a := source(t, "app", "1")
+	l.unpack(t, a)
+	const manager = `python3 -c "import multiprocessing, os; assert len(os.environ['TMPDIR']) < 24, os.environ; multiprocessing.Manager().dict()"`
+	var said []string
+	listen := func(line string) { said = append(said, line) }
+	run := func(l *local, text string) error {
+		return l.Run(t.Context(), remote.Commands{Package: a.Package, Commands: []string{text}, Within: soon}, listen)
+	}
+	require.NoError(t, run(l, manager), "%v", said)
+	require.NoError(t, run(l, `echo x >"$TMPDIR/file"; echo "$TMPDIR"; readlink "$TMPDIR"; stat -c %a "$TMPDIR/."`))
+	short := said[0]
+	assert.Equal(t, []string{l.locked.Directory + "/tmp", "700"}, said[1:])
+	assert.FileExists(t, filepath.Join(l.locked.Directory, "tmp/file"))
+	require.NoError(t, l.Close())
+	l.requireEnd(t)
+	assert.NoFileExists(t, short)
+	_, err := os.Lstat(short)
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	dead := owner(t, root)
+	dead.unpack(t, a)
+	said = nil
+	require.NoError(t, run(dead, `echo "$TMPDIR"`))
+	dead.kill(t)
+	_, err = os.Lstat(said[0])
+	require.NoError(t, err)
+	owner(t, root)
+	_, err = os.Lstat(said[0])
+	require.ErrorIs(t, err, os.ErrNotExist, "the next run removes it")
+}
+
+// TestShortNamesAreNotTakenFromOthers: where no place can have a link, the path itself serves; what is not the run's link stays.
+func TestShortNamesAreNotTakenFromOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sh(t, dir, `mkdir -p run/tmp place; cat >test.py <<'EOF'
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import shortname
+run, place = os.path.abspath("run"), os.path.abspath("place")
+shortname.PLACES = ("/no/such/place", place)
+name = shortname.create(run)
+assert os.path.dirname(name) == place and os.path.realpath(name) == os.path.realpath("run/tmp"), name
+os.unlink(name)
+os.symlink("/etc", name)
+shortname.remove(run)
+assert os.readlink(name) == "/etc" and os.listdir(run) == ["tmp"]
+shortname.PLACES = ("/no/such/place",)
+assert shortname.create(run) == run + "/tmp" and os.listdir(run) == ["tmp"]
+EOF
+python3 -B test.py `+here(t))
+}
+
+// here is the directory of the agent's modules.
+func here(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../scripts")
+	require.NoError(t, err)
+	return path
+}

@@ -88,6 +88,7 @@ type checkRequest struct {
 	Build          bool         `json:"build"`
 	NeedBytes      int64        `json:"need_bytes"`
 	NeedInodes     int64        `json:"need_inodes"`
+	Index          bool         `json:"index"`
 	SpareBytes     int64        `json:"spare_bytes"`
 	SpareInodes    int64        `json:"spare_inodes"`
 	Keep           int          `json:"keep"`
@@ -231,6 +232,10 @@ type commandRequest struct {
 	commandsRequest
 	runRequest
 	Daemons bool `json:"daemons"`
+}
+
+type freezeRequest struct {
+	Modified int64 `json:"modified"` // seconds since 1970
 }
 
 type programRequest struct {

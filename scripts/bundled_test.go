@@ -56,6 +56,8 @@ func here(t *testing.T) string {
 const (
 	stripped  = "def version():\n\tassert False, 'two of them'\n"
 	reporting = "def version():\n\treturn '20.3.4'\n"
+	redHat    = "import os\n_WHEEL_DIR = os.path.abspath('redhat')\n" + reporting     // of Python 3.6 to 3.9 in RHEL 8 and 9
+	patched   = "import os\n_WHEEL_PKG_DIR = os.path.abspath('redhat')\n" + reporting // of later ones
 )
 
 func TestPipIsTheOneThatEnsurepipWouldInstall(t *testing.T) {
@@ -69,6 +71,9 @@ func TestPipIsTheOneThatEnsurepipWouldInstall(t *testing.T) {
 		"configured":                      {"configured/" + newer + " ensurepip/_bundled/" + newer, reporting, "configured/" + newer},
 		"configured, but it uses its own": {"configured/" + newest + " ensurepip/_bundled/" + newer, reporting, "ensurepip/_bundled/" + newer},
 		"configured, without ensurepip":   {"configured/" + old + " configured/" + newer, "", "configured/" + newer},
+		"of RHEL 9":                       {"redhat/" + newer + " distribution/" + old, redHat, "redhat/" + newer},
+		"of RHEL's later ones":            {"redhat/" + old + " redhat/" + newer, patched, "redhat/" + newer},
+		"two in one directory":            {"ensurepip/_bundled/" + newest + " ensurepip/_bundled/" + newer, reporting, "ensurepip/_bundled/" + newer},
 		"without ensurepip":               {"distribution/" + newer, "", "."},
 		"other files":                     {"distribution/setuptools-44.1.1-py3-none-any.whl distribution/pip-20.3.4.tar.gz", reporting, "."},
 	} {

@@ -158,7 +158,7 @@ def build(package, names):
     environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer))
     environment.compile_package(top)
     facts = dict(python="3", platform=platform(), content="x", recipe="x")
-    seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top))
+    seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000))
 both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
 build("app-1", both)
 if spoil == "yes":

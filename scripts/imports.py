@@ -1,42 +1,179 @@
-"""imports.py NAME — import the top-level modules of the installed distribution NAME, and record their names.
+"""imports.py NAME — import what the installed distribution NAME provides, load its scripts, and record the names.
 
 It runs in the companion environment, isolated (-I), so that the installed application is imported, and
 no module of the working directory. Modules that by convention contain no application code are left
 out: they may import what only developers install.
 """
+import errno
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
+import re
 import sys
 
+TOP = os.path.realpath(os.path.dirname(sys.prefix))  # the package that this environment belongs to
 NOT_APPLICATION = {"test", "tests", "testing", "doc", "docs", "example", "examples", "setup", "conftest", "build", "dist", "benchmarks"}
+# What else projects keep beside a package in their top directory, as setuptools.discovery has it. Only where nothing says
+# which directories the distribution consists of.
+NOT_DISTRIBUTED = NOT_APPLICATION | {
+    "benchmark", "bin", "changelog", "ci", "conanfile", "debian", "documentation", "dodo", "exercise", "exercises", "fabfile", "htmlcov",
+    "manage", "manpages", "news", "newsfragments", "node_modules", "noxfile", "pavement", "python", "scripts", "tasks", "tools", "toxfile",
+    "unit_test", "util", "utils",
+}  # fmt: skip
+DEPTH = 3  # directories that a namespace may have
 
 
-def names(distribution):
-    """The top-level modules of a distribution, by top_level.txt, by its files, or by its own name."""
-    listed = (distribution.read_text("top_level.txt") or "").split()
-    if not listed:
-        files = [str(path) for path in distribution.files or []]
-        listed = {path.split("/")[0] for path in files if path.endswith("/__init__.py")}
-        listed |= {path[: -len(".py")] for path in files if path.endswith(".py") and "/" not in path}
-    found = sorted(name for name in listed if name.isidentifier() and not name.startswith("__editable__") and name not in NOT_APPLICATION)
-    if found:
-        return found
-    own = distribution.metadata["Name"].replace("-", "_").replace(".", "_")
-    candidates = [own, own.lower()]
-    return [name for name in candidates if importlib.util.find_spec(name)][:1]
+class Refused(Exception):
+    """What the user must change, with a remedy."""
+
+
+class Contents:
+    """The topmost packages and modules that a distribution provides."""
+
+    def __init__(self, distribution):
+        self.own = re.sub(r"[-_.]+", "_", distribution.metadata["Name"])
+        self.listed = (distribution.read_text("top_level.txt") or "").split()
+        record = distribution.read_text("RECORD")
+        files = [str(path) for path in distribution.files or []] if record is not None else []
+        self.redirections = [line for path in files if path.endswith(".pth") and "/" not in path for line in lines(distribution, path)]
+        self.redirectors = set(re.findall(r"\bimport +(\w+)", "\n".join(line for line in self.redirections if line.startswith("import"))))
+        self.found = set(topmost(path for path in files if inspect.getmodulename(path) not in self.redirectors))
+        self.add_redirected()
+        if record is None:
+            self.found.update(self.listed)
+        if not self.found and (record is None or self.redirections):
+            self.found.update([name for name in (self.own, self.own.lower()) if importlib.util.find_spec(name)][:1])
+
+    def names(self):
+        return sorted(name for name in self.found if all(part.isidentifier() for part in name.split(".")) and not NOT_APPLICATION & set(name.split(".")))
+
+    def reason(self):
+        """Why there is nothing to import."""
+        left_out = sorted(name for name in self.found if NOT_APPLICATION & set(name.split(".")))
+        return "its distribution contains only %s" % ", ".join(left_out) if left_out else "its distribution contains no packages or modules"
+
+    def add_redirected(self):
+        """Add what an editable installation (PEP 660) redirects to: directories of a .pth file, or what a
+        finder of the build backend maps."""
+        for line in self.redirections:
+            directory = os.path.realpath(line.strip())
+            if (directory + "/").startswith(TOP + "/") and os.path.isdir(directory):
+                self.found.update(self.distributed(directory))
+        for name in self.redirectors:
+            mapping = getattr(sys.modules.get(name), "MAPPING", {})  # of setuptools
+            for module, path in mapping.items():
+                below = topmost(files_below(path, DEPTH)) if os.path.isdir(path) and not is_package(path) else []
+                self.found.update(["%s.%s" % (module, inner) for inner in below] or [module])
+        for finder in sys.meta_path if self.redirectors else ():
+            if getattr(finder, "_rebuild", None) or getattr(finder, "rebuild_flag", False):  # of meson-python and scikit-build-core
+                raise Refused("its build backend builds an editable application again whenever it is imported, and a package is read-only")
+            for attribute in ("_redirections", "known_source_files"):  # of editables and scikit-build-core
+                self.found.update(shortest(getattr(finder, attribute, {})))
+
+    def distributed(self, directory):
+        """What the distribution provides of a directory on sys.path. In the project's own directory that is a
+        guess: it has other directories as well."""
+        if self.listed:
+            return [name for name in topmost(files_below(directory, DEPTH)) if name.split(".")[0] in self.listed]
+        if directory != TOP:
+            return topmost(files_below(directory, DEPTH))
+        names = [name for name in topmost(files_below(directory, 1)) if name not in NOT_DISTRIBUTED]
+        packages = [name for name in names if os.path.isdir(os.path.join(directory, name))]
+        deeper = [name for name in topmost(files_below(directory, DEPTH)) if "." in name and not NOT_DISTRIBUTED & set(name.split("."))]
+        return packages or deeper or names
+
+
+def lines(distribution, path):
+    with open(distribution.locate_file(path), encoding="utf-8", errors="replace") as f:
+        return f.read().splitlines()
+
+
+def topmost(files):
+    """The names of the topmost packages among files, and of the modules beside them. Directories without
+    __init__ are namespaces: only where they contain no package are the modules in them the topmost."""
+    files = list(files)
+    packages = {os.path.dirname(path) for path in files if inspect.getmodulename(path) == "__init__"} - {""}
+    found = shortest(path.replace("/", ".") for path in packages)
+    found += [inspect.getmodulename(path) for path in files if "/" not in path and inspect.getmodulename(path) not in (None, "__init__")]
+    inner = [os.path.dirname(path).replace("/", ".") + "." + inspect.getmodulename(path) for path in files if "/" in path and inspect.getmodulename(path)]
+    return found or [name for name in inner if all(part.isidentifier() for part in name.split("."))]
+
+
+def shortest(names):
+    """The names of which no other one is the parent."""
+    names = set(names)
+    return sorted(name for name in names if not any(name[:i] in names for i, c in enumerate(name) if c == "."))
+
+
+def files_below(directory, depth):
+    """The files below a directory, relative to it, that are at most so many directories deep. The inside of
+    packages is left out, and of links: what packages share may be large, or another user's."""
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if not entry.is_dir():
+            yield entry.name
+        elif entry.name.isidentifier() and depth > 0:
+            if is_package(entry.path):
+                yield entry.name + "/__init__.py"
+            elif not entry.is_symlink():
+                yield from (entry.name + "/" + path for path in files_below(entry.path, depth - 1))
+
+
+def is_package(directory):
+    try:
+        return any(inspect.getmodulename(name) == "__init__" for name in os.listdir(directory))
+    except PermissionError:  # it is a link to what other users own
+        return False
+
+
+def scripts(distribution):
+    """The console and graphical scripts that need no extra, which may not be installed."""
+    return [one for one in distribution.entry_points if one.group in ("console_scripts", "gui_scripts") and not one.extras]
+
+
+def denied_inside(error):
+    """The member of the package that could not be written, if that is why an import failed; else ""."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            for name in (error.filename2, error.filename):
+                path = os.path.realpath(os.fsdecode(name)) if isinstance(name, (str, bytes)) else ""
+                if path.startswith(TOP + "/"):
+                    return path[len(TOP) + 1 :]
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def load(distribution, record):
+    contents = Contents(distribution)
+    for name in contents.names():
+        record("loading", "module " + name)
+        importlib.import_module(name)
+    for script in scripts(distribution):
+        record("loading", "script %s = %s" % (script.name, script.value))
+        if not callable(script.load()):
+            raise TypeError("%s is not callable" % script.value)
+    sys.stdout.flush()
+    record("nothing", "" if contents.names() else contents.reason())
+    record("imported", " ".join(contents.names()))
 
 
 def main():
     # An imported module may print, close descriptors, start programs, or exit: none of it may become a record.
     records = os.dup(3)
     os.close(3)
-    found = names(importlib.metadata.distribution(sys.argv[1]))
-    for name in found:
-        importlib.import_module(name)
-    sys.stdout.flush()
-    os.write(records, ("imported\t%s\n" % " ".join(found)).encode())
+
+    def record(key, value):
+        os.write(records, ("%s\t%s\n" % (key, value.replace("\n", " "))).encode("utf-8", "surrogateescape"))
+
+    try:
+        load(importlib.metadata.distribution(sys.argv[1]), record)
+    except Refused as refused:
+        record("unusable", str(refused))
+        sys.exit(1)
+    except Exception as error:
+        record("denied", denied_inside(error))
+        raise
 
 
 main()

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed *.sh imports.py terminal.py kisagent/*.py
+//go:embed *.sh imports.py terminal.py pipsettings.txt kisagent/*.py
 var files embed.FS
 
 // Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of
@@ -38,10 +38,14 @@ func Modules() []Module {
 	return modules
 }
 
+// PipSettings are the names of pip's settings that say where packages come from, and how they are
+// reached. Those of a site count; all others say where packages go, or what is done with them.
+func PipSettings() []string { return strings.Fields(read("pipsettings.txt")) }
+
 // Steps returns the steps by name, each one argument of `sh -c`. "imports" is Python, an argument
-// of the step verify; "terminal" is the program of kis exec -t.
+// of the step verify; "terminal" is the program of kis exec -t, "pipsettings" the text of PipSettings.
 func Steps() map[string]string {
-	steps := map[string]string{"imports": read("imports.py"), "terminal": read("terminal.py")}
+	steps := map[string]string{"imports": read("imports.py"), "terminal": read("terminal.py"), "pipsettings": read("pipsettings.txt")}
 	for _, name := range []string{"unpack", "pip", "verify", "command", "exec"} {
 		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
 	}

@@ -130,10 +130,12 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 		return &ui.Hinted{Err: fmt.Errorf("the log of the run: %w", err), Help: "kis keeps a log of every run: free some space, or set XDG_STATE_HOME to a directory it can write"}
 	}
 	defer log.Close() //nolint:errcheck // the log must not change the outcome
+	hook := a.announcer(ctx, plan)
 	d := a.deployer(inv, func(e event.Event) {
 		a.signals.follow(e)
 		log.Event(e)
 		v.Event(e)
+		hook.follow(e)
 	})
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	d.Recorded = log.Sync
@@ -148,6 +150,7 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 		shown = "" // the demo removes it
 	}
 	v.Report(report, shown)
+	hook.end(report)
 	if !a.ui.WantsJSON() { // the report of the JSON stream has them
 		a.ui.Bugs(report.Bugs)
 	}

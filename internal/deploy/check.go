@@ -43,12 +43,12 @@ func (r *run) check(ctx context.Context, h *host) bool {
 // inspect asks the host for its facts.
 func (h *host) inspect(ctx context.Context) error {
 	request := h.run.checkRequest()
-	clock, err := h.session.Ping(ctx)
-	if err != nil {
+	var err error
+	if h.clock, err = h.session.Ping(ctx); err != nil {
 		return err
 	}
 	if !h.run.waited {
-		h.reportClock(clock)
+		h.reportClock(h.clock)
 	}
 	h.facts, err = h.session.Check(ctx, request)
 	h.linked = h.facts.Stage.Linked
@@ -63,6 +63,7 @@ func (r *run) checkRequest() remote.CheckRequest {
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, bothPythons(a.RequiresPython, r.plan.Recipe.RequiresPython)
 		request.Environments = r.plan.Recipe.Environments
+		request.Index = r.plan.Recipe.asksIndex()
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
 	if r.plan.Op == event.Promote {

@@ -21,6 +21,7 @@ type host struct {
 
 	session *fleet.Session
 	facts   remote.Facts
+	clock   remote.Clock
 	linked  string // text of the stage's link, as the host reported it last before the switch
 	locked  remote.Locked
 	receipt *remote.Receipt // of the package, once it is sealed on this host

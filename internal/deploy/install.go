@@ -36,9 +36,11 @@ func (r *run) install(ctx context.Context, h *host) bool {
 // did not verify it when it was built. Begin has compared it with its manifest.
 func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return h.step(event.StepVerify, func() error {
-		if _, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, false, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
+		verified, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, false, h.run.timeout(), h.log.Output(event.StepVerify))
+		if err != nil {
 			return err
 		}
+		h.noteNothingImported(verified)
 		h.receipt = receipt
 		var missing []inventory.Command
 		for _, c := range h.run.plan.Verify {
@@ -76,6 +78,15 @@ func (h *host) build(ctx context.Context, s remote.Source) bool {
 		h.verifyStage(ctx)
 }
 
+// noteNothingImported says that verification has not imported the application, once for all hosts: they have the same.
+func (h *host) noteNothingImported(v remote.Verified) {
+	if len(v.Imported) == 0 {
+		h.run.importNotice.Do(func() {
+			h.run.stream.Notice("", fmt.Sprintf("verification of %s imported nothing: %s", h.run.pkg, v.Nothing))
+		})
+	}
+}
+
 // prepare completes the package: the links to what packages share, then the inventory's commands.
 func (h *host) prepare(ctx context.Context) bool {
 	r := h.run.origin.recipe
@@ -92,22 +103,23 @@ func (h *host) prepare(ctx context.Context) bool {
 
 // verifyAndSeal verifies the package as it will be run, read-only, and then seals it.
 func (h *host) verifyAndSeal(ctx context.Context, s remote.Source) bool {
-	var imported []string
+	var modules remote.Verified
 	verified := []string{}
 	return h.step(event.StepVerify, func() (err error) {
-		if imported, err = h.session.Verify(ctx, s.Package, s.Name, h.makesComplete, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
+		if err := h.session.Freeze(ctx, h.run.modified); err != nil {
 			return err
 		}
-		if err := h.session.Freeze(ctx); err != nil {
+		if modules, err = h.session.Verify(ctx, s.Package, s.Name, h.makesComplete, h.run.timeout(), h.log.Output(event.StepVerify)); err != nil {
 			return err
 		}
+		h.noteNothingImported(modules)
 		for _, c := range h.run.plan.Verify {
 			verified = append(verified, c.Run)
 		}
 		return h.runInPackage(ctx, event.StepVerify, h.run.plan.Verify, h.packageVariables(s.Package))
 	}) && h.step(event.StepSeal, func() error {
 		receipt, err := h.session.Seal(ctx, s, remote.Provenance{
-			By: h.run.Who, Git: h.run.origin.git, Imports: append([]string{}, imported...), Verified: verified,
+			By: h.run.Who, Git: h.run.origin.git, Imports: append([]string{}, modules.Imported...), Verified: verified,
 			Resolution: h.resolution, Application: h.application, Editable: h.run.origin.recipe.Mode == remote.Editable, Uploads: []string{h.run.origin.recipeUpload().sha256},
 		})
 		if err == nil {

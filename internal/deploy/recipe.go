@@ -85,6 +85,11 @@ func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.
 	return r, r.seal()
 }
 
+// asksIndex reports whether hosts get the requirements from a package index by https.
+func (r *Recipe) asksIndex() bool {
+	return r.Requirements != "" && len(r.Wheels) == 0 && !strings.HasPrefix(r.IndexURL, "http://")
+}
+
 func absolute(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path

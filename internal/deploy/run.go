@@ -33,13 +33,15 @@ type run struct {
 	first  *host               // that switches: it runs the commands that run once
 	waited bool                // for another run's lock
 
-	origin      *origin              // of the package, where a host lacks it; from the installation on
-	sources     []*host              // of a promotion: those of the other stage
-	donors      []*host              // those of them that the run only reads from
-	platforms   map[string]*platform // of the hosts that may build, by its name; from the installation on
-	exchange    *exchange            // files on their way from host to host
-	installer   scripts.File         // the library that hosts unpack wheels with
-	wheelNotice sync.Once            // that hosts build the application
+	origin       *origin              // of the package, where a host lacks it; from the installation on
+	sources      []*host              // of a promotion: those of the other stage
+	donors       []*host              // those of them that the run only reads from
+	platforms    map[string]*platform // of the hosts that may build, by its name; from the installation on
+	exchange     *exchange            // files on their way from host to host
+	modified     time.Time            // of all files of the package
+	installer    scripts.File         // the library that hosts unpack wheels with
+	wheelNotice  sync.Once            // that hosts build the application
+	importNotice sync.Once            // nothing was imported
 
 	buildWait sync.Once // the notice of waiting for another run's build
 }

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
@@ -44,6 +45,7 @@ func (r *run) installAll(ctx context.Context) bool {
 		}
 		return false
 	}
+	r.modified = r.timeOfFiles()
 	for _, h := range r.hosts {
 		p := h.facts.Platform
 		if r.platforms[p] == nil {
@@ -52,6 +54,24 @@ func (r *run) installAll(ctx context.Context) bool {
 		r.platforms[p].members[h] = true
 	}
 	return r.phase(ctx, "install", r.install)
+}
+
+// timeOfFiles is the modification time of the package's files: that of the package on another host, or else now. HTTP servers
+// make validators of it, and it is in the future on no host.
+func (r *run) timeOfFiles() time.Time {
+	for _, h := range r.everyHost() {
+		there := h.sealed(r.pkg)
+		if r.origin != nil && there != nil && there.Modified > 0 && there.Content == r.origin.source.Content && there.Recipe == r.origin.source.Recipe {
+			return time.Unix(there.Modified, 0)
+		}
+	}
+	earliest := r.begun
+	for _, h := range r.hosts {
+		if there := r.begun.Add(h.clock.Offset); there.Before(earliest) {
+			earliest = there
+		}
+	}
+	return earliest
 }
 
 // installEnvironment brings the wheels to the host and fills the companion environment with them.

@@ -238,6 +238,9 @@ func archive(t testing.TB, version string) *sdist.Archive {
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS("../demo/sample")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "VERSION"), []byte(version+"\n"), 0o644))
+	for _, name := range []string{"README.md", "VERSION", "build_backend/backend.py", "check.sh", "hello/__init__.py", "hello/__main__.py", "pyproject.toml"} {
+		require.NoError(t, os.Chtimes(filepath.Join(dir, name), time.Time{}, time.Unix(315532800, 0)), "as reproducible builds do")
+	}
 	// The application brings its own build backend, so one call of it is the build.
 	command := exec.CommandContext(t.Context(), "/usr/bin/python3", "-B", "-c", "import sys; sys.path.insert(0, 'build_backend'); import backend; backend.build_sdist('.')")
 	command.Dir = dir

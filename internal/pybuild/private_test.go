@@ -32,6 +32,10 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 
 	// Two builds at once, after one that was killed.
 	first, second := startBuilder(t, project, cache, python), startBuilder(t, project, cache, python)
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	for _, b := range []*startedBuilder{first, second} {
+		b.run.env = append(b.run.env, hostile(t, elsewhere)...)
+	}
 	var builds sync.WaitGroup
 	builds.Go(func() { first.a, first.err = first.build(t.Context()) })
 	builds.Go(func() { second.a, second.err = second.build(t.Context()) })
@@ -41,6 +45,7 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 	assert.Equal(t, "projecta-0.4", first.a.Package.String())
 	assert.Equal(t, first.a.Content, second.a.Content)
 	assert.NoFileExists(t, stale)
+	assert.NoDirExists(t, elsewhere, "nothing is installed there")
 	said := strings.Join(append(first.said, second.said...), "\n")
 	assert.Equal(t, 1, strings.Count(said, "making a private build environment with build, setuptools, wheel in "+filepath.Dir(filepath.Dir(stale))), said)
 
@@ -72,6 +77,22 @@ func TestPrivateBuildEnvironment(t *testing.T) {
 		require.Len(t, b.said, 2)
 		assert.Contains(t, b.said[1], "no private build environment, and "+g.python()+" -m build --sdist is run instead: ")
 	})
+}
+
+// hostile are variables that install elsewhere, or have Python import another project's modules, and those of a
+// configuration file of pip that does.
+func hostile(t testing.TB, elsewhere string) []string {
+	t.Helper()
+	modules, config := t.TempDir(), filepath.Join(t.TempDir(), "pip.conf")
+	for _, name := range []string{"packaging.py", "pyproject_hooks.py"} {
+		require.NoError(t, os.WriteFile(filepath.Join(modules, name), []byte("raise SystemExit('another project')\n"), 0o600))
+	}
+	settings := "[global]\ntarget = TARGET\n[install]\nuser = true\nprefix = TARGET\nroot = TARGET\n"
+	require.NoError(t, os.WriteFile(config, []byte(strings.ReplaceAll(settings, "TARGET", elsewhere)), 0o600))
+	return []string{
+		"PIP_CONFIG_FILE=" + config, "PIP_USER=1", "PIP_TARGET=" + elsewhere, "PIP_PREFIX=" + elsewhere, "PIP_ROOT=" + elsewhere, "PIP_LOG=" + elsewhere,
+		"PYTHONPATH=" + modules, "PYTHONUSERBASE=" + elsewhere, "VIRTUAL_ENV=" + elsewhere,
+	}
 }
 
 // staleEnvironment leaves a file where the environment will be, as a killed process would, and

@@ -14,7 +14,7 @@ func (v *textView) Report(r event.Report, log string) {
 	v.flush()
 	u := v.ui
 	u.printFailures(r.Failures)
-	sentence := summary(r)
+	sentence := Summary(r)
 	if r.Outcome == event.Succeeded {
 		if u.Quiet {
 			u.Out.Lines(sentence)

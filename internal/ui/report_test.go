@@ -46,15 +46,15 @@ func TestEveryHostThatHasFailedIsNamed(t *testing.T) {
 func TestACheckEndsWithWordsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	r, _ := failing(3)
-	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r))
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", Summary(r))
 	r.Failures = append(r.Failures, r.Failures[0])
-	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", summary(r), "a host is counted once")
+	assert.Equal(t, "live is not ready for a push on 3 of 200 hosts; nothing was changed", Summary(r), "a host is counted once")
 	r.Outcome = event.Interrupted
-	assert.Equal(t, "interrupted: nothing was changed", summary(r))
+	assert.Equal(t, "interrupted: nothing was changed", Summary(r))
 	r.Outcome, r.Failures = event.Succeeded, nil
-	assert.Equal(t, "live is ready for a push on 200 hosts", summary(r))
+	assert.Equal(t, "live is ready for a push on 200 hosts", Summary(r))
 	r.From = "staging"
-	assert.Equal(t, "live is ready on 200 hosts; only this leads there: kis promote staging live", summary(r))
+	assert.Equal(t, "live is ready on 200 hosts; only this leads there: kis promote staging live", Summary(r))
 	r.From = ""
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// summary is the one sentence at the end of a run: the state of the stage.
-func summary(r event.Report) string {
+// Summary is the one sentence at the end of a run: the state of the stage.
+func Summary(r event.Report) string {
 	hosts := hostCount(len(r.Hosts))
 	switch {
 	case r.Op == event.Check && r.Outcome == event.Aborted:

@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import environment, leftovers, processes, seal, shared, wheels
+from kisagent import environment, leftovers, processes, seal, settings, shared, strict, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
 from kisagent.platforms import platform
@@ -34,6 +34,7 @@ class Build:
         self.lock = leftovers.build_lock(self.repository, self.name)
         self.made = []  # the wheels of its environment
         self.frozen = None  # the members as they were when the package was made read-only
+        self.modified = 0  # time of its files, in seconds
 
     def begin(self, args, owner):
         """Acquire the build lock, remove what an interrupted build left, and report what is
@@ -104,9 +105,9 @@ class Build:
         task.result()
         return {}
 
-    def require_finished(self, child, step):
+    def require_finished(self, child, step, what=""):
         """Refuse unless the step's script wrote its last record: exit status 0 alone proves
-        nothing."""
+        nothing. what it worked on belongs to the message."""
         failure = child.failure()
         if not failure and child.records.get("finished") != step:
             failure = "ended before its last line"
@@ -115,7 +116,7 @@ class Build:
             # pip has already removed what filled the disk: only its output still shows ENOSPC.
             if any(os.strerror(code) in line for line in child.tail for code in FULL):
                 message, hint = "disk full: %s" % message, disk_usage_hint(self.repository.root)
-            raise Refused("step-failed", message, hint, tail=list(child.tail), output=child.bytes)
+            raise Refused("step-failed", message + (": " + what if what else ""), hint, tail=list(child.tail), output=child.bytes)
 
     def pip(self):
         task = yield self.fork(lambda: unpack_pip(self.repository, self.agent.run_directory.path))
@@ -128,7 +129,7 @@ class Build:
         self.require_unsealed()
         out, work = self.fresh("wheels"), self.fresh("inputs")
         pip = yield from self.pip()
-        options, requirements, env = yield from self.pip_inputs(args, pip)
+        options, requirements, env = yield from self.pip_inputs(args, pip, "wheel")
         options = ["wheel", "--wheel-dir", out] + options
         given = args["application"]
         if given:
@@ -155,7 +156,7 @@ class Build:
         self.require_unsealed()
         out = self.fresh("fetched")
         pip = yield from self.pip()
-        options, _, env = yield from self.pip_inputs(args, pip)
+        options, _, env = yield from self.pip_inputs(args, pip, "download")
         wanted = os.path.join(self.agent.run_directory.path, "wanted.txt")
         write_durably(wanted, wheels.pinned(args["wheels"]))
         options = ["download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--retries", "1", "--timeout", "10", "--dest", out] + options
@@ -206,9 +207,9 @@ class Build:
 
     def install_editable(self, args):
         pip = yield from self.pip()
-        options, _, env = yield from self.pip_inputs(args, pip)
+        options, _, env = yield from self.pip_inputs(args, pip, "install")
         if pip_version(pip) < EDITABLE_SINCE:
-            newer = self.fresh("newer-pip")
+            newer = self.fresh("pip-%d.%d-newer" % EDITABLE_SINCE)  # which pip_version reads
             # From where build requirements come from, too, and like them without hashes.
             hint = "add a wheel of pip to wheels:, set install: {mode: regular}, or name a newer python:"
             reason = "is too old on this host for editable installs (PEP 660), and no newer one could be installed"
@@ -217,12 +218,13 @@ class Build:
         arguments = ["install", "--no-deps", "--no-warn-script-location"] + options + ["--editable", self.top]
         yield from self.run_pip(pip, "could not install the application", "", arguments, args, env, os.path.join(self.venv, "bin", "python"))
 
-    def pip_inputs(self, args, pip):
-        """pip's options, its arguments for the requirements, and its variables. None contains a
-        password, see index.py."""
+    def pip_inputs(self, args, pip, command):
+        """pip's options, its arguments for the requirements, and its variables, for one of its commands.
+        None contains a password of the inventory, see index.py."""
         place = self.agent.run_directory.path
-        # Sites demand environments, which is for those who install by hand
-        env = {"PIP_REQUIRE_VIRTUALENV": "0"}
+        argv = [sys.executable, os.path.join(pip, "pip")]
+        task = yield self.fork(lambda: settings.variables(argv, command, self.agent.environment(), self.agent.pip_settings()))
+        env = task.result()
         credentials = Credentials(self.agent.environment())
         options, requirements = ["--progress-bar", "off"], []
         for option, name in (("-r", "requirements"), ("-c", "constraints")):
@@ -234,14 +236,11 @@ class Build:
             directory = self.fresh("given-wheels")
             wheels.link_stored(self.repository, args["given"], directory)
             options += ["--no-index", "--find-links", directory]
-        elif args["index_url"] or args["extra_index_urls"]:
-            config = os.path.join(place, "pip.conf")
-            write_durably(config, index_settings(credentials, args))
-            env["PIP_CONFIG_FILE"] = config
+        else:
             if args["index_url"]:
-                env["PIP_INDEX_URL"] = None  # it would override the file
+                env["PIP_INDEX_URL"] = credentials.strip(args["index_url"])
             if args["extra_index_urls"]:
-                env["PIP_EXTRA_INDEX_URL"] = None
+                env["PIP_EXTRA_INDEX_URL"] = " ".join(credentials.strip(url) for url in args["extra_index_urls"])
         if args["locals"]:
             env["KIS_LOCALS"] = self.fresh("locals")
             wheels.link_stored(self.repository, args["locals"], env["KIS_LOCALS"])
@@ -253,18 +252,23 @@ class Build:
         return options, requirements, env
 
     def verify(self, args):
-        """Import the application, and run `pip check` before the package is sealed."""
+        """Import the application and load its scripts, and run `pip check` before the package is sealed."""
         # Nothing in a sealed package may change, so verifying it again does not write to its log.
         sealed = self.repository.receipt(self.name) is not None
         # What pip has accepted on one host is right on all with the same wheels.
         pip = (yield from self.pip()) if args["complete"] and not sealed else ""
         argv = self.agent.step_argv("verify", [self.top, pip, seal.spelled(self.venv, args["name"]), self.agent.steps["imports"]])
         child = yield self.run(argv, args["timeout"], log=not sealed)
-        self.require_finished(child, "verify")
-        if "imported" not in child.records:
-            message = "the interpreter ended while the application was imported, without an error"
-            raise Refused("step-failed", message, "does a module call exit when it is imported?", tail=list(child.tail), output=child.bytes)
-        return {"imported": child.records["imported"].split()}
+        records, output = child.records, {"tail": list(child.tail), "output": child.bytes}
+        if records.get("unusable"):
+            raise Refused("step-failed", "the application cannot be imported: " + records["unusable"], "set install: {mode: regular} in the inventory", **output)
+        if records.get("denied"):
+            raise Refused("writes-inside", "%s writes %s in the package when it is imported" % (records.get("loading") or "the application", records["denied"]), seal.WRITES_HINT, **output)
+        self.require_finished(child, "verify", records.get("loading", ""))
+        if "imported" not in records:
+            message = "the interpreter ended while the application was imported, without an error: " + records.get("loading", "")
+            raise Refused("step-failed", message, "does a module call exit when it is imported?", **output)
+        return {"imported": records["imported"].split(), "nothing": records.get("nothing", "")}
 
     def share(self, args):
         """Link what packages have in common into the package. Missing directories are created; files
@@ -286,15 +290,22 @@ class Build:
         """Make the package read-only. From here on nothing in it may change: it is verified as it
         will be run."""
         self.require_unsealed()
-        task = yield self.fork(lambda: seal.freeze(self.top))
+        self.modified = checked_time(args["modified"])
+        task = yield self.fork(lambda: seal.freeze(self.top, self.modified))
         self.frozen = task.result()
         return {}
 
     def seal(self, args):
         self.require_unsealed()
-        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform())
+        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified)
         task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen))
         return task.result()
+
+
+def checked_time(value):
+    if not strict.is_integer(value) or not 0 < value < 1 << 33:
+        raise Refused("bad-request", "not a time: %.100r" % (value,))
+    return value
 
 
 def content_lines(top):
@@ -365,13 +376,3 @@ def place_unpacked(temporary, content, top):
     if os.path.lexists(top):
         raise leftovers.foreign_package(top)
     os.rename(source, top)
-
-
-def index_settings(credentials, args):
-    """A configuration file of pip with the addresses of indexes, without passwords."""
-    lines = ["[global]"]
-    if args["index_url"]:
-        lines.append("index-url = %s" % credentials.strip(args["index_url"]))
-    if args["extra_index_urls"]:
-        lines.append("extra-index-url = %s" % " ".join(credentials.strip(url) for url in args["extra_index_urls"]))
-    return "\n".join(lines) + "\n"

@@ -23,6 +23,7 @@ def pip_wheel():
 
         # The directory of a removed system package imports too, but has no file.
         if ensurepip.__file__:
+            directories += [getattr(ensurepip, name, None) for name in ("_WHEEL_PKG_DIR", "_WHEEL_DIR")]  # of Red Hat's
             directories += [os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"), DISTRIBUTION_WHEELS]
             wanted = ensurepip.version()
     except Exception:  # pylint: disable=broad-except

@@ -1,6 +1,7 @@
 """Read-only inspection of the host and of its package repository."""
 import errno
 import fcntl
+import importlib
 import json
 import os
 import re
@@ -118,11 +119,26 @@ def state_directory_problems(repository):
     return found
 
 
-def tool_problems():
-    """What is missing on the host for building an environment."""
+def missing_modules(index):
+    """The modules of Python's library that are missing where it was built without their libraries."""
+    needed = [("zlib", "zlib1g-dev", "no wheel can be unpacked")]
+    if index:
+        needed.append(("ssl", "libssl-dev", "no package index can be reached by https"))
+    found = []
+    for name, package, consequence in needed:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            hint = "name another interpreter in the inventory, python: /path/to/python3, or build this one again after: apt install %s" % package
+            found.append(problem("no-module", "python (%s) was built without %s, so that %s" % (sys.executable, name, consequence), hint))
+    return found
+
+
+def tool_problems(index):
+    """What is missing on the host for building an environment. index: a package index is asked by https."""
     from kisagent.bundled import pip_wheel
 
-    found = []
+    found = missing_modules(index)
     for tool in ("tar", "gzip"):
         if shutil.which(tool) is None:
             found.append(problem("no-tool", "%s is missing" % tool, "install it: apt install %s" % tool))
@@ -151,7 +167,7 @@ def check(repository, args):
         facts["host_id"] = repository.host_id()
         facts["space"] = free_space(repository.root)
     if args.get("build"):
-        found += tool_problems() + path_problems(repository.root)
+        found += tool_problems(args.get("index")) + path_problems(repository.root)
         if usable:
             found += space_problems(repository, facts["space"], args)
     if args.get("stage") and usable:

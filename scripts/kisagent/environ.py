@@ -1,10 +1,12 @@
 """The environment variables of everything the agent starts.
 
 Nothing is inherited by accident: a login shell's PYTHONPATH or PATH must not decide what a package
-becomes. What sites set on purpose (proxies, certificates, pip's settings) is passed on.
+becomes. What sites set on purpose (proxies, certificates, where pip gets packages) is passed on.
 """
 import os
 import pwd
+
+from kisagent.settings import is_passed
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PASSED = (
@@ -18,12 +20,13 @@ PASSED = (
 )
 
 
-def step_variables(run, mark, temporary):
+def step_variables(run, mark, temporary, pip_settings):
     """The variables of a step. mark identifies this agent's processes. temporary is the run's own
-    directory, because /tmp may be full or mounted noexec."""
+    directory, because /tmp may be full or mounted noexec. pip_settings are the names of the settings of
+    pip that are passed on."""
     out = {}
     for name, value in os.environ.items():
-        if name in PASSED or name.startswith("PIP_") or name.lower() in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        if name in PASSED or name.startswith("PIP_") and is_passed(name, pip_settings) or name.lower() in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
             out[name] = value
     try:
         user = pwd.getpwuid(os.geteuid())

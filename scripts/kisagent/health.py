@@ -5,7 +5,6 @@ a header or a text in the body; redirects are not followed, because the answer o
 """
 import http.client
 import socket
-import ssl
 import time
 import urllib.parse
 
@@ -18,7 +17,7 @@ ATTEMPT = 10.0  # seconds one attempt may take
 BODY_LIMIT = 256 << 10  # bytes of a body that are searched
 TAIL_LINES = 5  # of the last body that are passed on
 LINE_LIMIT = 300
-WAITED_FOR = (OSError, http.client.HTTPException, ssl.SSLError)
+WAITED_FOR = (OSError, http.client.HTTPException)
 KINDS = {name: strict.is_text for name in ("url", "unix", "host", "header", "value", "body")}
 KINDS.update(status=strict.is_integer, consecutive=strict.is_integer, within=strict.is_number)
 
@@ -36,17 +35,12 @@ class Unix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Tls(http.client.HTTPSConnection):
-    """HTTPS to an address of this host, with the certificate of the name that clients ask for."""
-
-    def __init__(self, address, port, name, timeout):
-        self.context = ssl.create_default_context()
-        super().__init__(address, port, timeout=timeout, context=self.context)
-        self.name = name
-
-    def connect(self):
-        http.client.HTTPConnection.connect(self)
-        self.sock = self.context.wrap_socket(self.sock, server_hostname=self.name)
+def tls_class():
+    try:
+        from kisagent.tls import Tls
+    except ImportError:
+        raise Refused("no-module", "python was built without ssl, so that nothing can be asked by https", "name another interpreter in the inventory, python: /path/to/python3")
+    return Tls
 
 
 class Check:
@@ -116,7 +110,7 @@ class Check:
         if self.unix:
             return Unix(self.unix, timeout)
         if self.tls:
-            return Tls(self.address, self.port or 443, self.host or self.address, timeout)
+            return tls_class()(self.address, self.port or 443, self.host or self.address, timeout)
         return http.client.HTTPConnection(self.address, self.port or 80, timeout=timeout)
 
     def authority(self):

@@ -1,9 +1,9 @@
 """The journal of a stage: JSON lines, each appended durably. It serves audit, recovery and
 rollback; the link decides what is linked."""
+import binascii
 import json
 import os
 import time
-import zlib
 
 from kisagent import strict
 from kisagent.store import fsync_directory, open_regular
@@ -50,7 +50,7 @@ def boot_id():
 
 def stamp(line):
     """The line with its checksum as last member, which detects damage."""
-    return line[:-1] + ',"crc":"%08x"}' % (zlib.crc32(line.encode("ascii")) & 0xFFFFFFFF)
+    return line[:-1] + ',"crc":"%08x"}' % (binascii.crc32(line.encode("ascii")) & 0xFFFFFFFF)
 
 
 def sound(text):
@@ -59,7 +59,7 @@ def sound(text):
     if not mark or not crc.endswith('"}'):
         return None
     body += "}"
-    if "%08x" % (zlib.crc32(body.encode("utf-8")) & 0xFFFFFFFF) != crc[:-2]:
+    if "%08x" % (binascii.crc32(body.encode("utf-8")) & 0xFFFFFFFF) != crc[:-2]:
         return None
     try:
         record = strict.loads(body)

@@ -8,7 +8,7 @@ import signal
 import stat
 import time
 
-from kisagent import processes, strict
+from kisagent import processes, shortname, strict
 from kisagent.store import RUN, mounts, remove_members
 from kisagent.wire import Refused
 
@@ -199,6 +199,7 @@ def remove_run(path):
     """Remove the directory of a run. After an interruption it is still recognizable as a run's."""
     for mounted in mounts(path):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), mounted)
+    shortname.remove(path)
     remove_members(path, last=ALIVE)
     os.rmdir(path)
 
@@ -221,6 +222,7 @@ class RunDirectory:
     def __init__(self, repository, run):
         self.repository = repository
         self.path = repository.path("run", run)
+        self.temporary = ""  # where programs put temporary files, see shortname.py
         self.fd = -1
 
     def create(self, owner):
@@ -234,7 +236,8 @@ class RunDirectory:
             os.mkdir(self.path, 0o700)
             self.fd = os.open(os.path.join(self.path, ALIVE), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX)
-            os.mkdir(os.path.join(self.path, "tmp"), 0o700)
+            os.mkdir(os.path.join(self.path, shortname.DIRECTORY), 0o700)
+            self.temporary = shortname.create(self.path)
         finally:
             guard.release()
 

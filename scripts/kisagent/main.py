@@ -59,8 +59,11 @@ class Agent:
     # Used by handlers.
 
     def environment(self):
-        directory = os.path.join(self.run_directory.path, "tmp") if self.run_directory else "/tmp"
-        return environ.step_variables(self.run, self.mark, directory)
+        directory = self.run_directory.temporary if self.run_directory else "/tmp"
+        return environ.step_variables(self.run, self.mark, directory, self.pip_settings())
+
+    def pip_settings(self):
+        return self.steps["pipsettings"].split()
 
     def step_argv(self, step, arguments):
         """A step as one argument of sh, so that no program it starts can read its text as input."""

@@ -7,12 +7,13 @@ import re
 import stat
 import time
 
-from kisagent import interpreter
+from kisagent import interpreter, times
 from kisagent.leftovers import MARKER
 from kisagent.store import fsync_directory, open_regular, readable_receipt, remove_file, sha256_file, sync_file_system, error_text, write_durably
 from kisagent.wheels import distribution, normalized
 from kisagent.wire import Refused
 
+WRITES_HINT = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
 UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
 
 
@@ -133,18 +134,21 @@ def make_read_only(top, but=None):
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
 
 
-def freeze(top):
-    """Make the package read-only; return what it consists of, to be compared when it is sealed."""
+def freeze(top, modified):
+    """Give the files of the package this time, in seconds, and make it read-only; return what it consists
+    of, to be compared when it is sealed."""
+    times.set_all(top, [member for member in walk(top) if member[0].split("/")[0] != ".kis"], modified)
     make_read_only(top, but=".kis")  # which sealing completes
     return snapshot(top)
 
 
 def snapshot(top):
-    """Each member's kind, mode, size and time of its last change, by path."""
-    found = {}
+    """Each member's kind, mode, size and time of its last change, by path. The time of a directory
+    shows that something was created in it and removed."""
+    found = {".": ["d", 0, 0, os.lstat(top).st_ctime_ns]}
     for path, info, kind in walk(top):
         if path not in UNSEALED_MEMBERS and path != ".kis" and not path.startswith(".kis/"):
-            found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns if kind != "d" else 0]
+            found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns]
     return found
 
 
@@ -153,12 +157,13 @@ def require_unchanged(top, frozen):
     not root could not have; root can, and its application would write beside itself in production
     as well."""
     now = snapshot(top)
-    for path in sorted(set(now) | set(frozen)):
-        if now.get(path) == frozen.get(path):
-            continue
-        what = "created" if path not in frozen else "removed" if path not in now else "changed"
-        hint = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
-        raise Refused("writes-inside", "verification %s %s in the package" % (what, path), hint)
+    changed = [path for path in set(now) | set(frozen) if now.get(path) != frozen.get(path)]
+    if not changed:
+        return
+    # The directory of what was created has changed as well.
+    path = min(changed, key=lambda path: (path in frozen and frozen[path][0] == "d", path))
+    what = "created" if path not in frozen else "removed" if path not in now else "changed"
+    raise Refused("writes-inside", "verification %s %s in the package" % (what, path), WRITES_HINT)
 
 
 def seal(repository, name, facts, wheels, lock, frozen):

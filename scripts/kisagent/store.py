@@ -32,7 +32,7 @@ def _is_count(value):
     return strict.is_integer(value) and 0 <= value < MAX_COUNT
 
 
-RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count)
+RECEIPT.update(v=strict.is_integer, created=strict.is_time, size=_is_count, files=_is_count, modified=_is_count)
 
 
 def checked(pattern, value, what):
@@ -213,11 +213,14 @@ def write_durably(path, text, mode=0o600):
 
 def sync_file_system(path):
     """Flush the file system of path: syncfs(2), or sync(2) where the C library lacks it."""
-    import ctypes
+    try:
+        import ctypes
 
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    except ImportError:  # a Python that was built without libffi
+        syncfs = None
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
         if syncfs is None:
             os.sync()
         elif syncfs(fd) != 0:

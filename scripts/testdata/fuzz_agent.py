@@ -203,7 +203,8 @@ class Agent:
 
 def steps():
     read = lambda name: open(os.path.join(SCRIPTS, name), encoding="utf-8").read()  # pylint: disable=unnecessary-lambda-assignment,consider-using-with
-    return {name: read("prelude.sh") + "\n" + read(name + ".sh") for name in ("unpack", "pip", "verify", "command")}
+    programs = {name: read("prelude.sh") + "\n" + read(name + ".sh") for name in ("unpack", "pip", "verify", "command")}
+    return dict(programs, pipsettings=read("pipsettings.txt"))
 
 
 def archive(home, name):

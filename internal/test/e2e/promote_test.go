@@ -98,7 +98,7 @@ func TestHostsWithoutAnIndex(t *testing.T) {
 			in.Write("hello/__init__.py", "import nosuch\n")
 			in.Version("0.6")
 			r := in.Run(3, "hello-0.5", "push", "production", "--hosts", "web2,web3")
-			assert.Contains(w.T, r.Err, "web2, web3: verify: the application does not import: ModuleNotFoundError: No module named 'nosuch'\n")
+			assert.Contains(w.T, r.Err, "web2, web3: verify: the application does not import: module hello: ModuleNotFoundError: No module named 'nosuch'\n")
 			in.Write("hello/__init__.py", "")
 			in.Write("requirements.txt", "itsdangerous\n")
 			in.Inventory("stages: {production: {hosts: [web2, web3]}}\ninstall: {requirements: requirements.txt}\n")
