@@ -39,7 +39,7 @@ type app struct {
 	signals *signals
 	bugs    *bugs
 	dynamic func(dir, command string) ([]byte, error) // runs the inventory's command, if the user allows it
-	changes bool // something may have changed on a host: the exit status has to report that
+	changes bool                                      // something may have changed on a host: the exit status has to report that
 }
 
 // newApp returns what a command gets that is run with these streams.
