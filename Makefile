@@ -41,6 +41,7 @@ test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4
 	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
 	$(if $(FAULT),,go test -vet=off -timeout 60m ./internal/test/apps)
+	$(if $(FAULT),,go test -tags compat -vet=off -timeout 10m ./internal/ansible)
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz

@@ -110,6 +110,9 @@ func (a *app) lockWaitFlag(cmd *cobra.Command) {
 
 // checkFlags checks the global flags once, before any command runs.
 func (a *app) checkFlags(cmd *cobra.Command) error {
+	if !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) { // completion runs nothing
+		a.dynamic = func(dir, command string) ([]byte, error) { return a.runDynamic(cmd.Context(), dir, command) }
+	}
 	if name := emptyFlag(cmd); name != "" {
 		return usageError(cmd, fmt.Errorf("--%s is empty", name))
 	}
