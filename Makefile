@@ -36,10 +36,12 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(if $(FAULT),,go test -race -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 
-test-compat: setup ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
+test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
+	@.ci/setup chromium
 	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
 	$(if $(FAULT),,go test -vet=off -timeout 60m ./internal/test/apps)
+	$(if $(FAULT),,go test -tags compat -vet=off -timeout 10m ./internal/ansible)
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz

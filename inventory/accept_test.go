@@ -10,11 +10,12 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// accepted parses a text that must be valid.
+// accepted parses a text that must be valid, for editors too.
 func accepted(t *testing.T, src string) *Inventory {
 	t.Helper()
 	inv, err := Parse("dir/inventory.yaml", []byte(src), nil)
 	require.NoError(t, err)
+	require.NoError(t, validate(t, published(t), src))
 	return inv
 }
 

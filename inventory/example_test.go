@@ -39,7 +39,7 @@ func ExampleErrors() {
 		fmt.Println("first in line", first.Line)
 	}
 	// Output:
-	// inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python, become, build, install, keep, shared, prepare, verify, ssh, hosts, groups, stages, webhook
+	// inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python, become, build, install, keep, shared, prepare, verify, ssh, ansible, dynamic, hosts, groups, stages, webhook
 	//   rot: /srv/code
 	//   ^
 	// inventory.yaml:3:24: stages.production.hosts: want text, got true or false; put quotes around it: "no"

@@ -29,7 +29,7 @@ func completed(t *testing.T) *Inventory {
 
 func TestExampleFileIsAccepted(t *testing.T) {
 	t.Parallel()
-	inv, err := Load(exampleFile, nil)
+	inv, err := Load(exampleFile, Options{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"staging", "production"}, inv.StageNames())
 	hosts, err := inv.Select("production", "")

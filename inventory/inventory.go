@@ -3,7 +3,7 @@
 // user to valid values, or to errors that name the line, the column and the remedy.
 //
 // It opens no connection, resolves no name and reads no ssh_config: a host that only ssh_config
-// knows is a plain name here. It runs no command of the file either. An [Inventory] never changes
+// knows is a plain name here. It runs no command of the file either: [Options.Dynamic] does. An [Inventory] never changes
 // once it is read, so that any number of goroutines may use it at the same time; its methods return
 // copies that belong to the caller.
 package inventory
@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // maxSize is far above any real inventory, and small enough to read a wrong file (a tarball, a
@@ -93,19 +95,32 @@ func findIn(dir string) (string, error) {
 	return found, nil
 }
 
-// Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does. The path is kept
-// as given: errors show it, and [Inventory.Dir] is its directory.
-func Load(path string, checkHostKey func(string) error) (*Inventory, error) {
+// Options are what [Load] needs besides the file.
+type Options struct {
+	// CheckHostKey is the check of the SSH client that will use host_key; nil accepts any text.
+	CheckHostKey func(string) error
+	// Dynamic runs a command of `dynamic` in the directory and returns what it prints. It decides whether
+	// the command may run. nil refuses all.
+	Dynamic func(dir, command string) ([]byte, error)
+}
+
+// Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does, with the hosts of
+// `ansible` and `dynamic`. The path is kept as given: errors show it, and [Inventory.Dir] is its
+// directory.
+func Load(path string, o Options) (*Inventory, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // the file was only read
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; name the file, or, if it is an Ansible inventory: "+useAnsible, safetext.Line(path), safetext.Line(filepath.Base(path)))
+	}
 	src, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	return Parse(path, src, checkHostKey)
+	return parse(path, src, newSource(path, o), o.CheckHostKey)
 }
 
 // Path returns the path of the file, as given to [Load] or [Parse].

@@ -67,7 +67,7 @@ func TestFindReportsUnreadableInventory(t *testing.T) {
 func TestLoadKeepsPath(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), ok)
-	inv, err := Load(path, nil)
+	inv, err := Load(path, Options{})
 	require.NoError(t, err)
 	assert.Equal(t, path, inv.Path())
 	assert.Equal(t, filepath.Dir(path), inv.Dir())
@@ -76,9 +76,9 @@ func TestLoadKeepsPath(t *testing.T) {
 func TestLoadNamesTheFileInErrors(t *testing.T) {
 	t.Parallel()
 	path := write(t, filepath.Join(t.TempDir(), "inventory.yaml"), "rot: /x\n"+ok)
-	_, err := Load(path, nil)
+	_, err := Load(path, Options{})
 	require.ErrorContains(t, err, path+":1:1: unknown key \"rot\"; did you mean \"root\"?")
-	_, err = Load(path+".gone", nil)
+	_, err = Load(path+".gone", Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -86,10 +86,10 @@ func TestLoadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	comment := "#" + strings.Repeat("x", maxSize-len(ok)-2) + "\n"
-	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok), nil)
+	_, err := Load(write(t, filepath.Join(dir, "fits"), comment+ok), Options{})
 	require.NoError(t, err)
 	for _, start := range []string{"", "\ufeff"} {
-		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"), nil)
+		_, err = Load(write(t, filepath.Join(dir, "large"), start+comment+ok+"#"), Options{})
 		require.EqualError(t, err, filepath.Join(dir, "large")+":1:1: larger than 1048576 bytes; this is not an inventory")
 	}
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,8 +81,25 @@ func (t *topology) namesOf(text string) ([]string, error) {
 	return names, nil
 }
 
-// expand is namesOf for anything but an exclusion: it also adds the hosts to the inventory.
+// expand is namesOf for anything but an exclusion: it also adds the hosts to the inventory. With an
+// Ansible inventory a host must be in it, or among the file's own hosts.
 func (t *topology) expand(text string) ([]string, error) {
+	if t.foreign != nil {
+		names, err := t.namesOf(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if !t.all[name] && !t.foreign.inv.Has(name) {
+				return nil, errors.New(unknown("host or group", name, slices.Concat(t.order, t.groupOrder, t.foreign.inv.Hosts())))
+			}
+		}
+	}
+	return t.create(text)
+}
+
+// create is namesOf, and adds the hosts to the inventory.
+func (t *topology) create(text string) ([]string, error) {
 	names, err := t.namesOf(text)
 	if err != nil {
 		return nil, err
@@ -128,7 +146,14 @@ func (t *topology) resolve(list field) []string {
 	if len(t.r.errs) > errs {
 		return names // further errors about a list with errors would mislead
 	}
-	return t.exclude(list, items, names)
+	names = t.exclude(list, items, names)
+	for _, name := range names { // those that only a group of the Ansible inventory names
+		if err := t.add(name); err != nil {
+			list.fail("%s", err)
+			break
+		}
+	}
+	return names
 }
 
 // exclude removes the hosts that the items with ! name, wherever the items are in the list.

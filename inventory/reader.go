@@ -30,6 +30,7 @@ type reader struct {
 	errs         Errors
 	checkHostKey func(string) error
 	shown        map[int][]rune // source lines as errors show them
+	stopped      error          // ends the reading: it is no error in the text
 }
 
 func newReader(file string, src []byte) *reader {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/ansible"
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
@@ -24,6 +25,25 @@ type settings struct {
 type variable struct {
 	value string
 	key   field
+}
+
+// has reports whether one of the settings of a connection is set.
+func (s *settings) has(setting ansible.Setting) bool {
+	switch setting {
+	case ansible.User:
+		return s.ssh.User != ""
+	case ansible.Port:
+		return s.ssh.Port != 0
+	case ansible.IdentityFile:
+		return s.ssh.IdentityFile != ""
+	case ansible.Jump:
+		return s.ssh.Jump != ""
+	case ansible.Become:
+		return s.become != name.User{}
+	case ansible.Python:
+		return s.python != name.Interpreter{}
+	}
+	return false
 }
 
 // apply overrides the settings with more specific ones. It copies the variables.

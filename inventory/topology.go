@@ -1,6 +1,9 @@
 package inventory
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // topology is all hosts and groups of a file while it is read. A host exists once it is named
 // anywhere, because ssh_config may define what the inventory does not.
@@ -15,6 +18,7 @@ type topology struct {
 	groupOrder []string
 	stack      []string       // the groups that are being resolved, outermost first
 	clashed    map[*node]bool // variables whose name was refused already
+	foreign    *foreign       // the Ansible inventory; nil = none
 }
 
 // ownHost is a host's own entry.
@@ -59,6 +63,10 @@ func (t *topology) add(name string) error {
 func (t *topology) declareGroups(f field) {
 	for _, e := range f.few(f.names("a mapping of group names", checkGroup)) {
 		s := e.section("group", "a mapping with the key hosts")
+		if t.groups[e.name] != nil {
+			t.amendGroup(e.name, s)
+			continue
+		}
 		if e.n.kind == mapping && !s.hasKey(e.field, "hosts") {
 			e.fail("the key hosts is missing; a group is a list of hosts")
 		}
@@ -72,7 +80,7 @@ func (t *topology) declareGroups(f field) {
 func (t *topology) declareHosts(f field) {
 	for _, e := range f.entries("a mapping of host names") {
 		e.key.path = f.path
-		names, err := t.expand(e.name)
+		names, err := t.create(e.name)
 		if err != nil {
 			e.key.fail("%s", err)
 			continue
@@ -123,20 +131,25 @@ func (t *topology) hosts(top settings) []Host {
 	for _, name := range t.order {
 		merged[name] = &settings{}
 		merged[name].apply(top)
+		merged[name].apply(t.foreign.settings(name))
 	}
 	for _, group := range t.groupOrder {
 		g := t.groups[group]
 		for _, name := range g.members {
+			if merged[name] == nil {
+				continue // of the Ansible inventory, and not used
+			}
 			merged[name].apply(g.settings)
 			groups[name] = append(groups[name], group)
 		}
 	}
+	t.checkForeign()
 	all := make([]Host, 0, len(t.order))
 	for _, name := range t.order {
 		s, own := merged[name], t.own[name]
 		s.apply(own.settings)
 		all = append(all, Host{
-			Name: name, Address: own.address, Root: s.root, Python: s.python, Become: s.become,
+			Name: name, Address: cmp.Or(own.address, t.foreign.address(name)), Root: s.root, Python: s.python, Become: s.become,
 			SSH: s.ssh, Vars: t.variables(name, s.vars), Groups: groups[name],
 		})
 	}

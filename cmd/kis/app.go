@@ -38,7 +38,8 @@ type app struct {
 	logs    runlog.Dir // the demo has its own
 	signals *signals
 	bugs    *bugs
-	changes bool // something may have changed on a host: the exit status has to report that
+	dynamic func(dir, command string) ([]byte, error) // runs the inventory's command, if the user allows it
+	changes bool                                      // something may have changed on a host: the exit status has to report that
 }
 
 // newApp returns what a command gets that is run with these streams.
@@ -153,7 +154,7 @@ func (a *app) load() (*inventory.Inventory, error) {
 			return nil, err
 		}
 	}
-	return inventory.Load(path, sshx.CheckPin)
+	return inventory.Load(path, inventory.Options{CheckHostKey: sshx.CheckPin, Dynamic: a.dynamic})
 }
 
 // projectDir is the directory of the Python project: the one that --project names, or the nearest

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"maps"
 	"os"
@@ -16,6 +17,9 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/docs"
+	"github.com/keep-it-simple/kis/internal/ui"
 )
 
 // The manual pages are made here, in a test, and not in kis: their generator would otherwise be a
@@ -157,6 +161,17 @@ func plainText(text string) string {
 	}, text)
 }
 
+func TestHelpShowsTopics(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	status := execute(t.Context(), newApp(ui.Streams{Out: ui.NewPrinter(&out), Err: ui.NewPrinter(&errs)}, nil, &bugs{}), []string{"help", "layout"})
+	assert.Zero(t, status)
+	assert.Contains(t, out.String(), "# Layout\n")
+	for _, topic := range docs.Topics() {
+		assert.False(t, isCommand(newRoot(&app{}), topic.Name), "%s is a command, whose help goes before", topic.Name)
+	}
+}
+
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
 	// Why a command needs no example. A command that gets one, or is removed, is removed here.
@@ -164,7 +179,6 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		"kis":         "its help lists the commands, and names one to try",
 		"kis status":  "it takes nothing but the name of a stage",
 		"kis list":    "it takes nothing but the name of a stage",
-		"kis log":     "it takes nothing but the name of a stage and a number",
 		"kis check":   "it takes nothing but the name of a stage",
 		"kis hosts":   "its pattern is that of --hosts, which the help of the flag shows",
 		"kis demo":    "it takes nothing, and is an example of the other commands itself",

@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/keep-it-simple/kis/internal/runlog"
+	"github.com/keep-it-simple/kis/internal/runpage"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -17,13 +22,21 @@ const linesPerRun = 8
 const maxRuns = remote.MaxLines / linesPerRun
 
 func newLog(a *app) *cobra.Command {
-	most := 20
+	most, page := 20, ""
 	cmd := &cobra.Command{
-		Use:   "log <stage>",
+		Use:   "log <stage|run>",
 		Short: "Show the runs on a stage: what they linked, who ran them, how they ended",
 		Long: `Log reads the stage's journal on every host and shows the newest runs first, each with the hosts by
 result. With -v it shows everything that is recorded: key, address, digest, skew. It changes nothing.
-It exits with 5 when a host does not answer.`,
+It exits with 5 when a host does not answer.
+
+With --html it draws one run of this machine as a page, from the log that kis keeps of it, without asking any host: a
+timeline of the steps, the barrier, the switch, what failed. The run is the newest on the stage, or one that is named,
+by its name or by the path of its log.
+
+Examples:
+  kis log production
+  kis log production --html run.html`,
 		GroupID:           "inspect",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
@@ -31,11 +44,40 @@ It exits with 5 when a host does not answer.`,
 			if most < 1 || most > maxRuns {
 				return usageError(cmd, fmt.Errorf("--number is from 1 to %d, not %d", maxRuns, most))
 			}
+			if page != "" {
+				return a.writePage(args[0], page)
+			}
 			return a.log(cmd.Context(), args, most)
 		},
 	}
+	cmd.Flags().StringVar(&page, "html", "", "write a page about one run to this `file`")
 	cmd.Flags().IntVarP(&most, "number", "n", most, fmt.Sprintf("number of runs to show, at most %d", maxRuns))
 	return cmd
+}
+
+// writePage draws a run of this machine.
+func (a *app) writePage(wanted, to string) (err error) {
+	path, err := a.logs.Find(wanted)
+	if errors.Is(err, runlog.ErrNoRun) {
+		return &ui.Hinted{Err: err, Help: "name a stage on which this machine has carried out a run, or the path of a log: ls ~/.local/state/kis/runs"}
+	}
+	if err != nil {
+		return err
+	}
+	run, err := runlog.Read(path)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := runpage.Write(file, run); err != nil {
+		return err
+	}
+	a.ui.Wrote(to)
+	return nil
 }
 
 func (a *app) log(ctx context.Context, names []string, most int) error {

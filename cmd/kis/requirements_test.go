@@ -66,7 +66,7 @@ func TestFilesOfARevisionAreThereUntilTheEnd(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	a, _, _ := p.app()
 	a.inventoryPath, a.project = filepath.Join(p.dir, "inventory.yaml"), p.dir
-	inv, err := inventory.Load(a.inventoryPath, nil)
+	inv, err := inventory.Load(a.inventoryPath, inventory.Options{})
 	require.NoError(t, err)
 	s := source{rev: "HEAD"}
 	plan, err := s.plan(t.Context(), a, inv, a.ui.View())

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/keep-it-simple/kis/docs"
 	"github.com/keep-it-simple/kis/internal/ui"
 )
 
@@ -19,7 +22,9 @@ the stage's links, on all hosts at the same time. Old packages are kept, so that
 command and takes seconds.
 
 Nothing has to be installed on a host: sshd, a POSIX sh, tar and python3 (3.8 or newer, with venv) are
-enough. Try it without any host:  kis demo`
+enough. Try it without any host:  kis demo
+
+Pages about exit-status, inventory, layout, ssh and more:  kis help help`
 
 // exitStatus is part of the help of every command: these are promises.
 const exitStatus = `
@@ -73,7 +78,7 @@ func newRoot(a *app) *cobra.Command {
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("kis {{.Version}}\n")
-	root.SetHelpCommand(newHelp())
+	root.SetHelpCommand(newHelp(a))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change what is linked:"}, &cobra.Group{ID: "inspect", Title: "Inspect; these change nothing:"},
@@ -105,6 +110,9 @@ func (a *app) lockWaitFlag(cmd *cobra.Command) {
 
 // checkFlags checks the global flags once, before any command runs.
 func (a *app) checkFlags(cmd *cobra.Command) error {
+	if !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) { // completion runs nothing
+		a.dynamic = func(dir, command string) ([]byte, error) { return a.runDynamic(cmd.Context(), dir, command) }
+	}
 	if name := emptyFlag(cmd); name != "" {
 		return usageError(cmd, fmt.Errorf("--%s is empty", name))
 	}
@@ -147,13 +155,23 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError(cmd, err)
 }
 
-// newHelp is cobra's help command, with an error for an unknown topic.
-func newHelp() *cobra.Command {
+// newHelp is cobra's help command, with topics, and with an error for what is neither.
+func newHelp(a *app) *cobra.Command {
+	lines := []string{"Help shows the help of a command, or a page about a topic:", ""}
+	for _, topic := range docs.Topics() {
+		lines = append(lines, fmt.Sprintf("  %-14s %s", topic.Name, topic.Short))
+	}
 	return &cobra.Command{
-		Use:   "help [command]",
-		Short: "Show the help of a command",
+		Use:   "help [command|topic]",
+		Short: "Show the help of a command, or a page about a topic",
+		Long:  strings.Join(lines, "\n"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
+			if len(args) == 0 {
+				for _, topic := range docs.Topics() {
+					names = append(names, topic.Name+"\t"+topic.Short)
+				}
+			}
 			if about, _, err := cmd.Root().Find(args); err == nil {
 				for _, c := range about.Commands() {
 					names = append(names, c.Name())
@@ -162,6 +180,12 @@ func newHelp() *cobra.Command {
 			return names, noFiles
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if topic, found := docs.Find(args[0]); found && !isCommand(cmd.Root(), args[0]) {
+					a.ui.Out.Lines(strings.Split(strings.TrimSuffix(topic.Text(), "\n"), "\n")...)
+					return nil
+				}
+			}
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
 				return unknownCommand(cmd.Root(), args)
@@ -169,4 +193,9 @@ func newHelp() *cobra.Command {
 			return about.Help()
 		},
 	}
+}
+
+// isCommand reports whether a name is that of a command, whose help goes before a topic.
+func isCommand(root *cobra.Command, name string) bool {
+	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
 }

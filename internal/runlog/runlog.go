@@ -24,19 +24,22 @@ const maxLogs = 200
 // Dir is the state directory of kis, with the logs in it; "" for the user's.
 type Dir string
 
-// runs returns the directory of the logs: $XDG_STATE_HOME/kis/runs, or its default.
-func (d Dir) runs() (string, error) {
+// runs returns the directory of the logs.
+func (d Dir) runs() (string, error) { return d.Below("runs") }
+
+// Below returns a directory in the state directory: that of $XDG_STATE_HOME/kis, or of its default.
+func (d Dir) Below(name string) (string, error) {
 	if d != "" {
-		return filepath.Join(string(d), "runs"), nil
+		return filepath.Join(string(d), name), nil
 	}
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
-		return filepath.Join(state, "kis", "runs"), nil
+		return filepath.Join(state, "kis", name), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(home, ".local", "state", "kis", "runs"), nil
+	return filepath.Join(home, ".local", "state", "kis", name), nil
 }
 
 // Header is the first line of a log.

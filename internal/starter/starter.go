@@ -87,6 +87,9 @@ func Text(o Options) (string, error) {
 	return text, nil
 }
 
+// schemaURL is where editors find the keys of an inventory, with explanations.
+const schemaURL = "https://raw.githubusercontent.com/keep-it-simple/kis/main/docs/inventory.schema.json"
+
 // writer writes YAML.
 type writer struct{ b strings.Builder }
 
@@ -95,6 +98,7 @@ func (w *writer) line(format string, values ...any) {
 }
 
 func (w *writer) head(o Options) {
+	w.line("# yaml-language-server: $schema=%s", schemaURL)
 	w.line("# The inventory of %s, for kis. Every key: inventory.example.yaml and docs/inventory.md of kis.", o.Project.Name)
 	w.line("# A setting behind a bare # is a suggestion; remove the # to use it.")
 	w.line("")

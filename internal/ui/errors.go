@@ -36,6 +36,10 @@ func (u *UI) Error(err error, status int) {
 	} else if errors.As(err, &hinted) {
 		hint = hinted.Hint()
 	}
+	var program interface{ Tail() []string }
+	if errors.As(err, &program) {
+		tail = append(tail, program.Tail()...)
+	}
 	if u.WantsJSON() {
 		u.errorRecord(status, err.Error()+cause, hint, tail, nil)
 		return

@@ -9,36 +9,36 @@ import (
 
 // printFailures prints failures, the cause first; hosts with the same failure share a block.
 func (u *UI) printFailures(failures []event.Failure) {
-	for _, b := range fold(failures) {
-		f := b.failure
+	for _, b := range Fold(failures) {
+		f := b.Failure
 		mark := ""
 		if f.State == event.Unknown {
 			mark = " (unknown)"
 		}
-		u.Err.Printf("%s: %s%s: %s\n", allHosts(b.hosts), f.Step, mark, f.Text())
+		u.Err.Printf("%s: %s%s: %s\n", allHosts(b.Hosts), f.Step, mark, f.Text())
 		u.Err.tail(f.Tail)
 		u.Err.hint(f.Hint)
 	}
 }
 
-// block is one failure that several hosts have in common.
-type block struct {
-	hosts   []string
-	failure event.Failure
+// Block is one failure that several hosts have in common.
+type Block struct {
+	Hosts   []string
+	Failure event.Failure
 }
 
-// fold puts failures with the same cause into one block, in the order of their first host. The output
+// Fold puts failures with the same cause into one block, in the order of their first host. The output
 // of the first of them is printed.
-func fold(failures []event.Failure) []block {
-	var blocks []block
+func Fold(failures []event.Failure) []Block {
+	var blocks []Block
 	for _, f := range failures {
-		at := slices.IndexFunc(blocks, func(b block) bool { return sameFailure(b.failure, f) })
+		at := slices.IndexFunc(blocks, func(b Block) bool { return sameFailure(b.Failure, f) })
 		if at < 0 {
-			blocks = append(blocks, block{failure: f})
+			blocks = append(blocks, Block{Failure: f})
 			at = len(blocks) - 1
 		}
-		if !slices.Contains(blocks[at].hosts, f.Host) {
-			blocks[at].hosts = append(blocks[at].hosts, f.Host)
+		if !slices.Contains(blocks[at].Hosts, f.Host) {
+			blocks[at].Hosts = append(blocks[at].Hosts, f.Host)
 		}
 	}
 	return blocks

@@ -81,6 +81,15 @@ func (u *UI) Message(text string) {
 	u.live.Load().around(func() { u.Err.Lines("kis: " + text) })
 }
 
+// Wrote prints that a file was written.
+func (u *UI) Wrote(path string) {
+	if u.WantsJSON() {
+		u.record("file", map[string]string{"path": path})
+		return
+	}
+	u.Out.Lines("wrote " + path)
+}
+
 // Strong prints a line in bold.
 func (u *UI) Strong(line string) { u.Out.Printf("%s\n", u.painter().strong(line)) }
 
