@@ -16,7 +16,7 @@ build: ## compile bin/kis
 # time; its seed is fixed, so that every change is judged by the same schedules. make test-recovery draws others.
 SIM = ./internal/commit -args -sim.seed 11934005387025379887
 RACE = ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
-SLOW = /internal/commit$$|/internal/test/(recovery|compat|apps)$$|/internal/testenv/debhost$$
+SLOW = /internal/commit$$|/internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhost$$
 
 test: setup ## what every change has to pass: about ten minutes on two cores
 	go test -race -vet=off -timeout 10m -parallel 4 $(RACE)
@@ -42,6 +42,7 @@ test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
 	$(if $(FAULT),,go test -vet=off -timeout 60m ./internal/test/apps)
 	$(if $(FAULT),,go test -tags compat -vet=off -timeout 10m ./internal/ansible)
+	$(if $(FAULT),,go test -vet=off -timeout 60m -parallel 4 ./internal/test/backends)
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz
