@@ -81,8 +81,27 @@ func table(columns []column) string {
 	}
 	out.WriteString("\n")
 	for i, reason := range reasons {
-		fmt.Fprintf(&out, "%d. %s\n", i+1, reason)
+		out.WriteString(wrap(fmt.Sprintf("%d. %s", i+1, reason)))
 	}
+	return out.String()
+}
+
+// wrap writes an item of a list in lines of at most 100 bytes.
+func wrap(item string) string {
+	var out strings.Builder
+	line := ""
+	for word := range strings.FieldsSeq(item) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > 100:
+			out.WriteString(line + "\n")
+			line = "   " + word
+		default:
+			line += " " + word
+		}
+	}
+	out.WriteString(line + "\n")
 	return out.String()
 }
 
