@@ -133,18 +133,18 @@ func (a *app) otherSide(ctx context.Context, d *deploy.Deployer, inv *inventory.
 
 // diffFailed prints what a host refused; other errors are returned.
 func (a *app) diffFailed(ctx context.Context, err error) error {
-	failure, some := errors.AsType[*event.Failure](err)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case !some:
-		return err
-	case failure.Host == "": // of the hosts together
+	}
+	if unanswered, some := errors.AsType[*event.Unanswered](err); some {
+		a.ui.Unanswered(unanswered.Failures, unanswered.Hosts, event.Split.Exit())
+		return outcome{status: a.exitStatus(event.Bugs(unanswered.Failures), event.Split.Exit())}
+	}
+	if failure, some := errors.AsType[*event.Failure](err); some { // of the hosts together
 		a.ui.Error(&ui.Hinted{Err: errors.New(failure.Message), Help: failure.Hint}, event.Split.Exit())
 		return outcome{status: event.Split.Exit()}
 	}
-	a.ui.Unanswered([]event.Failure{*failure}, 1, event.Split.Exit())
-	return outcome{status: a.exitStatus(event.Bugs([]event.Failure{*failure}), event.Split.Exit())}
+	return err
 }
 
 // completeDiff completes a stage, then another one or a package of earlier runs of this machine.

@@ -179,7 +179,6 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		"kis":         "its help lists the commands, and names one to try",
 		"kis status":  "it takes nothing but the name of a stage",
 		"kis list":    "it takes nothing but the name of a stage",
-		"kis log":     "it takes nothing but the name of a stage and a number",
 		"kis check":   "it takes nothing but the name of a stage",
 		"kis hosts":   "its pattern is that of --hosts, which the help of the flag shows",
 		"kis demo":    "it takes nothing, and is an example of the other commands itself",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/inventory"
 )
 
 // TestDocumentsNameFilesThatExist: a document names a file of the repository by the end of its
@@ -129,4 +132,26 @@ func TestLinesOfDocumentsAreShort(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestInventoriesOfDocumentsAreValid parses every inventory that a document shows.
+func TestInventoriesOfDocumentsAreValid(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	shown := 0
+	for _, path := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)\n```yaml\n(.*?)```").FindAllSubmatch(text, -1) {
+			isPipeline := bytes.Contains(block[1], []byte("\nscript:")) || bytes.Contains(block[1], []byte("extends: "))
+			if !regexp.MustCompile(`(?m)^stages:`).Match(block[1]) || isPipeline {
+				continue
+			}
+			shown++
+			_, err := inventory.Parse(path, block[1], func(string) error { return nil })
+			require.NoError(t, err, "%s", block[1])
+		}
+	}
+	assert.Greater(t, shown, 7)
 }

@@ -55,6 +55,8 @@ Examples:
 				return usageError(cmd, errors.New("the stage is missing"))
 			case len(args) == 1:
 				return usageError(cmd, errors.New("the command is missing"))
+			case cmd.ArgsLenAtDash() != 1: // otherwise flags of the command would be those of kis
+				return usageError(cmd, errors.New("write -- between the stage and the command"))
 			case args[0] == "" || args[1] == "":
 				return usageError(cmd, errors.New("the stage or the command is empty"))
 			}
@@ -76,7 +78,6 @@ Examples:
 		},
 	}
 	cmd.Flags().BoolVarP(&terminal, "tty", "t", false, "give the command a terminal; for one host")
-	cmd.Flags().SetInterspersed(true)
 	return cmd
 }
 

@@ -157,15 +157,14 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // newHelp is cobra's help command, with topics, and with an error for what is neither.
 func newHelp(a *app) *cobra.Command {
-	var long strings.Builder
-	long.WriteString("Help shows the help of a command, or a page about a topic:\n\n") //nolint:forbidigo // not for a terminal yet
+	lines := []string{"Help shows the help of a command, or a page about a topic:", ""}
 	for _, topic := range docs.Topics() {
-		fmt.Fprintf(&long, "  %-14s %s\n", topic.Name, topic.Short)
+		lines = append(lines, fmt.Sprintf("  %-14s %s", topic.Name, topic.Short))
 	}
 	return &cobra.Command{
 		Use:   "help [command|topic]",
 		Short: "Show the help of a command, or a page about a topic",
-		Long:  long.String(),
+		Long:  strings.Join(lines, "\n"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			if len(args) == 0 {

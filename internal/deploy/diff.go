@@ -27,10 +27,10 @@ func (d *Deployer) LinkedSide(ctx context.Context, hosts []inventory.Host, stage
 		}
 		return name.ParsePackage(facts.Stage.Linked)
 	})
+	if err := failed(failures); err != nil {
+		return event.Side{}, err
+	}
 	for i := range sides {
-		if failures[i] != nil {
-			return event.Side{}, failures[i]
-		}
 		sides[i].Stage = stage.String()
 		if sides[i].Package != sides[0].Package {
 			return event.Side{}, event.Refuse(event.CodeDiffers,
@@ -55,12 +55,24 @@ func (d *Deployer) PackageSide(ctx context.Context, hosts []inventory.Host, p na
 			return sides[i], nil
 		}
 	}
-	for i := range sides {
-		if failures[i] != nil {
-			return event.Side{}, failures[i]
-		}
+	if err := failed(failures); err != nil {
+		return event.Side{}, err
 	}
 	return event.Side{}, event.Refuse(remote.CodeNoPackage, p.String()+" is not installed", "see: kis list")
+}
+
+// failed returns *event.Unanswered where a host did not answer.
+func failed(failures []*event.Failure) error {
+	unanswered := event.Unanswered{Hosts: len(failures)}
+	for _, f := range failures {
+		if f != nil {
+			unanswered.Failures = append(unanswered.Failures, *f)
+		}
+	}
+	if len(unanswered.Failures) == 0 {
+		return nil
+	}
+	return &unanswered
 }
 
 // sides reads the package that choose names on each host; none where it names none.

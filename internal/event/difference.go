@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +20,17 @@ type Side struct {
 	// Distributions are those of the environment by normalized name, or those that requirements pin; none: unknown.
 	// The application itself is not among them.
 	Distributions map[string]string `json:"-"`
+}
+
+// Unanswered is the error of a question that hosts did not answer.
+type Unanswered struct {
+	Failures []Failure
+	Hosts    int // that were asked
+}
+
+// Error counts them.
+func (u *Unanswered) Error() string {
+	return fmt.Sprintf("%d of %d hosts did not answer", len(u.Failures), u.Hosts)
 }
 
 // Recipe is what distinguishes two recipes, by the keys of the inventory.

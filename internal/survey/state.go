@@ -85,6 +85,7 @@ type HostState struct {
 	Degraded    bool           `json:"degraded,omitempty"` // the link was rolled back, and after_link failed or was interrupted
 	Since       time.Time      `json:"since,omitzero"`
 	By          string         `json:"by,omitempty"`
+	Git         string         `json:"git,omitempty"` // revision that the linked package was built from
 	Op          string         `json:"op,omitempty"`
 	Run         string         `json:"run,omitempty"`
 	Scope       string         `json:"scope,omitempty"`
@@ -149,6 +150,11 @@ func hostState(stage string, r Repository, host string) HostState {
 	}
 	if s.Linked == "" && s.Interrupted == nil {
 		s.Confirmed = s.Answered
+	}
+	for _, p := range r.State.Packages {
+		if p.Name.String() == s.Linked && p.Receipt != nil {
+			s.Git = p.Receipt.Git
+		}
 	}
 	return s
 }

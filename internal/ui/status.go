@@ -91,6 +91,9 @@ func remarks(h survey.HostState) []string {
 	if !h.Since.IsZero() {
 		out = append(out, fmt.Sprintf("since %s by %s", h.Since.Local().Format(timeFormat), h.By))
 	}
+	if h.Git != "" {
+		out = append(out, "git "+h.Git)
+	}
 	if h.Note != "" {
 		out = append(out, h.Note)
 	}

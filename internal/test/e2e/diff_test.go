@@ -38,6 +38,7 @@ func TestDiff(t *testing.T) {
 	assert.Equal(t, 0, r.Exit, r.Screen())
 	assert.Contains(t, r.Out, "nothing (production) → hello-0.3 (this project)\nnothing is linked yet\n")
 	production.Run(0, "hello-0.3", "push", "production")
+	assert.Regexp(t, `web1 +hello-0.3 .*; git [0-9a-f]{12}`, w.Kis("status", "production").Out)
 	r = w.Kis("diff", "production")
 	assert.Contains(t, r.Out, "hello-0.3 (production) → hello-0.3 (this project)\nno difference\n")
 

@@ -88,6 +88,11 @@ func TestExec(t *testing.T) {
 			}
 		}},
 		{Name: "at a terminal", Tell: atTerminal},
+		{Name: "flags of the command are not those of kis", Tell: func(w *testenv.Env) {
+			r := w.Kis("exec", "staging", "ls", "-l", "web1")
+			assert.Equal(w.T, 2, r.Exit)
+			assert.Contains(w.T, r.Err, "kis: write -- between the stage and the command\n")
+		}},
 		{Name: "-t is for one host", Tell: func(w *testenv.Env) {
 			r := w.Kis("exec", "staging", "-t", "--", "sh")
 			assert.Equal(w.T, 2, r.Exit)
