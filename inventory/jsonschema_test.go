@@ -195,8 +195,8 @@ func TestTheExampleFitsTheJSONSchema(t *testing.T) {
 	}
 }
 
-// TestTheJSONSchemaRefusesWhatTheParserRefuses: unknown keys in every section, missing keys and wrong
-// types.
+// TestTheJSONSchemaRefusesWhatTheParserRefuses: unknown keys in every section, missing keys and
+// wrong types.
 func TestTheJSONSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 	t.Parallel()
 	s := published(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inventories are those in testdata. Beside each, NAME.json is what ansible-inventory printed of it; the
-// tests with the tag compat compare that with an Ansible that is installed now.
+// inventories are those in testdata. Beside each, NAME.json is what ansible-inventory printed of
+// it; the tests with the tag compat compare that with an Ansible that is installed now.
 func inventories() map[string]string {
 	return map[string]string{
 		"ini": "testdata/ini/hosts.ini", "precedence": "testdata/precedence/hosts",
