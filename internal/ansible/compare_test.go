@@ -15,7 +15,7 @@ import (
 func inventories() map[string]string {
 	return map[string]string{
 		"ini": "testdata/ini/hosts.ini", "precedence": "testdata/precedence/hosts",
-		"yaml": "testdata/yaml/hosts.yml", "directory": "testdata/directory/inventory",
+		"quirks": "testdata/quirks/hosts.ini", "yaml": "testdata/yaml/hosts.yml", "directory": "testdata/directory/inventory",
 	}
 }
 
