@@ -15,10 +15,11 @@ import (
 
 // Limits of what is read: far above real inventories.
 const (
-	maxFile  = 16 << 20
-	maxFiles = 10_000
-	maxHosts = 10_000
-	maxDepth = 50 // of groups in groups, of directories
+	maxFile   = 16 << 20
+	maxFiles  = 10_000
+	maxHosts  = 10_000
+	maxGroups = 20_000
+	maxDepth  = 50 // of groups in groups, of directories
 )
 
 // The groups that every inventory has.
@@ -89,6 +90,7 @@ type Inventory struct {
 	hosts  map[string]*host
 	groups map[string]*group
 	names  []string // groups, in the order of the files
+	read   int      // groups of YAML files, each as often as it stands there
 }
 
 // Hosts returns the names of all hosts, in the order of the files.

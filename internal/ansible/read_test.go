@@ -1,6 +1,7 @@
 package ansible
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,18 @@ func TestWrongInventoriesAreRefusedByFileAndLine(t *testing.T) {
 		assert.Contains(t, strings.ReplaceAll(err.Error(), dir+"/", ""), want)
 		assert.NotContains(t, err.Error(), "secret")
 	}
+}
+
+// TestAliasesCannotMultiplyGroups: a small file may stand for 2^40 groups.
+func TestAliasesCannotMultiplyGroups(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	text.WriteString("g0: &g0 {hosts: {a: }}\n")
+	for i := range 40 {
+		fmt.Fprintf(&text, "g%d: &g%d {children: {x: *g%d, y: *g%d}}\n", i+1, i+1, i, i)
+	}
+	_, err := Read(filepath.Join(files(t, map[string]string{"hosts.yml": text.String()}), "hosts.yml"), false)
+	require.ErrorContains(t, err, "more than 20000 groups")
 }
 
 func TestEncryptedVariablesCanBeSkipped(t *testing.T) {
