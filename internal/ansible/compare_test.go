@@ -38,7 +38,7 @@ func compare(t *testing.T, path string, printed []byte) {
 	require.NoError(t, err)
 	theirs, err := ReadJSON(printed)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, theirs.Hosts(), own.Hosts())
+	require.ElementsMatch(t, theirs.Hosts(), own.Hosts())
 	assert.ElementsMatch(t, theirs.Groups(), own.Groups())
 	for _, group := range theirs.Groups() {
 		assert.ElementsMatch(t, theirs.Members(group), own.Members(group), group)
