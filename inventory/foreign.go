@@ -21,8 +21,9 @@ type source struct {
 
 func newSource(path string, o Options) source { return source{filepath.Dir(path), o.Dynamic} }
 
-// foreign is an Ansible inventory from which the file takes hosts. Its groups are groups of the file. Only
-// the hosts that a list names become hosts: the others may be machines that kis could not connect to.
+// foreign is an Ansible inventory from which the file takes hosts. Its groups are groups of the
+// file. Only the hosts that a list names become hosts: the others may be machines that kis could
+// not connect to.
 type foreign struct {
 	inv      *ansible.Inventory
 	key      field             // the key of the file that names it
@@ -121,8 +122,8 @@ func (r *reader) runDynamic(f field, from source) *ansible.Inventory {
 	return nil
 }
 
-// amendGroup adds settings of the file to a group of the Ansible inventory. They count at the place that
-// the group has in the file.
+// amendGroup adds settings of the file to a group of the Ansible inventory. They count at the place
+// that the group has in the file.
 func (t *topology) amendGroup(group string, s section) {
 	if list := s.get("hosts"); list.set() {
 		list.fail("the hosts of %s are those of the Ansible inventory; remove the key, or rename the group", quote(group))
@@ -175,8 +176,8 @@ func (f *foreign) address(host string) string {
 	return f.reached[host]
 }
 
-// checkForeign reports what kis cannot use of the hosts' variables, once for each place, unless the file
-// sets it itself.
+// checkForeign reports what kis cannot use of the hosts' variables, once for each place, unless the
+// file sets it itself.
 func (t *topology) checkForeign() {
 	if t.foreign == nil {
 		return

@@ -3,9 +3,9 @@
 // user to valid values, or to errors that name the line, the column and the remedy.
 //
 // It opens no connection, resolves no name and reads no ssh_config: a host that only ssh_config
-// knows is a plain name here. It runs no command of the file either: [Options.Dynamic] does. An [Inventory] never changes
-// once it is read, so that any number of goroutines may use it at the same time; its methods return
-// copies that belong to the caller.
+// knows is a plain name here. It runs no command of the file either: [Options.Dynamic] does. An
+// [Inventory] never changes once it is read, so that any number of goroutines may use it at the
+// same time; its methods return copies that belong to the caller.
 package inventory
 
 import (
@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
@@ -108,6 +109,39 @@ type Options struct {
 // `ansible` and `dynamic`. The path is kept as given: errors show it, and [Inventory.Dir] is its
 // directory.
 func Load(path string, o Options) (*Inventory, error) {
+	src, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, src, newSource(path, o), o.CheckHostKey)
+}
+
+// Stages returns the names of the stages of the file at path, for completion: it reads no other
+// file, and runs no command. A file with errors may have none.
+func Stages(path string) []string {
+	src, err := read(path)
+	if err != nil {
+		return nil
+	}
+	r := newReader(path, src)
+	if r.checkSize(); len(r.errs) > 0 {
+		return nil
+	}
+	root, bad := parseYAML(src)
+	if bad != nil || root == nil || root.child("stages") == nil {
+		return nil
+	}
+	var names []string
+	for _, p := range root.child("stages").pairs {
+		if _, err := name.ParseStage(p.key.value); err == nil {
+			names = append(names, p.key.value)
+		}
+	}
+	return names
+}
+
+// read reads a file, and a little more than maxSize of a larger one.
+func read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
@@ -120,7 +154,7 @@ func Load(path string, o Options) (*Inventory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	return parse(path, src, newSource(path, o), o.CheckHostKey)
+	return src, nil
 }
 
 // Path returns the path of the file, as given to [Load] or [Parse].

@@ -163,3 +163,18 @@ func sprint(format string, values ...any) string {
 	}
 	return b.String()
 }
+
+func TestStagesNeedNoOtherFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for src, want := range map[string][]string{
+		"ansible: gone.ini\nstages: {a: {hosts: [web]}, b: , 'No': }\n": {"a", "b"},
+		"dynamic: false\nstages: {a: }\n":                               {"a"},
+		"stages: [a]\n":                                                 nil,
+		"stages: {":                                                     nil,
+		"":                                                              nil,
+	} {
+		assert.Equal(t, want, Stages(write(t, filepath.Join(dir, "inventory.yaml"), src)), src)
+	}
+	assert.Empty(t, Stages(filepath.Join(dir, "gone.yaml")))
+}

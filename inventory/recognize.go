@@ -29,8 +29,8 @@ type textPattern struct {
 // ownKey is in every inventory of kis, even in one that is not YAML by mistake.
 var ownKey = regexp.MustCompile(`(?m)^stages:`)
 
-// textPatterns are in the order in which they are tried: the special ones before Ansible's INI, which
-// has few rules.
+// textPatterns are in the order in which they are tried: the special ones before Ansible's INI,
+// which has few rules.
 func textPatterns() []textPattern {
 	return []textPattern{
 		{regexp.MustCompile(`\A#!`), mistaken{"a program", useDynamic}},
@@ -52,7 +52,8 @@ func textPatterns() []textPattern {
 	}
 }
 
-// recognize returns the kind of a file that is not an inventory of kis. The root is nil if it is not YAML.
+// recognize returns the kind of a file that is not an inventory of kis. The root is nil if it is
+// not YAML.
 func recognize(src []byte, root *node) (mistaken, bool) {
 	if root != nil && root.kind == mapping {
 		return recognizeMapping(root)
@@ -113,8 +114,8 @@ func recognizeMapping(root *node) (mistaken, bool) {
 	return mistaken{}, false
 }
 
-// isAnsibleGroup reports whether an entry at the top is a group of an Ansible inventory in YAML. The
-// groups and hosts of kis have mappings of the same look, below keys of their own.
+// isAnsibleGroup reports whether an entry at the top is a group of an Ansible inventory in YAML.
+// The groups and hosts of kis have mappings of the same look, below keys of their own.
 func isAnsibleGroup(p pair) bool {
 	if p.key.value == "all" || p.key.value == "ungrouped" {
 		return true

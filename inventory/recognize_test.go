@@ -60,7 +60,8 @@ func TestOtherFilesAreRecognized(t *testing.T) {
 	}
 }
 
-// TestMistakesInAnInventoryAreStillNamed: a file of kis with a mistake is not taken for another kind.
+// TestMistakesInAnInventoryAreStillNamed: a file of kis with a mistake is not taken for another
+// kind.
 func TestMistakesInAnInventoryAreStillNamed(t *testing.T) {
 	t.Parallel()
 	for _, src := range []string{

@@ -14,7 +14,10 @@ import "strings"
 type key struct{ sections, name, shape string }
 
 // schema is the only list of the keys that exist.
-func schema() []key {
+func schema() []key { return append(hostKeys(), stageKeys()...) }
+
+// hostKeys are the keys of hosts, and of what all stages have in common.
+func hostKeys() []key {
 	return []key{
 		{"inventory host group", "root", "text"},
 		{"inventory host group", "python", "text"},
@@ -49,6 +52,12 @@ func schema() []key {
 		{"host group", "vars", "<scalar>"},
 		{"inventory", "groups", "<group>"},
 		{"inventory", "stages", "<stage>"},
+	}
+}
+
+// stageKeys are the keys of stages, and of what is in them.
+func stageKeys() []key {
+	return []key{
 		{"stage", "confirm", "flag"},
 		{"stage", "from", "text"},
 		{"stage", "dev", "flag"},

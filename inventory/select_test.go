@@ -139,7 +139,7 @@ func TestSelectStaysInStage(t *testing.T) {
 	items := []string{"a*", "*1", "a[1:2]", "b[1:3]", "g", "@h", "c", "?", "*", "a1", "b2", "nobody"}
 	chosen := 0
 	for range 1500 {
-		inv := accepted(t, fmt.Sprintf("hosts: {%s: {}}\ngroups: {g: {hosts: [%s]}, h: {hosts: [g, %s]}}\nstages: {s: {hosts: [%s]}}",
+		inv := readable(t, fmt.Sprintf("hosts: {%s: {}}\ngroups: {g: {hosts: [%s]}, h: {hosts: [g, %s]}}\nstages: {s: {hosts: [%s]}}",
 			strings.Join(hosts, ": {}, "), strings.Join(pick(hosts, 3), ", "), pick(hosts, 1)[0], strings.Join(pick(append(hosts, "g", "h"), 4), ", ")))
 		all, err := inv.Select("s", "")
 		require.NoError(t, err)

@@ -139,8 +139,8 @@ func (a *app) fail(err error) int {
 	return status
 }
 
-// load reads the inventory that the flags, the environment or the directory name.
-func (a *app) load() (*inventory.Inventory, error) {
+// inventoryFile is the inventory that the flags, the environment or the directory name.
+func (a *app) inventoryFile() (string, error) {
 	path := a.inventoryPath
 	if path == "" {
 		path = os.Getenv("KIS_INVENTORY")
@@ -148,11 +148,20 @@ func (a *app) load() (*inventory.Inventory, error) {
 	if path == "" {
 		here, err := os.Getwd()
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		if path, err = inventory.Find(here); err != nil {
-			return nil, err
+			return "", err
 		}
+	}
+	return path, nil
+}
+
+// load reads the inventory.
+func (a *app) load() (*inventory.Inventory, error) {
+	path, err := a.inventoryFile()
+	if err != nil {
+		return nil, err
 	}
 	return inventory.Load(path, inventory.Options{CheckHostKey: sshx.CheckPin, Dynamic: a.dynamic})
 }

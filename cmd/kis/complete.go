@@ -9,7 +9,8 @@ import (
 	"github.com/keep-it-simple/kis/inventory"
 )
 
-// Completion never contacts a host: it reads the inventory, and the logs of earlier runs.
+// Completion never contacts a host: it reads the inventory, and the logs of earlier runs. It runs no
+// command of the inventory either, so hosts of `dynamic` are not completed.
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 
@@ -18,11 +19,11 @@ func (a *app) completeStage(_ *cobra.Command, args []string, _ string) ([]string
 	if len(args) > 0 {
 		return nil, noFiles
 	}
-	inv, err := a.load()
+	path, err := a.inventoryFile()
 	if err != nil {
 		return nil, noFiles
 	}
-	return inv.StageNames(), noFiles
+	return inventory.Stages(path), noFiles
 }
 
 // completeTwoStages completes the names of two stages.

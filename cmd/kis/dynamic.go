@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/sshx"
 )
 
-// allowDynamic is the environment variable that allows a command of `dynamic` where nobody can be asked.
-// Its value is the command, so that a changed inventory runs no other.
+// allowDynamic is the environment variable that allows a command of `dynamic` where nobody can be
+// asked. Its value is the command, so that a changed inventory runs no other.
 const allowDynamic = "KIS_ALLOW_DYNAMIC"
 
 // runDynamic runs the command of an inventory, if the user has allowed it.
@@ -32,8 +32,8 @@ func (a *app) runDynamic(ctx context.Context, dir, text string) ([]byte, error) 
 	return c.Run(ctx)
 }
 
-// allow returns nil if the command may run. The user is asked once for each command and directory; --yes
-// does not answer, because it is given for questions about a deployment.
+// allow returns nil if the command may run. The user is asked once for each command and directory;
+// --yes does not answer, because it is given for questions about a deployment.
 func allow(ctx context.Context, c dynamic.Command, allowed dynamic.Allowed, environment string, ask sshx.Prompt) error {
 	if environment == c.String() {
 		return nil

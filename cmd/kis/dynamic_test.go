@@ -17,7 +17,7 @@ import (
 func (p project) cloud(script string) {
 	p.t.Helper()
 	p.write("cloud", "#!/bin/sh\ntouch ran\n"+script+"\n")
-	require.NoError(p.t, os.Chmod(filepath.Join(p.dir, "cloud"), 0o755)) //nolint:gosec // a program
+	require.NoError(p.t, os.Chmod(filepath.Join(p.dir, "cloud"), 0o755))
 }
 
 func (p project) ran() bool {
@@ -27,7 +27,8 @@ func (p project) ran() bool {
 
 const printsWeb = `echo '{"web": ["web1"], "_meta": {"hostvars": {"web1": {"ansible_user": "deploy"}}}}'`
 
-// TestNoCommandOfAnInventoryRunsUnlessAllowed: --yes does not allow it, and completion runs nothing.
+// TestNoCommandOfAnInventoryRunsUnlessAllowed: --yes does not allow it, and completion runs
+// nothing.
 func TestNoCommandOfAnInventoryRunsUnlessAllowed(t *testing.T) {
 	p := newProject(t, "dynamic: ./cloud --list\nstages: {live: {hosts: [web]}}\n")
 	p.cloud(printsWeb)
@@ -45,8 +46,10 @@ func TestNoCommandOfAnInventoryRunsUnlessAllowed(t *testing.T) {
 	assert.Contains(t, errs.String(), "KIS_ALLOW_DYNAMIC allows another one")
 
 	t.Setenv("KIS_ALLOW_DYNAMIC", "./cloud --list")
-	a, _, _ = p.app()
-	execute(t.Context(), a, append([]string{"__complete"}, p.args("status", "")...))
+	for _, args := range [][]string{{"status", ""}, {"status", "--hosts", ""}} {
+		a, _, _ = p.app()
+		execute(t.Context(), a, append([]string{"__complete"}, p.args(args...)...))
+	}
 	assert.False(t, p.ran())
 
 	a, out, _ := p.app()

@@ -1,7 +1,8 @@
-// Package ansible reads the hosts, the groups and the connection variables of Ansible inventories: files
-// in INI and YAML, directories of them with their group_vars and host_vars, and the JSON that dynamic
-// inventories print. It runs no program, no plugin and no template. What it does not understand is an
-// error with its file and line; variables that do not matter to a connection are passed over.
+// Package ansible reads the hosts, the groups and the connection variables of Ansible inventories:
+// files in INI and YAML, directories of them with their group_vars and host_vars, and the JSON that
+// dynamic inventories print. It runs no program, no plugin and no template. What it does not
+// understand is an error with its file and line; variables that do not matter to a connection are
+// passed over.
 package ansible
 
 import (
@@ -14,10 +15,11 @@ import (
 
 // Limits of what is read: far above real inventories.
 const (
-	maxFile  = 16 << 20
-	maxFiles = 10_000
-	maxHosts = 10_000
-	maxDepth = 50 // of groups in groups, of directories
+	maxFile   = 16 << 20
+	maxFiles  = 10_000
+	maxHosts  = 10_000
+	maxGroups = 20_000
+	maxDepth  = 50 // of groups in groups, of directories
 )
 
 // The groups that every inventory has.
@@ -88,13 +90,14 @@ type Inventory struct {
 	hosts  map[string]*host
 	groups map[string]*group
 	names  []string // groups, in the order of the files
+	read   int      // groups of YAML files, each as often as it stands there
 }
 
 // Hosts returns the names of all hosts, in the order of the files.
 func (inv *Inventory) Hosts() []string { return slices.Clone(inv.order) }
 
-// Groups returns the names of the groups that have hosts, in the order of the files; all and ungrouped
-// come first.
+// Groups returns the names of the groups that have hosts, in the order of the files; all and
+// ungrouped come first.
 func (inv *Inventory) Groups() []string {
 	return slices.DeleteFunc(slices.Clone(inv.names), func(name string) bool { return len(inv.Members(name)) == 0 })
 }
@@ -252,8 +255,9 @@ func (inv *Inventory) groupsOf(host string) []*group {
 	})
 }
 
-// effective returns the variables of a host by Ansible's precedence: those of inventory files of all
-// groups, then group_vars/all, then the other files of group_vars, then the host's own, then host_vars.
+// effective returns the variables of a host by Ansible's precedence: those of inventory files of
+// all groups, then group_vars/all, then the other files of group_vars, then the host's own, then
+// host_vars.
 func (inv *Inventory) effective(name string) variables {
 	groups := inv.groupsOf(name)
 	result := variables{}

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inventories are those in testdata. Beside each, NAME.json is what ansible-inventory printed of it; the
-// tests with the tag compat compare that with an Ansible that is installed now.
+// inventories are those in testdata. Beside each, NAME.json is what ansible-inventory printed of
+// it; the tests with the tag compat compare that with an Ansible that is installed now.
 func inventories() map[string]string {
 	return map[string]string{
 		"ini": "testdata/ini/hosts.ini", "precedence": "testdata/precedence/hosts",
-		"yaml": "testdata/yaml/hosts.yml", "directory": "testdata/directory/inventory",
+		"quirks": "testdata/quirks/hosts.ini", "yaml": "testdata/yaml/hosts.yml", "directory": "testdata/directory/inventory",
 	}
 }
 
@@ -38,7 +38,7 @@ func compare(t *testing.T, path string, printed []byte) {
 	require.NoError(t, err)
 	theirs, err := ReadJSON(printed)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, theirs.Hosts(), own.Hosts())
+	require.ElementsMatch(t, theirs.Hosts(), own.Hosts())
 	assert.ElementsMatch(t, theirs.Groups(), own.Groups())
 	for _, group := range theirs.Groups() {
 		assert.ElementsMatch(t, theirs.Members(group), own.Members(group), group)

@@ -191,8 +191,8 @@ func (r *connectionReader) become() string {
 	return user
 }
 
-// harmless are the options of ssh in ansible_ssh_args and the like that kis need not know: it multiplexes
-// by itself, and always checks host keys.
+// harmless are the options of ssh in ansible_ssh_args and the like that kis need not know: it
+// multiplexes by itself, and always checks host keys.
 var harmless = regexp.MustCompile(`(?i)^(ControlMaster|ControlPersist|ControlPath|ForwardAgent|ServerAlive\w+|ConnectTimeout|ConnectionAttempts|StrictHostKeyChecking|UserKnownHostsFile|Compression|PreferredAuthentications|LogLevel|BatchMode|TCPKeepAlive)\s*[= ]`)
 
 // proxyCommand is a ProxyCommand that does what ProxyJump does.
@@ -220,7 +220,8 @@ func (r *connectionReader) jump() string {
 				}
 			}
 			if to, known := jumpOf(option); !known {
-				r.fail(Jump, v, "has the option %s; write it into ssh_config, and the jump host into ssh: {jump: …}", strconv.Quote(option))
+				name, _, _ := strings.Cut(option, "=") // the rest may be a password
+				r.fail(Jump, v, "has the option %s; write it into ssh_config, and the jump host into ssh: {jump: …}", strconv.Quote(name))
 			} else if to != "" {
 				jump = to
 			}

@@ -22,8 +22,8 @@ var ignored = regexp.MustCompile(`^\.|^(host_vars|group_vars|vars_plugins)$|(\.p
 // vaultHead begins a file that ansible-vault has encrypted.
 const vaultHead = "$ANSIBLE_VAULT;"
 
-// Read reads the inventory at a path, a file or a directory, with the group_vars and host_vars beside
-// it. Encrypted files of variables are an error, because they may say how to connect, unless
+// Read reads the inventory at a path, a file or a directory, with the group_vars and host_vars
+// beside it. Encrypted files of variables are an error, because they may say how to connect, unless
 // skipEncrypted passes them over.
 func Read(path string, skipEncrypted bool) (*Inventory, error) {
 	inv := newInventory()
@@ -152,8 +152,8 @@ func (r *filesReader) inventory(path string) error {
 	return r.inv.readINI(path, string(text))
 }
 
-// variables reads the files that group_vars or host_vars has for a name: NAME, NAME.yml, NAME.yaml or
-// NAME.json, the first that exists. It may be a directory.
+// variables reads the files that group_vars or host_vars has for a name: NAME, NAME.yml, NAME.yaml
+// or NAME.json, the first that exists. It may be a directory.
 func (r *filesReader) variables(dir, name string, vars variables) error {
 	if strings.ContainsRune(name, '/') || name == "." || name == ".." {
 		return nil

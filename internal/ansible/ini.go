@@ -65,7 +65,7 @@ func (r *iniReader) line(line string) error {
 	case "children":
 		m := childPattern.FindStringSubmatch(line)
 		if m == nil {
-			return r.at.fail("%q is not the name of a group", line)
+			return r.at.fail("%q is not the name of a group", firstWord(line))
 		}
 		r.pending = append(r.pending, pendingGroup{r.at, m[1], "the group " + m[1] + " is not declared"})
 		r.inv.addChild(r.group, m[1])

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// ReadJSON reads what a dynamic inventory prints for --list. It must have _meta with the variables of
-// all hosts: kis does not ask for each host again.
+// ReadJSON reads what a dynamic inventory prints for --list. It must have _meta with the variables
+// of all hosts: kis does not ask for each host again.
 func ReadJSON(text []byte) (*Inventory, error) {
 	members, err := object(text)
 	if err != nil {

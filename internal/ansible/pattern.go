@@ -3,6 +3,7 @@ package ansible
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +15,12 @@ const maxRange = 10_000
 var (
 	bracketedPort = regexp.MustCompile(`^\[(.+)\]:([0-9]+)$`)
 	plainPort     = regexp.MustCompile(`^((?:[^:\[\]]|\[[^\]]*\])*):([0-9]+)$`)
+	anyRange      = regexp.MustCompile(`\[[^\[\]]*\]`)
+	networkName   = regexp.MustCompile(`^` + label + `(?:\.` + label + `)*$`)
 )
+
+// label is a part of a host name, as Ansible knows it.
+const label = `(?:[\p{L}\p{N}_][\p{L}\p{N}_-]*)?[\p{L}\p{N}]`
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -25,6 +31,11 @@ func hostPattern(text string) (names []string, port string, err error) {
 		if m := form.FindStringSubmatch(pattern); m != nil {
 			pattern, port = m[1], m[2]
 		}
+	}
+	// Ansible takes what it does not know as a host for a name as a whole.
+	plain := anyRange.ReplaceAllString(pattern, "0")
+	if _, err := netip.ParseAddr(plain); err != nil && !networkName.MatchString(plain) {
+		pattern, port = text, ""
 	}
 	if strings.HasSuffix(text, ":") && !strings.HasSuffix(text, "::") {
 		return nil, "", fmt.Errorf("%q ends with a colon", text)

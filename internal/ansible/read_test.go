@@ -1,6 +1,7 @@
 package ansible
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,7 @@ func TestWrongInventoriesAreRefusedByFileAndLine(t *testing.T) {
 		"hosts:1: [web:host]: a section is":                               {"hosts": "[web:host]\n"},
 		"hosts:2: [wbe:vars] is of a group that is not declared":          {"hosts": "[web]\n[wbe:vars]\nx=1\n"},
 		"hosts:2: the group db is not declared":                           {"hosts": "[all:children]\ndb\n[web]\na\n"},
+		`hosts:2: "a" is not the name of a group`:                         {"hosts": "[all:children]\na ansible_password=secret\n"},
 		`hosts:2: "x" is not a variable; write name=value`:                {"hosts": "[all:vars]\nx\n"},
 		`hosts:1: what follows the host "a" is not name=value`:            {"hosts": "a ansible_password=my secret\n"},
 		"hosts:1: a quote is not closed":                                  {"hosts": "a x='b\n"},
@@ -69,6 +71,18 @@ func TestWrongInventoriesAreRefusedByFileAndLine(t *testing.T) {
 	}
 }
 
+// TestAliasesCannotMultiplyGroups: a small file may stand for 2^40 groups.
+func TestAliasesCannotMultiplyGroups(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	text.WriteString("g0: &g0 {hosts: {a: }}\n")
+	for i := range 40 {
+		fmt.Fprintf(&text, "g%d: &g%d {children: {x: *g%d, y: *g%d}}\n", i+1, i+1, i, i)
+	}
+	_, err := Read(filepath.Join(files(t, map[string]string{"hosts.yml": text.String()}), "hosts.yml"), false)
+	require.ErrorContains(t, err, "more than 20000 groups")
+}
+
 func TestEncryptedVariablesCanBeSkipped(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string]string{"hosts": "a\n", "group_vars/all/main.yml": "ansible_user: u\nx: !vault |\n  $ANSIBLE_VAULT\n", "group_vars/all/vault.yml": "$ANSIBLE_VAULT;1.1;AES256\n61\n"})
@@ -99,7 +113,7 @@ func TestConnections(t *testing.T) {
 		{"ansible_ssh_common_args='-o ProxyCommand=\"ssh -W %h:%p -q me@bastion\"'", Connection{Jump: "me@bastion"}, ""},
 		{"ansible_ssh_common_args='-J bastion,b2 -C'", Connection{Jump: "bastion,b2"}, ""},
 		{"ansible_ssh_extra_args='-oProxyJump=b -o ControlMaster=auto'", Connection{Jump: "b"}, ""},
-		{"ansible_ssh_args='-o ProxyCommand=\"nc %h %p\"'", Connection{}, `a:1: ansible_ssh_args of a has the option "-oProxyCommand=nc %h %p"; write it into ssh_config, and the jump host into ssh: {jump: …}`},
+		{"ansible_ssh_args='-o ProxyCommand=\"nc %h %p\"'", Connection{}, `a:1: ansible_ssh_args of a has the option "-oProxyCommand"; write it into ssh_config, and the jump host into ssh: {jump: …}`},
 		{"ansible_password=x ansible_shell_type=csh foo=bar", Connection{}, ""},
 	} {
 		dir := files(t, map[string]string{"a": "a " + tt.vars + "\n"})

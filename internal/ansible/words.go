@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// words splits a line as Python's shlex does in POSIX mode with comments, which Ansible uses for the
-// hosts of INI files. A # begins a comment even within a word, unless it is in quotes.
+// words splits a line as Python's shlex does in POSIX mode with comments, which Ansible uses for
+// the hosts of INI files. A # begins a comment even within a word, unless it is in quotes.
 func words(line string) ([]string, error) {
 	var all []string
 	var word strings.Builder
@@ -60,8 +60,8 @@ var (
 	otherLiteral  = regexp.MustCompile(`^[bBrRuU]{0,2}(?:'.*'|".*"|\[.*\]|\(.*\)|\{[^{].*\}|\{\})\s*(?:#.*)?$`)
 )
 
-// literal reads a value of an INI file: Ansible takes what is a literal of Python for it, and anything
-// else for text, also what looks like a comment after it.
+// literal reads a value of an INI file: Ansible takes what is a literal of Python for it, and
+// anything else for text, also what looks like a comment after it.
 func literal(at place, text string) value {
 	v := value{place: at, text: text}
 	if m := quotedLiteral.FindStringSubmatch(text); m != nil {

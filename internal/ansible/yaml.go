@@ -108,6 +108,9 @@ func (inv *Inventory) yamlGroup(g pair, depth int) error {
 	if depth > maxDepth {
 		return g.at.fail("groups are nested more than %d deep", maxDepth)
 	}
+	if inv.read++; inv.read > maxGroups { // aliases multiply
+		return g.at.fail("more than %d groups", maxGroups)
+	}
 	inv.group(g.key)
 	parts, err := pairs(g.at.file, g.value, "the group "+g.key)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Allowed is the directory that remembers the commands that the user has allowed: a file for each, named
-// by the digest of the command's text and directory.
+// Allowed is the directory that remembers the commands that the user has allowed: a file for each,
+// named by the digest of the command's text and directory.
 type Allowed string
 
 // Has reports whether the user has allowed the command before.

@@ -1,5 +1,5 @@
-// Package dynamic runs the command of this machine that an inventory names with `dynamic`, once the user
-// has allowed it: a repository that was cloned must not run programs by itself.
+// Package dynamic runs the command of this machine that an inventory names with `dynamic`, once the
+// user has allowed it: a repository that was cloned must not run programs by itself.
 package dynamic
 
 import (
@@ -33,8 +33,8 @@ type Command struct {
 	words []string
 }
 
-// Parse splits a command as sh does, with quotes and backslashes, and refuses what only a shell could do.
-// A program with a slash in its name is relative to the directory.
+// Parse splits a command as sh does, with quotes and backslashes, and refuses what only a shell
+// could do. A program with a slash in its name is relative to the directory.
 func Parse(dir, text string) (Command, error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
@@ -74,8 +74,8 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Tail returns the last lines that the command wrote to its standard error.
 func (e *Error) Tail() []string { return e.Lines }
 
-// Run returns what the command prints. It has kis's environment and terminal, for a password that it may
-// ask for, but no standard input.
+// Run returns what the command prints. It has kis's environment and terminal, for a password that
+// it may ask for, but no standard input.
 func (c Command) Run(ctx context.Context) ([]byte, error) {
 	return c.run(ctx, timeout)
 }

@@ -39,7 +39,7 @@ func TestCommandsAreSplitAsInAShell(t *testing.T) {
 func command(t *testing.T, script, text string) Command {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "hosts"), []byte("#!/bin/sh\n"+script), 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "hosts"), []byte("#!/bin/sh\n"+script), 0o755))
 	c, err := Parse(dir, text)
 	require.NoError(t, err)
 	return c
