@@ -45,7 +45,7 @@ func textPatterns() []textPattern {
 		{regexp.MustCompile(`(?m)^(from [\w.]+ import |import \w|def \w+\()`), mistaken{"a Python file", writeOne}},
 		{regexp.MustCompile(`(?m)^FROM [\w./:-]+`), mistaken{"a Dockerfile", writeOne}},
 		{regexp.MustCompile(`(?m)^(resource|provider|variable) "\w+"`), mistaken{"a Terraform file", writeOne}},
-		{regexp.MustCompile(`(?mi)^(Host|Match)[ =]\S.*\n\s+(HostName|User|Port|IdentityFile|ProxyJump)[ =]`), mistaken{"an ssh_config", "kis reads it with --ssh-config %s; name its hosts in the stages of an inventory.yaml"}},
+		{regexp.MustCompile(`(?m)^(?:[Hh]ost|[Mm]atch)[ =]\S.*\n\s+(?:[Hh]ost[Nn]ame|[Uu]ser|[Pp]ort|[Ii]dentity[Ff]ile|[Pp]roxy[Jj]ump)[ =]`), mistaken{"an ssh_config", "kis reads it with --ssh-config %s; name its hosts in the stages of an inventory.yaml"}},
 		{regexp.MustCompile(`(?m)^(-[rce] \S|--(hash|index-url|extra-index-url|find-links)[= ]|[A-Za-z][\w.-]*(\[[\w,.-]+\])?\s*(==|~=|>=|<=)\s*\d)`), mistaken{"a requirements file of pip", "name it in an inventory.yaml: install: {requirements: %s}"}},
 		{regexp.MustCompile(`(?m)^\s*\[[^\[\]:,\s"'{}]+(:(vars|children))?\]\s*(#.*)?$`), mistaken{"an Ansible inventory", useAnsible}},
 		{regexp.MustCompile(`(?m)^[\w.\[\]:-]+(\s+\w+=\S+)*\s+ansible_\w+=`), mistaken{"an Ansible inventory", useAnsible}},

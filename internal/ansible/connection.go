@@ -191,9 +191,22 @@ func (r *connectionReader) become() string {
 	return user
 }
 
-// harmless are the options of ssh in ansible_ssh_args and the like that kis need not know: it
+// option is one of ssh_config(5), whose names are of ASCII letters in any case.
+var option = regexp.MustCompile(`^([A-Za-z]+)\s*[= ]`)
+
+// isHarmless reports whether kis need not know an option of ssh in ansible_ssh_args and the like: it
 // multiplexes by itself, and always checks host keys.
-var harmless = regexp.MustCompile(`(?i)^(ControlMaster|ControlPersist|ControlPath|ForwardAgent|ServerAlive\w+|ConnectTimeout|ConnectionAttempts|StrictHostKeyChecking|UserKnownHostsFile|Compression|PreferredAuthentications|LogLevel|BatchMode|TCPKeepAlive)\s*[= ]`)
+func isHarmless(setting string) bool {
+	found := option.FindStringSubmatch(setting)
+	if found == nil {
+		return false
+	}
+	name := strings.ToLower(found[1])
+	return strings.HasPrefix(name, "serveralive") || slices.Contains([]string{
+		"controlmaster", "controlpersist", "controlpath", "forwardagent", "connecttimeout", "connectionattempts", "stricthostkeychecking",
+		"userknownhostsfile", "compression", "preferredauthentications", "loglevel", "batchmode", "tcpkeepalive",
+	}, name)
+}
 
 // proxyCommand is a ProxyCommand that does what ProxyJump does.
 var proxyCommand = regexp.MustCompile(`^ssh(?:\s+-q)*\s+(?:-W\s+\[?%h\]?:%p(?:\s+-q)*\s+([\w.@:\\-]+)|([\w.@:\\-]+)(?:\s+-q)*\s+-W\s+\[?%h\]?:%p)$`)
@@ -250,5 +263,5 @@ func jumpOf(option string) (jump string, known bool) {
 		}
 		return m[1] + m[2], true
 	}
-	return "", harmless.MatchString(setting)
+	return "", isHarmless(setting)
 }
