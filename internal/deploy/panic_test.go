@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -174,103 +173,5 @@ func TestAPanicInAStepIsThatHostsFailure(t *testing.T) {
 			}
 			require.Empty(t, w.run(t.Context(), t, push(t, "1.0"), nil).Failures, "the same push again succeeds")
 		})
-	}
-}
-
-// TestAPanicOfWhoGetsTheEvents is about the user's view, and changes nothing that is done on the
-// hosts; before the commit, nothing is.
-func TestAPanicOfWhoGetsTheEvents(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, embedded, 2)
-	w.link(t, "1.0", "1.1")
-	for _, test := range []struct {
-		name    string
-		at      func(event.Event) bool
-		outcome event.Outcome
-	}{
-		{"at the beginning", func(e event.Event) bool { return e.Type == event.TypeStart }, event.Aborted},
-		{"of a check", func(e event.Event) bool {
-			return e.Step == event.StepCheck && e.State == event.Done && e.Host == "web2"
-		}, event.Aborted},
-		{"at the barrier", func(e event.Event) bool { return e.Type == event.TypeBarrier }, event.Aborted},
-		{"of an arm", func(e event.Event) bool { return e.Step == event.StepArm && e.State == event.Done && e.Host == "web2" }, event.Aborted},
-		{"every time", func(event.Event) bool { return true }, event.Aborted},
-		{"of a link", func(e event.Event) bool {
-			return e.Step == event.StepLink && e.State == event.Started && e.Host == "web2"
-		}, event.Succeeded},
-		{"of what is confirmed", func(e event.Event) bool { return e.Step == event.StepConfirm && e.State == event.Done }, event.Succeeded},
-		{"of the report", func(e event.Event) bool { return e.Type == event.TypeReport }, event.Succeeded},
-	} {
-		plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0")}
-		report, _ := bug{t: t, w: w, emit: func(e event.Event) {
-			if test.at(e) {
-				panic("no view")
-			}
-		}}.run(t.Context(), plan)
-		assert.Equal(t, test.outcome, report.Outcome, test.name)
-		assert.Empty(t, report.Failures, "%s: no host's failure", test.name)
-		assert.Equal(t, "panic: no view", report.Bugs[0].Message)
-		assert.Empty(t, report.Bugs[0].Host)
-		require.Empty(t, w.run(t.Context(), t, deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1")}, nil).Failures, test.name)
-	}
-}
-
-// TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport: a panic is a lost answer. The hosts are
-// reached again, and read.
-func TestAPanicAfterTheCommitEndsInARecoveryAndATrueReport(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, embedded, 2)
-	w.link(t, "1.0", "1.1")
-	afterLink := inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}}
-	first := func() func() { // panics once
-		var once sync.Once
-		return func() { once.Do(func() { panic("a bug") }) }
-	}
-	cutAt := func(s event.Step) func(event.Event) {
-		var once sync.Once
-		return func(e event.Event) {
-			if e.Step == s && e.Host == "web2" && e.State == event.Started {
-				once.Do(w.proxy["web2"].Cut)
-			}
-		}
-	}
-	reading := func(text string, at func()) func(fleet.Connection, *remote.Streams) {
-		return func(_ fleet.Connection, s *remote.Streams) { s.Out = onReading{s.Out, text, at} }
-	}
-	writing := func(text string, at func()) func(fleet.Connection, *remote.Streams) {
-		return func(_ fleet.Connection, s *remote.Streams) { s.In = onWriting{s.In, text, at} }
-	}
-	for _, test := range []struct {
-		name    string
-		stage   inventory.Stage
-		bug     bug
-		outcome event.Outcome
-		unknown string // host whose link is unknown, "" for none
-		host    string // that the bug is about
-	}{
-		{"the coordinator, after the switch", afterLink, bug{interrupts: first()}, event.RolledBack, "", ""},
-		{"the coordinator, always", afterLink, bug{interrupts: func() { panic("a bug") }}, event.RolledBack, "", ""},
-		{"who reads the answer to a commit", inventory.Stage{}, bug{streams: reading(`"durable"`, first())}, event.Succeeded, "", "web2"},
-		{"who writes the commit", inventory.Stage{}, bug{streams: writing(`"op":"commit"`, first())}, event.RolledBack, "", "web2"},
-		{"who writes what confirms", inventory.Stage{}, bug{streams: writing(`"op":"confirm"`, first())}, event.Succeeded, "", "web2"},
-		{"who reaches a lost host again", inventory.Stage{}, bug{at: cutAt(event.StepConfirm), dial: first()}, event.Split, "", "web2"},
-		{"who reaches a lost host again, always", inventory.Stage{}, bug{at: cutAt(event.StepConfirm), dial: func() { panic("a bug") }}, event.Split, "web2", "web2"},
-		{"who reaches a host whose commit was lost", inventory.Stage{}, bug{at: cutAt(event.StepLink), dial: first()}, event.RolledBack, "", "web2"},
-		{"after_link", afterLink, bug{streams: writing(`"op":"command"`, first())}, event.RolledBack, "", "web2"},
-	} {
-		test.stage.Name = stageNamed(t, "staging")
-		test.bug.t, test.bug.w = t, w
-		report, _ := test.bug.run(t.Context(), deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: test.stage})
-		assert.Equal(t, test.outcome, report.Outcome, "%s: %v", test.name, report.Failures)
-		assert.Equal(t, "panic: a bug", report.Bugs[0].Message, test.name)
-		assert.Equal(t, test.host, report.Bugs[0].Host, test.name)
-		for _, h := range report.Hosts {
-			assert.Equal(t, h.Host != test.unknown, h.LinkKnown, "%s: %s", test.name, h.Host)
-			assert.False(t, h.Degraded, "%s: %s: where nothing was begun, nothing is to be restored", test.name, h.Host)
-		}
-		for _, f := range report.Failures {
-			assert.NotContains(t, strings.ToLower(f.Message), "runtime error", test.name)
-		}
-		require.Empty(t, w.run(t.Context(), t, deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1")}, nil).Failures, test.name)
 	}
 }

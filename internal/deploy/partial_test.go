@@ -29,40 +29,6 @@ func once(c cut, w *world) func(event.Event) {
 	}
 }
 
-// TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants: the connection to one of three
-// hosts is lost as the word to link goes out.
-func TestASwitchThatDidNotHappenEverywhereEndsAsTheInventoryWants(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, embedded, 3)
-	w.link(t, "1.0", "1.1")
-	back := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.1")}
-	for _, test := range []struct {
-		partial inventory.OnPartial
-		down    bool
-		outcome event.Outcome
-		links   []string
-	}{
-		{inventory.PartialBack, false, event.RolledBack, []string{"hello-1.1", "hello-1.1", "hello-1.1"}},
-		{inventory.PartialForward, false, event.Succeeded, []string{"hello-1.0", "hello-1.0", "hello-1.0"}},
-		{inventory.PartialStop, false, event.Split, []string{"hello-1.0", "hello-1.1", "hello-1.0"}},
-		{inventory.PartialForward, true, event.Split, []string{"hello-1.0", "", "hello-1.0"}},
-	} {
-		plan := deploy.Plan{Op: event.Relink, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{AfterLink: []inventory.Command{{Run: "true"}}, OnPartial: test.partial}}
-		c := cut{step: event.StepLink, down: test.down}
-		r := w.run(t.Context(), t, plan, once(c, w))
-		require.Equal(t, test.outcome, r.Outcome, "%s: %v", test.partial, r.Failures)
-		for i, h := range r.Hosts {
-			assert.Equal(t, test.links[i] != "", h.LinkKnown, "%s: %s", test.partial, h.Host)
-			if h.LinkKnown {
-				assert.Equal(t, test.links[i], h.Linked, "%s: %s", test.partial, h.Host)
-			}
-		}
-		assert.Equal(t, test.partial, r.OnPartial)
-		assert.Equal(t, test.outcome == event.Succeeded, len(r.Failures) == 0, "what was put right is no failure: %v", r.Failures)
-		require.Emptyf(t, w.run(t.Context(), t, back, nil).Failures, "uniform again after %s", test.partial)
-	}
-}
-
 // TestWhatAnotherRunHasLinkedMeanwhileIsLeftAlone: the connection to a host is lost after the
 // switch, its lock is free then, and another run links something else before this one is back. The
 // oracle is not asked, because it knows of one run only.

@@ -153,29 +153,3 @@ func TestLinkCopiesAPackageToHostsThatLackIt(t *testing.T) {
 	require.Equal(t, event.Aborted, report.Outcome)
 	assert.Contains(t, report.Failures[0].Message, "could not be read from another host")
 }
-
-// TestCutWhilePromoting: either side is lost while archive and wheels are on their way. Nothing is linked, and the same
-// command succeeds.
-func TestCutWhilePromoting(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, embedded, 2)
-	staging, production := w.on(0, 1), w.on(1, 2)
-	require.Empty(t, staging.run(t.Context(), t, push(t, "1.0"), nil).Failures)
-	for _, step := range []event.Step{event.StepLock, event.StepUpload, event.StepWheels, event.StepEnvironment, event.StepSeal} {
-		for _, lost := range []string{"web1", "web2"} {
-			if lost == "web1" && (step == event.StepEnvironment || step == event.StepSeal) {
-				continue // nothing more is read from there
-			}
-			report := production.run(t.Context(), t, staging.promotion(t), func(e event.Event) {
-				if e.Host == "web2" && e.Step == step && e.State == event.Started {
-					w.proxy[lost].Cut()
-				}
-			})
-			require.Equal(t, event.Aborted, report.Outcome, "%s at %s", lost, step)
-			require.NoDirExists(t, filepath.Join(w.hosts[1].Root, "production"))
-		}
-	}
-	report := production.run(t.Context(), t, staging.promotion(t), nil)
-	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
-	assert.Equal(t, w.record(t, 0, "hello-1.0"), w.record(t, 1, "hello-1.0"))
-}

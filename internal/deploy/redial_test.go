@@ -5,17 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/sshtest"
-	"github.com/keep-it-simple/kis/inventory"
-	"github.com/keep-it-simple/kis/sshx"
 )
 
 // TestReconnectingUsesBackoff: an answer is lost at the switch, and from then on something else
@@ -71,50 +67,4 @@ func (w *world) know(t *testing.T, host string, key ssh.PublicKey) {
 	require.NoError(t, err)
 	line := host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
 	require.NoError(t, os.WriteFile(path, append(text, line...), 0o600))
-}
-
-// TestAHostThatRebootsWithoutItsVolumeIsUnknown: its connection is lost during after_link, and what
-// lies at its root then is an empty directory, as after a boot that did not mount the volume.
-// Nothing is concluded from it. The oracle is not used, because it would find that directory.
-func TestAHostThatRebootsWithoutItsVolumeIsUnknown(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, embedded, 2)
-	w.install(t, "1.0")
-	ready := push(t, "1.0")
-	ready.NoLink = true // so that the first link of the stage is the one that is lost, and no link is the state before
-	require.Empty(t, w.run(t.Context(), t, ready, nil).Failures)
-	root := w.roots[1].Root
-	move := func(from, to string) {
-		entries, err := os.ReadDir(from)
-		assert.NoError(t, err) //nolint:testifylint // not in the goroutine of the test
-		for _, e := range entries {
-			assert.NoError(t, os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
-		}
-	}
-	volume := t.TempDir()
-	dialer := &sshx.Dialer{}
-	f := w.deployer(dialer, func(e event.Event) {
-		if e.Type == event.TypeStep && e.Host == "web2" && e.Step == event.StepAfterLink && e.State == event.Started {
-			w.proxy["web2"].Cut()
-			assert.Eventually(t, func() bool {
-				left, err := os.ReadDir(filepath.Join(root, ".kis", "run"))
-				return err == nil && len(left) == 0
-			}, 10*time.Second, time.Millisecond, "the agent has ended")
-			move(root, volume)
-		}
-	})
-	plan := deploy.Plan{Op: event.Relink, Hosts: w.hosts, Target: pkg(t, "hello-1.0"), Stage: inventory.Stage{Name: stageNamed(t, "staging"), AfterLink: []inventory.Command{{Run: "true"}}}}
-	r := f.Run(t.Context(), plan)
-	require.NoError(t, dialer.Close())
-	move(volume, root)
-	assert.Equal(t, event.Split, r.Outcome)
-	assert.True(t, r.Hosts[0].LinkKnown)
-	assert.False(t, r.Hosts[1].LinkKnown)
-	require.NotEmpty(t, r.Failures)
-	last := r.Failures[len(r.Failures)-1]
-	assert.Equal(t, "web2", last.Host)
-	assert.Equal(t, event.Unknown, last.State)
-	assert.Regexp(t, `^the package repository is not the same as before \(host-id [0-9a-f]{32}, now none\): is its volume mounted\?$`, last.Message)
-	assert.Equal(t, "findmnt -T "+root+"; when it is mounted: kis status staging", last.Hint)
-	require.Empty(t, w.run(t.Context(), t, plan, nil).Failures, "the volume is mounted, and the same command again puts it right")
 }
