@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/keep-it-simple/kis/internal/dynamic"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/sshx"
 )
@@ -44,7 +44,7 @@ func allow(ctx context.Context, c dynamic.Command, allowed dynamic.Allowed, envi
 	}
 	refused := &ui.Hinted{
 		Err:  fmt.Errorf("%s: this command of the inventory has not been allowed to run on this machine", c),
-		Help: fmt.Sprintf("run kis at a terminal, which asks once; in CI: export %s=%s", allowDynamic, shellQuoted(c.String())),
+		Help: fmt.Sprintf("run kis at a terminal, which asks once; in CI: export %s=%s", allowDynamic, safetext.Word(c.String())),
 	}
 	if environment != "" {
 		refused.Err = fmt.Errorf("%w; %s allows another one", refused.Err, allowDynamic)
@@ -60,9 +60,4 @@ func allow(ctx context.Context, c dynamic.Command, allowed dynamic.Allowed, envi
 		return errors.New("the command of the inventory was not allowed to run")
 	}
 	return allowed.Add(c)
-}
-
-// shellQuoted is a text as one word of sh.
-func shellQuoted(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -41,18 +42,15 @@ func (d *Deployer) Logs(ctx context.Context, hosts []inventory.Host, wanted remo
 func (d *Deployer) onPrograms(ctx context.Context, hosts []inventory.Host, step event.Step, start func(context.Context, int, *fleet.Session, *event.Ran) (remote.Exit, error)) []event.Ran {
 	all := make([]event.Ran, len(hosts))
 	failures := d.onHosts(ctx, hosts, step, func(ctx context.Context, i int, s *fleet.Session) error {
+		ended := make(chan struct{})
+		var canceling guard.Group
 		var bug error
-		stop := context.AfterFunc(ctx, guard.Func(func() {
-			bounded, cancel := within(context.WithoutCancel(ctx), d.timeouts().Query)
-			defer cancel()
-			_ = s.Cancel(bounded)
-		}, func(p *guard.Panic) { bug = p }))
+		canceling.Go(func() { d.cancelWhenDone(ctx, s, ended) }, func(p *guard.Panic) { bug = p })
 		exit, err := start(context.WithoutCancel(ctx), i, s, &all[i])
-		if !stop() && bug != nil {
-			return bug
-		}
+		close(ended)
+		canceling.Wait()
 		all[i].Exit, all[i].Ended = exit.Status, exit.Failure
-		return err
+		return errors.Join(err, bug)
 	})
 	for i, h := range hosts {
 		all[i].Host, all[i].Failure = h.Name, failures[i]
@@ -61,6 +59,31 @@ func (d *Deployer) onPrograms(ctx context.Context, hosts []inventory.Host, step 
 		}
 	}
 	return all
+}
+
+// cancelAgain is how long a host may take to end a program before it is told once more: it may have begun the program
+// only after it was told.
+const cancelAgain = time.Second
+
+// cancelWhenDone terminates the program of a session when ctx ends; it returns when the program has ended.
+func (d *Deployer) cancelWhenDone(ctx context.Context, s *fleet.Session, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	again := time.NewTicker(cancelAgain)
+	defer again.Stop()
+	for {
+		bounded, cancel := within(context.WithoutCancel(ctx), d.timeouts().Query)
+		_ = s.Cancel(bounded)
+		cancel()
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // program is a program of the user in what a stage is linked to.

@@ -54,7 +54,7 @@ func TestExec(t *testing.T) {
 			w.Run(0, "hello-0.3", "link", "staging", "hello-0.3")
 		}},
 		{Name: "much output arrives complete, also where kis reads slowly", Tell: func(w *testenv.Env) {
-			cmd := w.Command(w.T.Context(), "exec", "staging", "--hosts", "web1", "--", "seq 1 300000")
+			cmd := w.Command(w.T.Context(), "exec", "staging", "--hosts", "web1", "--", "seq 1 60000")
 			sums := exec.CommandContext(w.T.Context(), "md5sum")
 			pipe, err := cmd.StdoutPipe()
 			require.NoError(w.T, err)
@@ -64,7 +64,7 @@ func TestExec(t *testing.T) {
 			sum, err := sums.Output()
 			require.NoError(w.T, err)
 			require.NoError(w.T, cmd.Wait())
-			want, err := exec.CommandContext(w.T.Context(), "sh", "-c", "seq 1 300000 | md5sum").Output()
+			want, err := exec.CommandContext(w.T.Context(), "sh", "-c", "seq 1 60000 | md5sum").Output()
 			require.NoError(w.T, err)
 			assert.Equal(w.T, string(want), string(sum))
 		}},
@@ -80,7 +80,7 @@ func TestExec(t *testing.T) {
 		}},
 		{Name: "Ctrl-C ends it on the hosts", Tell: func(w *testenv.Env) {
 			s := w.Start("exec", "staging", "-v", "--", "echo ready; exec sleep 1000.25")
-			s.Says("web3 | ready", time.Minute)
+			s.Says(" | ready", time.Minute) // of one host; others may be on their way
 			s.Signal(2)
 			assert.Equal(w.T, 130, s.End(time.Minute).Exit)
 			for _, h := range w.Hosts {
