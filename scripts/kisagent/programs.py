@@ -23,7 +23,9 @@ def logs(agent, args):
     """Show what the units of a stage have written to the journal: journalctl(1)."""
     from kisagent import services
 
-    argv = services.journal_argv(services.units_of(args["units"]), args["lines"], args["since"], args["follow"])
+    units, lines, since, follow = services.units_of(args["units"]), args["lines"], args["since"], args["follow"]
+    # It may ask sudo, which may take long
+    argv = yield from agent.run_forked(lambda: services.journal_argv(units, lines, since, follow), 2 * services.TOOL_TIMEOUT)
     argv = ["/bin/sh", "-c", 'exec "$@" 1>&2', "kis-logs"] + argv
     return (yield from complete(spawn(argv, agent.environment(), "/", seconds(args["timeout"]))))
 
@@ -34,6 +36,8 @@ def complete(child):
     child = yield child
     failure = child.failure()
     code = os.WEXITSTATUS(child.status) if child.status is not None and os.WIFEXITED(child.status) else -1
+    if failure and code == 0:
+        code = -1  # it was told to end, and calls that success
     return {"exit": code, "failure": failure}
 
 

@@ -53,6 +53,11 @@ func TestExec(t *testing.T) {
 			assert.Equal(w.T, 5, r.Exit)
 			w.Run(0, "hello-0.3", "link", "staging", "hello-0.3")
 		}},
+		{Name: "one that takes too long, and ends well when it is told to", Tell: func(w *testenv.Env) {
+			r := w.Kis("exec", "staging", "--hosts", "web1", "--timeout", "1s", "--", "trap 'exit 0' TERM; sleep 100 & wait")
+			assert.Equal(w.T, 5, r.Exit)
+			assert.Contains(w.T, r.Err, "web1: still running at its deadline, killed\n")
+		}},
 		{Name: "much output arrives complete, also where kis reads slowly", Tell: func(w *testenv.Env) {
 			cmd := w.Command(w.T.Context(), "exec", "staging", "--hosts", "web1", "--", "seq 1 60000")
 			sums := exec.CommandContext(w.T.Context(), "md5sum")
