@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -37,29 +36,11 @@ func (h *host) otherFiles(ctx context.Context) []string {
 	if err != nil || len(lines) == 0 {
 		return nil
 	}
-	archive := h.run.plan.Archive
-	there := map[string]string{}
-	for _, line := range lines {
-		there[line[strings.LastIndexByte(line, ' ')+1:]] = line
-	}
+	where := map[string]string{"added": " (only here)", "removed": " (only on the host)"}
 	var names []string
-	for path := range archive.Paths() {
-		here, _ := archive.Find(path)
-		encoded := here[strings.LastIndexByte(here, ' ')+1:]
-		switch line, installed := there[encoded]; {
-		case !installed:
-			names = append(names, sdist.Quoted(path)+" (only here)")
-		case line != here:
-			names = append(names, sdist.Quoted(path))
-		}
-		delete(there, encoded)
+	for _, f := range event.ChangedFiles(decoded(lines), h.run.plan.Side().Content) {
+		names = append(names, sdist.Quoted(f.Path)+where[f.Change])
 	}
-	for encoded, line := range there {
-		if !strings.HasPrefix(line, "d ") {
-			names = append(names, sdist.Quoted(encoded)+" (only on the host)")
-		}
-	}
-	slices.Sort(names)
 	return names
 }
 

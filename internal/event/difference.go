@@ -75,7 +75,7 @@ type Distribution struct {
 func Compare(from, to Side) Difference {
 	d := Difference{From: from, To: to}
 	if from.Content != nil && to.Content != nil {
-		d.Files = changedFiles(from.Content, to.Content)
+		d.Files = slices.DeleteFunc(ChangedFiles(from.Content, to.Content), func(f FileChange) bool { return isGenerated(f.Path) })
 	}
 	if from.Distributions != nil && to.Distributions != nil {
 		d.Distributions = changedDistributions(from.Distributions, to.Distributions)
@@ -91,7 +91,9 @@ func Compare(from, to Side) Difference {
 	return d
 }
 
-func changedFiles(from, to []string) []FileChange {
+// ChangedFiles compares the lines of two content digests, without directories. The files are in the order of their
+// paths.
+func ChangedFiles(from, to []string) []FileChange {
 	before := byPath(from)
 	changes := []FileChange{}
 	for path, line := range byPath(to) {
@@ -114,7 +116,7 @@ func changedFiles(from, to []string) []FileChange {
 func byPath(lines []string) map[string]string {
 	all := map[string]string{}
 	for _, line := range lines {
-		if rest, path, found := cutLast(line); found && !strings.HasPrefix(line, "d ") && !isGenerated(path) {
+		if rest, path, found := cutLast(line); found && !strings.HasPrefix(line, "d ") {
 			all[path] = rest
 		}
 	}
