@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Install describes how a package's environment is made on a host. Paths are as the file writes
@@ -125,13 +127,10 @@ func readInstall(f field) (Install, []address) {
 	return i, places
 }
 
-// separators are the characters that do not distinguish extras (PEP 685).
-var separators = regexp.MustCompile(`[-_.]+`)
-
 func readExtras(f field) []string {
 	var all []string
 	for _, item := range f.list("a list of the application's extras") {
-		extra := strings.ToLower(separators.ReplaceAllString(item.text(checkExtra), "-"))
+		extra := name.Canonical(item.text(checkExtra))
 		switch {
 		case extra == "":
 		case slices.Contains(all, extra):

@@ -103,7 +103,7 @@ func readSide(ctx context.Context, s *fleet.Session, p name.Package) (event.Side
 		return side, nil
 	}
 	side.Git, side.Distributions = receipt.Git, event.ParseDistributions(receipt.Installed)
-	delete(side.Distributions, event.NormalName(receipt.Name))
+	delete(side.Distributions, name.Canonical(receipt.Name))
 	lines, err := s.Content(ctx, p)
 	if err != nil {
 		return side, err

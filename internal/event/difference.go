@@ -3,9 +3,10 @@ package event
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/name"
 )
 
 // Side is one of the two packages that are compared.
@@ -136,41 +137,33 @@ func cutLast(line string) (before, after string, found bool) {
 
 func changedDistributions(from, to map[string]string) []Distribution {
 	var changes []Distribution
-	for name, version := range to {
-		if was := from[name]; was != version {
-			changes = append(changes, Distribution{name, was, version})
+	for project, version := range to {
+		if was := from[project]; was != version {
+			changes = append(changes, Distribution{project, was, version})
 		}
 	}
-	for name, version := range from {
-		if _, there := to[name]; !there {
-			changes = append(changes, Distribution{name, version, ""})
+	for project, version := range from {
+		if _, there := to[project]; !there {
+			changes = append(changes, Distribution{project, version, ""})
 		}
 	}
 	slices.SortFunc(changes, func(a, b Distribution) int { return strings.Compare(a.Name, b.Name) })
 	return changes
 }
 
-// separators are those that do not distinguish names of distributions: PEP 503.
-var separators = regexp.MustCompile(`[-_.]+`)
-
 // ParseDistributions reads lines of the form name==version, with anything behind the version.
 func ParseDistributions(lines []string) map[string]string {
 	all := map[string]string{}
 	for _, line := range lines {
-		name, version, found := strings.Cut(strings.TrimSpace(line), "==")
-		if !found || strings.HasPrefix(name, "#") || strings.HasPrefix(name, "-") {
+		project, version, found := strings.Cut(strings.TrimSpace(line), "==")
+		if !found || strings.HasPrefix(project, "#") || strings.HasPrefix(project, "-") {
 			continue
 		}
-		name, _, _ = strings.Cut(name, "[")
+		project, _, _ = strings.Cut(project, "[")
 		if end := strings.IndexAny(version, " ;\\\t"); end >= 0 {
 			version = version[:end]
 		}
-		all[NormalName(name)] = version
+		all[name.Canonical(strings.TrimSpace(project))] = version
 	}
 	return all
-}
-
-// NormalName is the name by which a distribution is compared: PEP 503.
-func NormalName(name string) string {
-	return strings.ToLower(separators.ReplaceAllLiteralString(strings.TrimSpace(name), "-"))
 }

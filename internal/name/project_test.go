@@ -26,3 +26,10 @@ func TestAProjectIsTheSameInAnySpelling(t *testing.T) {
 		require.Error(t, err, text)
 	}
 }
+
+func TestCanonicalNamesDoNotDependOnTheirSpelling(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"My.Shop": "my-shop", "my__shop-": "my-shop-", "flask": "flask", "": "", "A-_.B": "a-b"} {
+		assert.Equal(t, want, name.Canonical(text))
+	}
+}
