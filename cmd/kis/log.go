@@ -81,7 +81,7 @@ func (a *app) writePage(wanted, to string) (err error) {
 }
 
 func (a *app) log(ctx context.Context, names []string, most int) error {
-	targets, found, err := a.read(ctx, names, most*linesPerRun, false)
+	targets, found, err := a.read(ctx, names, wanted{lines: most * linesPerRun})
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,20 @@ func Duration(d time.Duration) string {
 // seconds is Duration of a number of seconds.
 func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
 
+// span shows how long something has lasted, in whole units of the largest that says enough.
+func span(s float64) string {
+	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+	switch {
+	case s < 2*minute:
+		return fmt.Sprintf("%d s", int64(s))
+	case s < 2*hour:
+		return fmt.Sprintf("%d min", int64(s)/minute)
+	case s < 2*day:
+		return fmt.Sprintf("%d h", int64(s)/hour)
+	}
+	return fmt.Sprintf("%d days", int64(s)/day)
+}
+
 // grouped maps texts to the hosts that they are about. Its order is that of the first hosts.
 type grouped []group
 

@@ -99,7 +99,7 @@ func (u *UI) Message(text string) {
 // Wrote prints that a file was written.
 func (u *UI) Wrote(path string) {
 	if u.WantsJSON() {
-		u.record("file", map[string]string{"path": path})
+		u.record("file", written{path})
 		return
 	}
 	u.Out.Lines("wrote " + path)
