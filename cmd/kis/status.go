@@ -74,6 +74,7 @@ func (a *app) read(ctx context.Context, names []string, w wanted) ([]target, map
 	if w.lines > 0 && len(targets) == 1 { // without lines of other stages, which would displace these
 		request.Stage = targets[0].Name
 	}
+	defer a.ui.Waiting("reading the package repositories")()
 	found := map[string]survey.Repository{}
 	for _, r := range survey.Read(ctx, f, union(targets), request) {
 		found[r.Host] = r

@@ -19,10 +19,11 @@ type progress struct {
 	phase  phase
 }
 
-// localWork is something that kis does on this machine, before a run or instead of one.
+// localWork is something that kis does before a run or instead of one.
 type localWork struct {
 	what  string
-	line  string // the newest of its output
+	line  string   // the newest of its output
+	busy  []string // hosts that it waits for
 	since time.Time
 }
 
@@ -34,9 +35,9 @@ type hostProgress struct {
 	step    event.Step
 	since   time.Time // of the step
 	command string    // of the inventory that runs, "" for none
-	waits   string    // what the step waits for, "" for nothing
+	doing   string    // what the step is doing or waiting for, as far as it says
 	line    string    // the newest of its output
-	changed time.Time // when command, waits or line changed last
+	changed time.Time // when command, doing or line changed last
 	upload  upload
 	last    event.Step // that ended well
 	builds  bool       // the package is built on this host
@@ -135,17 +136,17 @@ func (p *progress) step(h *hostProgress, e event.Event) {
 func (h *hostProgress) follow(e event.Event) {
 	switch {
 	case e.Type == event.TypeCommand && e.State == event.Started:
-		h.command, h.line, h.waits, h.changed = e.Message, "", "", e.Time
+		h.command, h.line, h.doing, h.changed = e.Message, "", "", e.Time
 	case e.Type == event.TypeOutput && e.Message != h.line:
-		h.line, h.waits, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.line, h.doing, h.changed, h.upload = e.Message, "", e.Time, upload{}
 	case e.Type == event.TypeProgress && e.Message != "":
-		h.waits, h.line, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.doing, h.line, h.changed, h.upload = e.Message, "", e.Time, upload{}
 	case e.Type == event.TypeProgress:
 		if u := &h.upload; u.total != e.Total {
 			*u = upload{begun: e.Time, from: e.Done}
 		}
 		h.upload.done, h.upload.total, h.upload.now = e.Done, e.Total, e.Time
-		if h.waits, h.line = "", ""; e.Done >= e.Total { // it is over, and the step may not be
+		if h.doing, h.line = "", ""; e.Done >= e.Total { // it is over, and the step may not be
 			h.upload = upload{}
 		}
 	}

@@ -44,7 +44,7 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 	}
 	var rows []row
 	if w := p.local; w.what != "" && now.Sub(w.since) >= minShown {
-		rows = append(rows, row{text: join("  ", safetext.Line(w.what), waited(now, w.since), output(w.line))})
+		rows = append(rows, row{text: join("  ", safetext.Line(w.what), waited(now, w.since), w.detail())})
 	}
 	var groups []rowGroup
 	if len(rows) < most {
@@ -55,6 +55,14 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 		rows[i].text = strings.TrimRight(cut(rows[i].text, columns), " ")
 	}
 	return rows
+}
+
+// detail is the hosts that are awaited, or the newest line.
+func (w localWork) detail() string {
+	if len(w.busy) > 0 {
+		return "waiting for " + safetext.Line(list(w.busy, namedHosts))
+	}
+	return output(w.line)
 }
 
 // groups are the hosts of which something is to be shown. Few hosts have rows of their own, unless
@@ -94,7 +102,7 @@ func (h *hostProgress) sharesRow(other *hostProgress, few bool, now time.Time) b
 	if !few {
 		return true
 	}
-	if h.upload.total > 0 || other.upload.total > 0 || h.waits != other.waits || h.line != other.line {
+	if h.upload.total > 0 || other.upload.total > 0 || h.doing != other.doing || h.line != other.line {
 		return false
 	}
 	return h.line == "" || now.Sub(h.changed) >= minSame && now.Sub(other.changed) >= minSame
@@ -194,10 +202,10 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// says is what the host waits for, or its newest line.
+// says is what the host does or waits for, or its newest line.
 func (h *hostProgress) says() string {
-	if h.waits != "" {
-		return safetext.Line(h.waits)
+	if h.doing != "" {
+		return safetext.Line(h.doing)
 	}
 	return output(h.line)
 }

@@ -36,7 +36,7 @@ func newTextView(u *UI) *textView {
 	if u.Quiet {
 		v.out = NewPrinter(io.Discard)
 	}
-	v.built.take = func(line string) { u.live.Load().hereLine(line) }
+	v.built.take = func(line string) { u.area().line(line) }
 	if u.Verbose {
 		v.built.take = func(line string) { u.Out.Printf("| %s\n", safetext.Output(line)) }
 	}
@@ -59,7 +59,7 @@ func (v *textView) Building() (end func()) {
 func (v *textView) Say(sentence string) { v.around(func() { v.out.Lines(sentence) }) }
 
 // around prints above the live area.
-func (v *textView) around(print func()) { v.ui.live.Load().around(print) }
+func (v *textView) around(print func()) { v.ui.area().around(print) }
 
 // BuildLog returns what takes the output of the builder.
 func (v *textView) BuildLog() io.Writer { return &v.built }
@@ -76,7 +76,7 @@ func (v *textView) Archive(a *sdist.Archive) {
 
 // Event prints what matters of an event.
 func (v *textView) Event(e event.Event) {
-	v.ui.live.Load().follow(e)
+	v.ui.area().follow(e)
 	v.around(func() { v.print(e) })
 }
 
