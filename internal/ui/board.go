@@ -95,7 +95,7 @@ func hostColumn(hosts []string) int {
 		width = max(width, utf8.RuneCountInString(safetext.Line(h)))
 	}
 	if len(hosts) > boardFrom {
-		width = max(width, len("64 hosts"))
+		width = max(width, len(hostCount(len(hosts))))
 	}
 	return width
 }

@@ -14,7 +14,6 @@ type progress struct {
 	begun  time.Time // of the run
 	hosts  []*hostProgress
 	width  int  // of the column of hosts in the lines of the run
-	few    int  // the number of hosts, where each has lines of its own; else 0
 	counts bool // hosts of the run are known, and a last row counts them
 	phase  phase
 }
@@ -37,7 +36,6 @@ type hostProgress struct {
 	command string    // of the inventory that runs, "" for none
 	doing   string    // what the step is doing or waiting for, as far as it says
 	line    string    // the newest of its output
-	changed time.Time // when command, doing or line changed last
 	upload  upload
 	last    event.Step // that ended well
 	builds  bool       // the package is built on this host
@@ -89,9 +87,6 @@ func (p *progress) follow(e event.Event) {
 	switch e.Type {
 	case event.TypeStart:
 		*p = progress{begun: e.Time, counts: true, width: hostColumn(e.Hosts)}
-		if len(e.Hosts) <= boardFrom {
-			p.few = len(e.Hosts)
-		}
 		for _, name := range e.Hosts {
 			p.hosts = append(p.hosts, &hostProgress{name: name, counted: true})
 		}
@@ -118,7 +113,7 @@ func (p *progress) host(name string) *hostProgress {
 
 func (p *progress) step(h *hostProgress, e event.Event) {
 	if e.State == event.Started {
-		*h = hostProgress{name: h.name, counted: h.counted, active: true, step: e.Step, since: e.Time, changed: e.Time, last: h.last, builds: h.builds || e.Step == event.StepUnpack}
+		*h = hostProgress{name: h.name, counted: h.counted, active: true, step: e.Step, since: e.Time, last: h.last, builds: h.builds || e.Step == event.StepUnpack}
 		p.phase = phaseOf(e.Step)
 		return
 	}
@@ -136,11 +131,11 @@ func (p *progress) step(h *hostProgress, e event.Event) {
 func (h *hostProgress) follow(e event.Event) {
 	switch {
 	case e.Type == event.TypeCommand && e.State == event.Started:
-		h.command, h.line, h.doing, h.changed = e.Message, "", "", e.Time
-	case e.Type == event.TypeOutput && e.Message != h.line:
-		h.line, h.doing, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.command, h.line, h.doing = e.Message, "", ""
+	case e.Type == event.TypeOutput:
+		h.line, h.doing, h.upload = e.Message, "", upload{}
 	case e.Type == event.TypeProgress && e.Message != "":
-		h.doing, h.line, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.doing, h.line, h.upload = e.Message, "", upload{}
 	case e.Type == event.TypeProgress:
 		if u := &h.upload; u.total != e.Total {
 			*u = upload{begun: e.Time, from: e.Done}
