@@ -252,3 +252,31 @@ func TestRowsHaveNoColorsWithNoColor(t *testing.T) {
 		assert.Zero(t, screen.colors)
 	})
 }
+
+// stuck is a terminal that takes no output any more.
+type stuck struct{ forever chan struct{} }
+
+func (s stuck) Write(text []byte) (int, error) {
+	<-s.forever
+	return len(text), nil
+}
+
+// TestASecondCtrlCEndsKis, whether the terminal takes output or not.
+func TestASecondCtrlCEndsKis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		u.Waiting("something")
+		later(time.Second)
+		require.Contains(t, screen.screen(), "something")
+		u.Leave()
+		require.Equal(t, "\n", screen.screen())
+		forever := make(chan struct{})
+		defer close(forever)
+		u.Out = NewPrinter(stuck{forever})
+		u.Waiting("something")
+		time.Sleep(time.Second) //nolint:forbidigo // the clock of a bubble
+		before := time.Now()
+		u.Leave()
+		assert.Equal(t, leaveTimeout, time.Since(before))
+	})
+}
