@@ -9,7 +9,7 @@ import (
 
 // Report ends the view: first what failed, then the state of the hosts.
 func (v *textView) Report(r event.Report, log string) {
-	v.live.stop()
+	v.ui.live.Load().stop()
 	v.printNotices()
 	v.flush()
 	u := v.ui
