@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-recovery test-compat fuzz bench setup lint build
+.PHONY: help demo test test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -7,8 +7,14 @@ help: ## show this
 demo: build ## a push, a refused push and a rollback on three temporary hosts
 	@bin/kis demo
 
+# The version of kis is that of its repository. A source archive has none, and another user's repository is closed to git.
+VCS = $(shell test "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" && echo true || echo false)
+
 build: ## compile bin/kis
-	go build -trimpath -o bin/kis ./cmd/kis
+	go build -trimpath -buildvcs=$(VCS) -o bin/kis ./cmd/kis
+
+dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
+	@.ci/dist
 
 # The packages that start goroutines are tested with the race detector. deploy and remote, whose tests spend their time in
 # sessions with hosts, are covered by the simulator, which drives both; make test-recovery has deploy with the detector.

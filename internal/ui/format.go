@@ -67,7 +67,7 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%d MB", bytes/1_000_000)
 }
 
-// Duration shows a duration in the one way it is shown everywhere: 0.4 s, 12 s, 2 min 05 s, 1 h 02 min.
+// Duration shows a duration in the one way it is shown everywhere: 0.4 s, 12 s, 2 min 05 s, 1 h 02 min, 3 d 04 h.
 func Duration(d time.Duration) string {
 	if tenths := d.Round(time.Second / 10); tenths < 10*time.Second {
 		return strings.Replace(fmt.Sprintf("%.1f s", tenths.Seconds()), ".0", "", 1)
@@ -78,26 +78,14 @@ func Duration(d time.Duration) string {
 		return fmt.Sprintf("%d s", s)
 	case s < 3600:
 		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	case s < 48*3600:
+		return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
 	}
-	return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
+	return fmt.Sprintf("%d d %02d h", s/(24*3600), s%(24*3600)/3600)
 }
 
 // seconds is Duration of a number of seconds.
 func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
-
-// span shows how long something has lasted, in whole units of the largest that says enough.
-func span(s float64) string {
-	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
-	switch {
-	case s < 2*minute:
-		return fmt.Sprintf("%d s", int64(s))
-	case s < 2*hour:
-		return fmt.Sprintf("%d min", int64(s)/minute)
-	case s < 2*day:
-		return fmt.Sprintf("%d h", int64(s)/hour)
-	}
-	return fmt.Sprintf("%d days", int64(s)/day)
-}
 
 // grouped maps texts to the hosts that they are about. Its order is that of the first hosts.
 type grouped []group

@@ -20,6 +20,7 @@ func TestDurationsHaveOneFormat(t *testing.T) {
 		"2 min 05 s": 125 * time.Second,
 		"1 h 00 min": time.Hour - time.Millisecond,
 		"1 h 02 min": 3725 * time.Second,
+		"3 d 04 h":   76*time.Hour + 59*time.Minute,
 	} {
 		assert.Equal(t, want, Duration(d), d)
 	}

@@ -76,8 +76,8 @@ type jumpRecord struct {
 	Settings []sshx.Setting `json:"settings"` // with -v
 }
 
-// started is a new inventory.
-type started struct {
+// newInventory is what kis init has made.
+type newInventory struct {
 	Path    string          `json:"path"`
 	Project starter.Project `json:"project"`
 	Stages  []starter.Stage `json:"stages"`

@@ -28,6 +28,9 @@ func (v *textView) Report(r event.Report, log string) {
 	if r.Outcome == event.Split || r.Outcome == event.RolledBack || len(r.Bugs) > 0 {
 		v.table(u.Err, r)
 	}
+	if v.past {
+		return // what was to be done then would now do something else
+	}
 	for _, next := range survey.AfterRun(r) {
 		u.Err.Printf("  next: %s\n", next)
 	}

@@ -77,7 +77,7 @@ func schemaOf(t *testing.T) []byte {
 	}
 	for kind, value := range map[string]any{
 		"status": survey.Stage{}, "package": survey.Package{}, "run": survey.Run{}, "diff": event.Difference{}, "exec": event.Ran{},
-		"verify": event.Intact{}, "init": started{}, "file": written{},
+		"verify": event.Intact{}, "init": newInventory{}, "file": written{},
 	} {
 		lines = append(lines, g.line(kind, map[string]any{kind: g.schema(reflect.TypeOf(value))}, []string{kind}))
 	}

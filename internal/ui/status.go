@@ -113,15 +113,15 @@ func remarks(h survey.HostState) []string {
 	return out
 }
 
-// serviceText says whether a service runs, and for how long. seconds is nil where that is not known.
-func serviceText(unit, state string, seconds *float64) string {
+// serviceText says whether a service runs, and for how long. after is nil where that is not known.
+func serviceText(unit, state string, after *float64) string {
 	switch {
 	case state == "missing":
 		return unit + " is missing"
 	case state == "unknown":
 		return unit + ": systemd does not answer"
-	case seconds != nil:
-		return fmt.Sprintf("%s %s for %s", unit, state, span(*seconds))
+	case after != nil:
+		return fmt.Sprintf("%s %s for %s", unit, state, seconds(*after))
 	}
 	return unit + " " + state
 }

@@ -29,6 +29,7 @@ type textView struct {
 	connected bool    // all hosts are: notices are not held back any more
 	board     *board  // nil for few hosts
 	built     lineWriter
+	past      bool // the run has ended long ago
 }
 
 func newTextView(u *UI) *textView {
