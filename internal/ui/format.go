@@ -143,6 +143,21 @@ func wrapped(rows [][]string, width int) []string {
 	return out
 }
 
+// fitted breaks a sentence after blanks and commas, so that no terminal breaks it within a word. It
+// is one line where errors are no terminal. Commands that a user pastes are no sentences.
+func (u *UI) fitted(sentence string) []string {
+	const indent = "    "
+	sentence = safetext.Line(sentence)
+	if !u.Interactive || u.Columns == nil || utf8.RuneCountInString(sentence) <= u.Columns() {
+		return []string{sentence}
+	}
+	lines := wrap("", sentence, u.Columns()-len(indent))
+	for i := range lines[1:] {
+		lines[i+1] = indent + lines[i+1]
+	}
+	return lines
+}
+
 // wrap breaks text after blanks and commas, so that head and text fit into a width. The text
 // continues under its beginning. A word that does not fit there moves to a line of its own with a
 // small indent, and is longer than the width where it has to be.

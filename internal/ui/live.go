@@ -71,6 +71,7 @@ func (u *UI) Watch(host string, busy bool) {
 	u.area().local(func(w *localWork) {
 		if w.busy = slices.DeleteFunc(w.busy, func(other string) bool { return other == host }); busy {
 			w.busy = append(w.busy, host)
+			slices.Sort(w.busy)
 		}
 	})
 }

@@ -59,18 +59,18 @@ func TestTheLiveAreaShowsWhatKisWaitsFor(t *testing.T) {
 		require.Equal(t, "push app-1 to live on web1, web2, web3\n", screen.screen(), "a step that has just begun would flicker")
 		later(200 * time.Millisecond)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-web1  wheels
-web2  wheels
-web3  wheels
-──    barrier             0 of 3 ready
+web1     wheels
+web2     wheels
+web3     wheels
+──       barrier             0 of 3 ready
 `, screen.screen(), "after less than half a second")
 		v.Event(lineSaid("web1", event.StepWheels, "\tCollecting django>=5 (from -r requirements.txt)"))
 		later(9 * time.Second)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-web1  wheels         9 s  | Collecting django>=5 (from -r …
-web2  wheels         9 s
-web3  wheels         9 s
-──    barrier        9 s  0 of 3 ready
+web1     wheels         9 s  | Collecting django>=5 (from …
+web2     wheels         9 s
+web3     wheels         9 s
+──       barrier        9 s  0 of 3 ready
 `, screen.screen())
 		v.Event(stepDone("web1", event.StepWheels))
 		v.Event(stepStarted("web1", event.StepUpload))
@@ -79,19 +79,18 @@ web3  wheels         9 s
 		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 3 << 20, Total: 4 << 20, Time: time.Now()})
 		later(time.Second)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-web1  wheels        done  1 s
-web1  upload         2 s  75 % of 4194 kB, 1048 kB/s
-web2  wheels        12 s
-web3  wheels        12 s
-──    barrier       12 s  0 of 3 ready
+web1     upload         2 s  75 % of 4194 kB, 1048 kB/s
+web2     wheels        12 s
+web3     wheels        12 s
+──       barrier       12 s  0 of 3 ready
 `, screen.screen())
 		v.Event(stepDone("web1", event.StepUpload))
 		v.Event(stepStarted("web1", event.StepSeal))
 		v.Event(stepDone("web1", event.StepSeal))
 		later(time.Second)
-		require.Contains(t, screen.screen(), "1 of 3 ready, waiting for web2…\n")
+		require.Contains(t, screen.screen(), "1 of 3 ready, waiting for w…\n")
 		end()
-		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1  wheels        done  1 s\nweb1  upload        done  1 s\nweb1  seal          done  1 s\n", screen.screen(), "nothing of the rows is left")
+		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1     upload        done  1 s\n", screen.screen(), "nothing of the rows is left")
 		assert.Empty(t, screen.unknown)
 	})
 }
@@ -278,5 +277,23 @@ func TestASecondCtrlCEndsKis(t *testing.T) {
 		before := time.Now()
 		u.Leave()
 		assert.Equal(t, leaveTimeout, time.Since(before))
+	})
+}
+
+func TestFewHostsShareLinesAboveTheRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		defer v.Begin()()
+		hosts := []string{"web1", "web2", "web3"}
+		v.Event(event.Event{Type: event.TypeStart, Op: event.Push, Stage: "live", Hosts: hosts, Time: time.Now()})
+		for _, h := range hosts {
+			v.Event(stepStarted(h, event.StepConnect))
+		}
+		for _, h := range hosts {
+			v.Event(stepDone(h, event.StepConnect))
+		}
+		later(time.Second)
+		assert.Equal(t, "push live on web1, web2, web3\n3 hosts  connect       done  1 s\n──       connect        1 s  3 of 3 connected\n", screen.screen())
 	})
 }

@@ -87,6 +87,9 @@ func (p *progress) follow(e event.Event) {
 	switch e.Type {
 	case event.TypeStart:
 		*p = progress{begun: e.Time, counts: true, width: hostColumn(e.Hosts)}
+		if len(e.Hosts) > 1 {
+			p.width = max(p.width, len(hostCount(len(e.Hosts))))
+		}
 		for _, name := range e.Hosts {
 			p.hosts = append(p.hosts, &hostProgress{name: name, counted: true})
 		}
@@ -141,7 +144,7 @@ func (h *hostProgress) follow(e event.Event) {
 			*u = upload{begun: e.Time, from: e.Done}
 		}
 		h.upload.done, h.upload.total, h.upload.now = e.Done, e.Total, e.Time
-		if h.doing, h.line = "", ""; e.Done >= e.Total { // it is over, and the step may not be
+		if h.line = ""; e.Done >= e.Total { // it is over, and the step may not be
 			h.upload = upload{}
 		}
 	}

@@ -154,7 +154,11 @@ func (g rowGroup) detail() string {
 	})
 	says := slowest.says()
 	if says != "" && slices.ContainsFunc(g.hosts, func(h *hostProgress) bool { return h.says() != says }) {
-		says = safetext.Line(slowest.name) + " " + says
+		by := ": "
+		if slowest.line != "" {
+			by = " "
+		}
+		says = safetext.Line(slowest.name) + by + says
 	}
 	return join("  ", command, says)
 }

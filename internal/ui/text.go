@@ -70,7 +70,7 @@ func (v *textView) Archive(a *sdist.Archive) {
 	v.around(func() {
 		v.out.Printf("%s %s: %s, %d entries\n", a.Name, a.Version, size(a.Size), a.Files)
 		for _, warning := range a.Warnings {
-			v.errs.Printf("kis: warning: %s\n", warning)
+			v.errs.Lines(v.ui.fitted("kis: warning: " + warning)...)
 		}
 	})
 }
@@ -125,15 +125,16 @@ func (v *textView) printNotices() {
 		if len(n.hosts) > 0 {
 			on = list(n.hosts, 4) + ": "
 		}
-		v.errs.Printf("kis: %s%s\n", on, n.text)
+		v.errs.Lines(v.ui.fitted("kis: " + on + n.text)...)
 	}
 	v.notices = nil
 }
 
 func (v *textView) start(e event.Event) {
 	v.op, v.stage, v.width = e.Op, e.Stage, hostColumn(e.Hosts)
-	if len(e.Hosts) > boardFrom {
-		v.board = newBoard(e.Hosts)
+	v.board = nil
+	if len(e.Hosts) > boardFrom || v.ui.area() != nil && len(e.Hosts) > 1 { // rows show what each host does
+		v.board, v.width = newBoard(e.Hosts), max(v.width, len(hostCount(len(e.Hosts))))
 	}
 	what := ""
 	if e.Package != "" {
