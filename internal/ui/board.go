@@ -64,6 +64,9 @@ func (l boardLine) text(paint painter) (mark colored, more string) {
 	if took := seconds(l.last); took == seconds(l.first) {
 		return paint.good("done"), took
 	}
+	if l.first < 0.05 {
+		return paint.good("done"), "up to " + seconds(l.last)
+	}
 	return paint.good("done"), seconds(l.first) + " to " + seconds(l.last)
 }
 

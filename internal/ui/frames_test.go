@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // recordedRun reads a recorded stream.
@@ -115,7 +116,7 @@ func frames(t *testing.T, run []event.Event, columns int) string {
 		}
 		if since >= shown {
 			shown += end.Sub(begin) / 9
-			fmt.Fprintf(&text, "%s\n", Duration(since))
+			fmt.Fprintf(&text, "%s\n", safetext.Duration(since))
 			for _, r := range rows {
 				fmt.Fprintf(&text, "  %s\n", r.text)
 			}

@@ -243,7 +243,7 @@ func (p *progress) counted() string {
 // waited is how long something takes already, from a second on. It changes once a second.
 func waited(now, since time.Time) string {
 	if took := now.Sub(since).Truncate(time.Second); took > 0 {
-		return Duration(took)
+		return safetext.Duration(took)
 	}
 	return ""
 }
