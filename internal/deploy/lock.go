@@ -118,12 +118,12 @@ func (h *host) lock(ctx context.Context) error {
 // readJournalAgain reads the journal under the lock if it has grown since the check: by a run that
 // ended in the meantime, or by the agent's recovery of a run that crashed.
 func (h *host) readJournalAgain(ctx context.Context) error {
-	if remote.ParseJournal(h.facts.Stage.Lines).Seq() == h.locked.Journal {
+	if h.journal.Seq() == h.locked.Journal {
 		return nil
 	}
 	facts, err := h.session.Check(ctx, remote.CheckRequest{Stage: h.run.stage})
 	if err == nil {
-		h.facts.Stage.Lines, h.linked = facts.Stage.Lines, facts.Stage.Linked
+		h.journal, h.linked = remote.ParseJournal(facts.Stage.Lines), facts.Stage.Linked
 	}
 	return err
 }
