@@ -128,7 +128,7 @@ func droppedCause(e *DialError) string {
 	}
 	switch {
 	case e.Asked > time.Second:
-		cause += fmt.Sprintf(" while kis waited %s for an answer of the user; LoginGraceTime in its sshd_config limits the time of a login (default 2m)", safetext.Duration(e.Asked))
+		cause += fmt.Sprintf(" while kis waited %s for an answer of the user; LoginGraceTime in its sshd_config limits the time of a login (default 2m)", safetext.Duration(e.Asked.Round(time.Second)))
 	case e.Offered > 0:
 		cause += fmt.Sprintf(" after %d keys; name the right one with IdentityFile and set IdentitiesOnly yes", e.Offered)
 	}

@@ -33,7 +33,7 @@ func TestOpenSSHAsksForTwoKeys(t *testing.T) {
 }
 
 // graceError is how a login ends that the host cuts because of its LoginGraceTime.
-const graceError = `(the host closed the connection|reset by the host) while kis waited \d+s for an answer of the user; LoginGraceTime`
+const graceError = `(the host closed the connection|reset by the host) while kis waited \d+ s for an answer of the user; LoginGraceTime`
 
 func TestOpenSSHLoginGraceTimeIsReported(t *testing.T) {
 	t.Parallel()
