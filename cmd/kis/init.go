@@ -160,7 +160,7 @@ func (a *app) askHosts(ctx context.Context, o *starter.Options, text string) err
 		if err != nil {
 			return err
 		}
-		end := a.ui.Waiting("reading the services of " + s.Name)
+		end := a.ui.Waiting(s.Name)
 		found, failures := d.Units(ctx, hosts)
 		end()
 		if ctx.Err() != nil {

@@ -297,3 +297,21 @@ func TestFewHostsShareLinesAboveTheRows(t *testing.T) {
 		assert.Equal(t, "push live on web1, web2, web3\n3 hosts  connect       done  1 s\n──       connect        1 s  3 of 3 connected\n", screen.screen())
 	})
 }
+
+func TestARunThatIsGivenUpNamesTheHostsWithLocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		defer v.Begin()()
+		hosts := []string{"web1", "web2", "web3"}
+		v.Event(event.Event{Type: event.TypeStart, Op: event.Push, Stage: "live", Hosts: hosts, Time: time.Now()})
+		for _, h := range hosts {
+			u.Watch(h, true)
+			v.Event(stepStarted(h, event.StepSeal))
+		}
+		v.Event(event.Event{Type: event.TypeBarrier, State: event.Refused, Time: time.Now()})
+		u.Watch("web2", false)
+		later(time.Second)
+		assert.Contains(t, screen.screen(), "──       unlock         1 s  releasing the locks, waiting for web1, web3\n")
+	})
+}

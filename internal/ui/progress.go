@@ -53,7 +53,7 @@ type upload struct {
 // phase is the part of a run between two points at which all hosts wait for each other.
 type phase struct {
 	name string
-	done string       // what the hosts are that have completed it
+	done string       // what the hosts are that have completed it; "": the run is given up
 	last []event.Step // with which it ends on a host; none: with any
 }
 
@@ -99,7 +99,11 @@ func (p *progress) follow(e event.Event) {
 		if h := p.host(e.Host); h.active && h.step == e.Step {
 			h.follow(e)
 		}
-	case event.TypeNotice, event.TypeBarrier, event.TypeReport: // they are printed
+	case event.TypeBarrier:
+		if e.State == event.Refused {
+			p.phase = phase{name: "unlock"}
+		}
+	case event.TypeNotice, event.TypeReport: // they are printed
 	}
 }
 

@@ -59,9 +59,17 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 // detail is the hosts that are awaited, or the newest line.
 func (w localWork) detail() string {
 	if len(w.busy) > 0 {
-		return "waiting for " + safetext.Line(list(w.busy, namedHosts))
+		return w.awaited()
 	}
 	return output(w.line)
+}
+
+// awaited names the hosts with an open session.
+func (w localWork) awaited() string {
+	if len(w.busy) == 0 {
+		return ""
+	}
+	return "waiting for " + safetext.Line(list(w.busy, namedHosts))
 }
 
 // groups are the hosts of which something is to be shown. Few have rows of their own: they could
@@ -215,6 +223,9 @@ func (u upload) text() string {
 
 // counted says how many hosts have completed the phase, and which have not.
 func (p *progress) counted() string {
+	if p.phase.done == "" {
+		return join(", ", "releasing the locks", p.local.awaited())
+	}
 	var waiting []string
 	all, through, failed := 0, 0, 0
 	for _, h := range p.hosts {

@@ -94,7 +94,7 @@ func (u *UI) painter() painter {
 
 // Message prints a message of kis itself, above the live area.
 func (u *UI) Message(text string) {
-	u.area().around(func() { u.lifted(u.Err).Lines("kis: " + text) })
+	u.area().around(func() { u.lifted(u.Err).Lines(u.fitted("kis: " + text)...) })
 }
 
 // Interrupted prints a message about a signal, on a line of its own: where the user has typed Ctrl-C,
@@ -109,7 +109,7 @@ func (u *UI) Interrupted(text string) {
 		default:
 			errs.replace(0, nil)
 		}
-		errs.Lines("kis: " + text)
+		errs.Lines(u.fitted("kis: " + text)...)
 	})
 }
 
