@@ -77,7 +77,7 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 	for _, notice := range plan.Recipe.Notices {
 		v.Say(notice)
 	}
-	if plan.Archive, plan.Git, err = s.archive(ctx, project, inv, v); err != nil {
+	if plan.Archive, plan.Git, err = s.archive(ctx, a, project, inv, v); err != nil {
 		return plan, err
 	}
 	if s.dev {
@@ -97,8 +97,9 @@ func relative(lines requirements.Errors) requirements.Errors {
 }
 
 // archive builds the source distribution, or opens the one that was named. git is its revision.
-func (s source) archive(ctx context.Context, project string, inv *inventory.Inventory, v ui.View) (archive *sdist.Archive, git string, err error) {
+func (s source) archive(ctx context.Context, a *app, project string, inv *inventory.Inventory, v ui.View) (archive *sdist.Archive, git string, err error) {
 	if s.sdist != "" {
+		defer a.ui.Waiting("reading " + s.sdist)()
 		archive, err = sdist.Open(s.sdist)
 		return archive, "", err
 	}

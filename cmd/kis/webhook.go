@@ -58,6 +58,7 @@ func (n *announcer) end(r event.Report) {
 	if n == nil || n.started == nil {
 		return
 	}
+	defer n.app.ui.Waiting("telling the webhook")()
 	<-n.started // the messages arrive in their order
 	last := n.first
 	last.Event, last.Time, last.Package, last.Outcome, last.Exit, last.Seconds = "end", time.Now().Format(time.RFC3339), r.Package, string(r.Outcome), &r.Exit, r.Seconds

@@ -5,21 +5,34 @@ import (
 	"github.com/keep-it-simple/kis/internal/name"
 )
 
-// Locks prints who holds the lock of a stage, or was ended.
+// Locks prints who holds the lock of a stage, or was ended. Many hosts in the same state share a
+// line.
 func (u *UI) Locks(stage name.Stage, locks []event.Lock) {
+	var folded grouped
 	for _, l := range locks {
 		switch {
 		case u.WantsJSON():
 			u.Out.json(lockRecord{newHead("lock"), stage, l})
 		case l.Failure != nil:
-		case l.Holder == nil:
-			u.Out.Printf("%s  %s is not locked\n", l.Host, stage)
-		case l.Ended:
-			u.Out.Printf("%s  ended: %s\n", l.Host, event.HolderText(l.Holder))
+		case len(locks) > boardFrom:
+			folded.add(l.Host, lockText(stage, l))
 		default:
-			u.Out.Printf("%s  %s is locked: %s\n", l.Host, stage, event.HolderText(l.Holder))
+			u.Out.Printf("%s  %s\n", l.Host, lockText(stage, l))
 		}
 	}
+	for _, g := range folded {
+		u.Out.Printf("%s  %s\n", list(g.hosts, 4), g.text)
+	}
+}
+
+func lockText(stage name.Stage, l event.Lock) string {
+	switch {
+	case l.Holder == nil:
+		return stage.String() + " is not locked"
+	case l.Ended:
+		return "ended: " + event.HolderText(l.Holder)
+	}
+	return stage.String() + " is locked: " + event.HolderText(l.Holder)
 }
 
 // LocksEnd prints what failed, and what the user may do about a lock that is held.

@@ -47,11 +47,15 @@ func (v *textView) Report(r event.Report, log string) {
 // table prints the state of every host; many hosts with the same state share a line.
 func (v *textView) table(to Printer, r event.Report) {
 	var folded grouped
+	names := make([]string, len(r.Hosts))
+	for i, h := range r.Hosts {
+		names[i] = h.Host
+	}
 	for _, h := range r.Hosts {
 		if text := hostText(r, h); len(r.Hosts) > boardFrom {
 			folded.add(h.Host, text)
 		} else {
-			to.Printf("  %-*s  %s\n", v.width, h.Host, text)
+			to.Printf("  %-*s  %s\n", hostColumn(names), h.Host, text)
 		}
 	}
 	for _, line := range folded {

@@ -39,7 +39,8 @@ func newTextView(u *UI) *textView {
 	}
 	v.built.take = func(line string) { u.area().line(line) }
 	if u.Verbose {
-		v.built.take = func(line string) { u.Out.Printf("| %s\n", safetext.Output(line)) }
+		out := u.lifted(u.Out)
+		v.built.take = func(line string) { v.around(func() { out.Printf("| %s\n", safetext.Output(line)) }) }
 	}
 	return v
 }
@@ -47,13 +48,14 @@ func newTextView(u *UI) *textView {
 // Begin starts the live area.
 func (v *textView) Begin() (end func()) { return v.ui.beginLive() }
 
-// Building shows in the live area that kis builds, and the newest line of the builder's output. With
-// -v all of it is shown instead.
+// Building shows in the live area that kis builds, and the newest line of the builder's output; with
+// -v all of it is printed.
 func (v *textView) Building() (end func()) {
-	if v.ui.Verbose {
-		return v.built.end
+	built := v.ui.Waiting("building the source distribution")
+	return func() {
+		v.built.end()
+		built()
 	}
-	return v.ui.Waiting("building the source distribution")
 }
 
 // Say prints a sentence.
