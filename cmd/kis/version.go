@@ -1,7 +1,9 @@
 package main
 
 import (
+	_ "embed"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,11 +24,30 @@ func newVersion(a *app) *cobra.Command {
 	}
 }
 
-// version is what the Go toolchain recorded: a module version, or the revision of the checkout.
+// archived is the tag, or the tag and the commits since, that `git archive` writes into the file of
+// an exported source archive (.gitattributes); in a checkout it is a placeholder.
+//
+//go:embed archived.txt
+var archived string
+
+// version is what the Go toolchain recorded: the tag of the commit, a pseudo-version, or the version
+// of the module that was installed. A source archive has neither a repository nor a version: it is
+// named by git archive.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
+	if !ok {
 		return "(unknown)"
 	}
-	return info.Main.Version
+	return versionOf(info.Main.Version, archived)
+}
+
+func versionOf(recorded, archived string) string {
+	archived = strings.TrimSpace(archived)
+	switch {
+	case recorded != "" && recorded != "(devel)":
+		return recorded
+	case strings.HasPrefix(archived, "v"):
+		return archived
+	}
+	return "(devel)"
 }
