@@ -35,6 +35,7 @@ func Topics() []Topic {
 		{"cleanup", "What is kept, and what is removed", "cleanup", ""},
 		{"serving", "How servers pick up a switch", "serving", ""},
 		{"zero-downtime", "Deployments that no visitor notices", "zero-downtime", ""},
+		{"limits", "What kis does not do, and what to do instead", "limits", ""},
 		{"transaction", "The two-phase commit, and what each promise rests on", "transaction", ""},
 	}
 }

@@ -182,6 +182,11 @@ func (s *RepositoryState) check(json.RawMessage) error {
 			return err
 		}
 	}
+	for _, service := range s.Services {
+		if err := service.check(); err != nil {
+			return err
+		}
+	}
 	return checkPackages(s.Packages)
 }
 

@@ -201,6 +201,7 @@ type RepositoryState struct {
 	HostID   string             `json:"host_id"`
 	Stages   []StageState       `json:"stages"`
 	Packages []InstalledPackage `json:"packages"`
+	Services []ServiceState     `json:"services,omitempty"` // of StateRequest.Services
 }
 
 // StateRequest says what is to be read of a package repository. The zero value stands for all
@@ -209,6 +210,8 @@ type StateRequest struct {
 	Stage name.Stage // only this one
 	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
 	Keep  int        // report more of packages, and which of them go where each stage keeps so many; 0: do not
+
+	Services []Service // ask systemd whether these run
 }
 
 // Removed is what the removal of a package has freed.
@@ -241,7 +244,7 @@ const MaxLines = maxLines
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep}
+	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep, r.Services}
 	if err := a.call(ctx, opState, args, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}

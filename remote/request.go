@@ -106,6 +106,8 @@ type stateRequest struct {
 	Stage name.Stage `json:"stage,omitzero"`
 	Lines int        `json:"lines,omitempty"`
 	Keep  int        `json:"keep,omitempty"`
+
+	Services []Service `json:"services,omitempty"`
 }
 
 type rehashRequest struct {

@@ -3,7 +3,9 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -22,6 +24,41 @@ type Unit struct {
 	Exec      string `json:"exec"` // its command line
 	Directory string `json:"directory"`
 }
+
+// ServiceState is whether a service runs.
+type ServiceState struct {
+	Name    string   `json:"name"` // of the unit
+	User    bool     `json:"user,omitempty"`
+	State   string   `json:"state"`             // ActiveState of org.freedesktop.systemd1(5), "missing" for no such unit, or "unknown"
+	Seconds *float64 `json:"seconds,omitempty"` // since it entered that state; nil: not to be known, or on its way to another
+}
+
+// Active is the state of a service that runs.
+const Active = "active"
+
+// Failing reports whether the service should run and does not: it has failed, or systemd starts it again. A
+// service that is inactive was ended by somebody, or has done what it had to do.
+func (s ServiceState) Failing() bool { return s.State == "failed" || s.State == "activating" }
+
+// check refuses what no service can be.
+func (s *ServiceState) check() error {
+	if _, err := name.ParseUnit(s.Name); err != nil {
+		return err
+	}
+	if s.State == "" || len(s.State) > maxWord || strings.Trim(s.State, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return fmt.Errorf("service %s is %.40q", s.Name, s.State)
+	}
+	if s.Seconds != nil && (*s.Seconds < 0 || *s.Seconds > maxSeconds) {
+		return fmt.Errorf("service %s is %s for %g s", s.Name, s.State, *s.Seconds)
+	}
+	return nil
+}
+
+// What is taken from a host: a state's length in bytes, and for how long it may have been in it.
+const (
+	maxWord    = 20
+	maxSeconds = 1e10
+)
 
 // unitsAnswer is the answer to a request for units.
 type unitsAnswer struct {

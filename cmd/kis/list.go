@@ -24,7 +24,7 @@ answer.`,
 }
 
 func (a *app) list(ctx context.Context, names []string) error {
-	targets, found, err := a.read(ctx, names, 0, true)
+	targets, found, err := a.read(ctx, names, wanted{packages: true})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/runpage"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/internal/ui"
+	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -30,13 +33,14 @@ func newLog(a *app) *cobra.Command {
 result. With -v it shows everything that is recorded: key, address, digest, skew. It changes nothing.
 It exits with 5 when a host does not answer.
 
-With --html it draws one run of this machine as a page, from the log that kis keeps of it, without asking any host: a
-timeline of the steps, the barrier, the switch, what failed. The run is the newest on the stage, or one that is named,
-by its name or by the path of its log.
+A run of this machine that is named, by its name or by the path of its log, is shown as it was shown then, from the log
+that kis keeps of it, without asking any host. With --html it is drawn as a page: a timeline of the steps, the barrier,
+the switch, what failed; for a stage, that is the newest run of this machine there.
 
 Examples:
   kis log production
-  kis log production --html run.html`,
+  kis log production --html run.html
+  kis log ~/.local/state/kis/runs/20260131T120000Z-push-production.jsonl`,
 		GroupID:           "inspect",
 		Args:              arguments("the stage"),
 		ValidArgsFunction: a.completeStage,
@@ -47,6 +51,9 @@ Examples:
 			if page != "" {
 				return a.writePage(args[0], page)
 			}
+			if a.isRun(args[0]) {
+				return a.replay(args[0])
+			}
 			return a.log(cmd.Context(), args, most)
 		},
 	}
@@ -55,16 +62,43 @@ Examples:
 	return cmd
 }
 
-// writePage draws a run of this machine.
-func (a *app) writePage(wanted, to string) (err error) {
-	path, err := a.logs.Find(wanted)
-	if errors.Is(err, runlog.ErrNoRun) {
-		return &ui.Hinted{Err: err, Help: "name a stage on which this machine has carried out a run, or the path of a log: ls ~/.local/state/kis/runs"}
+// isRun reports whether a run is meant, not a stage: the path of a log, or the name of a run whose log is here.
+func (a *app) isRun(text string) bool {
+	if strings.HasSuffix(text, ".jsonl") {
+		return true
 	}
+	if path, err := a.inventoryFile(); err == nil && slices.Contains(inventory.Stages(path), text) {
+		return false
+	}
+	run, err := a.readRun(text)
+	return err == nil && len(run.Events) > 0 && run.Events[0].Run == text
+}
+
+// replay shows a run of this machine.
+func (a *app) replay(wanted string) error {
+	run, err := a.readRun(wanted)
 	if err != nil {
 		return err
 	}
-	run, err := runlog.Read(path)
+	a.ui.Past(run.Events, run.Header.By)
+	return nil
+}
+
+// readRun reads the log of a run of this machine, or of the newest one on a stage.
+func (a *app) readRun(wanted string) (runlog.Run, error) {
+	path, err := a.logs.Find(wanted)
+	if errors.Is(err, runlog.ErrNoRun) {
+		return runlog.Run{}, &ui.Hinted{Err: err, Help: "name a stage on which this machine has carried out a run, or the path of a log: ls ~/.local/state/kis/runs"}
+	}
+	if err != nil {
+		return runlog.Run{}, err
+	}
+	return runlog.Read(path)
+}
+
+// writePage draws a run of this machine.
+func (a *app) writePage(wanted, to string) (err error) {
+	run, err := a.readRun(wanted)
 	if err != nil {
 		return err
 	}
@@ -81,7 +115,7 @@ func (a *app) writePage(wanted, to string) (err error) {
 }
 
 func (a *app) log(ctx context.Context, names []string, most int) error {
-	targets, found, err := a.read(ctx, names, most*linesPerRun, false)
+	targets, found, err := a.read(ctx, names, wanted{lines: most * linesPerRun})
 	if err != nil {
 		return err
 	}

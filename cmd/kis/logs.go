@@ -84,7 +84,7 @@ func unitsOf(t target, names []string) ([]remote.Service, error) {
 	var units []remote.Service
 	if len(names) == 0 {
 		for _, s := range t.Services {
-			units = append(units, remote.Service{Unit: s.Unit, User: s.User})
+			units = append(units, remote.Service(s))
 		}
 		return units, nil
 	}

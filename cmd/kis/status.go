@@ -16,9 +16,9 @@ func newStatus(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [stage]",
 		Short: "Show what each stage links to on every host, since when, and by whom",
-		Long: `Status shows what every host has linked for a stage, and reports whether the hosts agree, whether a
-run was interrupted, and whether something was changed outside kis. It changes nothing. It exits
-with 5 when hosts differ or do not answer.`,
+		Long: `Status shows what every host has linked for a stage, whether the stage's services run and for how
+long, and reports whether the hosts agree, whether a run was interrupted, and whether something was
+changed outside kis. It changes nothing. It exits with 5 when hosts differ or do not answer.`,
 		GroupID:           "inspect",
 		Args:              atMost("the stage"),
 		ValidArgsFunction: a.completeStage,
@@ -27,7 +27,7 @@ with 5 when hosts differ or do not answer.`,
 }
 
 func (a *app) status(ctx context.Context, names []string) error {
-	targets, found, err := a.read(ctx, names, 0, false)
+	targets, found, err := a.read(ctx, names, wanted{services: true})
 	if err != nil {
 		return err
 	}
@@ -35,6 +35,7 @@ func (a *app) status(ctx context.Context, names []string) error {
 	var stages []survey.Stage
 	for _, t := range targets {
 		s := survey.Judge(t.Name.String(), t.hosts, found)
+		s.AddServices(t.Services, found)
 		stages, code = append(stages, s), max(code, s.Exit())
 	}
 	a.ui.Status(stages)
@@ -44,9 +45,15 @@ func (a *app) status(ctx context.Context, names []string) error {
 	return nil
 }
 
-// read reads the package repositories of all hosts of the stages, by host, with so many lines of
-// each journal; 0 for as many as the state of the stage needs. packages: with what is known of them.
-func (a *app) read(ctx context.Context, names []string, lines int, packages bool) ([]target, map[string]survey.Repository, error) {
+// wanted is what is to be read of package repositories.
+type wanted struct {
+	lines    int  // of each journal; 0 for as many as the state of the stage needs
+	packages bool // what is known of them
+	services bool // whether those of the stages run
+}
+
+// read reads the package repositories of all hosts of the stages, by host.
+func (a *app) read(ctx context.Context, names []string, w wanted) ([]target, map[string]survey.Repository, error) {
 	inv, err := a.load()
 	if err != nil {
 		return nil, nil, err
@@ -57,11 +64,14 @@ func (a *app) read(ctx context.Context, names []string, lines int, packages bool
 	}
 	f := a.deployer(inv, a.ui.View().Event).Fleet
 	defer f.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	request := remote.StateRequest{Lines: lines}
-	if packages {
+	request := remote.StateRequest{Lines: w.lines}
+	if w.packages {
 		request.Keep = inv.Keep()
 	}
-	if lines > 0 && len(targets) == 1 { // without lines of other stages, which would displace these
+	if w.services {
+		request.Services = services(targets)
+	}
+	if w.lines > 0 && len(targets) == 1 { // without lines of other stages, which would displace these
 		request.Stage = targets[0].Name
 	}
 	found := map[string]survey.Repository{}
@@ -69,6 +79,19 @@ func (a *app) read(ctx context.Context, names []string, lines int, packages bool
 		found[r.Host] = r
 	}
 	return targets, found, ctx.Err()
+}
+
+// services are the services of all targets, each once. A host is asked for those of other hosts' stages, too.
+func services(targets []target) []remote.Service {
+	var all []remote.Service
+	for _, t := range targets {
+		for _, s := range t.Services {
+			if one := remote.Service(s); !slices.Contains(all, one) {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
 }
 
 // union are the hosts of all targets, each once.

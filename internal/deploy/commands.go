@@ -63,21 +63,31 @@ func (h *host) runInPackage(ctx context.Context, s event.Step, list []inventory.
 
 // runsBeforeLink reports whether a push runs commands of before_link on this host.
 func (h *host) runsBeforeLink() bool {
-	return h.run.releases() && slices.ContainsFunc(h.run.plan.Stage.BeforeLink, func(c inventory.Command) bool { return !c.Once || h == h.run.hosts[0] })
+	return slices.ContainsFunc(h.run.plan.Stage.BeforeLink, func(c inventory.Command) bool { return slices.Contains(h.run.beforeLinkOn(c), h) })
 }
 
-// beforeLink runs the before_link commands of a push: one after another, each on all hosts at the
-// same time, or on the first host only. Nothing is armed yet, so that a failure changes no link.
+// beforeLinkOn are the hosts on which a push runs a command of before_link: those that are still to be linked, or the first
+// of them. A host that is linked and confirmed is left alone, as no after_link command follows there.
+func (r *run) beforeLinkOn(c inventory.Command) []*host {
+	if !r.releases() {
+		return nil
+	}
+	hosts := slices.DeleteFunc(slices.Clone(r.hosts), (*host).isUpToDate)
+	if c.Once && len(hosts) > 1 {
+		return hosts[:1]
+	}
+	return hosts
+}
+
+// beforeLink runs the before_link commands of a push: one after another, each on its hosts at the
+// same time. Nothing is armed yet, so that a failure changes no link.
 func (r *run) beforeLink(ctx context.Context) bool {
-	if !r.releases() || len(r.plan.Stage.BeforeLink) == 0 || !slices.ContainsFunc(r.hosts, func(h *host) bool { return !h.isUpToDate() }) {
+	if !slices.ContainsFunc(r.hosts, (*host).runsBeforeLink) {
 		return true
 	}
 	return r.timed(ctx, "before_link", func() {
 		for _, c := range r.plan.Stage.BeforeLink {
-			hosts := r.hosts
-			if c.Once {
-				hosts = hosts[:1]
-			}
+			hosts := r.beforeLinkOn(c)
 			fleet.Each(len(hosts), r.Fleet.Limit(), func(i int) { hosts[i].runBeforeLink(ctx, c) }, r.caught)
 			if len(r.failures()) > 0 || ctx.Err() != nil {
 				return

@@ -76,6 +76,20 @@ func TestTheCommandsOfARelease(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 2, skipped)
+
+	// A third stage, of which the first host is linked and confirmed already: before_link is for what is still to be linked.
+	events = nil
+	plan.Stage.Name = stageNamed(t, "canary")
+	hosts, roots := w.hosts, w.roots
+	w.hosts, w.roots = hosts[:1], roots[:1]
+	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
+	assert.Equal(t, []string{"web1 migrate canary nothing", "web1 warm"}, said(&events, event.StepBeforeLink))
+	events, w.hosts, w.roots = nil, hosts, roots
+	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
+	assert.Equal(t, []string{"web2 migrate canary nothing", "web2 warm"}, said(&events, event.StepBeforeLink))
+	events = nil
+	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
+	assert.Empty(t, said(&events, event.StepBeforeLink))
 }
 
 // TestAFailureBeforeTheLinkChangesNoLink wherever it is.

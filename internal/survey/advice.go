@@ -18,7 +18,7 @@ import (
 // Advice is a command that the user may type next. It names a package that is installed on one of its
 // hosts at least, from which the others get it, or it changes nothing.
 type Advice struct {
-	Verb    string // of kis: status, link or rollback
+	Verb    string // of kis: status, link, rollback or logs
 	Stage   string
 	Package string   // of link and rollback
 	Hosts   []string // nil: all hosts of the stage

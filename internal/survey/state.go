@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,8 @@ type HostState struct {
 	Failure     *event.Failure `json:"failure,omitempty"`
 	// Processes may still run another package than Linked.
 	Processes []remote.Process `json:"processes,omitempty"`
+	// Services of the stage, where [Stage.AddServices] was called.
+	Services []remote.ServiceState `json:"services,omitempty"`
 
 	described  string // the link that Since, By, Op, Run and Scope describe
 	lastLinked string // what kis linked last, "" for nothing
@@ -139,6 +142,29 @@ func Judge(stage string, hosts []inventory.Host, repositories map[string]Reposit
 	}
 	out.advise(repositories)
 	return out
+}
+
+// AddServices adds whether the stage's services run, as far as the repositories were read with them, and
+// advises where one does not.
+func (s *Stage) AddServices(services []inventory.Service, repositories map[string]Repository) {
+	var failing []string
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		for _, there := range repositories[h.Host].State.Services {
+			if slices.ContainsFunc(services, func(own inventory.Service) bool { return own.Unit.String() == there.Name && own.User == there.User }) {
+				h.Services = append(h.Services, there)
+			}
+		}
+		if slices.ContainsFunc(h.Services, remote.ServiceState.Failing) {
+			failing = append(failing, h.Host)
+		}
+	}
+	switch {
+	case len(failing) == len(s.Hosts):
+		s.Next = append(s.Next, Advice{Verb: "logs", Stage: s.Stage, Why: "why a service does not run"})
+	case len(failing) > 0:
+		s.Next = append(s.Next, Advice{Verb: "logs", Stage: s.Stage, Hosts: failing, Why: "why a service does not run"})
+	}
 }
 
 func hostState(stage string, r Repository, host string) HostState {

@@ -218,6 +218,32 @@ func TestJudgeProposesNothingThatMovesHostsThatAreAsTheirJournalsSay(t *testing.
 	assert.Equal(t, []string{"kis status live    # when web2 is reachable", "kis link live app-2 --hosts web1"}, advice(survey.Judge("live", hosts, found)))
 }
 
+// A service that is inactive was ended by somebody, or has done what it had to do.
+func TestServicesThatShouldRunAndDoNot(t *testing.T) {
+	t.Parallel()
+	blog, err := name.ParseUnit("blog")
+	require.NoError(t, err)
+	own := []inventory.Service{{Unit: blog}}
+	hosts := []inventory.Host{{Name: "web1"}, {Name: "web2"}}
+	with := func(states ...string) survey.Stage {
+		found := map[string]survey.Repository{}
+		for i, service := range states {
+			linked := linkedTo("app-1", line(t, 1, "r1", "confirmed", "", "app-1", nil))
+			repository := state(t, linked)
+			repository.State.Services = []remote.ServiceState{{Name: "other.service", State: "failed"}, {Name: "blog.service", State: service}, {Name: "blog.service", User: true, State: "failed"}}
+			found[hosts[i].Name] = repository
+		}
+		stage := survey.Judge("live", hosts, found)
+		stage.AddServices(own, found)
+		return stage
+	}
+	stage := with("active", "failed")
+	assert.Equal(t, []remote.ServiceState{{Name: "blog.service", State: "failed"}}, stage.Hosts[1].Services, "of this stage, and of this manager")
+	assert.Equal(t, []string{"kis logs live --hosts web2    # why a service does not run"}, advice(stage))
+	assert.Equal(t, []string{"kis logs live    # why a service does not run"}, advice(with("activating", "failed")))
+	assert.Empty(t, advice(with("inactive", "missing")))
+}
+
 func TestJudgeNamesTheHostThatIsNewInAStage(t *testing.T) {
 	t.Parallel()
 	first, linked := line(t, 1, "r1", "confirmed", "", "app-1", nil), line(t, 5, "r2", "linked", "", "app-1", nil)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/testenv/outputschema"
 )
 
 // Event is one line of `kis -o json`, with the members that tests look at, named as programs of users would name them.
@@ -82,14 +84,16 @@ type Advice struct {
 	Why     string `json:"why"`
 }
 
-// Events reads the output of `kis -o json`: one object per line and nothing else, numbered without a gap.
+// Events reads the output of `kis -o json`: one object per line as docs/output.schema.json has it and nothing else, numbered
+// without a gap.
 func (r Result) Events(t *testing.T) []Event {
 	t.Helper()
 	var all []Event
-	last := 0
+	last, schema := 0, outputschema.Read(t)
 	for line := range strings.Lines(r.Out) {
 		var e Event
 		require.NoError(t, json.Unmarshal([]byte(line), &e), "not a line of JSON: %s", line)
+		require.NoError(t, schema.Check([]byte(line)), "not as docs/output.schema.json says: %s", line)
 		if e.Seq != 0 {
 			require.Equal(t, last+1, e.Seq, "events are numbered without a gap")
 			last = e.Seq

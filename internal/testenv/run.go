@@ -69,6 +69,7 @@ func (w *Env) judge(cmd *exec.Cmd, r Result) {
 	oracle.Output(w.T, r.Screen())
 	require.NotContains(w.T, r.Err, "DATA RACE")
 	assert.NotContains(w.T, r.Screen(), "%!", "a text was put together wrongly, see package fmt")
+	assert.NotRegexp(w.T, `goroutine \d+ \[|runtime error|interface conversion|cannot unmarshal|strconv\.\w|\bjson: |<nil>|\*\w+\.\w+Error|map\[\w`, r.Screen(), "nothing of Go is for users")
 }
 
 // brief leaves of JSON what a reader of a test's log wants: the failures and the end.

@@ -1,10 +1,11 @@
 package ui
 
 import (
-	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 // boardFrom is the number of hosts up to which each has a line of its own.
@@ -57,7 +58,10 @@ func (l boardLine) text(paint painter) (mark colored, more string) {
 	case l.last < 0.05:
 		return paint.good("done"), ""
 	}
-	return paint.good("done"), fmt.Sprintf("%.1f to %s", l.first, seconds(l.last))
+	if took := seconds(l.last); took == seconds(l.first) {
+		return paint.good("done"), took
+	}
+	return paint.good("done"), seconds(l.first) + " to " + seconds(l.last)
 }
 
 // follow takes an event of a step and returns what is to be printed now.
@@ -82,6 +86,18 @@ func (b *board) follow(e event.Event) []boardLine {
 		}
 	}
 	return append(lines, b.ready(false)...)
+}
+
+// hostColumn is how wide the column of hosts is in the lines of a run.
+func hostColumn(hosts []string) int {
+	width := 0
+	for _, h := range hosts {
+		width = max(width, utf8.RuneCountInString(safetext.Line(h)))
+	}
+	if len(hosts) > boardFrom {
+		width = max(width, len("64 hosts"))
+	}
+	return width
 }
 
 // ready returns the lines of steps that are complete; of every step if all is set, at the end of a

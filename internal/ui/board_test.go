@@ -48,7 +48,7 @@ func TestManyHostsShareTheLineOfAStep(t *testing.T) {
 	for i, h := range hosts {
 		s.say(h, event.StepConnect, event.Done, 0.1*float64(i+1))
 	}
-	assert.Equal(t, []string{"9 hosts connect done  0.1 to 0.9 s"}, s.lines)
+	assert.Equal(t, []string{"9 hosts connect done  0.1 s to 0.9 s"}, s.lines)
 }
 
 func TestALineIsPrintedOnceTheLastHostIsThrough(t *testing.T) {
@@ -63,7 +63,7 @@ func TestALineIsPrintedOnceTheLastHostIsThrough(t *testing.T) {
 	}
 	assert.Empty(t, s.lines)
 	s.say(hosts[0], event.StepUnpack, event.Done, 2)
-	assert.Equal(t, []string{"7 hosts unpack done  1.0 to 2.0 s"}, s.lines)
+	assert.Equal(t, []string{"7 hosts unpack done  1 s to 2 s"}, s.lines)
 }
 
 func TestTheFirstFailuresAreShownImmediatelyAndTheRestTogether(t *testing.T) {
@@ -80,7 +80,7 @@ func TestTheFirstFailuresAreShownImmediatelyAndTheRestTogether(t *testing.T) {
 	for _, h := range hosts[5:] {
 		s.say(h, event.StepEnvironment, event.Done, 1)
 	}
-	assert.Equal(t, append(told, "4 hosts environment done  1.0 to 1.0 s", "2 hosts more environment failed"), s.lines)
+	assert.Equal(t, append(told, "4 hosts environment done  1 s", "2 hosts more environment failed"), s.lines)
 }
 
 // A host that failed at a command after the switch is rolled back like the others.

@@ -16,7 +16,7 @@ func (u *UI) Cleanup(all []event.Cleanup, done bool) {
 	for _, c := range all {
 		switch {
 		case u.WantsJSON():
-			u.Out.json(map[string]any{"type": "cleanup", "schema": event.Schema, "done": done, "cleanup": c})
+			u.Out.json(cleanupRecord{newHead("cleanup"), done, c})
 		case len(c.Packages) > 0:
 			folded.add(c.Host, word+": "+removed(c))
 		}

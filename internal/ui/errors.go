@@ -41,7 +41,7 @@ func (u *UI) Error(err error, status int) {
 		tail = append(tail, program.Tail()...)
 	}
 	if u.WantsJSON() {
-		u.errorRecord(status, err.Error()+cause, hint, tail, nil)
+		u.printError(status, err.Error()+cause, hint, tail, nil)
 		return
 	}
 	lines := []string{err.Error() + cause}
@@ -54,13 +54,9 @@ func (u *UI) Error(err error, status int) {
 	u.Err.hint(hint)
 }
 
-// errorRecord prints an error as JSON.
-func (u *UI) errorRecord(status int, message, hint string, tail []string, failures []event.Failure) {
-	members := map[string]any{"type": "error", "exit": status, "message": message, "hint": hint, "tail": tail}
-	if failures != nil {
-		members["failures"] = failures
-	}
-	u.Out.json(members)
+// printError prints an error as JSON.
+func (u *UI) printError(status int, message, hint string, tail []string, failures []event.Failure) {
+	u.Out.json(errorRecord{newHead("error"), status, message, hint, listOf(tail), failures})
 }
 
 // bugHint is what a user does about a bug.
@@ -75,7 +71,7 @@ func (u *UI) Bugs(found []event.Bug) {
 		}
 		stack := strings.Split(strings.TrimSpace(bug.Stack), "\n")
 		if u.WantsJSON() {
-			u.errorRecord(event.ExitBug, message, bugHint, stack, nil)
+			u.printError(event.ExitBug, message, bugHint, stack, nil)
 		} else {
 			u.Err.Printf("kis: %s\n", message)
 		}
@@ -92,7 +88,7 @@ func (u *UI) Bugs(found []event.Bug) {
 func (u *UI) Unanswered(failures []event.Failure, hosts, status int) {
 	message := fmt.Sprintf("%d of %d hosts did not answer", len(failures), hosts)
 	if u.WantsJSON() {
-		u.errorRecord(status, message, "", []string{}, failures)
+		u.printError(status, message, "", []string{}, failures)
 		return
 	}
 	u.printFailures(failures)

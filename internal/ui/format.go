@@ -19,7 +19,7 @@ type painter struct{ on bool }
 
 func (p painter) sgr(code, text string) colored {
 	text = safetext.Line(text)
-	if !p.on {
+	if !p.on || code == "" {
 		return colored(text)
 	}
 	return colored("\x1b[" + code + "m" + text + "\x1b[0m")
@@ -67,8 +67,25 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%d MB", bytes/1_000_000)
 }
 
-// seconds shows a duration in the one way it is shown everywhere.
-func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
+// Duration shows a duration in the one way it is shown everywhere: 0.4 s, 12 s, 2 min 05 s, 1 h 02 min, 3 d 04 h.
+func Duration(d time.Duration) string {
+	if tenths := d.Round(time.Second / 10); tenths < 10*time.Second {
+		return strings.Replace(fmt.Sprintf("%.1f s", tenths.Seconds()), ".0", "", 1)
+	}
+	s := int64(d.Round(time.Second).Seconds())
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %02d s", s/60, s%60)
+	case s < 48*3600:
+		return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
+	}
+	return fmt.Sprintf("%d d %02d h", s/(24*3600), s%(24*3600)/3600)
+}
+
+// seconds is Duration of a number of seconds.
+func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
 
 // grouped maps texts to the hosts that they are about. Its order is that of the first hosts.
 type grouped []group

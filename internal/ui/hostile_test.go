@@ -235,15 +235,7 @@ func scenes() []scene {
 			u.Out.question(keyQuestion([]*sshx.HostKeyError{key, key})...)
 			u.Out.question(f.text + " [y/N]")
 		}},
-		{"the line at the bottom", func(u *UI, f filler) {
-			for _, width := range []int{20, 60, 1000} {
-				l := &liveLine{out: u.Out, width: func() int { return width }}
-				l.here(f.text, time.Now().Add(-time.Minute))
-				l.follow(event.Event{Type: event.TypeStep, State: event.Started, Host: f.text, Step: event.Step(f.text), Time: time.Now().Add(-time.Minute)})
-				l.show()
-				u.Out.Printf("\n")
-			}
-		}},
+		{"the live area", playRows},
 	}
 	for _, hosts := range []int{2, boardFrom + 2} {
 		for _, verbose := range []bool{false, true} {
@@ -252,6 +244,32 @@ func scenes() []scene {
 		all = append(all, scene{fmt.Sprintf("a report on %d hosts", hosts), func(u *UI, f filler) { playReports(u, f, hosts) }})
 	}
 	return all
+}
+
+// playRows shows every kind of row, on screens of several widths.
+func playRows(u *UI, f filler) {
+	now := time.Now()
+	for _, columns := range []int{20, 60, 1000} {
+		for _, n := range []int{1, 2, boardFrom + 2} {
+			for _, kind := range []event.Type{event.TypeStep, event.TypeCommand, event.TypeOutput, event.TypeProgress} {
+				var p progress
+				p.follow(event.Event{Type: event.TypeStart, Time: now.Add(-time.Minute), Hosts: f.hosts(n)})
+				p.local = localWork{what: f.text, line: f.output(), since: now.Add(-time.Minute)}
+				for _, host := range f.hosts(n) {
+					p.follow(event.Event{Type: event.TypeStep, State: event.Started, Host: host, Step: event.Step(f.text), Time: now.Add(-time.Minute)})
+					e := event.Event{Type: kind, State: event.Started, Host: host, Step: event.Step(f.text), Message: f.text, Time: now.Add(-time.Minute)}
+					if kind == event.TypeOutput {
+						e.Message = f.output()
+					}
+					p.follow(e)
+				}
+				screen := newEmulator(columns, 40)
+				l := &liveArea{out: Printer{screen}, columns: screen.width, progress: p}
+				l.draw(now)
+				_, _ = io.WriteString(u.Out.w, screen.screen()+strings.Join(screen.unknown, ""))
+			}
+		}
+	}
 }
 
 // keepOne leaves one of the troubles that a stage may have.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/sshx"
@@ -18,7 +17,7 @@ func (u *UI) Hosts(hosts []inventory.Host, targets []sshx.Target) {
 	for i, h := range hosts {
 		t := targets[i]
 		if u.WantsJSON() {
-			u.Out.json(hostJSON(h, t))
+			u.Out.json(newHostRecord(h, t))
 			continue
 		}
 		row := []string{h.Name, login(t) + jumpText(t), h.Root, h.Python.String() + becomeText(h), groupText(h)}
@@ -30,17 +29,6 @@ func (u *UI) Hosts(hosts []inventory.Host, targets []sshx.Target) {
 		rows = append(rows, row)
 	}
 	u.table(rows)
-}
-
-func hostJSON(h inventory.Host, t sshx.Target) map[string]any {
-	jumps := []map[string]any{}
-	for _, j := range t.Jump {
-		jumps = append(jumps, map[string]any{"host": j.Name, "user": j.User, "address": j.HostName, "port": j.Port, "settings": j.Settings})
-	}
-	return map[string]any{
-		"type": "host", "schema": event.Schema, "host": h.Name, "user": t.User, "address": t.HostName, "port": t.Port, "root": h.Root, "python": h.Python,
-		"become": h.Become, "groups": h.Groups, "settings": t.Settings, "jumps": jumps, "warnings": append([]string{}, t.Warnings...),
-	}
 }
 
 func login(t sshx.Target) string {
@@ -117,7 +105,7 @@ func printSetting(w Printer, s sshx.Setting) {
 // Version prints the version of kis, of its protocol with the agent, and of Go.
 func (u *UI) Version(version string, protocol int) {
 	if u.WantsJSON() {
-		u.Out.json(map[string]any{"type": "version", "version": version, "protocol": protocol, "go": runtime.Version()})
+		u.Out.json(versionRecord{newHead("version"), version, protocol, runtime.Version()})
 		return
 	}
 	u.Out.Printf("kis %s (protocol %d, %s, %s/%s)\n", version, protocol, runtime.Version(), runtime.GOOS, runtime.GOARCH)

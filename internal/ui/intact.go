@@ -12,7 +12,7 @@ func (u *UI) Intact(all []event.Intact, nothing string) {
 	for _, i := range all {
 		switch {
 		case u.WantsJSON():
-			u.Out.json(map[string]any{"type": "verify", "schema": event.Schema, "verify": i})
+			u.record("verify", i)
 		case i.Failure != nil:
 			failures = append(failures, *i.Failure)
 		case i.Package == "":

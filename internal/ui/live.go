@@ -1,77 +1,107 @@
 package ui
 
 import (
-	"fmt"
+	"io"
+	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
-	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// liveLine is the one line of a terminal that is rewritten: it shows what kis waits for. It is the
-// last line of the output, and is erased before anything else is printed. A nil liveLine shows
-// nothing, which is right for a pipe or a log.
-type liveLine struct {
-	out   Printer
-	width func() int // of the terminal, in columns
+// liveArea is the rows at the bottom of a terminal that are rewritten: they show what kis waits
+// for. They are erased before anything else is printed. A nil liveArea shows nothing, which is
+// right for a pipe or a log.
+//
+// The cursor stands below the rows, at the beginning of a line, where the terminal echoes ^C: it is
+// erased with them. Nothing about the terminal is changed, not even the visibility of the cursor, so
+// that a kis that is killed leaves it as it was.
+type liveArea struct {
+	out     Printer
+	paint   painter
+	columns func() int
+	lines   func() int // of the terminal; nil: unknown
 
-	mu      sync.Mutex
-	local   localWork    // zero for none
-	active  []activeStep // in the order in which they began
-	shown   bool
-	pauses  int      // questions that are being asked
-	held    []func() // print when no question is being asked
-	ended   chan struct{}
-	redraws guard.Group
-	once    sync.Once // of stop
-}
-
-// localWork is something that kis does on this machine before a run.
-type localWork struct {
-	what  string
-	since time.Time
-}
-
-// activeStep is a step on a host that has begun and has not ended.
-type activeStep struct {
-	host    string
-	step    event.Step
-	command string // of the inventory that runs, "" for none
-	since   time.Time
-	done    int64 // of total bytes, while uploading
-	total   int64
+	mu       sync.Mutex
+	progress progress
+	drawn    []row    // what is on the screen
+	width    int      // of the terminal when it was drawn
+	cleared  bool     // it was erased for something that is printed
+	pauses   int      // questions that are being asked
+	held     []func() // print when no question is being asked
+	stopped  bool
+	ended    chan struct{}
+	redraws  guard.Group
+	once     sync.Once // of stop
 }
 
 const (
-	redrawInterval = time.Second
-	minShown       = time.Second // shorter steps would flicker
-	maxCommand     = 40          // columns of a command
+	redrawInterval = 125 * time.Millisecond // a step is shown after minShown and this, at the latest
+	maxRows        = 8
+	freeLines      = 2 // of a low terminal: one for the cursor, one for what is printed
 )
 
-// newLiveLine starts the line. Call stop.
-func newLiveLine(out Printer, width func() int, caught func(*guard.Panic)) *liveLine {
-	l := &liveLine{out: out, width: width, ended: make(chan struct{})}
+// beginLive starts the live area, on a terminal that can show one, unless there is one. end stops it.
+func (u *UI) beginLive() (end func()) {
+	if u.live.Load() != nil || !u.Terminal || u.Columns == nil || u.Quiet || u.WantsJSON() || os.Getenv("TERM") == "dumb" {
+		return func() {}
+	}
+	l := u.newLiveArea()
+	u.live.Store(l)
+	return func() {
+		l.stop()
+		u.live.Store(nil)
+	}
+}
+
+// Waiting shows in the live area what kis waits for, until end is called.
+func (u *UI) Waiting(what string) (end func()) {
+	stop := u.beginLive()
+	u.live.Load().here(what)
+	return func() {
+		u.live.Load().here("")
+		stop()
+	}
+}
+
+// newLiveArea starts the area. Call stop.
+func (u *UI) newLiveArea() *liveArea {
+	l := &liveArea{out: u.Out, paint: u.painter(), columns: u.Columns, lines: u.Lines, ended: make(chan struct{})}
 	l.redraws.Go(func() {
 		ticker := time.NewTicker(redrawInterval)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-				l.around(func() {})
+				l.redraw()
 			case <-l.ended:
 				return
 			}
 		}
-	}, caught)
+	}, u.Caught)
 	return l
 }
 
-// around erases the line, prints, and shows the line again.
-func (l *liveLine) around(print func()) {
+// lifted returns a printer that erases the live area before it prints. It is used by what around
+// calls.
+func (u *UI) lifted(p Printer) Printer { return Printer{lifted{u, p.w}} }
+
+// lifted writes above the live area, whose lock is held.
+type lifted struct {
+	ui *UI
+	w  io.Writer
+}
+
+// Write writes.
+func (w lifted) Write(text []byte) (int, error) {
+	w.ui.live.Load().clear()
+	return w.w.Write(text) //nolint:forbidigo // what a printer made
+}
+
+// around prints with lifted printers, and shows the area again.
+func (l *liveArea) around(print func()) {
 	if l == nil {
 		print()
 		return
@@ -82,14 +112,15 @@ func (l *liveLine) around(print func()) {
 		l.held = append(l.held, print)
 		return
 	}
-	l.clear()
 	print()
-	l.show()
+	if l.cleared {
+		l.draw(time.Now())
+	}
 }
 
-// pause erases the line, and holds back everything that is printed around it until resume is
+// pause erases the area, and holds back everything that is printed around it until resume is
 // called, because the user is typing an answer.
-func (l *liveLine) pause() (resume func()) {
+func (l *liveArea) pause() (resume func()) {
 	if l == nil {
 		return func() {}
 	}
@@ -102,12 +133,12 @@ func (l *liveLine) pause() (resume func()) {
 		defer l.mu.Unlock()
 		if l.pauses--; l.pauses == 0 {
 			l.flush()
-			l.show()
+			l.draw(time.Now())
 		}
 	})
 }
 
-func (l *liveLine) flush() {
+func (l *liveArea) flush() {
 	held := l.held
 	l.held = nil // a print that panics is not repeated
 	for _, print := range held {
@@ -115,139 +146,99 @@ func (l *liveLine) flush() {
 	}
 }
 
-func (l *liveLine) show() {
-	if text := l.text(time.Now()); text != "" {
-		l.out.Printf("%s", text)
-		l.shown = true
-	}
-}
-
-func (l *liveLine) clear() {
-	if l.shown {
-		l.out.erase()
-		l.shown = false
-	}
-}
-
-// follow records which steps have begun and ended.
-func (l *liveLine) follow(e event.Event) {
-	if l == nil || e.Type != event.TypeStep && e.Type != event.TypeProgress && e.Type != event.TypeCommand {
-		return
-	}
+// redraw shows what has changed.
+func (l *liveArea) redraw() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := slices.IndexFunc(l.active, func(a activeStep) bool { return a.host == e.Host && a.step == e.Step })
-	switch {
-	case e.Type == event.TypeCommand:
-		if at >= 0 && e.State == event.Started {
-			l.active[at].command = e.Message
-		}
-	case e.Type == event.TypeProgress && at >= 0:
-		l.active[at].done, l.active[at].total = e.Done, e.Total
-	case e.State == event.Started:
-		l.active = append(l.active, activeStep{host: e.Host, step: e.Step, since: e.Time})
-	case at >= 0:
-		l.active = slices.Delete(l.active, at, at+1)
+	if l.pauses == 0 {
+		l.draw(time.Now())
 	}
 }
 
-// here shows local work.
-func (l *liveLine) here(what string, since time.Time) {
+func (l *liveArea) draw(now time.Time) {
+	if l.stopped { // a question that ends later must not show the rows again
+		return
+	}
+	width, most := l.columns(), maxRows
+	if l.lines != nil {
+		most = min(most, l.lines()-freeLines)
+	}
+	rows := l.progress.rows(now, width-1, most) // with one column less, because some terminals wrap at the last one
+	l.cleared = false
+	if slices.Equal(rows, l.drawn) && (width == l.width || rows == nil) {
+		return
+	}
+	painted := make([]colored, len(rows))
+	for i, r := range rows {
+		painted[i] = l.paint.sgr(map[bool]string{true: "1"}[r.rule], r.text)
+	}
+	l.out.replace(l.height(width), painted)
+	l.drawn, l.width = rows, width
+}
+
+// height is the number of lines of the screen that the area takes. A terminal that became narrower
+// has wrapped them.
+func (l *liveArea) height(width int) int {
+	lines := 0
+	for _, r := range l.drawn {
+		lines++
+		if width < l.width {
+			lines += max(cellsOf(r.text)-1, 0) / max(width, 1)
+		}
+	}
+	return lines
+}
+
+// clear erases the area. The lock is held.
+func (l *liveArea) clear() {
+	if l != nil && l.drawn != nil {
+		l.out.replace(l.height(l.columns()), nil)
+		l.drawn, l.cleared = nil, true
+	}
+}
+
+// follow takes an event of a run.
+func (l *liveArea) follow(e event.Event) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.local = localWork{what: what, since: since}
+	l.progress.follow(e)
 }
 
-// text is the line: each step that takes a while, with its hosts and the time of the slowest.
-func (l *liveLine) text(now time.Time) string {
-	var parts []string
-	if l.local.what != "" && now.Sub(l.local.since) >= minShown {
-		parts = append(parts, fmt.Sprintf("%s (%d s)", l.local.what, int(now.Sub(l.local.since).Seconds())))
-	}
-	for len(parts) < 3 {
-		var hosts []string
-		var first activeStep
-		for _, a := range l.active {
-			if now.Sub(a.since) < minShown || slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, a.what()+" on ") }) {
-				continue
-			}
-			if len(hosts) == 0 {
-				first = a
-			}
-			if a.step == first.step && a.command == first.command {
-				hosts = append(hosts, a.host)
-			}
-		}
-		if len(hosts) == 0 {
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s on %s (%s)", first.what(), list(hosts, 3), first.progress(now)))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return cut("… "+safetext.Line(strings.Join(parts, ", ")), l.width()-1)
-}
-
-// what names the step, and the command that it runs.
-func (a activeStep) what() string {
-	if a.command == "" {
-		return string(a.step)
-	}
-	return string(a.step) + ": " + cut(safetext.Line(a.command), maxCommand)
-}
-
-func (a activeStep) progress(now time.Time) string {
-	text := fmt.Sprintf("%d s", int(now.Sub(a.since).Seconds()))
-	if a.total > 0 {
-		text = fmt.Sprintf("%d %%, ", 100*a.done/a.total) + text
-	}
-	return text
-}
-
-// cut shortens a safe text to so many columns. A character that some terminals show wide counts as
-// wide, because a line that wraps cannot be erased.
-func cut(text string, columns int) string {
-	if columns <= 0 {
-		return text
-	}
-	used, end := 0, 0 // end is where a text that is too long ends
-	for i, r := range text {
-		if used < columns {
-			end = i
-		}
-		if used += cells(r); used > columns {
-			return text[:end] + "…"
-		}
-	}
-	return text
-}
-
-// cells is how many columns a character may take: two in Hangul, East Asian scripts and symbols.
-func cells(r rune) int {
-	if r >= 0x1100 && r < 0x1200 || r >= 0x2300 {
-		return 2
-	}
-	return 1
-}
-
-// stop erases the line for good.
-func (l *liveLine) stop() {
+// here shows local work; "" ends it.
+func (l *liveArea) here(what string) {
 	if l == nil {
 		return
 	}
-	l.once.Do(l.end)
-}
-
-func (l *liveLine) end() {
-	close(l.ended)
-	l.redraws.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.local, l.active = localWork{}, nil // a question that ends later must not show the line again
-	l.clear()
-	l.flush()
+	l.progress.local = localWork{what: what, since: time.Now()}
+}
+
+// hereLine shows the newest line of the output of local work.
+func (l *liveArea) hereLine(line string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.progress.local.line = line
+}
+
+// stop erases the area for good.
+func (l *liveArea) stop() {
+	if l == nil {
+		return
+	}
+	l.once.Do(func() {
+		close(l.ended)
+		l.redraws.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.clear()
+		l.stopped = true
+		l.flush()
+	})
 }

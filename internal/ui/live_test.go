@@ -1,65 +1,250 @@
 package ui
 
 import (
-	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
 )
 
-func TestLiveLineShowsWhatKisWaitsFor(t *testing.T) {
-	t.Parallel()
-	begin := time.Now()
-	var out bytes.Buffer
-	l := newLiveLine(Printer{&out}, func() int { return 64 }, func(p *guard.Panic) { t.Error(p) })
-	defer l.stop()
-	step := func(host string, s event.Step, state event.State, at time.Duration) {
-		l.follow(event.Event{Type: event.TypeStep, Host: host, Step: s, State: state, Time: begin.Add(at)})
+// liveUI is a user interface at a terminal of so many columns and lines.
+func liveUI(t *testing.T, columns, lines int) (*UI, *emulator) {
+	t.Helper()
+	screen := newEmulator(columns, lines)
+	out := NewPrinter(screen)
+	u := &UI{Streams: Streams{Out: out, Err: out, Terminal: true, Columns: screen.width, Lines: screen.height}, Color: "always"}
+	u.Caught = func(p *guard.Panic) { t.Error(p) }
+	return u, screen
+}
+
+// started is the beginning of a step, done its end.
+func started(host string, s event.Step) event.Event {
+	return event.Event{Type: event.TypeStep, Host: host, Step: s, State: event.Started, Time: time.Now()}
+}
+
+func done(host string, s event.Step) event.Event {
+	return event.Event{Type: event.TypeStep, Host: host, Step: s, State: event.Done, Time: time.Now(), Seconds: 1}
+}
+
+func said(host string, s event.Step, line string) event.Event {
+	return event.Event{Type: event.TypeOutput, Host: host, Step: s, Message: line, Time: time.Now()}
+}
+
+// later lets time pass, and the rows be drawn.
+func later(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the clock of a bubble
+	synctest.Wait()
+}
+
+func TestTheLiveAreaShowsWhatKisWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 60, 24)
+		v := u.View()
+		end := v.Begin()
+		defer end()
+		v.Event(event.Event{Type: event.TypeStart, Op: event.Push, Package: "app-1", Stage: "live", Hosts: []string{"web1", "web2", "web3"}, Time: time.Now()})
+		for _, host := range []string{"web1", "web2", "web3"} {
+			v.Event(started(host, event.StepWheels))
+		}
+		later(200 * time.Millisecond)
+		require.Equal(t, "push app-1 to live on web1, web2, web3\n", screen.screen(), "a step that has just begun would flicker")
+		later(200 * time.Millisecond)
+		require.Equal(t, `push app-1 to live on web1, web2, web3
+3 hosts         wheels
+──              barrier             0 of 3 ready
+`, screen.screen(), "after less than half a second")
+		v.Event(said("web1", event.StepWheels, "\tCollecting django>=5 (from -r requirements.txt)"))
+		later(9 * time.Second)
+		require.Equal(t, `push app-1 to live on web1, web2, web3
+web1            wheels         9 s  | Collecting django>=5…
+web2, web3      wheels         9 s
+──              barrier        9 s  0 of 3 ready
+`, screen.screen())
+		v.Event(done("web1", event.StepWheels))
+		v.Event(started("web1", event.StepUpload))
+		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 1 << 20, Total: 4 << 20, Time: time.Now()})
+		later(2 * time.Second)
+		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 3 << 20, Total: 4 << 20, Time: time.Now()})
+		later(time.Second)
+		require.Equal(t, `push app-1 to live on web1, web2, web3
+web1  wheels        done  1 s
+web1            upload         2 s  75 % of 4194 kB, 1048 …
+web2, web3      wheels        12 s
+──              barrier       12 s  0 of 3 ready
+`, screen.screen())
+		v.Event(done("web1", event.StepUpload))
+		v.Event(started("web1", event.StepSeal))
+		v.Event(done("web1", event.StepSeal))
+		later(time.Second)
+		require.Contains(t, screen.screen(), "1 of 3 ready, waitin…\n")
+		end()
+		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1  wheels        done  1 s\nweb1  upload        done  1 s\nweb1  seal          done  1 s\n", screen.screen(), "nothing of the rows is left")
+		assert.Empty(t, screen.unknown)
+	})
+}
+
+// TestTheLiveAreaIsCalm: it is written when it changes, which is once a second.
+func TestTheLiveAreaIsCalm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		defer v.Begin()()
+		v.Event(started("web1", event.StepVerify))
+		later(time.Second)
+		before := screen.writes
+		for range 10_000 {
+			v.Event(said("web1", event.StepVerify, "the same line"))
+			v.Event(event.Event{Type: event.TypeProgress, Host: "web2", Step: event.StepUpload, Done: 1, Total: 2})
+		}
+		later(10 * time.Second)
+		assert.LessOrEqual(t, screen.writes-before, 12)
+	})
+}
+
+func TestLocalWorkIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		end := v.Building()
+		later(400 * time.Millisecond)
+		assert.Equal(t, "building the source distribution\n", screen.screen())
+		_, _ = io.WriteString(v.BuildLog(), "running egg_info\nrunning sdist\nhalf of ")
+		later(2 * time.Second)
+		assert.Equal(t, "building the source distribution  2 s  | running sdist\n", screen.screen())
+		v.Say("making a private build environment")
+		assert.Equal(t, "making a private build environment\nbuilding the source distribution  2 s  | running sdist\n", screen.screen())
+		end()
+		assert.Equal(t, "making a private build environment\n", screen.screen())
+		assert.Nil(t, u.live.Load())
+	})
+}
+
+func TestTheLiveAreaGivesWayToQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		end := v.Begin()
+		v.Event(started("web1", event.StepVerify))
+		later(time.Minute)
+		rows := "web1  verify        1 min 00 s\n"
+		require.Equal(t, rows, screen.screen())
+		release := u.live.Load().pause()
+		u.Message("first")
+		later(time.Second)
+		require.Equal(t, "\n", screen.screen(), "the user is typing")
+		inner := u.live.Load().pause()
+		inner()
+		require.Equal(t, "\n", screen.screen())
+		release()
+		require.Equal(t, "kis: first\nweb1  verify        1 min 01 s\n", screen.screen())
+		release = u.live.Load().pause()
+		u.Message("second")
+		end()
+		release()
+		later(time.Second)
+		require.Equal(t, "kis: first\nkis: second\n", screen.screen())
+	})
+}
+
+// TestANarrowerTerminalHasNoDebris: the terminal has wrapped the rows, and then they are erased.
+func TestANarrowerTerminalHasNoDebris(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 120, 24)
+		v := u.View()
+		end := v.Begin()
+		u.Out.Lines("kept")
+		var hosts []string
+		for i := range 3 {
+			hosts = append(hosts, fmt.Sprintf("web%d", i))
+		}
+		v.Event(event.Event{Type: event.TypeStart, Stage: "live", Op: event.Push, Hosts: hosts, Time: time.Now()})
+		for _, h := range hosts {
+			v.Event(started(h, event.StepVerify))
+			v.Event(said(h, event.StepVerify, h+strings.Repeat(" and so on", 20)))
+		}
+		later(time.Second)
+		for _, columns := range []int{61, 30, 119, 20, 200, 80} {
+			screen.resize(columns)
+			later(time.Second)
+			text := screen.screen()
+			assert.Equal(t, 1, strings.Count(text, "kept"), "%d columns:\n%s", columns, text)
+			assert.Equal(t, 4, strings.Count(text, "verify")+strings.Count(text, "barrier"), "%d columns:\n%s", columns, text)
+			u.Message("above")
+		}
+		end()
+		assert.NotContains(t, screen.screen(), "verify")
+		assert.Equal(t, 6, strings.Count(screen.screen(), "kis: above\n"))
+	})
+}
+
+// TestALowTerminalScrollsNothingAway: rows that leave the screen could not be erased.
+func TestALowTerminalScrollsNothingAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for lines := 1; lines < 14; lines++ {
+			u, screen := liveUI(t, 80, lines)
+			v := u.View()
+			end := v.Begin()
+			for i := range 6 {
+				h := fmt.Sprintf("web%d", i)
+				v.Event(started(h, event.StepVerify))
+				v.Event(said(h, event.StepVerify, h))
+			}
+			later(2 * time.Second)
+			u.Message("something")
+			later(2 * time.Second)
+			end()
+			assert.Equal(t, "kis: something\n", screen.screen(), "%d lines", lines)
+		}
+	})
+}
+
+func TestWithoutACapableTerminalThereAreOnlyLines(t *testing.T) {
+	for name, change := range map[string]func(*UI){
+		"pipe":      func(u *UI) { u.Terminal, u.Columns, u.Lines = false, nil, nil },
+		"TERM=dumb": func(*UI) { t.Setenv("TERM", "dumb") },
+		"--quiet":   func(u *UI) { u.Quiet = true },
+		"-o json":   func(u *UI) { u.Output = JSON },
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.Unsetenv("TERM"))
+			synctest.Test(t, func(t *testing.T) {
+				u, screen := liveUI(t, 80, 24)
+				change(u)
+				v := u.View()
+				end := v.Begin()
+				waiting := u.Waiting("something")
+				v.Event(started("web1", event.StepVerify))
+				later(time.Minute)
+				waiting()
+				end()
+				assert.NotContains(t, screen.screen(), "\x1b")
+				assert.NotContains(t, screen.screen(), "something")
+			})
+		})
 	}
-	step("web1", event.StepEnvironment, event.Started, 0)
-	step("web2", event.StepEnvironment, event.Started, 2*time.Second)
-	step("web3", event.StepUpload, event.Started, 3*time.Second)
-	l.follow(event.Event{Type: event.TypeProgress, Host: "web3", Step: event.StepUpload, Done: 30, Total: 120})
-	require.Empty(t, l.text(begin), "a step that has just begun would flicker")
-	require.Equal(t, "… environment on web1, web2 (9 s), upload on web3 (25 %, 6 s)", l.text(begin.Add(9*time.Second)))
-	step("web1", event.StepEnvironment, event.Done, 9*time.Second)
-	step("web3", event.StepUpload, event.Refused, 9*time.Second)
-	require.Equal(t, "… environment on web2 (8 s)", l.text(begin.Add(10*time.Second)))
-	step("a-host-with-quite-a-long-name.somewhere.example.org", event.StepVerify, event.Started, 0)
-	require.Len(t, []rune(l.text(begin.Add(10*time.Second))), 63, "one column stays free, or some terminals wrap")
 }
 
-func TestLiveLineIsGoneWhenSomethingIsPrinted(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	l := newLiveLine(Printer{&out}, func() int { return 80 }, func(p *guard.Panic) { t.Error(p) })
-	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
-	l.around(func() { out.WriteString("first\n") })
-	l.around(func() { out.WriteString("second\n") })
-	l.stop()
-	require.Equal(t, "first\n… verify on web1 (60 s)\r\x1b[Ksecond\n… verify on web1 (60 s)\r\x1b[K", out.String())
-}
-
-func TestLiveLineGivesWayToQuestions(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	l := newLiveLine(Printer{&out}, func() int { return 80 }, func(p *guard.Panic) { t.Error(p) })
-	l.follow(event.Event{Type: event.TypeStep, Host: "web1", Step: event.StepVerify, State: event.Started, Time: time.Now().Add(-time.Minute)})
-	release := l.pause()
-	l.around(func() { out.WriteString("first\n") })
-	require.Empty(t, out.String(), "somebody is typing")
-	inner := l.pause()
-	inner()
-	require.Empty(t, out.String())
-	release()
-	require.Equal(t, "first\n… verify on web1 (60 s)", out.String())
-	release = l.pause()
-	l.around(func() { out.WriteString("second\n") })
-	l.stop()
-	release()
-	require.Equal(t, "first\n… verify on web1 (60 s)\r\x1b[Ksecond\n", out.String())
+func TestRowsHaveNoColorsWithNoColor(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	t.Setenv("TERM", "xterm")
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		u.Color = "auto"
+		v := u.View()
+		defer v.Begin()()
+		v.Event(event.Event{Type: event.TypeStart, Stage: "live", Op: event.Push, Hosts: []string{"web1"}, Time: time.Now()})
+		v.Event(started("web1", event.StepVerify))
+		later(time.Second)
+		assert.Contains(t, screen.screen(), "0 of 1 ready")
+		assert.Zero(t, screen.colors)
+	})
 }

@@ -10,7 +10,7 @@ func (u *UI) Locks(stage name.Stage, locks []event.Lock) {
 	for _, l := range locks {
 		switch {
 		case u.WantsJSON():
-			u.Out.json(map[string]any{"type": "lock", "schema": event.Schema, "stage": stage, "lock": l})
+			u.Out.json(lockRecord{newHead("lock"), stage, l})
 		case l.Failure != nil:
 		case l.Holder == nil:
 			u.Out.Printf("%s  %s is not locked\n", l.Host, stage)

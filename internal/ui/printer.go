@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -70,8 +71,21 @@ func (p Printer) question(lines ...string) {
 	p.Printf("%s ", strings.TrimSpace(lines[last]))
 }
 
-// erase clears the current line of a terminal.
-func (p Printer) erase() { p.Printf("\r\x1b[K") }
+// replace replaces so many lines above the cursor of a terminal by others, in one write, so that
+// nothing flickers. What is below them is erased.
+func (p Printer) replace(lines int, rows []colored) {
+	var b bytes.Buffer
+	to := Printer{&b}
+	to.Printf("\r")
+	if lines > 0 {
+		to.Printf("\x1b[%dA", lines)
+	}
+	for _, row := range rows {
+		to.Printf("%s\x1b[K\n", row)
+	}
+	to.Printf("\x1b[J")
+	_, _ = p.w.Write(b.Bytes())
+}
 
 // json prints a value as one line. An Outlet records what cannot be written.
 func (p Printer) json(value any) {

@@ -62,7 +62,7 @@ func TestALongLastCellIsWrappedBelowItself(t *testing.T) {
 	assert.Empty(t, wrapped(nil, 80))
 }
 
-func TestTheLineAtTheBottomCountsWhatIsShown(t *testing.T) {
+func TestRowsAreCutByWhatIsShown(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"abcde": "abcde", "abcdef": "abcd…", "日本": "日本", "日本語": "日本…", "ab日本": "ab日…", "a日本語": "a日…", "": ""} {
 		assert.Equal(t, want, cut(text, 5), text)

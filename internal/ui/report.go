@@ -9,7 +9,7 @@ import (
 
 // Report ends the view: first what failed, then the state of the hosts.
 func (v *textView) Report(r event.Report, log string) {
-	v.live.stop()
+	v.ui.live.Load().stop()
 	v.printNotices()
 	v.flush()
 	u := v.ui
@@ -27,6 +27,9 @@ func (v *textView) Report(r event.Report, log string) {
 	u.Err.Printf("kis: %s\n", v.paint.bad(sentence))
 	if r.Outcome == event.Split || r.Outcome == event.RolledBack || len(r.Bugs) > 0 {
 		v.table(u.Err, r)
+	}
+	if v.past {
+		return // what was to be done then would now do something else
 	}
 	for _, next := range survey.AfterRun(r) {
 		u.Err.Printf("  next: %s\n", next)

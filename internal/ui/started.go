@@ -9,7 +9,7 @@ import (
 // Started prints what a new inventory was made of, and the next command.
 func (u *UI) Started(p starter.Project, path string, stages []starter.Stage) {
 	if u.WantsJSON() {
-		u.record("init", map[string]any{"path": path, "project": p, "stages": stages})
+		u.record("init", newInventory{path, p, stages})
 		return
 	}
 	what := p.Backend

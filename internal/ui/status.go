@@ -97,6 +97,9 @@ func remarks(h survey.HostState) []string {
 	if h.Note != "" {
 		out = append(out, h.Note)
 	}
+	for _, service := range h.Services {
+		out = append(out, serviceText(service.Name, service.State, service.Seconds))
+	}
 	out = append(out, outdated(h)...)
 	if h.Drift != "" {
 		out = append(out, "drift: "+h.Drift)
@@ -108,6 +111,19 @@ func remarks(h survey.HostState) []string {
 		out = append(out, fmt.Sprintf("run in progress by %s (%s)", h.Holder.Who, h.Holder.What))
 	}
 	return out
+}
+
+// serviceText says whether a service runs, and for how long. after is nil where that is not known.
+func serviceText(unit, state string, after *float64) string {
+	switch {
+	case state == "missing":
+		return unit + " is missing"
+	case state == "unknown":
+		return unit + ": systemd does not answer"
+	case after != nil:
+		return fmt.Sprintf("%s %s for %s", unit, state, seconds(*after))
+	}
+	return unit + " " + state
 }
 
 // outdated names the processes that may run another package than the linked one.

@@ -26,3 +26,19 @@ func TestAStageWithARunInProgress(t *testing.T) {
 		assert.Equal(t, test.exit, stage.Exit())
 	}
 }
+
+func TestServicesOfAStage(t *testing.T) {
+	t.Parallel()
+	ago := func(s float64) *float64 { return &s }
+	for text, s := range map[string]remote.ServiceState{
+		"blog.service active for 59 s":          {State: remote.Active, Seconds: ago(59.4)},
+		"blog.service active for 3 min 20 s":    {State: remote.Active, Seconds: ago(200)},
+		"blog.service failed for 47 h 59 min":   {State: "failed", Seconds: ago(48*3600 - 1)},
+		"blog.service inactive for 12 d 12 h":   {State: "inactive", Seconds: ago(12.5 * 86400)},
+		"blog.service activating":               {State: "activating"},
+		"blog.service is missing":               {State: "missing"},
+		"blog.service: systemd does not answer": {State: "unknown"},
+	} {
+		assert.Equal(t, text, serviceText("blog.service", s.State, s.Seconds))
+	}
+}

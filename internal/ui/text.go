@@ -2,9 +2,6 @@ package ui
 
 import (
 	"io"
-	"os"
-	"time"
-	"unicode/utf8"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/safetext"
@@ -15,7 +12,7 @@ import (
 //   - Progress goes to standard output, one line per event that matters; failures go to standard
 //     error, at the end, in one block.
 //   - Every line about a host begins with the host; with many hosts, those that do the same share a
-//     line (see board). No line is rewritten, except the live line at the bottom of a terminal.
+//     line (see board). No line is rewritten, except those of the live area at the bottom of a terminal.
 //   - No capital at the beginning and no full stop at the end. Text from hosts is one line, or a
 //     part of one (see Printer).
 
@@ -23,75 +20,65 @@ import (
 type textView struct {
 	ui        *UI
 	out       Printer // takes nothing when the user wants the result only
+	errs      Printer
 	paint     painter
 	width     int // of the longest host name
 	op        event.Op
 	stage     string
-	live      *liveLine // nil unless output is a terminal
-	notices   grouped   // that are held back, so that hosts share a line
-	connected bool      // all hosts are: notices are not held back any more
-	board     *board    // nil for few hosts
-	built     builderOutput
+	notices   grouped // that are held back, so that hosts share a line
+	connected bool    // all hosts are: notices are not held back any more
+	board     *board  // nil for few hosts
+	built     lineWriter
+	past      bool // the run has ended long ago
 }
 
 func newTextView(u *UI) *textView {
-	v := &textView{ui: u, out: u.Out, paint: u.painter(), built: builderOutput{out: u.Out}}
+	v := &textView{ui: u, out: u.lifted(u.Out), errs: u.lifted(u.Err), paint: u.painter()}
 	if u.Quiet {
 		v.out = NewPrinter(io.Discard)
+	}
+	v.built.take = func(line string) { u.live.Load().hereLine(line) }
+	if u.Verbose {
+		v.built.take = func(line string) { u.Out.Printf("| %s\n", safetext.Output(line)) }
 	}
 	return v
 }
 
-// Begin starts the live line, on a terminal that can show one.
-func (v *textView) Begin() (end func()) {
-	u := v.ui
-	if u.Terminal && u.Interactive && u.Columns != nil && !u.Quiet && os.Getenv("TERM") != "dumb" {
-		v.live = newLiveLine(v.out, u.Columns, u.Caught)
-		u.live.Store(v.live)
-	}
-	return func() {
-		v.live.stop()
-		v.live = nil
-		u.live.Store(nil)
-	}
-}
+// Begin starts the live area.
+func (v *textView) Begin() (end func()) { return v.ui.beginLive() }
 
-// Building shows in the live line that kis builds. With -v the output of the builder is shown
-// instead.
+// Building shows in the live area that kis builds, and the newest line of the builder's output. With
+// -v all of it is shown instead.
 func (v *textView) Building() (end func()) {
 	if v.ui.Verbose {
 		return v.built.end
 	}
-	end = v.Begin()
-	v.live.here("building the source distribution", time.Now())
-	return end
+	return v.ui.Waiting("building the source distribution")
 }
 
 // Say prints a sentence.
-func (v *textView) Say(sentence string) {
-	v.live.around(func() { v.out.Lines(sentence) })
-}
+func (v *textView) Say(sentence string) { v.around(func() { v.out.Lines(sentence) }) }
 
-// BuildLog returns what shows the output of the builder with -v.
-func (v *textView) BuildLog() io.Writer {
-	if v.ui.Verbose {
-		return &v.built
-	}
-	return io.Discard
-}
+// around prints above the live area.
+func (v *textView) around(print func()) { v.ui.live.Load().around(print) }
+
+// BuildLog returns what takes the output of the builder.
+func (v *textView) BuildLog() io.Writer { return &v.built }
 
 // Archive prints the source distribution and its warnings.
 func (v *textView) Archive(a *sdist.Archive) {
-	v.out.Printf("%s %s: %s, %d entries\n", a.Name, a.Version, size(a.Size), a.Files)
-	for _, warning := range a.Warnings {
-		v.ui.Err.Printf("kis: warning: %s\n", warning)
-	}
+	v.around(func() {
+		v.out.Printf("%s %s: %s, %d entries\n", a.Name, a.Version, size(a.Size), a.Files)
+		for _, warning := range a.Warnings {
+			v.errs.Printf("kis: warning: %s\n", warning)
+		}
+	})
 }
 
 // Event prints what matters of an event.
 func (v *textView) Event(e event.Event) {
-	v.live.follow(e)
-	v.live.around(func() { v.print(e) })
+	v.ui.live.Load().follow(e)
+	v.around(func() { v.print(e) })
 }
 
 func (v *textView) print(e event.Event) {
@@ -117,7 +104,7 @@ func (v *textView) print(e event.Event) {
 		v.command(e)
 	case event.TypeBarrier:
 		v.barrier(e)
-	case event.TypeProgress, event.TypeReport: // shown by the live line and by Report
+	case event.TypeProgress, event.TypeReport: // shown in the live area and by Report
 	}
 }
 
@@ -138,18 +125,15 @@ func (v *textView) printNotices() {
 		if len(n.hosts) > 0 {
 			on = list(n.hosts, 4) + ": "
 		}
-		v.ui.Err.Printf("kis: %s%s\n", on, n.text)
+		v.errs.Printf("kis: %s%s\n", on, n.text)
 	}
 	v.notices = nil
 }
 
 func (v *textView) start(e event.Event) {
-	v.op, v.stage = e.Op, e.Stage
-	for _, h := range e.Hosts {
-		v.width = max(v.width, utf8.RuneCountInString(safetext.Line(h)))
-	}
+	v.op, v.stage, v.width = e.Op, e.Stage, hostColumn(e.Hosts)
 	if len(e.Hosts) > boardFrom {
-		v.board, v.width = newBoard(e.Hosts), max(v.width, len("64 hosts"))
+		v.board = newBoard(e.Hosts)
 	}
 	what := ""
 	if e.Package != "" {
@@ -253,33 +237,33 @@ func (v *textView) barrier(e event.Event) {
 // longLine is the length at which a line without an end is broken.
 const longLine = 16 << 10
 
-// builderOutput prints a builder's output, each line marked as such.
-type builderOutput struct {
-	out  Printer
+// lineWriter takes an output line by line.
+type lineWriter struct {
+	take func(line string)
 	line []byte // without its end, which has not arrived
 }
 
-// Write prints the lines that are complete.
-func (b *builderOutput) Write(text []byte) (int, error) {
+// Write takes the lines that are complete.
+func (w *lineWriter) Write(text []byte) (int, error) {
 	for _, c := range text {
-		if c == '\n' || len(b.line) == longLine {
-			b.print()
+		if c == '\n' || len(w.line) == longLine {
+			w.flush()
 		}
 		if c != '\n' {
-			b.line = append(b.line, c)
+			w.line = append(w.line, c)
 		}
 	}
 	return len(text), nil
 }
 
-func (b *builderOutput) print() {
-	b.out.Printf("| %s\n", safetext.Output(string(b.line)))
-	b.line = b.line[:0]
+func (w *lineWriter) flush() {
+	w.take(string(w.line))
+	w.line = w.line[:0]
 }
 
-// end prints a last line without an end.
-func (b *builderOutput) end() {
-	if len(b.line) > 0 {
-		b.print()
+// end takes a last line without an end.
+func (w *lineWriter) end() {
+	if len(w.line) > 0 {
+		w.flush()
 	}
 }

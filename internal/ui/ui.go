@@ -1,5 +1,5 @@
 // Package ui shows a user, or a program, what commands find and what runs do: text and JSON, the
-// live line of a terminal, and the questions that are asked there. It decides nothing: what hosts
+// live rows of a terminal, and the questions that are asked there. It decides nothing: what hosts
 // are asked, and what exit status that makes, is decided below and beside it.
 package ui
 
@@ -19,12 +19,13 @@ type Streams struct {
 	Interactive bool       // input and errors are a terminal, so that questions can be asked
 	Terminal    bool       // output is a terminal
 	Columns     func() int // the width of that terminal; nil when output is none
+	Lines       func() int // its height; likewise
 }
 
 // NewStreams returns the streams of a process.
 func NewStreams(in, out, errs *os.File) Streams {
 	return Streams{
-		Out: NewPrinter(out), Err: NewPrinter(errs), Interactive: isTerminal(in) && isTerminal(errs), Terminal: isTerminal(out), Columns: columns(out),
+		Out: NewPrinter(out), Err: NewPrinter(errs), Interactive: isTerminal(in) && isTerminal(errs), Terminal: isTerminal(out), Columns: columns(out), Lines: lines(out),
 	}
 }
 
@@ -44,6 +45,20 @@ func columns(f *os.File) func() int {
 	}
 }
 
+// lines returns the current height of a terminal; 24 when it does not report one.
+func lines(f *os.File) func() int {
+	if !isTerminal(f) {
+		return nil
+	}
+	return func() int {
+		_, height, err := term.GetSize(int(f.Fd()))
+		if err != nil || height <= 0 {
+			return 24
+		}
+		return height
+	}
+}
+
 // The values of UI.Output.
 const (
 	Text = "text"
@@ -60,7 +75,7 @@ type UI struct {
 	AssumeYes bool               // answer yes to yes-or-no questions
 	Caught    func(*guard.Panic) // takes panics of goroutines of the UI
 
-	live atomic.Pointer[liveLine] // nil except while one is shown
+	live atomic.Pointer[liveArea] // nil except while one is shown
 }
 
 // WantsJSON reports whether the output is for programs.
@@ -76,15 +91,15 @@ func (u *UI) painter() painter {
 	return painter{on: u.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// Message prints a message of kis itself, above the live line.
+// Message prints a message of kis itself, above the live area.
 func (u *UI) Message(text string) {
-	u.live.Load().around(func() { u.Err.Lines("kis: " + text) })
+	u.live.Load().around(func() { u.lifted(u.Err).Lines("kis: " + text) })
 }
 
 // Wrote prints that a file was written.
 func (u *UI) Wrote(path string) {
 	if u.WantsJSON() {
-		u.record("file", map[string]string{"path": path})
+		u.record("file", written{path})
 		return
 	}
 	u.Out.Lines("wrote " + path)

@@ -47,10 +47,7 @@ func (v *jsonView) Building() (end func()) { return func() {} }
 
 // Archive prints the source distribution.
 func (v *jsonView) Archive(a *sdist.Archive) {
-	v.out.json(map[string]any{
-		"type": "sdist", "schema": event.Schema, "path": a.Path, "name": a.Name, "version": a.Version, "package": a.Package, "sha256": a.SHA256, "content": a.Content,
-		"bytes": a.Size, "entries": a.Files, "warnings": append([]string{}, a.Warnings...),
-	})
+	v.out.json(sdistRecord{newHead("sdist"), a.Path, a.Name, a.Version, a.Package, a.SHA256, a.Content, a.Size, a.Files, listOf(a.Warnings)})
 }
 
 // Begin does nothing.

@@ -100,7 +100,13 @@ class Agent:
         return facts
 
     def do_state(self, args):
-        return check.state(self.repository, args)
+        state = check.state(self.repository, args)
+        if args.get("services"):
+            from kisagent import services
+
+            units = services.units_of(args["services"])
+            state["services"] = yield from self.run_forked(lambda: services.activity(units), services.TOOL_TIMEOUT)
+        return state
 
     def do_lock(self, args):
         """Acquire the stage's lock on this host; from here on this run may write. A run that held

@@ -23,6 +23,8 @@ MAX_LISTED, MAX_UNITS = 500, 100  # units that are looked at for suggestions, an
 WRITTEN = ("/etc/systemd/", "/run/systemd/system", "/root/.config/systemd")  # systemd.unit(5): not of the distribution
 TOOL_TIMEOUT = 30  # seconds for one question to systemd
 PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,MainPID,ControlGroup,NRestarts"
+ACTIVITY = "LoadState,ActiveState,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic"
+STATES = ("active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing", "missing")
 CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")  # version 2, version 1, both
 
 
@@ -38,10 +40,26 @@ class Unit:
         sudo = ["sudo", "-n"] if verb == "restart" and not self.user and os.geteuid() != 0 else []
         return sudo + tool + [verb] + list(rest)
 
-    def show(self):
+    def show(self, properties=PROPERTIES):
         """The unit's properties by name."""
-        text = run(self.argv("show", "--property=" + PROPERTIES, "--", self.name), TOOL_TIMEOUT)
+        text = run(self.argv("show", "--property=" + properties, "--", self.name), TOOL_TIMEOUT)
         return dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
+
+    def activity(self):
+        """What systemd says of the unit: its state, and the seconds since it entered that. systemd counts them by
+        CLOCK_MONOTONIC, so that nobody's wall clock matters."""
+        try:
+            seen = self.show(ACTIVITY)
+        except (Failed, Refused):
+            seen = {}
+        state = seen.get("ActiveState", "")
+        if seen.get("LoadState") == "not-found":
+            state = "missing"
+        entered = seen.get("ActiveEnterTimestampMonotonic" if state == "active" else "InactiveEnterTimestampMonotonic", "")
+        ago = time.clock_gettime(time.CLOCK_MONOTONIC) - int(entered) / 1e6 if entered.isdigit() and entered != "0" else -1.0
+        if state not in ("active", "inactive", "failed"):
+            ago = -1.0  # on the way to another
+        return {"name": self.name, "user": self.user, "state": state if state in STATES else "unknown", "seconds": ago if ago >= 0 else None}
 
     def restart(self, deadline):
         """Restart the unit; returns once it is active, and nothing in it is older than this process."""
@@ -185,6 +203,11 @@ def obstacles(units):
         except Failed as failed:
             found.append({"code": "no-systemd", "message": str(failed), "hint": "see: systemctl status"})
     return found
+
+
+def activity(units):
+    """Whether units run, and since when. What systemd does not say is unknown: this informs, and refuses nothing."""
+    return [one.activity() for one in units]
 
 
 def list_units():

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +26,7 @@ func TestAProjectsLifeOnThreeHosts_B10_B11_R6_R9(t *testing.T) {
 		{Name: "a push without link prepares and leaves the links", Tell: noLink},
 		{Name: "link links what is prepared", Tell: link},
 		{Name: "status, list, log, check and hosts tell what is", Tell: look},
+		{Name: "every answer for programs is as the schema says", Tell: asJSON},
 		{Name: "a push to another stage builds nothing", Tell: otherStage},
 		{Name: "a dry run of a roll-back tells where it would go", Tell: rollbackDry},
 		{Name: "a roll-back links the package before and builds nothing", Tell: rollback},
@@ -120,6 +124,21 @@ func look(w *testenv.Env) {
 	r = w.Run(0, "", "hosts")
 	assert.Regexp(w.T, `(?m)^web1 +kistest@127\.0\.0\.1:\d+ +/var/webcode +python3`, r.Out)
 	assert.Equal(w.T, before, w.Trees())
+}
+
+func asJSON(w *testenv.Env) {
+	sent := map[string]bool{}
+	for _, args := range []string{
+		"status", "list", "log staging", "hosts", "hosts -v", "unlock staging", "verify staging", "diff staging hello-0.3", "diff staging", "prune --dry-run",
+		"exec staging -- echo x", "logs staging none.service", "version", "check staging", "restart staging", "rollback staging --dry-run", "link staging hello-9", "push nowhere", "init",
+	} {
+		r := w.Kis(append([]string{"-o", "json"}, strings.Fields(args)...)...)
+		for _, e := range r.Events(w.T) {
+			sent[e.Type] = true
+		}
+		assert.NotEmpty(w.T, r.Out, args)
+	}
+	assert.Subset(w.T, slices.Collect(maps.Keys(sent)), []string{"status", "package", "run", "host", "lock", "verify", "diff", "cleanup", "exec", "output", "version", "report", "error"})
 }
 
 func otherStage(w *testenv.Env) {

@@ -112,6 +112,18 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 				assert.Contains(t, strings.Join(refused.Tail, "\n"), "a broken setting")
 			}
 		}
+		state, err := agent.State(t.Context(), remote.StateRequest{Services: servicesOf(t, []string{"good", "ends", "once", "loops", "absent"})})
+		require.NoError(t, err)
+		states := map[string]string{}
+		for _, s := range state.Services {
+			states[s.Name] = s.State
+			if s.State == remote.Active {
+				assert.Less(t, *s.Seconds, 600.0, "since this test restarted it")
+			}
+		}
+		assert.Contains(t, []string{"activating", "active"}, states["loops.service"], "it starts again and again")
+		delete(states, "loops.service")
+		assert.Equal(t, map[string]string{"good.service": "active", "ends.service": "failed", "once.service": "inactive", "absent.service": "missing"}, states)
 		h.Shell(t, "gpasswd -d deploy systemd-journal")
 		var silent *remote.Refused
 		fresh, _, other := agentOn(t, h, "production")
@@ -119,7 +131,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		assert.Contains(t, silent.Hint, "to see its log here: sudo usermod -aG systemd-journal deploy")
 		// Within the time for all units it would be waited for in vain.
 		bounded, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		err := agent.RestartServices(bounded, stage, run, servicesOf(t, []string{"leaves"}), 10*time.Minute)
+		err = agent.RestartServices(bounded, stage, run, servicesOf(t, []string{"leaves"}), 10*time.Minute)
 		cancel()
 		assert.ErrorContains(t, err, "leaves.service still runs processes that it had before: sleep (")
 	}

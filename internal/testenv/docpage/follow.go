@@ -28,7 +28,7 @@ type Page struct {
 // the end.
 func Open(tb testing.TB, name, dir string, env []string) *Page {
 	tb.Helper()
-	path := filepath.Join(docs(tb), name)
+	path := filepath.Join(Dir(tb), name)
 	text, err := os.ReadFile(path)
 	require.NoError(tb, err)
 	p := &Page{tb: tb, path: path, dir: dir, env: env}
@@ -43,8 +43,8 @@ func Open(tb testing.TB, name, dir string, env []string) *Page {
 	return p
 }
 
-// docs is the directory of the pages, wherever below the module the test runs.
-func docs(tb testing.TB) string {
+// Dir is the directory of the pages, wherever below the module the test runs.
+func Dir(tb testing.TB) string {
 	tb.Helper()
 	top, err := os.Getwd()
 	require.NoError(tb, err)

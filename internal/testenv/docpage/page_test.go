@@ -77,7 +77,7 @@ func TestShownOutputIsCompared(t *testing.T) {
 func TestThePagesCanBeRun(t *testing.T) {
 	t.Parallel()
 	for _, name := range Pages() {
-		text, err := os.ReadFile(filepath.Join(docs(t), name))
+		text, err := os.ReadFile(filepath.Join(Dir(t), name))
 		require.NoError(t, err)
 		_, err = parse(string(text))
 		require.NoError(t, err, name)
