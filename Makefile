@@ -35,8 +35,7 @@ test: setup ## what every change has to pass: about ten minutes on two cores
 LINUX = /internal/(test|testenv)/|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
 
 test-portable: ## what needs neither Linux nor root; also on macOS
-	go vet $$(go list ./... | grep -vE '/internal/(test|testenv)/')
-	go test -vet=off -timeout 10m $$(go list ./... | grep -vE '$(LINUX)')
+	go test -timeout 10m $$(go list ./... | grep -vE '$(LINUX)')
 
 # FAULT=C3 runs the tests of one fault of docs/testing.md. A fault without any is an error.
 ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
