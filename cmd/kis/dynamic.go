@@ -29,6 +29,7 @@ func (a *app) runDynamic(ctx context.Context, dir, text string) ([]byte, error) 
 	if err := allow(ctx, c, dynamic.Allowed(state), os.Getenv(allowDynamic), a.ui.Prompt()); err != nil {
 		return nil, err
 	}
+	defer a.ui.Waiting("running " + c.String())()
 	output, err := c.Run(ctx)
 	if err == nil {
 		_ = dynamic.Allowed(state).Remember(c, output) // for completion, which does without
