@@ -31,6 +31,12 @@ test: setup ## what every change has to pass: about ten minutes on two cores
 	GOGC=800 go test -race -vet=off -timeout 10m $(SIM) -sim.schedules 200
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
+# The packages whose tests start hosts, or read /proc, and so need Linux.
+LINUX = /internal/(test|testenv)/|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
+
+test-portable: ## what needs neither Linux nor root; also on macOS
+	go test -timeout 10m $$(go list ./... | grep -vE '$(LINUX)')
+
 # FAULT=C3 runs the tests of one fault of docs/testing.md. A fault without any is an error.
 ONLY = $(if $(FAULT),-run '_$(FAULT)(_|$$)')
 NAMED = $(if $(FAULT),@grep -qE '^func Test[A-Za-z0-9_]*_$(FAULT)([^0-9]|$$)' $(1) || { echo 'no test of $(FAULT) there: see docs/testing.md' >&2; exit 1; })
@@ -43,7 +49,7 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.schedules 100000)
 
 test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
-	@.ci/setup chromium
+	@.ci/setup compat
 	$(call NAMED,internal/test/compat/*_test.go)
 	go test -vet=off -timeout 60m -parallel 4 $(ONLY) ./internal/test/compat ./internal/testenv/debhost
 	$(if $(FAULT),,go test -vet=off -timeout 60m ./internal/test/apps)
@@ -62,3 +68,6 @@ setup: ## install what tests and linters need (root or sudo)
 
 lint: setup ## every linter
 	@.ci/lint
+
+vulnerabilities: ## what is known of the modules and of Go, as far as kis calls it; needs vuln.go.dev
+	"$$(.ci/tool govulncheck)" ./...
