@@ -21,6 +21,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/sdist"
 	"github.com/keep-it-simple/kis/internal/survey"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/ttytest"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -263,10 +264,10 @@ func playRows(u *UI, f filler) {
 					}
 					p.follow(e)
 				}
-				screen := newEmulator(columns, 40)
-				l := &liveArea{out: Printer{screen}, columns: screen.width, progress: p}
+				screen := ttytest.NewEmulator(columns, 40)
+				l := &liveArea{out: Printer{screen}, columns: screen.Width, progress: p}
 				l.draw(now)
-				_, _ = io.WriteString(u.Out.w, screen.screen()+strings.Join(screen.unknown, ""))
+				_, _ = io.WriteString(u.Out.w, screen.Text()+strings.Join(screen.Unknown, ""))
 			}
 		}
 	}

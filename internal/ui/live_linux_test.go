@@ -34,11 +34,11 @@ func resize(t *testing.T, s *ttytest.Terminal, columns uint16) {
 // screenOf is what a terminal shows that got what was seen.
 func screenOf(t *testing.T, s *ttytest.Terminal) string {
 	t.Helper()
-	screen := newEmulator(80, 24)
+	screen := ttytest.NewEmulator(80, 24)
 	_, err := screen.Write([]byte(s.Screen()))
 	require.NoError(t, err)
-	assert.Empty(t, screen.unknown)
-	return screen.screen()
+	assert.Empty(t, screen.Unknown)
+	return screen.Text()
 }
 
 // TestCtrlCIsAnsweredOnALineOfItsOwn: the terminal itself shows ^C, wherever the cursor is.

@@ -14,14 +14,15 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/testenv/ttytest"
 )
 
 // liveUI is a user interface at a terminal of so many columns and lines.
-func liveUI(t *testing.T, columns, lines int) (*UI, *emulator) {
+func liveUI(t *testing.T, columns, lines int) (*UI, *ttytest.Emulator) {
 	t.Helper()
-	screen := newEmulator(columns, lines)
+	screen := ttytest.NewEmulator(columns, lines)
 	out := NewPrinter(screen)
-	u := &UI{Streams: Streams{Out: out, Err: out, Terminal: true, Columns: screen.width, Lines: screen.height}, Color: "always"}
+	u := &UI{Streams: Streams{Out: out, Err: out, Terminal: true, Columns: screen.Width, Lines: screen.Height}, Color: "always"}
 	u.Caught = func(p *guard.Panic) { t.Error(p) }
 	return u, screen
 }
@@ -56,14 +57,14 @@ func TestTheLiveAreaShowsWhatKisWaitsFor(t *testing.T) {
 			v.Event(stepStarted(host, event.StepWheels))
 		}
 		later(200 * time.Millisecond)
-		require.Equal(t, "push app-1 to live on web1, web2, web3\n", screen.screen(), "a step that has just begun would flicker")
+		require.Equal(t, "push app-1 to live on web1, web2, web3\n", screen.Text(), "a step that has just begun would flicker")
 		later(200 * time.Millisecond)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
 web1     wheels
 web2     wheels
 web3     wheels
 ──       barrier             0 of 3 ready
-`, screen.screen(), "after less than half a second")
+`, screen.Text(), "after less than half a second")
 		v.Event(lineSaid("web1", event.StepWheels, "\tCollecting django>=5 (from -r requirements.txt)"))
 		later(9 * time.Second)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
@@ -71,7 +72,7 @@ web1     wheels         9 s  | Collecting django>=5 (from …
 web2     wheels         9 s
 web3     wheels         9 s
 ──       barrier        9 s  0 of 3 ready
-`, screen.screen())
+`, screen.Text())
 		v.Event(stepDone("web1", event.StepWheels))
 		v.Event(stepStarted("web1", event.StepUpload))
 		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 1 << 20, Total: 4 << 20, Time: time.Now()})
@@ -83,15 +84,15 @@ web1     upload         2 s  75 % of 4194 kB, 1048 kB/s
 web2     wheels        12 s
 web3     wheels        12 s
 ──       barrier       12 s  0 of 3 ready
-`, screen.screen())
+`, screen.Text())
 		v.Event(stepDone("web1", event.StepUpload))
 		v.Event(stepStarted("web1", event.StepSeal))
 		v.Event(stepDone("web1", event.StepSeal))
 		later(time.Second)
-		require.Contains(t, screen.screen(), "1 of 3 ready, waiting for w…\n")
+		require.Contains(t, screen.Text(), "1 of 3 ready, waiting for w…\n")
 		end()
-		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1     upload        done  1 s\n", screen.screen(), "nothing of the rows is left")
-		assert.Empty(t, screen.unknown)
+		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1     upload        done  1 s\n", screen.Text(), "nothing of the rows is left")
+		assert.Empty(t, screen.Unknown)
 	})
 }
 
@@ -103,13 +104,13 @@ func TestTheLiveAreaIsCalm(t *testing.T) {
 		defer v.Begin()()
 		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Second)
-		before := screen.writes
+		before := screen.Writes
 		for range 10_000 {
 			v.Event(lineSaid("web1", event.StepVerify, "the same line"))
 			v.Event(event.Event{Type: event.TypeProgress, Host: "web2", Step: event.StepUpload, Done: 1, Total: 2})
 		}
 		later(10 * time.Second)
-		assert.LessOrEqual(t, screen.writes-before, 12)
+		assert.LessOrEqual(t, screen.Writes-before, 12)
 	})
 }
 
@@ -119,14 +120,14 @@ func TestLocalWorkIsShown(t *testing.T) {
 		v := u.View()
 		end := v.Building()
 		later(400 * time.Millisecond)
-		assert.Equal(t, "building the source distribution\n", screen.screen())
+		assert.Equal(t, "building the source distribution\n", screen.Text())
 		_, _ = io.WriteString(v.BuildLog(), "running egg_info\nrunning sdist\nhalf of ")
 		later(2 * time.Second)
-		assert.Equal(t, "building the source distribution  2 s  | running sdist\n", screen.screen())
+		assert.Equal(t, "building the source distribution  2 s  | running sdist\n", screen.Text())
 		v.Say("making a private build environment")
-		assert.Equal(t, "making a private build environment\nbuilding the source distribution  2 s  | running sdist\n", screen.screen())
+		assert.Equal(t, "making a private build environment\nbuilding the source distribution  2 s  | running sdist\n", screen.Text())
 		end()
-		assert.Equal(t, "making a private build environment\n", screen.screen())
+		assert.Equal(t, "making a private build environment\n", screen.Text())
 		assert.Nil(t, u.area())
 	})
 }
@@ -139,22 +140,22 @@ func TestTheLiveAreaGivesWayToQuestions(t *testing.T) {
 		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Minute)
 		rows := "web1  verify        1 min 00 s\n"
-		require.Equal(t, rows, screen.screen())
+		require.Equal(t, rows, screen.Text())
 		release := u.area().pause()
 		u.Message("first")
 		later(time.Second)
-		require.Equal(t, "\n", screen.screen(), "the user is typing")
+		require.Equal(t, "\n", screen.Text(), "the user is typing")
 		inner := u.area().pause()
 		inner()
-		require.Equal(t, "\n", screen.screen())
+		require.Equal(t, "\n", screen.Text())
 		release()
-		require.Equal(t, "kis: first\nweb1  verify        1 min 01 s\n", screen.screen())
+		require.Equal(t, "kis: first\nweb1  verify        1 min 01 s\n", screen.Text())
 		release = u.area().pause()
 		u.Message("second")
 		end()
 		release()
 		later(time.Second)
-		require.Equal(t, "kis: first\nkis: second\n", screen.screen())
+		require.Equal(t, "kis: first\nkis: second\n", screen.Text())
 	})
 }
 
@@ -176,16 +177,16 @@ func TestANarrowerTerminalHasNoDebris(t *testing.T) {
 		}
 		later(time.Second)
 		for _, columns := range []int{61, 30, 119, 20, 200, 80} {
-			screen.resize(columns)
+			screen.Resize(columns)
 			later(time.Second)
-			text := screen.screen()
+			text := screen.Text()
 			assert.Equal(t, 1, strings.Count(text, "kept"), "%d columns:\n%s", columns, text)
 			assert.Equal(t, 4, strings.Count(text, "verify")+strings.Count(text, "barrier"), "%d columns:\n%s", columns, text)
 			u.Message("above")
 		}
 		end()
-		assert.NotContains(t, screen.screen(), "verify")
-		assert.Equal(t, 6, strings.Count(screen.screen(), "kis: above\n"))
+		assert.NotContains(t, screen.Text(), "verify")
+		assert.Equal(t, 6, strings.Count(screen.Text(), "kis: above\n"))
 	})
 }
 
@@ -205,7 +206,7 @@ func TestALowTerminalScrollsNothingAway(t *testing.T) {
 			u.Message("something")
 			later(2 * time.Second)
 			end()
-			assert.Equal(t, "kis: something\n", screen.screen(), "%d lines", lines)
+			assert.Equal(t, "kis: something\n", screen.Text(), "%d lines", lines)
 		}
 	})
 }
@@ -229,8 +230,8 @@ func TestWithoutACapableTerminalThereAreOnlyLines(t *testing.T) {
 				later(time.Minute)
 				waiting()
 				end()
-				assert.NotContains(t, screen.screen(), "\x1b")
-				assert.NotContains(t, screen.screen(), "something")
+				assert.NotContains(t, screen.Text(), "\x1b")
+				assert.NotContains(t, screen.Text(), "something")
 			})
 		})
 	}
@@ -247,8 +248,8 @@ func TestRowsHaveNoColorsWithNoColor(t *testing.T) {
 		v.Event(event.Event{Type: event.TypeStart, Stage: "live", Op: event.Push, Hosts: []string{"web1"}, Time: time.Now()})
 		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Second)
-		assert.Contains(t, screen.screen(), "0 of 1 ready")
-		assert.Zero(t, screen.colors)
+		assert.Contains(t, screen.Text(), "0 of 1 ready")
+		assert.Zero(t, screen.Colors)
 	})
 }
 
@@ -266,9 +267,9 @@ func TestASecondCtrlCEndsKis(t *testing.T) {
 		u, screen := liveUI(t, 80, 24)
 		u.Waiting("something")
 		later(time.Second)
-		require.Contains(t, screen.screen(), "something")
+		require.Contains(t, screen.Text(), "something")
 		u.Leave()
-		require.Equal(t, "\n", screen.screen())
+		require.Equal(t, "\n", screen.Text())
 		forever := make(chan struct{})
 		defer close(forever)
 		u.Out = NewPrinter(stuck{forever})
@@ -294,7 +295,7 @@ func TestFewHostsShareLinesAboveTheRows(t *testing.T) {
 			v.Event(stepDone(h, event.StepConnect))
 		}
 		later(time.Second)
-		assert.Equal(t, "push live on web1, web2, web3\n3 hosts  connect       done  1 s\n──       connect        1 s  3 of 3 connected\n", screen.screen())
+		assert.Equal(t, "push live on web1, web2, web3\n3 hosts  connect       done  1 s\n──       connect        1 s  3 of 3 connected\n", screen.Text())
 	})
 }
 
@@ -312,6 +313,6 @@ func TestARunThatIsGivenUpNamesTheHostsWithLocks(t *testing.T) {
 		v.Event(event.Event{Type: event.TypeBarrier, State: event.Refused, Time: time.Now()})
 		u.Watch("web2", false)
 		later(time.Second)
-		assert.Contains(t, screen.screen(), "──       unlock         1 s  releasing the locks, waiting for web1, web3\n")
+		assert.Contains(t, screen.Text(), "──       unlock         1 s  releasing the locks, waiting for web1, web3\n")
 	})
 }

@@ -1,2 +1,3 @@
-// Package ttytest makes pseudo-terminals for tests that need a person at a terminal. It is for tests, and for Linux.
+// Package ttytest makes pseudo-terminals for tests that need a person at a terminal, and interprets what a terminal would
+// show. It is for tests; the former are for Linux.
 package ttytest

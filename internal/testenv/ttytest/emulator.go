@@ -1,4 +1,4 @@
-package ui
+package ttytest
 
 import (
 	"fmt"
@@ -6,51 +6,54 @@ import (
 	"sync"
 )
 
-// emulator is the screen of a terminal, as far as kis makes use of one: it interprets what is
+// Emulator is the screen of a terminal, as far as kis makes use of one: it interprets what is
 // written to it. It breaks long lines again when its width changes, as most terminals do.
-type emulator struct {
+type Emulator struct {
 	mu      sync.Mutex
 	columns int
 	lines   int
-	rows    []emulatorLine // of the screen and above it
-	x, y    int            // of the cursor; y is an index of rows
-	writes  int
-	colors  int
-	unknown []string // sequences that it does not know
+	rows    []screenLine // of the screen and above it
+	x, y    int          // of the cursor; y is an index of rows
+	Writes  int          // calls of Write
+	Colors  int          // sequences that change colors
+	Unknown []string     // sequences that it does not know
 }
 
-type emulatorLine struct {
+type screenLine struct {
 	text    []rune
 	wrapped bool // continues in the next
 }
 
-func newEmulator(columns, lines int) *emulator {
-	return &emulator{columns: columns, lines: lines, rows: make([]emulatorLine, 1)}
+// NewEmulator returns a blank screen of so many columns and lines.
+func NewEmulator(columns, lines int) *Emulator {
+	return &Emulator{columns: columns, lines: lines, rows: make([]screenLine, 1)}
 }
 
-func (e *emulator) width() int {
+// Width is its columns now.
+func (e *Emulator) Width() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.columns
 }
 
-func (e *emulator) height() int {
+// Height is its lines.
+func (e *Emulator) Height() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.lines
 }
 
 // Write shows text.
-func (e *emulator) Write(text []byte) (int, error) {
+func (e *Emulator) Write(text []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.writes++
+	e.Writes++
 	rest := string(text)
 	for rest != "" {
 		if parameters, ok := strings.CutPrefix(rest, "\x1b["); ok {
 			end := strings.IndexFunc(parameters, func(r rune) bool { return r >= '@' && r <= '~' })
 			if end < 0 {
-				e.unknown = append(e.unknown, rest)
+				e.Unknown = append(e.Unknown, rest)
 				break
 			}
 			e.control(parameters[:end], parameters[end])
@@ -64,7 +67,7 @@ func (e *emulator) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-func (e *emulator) control(parameters string, final byte) {
+func (e *Emulator) control(parameters string, final byte) {
 	switch final {
 	case 'A':
 		n := 1
@@ -76,16 +79,16 @@ func (e *emulator) control(parameters string, final byte) {
 		e.rows[e.y].text = e.rows[e.y].text[:min(e.x, len(e.rows[e.y].text))]
 		e.rows = e.rows[:e.y+1]
 	case 'm':
-		e.colors++
+		e.Colors++
 	default:
-		e.unknown = append(e.unknown, parameters+string(final))
+		e.Unknown = append(e.Unknown, parameters+string(final))
 	}
 }
 
 // top is the first row of the screen.
-func (e *emulator) top() int { return max(len(e.rows)-e.lines, 0) }
+func (e *Emulator) top() int { return max(len(e.rows)-e.lines, 0) }
 
-func (e *emulator) put(r rune) {
+func (e *Emulator) put(r rune) {
 	switch {
 	case r == '\r':
 		e.x = 0
@@ -93,7 +96,7 @@ func (e *emulator) put(r rune) {
 		e.x = 0
 		e.down(false)
 	case r < ' ':
-		e.unknown = append(e.unknown, string(r))
+		e.Unknown = append(e.Unknown, string(r))
 	default:
 		if e.x == e.columns {
 			e.x = 0
@@ -108,19 +111,19 @@ func (e *emulator) put(r rune) {
 	}
 }
 
-func (e *emulator) down(wrapped bool) {
+func (e *Emulator) down(wrapped bool) {
 	e.rows[e.y].wrapped = wrapped
 	if e.y++; e.y == len(e.rows) {
-		e.rows = append(e.rows, emulatorLine{})
+		e.rows = append(e.rows, screenLine{})
 	}
 }
 
-// resize changes the width, and breaks the lines anew. The cursor is at the beginning of a line.
-func (e *emulator) resize(columns int) {
+// Resize changes the width, and breaks the lines anew. The cursor is at the beginning of a line.
+func (e *Emulator) Resize(columns int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.columns = columns
-	var rows []emulatorLine
+	var rows []screenLine
 	var whole []rune
 	for i, line := range e.rows {
 		if i == e.y {
@@ -131,20 +134,20 @@ func (e *emulator) resize(columns int) {
 			continue
 		}
 		for len(whole) > columns {
-			rows = append(rows, emulatorLine{text: whole[:columns:columns], wrapped: true})
+			rows = append(rows, screenLine{text: whole[:columns:columns], wrapped: true})
 			whole = whole[columns:]
 		}
 		if e.y < 0 {
 			e.y = len(rows)
 		}
-		rows = append(rows, emulatorLine{text: whole})
+		rows = append(rows, screenLine{text: whole})
 		whole = nil
 	}
 	e.rows = rows
 }
 
-// screen is what was ever shown and not erased, without blank lines at the end.
-func (e *emulator) screen() string {
+// Text is what was ever shown and not erased, without blank lines at the end.
+func (e *Emulator) Text() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var b strings.Builder
