@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/scripts"
@@ -289,7 +290,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 		err := a.callAndRelease(within, opPing, nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
-			a.end(fmt.Errorf("the agent has not answered for %v", a.timeouts.PingAnswer))
+			a.end(fmt.Errorf("the agent has not answered for %s", safetext.Duration(a.timeouts.PingAnswer)))
 			_ = a.in.Close()
 			return
 		}

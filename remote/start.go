@@ -13,6 +13,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/scripts"
 )
@@ -86,7 +87,7 @@ func (a *Agent) exchange(ctx context.Context, data []byte, starting <-chan start
 	}
 	if errors.Is(err, errSilent) {
 		return started{}, &StartError{
-			Message: fmt.Sprintf("no answer from a shell within %v: does a login script wait for input?", a.timeouts.Greeting),
+			Message: fmt.Sprintf("no answer from a shell within %s: does a login script wait for input?", safetext.Duration(a.timeouts.Greeting)),
 			Hint:    a.login.waiting(),
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"io"
 	"strings"
-	"time"
 )
 
 // installerWheel is the library pypa/installer, as published. It is the last version that Python 3.8 can
@@ -48,17 +47,18 @@ func Installer() (File, error) {
 	return File{Data: out.Bytes(), SHA256: hex.EncodeToString(sum[:])}, nil
 }
 
-// copyMember copies a member without its time.
+// copyMember copies a member as it is compressed, without its time.
 func copyMember(w *zip.Writer, member *zip.File) error {
-	source, err := member.Open()
+	source, err := member.OpenRaw()
 	if err != nil {
 		return err
 	}
-	defer source.Close() //nolint:errcheck // only read
-	target, err := w.CreateHeader(&zip.FileHeader{Name: member.Name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)})
+	target, err := w.CreateRaw(&zip.FileHeader{
+		Name: member.Name, Method: member.Method, CRC32: member.CRC32, CompressedSize64: member.CompressedSize64, UncompressedSize64: member.UncompressedSize64,
+	})
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(target, source) //nolint:gosec // the wheel is our own
+	_, err = io.Copy(target, source)
 	return err
 }

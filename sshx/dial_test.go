@@ -64,7 +64,7 @@ func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Equal(t, sshx.PhaseHandshake, e.Phase)
-	assert.Equal(t, "web1: handshake: "+h.Addr()+": no answer within 50ms (waited for an SSH version)", e.Error())
+	assert.Equal(t, "web1: handshake: "+h.Addr()+": no answer within 50 ms (waited for an SSH version)", e.Error())
 }
 
 func TestDialReportsATimeoutOfTheLogin(t *testing.T) {

@@ -112,7 +112,7 @@ func dialCause(e *DialError) string {
 func timeoutCause(e *DialError) string {
 	cause := "no answer in time"
 	if e.After > 0 {
-		cause = fmt.Sprintf("no answer within %s", e.After)
+		cause = "no answer within " + safetext.Duration(e.After)
 	}
 	if e.Awaited != "" {
 		cause += " (waited for " + e.Awaited + ")"
@@ -128,7 +128,7 @@ func droppedCause(e *DialError) string {
 	}
 	switch {
 	case e.Asked > time.Second:
-		cause += fmt.Sprintf(" while kis waited %s for an answer of the user; LoginGraceTime in its sshd_config limits the time of a login (default 2m)", e.Asked.Round(time.Second))
+		cause += fmt.Sprintf(" while kis waited %s for an answer of the user; LoginGraceTime in its sshd_config limits the time of a login (default 2m)", safetext.Duration(e.Asked))
 	case e.Offered > 0:
 		cause += fmt.Sprintf(" after %d keys; name the right one with IdentityFile and set IdentitiesOnly yes", e.Offered)
 	}

@@ -84,11 +84,11 @@ func TestTimeoutsReportWhatTheHandshakeWaitedFor(t *testing.T) {
 		want               string
 		atLeast            time.Duration
 	}{
-		{"silence", silent, 200 * time.Millisecond, time.Minute, "no answer within 200ms (waited for an SSH version)", 150 * time.Millisecond},
-		{"dribbled lines", dribbling, time.Second, time.Minute, `no answer within 1s (waited for an SSH version); the server said "x`, 900 * time.Millisecond},
+		{"silence", silent, 200 * time.Millisecond, time.Minute, "no answer within 0.2 s (waited for an SSH version)", 150 * time.Millisecond},
+		{"dribbled lines", dribbling, time.Second, time.Minute, `no answer within 1 s (waited for an SSH version); the server said "x`, 900 * time.Millisecond},
 		{"endless lines", endless, time.Minute, time.Minute, "it sends text and no SSH version", 0},
-		{"no key exchange", versionOnly, time.Minute, 2 * time.Second, "no answer within 2s (waited for the end of the key exchange)", 1900 * time.Millisecond},
-		{"ConnectTimeout ends with the version", versionLate, 3 * time.Second, 3500 * time.Millisecond, "no answer within 3.5s (waited for the end of the key exchange)", 3800 * time.Millisecond},
+		{"no key exchange", versionOnly, time.Minute, 2 * time.Second, "no answer within 2 s (waited for the end of the key exchange)", 1900 * time.Millisecond},
+		{"ConnectTimeout ends with the version", versionLate, 3 * time.Second, 3500 * time.Millisecond, "no answer within 3.5 s (waited for the end of the key exchange)", 3800 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,9 +136,9 @@ func TestConnectTimeoutIsSSHs(t *testing.T) {
 			d.HandshakeTimeout = 2 * time.Second
 			_, err = d.Dial(sshxtest.Deadline(t), target)
 			if c.want {
-				require.ErrorContains(t, err, "no answer within 1s (waited for an SSH version)")
+				require.ErrorContains(t, err, "no answer within 1 s (waited for an SSH version)")
 			} else { // ssh would wait for ever
-				require.ErrorContains(t, err, "no answer within 2s (waited for the end of the key exchange)")
+				require.ErrorContains(t, err, "no answer within 2 s (waited for the end of the key exchange)")
 			}
 		})
 	}
@@ -151,5 +151,5 @@ func TestTheDialersConnectTimeoutOverridesTheTargets(t *testing.T) {
 	d := sshxtest.NewDialer(t)
 	d.ConnectTimeout = 100 * time.Millisecond
 	_, err := d.Dial(sshxtest.Deadline(t), target)
-	require.ErrorContains(t, err, "no answer within 100ms")
+	require.ErrorContains(t, err, "no answer within 0.1 s")
 }

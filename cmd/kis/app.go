@@ -52,8 +52,9 @@ func newApp(s ui.Streams, sig *signals, b *bugs) *app {
 // run is kis: it returns the exit status. exit ends the process immediately, for the second signal.
 func run(ctx context.Context, args []string, s ui.Streams, exit func(int)) (status int) {
 	a := newApp(s, nil, &bugs{})
-	ctx, a.signals = catchSignals(ctx, a.ui.Message, exit, a.bugs.add)
+	ctx, a.signals = catchSignals(ctx, a.ui.Interrupted, func(status int) { a.ui.Leave(); exit(status) }, a.bugs.add)
 	err := guard.Run(func() error { status = executeAll(ctx, a, args); return nil })
+	a.ui.EndLive() // which a panic may have left
 	if bug, ok := errors.AsType[*guard.Panic](err); ok {
 		a.outputFlag(args)
 		a.bugs.add(bug)
@@ -237,10 +238,21 @@ func (a *app) deployer(inv *inventory.Inventory, emit func(event.Event)) *deploy
 	}}
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{
-			Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(), Forks: a.forks, AskKeys: a.ui.AskKeys(),
+			Resolver: sshx.Resolver{ConfigFile: a.sshConfig}, Dialer: dialer, Dir: inv.Dir(), Forks: a.forks, AskKeys: a.ui.AskKeys(), Watch: a.ui.Watch,
 		},
 		Timeout: a.timeout, LockWait: a.lockWait, Emit: emit, Who: who(), Ask: a.ui.Confirm(), Interrupts: a.signals.interrupts,
 	}
+}
+
+// ready resolves how hosts are reached. ssh_config may run programs for that.
+func (a *app) ready(ctx context.Context, d *deploy.Deployer, hosts []inventory.Host) error {
+	return waiting(a, "reading the SSH configuration", func() error { return d.Fleet.Ready(ctx, hosts) })
+}
+
+// waiting does something, and shows meanwhile that kis does it.
+func waiting[T any](a *app, what string, do func() T) T {
+	defer a.ui.Waiting(what)()
+	return do()
 }
 
 // who names the user and this machine, for locks and journals.

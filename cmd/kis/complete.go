@@ -10,7 +10,7 @@ import (
 )
 
 // Completion never contacts a host: it reads the inventory, and the logs of earlier runs. It runs no
-// command of the inventory either, so hosts of `dynamic` are not completed.
+// command of the inventory either: hosts of `dynamic` are those that it has printed the last time.
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 

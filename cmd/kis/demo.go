@@ -30,7 +30,7 @@ func (a *app) demo(ctx context.Context) error {
 		Type: func(line string) { a.ui.Out.Lines(line) },
 		Run: func(ctx context.Context, logs runlog.Dir, args []string) int {
 			inner := newApp(a.ui.Streams, a.signals, a.bugs)
-			inner.logs = logs
+			inner.logs, inner.ui.Outer = logs, &a.ui
 			inner.ui.Interactive, inner.ui.Err = false, a.ui.Out // one stream, so that the story keeps its order
 			return execute(ctx, inner, append(args, "--color", a.ui.Color))
 		},

@@ -85,8 +85,11 @@ func (a *app) diff(ctx context.Context, from source, args []string) error {
 			return err
 		}
 	}
+	end := a.ui.Waiting("reading the packages")
+	defer end()
 	linked, err := d.LinkedSide(ctx, t.hosts, t.Name)
 	if err != nil {
+		end()
 		return a.diffFailed(ctx, err)
 	}
 	other := event.Side{}
@@ -97,12 +100,14 @@ func (a *app) diff(ctx context.Context, from source, args []string) error {
 			maps.Copy(other.Distributions, plan.Recipe.Pins())
 		}
 	} else if other, err = a.otherSide(ctx, d, inv, args[1]); err != nil {
+		end()
 		return a.diffFailed(ctx, err)
 	}
 	found := event.Compare(linked, other)
 	if dir, err := a.projectDir(); err == nil {
 		found.Commits = pybuild.Commits(ctx, dir, linked.Git, other.Git, maxCommits)
 	}
+	end()
 	a.ui.Difference(found)
 	return nil
 }

@@ -29,7 +29,25 @@ func (a *app) runDynamic(ctx context.Context, dir, text string) ([]byte, error) 
 	if err := allow(ctx, c, dynamic.Allowed(state), os.Getenv(allowDynamic), a.ui.Prompt()); err != nil {
 		return nil, err
 	}
-	return c.Run(ctx)
+	defer a.ui.Waiting("running " + c.String())()
+	output, err := c.Run(ctx)
+	if err == nil {
+		_ = dynamic.Allowed(state).Remember(c, output) // for completion, which does without
+	}
+	return output, err
+}
+
+// rememberedNames are the hosts and groups that the command has printed the last time. It does not run.
+func (a *app) rememberedNames(dir, text string) ([]byte, error) {
+	c, err := dynamic.Parse(dir, text)
+	if err != nil {
+		return nil, err
+	}
+	state, err := a.logs.Below("dynamic")
+	if err != nil {
+		return nil, err
+	}
+	return dynamic.Allowed(state).Names(c)
 }
 
 // allow returns nil if the command may run. The user is asked once for each command and directory;

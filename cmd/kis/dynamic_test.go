@@ -56,6 +56,18 @@ func TestNoCommandOfAnInventoryRunsUnlessAllowed(t *testing.T) {
 	assert.Equal(t, 0, execute(t.Context(), a, p.args("hosts")))
 	assert.Contains(t, out.String(), "web1")
 	assert.True(t, p.ran())
+
+	require.NoError(t, os.Remove(filepath.Join(p.dir, "ran")))
+	a, out, _ = p.app()
+	execute(t.Context(), a, append([]string{"__complete"}, p.args("status", "--hosts", "")...))
+	assert.Regexp(t, `\Aweb1\n@all\n@web\n`, out.String(), "as it has printed the last time")
+	assert.False(t, p.ran())
+	kept, err := filepath.Glob(filepath.Join(p.dir, "state", "dynamic", "*.json"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	text, err := os.ReadFile(kept[0])
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"web": {"hosts": ["web1"]}, "_meta": {"hostvars": {}}}`, string(text), "without variables, which may be secret")
 }
 
 func TestAFailedCommandOfAnInventoryIsReported(t *testing.T) {

@@ -85,7 +85,7 @@ Examples:
 func (a *app) exec(ctx context.Context, inv *inventory.Inventory, t target, argv []string, shown string) error {
 	d := a.deployer(inv, a.ui.View().Event)
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	if err := d.Fleet.Ready(ctx, t.hosts); err != nil {
+	if err := a.ready(ctx, d, t.hosts); err != nil {
 		return err
 	}
 	view := a.ui.Programs(namesOf(t.hosts), a.ui.Verbose)
@@ -143,10 +143,15 @@ func (a *app) atTerminal(cmd *cobra.Command, inv *inventory.Inventory, t target,
 	ctx := cmd.Context()
 	d := a.deployer(inv, a.ui.View().Event)
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	if err := d.Fleet.Ready(ctx, t.hosts); err != nil {
+	if err := a.ready(ctx, d, t.hosts); err != nil {
 		return err
 	}
-	err = d.Terminal(ctx, t.hosts[0], t.Name, argv, terminal, func(p *sshx.Process) error { return console.Attach(ctx, p) })
+	connected := a.ui.Waiting("connecting to " + t.hosts[0].Name)
+	err = d.Terminal(ctx, t.hosts[0], t.Name, argv, terminal, func(p *sshx.Process) error {
+		connected()
+		return console.Attach(ctx, p)
+	})
+	connected()
 	if exit, ended := errors.AsType[*sshx.ExitError](err); ended {
 		return outcome{status: exit.Status}
 	}

@@ -160,7 +160,9 @@ func (a *app) askHosts(ctx context.Context, o *starter.Options, text string) err
 		if err != nil {
 			return err
 		}
+		end := a.ui.Waiting("reading the services of " + s.Name)
 		found, failures := d.Units(ctx, hosts)
+		end()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -64,7 +64,7 @@ Examples:
 			ctx := cmd.Context()
 			d := a.deployer(inv, a.ui.View().Event)
 			defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
-			if err := d.Fleet.Ready(ctx, t.hosts); err != nil {
+			if err := a.ready(ctx, d, t.hosts); err != nil {
 				return err
 			}
 			view := a.ui.Journal(namesOf(t.hosts), wanted.Follow)

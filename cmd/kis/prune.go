@@ -83,7 +83,7 @@ func (a *app) prune(ctx context.Context, stages []string, keep int, dryRun bool)
 	}
 	d := a.deployer(inv, a.ui.View().Event)
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	planned := d.Unneeded(ctx, hosts, keep)
+	planned := waiting(a, "finding packages that no stage needs", func() []event.Cleanup { return d.Unneeded(ctx, hosts, keep) })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -113,7 +113,7 @@ func (a *app) remove(ctx context.Context, wanted string, stages []string) error 
 	}
 	d := a.deployer(inv, a.ui.View().Event)
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
-	planned := d.Removable(ctx, hosts, p)
+	planned := waiting(a, "finding "+p.String(), func() []event.Cleanup { return d.Removable(ctx, hosts, p) })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -159,7 +159,7 @@ func (a *app) removePlanned(ctx context.Context, d *deploy.Deployer, hosts []inv
 		}
 	}
 	a.changes = true
-	done := d.Remove(ctx, hosts, op, planned)
+	done := waiting(a, "removing packages", func() []event.Cleanup { return d.Remove(ctx, hosts, op, planned) })
 	a.ui.Cleanup(done, true)
 	return done, nil
 }

@@ -139,7 +139,7 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 	})
 	defer d.Fleet.Dialer.Close() //nolint:errcheck // every client of it is closed already
 	d.Recorded = log.Sync
-	if err := d.Fleet.Ready(ctx, plan.Hosts); err != nil {
+	if err := a.ready(ctx, d, plan.Hosts); err != nil {
 		return err
 	}
 	a.changes = !plan.DryRun

@@ -110,7 +110,8 @@ func (a *app) lockWaitFlag(cmd *cobra.Command) {
 
 // checkFlags checks the global flags once, before any command runs.
 func (a *app) checkFlags(cmd *cobra.Command) error {
-	if !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) { // completion runs nothing
+	a.dynamic = a.rememberedNames // completion runs nothing
+	if !strings.HasPrefix(cmd.Name(), cobra.ShellCompRequestCmd) {
 		a.dynamic = func(dir, command string) ([]byte, error) { return a.runDynamic(cmd.Context(), dir, command) }
 	}
 	if name := emptyFlag(cmd); name != "" {

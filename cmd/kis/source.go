@@ -48,7 +48,9 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 		}
 	}
 	if s.rev != "" {
+		end := a.ui.Waiting("checking out " + s.rev)
 		tree, err := pybuild.Checkout(ctx, project, s.rev)
+		end()
 		if err != nil {
 			return plan, fmt.Errorf("--rev: %w", err)
 		}
@@ -63,7 +65,10 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 	if err != nil {
 		return plan, err
 	}
-	if plan.Recipe, err = deploy.NewRecipe(ctx, install, inv.Shared(), inv.Prepare(), deploy.Sources{Dir: recipe, Project: project}); err != nil {
+	end := a.ui.Waiting("reading the requirements")
+	plan.Recipe, err = deploy.NewRecipe(ctx, install, inv.Shared(), inv.Prepare(), deploy.Sources{Dir: recipe, Project: project})
+	end()
+	if err != nil {
 		if lines, ok := errors.AsType[requirements.Errors](err); ok {
 			return plan, relative(lines)
 		}

@@ -18,7 +18,8 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Show what each stage links to on every host, since when, and by whom",
 		Long: `Status shows what every host has linked for a stage, whether the stage's services run and for how
 long, and reports whether the hosts agree, whether a run was interrupted, and whether something was
-changed outside kis. It changes nothing. It exits with 5 when hosts differ or do not answer.`,
+changed outside kis. Many hosts with the same state share a row; with -v each has its own. It
+changes nothing. It exits with 5 when hosts differ or do not answer.`,
 		GroupID:           "inspect",
 		Args:              atMost("the stage"),
 		ValidArgsFunction: a.completeStage,
@@ -74,6 +75,7 @@ func (a *app) read(ctx context.Context, names []string, w wanted) ([]target, map
 	if w.lines > 0 && len(targets) == 1 { // without lines of other stages, which would displace these
 		request.Stage = targets[0].Name
 	}
+	defer a.ui.Waiting("reading the package repositories")()
 	found := map[string]survey.Repository{}
 	for _, r := range survey.Read(ctx, f, union(targets), request) {
 		found[r.Host] = r

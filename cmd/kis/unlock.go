@@ -54,7 +54,7 @@ func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 		locks, err = a.unlockShown(ctx, d, t)
 	default:
 		a.changes = true
-		locks = d.Unlock(ctx, t.Name, t.hosts)
+		locks = waiting(a, "releasing the locks", func() []event.Lock { return d.Unlock(ctx, t.Name, t.hosts) })
 		a.ui.Locks(t.Name, locks)
 	}
 	if err != nil {
@@ -66,7 +66,7 @@ func (a *app) unlock(ctx context.Context, wanted string, force bool) error {
 
 // showLocks shows who holds the lock.
 func (a *app) showLocks(ctx context.Context, d *deploy.Deployer, t target) ([]event.Lock, error) {
-	locks := d.Locks(ctx, t.Name, t.hosts)
+	locks := waiting(a, "reading the locks", func() []event.Lock { return d.Locks(ctx, t.Name, t.hosts) })
 	if interrupted(ctx, locks) {
 		return nil, ctx.Err()
 	}
@@ -89,7 +89,7 @@ func (a *app) unlockShown(ctx context.Context, d *deploy.Deployer, t target) ([]
 		return nil, outcome{status: event.Locked.Exit()}
 	}
 	a.changes = true
-	ended := d.UnlockHeld(ctx, t.Name, t.hosts, shown)
+	ended := waiting(a, "releasing the locks", func() []event.Lock { return d.UnlockHeld(ctx, t.Name, t.hosts, shown) })
 	a.ui.Locks(t.Name, ended)
 	return append(slices.DeleteFunc(shown, event.Lock.Held), ended...), nil
 }

@@ -47,7 +47,7 @@ func (a *app) verify(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		found := d.VerifyPackage(ctx, hosts, p)
+		found := waiting(a, "reading every file of "+p.String(), func() []event.Intact { return d.VerifyPackage(ctx, hosts, p) })
 		a.ui.Intact(found, p.String()+" is not installed")
 		return a.intactOutcome(ctx, found)
 	}
@@ -57,7 +57,7 @@ func (a *app) verify(ctx context.Context, args []string) error {
 	}
 	var all []event.Intact
 	for _, t := range targets {
-		found := d.VerifyStage(ctx, t.hosts, t.Name)
+		found := waiting(a, "reading every file of "+t.Name.String(), func() []event.Intact { return d.VerifyStage(ctx, t.hosts, t.Name) })
 		for i := range found {
 			found[i].Stage = t.Name.String()
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -149,7 +150,7 @@ func (c *Coordinator) timed(phase string, begin time.Time) {
 
 // within bounds the wait for an answer.
 func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %v", d))
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", safetext.Duration(d)))
 }
 
 // linkOf is the request to link one host, for its agent.

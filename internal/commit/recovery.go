@@ -8,6 +8,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -46,7 +47,7 @@ func (c *Coordinator) forgiveSwitched(p *Participant) {
 }
 
 func notReached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("not reached again within %v", d))
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("not reached again within %s", safetext.Duration(d)))
 }
 
 // find reconnects to a host and finds out what is linked there. It repeats that if the answer is

@@ -58,9 +58,15 @@ func (h *host) inspect(ctx context.Context) error {
 	if !h.run.waited {
 		h.reportClock(h.clock)
 	}
-	h.facts, err = h.session.Check(ctx, request)
+	facts, err := h.session.Check(ctx, request)
+	h.learn(facts)
 	h.linked = h.facts.Stage.Linked
 	return err
+}
+
+// learn takes over what the host has said.
+func (h *host) learn(facts remote.Facts) {
+	h.facts, h.journal = facts, remote.ParseJournal(facts.Stage.Lines)
 }
 
 // checkRequest is what the host is to inspect.

@@ -21,6 +21,7 @@ type host struct {
 
 	session *fleet.Session
 	facts   remote.Facts
+	journal remote.Journal // of facts
 	clock   remote.Clock
 	linked  string // text of the stage's link, as the host reported it last before the switch
 	locked  remote.Locked
@@ -62,7 +63,7 @@ func (h *host) step(s event.Step, work func() error) bool { return h.log.Step(s,
 // failed for the linked package.
 func (h *host) isUpToDate() bool {
 	stage := h.facts.Stage
-	last, some := remote.ParseJournal(stage.Lines).Last()
+	last, some := h.journal.Last()
 	return some && last.Event == remote.EventConfirmed && last.To == stage.Linked && stage.Linked == h.run.pkg.String()
 }
 

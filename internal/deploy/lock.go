@@ -10,6 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -43,7 +44,7 @@ func (r *run) tryLocks(ctx context.Context) []error {
 // waitForLock releases what was locked and pauses.
 func (r *run) waitForLock(ctx context.Context, holder *remote.Holder, errs []error) {
 	if !r.waited {
-		r.stream.Notice("", fmt.Sprintf("waiting up to %v for the lock%s", r.LockWait, event.LockedBy(holder)))
+		r.stream.Notice("", fmt.Sprintf("waiting up to %s for the lock%s", safetext.Duration(r.LockWait), event.LockedBy(holder)))
 	}
 	r.waited = true
 	fleet.Each(len(r.hosts), r.Fleet.Limit(), func(i int) {
@@ -117,12 +118,12 @@ func (h *host) lock(ctx context.Context) error {
 // readJournalAgain reads the journal under the lock if it has grown since the check: by a run that
 // ended in the meantime, or by the agent's recovery of a run that crashed.
 func (h *host) readJournalAgain(ctx context.Context) error {
-	if remote.ParseJournal(h.facts.Stage.Lines).Seq() == h.locked.Journal {
+	if h.journal.Seq() == h.locked.Journal {
 		return nil
 	}
 	facts, err := h.session.Check(ctx, remote.CheckRequest{Stage: h.run.stage})
 	if err == nil {
-		h.facts.Stage.Lines, h.linked = facts.Stage.Lines, facts.Stage.Linked
+		h.journal, h.linked = remote.ParseJournal(facts.Stage.Lines), facts.Stage.Linked
 	}
 	return err
 }
@@ -139,7 +140,7 @@ func (h *host) beginPackage(ctx context.Context, s remote.Source) (*remote.Recei
 			return sealed, err
 		}
 		r.buildWait.Do(func() {
-			r.stream.Notice("", fmt.Sprintf("waiting up to %v for the build of %s%s", r.LockWait, r.pkg, event.LockedBy(holder)))
+			r.stream.Notice("", fmt.Sprintf("waiting up to %s for the build of %s%s", safetext.Duration(r.LockWait), r.pkg, event.LockedBy(holder)))
 		})
 		if err := fleet.Wait(ctx, r.timeouts().Pause); err != nil {
 			return nil, err

@@ -46,7 +46,7 @@ func newPlatform(patience time.Duration) *platform {
 // that fails, or takes long, the next one tries: a host without a route to the index gets the wheels that
 // another one has made.
 func (p *platform) environment(ctx context.Context, h *host, make func(context.Context) (*environment, error)) (*environment, error) {
-	late := p.patience()
+	late, waits := p.patience(), ""
 	for {
 		p.mu.Lock()
 		switch {
@@ -63,8 +63,12 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 			p.mu.Unlock()
 			return nil, p.failure(h)
 		}
-		changed := p.changed
+		changed, makers := p.changed, p.makers()
 		p.mu.Unlock()
+		if makers != waits {
+			waits = makers
+			h.log.Doing(event.StepWheels, "waiting for the wheels of "+makers)
+		}
 		select {
 		case <-changed:
 		case <-late:
@@ -73,6 +77,16 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// makers names the hosts that are making the wheels. The lock is held.
+func (p *platform) makers() string {
+	var names []string
+	for h := range p.working {
+		names = append(names, h.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // mayTry reports whether the host is to make the wheels. The lock is held.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -25,7 +26,7 @@ type makers struct {
 func newMakers(names ...string) *makers {
 	m := &makers{platform: newPlatform(time.Minute)}
 	for _, name := range names {
-		h := &host{Host: inventory.Host{Name: name}}
+		h := &host{Host: inventory.Host{Name: name}, log: event.NewStream("", nil).Host(name)}
 		m.hosts = append(m.hosts, h)
 		m.members[h] = true
 	}

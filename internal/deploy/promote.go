@@ -58,7 +58,7 @@ func (h *host) readStage(ctx context.Context, from name.Stage) {
 		if err := event.Problems(facts.Problems); err != nil {
 			return err
 		}
-		h.facts = facts
+		h.learn(facts)
 		return h.requireConfirmed(from)
 	})
 }
@@ -66,7 +66,7 @@ func (h *host) readStage(ctx context.Context, from name.Stage) {
 // requireConfirmed refuses what this host has not confirmed to be linked, or what has changed since.
 func (h *host) requireConfirmed(from name.Stage) error {
 	stage := h.facts.Stage
-	last, some := remote.ParseJournal(stage.Lines).Last()
+	last, some := h.journal.Last()
 	hint := "see: kis status " + from.String()
 	switch {
 	case stage.Linked == "":

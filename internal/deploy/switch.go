@@ -60,7 +60,7 @@ func (h *host) participant() *commit.Participant {
 	}
 	// A link that was never confirmed is rolled back with this run, to the link before the
 	// interrupted run.
-	journal := remote.ParseJournal(stage.Lines)
+	journal := h.journal
 	open, some := journal.Open()
 	resumed := some && p.AlreadyLinked && open.To == p.Before
 	if resumed {

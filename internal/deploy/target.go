@@ -88,7 +88,7 @@ func (r *run) agreeOnPrevious() error {
 // journal.
 func (h *host) hasLinkedAnother() bool {
 	linked := h.facts.Stage.Linked
-	for _, e := range remote.ParseJournal(h.facts.Stage.Lines).Entries {
+	for _, e := range h.journal.Entries {
 		switched := e.Event != remote.EventArmed && e.Event != remote.EventAborted
 		if switched && e.To != linked || e.From != "" && e.From != linked {
 			return true
@@ -100,7 +100,7 @@ func (h *host) hasLinkedAnother() bool {
 // rollbackTarget is what a rollback links on this host: the target of an interrupted rollback, so
 // that the same command completes it; otherwise the previous package that was confirmed.
 func (h *host) rollbackTarget() name.Package {
-	journal := remote.ParseJournal(h.facts.Stage.Lines)
+	journal := h.journal
 	if open, some := journal.Open(); some && open.Op == string(event.Rollback) && open.To == h.facts.Stage.Linked {
 		if p, err := name.ParsePackage(open.To); err == nil {
 			return p

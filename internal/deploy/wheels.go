@@ -77,6 +77,7 @@ func (r *run) timeOfFiles() time.Time {
 // installEnvironment brings the wheels to the host and fills the companion environment with them.
 func (h *host) installEnvironment(ctx context.Context) bool {
 	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
+		h.log.Doing(event.StepEnvironment, fmt.Sprintf("installing %d wheels", len(h.wheels)))
 		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
 			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}, h.log.Output(event.StepEnvironment))
@@ -166,6 +167,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 	if r.plan.Wheel == nil {
 		return nil, nil
 	}
+	h.log.Doing(event.StepWheels, "the application's wheel is built on this machine")
 	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()), func(text string) { r.stream.Notice("", text) })
 	if err != nil && ctx.Err() == nil {
 		r.wheelNotice.Do(func() { r.stream.Notice("", fmt.Sprintf("hosts build the application: %v", err)) })
@@ -269,6 +271,7 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	}
 	stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
 	defer stop()
+	h.log.Doing(event.StepWheels, "pip resolves the requirements")
 	made, err := h.session.Wheels(ctx, request, h.log.Output(event.StepWheels))
 	if err != nil {
 		return nil, err
@@ -300,6 +303,7 @@ func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 	if err := h.fetch(ctx, wheels); err != nil {
 		return err
 	}
+	h.log.Doing(event.StepWheels, fmt.Sprintf("copying %d wheels", len(wheels)))
 	if err := h.upload(ctx, event.StepWheels, all); err != nil {
 		return err
 	}
@@ -334,6 +338,7 @@ func (h *host) fetch(ctx context.Context, wheels []remote.Wheel) error {
 	if total < fetchFrom || len(h.run.origin.recipe.Wheels) > 0 {
 		return nil
 	}
+	h.log.Doing(event.StepWheels, fmt.Sprintf("fetching %d wheels from the index", len(missing)))
 	err = h.session.Fetch(ctx, missing, h.run.origin.recipe.Recipe, h.run.timeout(), h.log.Output(event.StepWheels))
 	if refused, some := errors.AsType[*remote.Refused](err); some {
 		h.log.Notice("gets its wheels from another host: " + refused.Message)

@@ -8,7 +8,7 @@ import (
 )
 
 // Allowed is the directory that remembers the commands that the user has allowed: a file for each,
-// named by the digest of the command's text and directory.
+// named by the digest of the command's text and directory. Beside it is what Remember keeps.
 type Allowed string
 
 // Has reports whether the user has allowed the command before.

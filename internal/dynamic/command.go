@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
 const (
@@ -98,7 +100,7 @@ func (c Command) run(ctx context.Context, limit time.Duration) ([]byte, error) {
 	case out.full || messages.full:
 		err = fmt.Errorf("printed more than %d MiB", maxOutput>>20)
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("did not finish in %v", limit)
+		err = fmt.Errorf("did not finish in %s", safetext.Duration(limit))
 	case errors.Is(err, exec.ErrWaitDelay):
 		err = nil // it has finished; what it left running is not the inventory's
 	case errors.Is(err, exec.ErrNotFound):

@@ -66,7 +66,7 @@ func TestFailedCommandsSayWhy(t *testing.T) {
 	_, err = command(t, "", "./gone").Run(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = command(t, "exec sleep 60", "./hosts").run(t.Context(), 50*time.Millisecond)
-	require.EqualError(t, err, "./hosts: did not finish in 50ms")
+	require.EqualError(t, err, "./hosts: did not finish in 50 ms")
 	_, err = command(t, "exec head -c 70000000 /dev/zero", "./hosts").Run(t.Context())
 	require.EqualError(t, err, "./hosts: printed more than 64 MiB")
 

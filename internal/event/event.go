@@ -17,7 +17,7 @@ const (
 	TypeStep     Type = "step"     // a step on a host changes its state: Host, Step, State, and what belongs to that State
 	TypeOutput   Type = "output"   // a line of a step's output: Host, Step, Message
 	TypeCommand  Type = "command"  // a step runs a command of the inventory: Host, Step, Message is the command; State skipped: it was run before
-	TypeProgress Type = "progress" // of an upload: Host, Step, Done and Total bytes
+	TypeProgress Type = "progress" // of a step: Host, Step, and Done and Total bytes of an upload, or as Message what it is doing or waiting for
 	TypeNotice   Type = "notice"   // something a user should know: Message, and Host when it is about one
 	TypeBarrier  Type = "barrier"  // State done: every host is ready, and Links is what comes next. State refused: nothing is linked
 	TypeReport   Type = "report"   // the last event of a run: Report

@@ -171,6 +171,11 @@ func (h *Host) Progress(s Step, done, total int64) {
 	h.stream.Emit(Event{Type: TypeProgress, Host: h.Name, Step: s, Done: done, Total: total})
 }
 
+// Doing reports what a step is doing or waiting for.
+func (h *Host) Doing(s Step, text string) {
+	h.stream.Emit(Event{Type: TypeProgress, Host: h.Name, Step: s, Message: text})
+}
+
 // Notice reports something a user should know about the host.
 func (h *Host) Notice(message string) { h.stream.Notice(h.Name, message) }
 

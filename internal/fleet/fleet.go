@@ -23,6 +23,9 @@ type Fleet struct {
 	// AskKeys asks the user, once for all of them, whether these unknown keys are those of these
 	// hosts; yes adds them to known_hosts. Nil: no user can be asked, and the hosts are refused.
 	AskKeys func(ctx context.Context, keys []*sshx.HostKeyError) bool
+	// Watch is told when kis begins to connect to a host, and when nothing of it is awaited any more,
+	// by many goroutines. Nil: nobody wants to know.
+	Watch func(host string, busy bool)
 	// Dial replaces SSH: it connects to a host and starts a shell as remote.Command says. Nil: SSH.
 	Dial func(context.Context, inventory.Host) (Connection, remote.Streams, error)
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
@@ -17,6 +18,8 @@ import (
 type Session struct {
 	Connection
 	*remote.Agent
+
+	ended func() // tells the fleet; nil: nobody wants to know
 }
 
 // Connect connects to a host, starts the agent and opens the package repository. Close the session.
@@ -25,13 +28,18 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 	if dial == nil {
 		dial = f.dialSSH
 	}
+	ended, opened := f.begun(h.Name), false
+	defer func() {
+		if !opened {
+			ended()
+		}
+	}()
 	connection, streams, err := dial(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	streams.Timeouts = f.Timeouts
-	s := &Session{Connection: connection}
-	opened := false
+	s := &Session{Connection: connection, ended: ended}
 	defer func() {
 		if !opened { // by an error or a panic
 			s.Close()
@@ -46,6 +54,15 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 	}
 	opened = true
 	return s, nil
+}
+
+// begun tells that kis begins to connect to a host; ended, that nothing is awaited of it any more.
+func (f *Fleet) begun(host string) (ended func()) {
+	if f.Watch == nil {
+		return func() {}
+	}
+	f.Watch(host, true)
+	return sync.OnceFunc(func() { f.Watch(host, false) })
 }
 
 func (f *Fleet) dialSSH(ctx context.Context, h inventory.Host) (Connection, remote.Streams, error) {
@@ -79,7 +96,12 @@ func (s *Session) Close() {
 }
 
 // HangUp closes the connection without waiting for the agent, which sees the end of its input.
-func (s *Session) HangUp() { _ = s.Connection.Close() }
+func (s *Session) HangUp() {
+	_ = s.Connection.Close()
+	if s.ended != nil {
+		s.ended()
+	}
+}
 
 // WhyLost replaces a bare io.EOF with the reason the connection ended, such as a reset or damaged
 // packets.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/runlog"
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/ui"
 )
 
@@ -190,7 +191,7 @@ func (p *page) draw(r runlog.Run) {
 }
 
 func newBar(y, from, to float64, e event.Event, took time.Duration) bar {
-	title := fmt.Sprintf("%s: %s: %s, %s", e.Host, e.Step, e.State, ui.Duration(took))
+	title := fmt.Sprintf("%s: %s: %s, %s", e.Host, e.Step, e.State, safetext.Duration(took))
 	if e.Message != "" {
 		title += ": " + e.Message
 	}
@@ -224,7 +225,7 @@ func ticks(total time.Duration, scale, bottom float64) []mark {
 	}
 	var all []mark
 	for at := time.Duration(0); at <= total; at += step {
-		all = append(all, mark{X: left + at.Seconds()*scale, Bottom: bottom, Text: ui.Duration(at)})
+		all = append(all, mark{X: left + at.Seconds()*scale, Bottom: bottom, Text: safetext.Duration(at)})
 	}
 	return all
 }
@@ -236,7 +237,7 @@ func (p *page) report(r event.Report) {
 		p.Skew = fmt.Sprintf("%.1f ms ± %.1f", r.Skew.Seconds*1000, r.Skew.Error*1000)
 	}
 	for _, f := range r.Phases {
-		p.Phases = append(p.Phases, phase{f.Name, ui.Duration(time.Duration(f.Seconds * float64(time.Second))), 100 * f.Seconds / max(r.Seconds, 0.001)})
+		p.Phases = append(p.Phases, phase{f.Name, safetext.Duration(time.Duration(f.Seconds * float64(time.Second))), 100 * f.Seconds / max(r.Seconds, 0.001)})
 	}
 	for _, b := range ui.Fold(r.Failures) {
 		f := b.Failure

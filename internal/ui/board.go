@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -8,7 +9,8 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// boardFrom is the number of hosts up to which each has a line of its own.
+// boardFrom is the number of hosts up to which each has a line of its own, where no rows at the
+// bottom of a terminal show what each host does.
 const boardFrom = 6
 
 // separateFailures is the number of failures of one step that are printed one by one, as they come.
@@ -19,6 +21,7 @@ const separateFailures = 3
 type board struct {
 	hosts   map[string]*boardHost
 	done    map[event.Step][]float64 // seconds, of hosts that did the step and were not printed
+	last    map[event.Step]string    // the last of them
 	failed  map[event.Step]int
 	unshown map[event.Step]int // failures that were not printed
 }
@@ -31,7 +34,7 @@ type boardHost struct {
 }
 
 func newBoard(hosts []string) *board {
-	b := &board{hosts: map[string]*boardHost{}, done: map[event.Step][]float64{}, failed: map[event.Step]int{}, unshown: map[event.Step]int{}}
+	b := &board{hosts: map[string]*boardHost{}, done: map[event.Step][]float64{}, last: map[event.Step]string{}, failed: map[event.Step]int{}, unshown: map[event.Step]int{}}
 	for _, h := range hosts {
 		b.hosts[h] = &boardHost{at: -1}
 	}
@@ -61,6 +64,9 @@ func (l boardLine) text(paint painter) (mark colored, more string) {
 	if took := seconds(l.last); took == seconds(l.first) {
 		return paint.good("done"), took
 	}
+	if l.first < 0.05 {
+		return paint.good("done"), "up to " + seconds(l.last)
+	}
 	return paint.good("done"), seconds(l.first) + " to " + seconds(l.last)
 }
 
@@ -76,7 +82,7 @@ func (b *board) follow(e event.Event) []boardLine {
 		h.at, h.inside = slices.Index(stepOrder(), e.Step), true
 	case event.Done:
 		h.inside = false
-		b.done[e.Step] = append(b.done[e.Step], e.Seconds)
+		b.done[e.Step], b.last[e.Step] = append(b.done[e.Step], e.Seconds), e.Host
 	case event.Refused, event.Unknown:
 		h.inside, h.failed = false, true
 		if b.failed[e.Step]++; b.failed[e.Step] > separateFailures {
@@ -88,14 +94,11 @@ func (b *board) follow(e event.Event) []boardLine {
 	return append(lines, b.ready(false)...)
 }
 
-// hostColumn is how wide the column of hosts is in the lines of a run.
+// hostColumn is how wide the names of hosts are.
 func hostColumn(hosts []string) int {
 	width := 0
 	for _, h := range hosts {
 		width = max(width, utf8.RuneCountInString(safetext.Line(h)))
-	}
-	if len(hosts) > boardFrom {
-		width = max(width, len("64 hosts"))
 	}
 	return width
 }
@@ -109,10 +112,14 @@ func (b *board) ready(all bool) []boardLine {
 			continue
 		}
 		if done := b.done[s]; len(done) > 0 && !brief(s) {
-			lines = append(lines, boardLine{hosts: hostCount(len(done)), step: s, many: true, first: slices.Min(done), last: slices.Max(done)})
+			hosts := b.last[s]
+			if len(done) > 1 {
+				hosts = hostCount(len(done))
+			}
+			lines = append(lines, boardLine{hosts: hosts, step: s, many: true, first: slices.Min(done), last: slices.Max(done)})
 		}
 		if n := b.unshown[s]; n > 0 {
-			lines = append(lines, boardLine{hosts: hostCount(n) + " more", step: s, more: n})
+			lines = append(lines, boardLine{hosts: fmt.Sprintf("%d more", n), step: s, more: n})
 		}
 		delete(b.done, s)
 		delete(b.unshown, s)

@@ -80,7 +80,7 @@ func TestTheFirstFailuresAreShownImmediatelyAndTheRestTogether(t *testing.T) {
 	for _, h := range hosts[5:] {
 		s.say(h, event.StepEnvironment, event.Done, 1)
 	}
-	assert.Equal(t, append(told, "4 hosts environment done  1 s", "2 hosts more environment failed"), s.lines)
+	assert.Equal(t, append(told, "4 hosts environment done  1 s", "2 more environment failed"), s.lines)
 }
 
 // A host that failed at a command after the switch is rolled back like the others.

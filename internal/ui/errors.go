@@ -48,7 +48,7 @@ func (u *UI) Error(err error, status int) {
 	if several, ok := err.(interface{ Lines() []string }); ok { // text around it belongs into the first line
 		lines = several.Lines()
 	}
-	u.Err.Printf("kis: %s\n", lines[0])
+	u.Err.Lines(u.fitted("kis: " + lines[0])...)
 	u.Err.Lines(lines[1:]...)
 	u.Err.tail(tail)
 	u.Err.hint(hint)

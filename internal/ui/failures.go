@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -15,7 +16,7 @@ func (u *UI) printFailures(failures []event.Failure) {
 		if f.State == event.Unknown {
 			mark = " (unknown)"
 		}
-		u.Err.Printf("%s: %s%s: %s\n", allHosts(b.Hosts), f.Step, mark, f.Text())
+		u.Err.Lines(u.fitted(fmt.Sprintf("%s: %s%s: %s", allHosts(b.Hosts), f.Step, mark, f.Text()))...)
 		u.Err.tail(f.Tail)
 		u.Err.hint(f.Hint)
 	}

@@ -67,25 +67,8 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%d MB", bytes/1_000_000)
 }
 
-// Duration shows a duration in the one way it is shown everywhere: 0.4 s, 12 s, 2 min 05 s, 1 h 02 min, 3 d 04 h.
-func Duration(d time.Duration) string {
-	if tenths := d.Round(time.Second / 10); tenths < 10*time.Second {
-		return strings.Replace(fmt.Sprintf("%.1f s", tenths.Seconds()), ".0", "", 1)
-	}
-	s := int64(d.Round(time.Second).Seconds())
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
-	case s < 3600:
-		return fmt.Sprintf("%d min %02d s", s/60, s%60)
-	case s < 48*3600:
-		return fmt.Sprintf("%d h %02d min", s/3600, s%3600/60)
-	}
-	return fmt.Sprintf("%d d %02d h", s/(24*3600), s%(24*3600)/3600)
-}
-
-// seconds is Duration of a number of seconds.
-func seconds(s float64) string { return Duration(time.Duration(s * float64(time.Second))) }
+// seconds shows a duration.
+func seconds(s float64) string { return safetext.Duration(time.Duration(s * float64(time.Second))) }
 
 // grouped maps texts to the hosts that they are about. Its order is that of the first hosts.
 type grouped []group
@@ -141,6 +124,21 @@ func wrapped(rows [][]string, width int) []string {
 		out = append(out, wrap(head, last, width)...)
 	}
 	return out
+}
+
+// fitted breaks a sentence after blanks and commas, so that no terminal breaks it within a word. It
+// is one line where errors are no terminal. Commands that a user pastes are no sentences.
+func (u *UI) fitted(sentence string) []string {
+	const indent = "    "
+	sentence = safetext.Line(sentence)
+	if !u.Interactive || u.Columns == nil || utf8.RuneCountInString(sentence) <= u.Columns() {
+		return []string{sentence}
+	}
+	lines := wrap("", sentence, u.Columns()-len(indent))
+	for i := range lines[1:] {
+		lines[i+1] = indent + lines[i+1]
+	}
+	return lines
 }
 
 // wrap breaks text after blanks and commas, so that head and text fit into a width. The text

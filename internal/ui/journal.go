@@ -15,7 +15,8 @@ import (
 type Journal struct {
 	ui     *UI
 	follow bool
-	width  int // of the longest host's name
+	width  int    // of the longest host's name
+	begun  func() // before the first line is printed
 
 	mu    sync.Mutex
 	lines []journalLine
@@ -31,7 +32,7 @@ type journalLine struct {
 // Journal returns the view of journals. With follow, lines are printed as they arrive; otherwise at the end, in
 // the order of their times.
 func (u *UI) Journal(hosts []string, follow bool) *Journal {
-	j := &Journal{ui: u, follow: follow, last: map[string]time.Time{}}
+	j := &Journal{ui: u, follow: follow, last: map[string]time.Time{}, begun: u.Waiting("reading the journals")}
 	for _, h := range hosts {
 		j.width = max(j.width, len(h))
 	}
@@ -48,6 +49,7 @@ func (j *Journal) Line(host, text string) {
 	}
 	j.last[host] = l.time
 	if j.follow {
+		j.begun()
 		j.print(l)
 	} else {
 		j.lines = append(j.lines, l)
@@ -58,6 +60,7 @@ func (j *Journal) Line(host, text string) {
 func (j *Journal) End(all []event.Ran) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.begun()
 	slices.SortStableFunc(j.lines, func(a, b journalLine) int { return a.time.Compare(b.time) })
 	for _, l := range j.lines {
 		j.print(l)

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"io"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -43,26 +42,71 @@ const (
 	freeLines      = 2 // of a low terminal: one for the cursor, one for what is printed
 )
 
+// root is the outermost UI at this terminal, which has the live area.
+func (u *UI) root() *UI {
+	for u.Outer != nil {
+		u = u.Outer
+	}
+	return u
+}
+
+// area is the live area that is shown now, nil for none.
+func (u *UI) area() *liveArea { return u.root().live.Load() }
+
 // beginLive starts the live area, on a terminal that can show one, unless there is one. end stops it.
 func (u *UI) beginLive() (end func()) {
-	if u.live.Load() != nil || !u.Terminal || u.Columns == nil || u.Quiet || u.WantsJSON() || os.Getenv("TERM") == "dumb" {
+	if u.area() != nil || !u.Terminal || u.Columns == nil || u.Quiet || u.WantsJSON() || isDumb() {
 		return func() {}
 	}
 	l := u.newLiveArea()
-	u.live.Store(l)
+	u.root().live.Store(l)
 	return func() {
 		l.stop()
-		u.live.Store(nil)
+		u.root().live.Store(nil)
 	}
+}
+
+// Watch takes what a fleet tells of its hosts, and shows for which of them kis waits.
+func (u *UI) Watch(host string, busy bool) {
+	u.area().local(func(w *localWork) {
+		if w.busy = slices.DeleteFunc(w.busy, func(other string) bool { return other == host }); busy {
+			w.busy = append(w.busy, host)
+			slices.Sort(w.busy)
+		}
+	})
 }
 
 // Waiting shows in the live area what kis waits for, until end is called.
 func (u *UI) Waiting(what string) (end func()) {
 	stop := u.beginLive()
-	u.live.Load().here(what)
-	return func() {
-		u.live.Load().here("")
+	var before localWork
+	u.area().local(func(w *localWork) { before, *w = *w, localWork{what: what, since: time.Now()} })
+	return sync.OnceFunc(func() {
+		u.area().local(func(w *localWork) { *w = before })
 		stop()
+	})
+}
+
+// EndLive erases the live area, whatever is shown.
+func (u *UI) EndLive() {
+	u.area().stop()
+	u.root().live.Store(nil)
+}
+
+// leaveTimeout is how long the terminal may take to erase the live area.
+const leaveTimeout = 200 * time.Millisecond
+
+// Leave is EndLive for a process that is about to exit in any case: it gives up where the terminal
+// takes no output.
+func (u *UI) Leave() {
+	erased := make(chan struct{})
+	guard.Go(func() {
+		defer close(erased)
+		u.EndLive()
+	}, u.Caught)
+	select {
+	case <-erased:
+	case <-time.After(leaveTimeout):
 	}
 }
 
@@ -96,7 +140,7 @@ type lifted struct {
 
 // Write writes.
 func (w lifted) Write(text []byte) (int, error) {
-	w.ui.live.Load().clear()
+	w.ui.area().clear()
 	return w.w.Write(text) //nolint:forbidigo // what a printer made
 }
 
@@ -207,24 +251,17 @@ func (l *liveArea) follow(e event.Event) {
 	l.progress.follow(e)
 }
 
-// here shows local work; "" ends it.
-func (l *liveArea) here(what string) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.progress.local = localWork{what: what, since: time.Now()}
-}
+// line shows the newest line of the output of local work.
+func (l *liveArea) line(line string) { l.local(func(w *localWork) { w.line = line }) }
 
-// hereLine shows the newest line of the output of local work.
-func (l *liveArea) hereLine(line string) {
+// local changes what local work is shown.
+func (l *liveArea) local(change func(w *localWork)) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.progress.local.line = line
+	change(&l.progress.local)
 }
 
 // stop erases the area for good.

@@ -26,16 +26,16 @@ func liveUI(t *testing.T, columns, lines int) (*UI, *emulator) {
 	return u, screen
 }
 
-// started is the beginning of a step, done its end.
-func started(host string, s event.Step) event.Event {
+// stepStarted is the beginning of a step, stepDone its end.
+func stepStarted(host string, s event.Step) event.Event {
 	return event.Event{Type: event.TypeStep, Host: host, Step: s, State: event.Started, Time: time.Now()}
 }
 
-func done(host string, s event.Step) event.Event {
+func stepDone(host string, s event.Step) event.Event {
 	return event.Event{Type: event.TypeStep, Host: host, Step: s, State: event.Done, Time: time.Now(), Seconds: 1}
 }
 
-func said(host string, s event.Step, line string) event.Event {
+func lineSaid(host string, s event.Step, line string) event.Event {
 	return event.Event{Type: event.TypeOutput, Host: host, Step: s, Message: line, Time: time.Now()}
 }
 
@@ -53,41 +53,44 @@ func TestTheLiveAreaShowsWhatKisWaitsFor(t *testing.T) {
 		defer end()
 		v.Event(event.Event{Type: event.TypeStart, Op: event.Push, Package: "app-1", Stage: "live", Hosts: []string{"web1", "web2", "web3"}, Time: time.Now()})
 		for _, host := range []string{"web1", "web2", "web3"} {
-			v.Event(started(host, event.StepWheels))
+			v.Event(stepStarted(host, event.StepWheels))
 		}
 		later(200 * time.Millisecond)
 		require.Equal(t, "push app-1 to live on web1, web2, web3\n", screen.screen(), "a step that has just begun would flicker")
 		later(200 * time.Millisecond)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-3 hosts         wheels
-──              barrier             0 of 3 ready
+web1     wheels
+web2     wheels
+web3     wheels
+──       barrier             0 of 3 ready
 `, screen.screen(), "after less than half a second")
-		v.Event(said("web1", event.StepWheels, "\tCollecting django>=5 (from -r requirements.txt)"))
+		v.Event(lineSaid("web1", event.StepWheels, "\tCollecting django>=5 (from -r requirements.txt)"))
 		later(9 * time.Second)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-web1            wheels         9 s  | Collecting django>=5…
-web2, web3      wheels         9 s
-──              barrier        9 s  0 of 3 ready
+web1     wheels         9 s  | Collecting django>=5 (from …
+web2     wheels         9 s
+web3     wheels         9 s
+──       barrier        9 s  0 of 3 ready
 `, screen.screen())
-		v.Event(done("web1", event.StepWheels))
-		v.Event(started("web1", event.StepUpload))
+		v.Event(stepDone("web1", event.StepWheels))
+		v.Event(stepStarted("web1", event.StepUpload))
 		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 1 << 20, Total: 4 << 20, Time: time.Now()})
 		later(2 * time.Second)
 		v.Event(event.Event{Type: event.TypeProgress, Host: "web1", Step: event.StepUpload, Done: 3 << 20, Total: 4 << 20, Time: time.Now()})
 		later(time.Second)
 		require.Equal(t, `push app-1 to live on web1, web2, web3
-web1  wheels        done  1 s
-web1            upload         2 s  75 % of 4194 kB, 1048 …
-web2, web3      wheels        12 s
-──              barrier       12 s  0 of 3 ready
+web1     upload         2 s  75 % of 4194 kB, 1048 kB/s
+web2     wheels        12 s
+web3     wheels        12 s
+──       barrier       12 s  0 of 3 ready
 `, screen.screen())
-		v.Event(done("web1", event.StepUpload))
-		v.Event(started("web1", event.StepSeal))
-		v.Event(done("web1", event.StepSeal))
+		v.Event(stepDone("web1", event.StepUpload))
+		v.Event(stepStarted("web1", event.StepSeal))
+		v.Event(stepDone("web1", event.StepSeal))
 		later(time.Second)
-		require.Contains(t, screen.screen(), "1 of 3 ready, waitin…\n")
+		require.Contains(t, screen.screen(), "1 of 3 ready, waiting for w…\n")
 		end()
-		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1  wheels        done  1 s\nweb1  upload        done  1 s\nweb1  seal          done  1 s\n", screen.screen(), "nothing of the rows is left")
+		require.Equal(t, "push app-1 to live on web1, web2, web3\nweb1     upload        done  1 s\n", screen.screen(), "nothing of the rows is left")
 		assert.Empty(t, screen.unknown)
 	})
 }
@@ -98,11 +101,11 @@ func TestTheLiveAreaIsCalm(t *testing.T) {
 		u, screen := liveUI(t, 80, 24)
 		v := u.View()
 		defer v.Begin()()
-		v.Event(started("web1", event.StepVerify))
+		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Second)
 		before := screen.writes
 		for range 10_000 {
-			v.Event(said("web1", event.StepVerify, "the same line"))
+			v.Event(lineSaid("web1", event.StepVerify, "the same line"))
 			v.Event(event.Event{Type: event.TypeProgress, Host: "web2", Step: event.StepUpload, Done: 1, Total: 2})
 		}
 		later(10 * time.Second)
@@ -124,7 +127,7 @@ func TestLocalWorkIsShown(t *testing.T) {
 		assert.Equal(t, "making a private build environment\nbuilding the source distribution  2 s  | running sdist\n", screen.screen())
 		end()
 		assert.Equal(t, "making a private build environment\n", screen.screen())
-		assert.Nil(t, u.live.Load())
+		assert.Nil(t, u.area())
 	})
 }
 
@@ -133,20 +136,20 @@ func TestTheLiveAreaGivesWayToQuestions(t *testing.T) {
 		u, screen := liveUI(t, 80, 24)
 		v := u.View()
 		end := v.Begin()
-		v.Event(started("web1", event.StepVerify))
+		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Minute)
 		rows := "web1  verify        1 min 00 s\n"
 		require.Equal(t, rows, screen.screen())
-		release := u.live.Load().pause()
+		release := u.area().pause()
 		u.Message("first")
 		later(time.Second)
 		require.Equal(t, "\n", screen.screen(), "the user is typing")
-		inner := u.live.Load().pause()
+		inner := u.area().pause()
 		inner()
 		require.Equal(t, "\n", screen.screen())
 		release()
 		require.Equal(t, "kis: first\nweb1  verify        1 min 01 s\n", screen.screen())
-		release = u.live.Load().pause()
+		release = u.area().pause()
 		u.Message("second")
 		end()
 		release()
@@ -168,8 +171,8 @@ func TestANarrowerTerminalHasNoDebris(t *testing.T) {
 		}
 		v.Event(event.Event{Type: event.TypeStart, Stage: "live", Op: event.Push, Hosts: hosts, Time: time.Now()})
 		for _, h := range hosts {
-			v.Event(started(h, event.StepVerify))
-			v.Event(said(h, event.StepVerify, h+strings.Repeat(" and so on", 20)))
+			v.Event(stepStarted(h, event.StepVerify))
+			v.Event(lineSaid(h, event.StepVerify, h+strings.Repeat(" and so on", 20)))
 		}
 		later(time.Second)
 		for _, columns := range []int{61, 30, 119, 20, 200, 80} {
@@ -195,8 +198,8 @@ func TestALowTerminalScrollsNothingAway(t *testing.T) {
 			end := v.Begin()
 			for i := range 6 {
 				h := fmt.Sprintf("web%d", i)
-				v.Event(started(h, event.StepVerify))
-				v.Event(said(h, event.StepVerify, h))
+				v.Event(stepStarted(h, event.StepVerify))
+				v.Event(lineSaid(h, event.StepVerify, h))
 			}
 			later(2 * time.Second)
 			u.Message("something")
@@ -222,7 +225,7 @@ func TestWithoutACapableTerminalThereAreOnlyLines(t *testing.T) {
 				v := u.View()
 				end := v.Begin()
 				waiting := u.Waiting("something")
-				v.Event(started("web1", event.StepVerify))
+				v.Event(stepStarted("web1", event.StepVerify))
 				later(time.Minute)
 				waiting()
 				end()
@@ -242,9 +245,55 @@ func TestRowsHaveNoColorsWithNoColor(t *testing.T) {
 		v := u.View()
 		defer v.Begin()()
 		v.Event(event.Event{Type: event.TypeStart, Stage: "live", Op: event.Push, Hosts: []string{"web1"}, Time: time.Now()})
-		v.Event(started("web1", event.StepVerify))
+		v.Event(stepStarted("web1", event.StepVerify))
 		later(time.Second)
 		assert.Contains(t, screen.screen(), "0 of 1 ready")
 		assert.Zero(t, screen.colors)
+	})
+}
+
+// stuck is a terminal that takes no output any more.
+type stuck struct{ forever chan struct{} }
+
+func (s stuck) Write(text []byte) (int, error) {
+	<-s.forever
+	return len(text), nil
+}
+
+// TestASecondCtrlCEndsKis, whether the terminal takes output or not.
+func TestASecondCtrlCEndsKis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		u.Waiting("something")
+		later(time.Second)
+		require.Contains(t, screen.screen(), "something")
+		u.Leave()
+		require.Equal(t, "\n", screen.screen())
+		forever := make(chan struct{})
+		defer close(forever)
+		u.Out = NewPrinter(stuck{forever})
+		u.Waiting("something")
+		time.Sleep(time.Second) //nolint:forbidigo // the clock of a bubble
+		before := time.Now()
+		u.Leave()
+		assert.Equal(t, leaveTimeout, time.Since(before))
+	})
+}
+
+func TestFewHostsShareLinesAboveTheRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, screen := liveUI(t, 80, 24)
+		v := u.View()
+		defer v.Begin()()
+		hosts := []string{"web1", "web2", "web3"}
+		v.Event(event.Event{Type: event.TypeStart, Op: event.Push, Stage: "live", Hosts: hosts, Time: time.Now()})
+		for _, h := range hosts {
+			v.Event(stepStarted(h, event.StepConnect))
+		}
+		for _, h := range hosts {
+			v.Event(stepDone(h, event.StepConnect))
+		}
+		later(time.Second)
+		assert.Equal(t, "push live on web1, web2, web3\n3 hosts  connect       done  1 s\n──       connect        1 s  3 of 3 connected\n", screen.screen())
 	})
 }

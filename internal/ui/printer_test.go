@@ -62,6 +62,16 @@ func TestALongLastCellIsWrappedBelowItself(t *testing.T) {
 	assert.Empty(t, wrapped(nil, 80))
 }
 
+func TestSentencesFitIntoATerminal(t *testing.T) {
+	t.Parallel()
+	u := &UI{Streams: Streams{Interactive: true, Columns: func() int { return 40 }}}
+	sentence := "kis: the requirements are unchanged: their wheels are those of hello-1.1; --upgrade resolves them anew"
+	assert.Equal(t, []string{"kis: the requirements are unchanged:", "    their wheels are those of hello-1.1;", "    --upgrade resolves them anew"}, u.fitted(sentence))
+	assert.Equal(t, []string{"kis: short"}, u.fitted("kis: short"))
+	u.Interactive = false
+	assert.Equal(t, []string{sentence}, u.fitted(sentence), "errors may go to a file")
+}
+
 func TestRowsAreCutByWhatIsShown(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{"abcde": "abcde", "abcdef": "abcd…", "日本": "日本", "日本語": "日本…", "ab日本": "ab日…", "a日本語": "a日…", "": ""} {

@@ -14,8 +14,9 @@ const maxHeld = 8 << 20
 // Programs shows what a program prints on several hosts. Its methods are safe for concurrent use.
 type Programs struct {
 	ui     *UI
-	atOnce bool // print lines as they arrive
-	width  int  // of the longest host's name; 0: lines do not name their host
+	atOnce bool   // print lines as they arrive
+	width  int    // of the longest host's name; 0: lines do not name their host
+	begun  func() // before the first line is printed
 
 	mu    sync.Mutex
 	lines map[string][]string
@@ -26,7 +27,7 @@ type Programs struct {
 // Programs returns the view of a program. Hosts that print the same share a block, once all have ended;
 // atOnce, and for one host, lines are printed as they arrive.
 func (u *UI) Programs(hosts []string, atOnce bool) *Programs {
-	p := &Programs{ui: u, atOnce: atOnce || u.WantsJSON() || len(hosts) == 1, lines: map[string][]string{}, bytes: map[string]int{}}
+	p := &Programs{ui: u, atOnce: atOnce || u.WantsJSON() || len(hosts) == 1, lines: map[string][]string{}, bytes: map[string]int{}, begun: u.Waiting("running the command")}
 	if len(hosts) > 1 {
 		for _, h := range hosts {
 			p.width = max(p.width, len(h))
@@ -39,6 +40,9 @@ func (u *UI) Programs(hosts []string, atOnce bool) *Programs {
 func (p *Programs) Line(host, line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.atOnce {
+		p.begun()
+	}
 	switch {
 	case p.ui.WantsJSON():
 		p.ui.Out.json(map[string]any{"type": event.TypeOutput, "host": host, "message": line})
@@ -60,6 +64,7 @@ func (p *Programs) Line(host, line string) {
 func (p *Programs) End(all []event.Ran, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.begun()
 	var failures []event.Failure
 	failed := 0
 	for _, r := range all {

@@ -14,15 +14,15 @@ type progress struct {
 	begun  time.Time // of the run
 	hosts  []*hostProgress
 	width  int  // of the column of hosts in the lines of the run
-	few    int  // the number of hosts, where each has lines of its own; else 0
 	counts bool // hosts of the run are known, and a last row counts them
 	phase  phase
 }
 
-// localWork is something that kis does on this machine, before a run or instead of one.
+// localWork is something that kis does before a run or instead of one.
 type localWork struct {
 	what  string
-	line  string // the newest of its output
+	line  string   // the newest of its output
+	busy  []string // hosts that it waits for
 	since time.Time
 }
 
@@ -34,9 +34,8 @@ type hostProgress struct {
 	step    event.Step
 	since   time.Time // of the step
 	command string    // of the inventory that runs, "" for none
-	waits   string    // what the step waits for, "" for nothing
+	doing   string    // what the step is doing or waiting for, as far as it says
 	line    string    // the newest of its output
-	changed time.Time // when command, waits or line changed last
 	upload  upload
 	last    event.Step // that ended well
 	builds  bool       // the package is built on this host
@@ -88,8 +87,8 @@ func (p *progress) follow(e event.Event) {
 	switch e.Type {
 	case event.TypeStart:
 		*p = progress{begun: e.Time, counts: true, width: hostColumn(e.Hosts)}
-		if len(e.Hosts) <= boardFrom {
-			p.few = len(e.Hosts)
+		if len(e.Hosts) > 1 {
+			p.width = max(p.width, len(hostCount(len(e.Hosts))))
 		}
 		for _, name := range e.Hosts {
 			p.hosts = append(p.hosts, &hostProgress{name: name, counted: true})
@@ -117,7 +116,7 @@ func (p *progress) host(name string) *hostProgress {
 
 func (p *progress) step(h *hostProgress, e event.Event) {
 	if e.State == event.Started {
-		*h = hostProgress{name: h.name, counted: h.counted, active: true, step: e.Step, since: e.Time, changed: e.Time, last: h.last, builds: h.builds || e.Step == event.StepUnpack}
+		*h = hostProgress{name: h.name, counted: h.counted, active: true, step: e.Step, since: e.Time, last: h.last, builds: h.builds || e.Step == event.StepUnpack}
 		p.phase = phaseOf(e.Step)
 		return
 	}
@@ -135,17 +134,17 @@ func (p *progress) step(h *hostProgress, e event.Event) {
 func (h *hostProgress) follow(e event.Event) {
 	switch {
 	case e.Type == event.TypeCommand && e.State == event.Started:
-		h.command, h.line, h.waits, h.changed = e.Message, "", "", e.Time
-	case e.Type == event.TypeOutput && e.Message != h.line:
-		h.line, h.waits, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.command, h.line, h.doing = e.Message, "", ""
+	case e.Type == event.TypeOutput:
+		h.line, h.doing, h.upload = e.Message, "", upload{}
 	case e.Type == event.TypeProgress && e.Message != "":
-		h.waits, h.line, h.changed, h.upload = e.Message, "", e.Time, upload{}
+		h.doing, h.line, h.upload = e.Message, "", upload{}
 	case e.Type == event.TypeProgress:
 		if u := &h.upload; u.total != e.Total {
 			*u = upload{begun: e.Time, from: e.Done}
 		}
 		h.upload.done, h.upload.total, h.upload.now = e.Done, e.Total, e.Time
-		if h.waits, h.line = "", ""; e.Done >= e.Total { // it is over, and the step may not be
+		if h.line = ""; e.Done >= e.Total { // it is over, and the step may not be
 			h.upload = upload{}
 		}
 	}

@@ -49,7 +49,7 @@ func (u *UI) ask(ctx context.Context, question []string, echo bool) (string, err
 		return "", err
 	}
 	defer tty.Close() //nolint:errcheck // nothing is lost with it
-	defer u.live.Load().pause()()
+	defer u.area().pause()()
 	return askAt(ctx, tty, question, echo)
 }
 

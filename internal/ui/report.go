@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/survey"
@@ -9,7 +10,7 @@ import (
 
 // Report ends the view: first what failed, then the state of the hosts.
 func (v *textView) Report(r event.Report, log string) {
-	v.ui.live.Load().stop()
+	v.ui.area().stop()
 	v.printNotices()
 	v.flush()
 	u := v.ui
@@ -24,7 +25,11 @@ func (v *textView) Report(r event.Report, log string) {
 		v.pruned(r)
 		return
 	}
-	u.Err.Printf("kis: %s\n", v.paint.bad(sentence))
+	mark := "kis: "
+	for _, line := range u.fitted(mark + sentence) {
+		u.Err.Printf("%s%s\n", mark, v.paint.bad(strings.TrimPrefix(line, mark)))
+		mark = ""
+	}
 	if r.Outcome == event.Split || r.Outcome == event.RolledBack || len(r.Bugs) > 0 {
 		v.table(u.Err, r)
 	}

@@ -13,10 +13,9 @@ import (
 
 const (
 	minShown   = 250 * time.Millisecond // shorter steps would flicker
-	minSame    = 2 * time.Second        // hosts whose output is the same for so long share a row
 	minRate    = time.Second            // of an upload, before its rate is shown
 	maxCommand = 40                     // columns of a command
-	namedHosts = 3                      // more in one row are counted
+	namedHosts = 3                      // more hosts that are awaited are counted
 )
 
 // row is one row of the live area.
@@ -44,7 +43,7 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 	}
 	var rows []row
 	if w := p.local; w.what != "" && now.Sub(w.since) >= minShown {
-		rows = append(rows, row{text: join("  ", safetext.Line(w.what), waited(now, w.since), output(w.line))})
+		rows = append(rows, row{text: join("  ", safetext.Line(w.what), waited(now, w.since), w.detail())})
 	}
 	var groups []rowGroup
 	if len(rows) < most {
@@ -57,8 +56,17 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 	return rows
 }
 
-// groups are the hosts of which something is to be shown. Few hosts have rows of their own, unless
-// they do exactly the same; many share one for each step.
+// detail is the hosts that are awaited, or the newest line.
+func (w localWork) detail() string {
+	if len(w.busy) > 0 {
+		return "waiting for " + safetext.Line(list(w.busy, namedHosts))
+	}
+	return output(w.line)
+}
+
+// groups are the hosts of which something is to be shown. Few have rows of their own: they could
+// only share one until the next line of output, and rows that come and go are not calm. Many share
+// one for each step.
 func (p *progress) groups(now time.Time) []rowGroup {
 	var shown []*hostProgress
 	for _, h := range p.hosts {
@@ -66,38 +74,22 @@ func (p *progress) groups(now time.Time) []rowGroup {
 			shown = append(shown, h)
 		}
 	}
-	few := len(shown) <= boardFrom
 	var groups []rowGroup
 	for _, h := range shown {
-		at := slices.IndexFunc(groups, func(g rowGroup) bool { return g.first().sharesRow(h, few, now) })
-		if at < 0 {
+		at := slices.IndexFunc(groups, func(g rowGroup) bool { return g.first().step == h.step && g.first().command == h.command })
+		if at < 0 || len(shown) <= boardFrom {
 			at = len(groups)
 			groups = append(groups, rowGroup{})
 		}
 		groups[at].hosts = append(groups[at].hosts, h)
 	}
-	if !few {
+	if len(shown) > boardFrom {
 		order := stepOrder()
 		slices.SortStableFunc(groups, func(a, b rowGroup) int {
 			return slices.Index(order, a.first().step) - slices.Index(order, b.first().step)
 		})
 	}
 	return groups
-}
-
-// sharesRow reports whether two hosts have one row. Output that has just changed is no reason: rows
-// would come and go with every line of pip.
-func (h *hostProgress) sharesRow(other *hostProgress, few bool, now time.Time) bool {
-	if h.step != other.step || h.command != other.command {
-		return false
-	}
-	if !few {
-		return true
-	}
-	if h.upload.total > 0 || other.upload.total > 0 || h.waits != other.waits || h.line != other.line {
-		return false
-	}
-	return h.line == "" || now.Sub(h.changed) >= minSame && now.Sub(other.changed) >= minSame
 }
 
 // table makes rows of groups, and the row about the whole run below them.
@@ -113,10 +105,10 @@ func (p *progress) table(groups []rowGroup, now time.Time, columns, most int) []
 		}
 		groups = groups[:max(most-1, 0)]
 	}
-	width, times := p.rowColumn(columns), len("10 s")
+	width, times := min(p.width, columns/2), len("10 s")
 	var cells [][4]string
 	for _, g := range groups {
-		cells = append(cells, [4]string{g.names(width), string(g.first().step), waited(now, g.since()), g.detail()})
+		cells = append(cells, [4]string{g.names(columns / 2), string(g.first().step), waited(now, g.since()), g.detail()})
 	}
 	if rest > 0 && most > 0 {
 		cells = append(cells, [4]string{hostCount(rest) + " more"})
@@ -135,33 +127,16 @@ func (p *progress) table(groups []rowGroup, now time.Time, columns, most int) []
 	return rows
 }
 
-// rowColumn is how wide the column of hosts is, of so many columns in all. It is the same during the
-// whole run, or rows would jump. A few hosts are named together in it, where there is space.
-func (p *progress) rowColumn(columns int) int {
-	width := p.width
-	if p.few > 0 {
-		width = max(width, min((p.width+len(", "))*min(p.few, namedHosts)-len(", "), columns/4))
-	}
-	return min(width, columns/2)
-}
-
-// names names the hosts where they fit into so many columns, or counts them.
+// names names the host, or counts the hosts.
 func (g rowGroup) names(columns int) string {
-	var names []string
-	for _, h := range g.hosts {
-		names = append(names, safetext.Line(h.name))
+	if len(g.hosts) > 1 {
+		return hostCount(len(g.hosts))
 	}
-	text := strings.Join(names, ", ")
-	switch {
-	case len(names) == 1:
-		return cut(text, max(columns, len("64 hosts")))
-	case len(names) <= namedHosts && utf8.RuneCountInString(text) <= columns:
-		return text
-	}
-	return hostCount(len(names))
+	return cut(safetext.Line(g.first().name), columns)
 }
 
-// detail is the command, and what there is to say about it: of many hosts, about the slowest.
+// detail is the command, and what there is to say about it: of many hosts, about the slowest of those
+// that say most.
 func (g rowGroup) detail() string {
 	command := ""
 	if text := g.first().command; text != "" {
@@ -175,29 +150,34 @@ func (g rowGroup) detail() string {
 		return join("  ", command, sent.text())
 	}
 	slowest := slices.MinFunc(g.hosts, func(a, b *hostProgress) int {
-		return cmp.Or(-compareBool(a.says() != "", b.says() != ""), a.since.Compare(b.since))
+		return cmp.Or(a.silence()-b.silence(), a.since.Compare(b.since))
 	})
 	says := slowest.says()
 	if says != "" && slices.ContainsFunc(g.hosts, func(h *hostProgress) bool { return h.says() != says }) {
-		says = safetext.Line(slowest.name) + " " + says
+		by := ": "
+		if slowest.line != "" {
+			by = " "
+		}
+		says = safetext.Line(slowest.name) + by + says
 	}
 	return join("  ", command, says)
 }
 
-func compareBool(a, b bool) int {
+// silence is how little a host says: its output says most.
+func (h *hostProgress) silence() int {
 	switch {
-	case a == b:
+	case h.line != "":
 		return 0
-	case a:
+	case h.doing != "":
 		return 1
 	}
-	return -1
+	return 2
 }
 
-// says is what the host waits for, or its newest line.
+// says is what the host does or waits for, or its newest line.
 func (h *hostProgress) says() string {
-	if h.waits != "" {
-		return safetext.Line(h.waits)
+	if h.doing != "" {
+		return safetext.Line(h.doing)
 	}
 	return output(h.line)
 }
@@ -263,7 +243,7 @@ func (p *progress) counted() string {
 // waited is how long something takes already, from a second on. It changes once a second.
 func waited(now, since time.Time) string {
 	if took := now.Sub(since).Truncate(time.Second); took > 0 {
-		return Duration(took)
+		return safetext.Duration(took)
 	}
 	return ""
 }

@@ -68,7 +68,7 @@ func schemaOf(t *testing.T) []byte {
 		event.TypeStep:     {{"host", "step", "state"}, {"seconds", "message", "failure"}},
 		event.TypeOutput:   {{"host", "message"}, {"step"}},
 		event.TypeCommand:  {{"host", "step", "state", "message"}, nil},
-		event.TypeProgress: {{"host", "step"}, {"done", "total"}},
+		event.TypeProgress: {{"host", "step"}, {"done", "total", "message"}},
 		event.TypeNotice:   {{"message"}, {"host"}},
 		event.TypeBarrier:  {{"state"}, {"links"}},
 		event.TypeReport:   {{"report"}, nil},

@@ -31,16 +31,39 @@ func (u *UI) printStage(s survey.Stage) {
 		color = paint.warn
 	}
 	u.Out.Printf("%s: %s\n", paint.strong(s.Stage), color(verdictText(s)))
+	u.table(u.stateRows(s.Hosts))
+	u.printHints(s)
+}
+
+// stateRows are the states of hosts. Many hosts with the same state share a row, which is without the
+// times of services; not with -v.
+func (u *UI) stateRows(hosts []survey.HostState) [][]string {
+	folds := len(hosts) > boardFrom && !u.Verbose
 	var rows [][]string
-	for _, h := range s.Hosts {
+	var names [][]string
+	for _, h := range hosts {
 		linked := event.LinkText(h.Linked)
 		if !h.Answered {
 			linked = "unknown"
 		}
-		rows = append(rows, []string{"  " + h.Host, linked, strings.Join(remarks(h), "; ")})
+		if folds {
+			h.Services = slices.Clone(h.Services)
+			for i := range h.Services {
+				h.Services[i].Seconds = nil
+			}
+		}
+		row := []string{"", linked, strings.Join(remarks(h), "; ")}
+		at := slices.IndexFunc(rows, func(other []string) bool { return slices.Equal(row, other) })
+		if !folds || at < 0 {
+			at = len(rows)
+			rows, names = append(rows, row), append(names, nil)
+		}
+		names[at] = append(names[at], h.Host)
 	}
-	u.table(rows)
-	u.printHints(s)
+	for i := range rows {
+		rows[i][0] = "  " + list(names[i], 4)
+	}
+	return rows
 }
 
 // verdictText explains a verdict.

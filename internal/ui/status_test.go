@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -41,4 +42,22 @@ func TestServicesOfAStage(t *testing.T) {
 	} {
 		assert.Equal(t, text, serviceText("blog.service", s.State, s.Seconds))
 	}
+}
+
+func TestManyHostsWithTheSameStateShareARow(t *testing.T) {
+	t.Parallel()
+	var hosts []survey.HostState
+	for i := range 9 {
+		h := survey.HostState{Host: fmt.Sprintf("web%d", i+1), Answered: true, Linked: "app-2", Git: "abc"}
+		if i == 4 {
+			h.Linked = "app-1"
+		}
+		hosts = append(hosts, h)
+	}
+	u := &UI{}
+	assert.Equal(t, [][]string{{"  web1, web2, web3 and 5 more", "app-2", "git abc"}, {"  web5", "app-1", "git abc"}}, u.stateRows(hosts))
+	u.Verbose = true
+	assert.Len(t, u.stateRows(hosts), 9)
+	u.Verbose = false
+	assert.Len(t, u.stateRows(hosts[5:]), 4, "few hosts have rows of their own")
 }

@@ -37,7 +37,7 @@ func newTextView(u *UI) *textView {
 	if u.Quiet {
 		v.out = NewPrinter(io.Discard)
 	}
-	v.built.take = func(line string) { u.live.Load().hereLine(line) }
+	v.built.take = func(line string) { u.area().line(line) }
 	if u.Verbose {
 		v.built.take = func(line string) { u.Out.Printf("| %s\n", safetext.Output(line)) }
 	}
@@ -60,7 +60,7 @@ func (v *textView) Building() (end func()) {
 func (v *textView) Say(sentence string) { v.around(func() { v.out.Lines(sentence) }) }
 
 // around prints above the live area.
-func (v *textView) around(print func()) { v.ui.live.Load().around(print) }
+func (v *textView) around(print func()) { v.ui.area().around(print) }
 
 // BuildLog returns what takes the output of the builder.
 func (v *textView) BuildLog() io.Writer { return &v.built }
@@ -70,14 +70,14 @@ func (v *textView) Archive(a *sdist.Archive) {
 	v.around(func() {
 		v.out.Printf("%s %s: %s, %d entries\n", a.Name, a.Version, size(a.Size), a.Files)
 		for _, warning := range a.Warnings {
-			v.errs.Printf("kis: warning: %s\n", warning)
+			v.errs.Lines(v.ui.fitted("kis: warning: " + warning)...)
 		}
 	})
 }
 
 // Event prints what matters of an event.
 func (v *textView) Event(e event.Event) {
-	v.ui.live.Load().follow(e)
+	v.ui.area().follow(e)
 	v.around(func() { v.print(e) })
 }
 
@@ -125,15 +125,16 @@ func (v *textView) printNotices() {
 		if len(n.hosts) > 0 {
 			on = list(n.hosts, 4) + ": "
 		}
-		v.errs.Printf("kis: %s%s\n", on, n.text)
+		v.errs.Lines(v.ui.fitted("kis: " + on + n.text)...)
 	}
 	v.notices = nil
 }
 
 func (v *textView) start(e event.Event) {
 	v.op, v.stage, v.width = e.Op, e.Stage, hostColumn(e.Hosts)
-	if len(e.Hosts) > boardFrom {
-		v.board = newBoard(e.Hosts)
+	v.board = nil
+	if len(e.Hosts) > boardFrom || v.ui.area() != nil && len(e.Hosts) > 1 { // rows show what each host does
+		v.board, v.width = newBoard(e.Hosts), max(v.width, len(hostCount(len(e.Hosts))))
 	}
 	what := ""
 	if e.Package != "" {

@@ -74,6 +74,7 @@ type UI struct {
 	Verbose   bool
 	AssumeYes bool               // answer yes to yes-or-no questions
 	Caught    func(*guard.Panic) // takes panics of goroutines of the UI
+	Outer     *UI                // with which it shares the terminal; nil for none
 
 	live atomic.Pointer[liveArea] // nil except while one is shown
 }
@@ -88,13 +89,32 @@ func (u *UI) painter() painter {
 	case "never":
 		return painter{}
 	}
-	return painter{on: u.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return painter{on: u.Terminal && os.Getenv("NO_COLOR") == "" && !isDumb()}
 }
 
 // Message prints a message of kis itself, above the live area.
 func (u *UI) Message(text string) {
-	u.live.Load().around(func() { u.lifted(u.Err).Lines("kis: " + text) })
+	u.area().around(func() { u.lifted(u.Err).Lines("kis: " + text) })
 }
+
+// Interrupted prints a message about a signal, on a line of its own: where the user has typed Ctrl-C,
+// the terminal has shown ^C.
+func (u *UI) Interrupted(text string) {
+	u.area().around(func() {
+		errs := u.lifted(u.Err)
+		switch {
+		case !u.Interactive:
+		case isDumb():
+			errs.Lines("")
+		default:
+			errs.replace(0, nil)
+		}
+		errs.Lines("kis: " + text)
+	})
+}
+
+// isDumb reports whether the terminal knows no control sequences.
+func isDumb() bool { return os.Getenv("TERM") == "dumb" }
 
 // Wrote prints that a file was written.
 func (u *UI) Wrote(path string) {

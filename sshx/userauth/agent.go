@@ -63,7 +63,7 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 		return nil, ""
 	}
 	timeout := cmp.Or(l.settings.AgentTimeout, agentListTimeout)
-	noAnswer := fmt.Sprintf("agent %s: no answer within %s", path, timeout)
+	noAnswer := fmt.Sprintf("agent %s: no answer within %s", path, safetext.Duration(timeout))
 	if l.shared.deadAgents.has(path) {
 		return nil, noAnswer
 	}
@@ -175,9 +175,9 @@ func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 	case err == nil:
 		return signature, nil
 	case s.conn.timedOut() && s.fido:
-		return nil, fmt.Errorf("agent %s: no signature within %s: was the token touched?", s.path, s.conn.timeout)
+		return nil, fmt.Errorf("agent %s: no signature within %s: was the token touched?", s.path, safetext.Duration(s.conn.timeout))
 	case s.conn.timedOut():
-		return nil, fmt.Errorf("agent %s: no signature within %s", s.path, s.conn.timeout)
+		return nil, fmt.Errorf("agent %s: no signature within %s", s.path, safetext.Duration(s.conn.timeout))
 	}
 	return nil, fmt.Errorf("agent %s: %w", s.path, err)
 }

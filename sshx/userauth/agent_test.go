@@ -76,7 +76,7 @@ func TestAnAgentThatHangsIsWaitedForOnce(t *testing.T) {
 
 	target := sshxtest.Target(t, sshxtest.StartHost(t, sshtest.Options{}))
 	target.IdentityAgent = socket
-	assert.ErrorContains(t, authError(t, d, target), "agent "+socket+": no answer within 100ms")
+	assert.ErrorContains(t, authError(t, d, target), "agent "+socket+": no answer within 0.1 s")
 }
 
 func TestAnAgentThatHangsWhileSigningLeavesTheOtherKeys(t *testing.T) {
@@ -94,7 +94,7 @@ func TestAnAgentThatHangsWhileSigningLeavesTheOtherKeys(t *testing.T) {
 	assert.Equal(t, file.Fingerprint(), sshxtest.Dial(t, d, target).AuthKey())
 
 	target.IdentityFiles = nil
-	assert.ErrorContains(t, authError(t, d, target), "from agent: signing failed: agent "+socket+": no signature within 2s")
+	assert.ErrorContains(t, authError(t, d, target), "from agent: signing failed: agent "+socket+": no signature within 2 s")
 }
 
 func TestTheHostIsNotBlamedForASlowAgent(t *testing.T) {

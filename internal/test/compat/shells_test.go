@@ -68,7 +68,7 @@ func startUpScripts() []odd {
 	notice := "HOST: the login shell prints text without a terminal: "
 	over := []string{"SFTP failed, uploading over the agent"}
 	exits := []string{"HOST: connect: the command was not run, although the login succeeded", "start-up script of kistest on HOST? bash reads ~/.bashrc", "try: ssh HOST true"}
-	waits := []string{"HOST: connect: no answer from a shell within 20s: does a login script wait for input?", "~/.bashrc"}
+	waits := []string{"HOST: connect: no answer from a shell within 20 s: does a login script wait for input?", "~/.bashrc"}
 	ours := []string{"first line does nothing", "bootstrap", "PATH="}
 	return []odd{
 		{name: "prints", make: bashrc("echo welcome; echo trouble >&2; mesg n; stty -a"), says: []string{notice + "welcome"}, pushed: over},

@@ -132,7 +132,7 @@ func asJSON(w *testenv.Env) {
 		"status", "list", "log staging", "hosts", "hosts -v", "unlock staging", "verify staging", "diff staging hello-0.3", "diff staging", "prune --dry-run",
 		"exec staging -- echo x", "logs staging none.service", "version", "check staging", "restart staging", "rollback staging --dry-run", "link staging hello-9", "push nowhere", "init",
 	} {
-		r := w.Kis(append([]string{"-o", "json"}, strings.Fields(args)...)...)
+		r := w.Kis(append([]string{"-o", "json", "--hosts", "web1"}, strings.Fields(args)...)...)
 		for _, e := range r.Events(w.T) {
 			sent[e.Type] = true
 		}

@@ -153,7 +153,7 @@ func TestHalfTheLocksEach_L2(t *testing.T) {
 		exit int
 	}{
 		{"L2: both give up", nil, "locked by another run", 6},
-		{"L2: both wait", []string{"--lock-wait", "2m"}, "waiting up to 2m0s for the lock", 0},
+		{"L2: both wait", []string{"--lock-wait", "2m"}, "waiting up to 2 min 00 s for the lock", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -57,7 +57,7 @@ func TestFaultBeforeTheSwitch_C1_C11_C16_K3_K5_L5(t *testing.T) {
 				assert.NoDirExists(p.T, filepath.Join(p.Hosts[web1].Repo, to))
 			},
 		},
-		{Name: "C11: a host takes longer than it may", Moment: arming, Exit: 3, Says: []string{"no answer within 15s"}, Within: time.Minute, After: (*faulttest.Pair).Unswitched, Fault: func(p *faulttest.Pair, s *testenv.Started) {
+		{Name: "C11: a host takes longer than it may", Moment: arming, Exit: 3, Says: []string{"no answer within 15 s"}, Within: time.Minute, After: (*faulttest.Pair).Unswitched, Fault: func(p *faulttest.Pair, s *testenv.Started) {
 			s.Saw("web2", "arm", "unknown", 30*time.Second)
 			p.StartAgent(web2)
 		}},

@@ -63,7 +63,7 @@ func TestUnreachableHostsReported_N1_N2_N3_N5(t *testing.T) {
 	for _, text := range []string{
 		"down: connect: " + l.Addr().String() + ": connection refused",
 		`nameless: connect: no-such-host.invalid:22: cannot resolve "no-such-host.invalid"`,
-		"mute: connect: handshake: ", "slow: connect: handshake: ", "no answer within 10s",
+		"mute: connect: handshake: ", "slow: connect: handshake: ", "no answer within 10 s",
 		"hint: ", "aborted before link: no stage link was changed",
 	} {
 		assert.Contains(t, r.Err, text)
