@@ -32,7 +32,7 @@ test: setup ## what every change has to pass: about ten minutes on two cores
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
 # The packages whose tests start hosts, or read /proc, and so need Linux.
-LINUX = /internal/(test|testenv)/|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
+LINUX = /internal/(test|testenv)(/|$$)|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
 
 test-portable: ## what needs neither Linux nor root; also on macOS
 	go test -timeout 10m $$(go list ./... | grep -vE '$(LINUX)')

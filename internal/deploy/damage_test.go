@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,4 +56,40 @@ func TestADamagedJournalLineDoesNotKeepAStageFromAnything(t *testing.T) {
 	seen = judge()
 	assert.Equal(t, survey.Uniform, seen.Verdict)
 	assert.Equal(t, "4 damaged lines in the journal", seen.Hosts[0].Note)
+}
+
+// forgeSeal.py makes a receipt fit the names, sizes and times of the files, as they are where a disk returns other bytes.
+const forgeSeal = `
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import seal
+top = sys.argv[2]
+path = os.path.join(top, ".kis", "receipt.json")
+receipt = json.load(open(path))
+receipt["fingerprint"], receipt["changes"] = seal.fingerprint(top), seal.fingerprint(top, changes=True)
+os.chmod(path, 0o600)
+json.dump(receipt, open(path, "w"))
+`
+
+// TestAPackageThatTheDiskReturnsDifferentlyIsNotLinkedAgain: rollback, link and promote read all files.
+func TestAPackageThatTheDiskReturnsDifferentlyIsNotLinkedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	w.link(t, "1.0", "1.1")
+	top := filepath.Join(w.hosts[1].Root, "hello-1.0")
+	path := filepath.Join(top, "hello", "__init__.py")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	text[0] ^= 1
+	require.NoError(t, os.WriteFile(path, text, 0o444))
+	scripts, err := filepath.Abs("../../scripts")
+	require.NoError(t, err)
+	said, err := exec.CommandContext(t.Context(), "python3", "-B", "-c", forgeSeal, scripts, top).CombinedOutput()
+	require.NoError(t, err, string(said))
+	for _, op := range []event.Op{event.Rollback, event.Relink} {
+		report := w.run(t.Context(), t, deploy.Plan{Op: op, Target: pkg(t, "hello-1.0")}, nil)
+		require.Equal(t, event.Aborted, report.Outcome, op)
+		require.Len(t, report.Failures, 1)
+		assert.Equal(t, "web2: verify: hello-1.0 is not as it was sealed: hello/__init__.py", report.Failures[0].Error())
+	}
 }

@@ -33,9 +33,12 @@ func (r *run) install(ctx context.Context, h *host) bool {
 }
 
 // reverify verifies a sealed package: that it still imports, and those commands of the inventory that
-// did not verify it when it was built. Begin has compared it with its manifest.
+// did not verify it when it was built.
 func (h *host) reverify(ctx context.Context, receipt *remote.Receipt) bool {
 	return h.step(event.StepVerify, func() error {
+		if err := h.requireIntact(ctx); err != nil {
+			return err
+		}
 		verified, err := h.session.Verify(ctx, h.run.pkg, receipt.Name, false, h.run.timeout(), h.log.Output(event.StepVerify))
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -37,6 +38,30 @@ func (d *Deployer) VerifyPackage(ctx context.Context, hosts []inventory.Host, p 
 	})
 }
 
+// requireIntact refuses a package of which files are not as they were sealed.
+func requireIntact(p name.Package, changed []string) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	return event.Refuse(event.CodeChanged, fmt.Sprintf("%s is not as it was sealed: %s", p, firstOf(changed, 5)),
+		"bump the version and push that, or roll back to another package")
+}
+
+// requireIntact reads all files of the package on this host, which another run has installed there, perhaps long ago. That
+// their names, sizes and times are as they were, which is looked at anyway, says nothing of a disk that returns other bytes.
+func (h *host) requireIntact(ctx context.Context) error {
+	switch h.run.plan.Op {
+	case event.Rollback, event.Promote, event.Relink:
+	default:
+		return nil
+	}
+	if h.isUpToDate() {
+		return nil
+	}
+	changed, err := h.session.Rehash(ctx, h.run.pkg, h.run.timeout())
+	return errors.Join(err, requireIntact(h.run.pkg, changed))
+}
+
 func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) []event.Intact {
 	all := make([]event.Intact, len(hosts))
 	failures := d.onHosts(ctx, hosts, event.StepVerify, func(ctx context.Context, i int, s *fleet.Session) error {
@@ -47,11 +72,8 @@ func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose fu
 		all[i].Package = p.String()
 		bounded, cancel := within(ctx, d.timeout())
 		defer cancel()
-		if all[i].Changed, err = s.Rehash(bounded, p, d.timeout()); err == nil && len(all[i].Changed) > 0 {
-			err = event.Refuse(event.CodeChanged, fmt.Sprintf("%s is not as it was sealed: %s", p, firstOf(all[i].Changed, 5)),
-				"bump the version and push that, or roll back to another package")
-		}
-		return err
+		all[i].Changed, err = s.Rehash(bounded, p, d.timeout())
+		return errors.Join(err, requireIntact(p, all[i].Changed))
 	})
 	for i, h := range hosts {
 		all[i].Host, all[i].Failure = h.Name, failures[i]
