@@ -212,12 +212,15 @@ func (l *liveArea) draw(now time.Time) {
 	if slices.Equal(rows, l.drawn) && (width == l.width || rows == nil) {
 		return
 	}
+	if width != l.width { // text that replaces a line which the terminal has wrapped would still count as wrapped
+		l.clear()
+	}
 	painted := make([]colored, len(rows))
 	for i, r := range rows {
 		painted[i] = l.paint.sgr(map[bool]string{true: "1"}[r.rule], r.text)
 	}
 	l.out.replace(l.height(width), painted)
-	l.drawn, l.width = rows, width
+	l.drawn, l.width, l.cleared = rows, width, false
 }
 
 // height is the number of lines of the screen that the area takes. A terminal that became narrower

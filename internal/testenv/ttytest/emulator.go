@@ -74,14 +74,23 @@ func (e *Emulator) control(parameters string, final byte) {
 		_, _ = fmt.Sscan(parameters, &n)
 		e.y = max(e.y-n, e.top())
 	case 'K':
-		e.rows[e.y].text = e.rows[e.y].text[:min(e.x, len(e.rows[e.y].text))]
+		e.eraseLine()
 	case 'J':
-		e.rows[e.y].text = e.rows[e.y].text[:min(e.x, len(e.rows[e.y].text))]
+		e.eraseLine()
 		e.rows = e.rows[:e.y+1]
 	case 'm':
 		e.Colors++
 	default:
 		e.Unknown = append(e.Unknown, parameters+string(final))
+	}
+}
+
+// eraseLine erases from the cursor to the end of the line.
+func (e *Emulator) eraseLine() {
+	line := &e.rows[e.y]
+	line.text = line.text[:min(e.x, len(line.text))]
+	if e.x == 0 {
+		line.wrapped = false
 	}
 }
 
@@ -112,7 +121,9 @@ func (e *Emulator) put(r rune) {
 }
 
 func (e *Emulator) down(wrapped bool) {
-	e.rows[e.y].wrapped = wrapped
+	if wrapped { // otherwise the line stays what it was, as in tmux
+		e.rows[e.y].wrapped = true
+	}
 	if e.y++; e.y == len(e.rows) {
 		e.rows = append(e.rows, screenLine{})
 	}
