@@ -12,7 +12,8 @@ import (
 //   - Progress goes to standard output, one line per event that matters; failures go to standard
 //     error, at the end, in one block.
 //   - Every line about a host begins with the host; with many hosts, and above live rows, those that
-//     do the same share a line (see board). No line is rewritten, except those of the live area at the bottom of a terminal.
+//     do the same share a line (see board). No line is rewritten, except those of the live area at
+//     the bottom of a terminal.
 //   - No capital at the beginning and no full stop at the end. Text from hosts is one line, or a
 //     part of one (see Printer).
 
