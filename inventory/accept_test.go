@@ -117,10 +117,10 @@ hosts: {b: {}, a: }
 	assert.Equal(t, []string{"g", "inner"}, inv.GroupNames())
 	hosts, err := inv.Select("s", "")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"b", "a", "y", "i1", "i2", "z"}, names(hosts))
+	assert.Equal(t, []string{"z", "y", "i1", "i2", "b", "a"}, names(hosts), "as the stage lists them: once: true is for the first")
 	hosts, err = inv.Select("t", "")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"i1", "i2", "y2", "later"}, names(hosts), "an exclusion works wherever it stands")
+	assert.Equal(t, []string{"y2", "later", "i1", "i2"}, names(hosts), "an exclusion works wherever it stands")
 }
 
 func TestListsExpand(t *testing.T) {
@@ -138,7 +138,7 @@ func TestListsExpand(t *testing.T) {
 		{"group without @", "web", []string{"web1", "web2", "web3"}},
 		{"group with @", "'@web'", []string{"web1", "web2", "web3"}},
 		{"groups that overlap", "web, db", []string{"web1", "web2", "web3", "db1"}},
-		{"host that its group names too", "web2, web", []string{"web1", "web2", "web3"}},
+		{"host that its group names too", "web2, web", []string{"web2", "web1", "web3"}},
 		{"without a host", "web, '!web2'", []string{"web1", "web3"}},
 		{"without a group", "web, '!@db'", []string{"web1", "web2"}},
 		{"without a range", "web, '!web[2:9]'", []string{"web1"}},

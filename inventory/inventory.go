@@ -45,7 +45,7 @@ type Inventory struct {
 	keep      int
 }
 
-// stage is a Stage and the names of its hosts in inventory order.
+// stage is a Stage and the names of its hosts, in the order of its list.
 type stage struct {
 	Stage
 	hosts []string
@@ -70,7 +70,7 @@ func Find(dir string) (string, error) {
 		}
 		if at == filepath.Dir(at) {
 			return "", fmt.Errorf("%w: looked for inventory.yaml and inventory.yml in %s and every directory above it; "+
-				"write one (inventory.example.yaml explains each key) or name it with --inventory", ErrNotFound, start)
+				"write one with kis init, or name it with --inventory", ErrNotFound, start)
 		}
 	}
 }
@@ -205,7 +205,14 @@ func (inv *Inventory) Stage(name string) (Stage, error) {
 func (inv *Inventory) stage(name string) (stage, error) {
 	i := slices.IndexFunc(inv.stages, func(s stage) bool { return s.Name.String() == name })
 	if i < 0 {
-		return stage{}, fmt.Errorf("%s: %s", inv.path, unknown("stage", name, inv.StageNames()))
+		text := unknown("stage", name, inv.StageNames())
+		switch _, host := inv.index[name]; {
+		case slices.Contains(inv.GroupNames(), name):
+			text += fmt.Sprintf("; %s is a group: name a stage, and narrow it with --hosts @%s", quote(name), name)
+		case host:
+			text += fmt.Sprintf("; %s is a host: name a stage, and narrow it with --hosts %s", quote(name), name)
+		}
+		return stage{}, fmt.Errorf("%s: %s", inv.path, text)
 	}
 	return inv.stages[i], nil
 }

@@ -50,7 +50,7 @@ func TestFindNamesSearchedDirectories(t *testing.T) {
 	_, err := Find(dir)
 	require.ErrorIs(t, err, ErrNotFound)
 	require.EqualError(t, err, "no inventory found: looked for inventory.yaml and inventory.yml in "+dir+" and every directory above it; "+
-		"write one (inventory.example.yaml explains each key) or name it with --inventory")
+		"write one with kis init, or name it with --inventory")
 }
 
 func TestFindReportsUnreadableInventory(t *testing.T) {

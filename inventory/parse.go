@@ -80,9 +80,6 @@ func (r *reader) inventory(f field, from source) *Inventory {
 	for i, h := range inv.hosts {
 		inv.index[h.Name] = i
 	}
-	for i := range inv.stages {
-		slices.SortFunc(inv.stages[i].hosts, func(a, b string) int { return inv.index[a] - inv.index[b] })
-	}
 	return inv
 }
 

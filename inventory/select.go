@@ -15,7 +15,7 @@ type scope struct {
 	names []string
 }
 
-// Select returns the hosts of a stage in inventory order, narrowed by a pattern; "" selects all. It
+// Select returns the hosts of a stage in the order of its list, narrowed by a pattern; "" selects all. It
 // never returns a host that is not in the stage.
 //
 // A pattern is one or more items with commas between them: a host (web1), a range (web[01:04]), a

@@ -74,6 +74,7 @@ const (
 	CodeNoSudo            Code = "no-sudo"    // the user may not restart a unit
 	CodeNoSystemd         Code = "no-systemd"
 	CodeNoUnit            Code = "no-unit"
+	CodeOtherPlace        Code = "other-place" // a unit does not run what the stage links
 	CodeOldProcess        Code = "old-process" // a unit still runs processes of the previous package
 	CodeSharedContent     Code = "shared-content"
 	CodeUnhealthy         Code = "unhealthy"

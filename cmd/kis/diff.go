@@ -33,7 +33,7 @@ func newDiff(a *app) *cobra.Command {
 	var from source
 	cmd := &cobra.Command{
 		Use:   "diff <stage> [stage|package]",
-		Short: "Show what a push would deploy, or what two packages differ in",
+		Short: "Show what a push would deploy, or what two stages or packages differ in",
 		Long: `Diff builds the source distribution of the project and compares it with the package that the stage is linked to: the
 commits between the two, the files that differ, the distributions whose pinned version differs, and the settings of
 the inventory that make another package. With a second argument it compares with what another stage is linked to, or

@@ -174,7 +174,13 @@ func (a *app) askHosts(ctx context.Context, o *starter.Options, text string) err
 			}
 			candidates = append(candidates, starterUnits(found[at]))
 		}
-		s.Units = starter.Own(candidates, o.Project, hosts[0].Root)
+		var others []string
+		for _, other := range o.Stages {
+			if other.Name != s.Name {
+				others = append(others, other.Name)
+			}
+		}
+		s.Units = starter.Own(candidates, o.Project, hosts[0].Root, s.Name, others)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
-		Args:          unknownCommand,
+		Args:          a.unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := root.PersistentFlags()
@@ -90,17 +90,6 @@ func newRoot(a *app) *cobra.Command {
 		c.Long += "\n" + statusOf(c)
 	}
 	return root
-}
-
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	err := fmt.Errorf("there is no command %q", args[0])
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return &ui.Hinted{Err: err, Help: "did you mean: kis " + near[0]}
-	}
-	return &ui.Hinted{Err: err, Help: "see: kis help"}
 }
 
 // lockWaitFlag is for the commands that take a stage's lock.
@@ -153,6 +142,12 @@ func flagError(cmd *cobra.Command, err error) error {
 	if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok && value.GetFlag().Value.Type() == "duration" {
 		err = fmt.Errorf("--%s: %q is not a time; write it with its unit, such as 30s, 15m or 1h", value.GetFlag().Name, value.GetValue())
 	}
+	if here := foreignFlag(unknownFlag(err)); here != "" {
+		return &ui.Hinted{Err: err, Help: here}
+	}
+	if required, ok := errors.AsType[*pflag.ValueRequiredError](err); ok && required.GetSpecifiedName() == "f" && cmd.Name() == "logs" {
+		return &ui.Hinted{Err: err, Help: "-f is --forks; -F follows"}
+	}
 	return usageError(cmd, err)
 }
 
@@ -189,7 +184,7 @@ func newHelp(a *app) *cobra.Command {
 			}
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(cmd.Root(), args)
+				return a.unknownCommand(cmd.Root(), args)
 			}
 			return about.Help()
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,6 +80,9 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 	}
 	if plan.Archive, plan.Git, err = s.archive(ctx, a, project, inv, v); err != nil {
 		return plan, err
+	}
+	if commit, changed := strings.CutSuffix(plan.Git, "+"); changed && !s.dev {
+		v.Say("the project has changes that are not in commit " + commit)
 	}
 	if s.dev {
 		err = plan.Develop()

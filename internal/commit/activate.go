@@ -3,6 +3,7 @@ package commit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -108,7 +109,7 @@ func (c *Coordinator) activate(ctx context.Context, p *Participant, linked name.
 		{event.StepAfterLink, len(a.Commands) > 0, func() error { return c.afterLink(ctx, p, a) }},
 		{event.StepHealth, a.Health != nil, func() error {
 			_, err := p.Session.Health(ctx, c.Stage, c.Run, *a.Health)
-			return err
+			return c.withLogs(err, p.Log.Name, len(a.Services) > 0)
 		}},
 	} {
 		if !step.do {
@@ -119,6 +120,14 @@ func (c *Coordinator) activate(ctx context.Context, p *Participant, linked name.
 		}
 	}
 	return nil
+}
+
+// withLogs adds to an application that is not healthy how to see what it says about that.
+func (c *Coordinator) withLogs(err error, host string, services bool) error {
+	if refused, ok := errors.AsType[*remote.Refused](err); ok && services && refused.Hint == "" {
+		refused.Hint = fmt.Sprintf("what it says: kis logs %s --hosts %s", c.Stage, host)
+	}
+	return err
 }
 
 // afterLink runs the after_link commands, in their order.

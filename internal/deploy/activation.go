@@ -48,15 +48,19 @@ func (r *run) services() []remote.Service {
 }
 
 // unfitServices is what would prevent this host from restarting the services after the switch. A unit
-// that is missing may come with the first package, through the stage's link.
+// that is missing may come with the first package, through the stage's link. One that works elsewhere may
+// do so on purpose.
 func (h *host) unfitServices() []remote.Problem {
 	var all []remote.Problem
 	for _, p := range h.facts.Services {
-		if p.Code == remote.CodeNoUnit && h.facts.Stage.Linked == "" {
+		switch {
+		case p.Code == remote.CodeNoUnit && h.facts.Stage.Linked == "":
 			h.log.Notice(p.Message + "; if the package does not bring it, the push will be rolled back")
-			continue
+		case p.Code == remote.CodeOtherPlace:
+			h.log.Notice(p.Message + ", so that a switch does not change what it runs; " + p.Hint)
+		default:
+			all = append(all, p)
 		}
-		all = append(all, p)
 	}
 	return all
 }

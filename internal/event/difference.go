@@ -47,9 +47,18 @@ type Difference struct {
 	Commits       []string       `json:"commits"`       // from the one to the other, newest first: abbreviated name and subject
 }
 
-// Same reports that the packages do not differ, as far as is known.
+// Same reports that the packages do not differ, as far as is known. An installed package is never changed, so
+// that one name on hosts is one package; what this machine would push under that name may be another one.
 func (d Difference) Same() bool {
-	return d.From.Package == d.To.Package || d.From.Package != "" && d.Files != nil && len(d.Files)+len(d.Distributions)+len(d.Settings) == 0
+	if d.From.Package == d.To.Package && d.To.Host != "" {
+		return true
+	}
+	return d.From.Package != "" && d.Files != nil && len(d.Files)+len(d.Distributions)+len(d.Settings) == 0
+}
+
+// Refused reports that a push of it would be refused: another package of this name is installed.
+func (d Difference) Refused() bool {
+	return d.From.Package == d.To.Package && !d.Same() && d.Files != nil
 }
 
 // MarshalJSON writes lists in any case, but for files that are not known.

@@ -144,7 +144,7 @@ func (p *Project) django(dir string) {
 	if dotEnv.MatchString(settings) && !slices.Contains(p.SharedFiles, ".env") {
 		p.SharedFiles = append(p.SharedFiles, ".env")
 	}
-	if file := firstMatch(sqliteFile, settings); file != "" {
+	if file := firstMatch(sqliteFile, strings.ReplaceAll(settings, "django.db.backends.sqlite3", "")); file != "" {
 		p.Notes = append(p.Notes, "The settings name the database file "+file+": packages are read-only, so it belongs into a directory of shared.")
 	}
 	p.Verify = append(p.Verify, "python manage.py check --deploy")

@@ -28,8 +28,9 @@ type Unit struct {
 	Directory string `json:"directory"` // in which it runs
 }
 
-// Own are the units that are on all hosts and run this application: they name its repository, or are named like it.
-func Own(hosts [][]Unit, p Project, root string) []Unit {
+// Own are the units that are on all hosts of a stage and run this application: they name its repository, or are named like
+// it. Those of other stages, which say so in their names or paths, are none of them.
+func Own(hosts [][]Unit, p Project, root, stage string, others []string) []Unit {
 	if len(hosts) == 0 {
 		return nil
 	}
@@ -38,11 +39,20 @@ func Own(hosts [][]Unit, p Project, root string) []Unit {
 		everywhere := !slices.ContainsFunc(hosts, func(units []Unit) bool {
 			return !slices.ContainsFunc(units, func(other Unit) bool { return other.Name == u.Name && other.User == u.User })
 		})
-		if everywhere && runs(u, p, root) {
+		if everywhere && runs(u, p, root) && !slices.ContainsFunc(others, u.isOf) {
 			own = append(own, u)
 		}
 	}
+	if named := slices.DeleteFunc(slices.Clone(own), func(u Unit) bool { return !u.isOf(stage) }); len(named) > 0 {
+		return named
+	}
 	return own
+}
+
+// isOf reports whether a unit names a stage, as a word.
+func (u Unit) isOf(stage string) bool {
+	word := regexp.MustCompile(`(^|[^a-zA-Z0-9])` + regexp.QuoteMeta(stage) + `([^a-zA-Z0-9]|$)`)
+	return word.MatchString(u.Name) || word.MatchString(u.Directory) || word.MatchString(u.Exec)
 }
 
 // runs reports whether a unit runs the application.

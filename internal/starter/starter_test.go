@@ -36,7 +36,7 @@ func TestProjectsAreRecognized(t *testing.T) {
 			map[string]string{
 				"pyproject.toml": "[project]\nname = 'blog'\ndependencies = ['Django>=4.2']\n", "requirements.txt": "", "uv.lock": "",
 				"manage.py":               "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n",
-				"config/settings/base.py": "STATIC_ROOT = 'x'\nMEDIA_ROOT = BASE_DIR / 'media'\nenv.read_env()\nNAME = 'db.sqlite3'\n", "config/settings/__init__.py": "",
+				"config/settings/base.py": "STATIC_ROOT = 'x'\nMEDIA_ROOT = BASE_DIR / 'media'\nenv.read_env()\nENGINE = 'django.db.backends.sqlite3'\nNAME = 'db.sqlite3'\n", "config/settings/__init__.py": "",
 			},
 			starter.Project{
 				Name: "blog", Framework: "Django", Backend: "setuptools", Requirements: "uv.lock", SharedDirs: []string{"media"}, SharedFiles: []string{".env"},
@@ -116,9 +116,16 @@ func TestUnitsOfTheApplicationAreThoseOfAllHosts(t *testing.T) {
 	inside, runs := starter.Unit{Name: "web.service", Directory: root + "/production"}, starter.Unit{Name: "beat.service", Exec: root + "/production/.venv/bin/celery"}
 	beside, other := starter.Unit{Name: "old.service", Directory: root + "-old"}, starter.Unit{Name: "nginx.service", Exec: "nginx"}
 	all := []starter.Unit{named, worker, inside, runs, beside, other}
-	assert.Equal(t, []starter.Unit{named, worker, inside, runs}, starter.Own([][]starter.Unit{all, all}, p, root))
-	assert.Equal(t, []starter.Unit{named}, starter.Own([][]starter.Unit{all, {named, other}}, p, root))
-	assert.Empty(t, starter.Own(nil, p, root))
+	assert.Equal(t, []starter.Unit{named, worker, inside, runs}, starter.Own([][]starter.Unit{all, all}, p, root, "live", nil))
+	assert.Equal(t, []starter.Unit{named}, starter.Own([][]starter.Unit{all, {named, other}}, p, root, "live", nil))
+	assert.Empty(t, starter.Own(nil, p, root, "live", nil))
+
+	// Two stages on one host.
+	shop := starter.Project{Name: "shop"}
+	live, staging := starter.Unit{Name: "shop.service", Directory: "/srv/shop/current"}, starter.Unit{Name: "shop-staging.service", Directory: "/srv/shop-staging/current"}
+	host := [][]starter.Unit{{live, staging}}
+	assert.Equal(t, []starter.Unit{staging}, starter.Own(host, shop, "/srv/shop", "staging", []string{"production"}))
+	assert.Equal(t, []starter.Unit{live}, starter.Own(host, shop, "/srv/shop", "production", []string{"staging"}))
 }
 
 // The command lines of the servers that Python applications run behind.

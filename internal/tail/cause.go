@@ -102,7 +102,7 @@ func isGeneric(text string) bool {
 	return slices.ContainsFunc([]string{
 		"Exception:", "subprocess-exited-with-error", "metadata-generation-failed", "failed-wheel-build-for-install", "legacy-install-failure",
 		"Failed building", "Failed to build", "Could not build wheels", "Could not find a version that satisfies", "Command errored out",
-		"pip's dependency resolver", "process didn't exit", "aborting due to", "could not compile",
+		"pip's dependency resolver", "Ignored the following", "process didn't exit", "aborting due to", "could not compile",
 	}, func(known string) bool { return strings.HasPrefix(text, known) })
 }
 

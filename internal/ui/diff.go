@@ -22,7 +22,7 @@ func (u *UI) Difference(d event.Difference) {
 	case d.From.Package == "":
 		u.Out.Lines("nothing is linked yet")
 		return
-	case d.From.Package == d.To.Package:
+	case d.Same() && d.From.Package == d.To.Package:
 		u.Out.Lines("no difference")
 		return
 	case d.Same():
@@ -41,6 +41,9 @@ func (u *UI) Difference(d event.Difference) {
 	}
 	if len(d.Settings) > 0 {
 		u.Out.Printf("settings that differ: %s\n", strings.Join(d.Settings, ", "))
+	}
+	if d.Refused() {
+		u.Out.Lines("a push is refused: the version is the same. Bump it, or push with --dev")
 	}
 }
 

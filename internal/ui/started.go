@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"path/filepath"
 	"strings"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/starter"
 )
 
@@ -34,5 +36,9 @@ func (u *UI) Started(p starter.Project, path string, stages []starter.Stage) {
 	for _, note := range p.Notes {
 		u.Out.Printf("  %s\n", note)
 	}
-	u.Out.Printf("wrote %s; read it, then:\n  next: kis check %s\n", path, stages[0].Name)
+	next := "kis check " + stages[0].Name
+	if filepath.Base(path) != "inventory.yaml" && filepath.Base(path) != "inventory.yml" {
+		next += " -i " + safetext.Word(path)
+	}
+	u.Out.Printf("wrote %s; read it, then:\n  next: %s\n", path, next)
 }

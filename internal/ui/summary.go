@@ -24,7 +24,7 @@ func Summary(r event.Report) string {
 	case event.Succeeded:
 		return succeeded(r, hosts)
 	case event.Aborted:
-		return "aborted before link: no stage link was changed" + ready(r, hosts)
+		return "aborted before link: no stage link was changed" + ready(r, hosts) + prepared(r)
 	case event.RolledBack:
 		return fmt.Sprintf("failed and rolled back: %s has %s on %s%s", r.Stage, previousLink(r), hosts, degraded(r))
 	case event.Split:
@@ -97,6 +97,14 @@ func ready(r event.Report, hosts string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%d of %s ready)", n, hosts)
+}
+
+// prepared says that commands before the link may have changed something outside of kis, such as a database.
+func prepared(r event.Report) string {
+	if slices.ContainsFunc(r.Failures, func(f event.Failure) bool { return f.Step == event.StepBeforeLink }) {
+		return "; what before_link has done stays"
+	}
+	return ""
 }
 
 // previousLink names the link that the hosts were rolled back to.

@@ -297,8 +297,11 @@ def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES):
         if state["sealed"]:
             state["changed"] = changed(repository, linked)
         if not state["managed"]:
-            message = "%s is linked to %s, which is not a package of this repository" % (repository.stage(stage), linked)
-            raise Refused("stage-not-managed", message, "move it away: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
+            what = "which is not a package of this repository"
+            if os.path.dirname(os.path.realpath(repository.stage(stage))) == os.path.realpath(repository.root):
+                what = "which kis has not made: its links name a package without a directory"
+            message = "%s is linked to %s, %s" % (repository.stage(stage), linked, what)
+            raise Refused("stage-not-managed", message, "move it away, and remove it when the stage is linked again: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
     state.update(journal_lines(repository, stage, lines, limit))
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.prepared_runs(repository, stage)

@@ -88,6 +88,8 @@ class Check:
             answer = connection.getresponse()
             body = answer.read(BODY_LIMIT).decode("utf-8", "replace")
         except WAITED_FOR as err:
+            if timeout < ATTEMPT and self.seen and isinstance(err, socket.timeout):
+                return False  # the end of the whole check cut this attempt off: what was seen before says more
             self.seen, self.tail = getattr(err, "strerror", None) or str(err) or type(err).__name__, []
             return False
         finally:

@@ -96,7 +96,7 @@ class Agent:
             from kisagent import services
 
             units = services.units_of(args["services"])
-            facts["services"] = yield from self.run_forked(lambda: services.obstacles(units), services.TOOL_TIMEOUT)
+            facts["services"] = yield from self.run_forked(lambda: services.obstacles(units, self.repository.root, args["stage"]), services.TOOL_TIMEOUT)
         return facts
 
     def do_state(self, args):

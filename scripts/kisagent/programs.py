@@ -19,6 +19,13 @@ def run(agent, args):
     return (yield from complete(spawn(argv, env, top, seconds(args["timeout"]))))
 
 
+NEWEST = """lines=$1
+shift
+status=$({ { "$@" 2>&1; echo $? >&3; } | tail -n "$lines" >&2; } 3>&1)
+exit "$status"
+"""  # the newest lines of a program's output, to standard error; it ends as the program does
+
+
 def logs(agent, args):
     """Show what the units of a stage have written to the journal: journalctl(1)."""
     from kisagent import services
@@ -26,7 +33,10 @@ def logs(agent, args):
     units, lines, since, follow = services.units_of(args["units"]), args["lines"], args["since"], args["follow"]
     # It may ask sudo, which may take long
     argv = yield from agent.run_forked(lambda: services.journal_argv(units, lines, since, follow), 2 * services.TOOL_TIMEOUT)
-    argv = ["/bin/sh", "-c", 'exec "$@" 1>&2', "kis-logs"] + argv
+    if since and not follow:
+        argv = ["/bin/sh", "-c", NEWEST, "kis-logs", str(lines)] + argv
+    else:
+        argv = ["/bin/sh", "-c", 'exec "$@" 1>&2', "kis-logs"] + argv
     return (yield from complete(spawn(argv, agent.environment(), "/", seconds(args["timeout"]))))
 
 

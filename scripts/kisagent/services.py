@@ -23,6 +23,7 @@ MAX_LISTED, MAX_UNITS = 500, 100  # units that are looked at for suggestions, an
 WRITTEN = ("/etc/systemd/", "/run/systemd/system", "/root/.config/systemd")  # systemd.unit(5): not of the distribution
 TOOL_TIMEOUT = 30  # seconds for one question to systemd
 PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,MainPID,ControlGroup,NRestarts"
+BEGUN = "ExecMainStartTimestampMonotonic"
 ACTIVITY = "LoadState,ActiveState,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic"
 STATES = ("active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing", "missing")
 CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")  # version 2, version 1, both
@@ -65,16 +66,49 @@ class Unit:
         """Restart the unit; returns once it is active, and nothing in it is older than this process."""
         self.require_loaded()
         argv = self.argv("restart", self.name)
+        begun = self.show(BEGUN)
         try:
             run(argv, max(1.0, deadline - time.monotonic()))
         except Failed as failed:
-            raise self.refused(failed)
+            if not self.wait_for_start_limit(begun, deadline):
+                raise self.refused(failed)
+            try:
+                run(argv, max(1.0, deadline - time.monotonic()))
+            except Failed as again:
+                raise self.refused(again)
         self.wait(deadline)
+
+    def wait_for_start_limit(self, begun, deadline):
+        """Whether systemd has started no process, because the unit was started too often, by a version that failed for
+        example, and may start one now: StartLimitIntervalSec of systemd.unit(5). Result does not tell, it keeps the first
+        cause."""
+        seen = self.show(BEGUN + ",StartLimitIntervalUSec")
+        interval = span(seen.pop("StartLimitIntervalUSec", ""))
+        if seen != begun or not interval or time.monotonic() + interval + 1 > deadline:
+            return False
+        time.sleep(interval + 0.5)
+        return True
 
     def require_loaded(self):
         if self.show().get("LoadState") != "loaded":
             hint = "see: systemctl %sstatus %s" % ("--user " if self.user else "", self.name)
             raise Refused("no-unit", "systemd has no unit %s" % self.name, hint)
+
+    def elsewhere(self, root, stage):
+        """A unit that works below the package repository, and not through the stage's link, runs something else after the
+        switch as well: what Capistrano or Ansistrano has linked, another stage, one version. None where nothing shows that."""
+        try:
+            seen = self.show("ExecStart,WorkingDirectory,RootDirectory")
+        except (Failed, Refused):
+            return None
+        text = "\n".join(seen.values())
+        for top in sorted({root, os.path.realpath(root)}):
+            for match in re.finditer(re.escape(top) + r"/([0-9A-Za-z.+!_-]+)", text):
+                if match.group(1) not in (stage, "shared", ".kis"):
+                    message = "%s works in %s, not in %s/%s" % (self.name, match.group(0), root, stage)
+                    hint = "let ExecStart and WorkingDirectory of the unit name %s/%s; then: systemctl daemon-reload" % (root, stage)
+                    return {"code": "other-place", "message": message, "hint": hint}
+        return None
 
     def require_permission(self):
         """Refuse where sudo would: `sudo -l` says whether it runs a command, without running it."""
@@ -104,10 +138,12 @@ class Unit:
         return Refused("not-active", message, hint, tail=log or list(lines))
 
     def wait(self, deadline):
-        since, pid = None, ""
+        since, pid, counted = None, "", None
         while True:
             now, seen = time.monotonic(), self.show()
-            restarts = seen.get("NRestarts", "0") not in ("", "0")
+            # systemd counts on from the version before, if it was about to start that again.
+            counted = seen.get("NRestarts", "") if counted is None else counted
+            restarts = seen.get("NRestarts", "") != counted
             state = seen.get("ActiveState", "")
             if state == "failed" or restarts:
                 what = "fails and is restarted again and again" if restarts else "has failed (%s)" % seen.get("Result", "")
@@ -143,9 +179,10 @@ class Unit:
 
 
 def journal_argv(units, lines, since, follow):
-    """The command line that shows the journal of units. A user who may not read it asks sudo."""
-    argv = ["journalctl", "--no-pager", "--quiet", "--utc", "--output=short-iso-precise", "--lines=%d" % lines]
-    argv += ["--since=" + since] if since else []
+    """The command line that shows the journal of units. A user who may not read it asks sudo. With --since, --lines would mean
+    the oldest so many."""
+    argv = ["journalctl", "--no-pager", "--quiet", "--utc", "--output=short-iso-precise"]
+    argv += ["--since=" + since] if since else ["--lines=%d" % lines]
     argv += ["--follow"] if follow else []
     system = False
     for unit in units:
@@ -184,6 +221,13 @@ def run(argv, timeout):
     return text
 
 
+def span(text):
+    """The seconds of a time as systemctl shows it, such as `1min 30s`: systemd.time(7). None where it is none."""
+    units = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+    parts = [re.match(r"([0-9.]+)(us|ms|s|min|h)\Z", part) for part in text.split()]
+    return sum(float(part.group(1)) * units[part.group(2)] for part in parts) if parts and all(parts) else None
+
+
 def restart(units, timeout):
     """Restart units in their order; each is waited for before the next."""
     begin = time.monotonic()
@@ -192,9 +236,10 @@ def restart(units, timeout):
     return {"seconds": time.monotonic() - begin}
 
 
-def obstacles(units):
-    """What would prevent the units from being restarted, as far as it can be known before."""
-    found = []
+def obstacles(units, root, stage):
+    """What would prevent the units from being restarted, as far as it can be known before, and what they run instead of the
+    stage."""
+    found = [problem for problem in [unit.elsewhere(root, stage) for unit in units] if problem]
     for require in [requirement for unit in units for requirement in (unit.require_loaded, unit.require_permission)]:
         try:
             require()

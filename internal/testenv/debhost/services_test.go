@@ -62,7 +62,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		h := debhost.New(t, suite, 1)[0]
 		h.Write(t, "/etc/sudoers.d/kis", "deploy ALL=(root) NOPASSWD: "+strings.Join([]string{
 			"/usr/bin/systemctl restart good.service", "/usr/bin/systemctl restart ends.service", "/usr/bin/systemctl restart loops.service",
-			"/usr/bin/systemctl restart leaves.service", "/usr/bin/systemctl restart once.service", "/usr/bin/systemctl restart refuses.service",
+			"/usr/bin/systemctl restart leaves.service", "/usr/bin/systemctl restart once.service", "/usr/bin/systemctl restart mended.service", "/usr/bin/systemctl restart limited.service", "/usr/bin/systemctl restart refuses.service",
 		}, ", ")+"\n", 0o440)
 		for unit, text := range map[string]string{
 			"good":    "ExecStart=/bin/sleep 1000",
@@ -71,6 +71,8 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 			"loops":   "ExecStart=/bin/sh -c 'echo again; exit 3'\nRestart=always\nRestartSec=100ms",
 			"leaves":  "ExecStart=/bin/sh -c 'sleep 1001 & exec sleep 1002'\nKillMode=process",
 			"once":    "Type=oneshot\nExecStart=/bin/true",
+			"mended":  "ExecStart=/bin/sh -c 'test ! -e /run/broken || exit 3; exec sleep 1003'\nRestart=on-failure\nRestartSec=3s",
+			"limited": "ExecStart=/bin/sh -c 'test ! -e /run/broken || exit 3; exec sleep 1004'\nRestart=on-failure\nRestartSec=50ms",
 			"refuses": "Type=forking\nExecStart=/bin/sh -c 'exit 1'",
 		} {
 			h.Write(t, "/etc/systemd/system/"+unit+".service", "[Service]\n"+text+"\n", 0o644)
@@ -82,7 +84,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 			return agent.RestartServices(t.Context(), stage, run, servicesOf(t, units), 20*time.Second)
 		}
 		obstacles := func(units ...string) []string {
-			facts, err := agent.Check(t.Context(), remote.CheckRequest{Services: servicesOf(t, units)})
+			facts, err := agent.Check(t.Context(), remote.CheckRequest{Stage: stage, Services: servicesOf(t, units)})
 			require.NoError(t, err)
 			var codes []string
 			for _, p := range facts.Services {
@@ -91,6 +93,13 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 			return codes
 		}
 		assert.Empty(t, obstacles("good", "ends"))
+		h.Write(t, "/etc/systemd/system/moved.service", "[Service]\nExecStart=/var/webcode/staging/.venv/bin/x\nWorkingDirectory=/var/webcode/shared\n", 0o644)
+		h.Write(t, "/etc/systemd/system/old.service", "[Service]\nExecStart=/var/webcode/staging/.venv/bin/x\nWorkingDirectory=/var/webcode/current\n", 0o644)
+		h.Shell(t, "systemctl daemon-reload")
+		assert.Equal(t, []string{
+			"other-place old.service works in /var/webcode/current, not in /var/webcode/staging",
+			"no-sudo sudo does not let this user restart moved.service", "no-sudo sudo does not let this user restart old.service",
+		}, obstacles("moved", "old"))
 		assert.Equal(t, []string{
 			"no-sudo sudo does not let this user restart secret.service",
 			"no-unit systemd has no unit absent.service", "no-sudo sudo does not let this user restart absent.service",
@@ -112,6 +121,10 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 				assert.Contains(t, strings.Join(refused.Tail, "\n"), "a broken setting")
 			}
 		}
+		// As a rollback finds them: the version before does not start, and systemd starts it again, or has given up.
+		h.Shell(t, "touch /run/broken; systemctl start mended limited; until systemctl is-failed -q limited && test $(systemctl show -p NRestarts --value mended) -gt 0; do sleep .1; done; rm /run/broken")
+		require.NoError(t, restart("mended"))
+		require.NoError(t, agent.RestartServices(t.Context(), stage, run, servicesOf(t, []string{"limited"}), time.Minute))
 		state, err := agent.State(t.Context(), remote.StateRequest{Services: servicesOf(t, []string{"good", "ends", "once", "loops", "absent"})})
 		require.NoError(t, err)
 		states := map[string]string{}
@@ -121,7 +134,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 				assert.Less(t, *s.Seconds, 600.0, "since this test restarted it")
 			}
 		}
-		assert.Contains(t, []string{"activating", "active"}, states["loops.service"], "it starts again and again")
+		assert.Contains(t, []string{"activating", "active", "failed"}, states["loops.service"], "it starts again and again, until systemd gives up")
 		delete(states, "loops.service")
 		assert.Equal(t, map[string]string{"good.service": "active", "ends.service": "failed", "once.service": "inactive", "absent.service": "missing"}, states)
 		h.Shell(t, "gpasswd -d deploy systemd-journal")
