@@ -96,6 +96,18 @@ func TestHealthIsWaitedFor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 5, found.Attempts)
 
+	// The end of the whole check cuts the last attempt off: what the application said before is the cause.
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) > 6 {
+			<-r.Context().Done()
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(slow.Close)
+	_, err = l.Health(t.Context(), l.stage, l.run, remote.HealthCheck{URL: slow.URL, Within: time.Second})
+	require.ErrorContains(t, err, "the status is 503, not 200")
+
 	flapping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if asked.Add(1)%2 == 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -28,6 +28,15 @@ func TestCompare(t *testing.T) {
 	assert.Equal(t, []string{"prepare"}, d.Settings)
 	assert.False(t, d.Same())
 
+	again := from
+	again.Package = to.Package
+	bumped := event.Compare(to, again)
+	assert.False(t, bumped.Same(), "this machine would push other content under the name of what is installed")
+	assert.True(t, bumped.Refused())
+	again.Host = "web2"
+	assert.True(t, event.Compare(to, again).Same(), "an installed package is never changed")
+	assert.False(t, d.Refused())
+
 	same := to
 	same.Package = "app-3"
 	assert.True(t, event.Compare(to, same).Same())

@@ -51,6 +51,12 @@ func TestInitAndLogs(t *testing.T) {
 		}
 	}
 	assert.Equal(t, []string{"web1 a", "web2 b", "web1 c"}, said, r.screen)
+	r = a.kis("logs", "production", "--since", "-1h", "-n", "1", "--hosts", "web1", "said-a.service", "said-c.service")
+	assert.Equal(t, 0, r.exit, r.screen)
+	assert.Contains(t, r.screen, "]: said c\n", "the newest, where journalctl shows the oldest")
+	assert.Equal(t, 1, strings.Count(r.screen, "\n"))
+	r = a.kis("logs", "production", "--since", "never")
+	assert.Equal(t, 5, r.exit, r.screen)
 	r = a.kis("logs", "production")
 	assert.Equal(t, 0, r.exit)
 	assert.Contains(t, r.screen, "]: the sample starts\n", "the services of the stage")
