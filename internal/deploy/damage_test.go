@@ -86,9 +86,10 @@ func TestAPackageThatTheDiskReturnsDifferentlyIsNotLinkedAgain(t *testing.T) {
 	require.NoError(t, err)
 	said, err := exec.CommandContext(t.Context(), "python3", "-B", "-c", forgeSeal, scripts, top).CombinedOutput()
 	require.NoError(t, err, string(said))
-	for _, op := range []event.Op{event.Rollback, event.Relink} {
-		report := w.run(t.Context(), t, deploy.Plan{Op: op, Target: pkg(t, "hello-1.0")}, nil)
-		require.Equal(t, event.Aborted, report.Outcome, op)
+	for _, plan := range []deploy.Plan{{Op: event.Rollback}, {Op: event.Relink}, {Op: event.Rollback, DryRun: true}} {
+		plan.Target = pkg(t, "hello-1.0")
+		report := w.run(t.Context(), t, plan, nil)
+		require.Equal(t, event.Aborted, report.Outcome, plan.Op)
 		require.Len(t, report.Failures, 1)
 		assert.Equal(t, "web2: verify: hello-1.0 is not as it was sealed: hello/__init__.py", report.Failures[0].Error())
 	}

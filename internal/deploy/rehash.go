@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
@@ -47,19 +48,28 @@ func requireIntact(p name.Package, changed []string) error {
 		"bump the version and push that, or roll back to another package")
 }
 
+// readPackage is what a dry run can verify of a package that is installed: it reads it. It changes nothing.
+func (r *run) readPackage(ctx context.Context, h *host) bool {
+	if h.sealed(r.pkg) == nil || !h.readsPackage() {
+		return true
+	}
+	return h.step(event.StepVerify, func() error { return h.requireIntact(ctx) })
+}
+
 // requireIntact reads all files of the package on this host, which another run has installed there, perhaps long ago. That
 // their names, sizes and times are as they were, which is looked at anyway, says nothing of a disk that returns other bytes.
 func (h *host) requireIntact(ctx context.Context) error {
-	switch h.run.plan.Op {
-	case event.Rollback, event.Promote, event.Relink:
-	default:
-		return nil
-	}
-	if h.isUpToDate() {
+	if !h.readsPackage() {
 		return nil
 	}
 	changed, err := h.session.Rehash(ctx, h.run.pkg, h.run.timeout())
 	return errors.Join(err, requireIntact(h.run.pkg, changed))
+}
+
+// readsPackage reports whether this run reads all files of the package on this host.
+func (h *host) readsPackage() bool {
+	again := []event.Op{event.Rollback, event.Promote, event.Relink}
+	return slices.Contains(again, h.run.plan.Op) && !h.isUpToDate()
 }
 
 func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) []event.Intact {

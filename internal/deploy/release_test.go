@@ -90,6 +90,13 @@ func TestTheCommandsOfARelease(t *testing.T) {
 	events = nil
 	require.Empty(t, w.run(t.Context(), t, plan, record).Failures)
 	assert.Empty(t, said(&events, event.StepBeforeLink))
+
+	// The same version with another recipe: what of it is another one is named.
+	plan.Recipe, err = deploy.NewRecipe(t.Context(), inventory.Install{Mode: inventory.ModeEditable}, inventory.Shared{}, []inventory.Command{{Run: "true"}}, deploy.Sources{Dir: t.TempDir()})
+	require.NoError(t, err)
+	failures := w.run(t.Context(), t, plan, record).Failures
+	require.NotEmpty(t, failures)
+	assert.Equal(t, "hello-1.0 is installed with another recipe: prepare, shared", failures[0].Message)
 }
 
 // TestAFailureBeforeTheLinkChangesNoLink wherever it is.

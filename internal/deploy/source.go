@@ -23,10 +23,22 @@ func (h *host) sameSource(ctx context.Context, there *remote.Receipt) error {
 		return event.Refuse(remote.CodeOtherContent, message, hint)
 	}
 	if there.Recipe != h.run.plan.Recipe.Digest {
-		message := fmt.Sprintf("%s is installed with another recipe: requirements, wheels, or install, shared or prepare of the inventory", h.run.pkg)
+		message := fmt.Sprintf("%s is installed with another recipe: %s", h.run.pkg, h.otherSettings(ctx, there))
 		return event.Refuse(remote.CodeOtherRecipe, message, hint)
 	}
 	return nil
+}
+
+// otherSettings names the keys of the inventory in which the recipe differs from that of the installed package; all of
+// them where the host does not know it any more.
+func (h *host) otherSettings(ctx context.Context, there *remote.Receipt) string {
+	text, err := readStored(ctx, h.session, recipeSum(there))
+	if installed, own := settings(text), settings(h.run.plan.Recipe.text); err == nil && installed != nil && own != nil {
+		if keys := installed.Differing(*own); len(keys) > 0 {
+			return strings.Join(keys, ", ")
+		}
+	}
+	return "requirements, wheels, or install, shared or prepare of the inventory"
 }
 
 // otherFiles names the files of the archive that differ from those of the installed package, with how;

@@ -37,6 +37,18 @@ func (u *Unanswered) Error() string {
 // Recipe is what distinguishes two recipes, by the keys of the inventory.
 type Recipe map[string]string
 
+// Differing are the keys in which two recipes differ, sorted.
+func (r Recipe) Differing(other Recipe) []string {
+	var keys []string
+	for key, value := range other {
+		if r[key] != value {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // Difference is what two packages differ in.
 type Difference struct {
 	From          Side           `json:"from"`
@@ -91,12 +103,7 @@ func Compare(from, to Side) Difference {
 		d.Distributions = changedDistributions(from.Distributions, to.Distributions)
 	}
 	if from.Recipe != nil && to.Recipe != nil {
-		for key, value := range *to.Recipe {
-			if (*from.Recipe)[key] != value {
-				d.Settings = append(d.Settings, key)
-			}
-		}
-		slices.Sort(d.Settings)
+		d.Settings = from.Recipe.Differing(*to.Recipe)
 	}
 	return d
 }

@@ -67,6 +67,11 @@ func Inspect(dir string) (Project, error) {
 	p.Framework = framework(dir, strings.Join(needs, "\n")+"\n"+setup+"\n"+read(dir, p.Requirements))
 	p.settings(dir)
 	p.migrations(dir)
+	for _, file := range []string{"hosts.ini", "inventory.ini", "hosts.yml", "hosts.yaml"} {
+		if exists(dir, file) {
+			p.Notes = append(p.Notes, "If "+file+" is an Ansible inventory, `ansible: "+file+"` takes hosts and groups from it, and a stage has `hosts: [GROUP]`: kis help ansible.")
+		}
+	}
 	return p, nil
 }
 

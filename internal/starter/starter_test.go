@@ -59,8 +59,11 @@ func TestProjectsAreRecognized(t *testing.T) {
 		},
 		{
 			"no framework, and one whose name is a part of another's",
-			map[string]string{"pyproject.toml": "[project]\nname = 'tool'\ndependencies = ['django-environ', 'flasky']\n"},
-			starter.Project{Name: "tool", Backend: "setuptools"},
+			map[string]string{"pyproject.toml": "[project]\nname = 'tool'\ndependencies = ['django-environ', 'flasky']\n", "hosts.ini": ""},
+			starter.Project{
+				Name: "tool", Backend: "setuptools",
+				Notes: []string{"If hosts.ini is an Ansible inventory, `ansible: hosts.ini` takes hosts and groups from it, and a stage has `hosts: [GROUP]`: kis help ansible."},
+			},
 		},
 		{"no name", map[string]string{"setup.py": "setup()"}, starter.Project{Name: "a-project", Backend: "setuptools"}},
 	} {

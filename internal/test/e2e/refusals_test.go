@@ -65,7 +65,8 @@ func TestRefusalsWithoutHosts(t *testing.T) {
 		{name: "unknown stage", args: []string{"stagin"}, exit: 2, says: []string{`"stagin"`, "staging", "did you mean"}},
 		{name: "no host matches", args: []string{"staging", "--hosts", "db*"}, exit: 2, says: []string{"db*", "web1"}},
 		{name: "unknown host", args: []string{"staging", "--hosts", "web9"}, exit: 2, says: []string{"web9", "web1"}},
-		{name: "unknown flag", args: []string{"staging", "--host", "web1"}, exit: 2, says: []string{"--host", "usage: kis push"}},
+		{name: "unknown flag", args: []string{"staging", "--servers", "web1"}, exit: 2, says: []string{"--servers", "usage: kis push"}},
+		{name: "flag of another tool", args: []string{"staging", "--host", "web1"}, exit: 2, says: []string{"--host", "here it is: --hosts"}},
 		{name: "no such archive", args: []string{"staging", "--sdist", "dist/hello-9.tar.gz"}, exit: 2, says: []string{"dist/hello-9.tar.gz"}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
