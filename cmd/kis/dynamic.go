@@ -18,36 +18,38 @@ const allowDynamic = "KIS_ALLOW_DYNAMIC"
 
 // runDynamic runs the command of an inventory, if the user has allowed it.
 func (a *app) runDynamic(ctx context.Context, dir, text string) ([]byte, error) {
-	c, err := dynamic.Parse(dir, text)
+	c, allowed, err := a.dynamicCommand(dir, text)
 	if err != nil {
 		return nil, err
 	}
-	state, err := a.logs.Below("dynamic")
-	if err != nil {
-		return nil, err
-	}
-	if err := allow(ctx, c, dynamic.Allowed(state), os.Getenv(allowDynamic), a.ui.Prompt()); err != nil {
+	if err := allow(ctx, c, allowed, os.Getenv(allowDynamic), a.ui.Prompt()); err != nil {
 		return nil, err
 	}
 	defer a.ui.Waiting("running " + c.String())()
 	output, err := c.Run(ctx)
 	if err == nil {
-		_ = dynamic.Allowed(state).Remember(c, output) // for completion, which does without
+		_ = allowed.Remember(c, output) // for completion, which does without
 	}
 	return output, err
 }
 
 // rememberedNames are the hosts and groups that the command has printed the last time. It does not run.
 func (a *app) rememberedNames(dir, text string) ([]byte, error) {
+	c, allowed, err := a.dynamicCommand(dir, text)
+	if err != nil {
+		return nil, err
+	}
+	return allowed.Names(c)
+}
+
+// dynamicCommand is a command of an inventory, and where this machine remembers it.
+func (a *app) dynamicCommand(dir, text string) (dynamic.Command, dynamic.Allowed, error) {
 	c, err := dynamic.Parse(dir, text)
 	if err != nil {
-		return nil, err
+		return c, "", err
 	}
 	state, err := a.logs.Below("dynamic")
-	if err != nil {
-		return nil, err
-	}
-	return dynamic.Allowed(state).Names(c)
+	return c, dynamic.Allowed(state), err
 }
 
 // allow returns nil if the command may run. The user is asked once for each command and directory;
