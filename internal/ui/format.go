@@ -107,6 +107,16 @@ func aligned(rows [][]string) []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
+// withoutEmptyColumns are rows without the last columns in which nothing stands, so that the one before them is wrapped.
+func withoutEmptyColumns(rows [][]string) [][]string {
+	for len(rows) > 0 && len(rows[0]) > 1 && !slices.ContainsFunc(rows, func(row []string) bool { return row[len(row)-1] != "" }) {
+		for i, row := range rows {
+			rows[i] = row[:len(row)-1]
+		}
+	}
+	return rows
+}
+
 // wrapped is aligned with the last cells wrapped to a width; 0 for no limit. All rows have the same
 // number of cells.
 func wrapped(rows [][]string, width int) []string {

@@ -21,8 +21,10 @@ func (u *UI) Intact(all []event.Intact, nothing string) {
 			folded.add(i.Host, fmt.Sprintf("%s is as it was sealed", i.Package))
 		}
 	}
+	var rows [][]string
 	for _, line := range folded {
-		u.Out.Printf("%s  %s\n", allHosts(line.hosts), line.text)
+		rows = append(rows, []string{allHosts(line.hosts), line.text})
 	}
+	u.table(rows)
 	u.printFailures(failures)
 }

@@ -140,5 +140,5 @@ func (u *UI) table(rows [][]string) {
 	if u.Columns != nil {
 		width = u.Columns()
 	}
-	u.Out.Lines(wrapped(rows, width)...)
+	u.Out.Lines(wrapped(withoutEmptyColumns(rows), width)...)
 }
