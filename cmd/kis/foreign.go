@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,15 +43,16 @@ func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if args[0] == "" {
+		return &ui.Hinted{Err: errors.New("the command is empty"), Help: "see: kis help"}
+	}
 	err := fmt.Errorf("there is no command %q", args[0])
 	if here := foreignCommands()[args[0]]; here != "" {
 		return &ui.Hinted{Err: err, Help: "here it is: " + here}
 	}
 	if path, failed := a.inventoryFile(); failed == nil {
-		for _, stage := range inventory.Stages(path) {
-			if stage == args[0] {
-				return &ui.Hinted{Err: err, Help: fmt.Sprintf("%s is a stage; the command comes first: kis push %s", stage, stage)}
-			}
+		if slices.Contains(inventory.Stages(path), args[0]) {
+			return &ui.Hinted{Err: err, Help: fmt.Sprintf("%[1]s is a stage; the command comes first: kis push %[1]s", args[0])}
 		}
 	}
 	for _, near := range cmd.SuggestionsFor(args[0]) {

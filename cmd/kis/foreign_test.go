@@ -17,6 +17,7 @@ func TestWordsOfOtherTools(t *testing.T) {
 		"there is no command \"live\"\n  hint: live is a stage; the command comes first: kis push live\n":    {"live", "deploy"},
 		"there is no command \"stauts\"\n  hint: did you mean: kis status\n":                                 {"stauts"},
 		"there is no command \"hush\"\n  hint: see: kis help\n":                                              {"hush"}, // not push
+		"the command is empty\n  hint: see: kis help\n":                                                      {""},
 		"unknown flag: --limit\n  hint: here it is: --hosts, or -l\n":                                        {"status", "--limit", "web1"},
 		"unknown shorthand flag: 'b' in -b\n  hint: here it is: become: in the inventory\n":                  {"push", "live", "-b"},
 		"flag needs an argument: 'f' in -f\n  hint: -f is --forks; -F follows\n":                             {"logs", "live", "-f"},
