@@ -23,6 +23,7 @@ MAX_LISTED, MAX_UNITS = 500, 100  # units that are looked at for suggestions, an
 WRITTEN = ("/etc/systemd/", "/run/systemd/system", "/root/.config/systemd")  # systemd.unit(5): not of the distribution
 TOOL_TIMEOUT = 30  # seconds for one question to systemd
 PROPERTIES = "LoadState,ActiveState,SubState,Result,Type,MainPID,ControlGroup,NRestarts"
+TOLD = 10.0  # seconds in which systemd has to say whether all units run
 BEGUN = "ExecMainStartTimestampMonotonic"
 ACTIVITY = "LoadState,ActiveState,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic"
 STATES = ("active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing", "missing")
@@ -41,16 +42,16 @@ class Unit:
         sudo = ["sudo", "-n"] if verb == "restart" and not self.user and os.geteuid() != 0 else []
         return sudo + tool + [verb] + list(rest)
 
-    def show(self, properties=PROPERTIES):
+    def show(self, properties=PROPERTIES, timeout=TOOL_TIMEOUT):
         """The unit's properties by name."""
-        text = run(self.argv("show", "--property=" + properties, "--", self.name), TOOL_TIMEOUT)
+        text = run(self.argv("show", "--property=" + properties, "--", self.name), timeout)
         return dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
 
-    def activity(self):
+    def activity(self, deadline):
         """What systemd says of the unit: its state, and the seconds since it entered that. systemd counts them by
         CLOCK_MONOTONIC, so that nobody's wall clock matters."""
         try:
-            seen = self.show(ACTIVITY)
+            seen = self.show(ACTIVITY, max(0.1, deadline - time.monotonic()))
         except (Failed, Refused):
             seen = {}
         state = seen.get("ActiveState", "")
@@ -82,9 +83,9 @@ class Unit:
         """Whether systemd has started no process, because the unit was started too often, by a version that failed for
         example, and may start one now: StartLimitIntervalSec of systemd.unit(5). Result does not tell, it keeps the first
         cause."""
-        seen = self.show(BEGUN + ",StartLimitIntervalUSec")
-        interval = span(seen.pop("StartLimitIntervalUSec", ""))
-        if seen != begun or not interval or time.monotonic() + interval + 1 > deadline:
+        seen = self.show(BEGUN + ",StartLimitIntervalUSec,ActiveState")
+        interval = span(seen.get("StartLimitIntervalUSec", ""))
+        if seen.get("ActiveState") != "failed" or seen.get(BEGUN) != begun.get(BEGUN) or not interval or time.monotonic() + interval + 1 > deadline:
             return False
         time.sleep(interval + 0.5)
         return True
@@ -103,7 +104,7 @@ class Unit:
             return None
         text = "\n".join(seen.values())
         for top in sorted({root, os.path.realpath(root)}):
-            for match in re.finditer(re.escape(top) + r"/([0-9A-Za-z.+!_-]+)", text):
+            for match in re.finditer(r"(?<![\w./-])" + re.escape(top) + r"/([0-9A-Za-z.+!_-]+)", text):
                 if match.group(1) not in (stage, "shared", ".kis"):
                     message = "%s works in %s, not in %s/%s" % (self.name, match.group(0), root, stage)
                     hint = "let ExecStart and WorkingDirectory of the unit name %s/%s; then: systemctl daemon-reload" % (root, stage)
@@ -251,8 +252,9 @@ def obstacles(units, root, stage):
 
 
 def activity(units):
-    """Whether units run, and since when. What systemd does not say is unknown: this informs, and refuses nothing."""
-    return [one.activity() for one in units]
+    """Whether units run, and since when. What systemd does not say in time is unknown: this informs, and refuses nothing."""
+    deadline = time.monotonic() + TOLD
+    return [one.activity(deadline) for one in units]
 
 
 def list_units():

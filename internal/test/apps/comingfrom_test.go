@@ -48,6 +48,61 @@ WantedBy=multi-user.target
 `
 )
 
+// TestMovingARunningApplication follows docs/moving.md from step 3 on: nothing changes before the unit does, and the way back
+// is one file.
+func TestMovingARunningApplication(t *testing.T) {
+	s := newSite(t, "web1", "web1")
+	h := s.hosts["web1"]
+	const dropIn = "/etc/systemd/system/shop.service.d/kis.conf"
+	a := &app{site: s, name: "shop", dir: t.TempDir(), hosts: []string{"web1"}}
+	for file, content := range map[string]string{
+		"pyproject.toml": shopProject, "shop/__init__.py": "", "shop/__main__.py": shopServer, "MANIFEST.in": "include VERSION\n", "VERSION": "1.1",
+		"inventory.yaml": "root: /srv/shop\nssh: {user: deploy}\nstages:\n  production:\n    hosts: [web1]\n    services: [shop.service]\n" +
+			"    health: {url: 'http://127.0.0.1:8000/', expect: $KIS_VERSION, within: 3s}\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(a.dir, file)), 0o755))
+		a.write(file, content)
+	}
+	h.Write(t, "/etc/systemd/system/shop.service", strings.ReplaceAll(strings.ReplaceAll(shopUnit, "/srv/shop/production/.venv/bin/python", "/usr/bin/python3"), "/srv/shop/production", "/srv/shop/current"), 0o644)
+	h.Write(t, "/etc/sudoers.d/shop", "deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart shop.service\n", 0o440)
+	h.Shell(t, "mkdir -p /srv/shop/releases/1/shop && ln -s releases/1 /srv/shop/current && echo 1.0 >/srv/shop/current/VERSION && touch /srv/shop/current/shop/__init__.py")
+	h.Write(t, "/srv/shop/current/shop/__main__.py", shopServer, 0o644)
+	h.Shell(t, "chown -hR deploy:deploy /srv/shop; systemctl daemon-reload; systemctl restart shop")
+	answers := func(want string) {
+		t.Helper()
+		assert.Equal(t, want, strings.TrimSpace(h.Shell(t, "curl -s --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/")))
+	}
+	answers("1.0")
+
+	r := a.kis("check", "production")
+	require.Equal(t, 0, r.exit)
+	assert.Contains(t, r.screen, "shop.service works in /srv/shop/current, not in /srv/shop/production, so that a switch does not change what it runs")
+	require.Equal(t, 0, a.kis("push", "production", "--no-link").exit)
+	answers("1.0")
+
+	unit := "[Service]\nWorkingDirectory=/srv/shop/production\nExecStart=\nExecStart=/srv/shop/production/.venv/bin/python -m shop\n"
+	h.Shell(t, "mkdir -p /etc/systemd/system/shop.service.d")
+	h.Write(t, dropIn, unit, 0o644)
+	h.Shell(t, "systemctl daemon-reload")
+	answers("1.0")
+	r = a.kis("check", "production")
+	assert.NotContains(t, r.screen, "works in")
+
+	// The first push fails after the link.
+	a.write("VERSION", "1.2")
+	a.write("shop/__main__.py", "raise SystemExit('broken')\n")
+	require.Equal(t, 4, a.kis("push", "production").exit)
+	h.Shell(t, "test ! -L /srv/shop/production; rm "+dropIn+"; systemctl daemon-reload; systemctl restart shop")
+	answers("1.0")
+
+	h.Write(t, dropIn, unit, 0o644)
+	h.Shell(t, "systemctl daemon-reload")
+	a.write("VERSION", "1.1")
+	a.write("shop/__main__.py", shopServer)
+	require.Equal(t, 0, a.kis("push", "production").exit)
+	answers("1.1")
+}
+
 // TestComingFrom deploys what the pages about Capistrano, Ansible and Fabric say, to hosts that were deployed to by those.
 func TestComingFrom(t *testing.T) {
 	s := newSite(t, "web1", "web1", "web2")

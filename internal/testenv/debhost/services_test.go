@@ -93,7 +93,7 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 			return codes
 		}
 		assert.Empty(t, obstacles("good", "ends"))
-		h.Write(t, "/etc/systemd/system/moved.service", "[Service]\nExecStart=/var/webcode/staging/.venv/bin/x\nWorkingDirectory=/var/webcode/shared\n", 0o644)
+		h.Write(t, "/etc/systemd/system/moved.service", "[Service]\nExecStart=/var/webcode/staging/.venv/bin/x /opt/var/webcode/current\nWorkingDirectory=/var/webcode/shared\n", 0o644)
 		h.Write(t, "/etc/systemd/system/old.service", "[Service]\nExecStart=/var/webcode/staging/.venv/bin/x\nWorkingDirectory=/var/webcode/current\n", 0o644)
 		h.Shell(t, "systemctl daemon-reload")
 		assert.Equal(t, []string{
@@ -137,6 +137,15 @@ func TestServicesAreRestartedAndWaitedFor(t *testing.T) {
 		assert.Contains(t, []string{"activating", "active", "failed"}, states["loops.service"], "it starts again and again, until systemd gives up")
 		delete(states, "loops.service")
 		assert.Equal(t, map[string]string{"good.service": "active", "ends.service": "failed", "once.service": "inactive", "absent.service": "missing"}, states)
+		// A systemd that does not answer fails no status.
+		h.Shell(t, "mv /usr/bin/systemctl /usr/bin/systemctl.real; printf '#!/bin/sh\ntest \"$1\" != show || exec sleep 300\nexec systemctl.real \"$@\"\n' >/usr/bin/systemctl; chmod 755 /usr/bin/systemctl")
+		state, err = agent.State(t.Context(), remote.StateRequest{Services: servicesOf(t, []string{"good", "ends", "once", "loops", "absent"})})
+		require.NoError(t, err)
+		require.Len(t, state.Services, 5)
+		for _, s := range state.Services {
+			assert.Equal(t, "unknown", s.State)
+		}
+		h.Shell(t, "mv /usr/bin/systemctl.real /usr/bin/systemctl")
 		h.Shell(t, "gpasswd -d deploy systemd-journal")
 		var silent *remote.Refused
 		fresh, _, other := agentOn(t, h, "production")
