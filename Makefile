@@ -61,7 +61,7 @@ fuzz: ## every parser of what others wrote, a minute each
 
 bench: ## measure, each beside what it is to be held against
 	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx
-	go test -tags bench -vet=off -v -timeout 2h ./internal/test/bench
+	go test -tags bench -vet=off -v -timeout 8h ./internal/test/bench $(if $(BENCH),-args $(BENCH))
 
 setup: ## install what tests and linters need (root or sudo)
 	@.ci/setup
