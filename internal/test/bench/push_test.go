@@ -38,6 +38,6 @@ func (b *table) push(c contender, n int) error {
 	}
 	b.row("s", "push to %d fresh", n).add(c, fresh.seconds)
 	b.row("s", "second version, %d", n).add(c, second.seconds)
-	b.row("s", "push of what is there, %d", n).add(c, again.seconds)
+	b.row("s", "push of what is there (by hand: ssh true), %d", n).add(c, again.seconds)
 	return nil
 }
