@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// ansible is Ansible tuned as its manual advises: pipelining, one fork for each host, ControlMaster.
+// ansible is Ansible tuned as its manual advises: pipelining, one fork for each host,
+// ControlMaster.
 func ansible() rival {
 	return rival{name: "ansible", program: "ansible-playbook", command: playbook, after: endMasters}
 }

@@ -53,7 +53,8 @@ func used(t *testing.T, h *hosttest.Host) float64 {
 	return float64(total) * tick
 }
 
-// TestHostCPUIsCounted: the CPU time of a session, of its children, and of what outlives its parent.
+// TestHostCPUIsCounted: the CPU time of a session, of its children, and of what outlives its
+// parent.
 func TestHostCPUIsCounted(t *testing.T) {
 	s := newSite(t, 1, nil, "")
 	const burn = `python3 -c 'import time

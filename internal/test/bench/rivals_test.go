@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rival is a program that does the same jobs, as its manual shows it, on all hosts at the same time.
+// rival is a program that does the same jobs, as its manual shows it, on all hosts at the same
+// time.
 type rival struct {
 	name    string
 	program string

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,6 +42,7 @@ func (s site) write(files map[string]string) {
 }
 
 // end kills the hosts and removes their files, so that the rounds of a test do not fill the disk.
+// It waits until the disk has done that: who is next is not to pay for it.
 func (s site) end() {
 	s.t.Helper()
 	for _, h := range s.Hosts {
@@ -48,6 +50,7 @@ func (s site) end() {
 		require.NoError(s.t, os.RemoveAll(h.Repo))
 		require.NoError(s.t, os.RemoveAll(h.Home))
 	}
+	syscall.Sync()
 }
 
 // regular is the part of the inventory that every job here has.
