@@ -126,10 +126,14 @@ func (r Recipe) bytes() int64 {
 	return total
 }
 
-// planned is what a dry run reports about this host: these steps, and those after the barrier.
-func (h *host) planned(steps, remark string) string {
+// planned is what a dry run reports about this host, once all hosts are inspected: the steps before the barrier, and those
+// after it.
+func (h *host) planned() string {
 	linked := h.facts.Stage.Linked == h.run.pkg.String()
+	steps, remark := h.steps, h.remark
 	switch {
+	case steps == "":
+		return ""
 	case h.isUpToDate():
 		return "nothing; already linked"
 	case linked:
@@ -177,10 +181,10 @@ func (h *host) judge(ctx context.Context) error {
 	if err := h.sameProject(); err != nil || !h.run.builds() {
 		return err
 	}
-	h.plan = h.planned("upload, build, verify", "")
+	h.steps = "upload, build, verify"
 	if there.State != remote.Sealed {
 		return nil
 	}
-	h.plan = h.planned("verify", "; the package is already installed")
+	h.steps, h.remark = "verify", "; the package is already installed"
 	return h.sameSource(ctx, there.Receipt)
 }

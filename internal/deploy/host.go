@@ -34,7 +34,8 @@ type host struct {
 	resolution    string         // what they were chosen by
 	makesComplete bool           // this host verifies for all of its platform that nothing is missing
 
-	plan     string         // what a dry run found
+	steps    string         // before the barrier, as a dry run reports them; "": it was not judged
+	remark   string         // to them
 	upToDate bool           // linked and confirmed before this run
 	noSFTP   bool           // it was tried, and failed
 	pruned   *event.Cleanup // after the run; nil: nothing was removed
@@ -69,7 +70,7 @@ func (h *host) isUpToDate() bool {
 
 func (h *host) report() event.HostReport {
 	return event.HostReport{
-		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.isReady(), Plan: h.plan,
+		Host: h.Name, Was: h.facts.Stage.Linked, Linked: h.linked, LinkKnown: h.session != nil && h.facts.Root != "", Ready: h.isReady(), Plan: h.planned(),
 		Seconds: h.log.Spent().Seconds(), Pruned: h.pruned,
 	}
 }

@@ -44,8 +44,8 @@ func (r *run) chooseTarget() bool {
 			h.log.Fail(event.StepCheck, err)
 			continue
 		}
-		if h.plan = h.planned("verify", ""); lacks {
-			h.plan = h.planned("copy from "+having[0]+", build, verify", "")
+		if h.steps = "verify"; lacks {
+			h.steps = "copy from " + having[0] + ", build, verify"
 		}
 	}
 	return len(r.failures()) == 0
