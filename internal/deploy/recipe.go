@@ -67,7 +67,7 @@ type Sources struct {
 func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.Shared, prepare []inventory.Command, from Sources) (Recipe, error) {
 	r := Recipe{
 		Recipe: remote.Recipe{
-			Mode: remote.Mode(install.Mode), Extras: slices.Sorted(slices.Values(install.Extras)),
+			Mode: remote.Mode(install.Mode), Installer: remote.Installer(install.Installer), Extras: slices.Sorted(slices.Values(install.Extras)),
 			IndexURL: install.IndexURL, ExtraIndexURLs: install.ExtraIndexURLs,
 		},
 		Shared: shared, Prepare: prepare, indexes: install.IndexIdentity(),

@@ -13,6 +13,7 @@ from kisagent.platforms import platform
 from kisagent.store import PACKAGE
 from kisagent.wire import Refused
 
+INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the library has unpacked
 SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
 LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
 
@@ -67,6 +68,8 @@ def copy_installed(source, target, dist_info):
             executable = os.fstat(f.fileno()).st_mode & 0o100
         if record_digest(data) != row[1]:
             raise ValueError("%s is not that of its wheel" % path)
+        if path == os.path.join(dist_info, "INSTALLER") and data != INSTALLER:
+            raise ValueError("uv has unpacked %s" % dist_info)  # what auto makes does not depend on earlier packages
         if path.startswith(SCRIPTS):
             data = data.replace(os.fsencode(source) + b"/bin/python", os.fsencode(target) + b"/bin/python", 1)
             row[1:] = [record_digest(data), str(len(data))]
