@@ -23,7 +23,7 @@ import (
 // storing is the beginning of programs that store wheels as the agent does.
 const storing = `import hashlib, json, os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from kisagent import environment, leftovers, seal
+from kisagent import copies, environment, leftovers, seal
 from kisagent.platforms import platform
 from kisagent.store import Repository
 from kisagent.wire import Refused
@@ -234,7 +234,11 @@ def build(package, names):
     facts = dict(python="3", platform=platform(), content="x", recipe="x")
     seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000))
 both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
+if spoil == "uv":
+    ours, copies.INSTALLER = copies.INSTALLER, b"uv"
 build("app-1", both)
+if spoil == "uv":
+    copies.INSTALLER = ours
 if spoil == "yes":
     os.chmod(repository.package("app-1"), 0o755)
     with open(os.path.join(repository.package("app-1"), "more"), "w"):
@@ -305,6 +309,11 @@ func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
 	root = t.TempDir()
 	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes")
 	assert.Contains(t, said, "compiled second.py", "a package that was changed gives nothing")
+
+	root = t.TempDir()
+	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "uv")
+	assert.Contains(t, said, "compiled third.py", "a package that uv has unpacked gives nothing")
+	assert.Equal(t, "kis\n", readFile(t, filepath.Join(root, "app-2", sitePackages(t, root, "app-2"), "third-1.0.dist-info/INSTALLER")))
 }
 
 func sortedLines(text string) []string {

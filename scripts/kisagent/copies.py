@@ -32,9 +32,11 @@ class Earlier:
         """Copy the wheel with this digest into the environment, if a package has it; report whether it
         was copied. What was begun is overwritten by the caller otherwise."""
         for receipt in self.receipts:
-            if any(line.startswith(sha256 + " ") for line in receipt.get("wheels") or []) and self.is_intact(receipt["package"]):
+            source = os.path.join(self.repository.package(receipt["package"]), ".venv")
+            has = any(line.startswith(sha256 + " ") for line in receipt.get("wheels") or [])
+            if has and is_by_library(source, dist_info) and self.is_intact(receipt["package"]):
                 try:
-                    copy_installed(os.path.join(self.repository.package(receipt["package"]), ".venv"), directory, dist_info)
+                    copy_installed(source, directory, dist_info)
                     return True
                 except (OSError, ValueError):  # such as a package that was removed meanwhile
                     return False
@@ -48,6 +50,16 @@ class Earlier:
             except Refused:
                 self.intact[name] = False
         return self.intact[name]
+
+
+def is_by_library(source, dist_info):
+    """Whether the library has unpacked a distribution, and not uv: what it makes must not depend on earlier
+    packages."""
+    try:
+        with open(os.path.join(source, LIBRARY, dist_info, "INSTALLER"), "rb") as f:
+            return f.read(len(INSTALLER) + 1) == INSTALLER
+    except OSError:
+        return False
 
 
 def copy_installed(source, target, dist_info):
@@ -68,8 +80,6 @@ def copy_installed(source, target, dist_info):
             executable = os.fstat(f.fileno()).st_mode & 0o100
         if record_digest(data) != row[1]:
             raise ValueError("%s is not that of its wheel" % path)
-        if path == os.path.join(dist_info, "INSTALLER") and data != INSTALLER:
-            raise ValueError("uv has unpacked %s" % dist_info)  # what auto makes does not depend on earlier packages
         if path.startswith(SCRIPTS):
             data = data.replace(os.fsencode(source) + b"/bin/python", os.fsencode(target) + b"/bin/python", 1)
             row[1:] = [record_digest(data), str(len(data))]
