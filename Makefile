@@ -59,9 +59,9 @@ test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz
 
-bench: ## measure, each beside what it is to be held against
+bench: ## measure, beside ssh and the rivals that are installed; BENCH="-rounds 1" for flags
 	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx
-	go test -tags bench -vet=off -v -timeout 2h ./internal/test/bench
+	go test -tags bench -vet=off -v -timeout 8h ./internal/test/bench $(if $(BENCH),-args $(BENCH))
 
 setup: ## install what tests and linters need (root or sudo)
 	@.ci/setup

@@ -52,14 +52,19 @@ func changed(t *testing.T, change map[string]string) archive {
 // dep is a wheel of the distribution dep 1.0, which tiny requires.
 func dep(t *testing.T) []byte {
 	t.Helper()
+	return depOf(t, map[string]string{"dep.py": ""})
+}
+
+// depOf is a wheel of the distribution dep 1.0 with some files.
+func depOf(t *testing.T, files map[string]string) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	zipped := zip.NewWriter(&out)
-	members := map[string]string{
-		"dep.py":                     "",
-		"dep-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n",
-		"dep-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		"dep-1.0.dist-info/RECORD":   "dep.py,,\ndep-1.0.dist-info/METADATA,,\ndep-1.0.dist-info/WHEEL,,\ndep-1.0.dist-info/RECORD,,\n",
-	}
+	members := maps.Clone(files)
+	members["dep-1.0.dist-info/METADATA"] = "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n"
+	members["dep-1.0.dist-info/WHEEL"] = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+	record := "dep-1.0.dist-info/RECORD"
+	members[record] = strings.Join(append(slices.Sorted(maps.Keys(members)), record), ",,\n") + ",,\n"
 	for _, name := range slices.Sorted(maps.Keys(members)) { // always the same bytes
 		w, err := zipped.Create(name)
 		require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/scripts"
 )
 
 // sweep calls one for the first system call of each group, the second, and so on, until there is
@@ -251,4 +252,74 @@ func TestManyRandomHistories(t *testing.T) {
 			requireHistories(t, seed+share*1_000_000, 5000)
 		})
 	}
+}
+
+// An environment that is copied from an earlier package, and in which a call fails or the agent is killed, is completed by
+// the next run, and is the one that was copied. The earlier package stays as it is.
+func TestCopyingSurvivesEveryFailingCall(t *testing.T) {
+	t.Parallel()
+	wheel := depOf(t, map[string]string{"dep/__init__.py": "value = 1\n", "dep/more.py": "value = 2\n", "dep/data.txt": "data\n"})
+	one, two := source(t, "app", "1", file("version", "1")), source(t, "app", "2", file("version", "2"))
+	base := owner(t, pushed(t))
+	want, err := base.sealWith(t, one, wheel)
+	require.NoError(t, err)
+	require.NoError(t, base.Close())
+	compiled, err := filepath.Glob(filepath.Join(base.root, "app-1/.venv/lib/python3*/site-packages/dep/__pycache__/*.pyc"))
+	require.NoError(t, err)
+	require.Len(t, compiled, 2)
+	strides := map[string]int{"openat": 50, "write": 5, "unlink": 5, "mkdir": 2} // of a process that starts, too
+	calls := []string{"openat", "mkdir", "unlink", "write", "rename"}
+	sweep(t, calls, []string{"SIGKILL", "EIO"}, func(t *testing.T, group, fault string, n int) bool {
+		root := clone(t, base.root)
+		first := owner(t, root)
+		broken := first.inject(t, group, fault, n*max(1, strides[group]))
+		got, err := first.sealWith(t, two, wheel)
+		place := fmt.Sprintf("%s %s %d: %v", group, fault, n, err)
+		reached := broken.happened(t) || said(err) == "lost" // strace may end before it has said so
+		require.True(t, reached || err == nil, place)
+		first.stop()
+		first.requireEnd(t)
+		if err != nil {
+			next := successor(t, first)
+			got, err = next.sealWith(t, two, wheel)
+			require.NoError(t, err, place)
+			require.NoError(t, next.Close())
+		}
+		require.Equal(t, want, got, place)
+		require.True(t, isWhole(t, root, "app-1"), place)
+		require.True(t, isWhole(t, root, "app-2"), place)
+		return reached
+	})
+}
+
+// sealWith makes a sealed package whose environment has the wheel dep, and returns the digest of the environment.
+func (l *local) sealWith(t *testing.T, a archive, wheel []byte) (environment string, err error) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	receipt, err := l.Begin(ctx, a.Source)
+	if receipt != nil {
+		return receipt.Environment, err
+	}
+	installer, broken := scripts.Installer()
+	require.NoError(t, broken)
+	for _, data := range [][]byte{a.data, wheel, installer.Data} {
+		part := newPart()
+		err = errors.Join(err, os.WriteFile(filepath.Join(l.locked.Directory, part), data, 0o600), l.Receive(ctx, part, digest(data), int64(len(data))))
+	}
+	if err == nil {
+		err = l.Unpack(ctx, a.Source, soon, nil)
+	}
+	if err == nil {
+		_, err = l.Environment(ctx, remote.EnvironmentRequest{
+			Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel), Size: int64(len(wheel))}}, Installer: installer.SHA256, Within: soon,
+		}, nil)
+	}
+	if err == nil {
+		err = l.Freeze(ctx, time.Unix(1_700_000_000, 0))
+	}
+	if err != nil {
+		return "", err
+	}
+	sealed, err := l.Seal(ctx, a.Source, remote.Provenance{})
+	return sealed.Environment, err
 }

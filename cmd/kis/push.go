@@ -10,6 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
+	"github.com/keep-it-simple/kis/internal/pybuild"
 	"github.com/keep-it-simple/kis/internal/runlog"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/inventory"
@@ -109,6 +110,9 @@ func (o pushOptions) run(cmd *cobra.Command, a *app, stage string) error {
 	wheel := newApplicationWheel(plan.Archive, project, inv)
 	defer wheel.Close() //nolint:errcheck // only read
 	plan.Wheel, plan.Upgrade = wheel.For, o.upgrade
+	if !o.dryRun && !pybuild.HasBuiltWheel(plan.Archive, wheel.options) {
+		plan.BuildWheel = wheel.Build
+	}
 	plan.Op, plan.Stage, plan.Hosts, plan.Subset, plan.NoLink, plan.DryRun, plan.Replaces = event.Push, t.Stage, t.hosts, t.subset, o.noLink, o.dryRun, replaces
 	return a.carryOut(ctx, inv, plan, v)
 }

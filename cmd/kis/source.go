@@ -56,6 +56,9 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 			return plan, fmt.Errorf("--rev: %w", err)
 		}
 		s.tree = tree
+		if err := s.requireProject(project); err != nil {
+			return plan, err
+		}
 		for _, dir := range []*string{&project, &recipe} {
 			if *dir, err = tree.At(*dir); err != nil {
 				return plan, fmt.Errorf("--rev: %w", err)
@@ -90,6 +93,18 @@ func (s *source) plan(ctx context.Context, a *app, inv *inventory.Inventory, v u
 	plan.Verify, plan.Keep = inv.Verify(), inv.Keep()
 	v.Archive(plan.Archive)
 	return plan, err
+}
+
+// requireProject refuses a revision at which a directory was no project.
+func (s *source) requireProject(dir string) error {
+	then, err := s.tree.At(dir)
+	if err != nil {
+		return fmt.Errorf("--rev: %w", err)
+	}
+	if is, err := pybuild.IsProject(then); is || err != nil {
+		return err
+	}
+	return fmt.Errorf("--rev %s: %s has neither pyproject.toml nor setup.py at that revision", s.rev, dir)
 }
 
 // relative names files as a user in the current directory does.

@@ -62,7 +62,7 @@ func (n *announcer) end(r event.Report) {
 	<-n.started // the messages arrive in their order
 	last := n.first
 	last.Event, last.Time, last.Package, last.Outcome, last.Exit, last.Seconds = "end", time.Now().Format(time.RFC3339), r.Package, string(r.Outcome), &r.Exit, r.Seconds
-	last.Text = fmt.Sprintf("%s: %s", n.first.By, ui.Summary(r))
+	last.Text = fmt.Sprintf("%s: %s", n.first.By, strings.TrimSuffix(ui.Summary(r), ":")) // without the table that follows it on a screen
 	n.send(last)
 }
 

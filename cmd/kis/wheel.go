@@ -14,7 +14,7 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// applicationWheel builds the wheel of an application when the first host needs it, and keeps it for all.
+// applicationWheel builds the wheel of an application once, and keeps it for all hosts.
 type applicationWheel struct {
 	archive *sdist.Archive
 	options pybuild.WheelOptions
@@ -32,14 +32,21 @@ func newApplicationWheel(a *sdist.Archive, dir string, inv *inventory.Inventory)
 	}}
 }
 
-// For is the wheel for a package in a directory of a host. say gets sentences for the user while it is built.
-func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)) (*deploy.Wheel, error) {
+// Build builds the wheel unless that was tried. say gets sentences for the user meanwhile. For returns its error.
+func (w *applicationWheel) Build(ctx context.Context, say func(string)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.tried {
 		w.tried, w.options.Say = true, say
 		w.built, w.failed = pybuild.Wheel(ctx, w.archive, w.options)
 	}
+}
+
+// For is the wheel for a package in a directory of a host.
+func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)) (*deploy.Wheel, error) {
+	w.Build(ctx, say)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.failed != nil {
 		return nil, withCause(w.failed)
 	}

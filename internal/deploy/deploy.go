@@ -53,11 +53,14 @@ type Plan struct {
 	Recipe  Recipe         // how
 	// Wheel returns the application's wheel, built on this machine, for a package in the directory of a host.
 	// It may be called concurrently. say takes sentences for the user. Nil, or an error: hosts build it.
-	Wheel   func(ctx context.Context, dir string, say func(string)) (*Wheel, error)
-	Upgrade bool                // resolve requirements anew, although the wheels of an earlier package would do
-	Verify  []inventory.Command // commands that verify the package, once on each host
-	Keep    int                 // packages that each stage keeps when it has succeeded; 0: all
-	Git     string              // revision the archive was built from, "" if unknown
+	Wheel func(ctx context.Context, dir string, say func(string)) (*Wheel, error)
+	// BuildWheel builds what Wheel returns. It runs while kis connects to the hosts. Nil: hosts probably have
+	// the package, and the first call of Wheel builds it.
+	BuildWheel func(ctx context.Context, say func(string))
+	Upgrade    bool                // resolve requirements anew, although the wheels of an earlier package would do
+	Verify     []inventory.Command // commands that verify the package, once on each host
+	Keep       int                 // packages that each stage keeps when it has succeeded; 0: all
+	Git        string              // revision the archive was built from, "" if unknown
 
 	// Target is what is linked. Push: zero for the package of the archive. Rollback: zero for the
 	// previous package.

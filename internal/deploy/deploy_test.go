@@ -69,6 +69,37 @@ func untouched(t *testing.T, w *world) func(event.Event) {
 	}
 }
 
+// TestTheWheelIsBuiltWhileConnecting: the build begins before any host is connected, and a run that does not need it ends it.
+func TestTheWheelIsBuiltWhileConnecting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 1)
+	w.install(t, "1.0")
+	begun, connecting, ended := make(chan struct{}), make(chan struct{}), false
+	p := push(t, "1.0")
+	p.BuildWheel = func(ctx context.Context, say func(string)) {
+		<-connecting
+		close(begun)
+		say("building")
+		<-ctx.Done()
+		ended = true
+	}
+	var notices []string
+	report := w.run(t.Context(), t, p, func(e event.Event) {
+		if e.Step == event.StepConnect && e.State == event.Started {
+			close(connecting)
+		}
+		if e.Type == event.TypeStep && e.Step == event.StepCheck && e.State == event.Started {
+			<-begun
+		}
+		if e.Type == event.TypeNotice {
+			notices = append(notices, e.Message)
+		}
+	})
+	assert.Equal(t, event.Succeeded, report.Outcome)
+	assert.Contains(t, notices, "building")
+	assert.True(t, ended, "the run has waited for the end")
+}
+
 func TestStageWithConfirmAsksBeforeItIsLinked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 1)

@@ -147,6 +147,15 @@ func (w onWriting) Write(p []byte) (int, error) {
 	return w.WriteCloser.Write(p)
 }
 
+// TestAPanicWhileTheWheelIsBuilt: a program that has panicked links nothing.
+func TestAPanicWhileTheWheelIsBuilt(t *testing.T) {
+	t.Parallel()
+	p := push(t, "1.0")
+	p.BuildWheel = func(context.Context, func(string)) { panic("a bug") }
+	report, _ := bug{t: t, w: newWorld(t, embedded, 1)}.run(t.Context(), p)
+	assert.Equal(t, event.Aborted, report.Outcome)
+}
+
 // TestAPanicInAStepIsThatHostsFailure: before the barrier nothing is linked anywhere, and nothing
 // is left.
 func TestAPanicInAStepIsThatHostsFailure(t *testing.T) {

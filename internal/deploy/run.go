@@ -131,6 +131,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 	if r.plan.Op == event.Restart {
 		return r.restart(ctx)
 	}
+	defer r.buildWheel(ctx)()
 	ready := r.connect(ctx) &&
 		r.readSource(ctx) &&
 		r.phase(ctx, "check", r.check) &&

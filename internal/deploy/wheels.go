@@ -160,6 +160,20 @@ func (h *host) use(env *environment, application *Wheel) {
 	}
 }
 
+// buildWheel begins to build the application's wheel. end waits for it: if no host has needed it, it is not completed.
+func (r *run) buildWheel(ctx context.Context) (end func()) {
+	if r.plan.BuildWheel == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var building guard.Group
+	building.Go(func() { r.plan.BuildWheel(ctx, r.say) }, r.stream.Bug)
+	return func() { cancel(); building.Wait() }
+}
+
+// say tells the user something that is not about one host.
+func (r *run) say(text string) { r.stream.Notice("", text) }
+
 // applicationWheel is the wheel that this machine has built for a package of this host, nil where a host
 // must build it.
 func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
@@ -168,7 +182,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 		return nil, nil
 	}
 	h.log.Doing(event.StepWheels, "the application's wheel is built on this machine")
-	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()), func(text string) { r.stream.Notice("", text) })
+	wheel, err := r.plan.Wheel(ctx, path.Join(h.facts.Root, r.pkg.String()), r.say)
 	if err != nil && ctx.Err() == nil {
 		r.wheelNotice.Do(func() { r.stream.Notice("", fmt.Sprintf("hosts build the application: %v", err)) })
 		return nil, nil

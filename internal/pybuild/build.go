@@ -193,6 +193,9 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 	if err != nil {
 		return "", &Error{Command: name, Err: err}
 	}
+	if p.tool == builderSetupPy && !p.private {
+		b.rememberSetuptools(p.python)
+	}
 	return path, nil
 }
 

@@ -3,9 +3,13 @@ package pybuild
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -18,16 +22,22 @@ type interpreter struct {
 	Build      bool   `json:"build"`      // `python -m build` works
 	Setuptools bool   `json:"setuptools"` // a setup.py works
 	Venv       bool   `json:"venv"`       // it can make environments with pip in them
+
+	// SetuptoolsFile is the file of setuptools, its time, and Python's version; "" where it does not work.
+	SetuptoolsFile string `json:"setuptools_file"`
 }
 
 // probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
-// would take any directory named build on the path for a namespace package. The current directory
+// would take any directory named build on the path for a namespace package. setuptools, whose import
+// takes longer than some builds, is imported unless its file is the argument. The current directory
 // is removed from the path, because the project may have a build.py of its own. Debian has venv
 // without ensurepip, and then neither venv nor build works.
 const probeScript = `
 import sys
 sys.path = [entry for entry in sys.path if entry]
+import importlib.util
 import json
+import os
 
 def has(name):
     try:
@@ -36,14 +46,25 @@ def has(name):
         return False
     return True
 
+def file(name):
+    try:
+        origin = importlib.util.find_spec(name).origin
+        return "%s %d %s" % (origin, os.stat(origin).st_mtime_ns, sys.version)
+    except Exception:
+        return ""
+
 venv = has("venv") and has("ensurepip")
+setuptools = file("setuptools")
+if setuptools and setuptools != sys.argv[1] and not has("setuptools"):
+    setuptools = ""
 print()
 print(json.dumps({
     "executable": sys.executable,
     "version": "%d.%d.%d" % sys.version_info[:3],
     "supported": sys.version_info[:2] >= (3, 8),
     "build": has("build.__main__") and (venv or has("virtualenv")),
-    "setuptools": has("setuptools"),
+    "setuptools": setuptools != "",
+    "setuptools_file": setuptools,
     "venv": venv,
 }))
 `
@@ -61,7 +82,26 @@ print('{"executable": "%s", "version": "%d.%d.%d", "supported": %s}' % (
 // version manager such as pyenv chooses the interpreter by that; later commands use the
 // interpreter's own path, so the choice is made once.
 func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
-	return b.ask(ctx, python, "-c", probeScript)
+	worked := ""
+	if memory, err := b.setuptoolsMemory(); err == nil {
+		data, _ := os.ReadFile(memory) // without it, setuptools is tried
+		worked = strings.ReplaceAll(string(data), "\x00", "")
+	}
+	return b.ask(ctx, python, "-c", probeScript, worked)
+}
+
+// rememberSetuptools remembers that a build with the setuptools of the interpreter has succeeded.
+func (b *builder) rememberSetuptools(python interpreter) {
+	if memory, err := b.setuptoolsMemory(); err == nil {
+		replaceFile(memory, []byte(python.SetuptoolsFile))
+	}
+}
+
+// setuptoolsMemory names the file that says which setuptools of the interpreter has worked.
+func (b *builder) setuptoolsMemory() (string, error) {
+	cache, err := b.cacheDir()
+	sum := sha256.Sum256([]byte("setuptools of " + b.python))
+	return filepath.Join(cache, "requires", hex.EncodeToString(sum[:16])), err
 }
 
 // identify is probe for Executable, Version and Supported alone, in a fifth of the time.

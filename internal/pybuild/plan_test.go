@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -107,4 +108,34 @@ func fakeEnvironment(t testing.TB, dir string) (python string) {
 	require.NoError(t, os.Rename(everything, g.python()))
 	require.NoError(t, os.WriteFile(filepath.Join(g.dir, readyFile), nil, 0o600))
 	return g.python()
+}
+
+// TestSetuptoolsThatHasWorkedIsNotTried: importing it takes longer than some builds.
+func TestSetuptoolsThatHasWorkedIsNotTried(t *testing.T) {
+	t.Parallel()
+	modules := projectOf(t, map[string]string{"setuptools.py": "open(__file__ + '.tried', 'a').write('x')\n"})
+	file := filepath.Join(modules, "setuptools.py")
+	b := newBuilder(Options{Dir: t.TempDir(), Cache: t.TempDir()})
+	b.run.env = append(b.run.env, "PYTHONPATH="+modules)
+	tried := func(works bool, times int) {
+		t.Helper()
+		found, err := b.probe(t.Context(), "python3")
+		require.NoError(t, err)
+		assert.Equal(t, works, found.Setuptools)
+		if works {
+			b.rememberSetuptools(found)
+		}
+		data, err := os.ReadFile(file + ".tried")
+		require.NoError(t, err)
+		assert.Len(t, data, times)
+	}
+	tried(true, 1)
+	tried(true, 1)
+	require.NoError(t, os.Chtimes(file, time.Time{}, time.Unix(1, 0)))
+	tried(true, 2)
+	require.NoError(t, os.WriteFile(file, []byte("open(__file__ + '.tried', 'a').write('x'); raise RuntimeError\n"), 0o600))
+	tried(false, 3)
+	tried(false, 4)
+	require.NoError(t, os.WriteFile(file, []byte("open(__file__ + '.tried', 'a').write('x')\n"), 0o600))
+	tried(true, 5)
 }

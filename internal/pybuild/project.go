@@ -25,19 +25,27 @@ func FindProject(dir string) (string, error) {
 		return "", err
 	}
 	for at := start; ; at = filepath.Dir(at) {
-		for _, file := range []string{"pyproject.toml", "setup.py"} {
-			is, err := isFile(filepath.Join(at, file))
-			if err != nil {
-				return "", fmt.Errorf("find project: %w", err)
-			}
-			if is {
-				return at, nil
-			}
+		if is, err := IsProject(at); is || err != nil {
+			return at, err
 		}
 		if at == filepath.Dir(at) {
 			return "", fmt.Errorf("%w: looked for pyproject.toml and setup.py in %s and every directory above it", ErrNoProject, start)
 		}
 	}
+}
+
+// IsProject reports whether a directory is that of a Python project.
+func IsProject(dir string) (bool, error) {
+	for _, file := range []string{"pyproject.toml", "setup.py"} {
+		is, err := isFile(filepath.Join(dir, file))
+		if err != nil {
+			return false, fmt.Errorf("find project: %w", err)
+		}
+		if is {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // resolvePaths makes the paths of the options absolute. A path of an interpreter is not relative to

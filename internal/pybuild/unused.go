@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -22,8 +23,9 @@ func (b *builder) removeUnused(ctx context.Context) {
 	for _, file := range environments {
 		removeUnusedEnvironment(ctx, file)
 	}
-	memories, _ := filepath.Glob(filepath.Join(cache, "requires", "*"))
-	for _, file := range memories {
+	requires, _ := filepath.Glob(filepath.Join(cache, "requires", "*"))
+	wheels, _ := filepath.Glob(filepath.Join(cache, "wheels", "*"))
+	for _, file := range slices.Concat(requires, wheels) {
 		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > unusedAfter {
 			_ = os.Remove(file)
 		}

@@ -27,15 +27,19 @@ func TestUnusedEnvironmentsAreRemoved(t *testing.T) {
 	unlock, err := lock(t.Context(), mutex, nil)
 	require.NoError(t, err)
 	defer unlock()
-	replaceFile(filepath.Join(b.cache, "requires", "old"), nil)
-	replaceFile(filepath.Join(b.cache, "requires", "new"), nil)
-	require.NoError(t, os.Chtimes(filepath.Join(b.cache, "requires", "old"), time.Time{}, time.Now().Add(-61*24*time.Hour)))
+	for _, remembered := range []string{"requires", "wheels"} {
+		replaceFile(filepath.Join(b.cache, remembered, "old"), nil)
+		replaceFile(filepath.Join(b.cache, remembered, "new"), nil)
+		require.NoError(t, os.Chtimes(filepath.Join(b.cache, remembered, "old"), time.Time{}, time.Now().Add(-61*24*time.Hour)))
+	}
 
 	b.removeUnused(t.Context())
 	assert.DirExists(t, used)
 	assert.NoDirExists(t, unused)
 	assert.FileExists(t, unused+".lock", "another process may wait for it")
 	assert.DirExists(t, filepath.Join(busy, "1"))
-	assert.NoFileExists(t, filepath.Join(b.cache, "requires", "old"))
-	assert.FileExists(t, filepath.Join(b.cache, "requires", "new"))
+	for _, remembered := range []string{"requires", "wheels"} {
+		assert.NoFileExists(t, filepath.Join(b.cache, remembered, "old"))
+		assert.FileExists(t, filepath.Join(b.cache, remembered, "new"))
+	}
 }

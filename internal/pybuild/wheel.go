@@ -2,6 +2,8 @@ package pybuild
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +48,9 @@ func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Arc
 	b := newBuilder(Options{Dir: opts.Dir, Python: opts.Python, Cache: opts.Cache, Log: opts.Log, Say: opts.Say})
 	w, err := b.wheel(ctx, a, opts.Editable)
 	if err == nil {
+		if made, err := b.madeFile(a); err == nil {
+			replaceFile(made, nil)
+		}
 		return w, nil
 	}
 	err = b.failed(err)
@@ -53,6 +58,24 @@ func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Arc
 		failure.Dir = a.Path
 	}
 	return nil, err
+}
+
+// HasBuiltWheel reports whether Wheel has succeeded for an archive with the same content within the last
+// weeks. Then hosts probably have it.
+func HasBuiltWheel(a *sdist.Archive, opts WheelOptions) bool {
+	made, err := newBuilder(Options{Cache: opts.Cache}).madeFile(a)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(made)
+	return err == nil
+}
+
+// madeFile is the empty file that says that a wheel was made of an archive.
+func (b *builder) madeFile(a *sdist.Archive) (string, error) {
+	cache, err := b.cacheDir()
+	sum := sha256.Sum256([]byte(a.Content))
+	return filepath.Join(cache, "wheels", hex.EncodeToString(sum[:16])), err
 }
 
 func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*wheel.Archive, error) {

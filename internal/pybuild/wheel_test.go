@@ -101,7 +101,10 @@ func TestWheelByTheDefaultBackend(t *testing.T) {
 			files["projecta/__init__.py"], files["projecta/data.txt"] = "value = 1\n", "x"
 			files["MANIFEST.in"] = "include projecta/data.txt\n"
 			a, cache := sourceOf(t, files), sharedCache(t)
+			assert.False(t, HasBuiltWheel(a, WheelOptions{Cache: cache}))
 			w := mustWheel(t, a, WheelOptions{Cache: cache})
+			assert.True(t, HasBuiltWheel(a, WheelOptions{Cache: cache}))
+			assert.False(t, HasBuiltWheel(sourceOf(t, map[string]string{"setup.py": setupScript}), WheelOptions{Cache: cache}))
 			assert.Equal(t, "projecta-0.4-py3-none-any.whl", w.Name)
 			assert.Equal(t, []string{"six", `requests>=2; python_version < "3.99"`}, w.RequiresDist)
 			members := wheelFiles(t, w)
