@@ -58,7 +58,7 @@ func TestSmallestInventoryHasDefaults(t *testing.T) {
 	assert.Equal(t, []string{"stage1", "web1", "web2", "web3"}, inv.HostNames())
 	assert.Empty(t, inv.GroupNames())
 	assert.Equal(t, BuildAuto, inv.Build())
-	assert.Equal(t, Install{Mode: ModeEditable}, inv.Install())
+	assert.Equal(t, Install{Mode: ModeEditable, Installer: InstallerAuto}, inv.Install())
 	assert.Equal(t, Host{Name: "web2", Root: "/var/webcode", Python: as(t, name.ParseInterpreter, "python3"), Vars: map[string]string{}}, hostNamed(t, inv, "web2"))
 	s, err := inv.Stage("production")
 	require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestInstallAndBuild(t *testing.T) {
 	inv := accepted(t, "build: setup.py\ninstall: {mode: regular, requirements: r.lock, wheels: ../w é, index_url: 'https://u:p@h/x'}\n"+ok)
 	assert.Equal(t, BuildSetupPy, inv.Build())
 	assert.Equal(t, Install{
-		Mode: ModeRegular, Requirements: "r.lock", Wheels: "../w é", IndexURL: "https://u:p@h/x",
+		Mode: ModeRegular, Installer: InstallerAuto, Requirements: "r.lock", Wheels: "../w é", IndexURL: "https://u:p@h/x",
 	}, inv.Install())
 }
 

@@ -17,6 +17,7 @@ import (
 // an Install, not its fields.
 type Install struct {
 	Mode           Mode
+	Installer      Installer
 	Extras         []string // of the application, normalized (PEP 685)
 	Requirements   string   // file of this machine; "" = none
 	Wheels         string   // directory of this machine; "" = none
@@ -53,6 +54,9 @@ var loginPart = regexp.MustCompile(`://[^/?#]*@`)
 // String describes the settings with credentials and queries of index addresses masked.
 func (i Install) String() string {
 	parts := []string{string(i.Mode)}
+	if i.Installer == InstallerUV {
+		parts = append(parts, "installer uv")
+	}
 	if len(i.Extras) > 0 {
 		parts = append(parts, "extras "+strings.Join(i.Extras, " "))
 	}
@@ -109,6 +113,7 @@ func readInstall(f field) (Install, []address) {
 	s := f.section("install", "a mapping such as {mode: editable}")
 	i := Install{
 		Mode:           choice(s.get("mode"), ModeEditable, ModeRegular),
+		Installer:      choice(s.get("installer"), InstallerAuto, InstallerUV),
 		Extras:         readExtras(s.get("extras")),
 		Requirements:   s.get("requirements").text(checkLocal),
 		Wheels:         s.get("wheels").text(checkLocal),

@@ -27,6 +27,13 @@ func TestRefusedExtrasAndIndexes(t *testing.T) {
 	})
 }
 
+func TestInstaller(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "editable, installer uv", accepted(t, "install: {installer: uv}\n"+ok).Install().String())
+	assert.Equal(t, InstallerAuto, accepted(t, "install: {installer: auto}\n"+ok).Install().Installer)
+	runRefusals(t, []refusal{{"pip", "install: {installer: pip}\n" + ok, []string{`1:22 install.installer: unknown value "pip"; known: auto, uv`}}})
+}
+
 func TestVariablesOfIndexes(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"

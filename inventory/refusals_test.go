@@ -269,6 +269,5 @@ func TestKeysOfMissingFeaturesAreUnknown(t *testing.T) {
 	const stage = "; known: verify, hosts, confirm, from, dev, before_link, services, after_link, health, rollout, on_partial, webhook"
 	runRefusals(t, []refusal{
 		{"sync", "stages: {s: {hosts: [a], sync: b}}", []string{`1:26 stages.s: unknown key "sync"` + stage}},
-		{"installer", "install: {installer: uv}\n" + ok, []string{`1:11 install: unknown key "installer"; known: mode, extras, requirements, wheels, index_url, extra_index_urls`}},
 	})
 }

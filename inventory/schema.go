@@ -25,6 +25,7 @@ func hostKeys() []key {
 		{"inventory", "build", "auto|setup.py|build|uv"},
 		{"inventory", "install", "{install}"},
 		{"install", "mode", "editable|regular"},
+		{"install", "installer", "auto|uv"},
 		{"install", "extras", "[text]"},
 		{"install", "requirements", "text"},
 		{"install", "wheels", "text"},

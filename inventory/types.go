@@ -73,6 +73,15 @@ const (
 	ModeRegular  Mode = "regular"  // it is copied into site-packages
 )
 
+// Installer is what fills companion environments on the hosts.
+type Installer string
+
+// The values of `install.installer`.
+const (
+	InstallerAuto Installer = "auto" // the library that kis brings
+	InstallerUV   Installer = "uv"   // each host's own uv
+)
+
 // OnPartial is the action if the switch failed on some of the hosts.
 type OnPartial string
 

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,15 @@ const (
 	Regular  Mode = "regular"  // is copied into the environment
 )
 
+// Installer is what fills a companion environment with wheels.
+type Installer string
+
+// The installers.
+const (
+	Library Installer = "auto" // the library that is uploaded, see scripts.Installer
+	UV      Installer = "uv"   // the host's own uv
+)
+
 // Wheel is a file of packages for pip, stored on hosts by its digest.
 type Wheel struct {
 	Name   string `json:"name"` // file name, as pip wants it
@@ -98,12 +108,13 @@ type Wheel struct {
 // Recipe is how the companion environment of a package is built.
 type Recipe struct {
 	Mode         Mode
-	Requirements string   // sha256 of an uploaded requirements file, "" for none
-	Constraints  string   // likewise
-	Hashed       bool     // every requirement carries hashes
-	Wheels       []Wheel  // instead of an index
-	Locals       []Wheel  // files that Requirements name as file://${KIS_LOCALS}/NAME
-	Extras       []string // of the application
+	Installer    Installer // "" is Library
+	Requirements string    // sha256 of an uploaded requirements file, "" for none
+	Constraints  string    // likewise
+	Hashed       bool      // every requirement carries hashes
+	Wheels       []Wheel   // instead of an index
+	Locals       []Wheel   // files that Requirements name as file://${KIS_LOCALS}/NAME
+	Extras       []string  // of the application
 
 	// Indexes; "" and none leave them to the host. They may carry passwords, so they are never printed.
 	IndexURL       string
@@ -127,11 +138,11 @@ type Made struct {
 
 // EnvironmentRequest says what an environment consists of.
 type EnvironmentRequest struct {
-	Wheels    []Wheel // all of them, stored on the host
-	Installer string  // sha256 of the uploaded library that unpacks them, see scripts.Installer
-	Editable  bool    // none of the wheels is the application, and pip installs it from the package itself
-	Recipe            // with Editable
-	Within    time.Duration
+	Wheels   []Wheel // all of them, stored on the host
+	Library  string  // sha256 of the uploaded library that unpacks them, see scripts.Installer
+	Editable bool    // none of the wheels is the application, and pip installs it from the package itself
+	Recipe           // Installer; with Editable, all of it
+	Within   time.Duration
 }
 
 // Source is the source distribution a package is made of.
@@ -193,7 +204,7 @@ func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output fu
 	var result struct {
 		Installed []string `json:"installed"`
 	}
-	args := environmentRequest{append([]Wheel{}, r.Wheels...), r.Installer, r.Editable, newPipRequest(r.Recipe, r.Within)}
+	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, newPipRequest(r.Recipe, r.Within)}
 	err := a.call(ctx, opEnvironment, args, &result, output)
 	return result.Installed, err
 }

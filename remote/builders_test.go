@@ -78,7 +78,7 @@ func TestBuildThatOutlivesItsAgentStillHoldsItsLock(t *testing.T) {
 	installer := dead.installer(t)
 	slow := dead.inject(t, "symlink", "delay_enter=60s", 1)
 	go func() {
-		_, _ = dead.Environment(context.WithoutCancel(t.Context()), remote.EnvironmentRequest{Installer: installer, Within: time.Minute}, nil)
+		_, _ = dead.Environment(context.WithoutCancel(t.Context()), remote.EnvironmentRequest{Library: installer, Within: time.Minute}, nil)
 	}()
 	require.Eventually(t, func() bool { // what comes before the first link
 		_, err := os.Stat(filepath.Join(dead.root, "tiny-1.0/.venv"))

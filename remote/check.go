@@ -145,6 +145,8 @@ type CheckRequest struct {
 	RequiresPython string
 	// Environments are markers (PEP 508), of which one must hold for the host's Python; none: any. With Build.
 	Environments []string
+	// Installer is what is to fill the environment. With Build.
+	Installer Installer
 
 	// Shared is what the package would share with others; nil not to ask.
 	Shared *Shared

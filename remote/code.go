@@ -96,8 +96,10 @@ const (
 	CodeNoSpace           Code = "no-space"
 	CodeNoModule          Code = "no-module" // of Python's library
 	CodeNoTool            Code = "no-tool"
+	CodeNoUV              Code = "no-uv"
 	CodeNoVenv            Code = "no-venv"
 	CodeNoexecRoot        Code = "noexec-root"
+	CodeOldUV             Code = "old-uv"
 	CodeOpenRoot          Code = "open-root"
 	CodeReadOnlyRoot      Code = "read-only-root"
 	CodeStageNotLink      Code = "stage-not-link"

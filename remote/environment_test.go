@@ -83,7 +83,7 @@ func (l *local) environment(ctx context.Context, t *testing.T, a archive, r remo
 	if err != nil {
 		return nil, err
 	}
-	request := remote.EnvironmentRequest{Wheels: made.Wheels, Installer: l.installer(t), Editable: true, Recipe: r, Within: 2 * time.Minute}
+	request := remote.EnvironmentRequest{Wheels: made.Wheels, Library: l.installer(t), Editable: true, Recipe: r, Within: 2 * time.Minute}
 	if r.Mode == remote.Regular {
 		request.Wheels, request.Editable = append(request.Wheels, *made.Application), false
 	}

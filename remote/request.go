@@ -94,6 +94,7 @@ type checkRequest struct {
 	Keep           int          `json:"keep"`
 	RequiresPython string       `json:"requires_python"`
 	Environments   []string     `json:"environments,omitempty"`
+	Installer      Installer    `json:"installer,omitempty"`
 	Shared         *Shared      `json:"shared,omitempty"`
 	Services       []Service    `json:"services,omitempty"`
 }
@@ -201,9 +202,10 @@ type readRequest struct {
 }
 
 type environmentRequest struct {
-	Installed []Wheel `json:"wheels"`
-	Installer string  `json:"installer"`
-	Editable  bool    `json:"editable"`
+	Installed []Wheel   `json:"wheels"`
+	Installer Installer `json:"installer"`
+	Library   string    `json:"library"`
+	Editable  bool      `json:"editable"`
 	pipRequest
 }
 

@@ -4,8 +4,9 @@
 # It prints "KIS1 NOPYTHON PYTHON" and exits 1 when there is no such interpreter, "KIS1 EATEN" when a login script has
 # consumed more than these lines, and "KIS1 NOWORDS" when the arguments are missing.
 kis_whole=yes
+KIS_LOGIN_PATH=${PATH-}
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
+export PATH KIS_LOGIN_PATH
 python=$(command -v "$1") || python=""
 # A login script that ran exec with another shell has passed on the input without the arguments.
 [ $# -eq 1 ] || { printf '\nKIS1 NOWORDS\n'; exit 1; }

@@ -16,13 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/uvtest"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
 // storing is the beginning of programs that store wheels as the agent does.
 const storing = `import hashlib, json, os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from kisagent import environment, leftovers, seal
+from kisagent import copies, environment, leftovers, seal
 from kisagent.platforms import platform
 from kisagent.store import Repository
 from kisagent.wire import Refused
@@ -54,6 +55,36 @@ func filled(t *testing.T, wheels string) (environment string, refusal map[string
 	library, environment := filepath.Join(t.TempDir(), "installer.zip"), filepath.Join(t.TempDir(), "package", ".venv")
 	require.NoError(t, os.WriteFile(library, installer.Data, 0o600))
 	said := runs(t, python, "-B", "-c", fill, here(t), t.TempDir(), environment, wheels, library)
+	if said != "" {
+		require.NoError(t, json.Unmarshal([]byte(said), &refusal), said)
+	}
+	return environment, refusal
+}
+
+// fillUV is fill with the uv of a host, as build.py runs it.
+const fillUV = storing + `import subprocess
+from kisagent import uv
+directory, given, os.environ["KIS_LOGIN_PATH"], work = sys.argv[3:]
+wheels = [{"name": name, "sha256": store(os.path.join(given, name))} for name in sorted(os.listdir(given))]
+environment.create(directory)
+variables = {"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work}
+try:
+    prepared = uv.prepare(repository, wheels, os.path.join(work, "wheels"), variables)
+    for file in prepared["files"]:
+        argv = [prepared["uv"]] + uv.arguments(os.path.join(work, "wheels"), directory, file, os.path.join(work, "cache"), file == prepared["files"][-1])
+        done = subprocess.run(argv, env=dict(variables, **uv.environ(work)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise Refused("step-failed", done.stdout.decode())
+    uv.complete(directory)
+except Refused as refused:
+    print(json.dumps(refused.record()))
+`
+
+// filledByUV is filled with a release of uv.
+func filledByUV(t *testing.T, wheels, release string) (environment string, refusal map[string]string) {
+	t.Helper()
+	environment = filepath.Join(t.TempDir(), "package", ".venv")
+	said := runs(t, python, "-B", "-c", fillUV, here(t), t.TempDir(), environment, wheels, filepath.Dir(uvtest.Path(t, release)), t.TempDir())
 	if said != "" {
 		require.NoError(t, json.Unmarshal([]byte(said), &refusal), said)
 	}
@@ -119,28 +150,71 @@ func tree(t *testing.T, environment string) map[string]string {
 	return found
 }
 
-// TestFilledEnvironmentIsWhatPipMakes, file by file.
+// exact is tree with the names of all files, bytecode, and what the RECORDs list.
+func exact(t *testing.T, environment string) map[string]string {
+	t.Helper()
+	found := tree(t, environment)
+	require.NoError(t, filepath.WalkDir(environment, func(path string, entry fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(environment, path)
+		switch {
+		case err != nil || !entry.Type().IsRegular():
+			return err
+		case entry.Name() == "RECORD":
+			var rows []string // without digests, which uv leaves to the wheel
+			for row := range strings.Lines(withoutDigests(readFile(t, path))) {
+				rows = append(rows, filepath.Clean(strings.TrimSpace(row)))
+			}
+			slices.Sort(rows)
+			found[name] = strings.Join(rows, "\n")
+		case filepath.Ext(path) == ".pyc":
+			found[name] = strings.ReplaceAll(readFile(t, path), environment, "VENV")[:16] // flags and the digest of its source
+		default:
+			if _, known := found[name]; !known {
+				found[name] = ""
+			}
+		}
+		return nil
+	}))
+	return found
+}
+
+// TestFilledEnvironmentIsWhatPipMakes, file by file, also with uv.
 func TestFilledEnvironmentIsWhatPipMakes(t *testing.T) {
 	t.Parallel()
 	wheels := t.TempDir()
 	wheel(t, wheels, "first-1.0-py3-none-any.whl", map[string]string{
-		"first/__init__.py": "", "shared/__init__.py": "whose = 'first'\n", "first/data.txt": "data\n", "first/sub/tool.sh": "#!/bin/sh\n",
+		"first/__init__.py": "", "shared/__init__.py": "whose = 'first'\n", "first/data.txt": "data\n", "first/sub/tool.sh": "#!/bin/sh\n", "first/bad.py": "def",
 		"first-1.0.dist-info/entry_points.txt": "[console_scripts]\nfirst = first:main\n", "first-1.0.data/scripts/script-tool": "#!python\nprint('x')\n",
 		"first-1.0.data/scripts/shell-tool": "#!/bin/sh\n", "first-1.0.data/data/share/first/page.html": "<p>\n", "first-1.0.data/headers/first.h": "#define X\n",
 		"first-1.0.data/purelib/pure.py": "", "first-1.0.data/platlib/plat.py": "",
 	})
 	wheel(t, wheels, "second-1.0-py3-none-any.whl", map[string]string{"second.py": "", "shared/__init__.py": "whose = 'second'\n"})
+	wheel(t, wheels, "third-1.0-py3-none-any.whl", map[string]string{"third.py": "", "third-1.0.dist-info/entry_points.txt": "[console_scripts]\nfirst = third:main\n"})
 	ours, refusal := filled(t, wheels)
 	require.Empty(t, refusal)
 	theirs := filepath.Join(t.TempDir(), "package", ".venv")
 	runs(t, python, "-I", "-m", "venv", "--without-pip", theirs)
 	arguments := []string{piptest.Folder(t, python) + "/pip", "install", "--no-index", "--no-deps", "--no-compile", "--quiet"}
-	for _, name := range []string{"first", "second"} {
+	for _, name := range []string{"first", "second", "third"} {
 		runs(t, filepath.Join(theirs, "bin/python"), append(arguments, filepath.Join(wheels, name+"-1.0-py3-none-any.whl"))...)
 	}
 	want := tree(t, theirs)
 	require.Greater(t, len(want), 14)
 	assert.Equal(t, want, tree(t, ours))
+	for _, release := range []string{uvtest.Oldest, uvtest.Newest} {
+		t.Run("uv "+release, func(t *testing.T) {
+			t.Parallel()
+			byUV, refusal := filledByUV(t, wheels, release)
+			require.Empty(t, refusal)
+			assert.Equal(t, exact(t, ours), exact(t, byUV))
+			assert.Equal(t, want, tree(t, byUV))
+			assert.Contains(t, readFile(t, filepath.Join(byUV, "bin/first")), "third", "a script that two wheels have is that of the later one")
+			installers, err := filepath.Glob(filepath.Join(byUV, "lib/python3*/site-packages/*/INSTALLER"))
+			require.NoError(t, err)
+			require.Len(t, installers, 3)
+			assert.Equal(t, "uv", readFile(t, installers[0]))
+		})
+	}
 }
 
 // copied has the agent's own code fill two environments of a repository with sealed packages: the second is made of
@@ -160,7 +234,11 @@ def build(package, names):
     facts = dict(python="3", platform=platform(), content="x", recipe="x")
     seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000))
 both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
+if spoil == "uv":
+    ours, copies.INSTALLER = copies.INSTALLER, b"uv"
 build("app-1", both)
+if spoil == "uv":
+    copies.INSTALLER = ours
 if spoil == "yes":
     os.chmod(repository.package("app-1"), 0o755)
     with open(os.path.join(repository.package("app-1"), "more"), "w"):
@@ -231,6 +309,11 @@ func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
 	root = t.TempDir()
 	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes")
 	assert.Contains(t, said, "compiled second.py", "a package that was changed gives nothing")
+
+	root = t.TempDir()
+	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "uv")
+	assert.Contains(t, said, "compiled third.py", "a package that uv has unpacked gives nothing")
+	assert.Equal(t, "kis\n", readFile(t, filepath.Join(root, "app-2", sitePackages(t, root, "app-2"), "third-1.0.dist-info/INSTALLER")))
 }
 
 func sortedLines(text string) []string {
@@ -279,10 +362,13 @@ func TestWheelThatLeavesItsEnvironmentIsRefused(t *testing.T) {
 			wheels := t.TempDir()
 			wheel(t, wheels, "first-1.0-py3-none-any.whl", map[string]string{member: "x = 1\n"})
 			environment, refusal := filled(t, wheels)
+			byUV, refusalOfUV := filledByUV(t, wheels, uvtest.Newest)
 			assert.Equal(t, "bad-wheel", refusal["code"])
 			assert.Contains(t, refusal["message"], "first-1.0-py3-none-any.whl")
-			assert.NoFileExists(t, filepath.Join(filepath.Dir(environment), "escaped.py"))
-			assert.NoFileExists(t, "/tmp/escaped.py")
+			assert.Equal(t, refusal["code"], refusalOfUV["code"], refusalOfUV)
+			for _, path := range []string{filepath.Dir(environment), filepath.Dir(byUV), "/tmp"} {
+				assert.NoFileExists(t, filepath.Join(path, "escaped.py"))
+			}
 		})
 	}
 	for name, text := range map[string]string{"no archive": "x", "empty": ""} {
@@ -291,6 +377,8 @@ func TestWheelThatLeavesItsEnvironmentIsRefused(t *testing.T) {
 			wheels := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(wheels, "first-1.0-py3-none-any.whl"), []byte(text), 0o600))
 			_, refusal := filled(t, wheels)
+			assert.Equal(t, "bad-wheel", refusal["code"])
+			_, refusal = filledByUV(t, wheels, uvtest.Newest)
 			assert.Equal(t, "bad-wheel", refusal["code"])
 		})
 	}

@@ -46,7 +46,7 @@ func PipSettings() []string { return strings.Fields(read("pipsettings.txt")) }
 // of the step verify; "terminal" is the program of kis exec -t, "pipsettings" the text of PipSettings.
 func Steps() map[string]string {
 	steps := map[string]string{"imports": read("imports.py"), "terminal": read("terminal.py"), "pipsettings": read("pipsettings.txt")}
-	for _, name := range []string{"unpack", "pip", "verify", "command", "exec"} {
+	for _, name := range []string{"unpack", "pip", "uv", "verify", "command", "exec"} {
 		steps[name] = strings.Join([]string{read("prelude.sh"), read(name + ".sh")}, "\n")
 	}
 	return steps

@@ -10,6 +10,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/ui"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // promoteOptions are the flags of promote.
@@ -80,7 +81,7 @@ func (o promoteOptions) run(cmd *cobra.Command, a *app, from, to string) error {
 // The index serves only build backends of editable applications that are not pure Python; without the variables of
 // its address it is the host's own.
 func copyRecipe(inv *inventory.Inventory) deploy.Recipe {
-	r := deploy.Recipe{Shared: inv.Shared()}
+	r := deploy.Recipe{Recipe: remote.Recipe{Installer: remote.Installer(inv.Install().Installer)}, Shared: inv.Shared()}
 	if install, err := inv.Expand(os.Getenv); err == nil {
 		r.IndexURL, r.ExtraIndexURLs = install.IndexURL, install.ExtraIndexURLs
 	}

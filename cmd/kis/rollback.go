@@ -7,6 +7,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/ui"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // relinkOptions are the flags and arguments of rollback and link.
@@ -82,6 +83,7 @@ func (o *relinkOptions) run(cmd *cobra.Command, a *app, op event.Op, stage strin
 		return err
 	}
 	plan := deploy.Plan{Op: op, Stage: t.Stage, Hosts: t.hosts, Subset: t.subset, DryRun: o.dryRun, Replaces: replaces}
+	plan.Recipe.Installer = remote.Installer(inv.Install().Installer) // for hosts that lack the package
 	if o.target != "" {
 		if plan.Target, err = name.ParsePackage(o.target); err != nil {
 			return &ui.Hinted{Err: err, Help: "list the packages: kis list " + stage}

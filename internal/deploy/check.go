@@ -77,11 +77,12 @@ func (r *run) checkRequest() remote.CheckRequest {
 	if a := r.plan.Archive; a != nil {
 		request.Build, request.RequiresPython = true, bothPythons(a.RequiresPython, r.plan.Recipe.RequiresPython)
 		request.Environments = r.plan.Recipe.Environments
+		request.Installer = r.plan.Recipe.Installer
 		request.Index = r.plan.Recipe.asksIndex()
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
 	if r.plan.Op == event.Promote {
-		request.Build = true
+		request.Build, request.Installer = true, r.plan.Recipe.Installer
 	}
 	return request
 }

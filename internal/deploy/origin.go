@@ -72,6 +72,7 @@ func (r *run) copiedOrigin(ctx context.Context) (*origin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recipe of %s: %w", r.pkg, err)
 	}
+	recipe.Installer = r.plan.Recipe.Installer
 	recipe.IndexURL, recipe.ExtraIndexURLs = r.plan.Recipe.IndexURL, r.plan.Recipe.ExtraIndexURLs // with their passwords
 	archive := remote.Wheel{Name: "the archive of " + r.pkg.String(), SHA256: receipt.Archive}
 	size, err := r.exchange.size(ctx, archive)

@@ -67,13 +67,16 @@ type Sources struct {
 func NewRecipe(ctx context.Context, install inventory.Install, shared inventory.Shared, prepare []inventory.Command, from Sources) (Recipe, error) {
 	r := Recipe{
 		Recipe: remote.Recipe{
-			Mode: remote.Mode(install.Mode), Extras: slices.Sorted(slices.Values(install.Extras)),
+			Mode: remote.Mode(install.Mode), Installer: remote.Installer(install.Installer), Extras: slices.Sorted(slices.Values(install.Extras)),
 			IndexURL: install.IndexURL, ExtraIndexURLs: install.ExtraIndexURLs,
 		},
 		Shared: shared, Prepare: prepare, indexes: install.IndexIdentity(),
 	}
 	if install.Requirements != "" {
-		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), cmp.Or(from.Project, from.Dir)); err != nil {
+		options := requirements.Options{
+			Project: cmp.Or(from.Project, from.Dir), Extras: r.Extras, Wheels: install.Wheels != "", Indexes: append([]string{install.IndexURL}, install.ExtraIndexURLs...),
+		}
+		if err := r.addRequirements(ctx, absolute(from.Dir, install.Requirements), options); err != nil {
 			return Recipe{}, fmt.Errorf("install.requirements: %w", err)
 		}
 	}
@@ -99,8 +102,8 @@ func absolute(dir, path string) string {
 
 // addRequirements reads the requirements and makes of them what pip on a host gets: one file of
 // requirements, and one of constraints if there are any.
-func (r *Recipe) addRequirements(ctx context.Context, path, project string) error {
-	read, err := requirements.Read(ctx, path, requirements.Options{Project: project, Extras: r.Extras})
+func (r *Recipe) addRequirements(ctx context.Context, path string, o requirements.Options) error {
+	read, err := requirements.Read(ctx, path, o)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("installing %d wheels", len(h.wheels)))
 		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
-			Wheels: h.wheels, Installer: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
+			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}, h.log.Output(event.StepEnvironment))
 		return err
 	})

@@ -29,6 +29,10 @@ type Options struct {
 	Name string
 	// Extras are the extras of the application to install. A lock file has their packages.
 	Extras []string
+	// Indexes are the addresses of the package indexes that hosts are told of; Wheels reports that they
+	// are given all packages instead.
+	Indexes []string
+	Wheels  bool
 	// Getenv returns a variable of this machine, or "" as os.Getenv does.
 	Getenv func(name string) string
 }

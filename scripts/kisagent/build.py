@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import environment, leftovers, processes, seal, settings, shared, strict, wheels
+from kisagent import environment, leftovers, processes, seal, settings, shared, strict, uv, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.index import Credentials
 from kisagent.platforms import platform
@@ -193,17 +193,33 @@ class Build:
         self.made = args["wheels"]
         for wheel in self.made:
             checked(wheels.FILE, wheel["name"], "file name")
-        for step in (
-            lambda: environment.create(self.venv),
-            lambda: environment.fill(self.repository, self.venv, self.made, args["installer"]),
-        ):
-            task = yield self.fork(step, args["timeout"])
+        task = yield self.fork(lambda: environment.create(self.venv), args["timeout"])
+        task.result()
+        if args["installer"] == "uv":
+            yield from self.fill_with_uv(args["timeout"])
+        else:
+            task = yield self.fork(lambda: environment.fill(self.repository, self.venv, self.made, args["library"]), args["timeout"])
             task.result()
         if args["editable"]:
             yield from self.install_editable(args)
         task = yield self.fork(lambda: environment.compile_package(self.top), args["timeout"])
         task.result()
         return {"installed": seal.installed(self.venv)}
+
+    def fill_with_uv(self, timeout):
+        """Fill the environment with the host's uv. Its cache and its home directory are the run's own."""
+        directory, cache, home = self.fresh("uv-wheels"), self.fresh("uv-cache"), self.fresh("uv-home")
+        variables = dict(self.agent.environment(), **uv.environ(home))
+        task = yield self.fork(lambda: uv.prepare(self.repository, self.made, directory, self.agent.environment()), timeout)
+        prepared = task.result()
+        for file in prepared["files"]:
+            argv = uv.arguments(directory, self.venv, file, cache, file == prepared["files"][-1])
+            child = yield self.run(self.agent.step_argv("uv", [prepared["uv"], "uv could not fill the environment", uv.HINT] + argv), timeout, variables, keep_fds=(self.lock.fd,))
+            self.require_finished(child, "uv")
+            task = yield self.fork(lambda: remove_tree(cache), timeout)
+            task.result()
+        task = yield self.fork(lambda: uv.complete(self.venv), timeout)
+        task.result()
 
     def install_editable(self, args):
         pip = yield from self.pip()

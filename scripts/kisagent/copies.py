@@ -13,6 +13,7 @@ from kisagent.platforms import platform
 from kisagent.store import PACKAGE
 from kisagent.wire import Refused
 
+INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the library has unpacked
 SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
 LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
 
@@ -31,9 +32,11 @@ class Earlier:
         """Copy the wheel with this digest into the environment, if a package has it; report whether it
         was copied. What was begun is overwritten by the caller otherwise."""
         for receipt in self.receipts:
-            if any(line.startswith(sha256 + " ") for line in receipt.get("wheels") or []) and self.is_intact(receipt["package"]):
+            source = os.path.join(self.repository.package(receipt["package"]), ".venv")
+            has = any(line.startswith(sha256 + " ") for line in receipt.get("wheels") or [])
+            if has and is_by_library(source, dist_info) and self.is_intact(receipt["package"]):
                 try:
-                    copy_installed(os.path.join(self.repository.package(receipt["package"]), ".venv"), directory, dist_info)
+                    copy_installed(source, directory, dist_info)
                     return True
                 except (OSError, ValueError):  # such as a package that was removed meanwhile
                     return False
@@ -47,6 +50,16 @@ class Earlier:
             except Refused:
                 self.intact[name] = False
         return self.intact[name]
+
+
+def is_by_library(source, dist_info):
+    """Whether the library has unpacked a distribution, and not uv: what it makes must not depend on earlier
+    packages."""
+    try:
+        with open(os.path.join(source, LIBRARY, dist_info, "INSTALLER"), "rb") as f:
+            return f.read(len(INSTALLER) + 1) == INSTALLER
+    except OSError:
+        return False
 
 
 def copy_installed(source, target, dist_info):

@@ -2,7 +2,8 @@
 filled with wheels from the store, without an index and without resolving anything.
 
 The wheels are unpacked by the library `installer` of the Python Packaging Authority, which the
-controller sends: pip would take longer to start than the library needs for the work.
+controller sends: pip would take longer to start than the library needs for the work. With
+install.installer: uv, the uv of this host does it instead, see uv.py.
 """
 import compileall
 import os
@@ -31,10 +32,10 @@ def create(directory):
     return {}
 
 
-def fill(repository, directory, wheels, installer):
+def fill(repository, directory, wheels, library):
     """Install stored wheels into the environment: copied from a package that has the same wheel, or else
     unpacked and compiled. For a child: it changes sys.path."""
-    sys.path.insert(0, Uploads(repository).path(installer))
+    sys.path.insert(0, Uploads(repository).path(library))
     from installer import install
     from installer.exceptions import InstallerError
 
@@ -46,7 +47,7 @@ def fill(repository, directory, wheels, installer):
                 if earlier.copy(wheel["sha256"], source.dist_info_dir, directory):
                     continue
                 destination = destination_class()(directory, source.distribution)
-                install(source, destination, {"INSTALLER": b"kis\n"})
+                install(source, destination, {"INSTALLER": copies.INSTALLER})
         except (InstallerError, zipfile.BadZipFile, ValueError, KeyError) as err:
             raise Refused("bad-wheel", "%s: %s" % (wheel["name"], err), "is it a wheel? unpack it: python3 -m zipfile -l %s" % wheel["name"])
         for file in destination.sources:

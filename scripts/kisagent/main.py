@@ -92,6 +92,13 @@ class Agent:
         facts = check.check(self.repository, args)
         if check.needs_python_check(facts, args):
             facts["problems"] += yield from self.run_forked(lambda: check.python_problems(args), PYTHON_CHECK_TIMEOUT)
+        if args.get("installer") == "uv" and facts.get("package", {}).get("state") != "sealed":
+            from kisagent import uv
+
+            try:
+                yield from self.run_forked(lambda: uv.require(self.environment()), 2 * uv.TIMEOUT)
+            except Refused as refused:
+                facts["problems"].append(check.problem(refused.code, refused.message, refused.hint))
         if args.get("services"):
             from kisagent import services
 
