@@ -4,11 +4,10 @@ It runs in the companion environment, isolated (-I), so that the installed appli
 no module of the working directory. Modules that by convention contain no application code are left
 out: they may import what only developers install.
 """
+import csv
 import errno
 import importlib
-import importlib.metadata
-import importlib.util
-import inspect
+import importlib.machinery
 import os
 import re
 import sys
@@ -23,27 +22,77 @@ NOT_DISTRIBUTED = NOT_APPLICATION | {
     "unit_test", "util", "utils",
 }  # fmt: skip
 DEPTH = 3  # directories that a namespace may have
+SUFFIXES = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
+OBJECT = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(\[.*\])?\s*$")  # of an entry point
 
 
 class Refused(Exception):
     """What the user must change, with a remedy."""
 
 
+class Distribution:
+    """What is installed, as its directory in site-packages says (PEP 376). importlib.metadata, which reads the same
+    files, takes longer to import than most applications do."""
+
+    def __init__(self, name):
+        self.name = re.sub(r"[-_.]+", "_", name)
+        found = next((one for path in sys.path for one in self.candidates(path)), None)
+        if found is None:
+            raise LookupError("the distribution %s is not installed" % name)
+        self.site, self.directory = found
+
+    def candidates(self, path):
+        """The directories of this distribution below one of sys.path. Without RECORD it was installed by setup.py."""
+        try:
+            names = os.listdir(path)
+        except OSError:
+            return
+        for name in names:
+            stem, suffix = os.path.splitext(name)
+            if suffix in (".dist-info", ".egg-info") and re.sub(r"[-_.]+", "_", stem.split("-")[0]).lower() == self.name.lower():
+                yield path, os.path.join(path, name)
+
+    def read_text(self, name):
+        try:
+            with open(os.path.join(self.directory, name), encoding="utf-8", errors="replace", newline="") as f:
+                return f.read()
+        except OSError:
+            return None
+
+    def lines(self, path):
+        with open(os.path.join(self.site, path), encoding="utf-8", errors="replace") as f:
+            return f.read().splitlines()
+
+    def scripts(self):
+        """The names and objects of console and graphical scripts that need no extra, which may not be installed."""
+        section = ""
+        for line in map(str.strip, (self.read_text("entry_points.txt") or "").splitlines()):
+            if line.startswith("["):
+                section = line[1:-1].strip()
+            elif section in ("console_scripts", "gui_scripts") and "=" in line and not line.startswith("#"):
+                name, _, value = (part.strip() for part in line.partition("="))
+                parsed = OBJECT.match(value)
+                if parsed is None or not parsed.group(3):
+                    yield name, value
+
+
 class Contents:
     """The topmost packages and modules that a distribution provides."""
 
     def __init__(self, distribution):
-        self.own = re.sub(r"[-_.]+", "_", distribution.metadata["Name"])
+        self.own = distribution.name
         self.listed = (distribution.read_text("top_level.txt") or "").split()
         record = distribution.read_text("RECORD")
-        files = [str(path) for path in distribution.files or []] if record is not None else []
-        self.redirections = [line for path in files if path.endswith(".pth") and "/" not in path for line in lines(distribution, path)]
+        files = [row[0] for row in csv.reader(record.splitlines()) if row] if record is not None else []
+        self.redirections = [line for path in files if path.endswith(".pth") and "/" not in path for line in distribution.lines(path)]
         self.redirectors = set(re.findall(r"\bimport +(\w+)", "\n".join(line for line in self.redirections if line.startswith("import"))))
-        self.found = set(topmost(path for path in files if inspect.getmodulename(path) not in self.redirectors))
+        self.found = set(topmost(path for path in files if module_name(path) not in self.redirectors))
         self.add_redirected()
         if record is None:
             self.found.update(self.listed)
         if not self.found and (record is None or self.redirections):
+            import importlib.util
+
             self.found.update([name for name in (self.own, self.own.lower()) if importlib.util.find_spec(name)][:1])
 
     def names(self):
@@ -85,19 +134,20 @@ class Contents:
         return packages or deeper or names
 
 
-def lines(distribution, path):
-    with open(distribution.locate_file(path), encoding="utf-8", errors="replace") as f:
-        return f.read().splitlines()
+def module_name(path):
+    """The name of the module in a file, or None."""
+    name = os.path.basename(path)
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 
 def topmost(files):
     """The names of the topmost packages among files, and of the modules beside them. Directories without
     __init__ are namespaces: only where they contain no package are the modules in them the topmost."""
     files = list(files)
-    packages = {os.path.dirname(path) for path in files if inspect.getmodulename(path) == "__init__"} - {""}
+    packages = {os.path.dirname(path) for path in files if module_name(path) == "__init__"} - {""}
     found = shortest(path.replace("/", ".") for path in packages)
-    found += [inspect.getmodulename(path) for path in files if "/" not in path and inspect.getmodulename(path) not in (None, "__init__")]
-    inner = [os.path.dirname(path).replace("/", ".") + "." + inspect.getmodulename(path) for path in files if "/" in path and inspect.getmodulename(path)]
+    found += [module_name(path) for path in files if "/" not in path and module_name(path) not in (None, "__init__")]
+    inner = [os.path.dirname(path).replace("/", ".") + "." + module_name(path) for path in files if "/" in path and module_name(path)]
     return found or [name for name in inner if all(part.isidentifier() for part in name.split("."))]
 
 
@@ -122,14 +172,20 @@ def files_below(directory, depth):
 
 def is_package(directory):
     try:
-        return any(inspect.getmodulename(name) == "__init__" for name in os.listdir(directory))
+        return any(module_name(name) == "__init__" for name in os.listdir(directory))
     except PermissionError:  # it is a link to what other users own
         return False
 
 
-def scripts(distribution):
-    """The console and graphical scripts that need no extra, which may not be installed."""
-    return [one for one in distribution.entry_points if one.group in ("console_scripts", "gui_scripts") and not one.extras]
+def load_object(value):
+    """Import what an entry point names: module:object."""
+    parsed = OBJECT.match(value)
+    if parsed is None:
+        raise ValueError("%s is not the name of an object" % value)
+    found = importlib.import_module(parsed.group(1))
+    for attribute in filter(None, (parsed.group(2) or "").split(".")):
+        found = getattr(found, attribute)
+    return found
 
 
 def denied_inside(error):
@@ -149,10 +205,10 @@ def load(distribution, record):
     for name in contents.names():
         record("loading", "module " + name)
         importlib.import_module(name)
-    for script in scripts(distribution):
-        record("loading", "script %s = %s" % (script.name, script.value))
-        if not callable(script.load()):
-            raise TypeError("%s is not callable" % script.value)
+    for name, value in distribution.scripts():
+        record("loading", "script %s = %s" % (name, value))
+        if not callable(load_object(value)):
+            raise TypeError("%s is not callable" % value)
     sys.stdout.flush()
     record("nothing", "" if contents.names() else contents.reason())
     record("imported", " ".join(contents.names()))
@@ -167,7 +223,7 @@ def main():
         os.write(records, ("%s\t%s\n" % (key, value.replace("\n", " "))).encode("utf-8", "surrogateescape"))
 
     try:
-        load(importlib.metadata.distribution(sys.argv[1]), record)
+        load(Distribution(sys.argv[1]), record)
     except Refused as refused:
         record("unusable", str(refused))
         sys.exit(1)

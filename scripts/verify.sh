@@ -4,14 +4,18 @@
 main() {
 	package=$1 pip_directory=$2 name=$3 imports=$4
 	python=$package/.venv/bin/python
-	"$python" -I -B -c 0 3>&- ||
-		fail $? python "the environment's python does not run" "was python on this host upgraded? push a new version"
 	if [ -n "$pip_directory" ]; then
-		"$python" -B "$pip_directory/pip" --no-color check 3>&- ||
-			fail $? pip "the environment is incomplete or inconsistent"
+		"$python" -B "$pip_directory/pip" --no-color check 3>&- || explain $? pip "the environment is incomplete or inconsistent"
 	fi
 	# The only program that inherits descriptor 3: imports.py writes a record, and hides it from what it imports.
-	"$python" -I -B -c "$imports" "$name" || fail $? python "the application does not import"
+	"$python" -I -B -c "$imports" "$name" || explain $? python "the application does not import"
 	record finished verify
+}
+
+# explain STATUS PROGRAM CAUSE — fail: with the cause, or because nothing at all runs.
+explain() {
+	"$python" -I -B -c 0 >/dev/null 2>&1 3>&- ||
+		fail $? python "the environment's python does not run" "was python on this host upgraded? push a new version"
+	fail "$@"
 }
 main "$@"

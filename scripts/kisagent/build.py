@@ -7,12 +7,10 @@ import hashlib
 import os
 import stat
 import sys
-from urllib.parse import quote
 
 from kisagent import child as children
-from kisagent import environment, leftovers, processes, seal, settings, shared, strict, uv, wheels
+from kisagent import leftovers, processes, seal, settings, shared, strict, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
-from kisagent.index import Credentials
 from kisagent.platforms import platform
 from kisagent.store import FULL, checked, disk_usage_hint, remove_tree, sha256_file, write_durably
 from kisagent.uploads import Uploads
@@ -189,6 +187,8 @@ class Build:
     def environment(self, args):
         """Build the companion environment of stored wheels. Where the application is not among them, pip
         installs it, editable, from the package itself."""
+        from kisagent import environment
+
         self.require_unsealed()
         self.made = args["wheels"]
         for wheel in self.made:
@@ -208,6 +208,8 @@ class Build:
 
     def fill_with_uv(self, timeout):
         """Fill the environment with the host's uv. Its cache and its home directory are the run's own."""
+        from kisagent import uv
+
         directory, cache, home = self.fresh("uv-wheels"), self.fresh("uv-cache"), self.fresh("uv-home")
         variables = dict(self.agent.environment(), **uv.environ(home))
         task = yield self.fork(lambda: uv.prepare(self.repository, self.made, directory, self.agent.environment()), timeout)
@@ -237,6 +239,8 @@ class Build:
     def pip_inputs(self, args, pip, command):
         """pip's options, its arguments for the requirements, and its variables, for one of its commands.
         None contains a password of the inventory, see index.py."""
+        from kisagent.index import Credentials
+
         place = self.agent.run_directory.path
         argv = [sys.executable, os.path.join(pip, "pip")]
         task = yield self.fork(lambda: settings.variables(argv, command, self.agent.environment(), self.agent.pip_settings()))
@@ -328,6 +332,8 @@ def checked_time(value):
 def content_lines(top):
     """What the content digest of an unpacked source distribution is computed of. internal/sdist makes the
     same lines of the archive's members."""
+    from urllib.parse import quote
+
     members = seal.walk(top)
     parents = {os.path.dirname(path) for path, _, _ in members}
     lines = []

@@ -5,7 +5,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import stat
 import struct
 import sys
@@ -136,6 +135,8 @@ def missing_modules(index):
 
 def tool_problems(index):
     """What is missing on the host for building an environment. index: a package index is asked by https."""
+    import shutil
+
     from kisagent.bundled import pip_wheel
 
     found = missing_modules(index)

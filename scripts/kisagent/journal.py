@@ -69,7 +69,8 @@ def sound(text):
         return None
     if (record.get("v") or 0) > FORMAT:  # the meaning of its other members is unknown
         return record
-    return record if record.get("ev") is not None and strict.within_depth(record, 3) and strict.members_match(record, MEMBERS) else None
+    shallow = strict.is_flat(body, 3) or strict.within_depth(record, 3)
+    return record if record.get("ev") is not None and shallow and strict.members_match(record, MEMBERS) else None
 
 
 def checked_note(note):

@@ -2,7 +2,6 @@
 come from and how they are reached. Others, such as prefix, target, root and user, say where packages go, and
 would have pip write outside of the package.
 """
-import ast
 import os
 import subprocess
 
@@ -27,6 +26,8 @@ def variables(argv, command, environ, names):
     if done.returncode != 0:
         tail = done.stderr.decode("utf-8", "replace").splitlines()[-20:]
         raise Refused("step-failed", "pip cannot read its configuration on this host", "see there: pip config debug", tail=tail)
+    import ast
+
     sections = {"global": {}, "install": {}, command: {}}
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         key, _, value = line.partition("=")

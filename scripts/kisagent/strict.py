@@ -21,9 +21,15 @@ def loads(text, depth=DEPTH):
         value = json.loads(text, parse_int=_integer, parse_float=_real, parse_constant=_constant)
     except RecursionError:
         raise ValueError("nested too deeply")
-    if not within_depth(value, depth):
+    if not is_flat(text, depth) and not within_depth(value, depth):
         raise ValueError("nested too deeply")
     return value
+
+
+def is_flat(text, depth):
+    """Whether JSON text cannot be nested more deeply, because it has no more brackets: most texts are told so faster."""
+    brackets = (b"[", b"{") if isinstance(text, (bytes, bytearray)) else ("[", "{")
+    return sum(map(text.count, brackets)) <= depth
 
 
 def _integer(text):
@@ -54,7 +60,7 @@ def within_depth(value, depth):
 def members_match(record, kinds):
     """Whether the members of a record satisfy predicates, given by name. A member may be missing or
     null; members without a predicate may be anything."""
-    return all(record.get(name) is None or kind(record[name]) for name, kind in kinds.items())
+    return all(value is None or name not in kinds or kinds[name](value) for name, value in record.items())
 
 
 def is_text(value):
