@@ -311,7 +311,7 @@ func (l *local) sealWith(t *testing.T, a archive, wheel []byte) (environment str
 	}
 	if err == nil {
 		_, err = l.Environment(ctx, remote.EnvironmentRequest{
-			Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel), Size: int64(len(wheel))}}, Installer: installer.SHA256, Within: soon,
+			Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel), Size: int64(len(wheel))}}, Library: installer.SHA256, Within: soon,
 		}, nil)
 	}
 	if err == nil {

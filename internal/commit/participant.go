@@ -106,20 +106,35 @@ func (p *Participant) lock(ctx context.Context, c *Coordinator) error {
 
 func (p *Participant) lockAgain(ctx context.Context, c *Coordinator) error {
 	for {
-		locked, err := p.Session.LockAgain(ctx, c.Stage, c.Run, p.Owner, p.Locked)
-		if err == nil {
-			p.Locked = locked
-		}
+		err := p.tryLock(ctx, c)
 		if !refusedAs(err, remote.CodeLocked) {
 			return err
 		}
-		if err := p.Session.Evict(ctx, c.Stage, c.Run); err != nil {
+		if err := p.evict(ctx, c); err != nil {
 			return err
 		}
 		if fleet.Wait(ctx, c.Timeouts.Pause) != nil {
 			return err
 		}
 	}
+}
+
+// tryLock, evict and resume leave time to reconnect when their answer is lost.
+func (p *Participant) tryLock(ctx context.Context, c *Coordinator) error {
+	bounded, cancel := within(ctx, c.Timeouts.Link)
+	defer cancel()
+	locked, err := p.Session.LockAgain(bounded, c.Stage, c.Run, p.Owner, p.Locked)
+	if err == nil {
+		p.Locked = locked
+	}
+	return err
+}
+
+// evict ends the agent that holds the lock for this run, which may take its time to end.
+func (p *Participant) evict(ctx context.Context, c *Coordinator) error {
+	bounded, cancel := within(ctx, c.Timeouts.Link+c.Timeouts.TermGrace)
+	defer cancel()
+	return p.Session.Evict(bounded, c.Stage, c.Run)
 }
 
 // own ensures that this run holds the lock and has resumed its switch, before it acts on the link.
@@ -139,7 +154,9 @@ func (p *Participant) own(ctx context.Context, c *Coordinator) error {
 
 // resume resumes a switch of another agent: one of this run, or of an interrupted run.
 func (p *Participant) resume(ctx context.Context, c *Coordinator) error {
-	durable, err := p.Session.Resume(ctx, c.linkOf(p))
+	bounded, cancel := within(ctx, c.Timeouts.Link)
+	defer cancel()
+	durable, err := p.Session.Resume(bounded, c.linkOf(p))
 	if err == nil {
 		p.durable(durable)
 	}

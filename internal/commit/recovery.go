@@ -73,7 +73,7 @@ func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
 		return err
 	}
 	p.replaced(session)
-	fenced, err := session.Fence(ctx, c.Stage, c.Run)
+	fenced, err := c.fence(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -270,6 +270,13 @@ func (c *Coordinator) readLink(ctx context.Context, p *Participant) (remote.Fenc
 			return remote.Fenced{}, err
 		}
 	}
+	return p.Session.Fence(bounded, c.Stage, c.Run)
+}
+
+// fence fences the host, and leaves time to reconnect when the answer is lost.
+func (c *Coordinator) fence(ctx context.Context, p *Participant) (remote.Fenced, error) {
+	bounded, cancel := within(ctx, c.Timeouts.Link)
+	defer cancel()
 	return p.Session.Fence(bounded, c.Stage, c.Run)
 }
 

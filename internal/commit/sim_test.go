@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/deploy"
@@ -447,12 +448,14 @@ func (w *simWorld) judgeTable(r *simRun, h *simHost) string {
 	return fmt.Sprintf("it is said to be linked to %q, and the host said %q last", row.Linked, w.linkAt(h, since))
 }
 
-// lastRead is when the newest answer was made that has arrived at this run's laptop.
+// lastRead is when the newest answer was made that has arrived at this run's laptop while somebody waited for it: a run that is
+// interrupted before the switch waits for none.
 func (w *simWorld) lastRead(r *simRun, h *simHost) time.Time {
 	var last time.Time
 	for _, c := range r.laptop.conns {
 		for _, a := range c.answers {
-			if c.h == h && a.made.After(last) {
+			unread := r.report.Outcome == event.Interrupted && !r.laptop.stopped.IsZero() && a.arrived.After(r.laptop.stopped)
+			if c.h == h && a.made.After(last) && !unread {
 				last = a.made
 			}
 		}
@@ -513,6 +516,34 @@ func randomTape(random *rand.Rand) []byte {
 		tape[20+random.IntN(len(tape)-20)] = byte(random.IntN(16))
 	}
 	return tape
+}
+
+// TestSchedulesThatFailed once, each with what was wrong.
+func TestSchedulesThatFailed(t *testing.T) {
+	t.Parallel()
+	tape := func(decisions map[int]byte) simBytes {
+		out := make([]byte, 80)
+		for at, decision := range decisions {
+			out[at] = decision
+		}
+		return out
+	}
+	confirmLost := simRun{To: "app-1", Op: event.Relink, Hosts: []int{0}, After: true}
+	for name, decisions := range map[string]map[int]byte{
+		// Confirm has no answer, and all of the time to reconnect was spent on one more that was late.
+		"the repository is opened late": {28: 5, 31: 10, 32: 5},
+		"the fence is told late":        {28: 5, 34: 3, 35: 5},
+		"the lock is told late":         {28: 5, 36: 3, 37: 5},
+		"the resumption is told late":   {28: 5, 38: 3, 39: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := confirmLost
+			r.Tapes = []simBytes{tape(decisions)}
+			ended, wrong := simulate(t, simSchedule{Links: []string{"app-0"}, Partial: inventory.PartialBack, Runs: []simRun{r}})
+			assert.Empty(t, wrong)
+			assert.Equal(t, []event.Outcome{event.Succeeded}, ended)
+		})
+	}
 }
 
 func TestSimulation(t *testing.T) {

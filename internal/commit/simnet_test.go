@@ -29,7 +29,9 @@ type simLaptop struct {
 	lost  map[string]int  // by host: messages that did not arrive, or not in time
 	worse map[string]bool // by host: something happened there after which no run could put it right
 	stop  context.CancelFunc
-	ended time.Time // when the report was made
+	// stopped is when the user interrupted the run.
+	stopped time.Time
+	ended   time.Time // when the report was made
 }
 
 // simTape is a list of decisions. 0 means that all goes well, and so does the end of the tape.
@@ -74,8 +76,9 @@ type simConn struct {
 
 // simRead is an answer that has arrived, and what was linked when it was made.
 type simRead struct {
-	made time.Time
-	link string
+	made    time.Time
+	arrived time.Time
+	link    string
 }
 
 var _ fleet.Connection = (*simConn)(nil)
@@ -321,6 +324,7 @@ func (c *simConn) request(line []byte) {
 		case 8:
 			c.laptop.die(c.tape) // and this command was out already
 		case 9:
+			c.laptop.stopped = time.Now()
 			c.laptop.stop()
 		case 10:
 			wait = c.tape.delay()
@@ -403,6 +407,7 @@ func (c *simConn) frame(wait time.Duration, frame map[string]any, read *simRead)
 	}
 	c.arriveHere(wait, func() {
 		if c.out.add(fmt.Appendf(nil, "KIS1 %s %s\n", c.nonce, data)) && read != nil {
+			read.arrived = time.Now()
 			c.answers = append(c.answers, *read)
 		}
 	})

@@ -49,7 +49,7 @@ func newHost(r *run, h inventory.Host) *host {
 
 // connect starts a session, which replaces a lost one.
 func (h *host) connect(ctx context.Context) (*fleet.Session, error) {
-	session, err := h.run.Fleet.Connect(ctx, h.Host)
+	session, err := h.run.Fleet.Reconnect(ctx, h.Host)
 	if err == nil {
 		h.session = session
 	}

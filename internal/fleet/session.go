@@ -3,11 +3,14 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -24,6 +27,17 @@ type Session struct {
 
 // Connect connects to a host, starts the agent and opens the package repository. Close the session.
 func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error) {
+	return f.connect(ctx, h, 0)
+}
+
+// Reconnect is Connect for a host whose answer was lost. Its agent may take no longer to open the repository than for an
+// answer about the link: otherwise one message that is late would take all the time that is left to reach the host.
+func (f *Fleet) Reconnect(ctx context.Context, h inventory.Host) (*Session, error) {
+	return f.connect(ctx, h, f.Timeouts.OrDefault().Link)
+}
+
+// connect is Connect with a bound for opening the repository; 0: none.
+func (f *Fleet) connect(ctx context.Context, h inventory.Host, opening time.Duration) (*Session, error) {
 	dial := f.Dial
 	if dial == nil {
 		dial = f.dialSSH
@@ -47,13 +61,23 @@ func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error)
 	}()
 	streams.Root = h.Root
 	if s.Agent, err = remote.Start(ctx, streams); err == nil {
-		err = s.Open(ctx, h.Root)
+		err = s.openWithin(ctx, h.Root, opening)
 	}
 	if err != nil {
 		return nil, err
 	}
 	opened = true
 	return s, nil
+}
+
+// openWithin opens the repository, within a time unless that is 0.
+func (s *Session) openWithin(ctx context.Context, root string, d time.Duration) error {
+	if d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", safetext.Duration(d)))
+		defer cancel()
+	}
+	return s.Open(ctx, root)
 }
 
 // begun tells that kis begins to connect to a host; ended, that nothing is awaited of it any more.
