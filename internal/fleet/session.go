@@ -27,7 +27,7 @@ type Session struct {
 
 // Connect connects to a host, starts the agent and opens the package repository. Close the session.
 func (f *Fleet) Connect(ctx context.Context, h inventory.Host) (*Session, error) {
-	return f.connect(ctx, h, 0)
+	return f.connect(ctx, h, f.Timeouts.OrDefault().Query)
 }
 
 // Reconnect is Connect for a host whose answer was lost. Its agent may take no longer to open the repository than for an
@@ -36,7 +36,7 @@ func (f *Fleet) Reconnect(ctx context.Context, h inventory.Host) (*Session, erro
 	return f.connect(ctx, h, f.Timeouts.OrDefault().Link)
 }
 
-// connect is Connect with a bound for opening the repository; 0: none.
+// connect is Connect with a bound for opening the repository.
 func (f *Fleet) connect(ctx context.Context, h inventory.Host, opening time.Duration) (*Session, error) {
 	dial := f.Dial
 	if dial == nil {
@@ -70,14 +70,11 @@ func (f *Fleet) connect(ctx context.Context, h inventory.Host, opening time.Dura
 	return s, nil
 }
 
-// openWithin opens the repository, within a time unless that is 0.
+// openWithin opens the repository within a time.
 func (s *Session) openWithin(ctx context.Context, root string, d time.Duration) error {
-	if d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", safetext.Duration(d)))
-		defer cancel()
-	}
-	return s.Open(ctx, root)
+	bounded, cancel := context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", safetext.Duration(d)))
+	defer cancel()
+	return s.Open(bounded, root)
 }
 
 // begun tells that kis begins to connect to a host; ended, that nothing is awaited of it any more.

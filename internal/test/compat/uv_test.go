@@ -1,4 +1,4 @@
-package e2e
+package compat
 
 import (
 	"os"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/testenv"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/uvtest"
 )
 
@@ -17,7 +18,7 @@ import (
 // what this run has: two hosts make the same files.
 func TestFilledByUV(t *testing.T) {
 	t.Parallel()
-	w := testenv.New(t, 3, withoutIndex())
+	w := testenv.New(t, 3, hosttest.Options{Env: []string{"PIP_INDEX_URL=http://127.0.0.1:9/simple", "PIP_RETRIES=1"}, Bare: true})
 	const stages = "stages:\n  staging: {hosts: [web1]}\n  production: {hosts: [web2, web3], from: staging}\n"
 	staging, production := w.On("web1"), w.On("web2", "web3")
 	production.Stage = "production"
@@ -54,8 +55,8 @@ func TestFilledByUV(t *testing.T) {
 		{Name: "a push, whatever uv is configured for", Tell: func(w *testenv.Env) {
 			in := staging.In(w.T)
 			give(w.T, 0, ".local/bin", uvtest.Newest)
-			in.Hosts[0].Shell(w.T, `mkdir -p /home/kistest/.config/uv /etc/uv
-printf 'link-mode = "symlink"\ncache-dir = "/home/kistest/cache"\n[pip]\ntarget = "/home/kistest/elsewhere"\n' | tee /home/kistest/.config/uv/uv.toml >/etc/uv/uv.toml
+			in.Hosts[0].Shell(w.T, `mkdir -p /home/kistest/.config/uv
+printf 'link-mode = "symlink"\ncache-dir = "/home/kistest/cache"\n[pip]\ntarget = "/home/kistest/elsewhere"\n' >/home/kistest/.config/uv/uv.toml
 printf 'export UV_LINK_MODE=hardlink UV_TARGET=/home/kistest/elsewhere UV_CACHE_DIR=/home/kistest/cache\n' >/home/kistest/.bashrc`)
 			in.Run(0, "hello-0.3", "push", "staging")
 			said := in.Hosts[0].Shell(w.T, `cd /var/webcode/hello-0.3 && cat .venv/lib/python3*/site-packages/itsdangerous-2.2.0.dist-info/INSTALLER && echo
