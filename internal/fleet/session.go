@@ -3,14 +3,12 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -72,7 +70,7 @@ func (f *Fleet) connect(ctx context.Context, h inventory.Host, opening time.Dura
 
 // openWithin opens the repository within a time.
 func (s *Session) openWithin(ctx context.Context, root string, d time.Duration) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, d, fmt.Errorf("no answer within %s", safetext.Duration(d)))
+	bounded, cancel := context.WithTimeoutCause(ctx, d, errors.New("the package repository was not opened in time"))
 	defer cancel()
 	return s.Open(bounded, root)
 }
