@@ -48,7 +48,7 @@ const mountTable = "/proc/self/mountinfo"
 func watched() []string {
 	paths := []string{
 		"/var/webcode", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/sudoers.d", "/etc/hosts",
-		"/etc/ssh", "/home/kistest", "/run/sshd",
+		"/etc/ssh", "/etc/pip.conf", "/etc/uv", "/home/kistest", "/run/sshd",
 	}
 	if home := os.Getenv("HOME"); home != "" {
 		paths = append(paths, filepath.Join(home, ".ssh"))
