@@ -82,6 +82,18 @@ func ofServices() []string {
 	return []string{"/run", "/var/lib", "/media", "/snap", "/sys", "/proc"}
 }
 
+// isOfTest reports whether a mount is in the temporary directory of a test, perhaps one of another
+// package that runs at the same time. A test that leaves a mount there fails by itself: testing
+// cannot remove the directory.
+func isOfTest(point string) bool {
+	temporary, err := filepath.EvalSymlinks(os.TempDir())
+	if err != nil {
+		return false
+	}
+	below, err := filepath.Rel(temporary, point)
+	return err == nil && strings.HasPrefix(below, "Test") && strings.Contains(below, "/")
+}
+
 // addMount records a line of mountinfo, see proc(5): number, parent, device, root, mount point and
 // more.
 func (s snapshot) addMount(line string) {
@@ -90,6 +102,9 @@ func (s snapshot) addMount(line string) {
 		return
 	}
 	point := fields[4]
+	if isOfTest(point) {
+		return
+	}
 	for _, top := range ofServices() {
 		if strings.HasPrefix(point, top+"/") {
 			return

@@ -90,3 +90,20 @@ func TestMountsOfServicesComeAndGo(t *testing.T) {
 	m.mount(t, "22 1 8:1 / / rw - ext4 /dev/sda rw\n30 22 0:9 / /var/webcode rw - tmpfs none rw\n31 22 0:9 / /run/user/1000 rw - tmpfs none rw\n")
 	assert.Empty(t, before.compare(m.take(t)))
 }
+
+func TestMountsOfTestsBelongToThem(t *testing.T) {
+	t.Parallel()
+	temporary, err := filepath.EvalSymlinks(os.TempDir())
+	require.NoError(t, err)
+	for point, isNamed := range map[string]bool{
+		"TestHosts123/001/web1": false, // of another package, which runs at the same time
+		"TestHosts123":          true,  // nothing that testing would remove
+		"other/001/web1":        true,
+	} {
+		m := newMachine(t)
+		before := m.take(t)
+		m.mount(t, "22 1 8:1 / / rw - ext4 /dev/sda rw\n30 22 0:9 / /var/webcode rw - tmpfs none rw\n"+
+			"31 22 0:9 / "+filepath.Join(temporary, point)+" rw - tmpfs none rw\n")
+		assert.Equal(t, isNamed, len(before.compare(m.take(t))) > 0, point)
+	}
+}
