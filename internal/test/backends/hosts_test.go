@@ -27,15 +27,15 @@ type environment struct {
 
 // environments are in the order of the table. A pip that is given replaces the one of ensurepip; it
 // must not be the version that ensurepip names. That of Python 3.12 is Ubuntu 24.04's, that of 3.13
-// the newest.
+// the newest; those of 3.9 and 3.10 are the last of their years.
 func environments() []environment {
 	return []environment{
 		{name: "Debian 11", suite: debhost.Bullseye},
 		{name: "Debian 12", suite: debhost.Bookworm},
 		{name: "Debian 13", suite: debhost.Trixie},
 		{name: "pyenv", python: "3.8"},
-		{name: "pyenv", python: "3.9"},
-		{name: "pyenv", python: "3.10"},
+		{name: "pyenv", python: "3.9", pip: "21.3.1"},
+		{name: "pyenv", python: "3.10", pip: "22.3.1"},
 		{name: "pyenv", python: "3.11"},
 		{name: "pyenv", python: "3.12", pip: "24.0"},
 		{name: "pyenv", python: "3.13", pip: "26.3"},
