@@ -128,7 +128,7 @@ class History:
         with open(os.path.join(top, "src", "app.py"), "w") as f:
             f.write(name)
         os.symlink("/etc", os.path.join(top, "src", "etc"))
-        seal.make_read_only(top)
+        seal.make_read_only(top, seal.walk(top))
         os.chmod(os.path.join(top, ".kis"), 0o755)
         text = seal.manifest(top)
         with open(os.path.join(top, ".kis", "manifest"), "w") as f:

@@ -74,18 +74,15 @@ def copy_installed(source, target, dist_info):
         path = row[0]
         if path == record:
             continue
-        from_path, to_path = os.path.normpath(os.path.join(here, path)), os.path.normpath(os.path.join(there, path))
-        with open(from_path, "rb") as f:
-            data = f.read()
-            executable = os.fstat(f.fileno()).st_mode & 0o100
+        data, executable = read_file(os.path.normpath(here + "/" + path))
         if record_digest(data) != row[1]:
             raise ValueError("%s is not that of its wheel" % path)
         if path.startswith(SCRIPTS):
             data = data.replace(os.fsencode(source) + b"/bin/python", os.fsencode(target) + b"/bin/python", 1)
             row[1:] = [record_digest(data), str(len(data))]
-        write_file(to_path, data, executable)
+        write_file(os.path.normpath(there + "/" + path), data, executable)
         if path.endswith(".py"):
-            copy_bytecode(from_path, to_path)
+            copy_bytecode(here, there, path)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_file(os.path.join(there, record), text.getvalue().encode("utf-8"), False)
@@ -95,23 +92,47 @@ def record_digest(data):
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
 
 
+def read_file(path):
+    """The content of a file, and whether it is executable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        blocks = list(iter(lambda: os.read(fd, info.st_size + 1), b""))  # most are read at once
+        return b"".join(blocks), bool(info.st_mode & 0o100)
+    finally:
+        os.close(fd)
+
+
 def write_file(path, data, executable):
     """Write a file in place of another one. It is writable until its package is sealed."""
+    fd = create_file(path)
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "xb") as f:
-        f.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
         if executable:
-            os.fchmod(f.fileno(), 0o755)
+            os.fchmod(fd, 0o755)
+    finally:
+        os.close(fd)
 
 
-def copy_bytecode(source, target):
-    compiled = os.path.join("__pycache__", "%s.%s.pyc" % (os.path.basename(source)[:-3], sys.implementation.cache_tag))
+def create_file(path):
+    """The descriptor of a new file, whose directory exists in most cases."""
+    for _ in range(2):
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            os.unlink(path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def copy_bytecode(here, there, path):
+    directory, _, name = path.rpartition("/")
+    compiled = "/".join(filter(None, (directory, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))))
     try:
-        with open(os.path.join(os.path.dirname(source), compiled), "rb") as f:
-            data = f.read()
+        data, _ = read_file(here + "/" + compiled)
     except FileNotFoundError:
         return  # the module is not valid Python
-    write_file(os.path.join(os.path.dirname(target), compiled), data, False)
+    write_file(there + "/" + compiled, data, False)

@@ -15,30 +15,31 @@ from kisagent.wire import Refused
 
 WRITES_HINT = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
 UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
+KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
+quoted = json.encoder.encode_basestring_ascii  # of a text, what json.dumps returns, without making an encoder
 
 
-def walk(top):
-    """Every member below top as (path, stat, kind), sorted; kind is d, f or l. Others are
-    refused."""
-    found = []
-    stack = [""]
+def walk(top, below=""):
+    """Every member of a directory below top, as (path in top, stat, kind), sorted; kind is d, f or l.
+    Others are refused."""
+    found, stack = [], [below]
     while stack:
         directory = stack.pop()
+        prefix = directory + "/" if directory else ""
         with os.scandir(os.path.join(top, directory)) as entries:
             for entry in entries:
-                path = os.path.join(directory, entry.name)
-                info = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(info.st_mode):
-                    found.append((path, info, "d"))
-                    stack.append(path)
-                elif stat.S_ISREG(info.st_mode):
-                    found.append((path, info, "f"))
-                elif stat.S_ISLNK(info.st_mode):
-                    found.append((path, info, "l"))
-                else:
+                path, info = prefix + entry.name, entry.stat(follow_symlinks=False)
+                kind = KINDS.get(stat.S_IFMT(info.st_mode))
+                if kind is None:
                     raise Refused("special-file", "%s is neither a file, a directory nor a link" % path)
-    found.sort(key=lambda member: os.fsencode(member[0]))
-    return found
+                if kind == "d":
+                    stack.append(path)
+                found.append((path, info, kind))
+    return in_order(found)
+
+
+def in_order(members):
+    return sorted(members, key=lambda member: os.fsencode(member[0]))
 
 
 def manifest(top, members=None):
@@ -51,12 +52,12 @@ def manifest(top, members=None):
         if kind == "f":
             what = sha256_file(os.path.join(top, path))
         elif kind == "l":
-            what = json.dumps(os.readlink(os.path.join(top, path)))
+            what = quoted(os.readlink(os.path.join(top, path)))
         else:
             what = "-"
         size = info.st_size if kind == "f" else 0
         mode = 0o755 if path == ".kis" else info.st_mode & 0o7777  # until the receipt is written
-        lines.append("%s %04o %d %s %s\n" % (kind, mode, size, what, json.dumps(path)))
+        lines.append("%s %04o %d %s %s\n" % (kind, mode, size, what, quoted(path)))
     return "".join(lines)
 
 
@@ -74,7 +75,7 @@ def fingerprint(top, changes=False, members=None):
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
         size, at = (info.st_size, at) if kind != "d" else (0, 0)
-        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, at, json.dumps(path))).encode("ascii"))
+        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, at, quoted(path))).encode("ascii"))
     return digest.hexdigest()
 
 
@@ -125,38 +126,43 @@ def site_directories(environment):
     return out
 
 
-def make_read_only(top, but=None):
-    """Remove all write permissions, of directories too, so that no package is changed by
-    accident, but in one directory."""
-    for path, info, kind in walk(top):
-        if kind != "l" and info.st_mode & 0o222 and path.split("/")[0] != but:
+def make_read_only(top, members):
+    """Remove all write permissions, of directories too, so that no package is changed by accident."""
+    for path, info, kind in members:
+        if kind != "l" and info.st_mode & 0o222:
             os.chmod(os.path.join(top, path), info.st_mode & 0o7555)
     os.chmod(top, os.lstat(top).st_mode & 0o7555)
+
+
+def is_state(path):
+    """Whether a member belongs to the state of kis, which sealing completes."""
+    return path == ".kis" or path.startswith(".kis/")
 
 
 def freeze(top, modified):
     """Give the files of the package this time, in seconds, and make it read-only; return what it consists
     of, to be compared when it is sealed."""
-    times.set_all(top, [member for member in walk(top) if member[0].split("/")[0] != ".kis"], modified)
-    make_read_only(top, but=".kis")  # which sealing completes
-    return snapshot(top)
+    members = [member for member in walk(top) if not is_state(member[0])]
+    times.set_all(top, members, modified)
+    make_read_only(top, members)
+    return snapshot(top, walk(top))
 
 
-def snapshot(top):
+def snapshot(top, members):
     """Each member's kind, mode, size and time of its last change, by path. The time of a directory
     shows that something was created in it and removed."""
     found = {".": ["d", 0, 0, os.lstat(top).st_ctime_ns]}
-    for path, info, kind in walk(top):
-        if path not in UNSEALED_MEMBERS and path != ".kis" and not path.startswith(".kis/"):
+    for path, info, kind in members:
+        if not is_state(path):
             found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns]
     return found
 
 
-def require_unchanged(top, frozen):
+def require_unchanged(top, members, frozen):
     """Refuse a package that something has written into since it was made read-only. A user who is
     not root could not have; root can, and its application would write beside itself in production
     as well."""
-    now = snapshot(top)
+    now = snapshot(top, members)
     changed = [path for path in set(now) | set(frozen) if now.get(path) != frozen.get(path)]
     if not changed:
         return
@@ -172,14 +178,17 @@ def seal(repository, name, facts, wheels, lock, frozen):
     None."""
     top = repository.package(name)
     state = os.path.join(top, ".kis")
+    members = walk(top)
     if frozen is not None:
-        require_unchanged(top, frozen)
+        require_unchanged(top, members, frozen)
+    else:
+        make_read_only(top, members)
+        members = walk(top)
     environment = installed(os.path.join(top, ".venv"))
     record = environment_record(environment, wheels)
     write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in record), 0o644)
-    make_read_only(top)
-    os.chmod(state, 0o755)
-    members = walk(top)
+    make_read_only(top, walk(top, ".kis"))
+    members = in_order([member for member in members if not member[0].startswith(".kis/")] + walk(top, ".kis"))
     text = manifest(top, members)
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update({name: value for name, value in facts.items() if name != "editable"})

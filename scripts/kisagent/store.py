@@ -19,6 +19,7 @@ DIRECTORIES = ("armed", "incoming", "journal", "locks", "run")
 FULL = (errno.ENOSPC, errno.EDQUOT)
 HOST_ID = re.compile(r"[0-9a-f]{32}\Z")
 MAX_COUNT = 2**53  # of bytes or inodes: file systems that do not count report arbitrary numbers
+BLOCK = 1 << 16  # bytes that are read at once
 # bytes; a receipt has some hundred, and a line for each installed distribution
 RECEIPT_LIMIT = 1 << 20
 # The members of a receipt that the controller reads, see Receipt in remote/check.go.
@@ -233,20 +234,27 @@ def sync_file_system(path):
 def open_regular(path):
     """Open a regular file for reading. Opening a named pipe would block, and a device has no
     end."""
+    return os.fdopen(descriptor(path), "rb")
+
+
+def descriptor(path):
+    """The descriptor of open_regular."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
         number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         raise OSError(number, os.strerror(number), path)
-    return os.fdopen(fd, "rb")
+    return fd
 
 
 def sha256_file(path):
-    digest = hashlib.sha256()
-    with open_regular(path) as f:
-        for block in iter(lambda: f.read(1 << 20), b""):
+    digest, fd = hashlib.sha256(), descriptor(path)  # without the buffers of a file object: packages have many small files
+    try:
+        for block in iter(lambda: os.read(fd, BLOCK), b""):
             digest.update(block)
+    finally:
+        os.close(fd)
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ def set_all(top, members, modified):
 def keep_valid(path):
     """Make bytecode valid whatever the time of its source, which never changes again. A command of prepare
     may have made it, or pip."""
-    with open(path, "rb") as f:
+    with open(path, "rb", buffering=0) as f:
         header = f.read(HEADER.size)
     if len(header) < HEADER.size or HEADER.unpack(header)[:2] != (importlib.util.MAGIC_NUMBER, 0):
         return
