@@ -29,8 +29,9 @@ type interpreter struct {
 
 // probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
 // would take any directory named build on the path for a namespace package. setuptools, whose import
-// takes longer than some builds, is imported unless its file is the argument. The current directory
-// is removed from the path, because the project may have a build.py of its own. Debian has venv
+// takes longer than some builds, is imported unless its file is the first argument; where it works
+// and the second argument calls it sufficient, nothing else is looked for. The current directory is
+// removed from the path, because the project may have a build.py of its own. Debian has venv
 // without ensurepip, and then neither venv nor build works.
 const probeScript = `
 import sys
@@ -53,16 +54,17 @@ def file(name):
     except Exception:
         return ""
 
-venv = has("venv") and has("ensurepip")
 setuptools = file("setuptools")
 if setuptools and setuptools != sys.argv[1] and not has("setuptools"):
     setuptools = ""
+sufficient = setuptools and sys.argv[2] == "setuptools"
+venv = not sufficient and has("venv") and has("ensurepip")
 print()
 print(json.dumps({
     "executable": sys.executable,
     "version": "%d.%d.%d" % sys.version_info[:3],
     "supported": sys.version_info[:2] >= (3, 8),
-    "build": has("build.__main__") and (venv or has("virtualenv")),
+    "build": not sufficient and has("build.__main__") and (venv or has("virtualenv")),
     "setuptools": setuptools != "",
     "setuptools_file": setuptools,
     "venv": venv,
@@ -80,14 +82,18 @@ print('{"executable": "%s", "version": "%d.%d.%d", "supported": %s}' % (
 
 // probe runs the interpreter to find out what it has. It runs in the project's directory, because a
 // version manager such as pyenv chooses the interpreter by that; later commands use the
-// interpreter's own path, so the choice is made once.
-func (b *builder) probe(ctx context.Context, python string) (interpreter, error) {
-	worked := ""
+// interpreter's own path, so the choice is made once. Where setuptools works and is sufficient, the answer
+// says nothing of what else there is.
+func (b *builder) probe(ctx context.Context, python string, setuptoolsIsSufficient bool) (interpreter, error) {
+	worked, sufficient := "", ""
+	if setuptoolsIsSufficient {
+		sufficient = "setuptools"
+	}
 	if memory, err := b.setuptoolsMemory(); err == nil {
 		data, _ := os.ReadFile(memory) // without it, setuptools is tried
 		worked = strings.ReplaceAll(string(data), "\x00", "")
 	}
-	return b.ask(ctx, python, "-c", probeScript, worked)
+	return b.ask(ctx, python, "-c", probeScript, worked, sufficient)
 }
 
 // rememberSetuptools remembers that a build with the setuptools of the interpreter has succeeded.

@@ -66,13 +66,14 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 	if p, ok := b.planKept(ctx, has); ok {
 		return p, nil
 	}
-	python, err := b.probe(ctx, b.python)
+	runsSetupPy := b.kind == builderSetupPy || b.kind == builderAuto && !has.pyproject
+	python, err := b.probe(ctx, b.python, runsSetupPy)
 	if err != nil {
 		return Plan{}, err
 	}
 	// `python -m build` makes a new environment for every build; the private one is kept.
 	p := Plan{tool: builderBuild, python: python, private: !python.Build || python.Venv}
-	if b.kind == builderSetupPy || b.kind == builderAuto && !has.pyproject {
+	if runsSetupPy {
 		p.tool, p.private = builderSetupPy, !python.Setuptools
 	}
 	if !python.Build && p.tool == builderBuild && b.kind == builderAuto {

@@ -119,7 +119,7 @@ func TestSetuptoolsThatHasWorkedIsNotTried(t *testing.T) {
 	b.run.env = append(b.run.env, "PYTHONPATH="+modules)
 	tried := func(works bool, times int) {
 		t.Helper()
-		found, err := b.probe(t.Context(), "python3")
+		found, err := b.probe(t.Context(), "python3", false)
 		require.NoError(t, err)
 		assert.Equal(t, works, found.Setuptools)
 		if works {
@@ -138,4 +138,23 @@ func TestSetuptoolsThatHasWorkedIsNotTried(t *testing.T) {
 	tried(false, 4)
 	require.NoError(t, os.WriteFile(file, []byte("open(__file__ + '.tried', 'a').write('x')\n"), 0o600))
 	tried(true, 5)
+}
+
+// TestNothingElseIsLookedForWhereSetuptoolsSuffices: importing venv and build takes as long as starting Python.
+func TestNothingElseIsLookedForWhereSetuptoolsSuffices(t *testing.T) {
+	t.Parallel()
+	modules := projectOf(t, map[string]string{"setuptools.py": "", "venv.py": "open(__file__ + '.tried', 'w')\n"})
+	for name, tries := range map[string]bool{"": true, "raise RuntimeError\n": true, "pass\n": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(modules, "setuptools.py"), []byte(name), 0o600))
+		b := newBuilder(Options{Dir: t.TempDir(), Cache: t.TempDir()})
+		b.run.env = append(b.run.env, "PYTHONPATH="+modules)
+		found, err := b.probe(t.Context(), "python3", name != "")
+		require.NoError(t, err)
+		assert.Equal(t, name != "raise RuntimeError\n", found.Setuptools)
+		if tries {
+			require.NoError(t, os.Remove(filepath.Join(modules, "venv.py.tried")))
+		} else {
+			require.NoFileExists(t, filepath.Join(modules, "venv.py.tried"))
+		}
+	}
 }

@@ -100,7 +100,7 @@ func hostile(t testing.TB, elsewhere string) []string {
 func staleEnvironment(t testing.TB, cache, python, project string) string {
 	t.Helper()
 	b := newBuilder(Options{Dir: project, Cache: cache, Python: python})
-	found, err := b.probe(t.Context(), python)
+	found, err := b.probe(t.Context(), python, false)
 	require.NoError(t, err)
 	require.False(t, found.Build)
 	require.False(t, found.Setuptools)

@@ -25,17 +25,17 @@ type environment struct {
 	pip    string        // what ensurepip has there, "" for what came with it
 }
 
-// environments are in the order of the table. A pip that is given replaces the one of ensurepip; it
-// must not be the version that ensurepip names. That of Python 3.12 is Ubuntu 24.04's, that of 3.13
-// the newest; those of 3.9 and 3.10 are the last of their years.
+// environments are in the order of the table. A pip that is given replaces the one of ensurepip. That of
+// Python 3.9 is the first with PEP 660, those of 3.10 and 3.12 are Ubuntu 22.04's and 24.04's, that of 3.13 the
+// newest.
 func environments() []environment {
 	return []environment{
 		{name: "Debian 11", suite: debhost.Bullseye},
 		{name: "Debian 12", suite: debhost.Bookworm},
 		{name: "Debian 13", suite: debhost.Trixie},
 		{name: "pyenv", python: "3.8"},
-		{name: "pyenv", python: "3.9", pip: "21.3.1"},
-		{name: "pyenv", python: "3.10", pip: "22.3.1"},
+		{name: "pyenv", python: "3.9", pip: "21.3"},
+		{name: "pyenv", python: "3.10", pip: "22.0.2"},
 		{name: "pyenv", python: "3.11"},
 		{name: "pyenv", python: "3.12", pip: "24.0"},
 		{name: "pyenv", python: "3.13", pip: "26.3"},
@@ -88,6 +88,8 @@ mount -t tmpfs -o mode=755 none %[1]s
 mkdir -p %[1]s/.pyenv %[2]s
 mount --move /srv/pyenv %[1]s/.pyenv
 mount --move /srv/rust %[2]s
+# Debian's pip, which may be the version that the ensurepip of another Python names
+[ ! -d /usr/share/python-wheels ] || mount -t tmpfs none /usr/share/python-wheels
 `, home, rust))
 	return h
 }
