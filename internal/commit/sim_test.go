@@ -29,12 +29,13 @@ import (
 // run again and made shorter. Time is fake. After each schedule the first run's command is given
 // once more, and has to succeed.
 
-// How many schedules are tried, and which. A failing one is printed.
+// How many schedules are tried, and which. A failing one is printed. The seed is fixed, so that every change is judged
+// by the same schedules; make test-recovery draws others.
 //
 //nolint:gochecknoglobals // flags of the test binary
 var (
-	simSeed = flag.Uint64("sim.seed", 0, "seed of the simulation; 0 takes a new one")
-	simMany = flag.Int("sim.schedules", 2000, "schedules of the simulation")
+	simSeed = flag.Uint64("sim.seed", 11934005387025379887, "seed of the simulation; 0 takes a new one")
+	simMany = flag.Int("sim.schedules", simDefault, "schedules of the simulation")
 )
 
 // maxLost is how many lost answers of one host kis puts up with.
