@@ -35,7 +35,8 @@ type Options struct {
 	// Builder is the tool: "setup.py" runs `python setup.py sdist`, "build" the PEP 517 front end
 	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project: with a
 	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
-	// else `build` in a private environment; with only a setup.py it is "setup.py".
+	// else `build` in a private environment; with only a setup.py it is "setup.py", or `build` in a
+	// private environment where the interpreter lacks setuptools.
 	//
 	// `build` calls the hooks of the backend in a private environment that has what they require.
 	// kis keeps it, and so spares the environment that `python -m build` makes for each build. The

@@ -32,6 +32,8 @@ def requires():
             missing = {one for each in needed for one in build.check_dependency(each)}
     except build.BuildException as error:  # its traceback is one of kis
         sys.exit(str(error))
+    except build.BuildBackendException as error:  # likewise; what the backend has printed says more
+        sys.exit(1 if hasattr(error.exception, "returncode") else str(error))
     answer(requires=sorted(needed), missing=sorted(" -> ".join(one) for one in missing))
 
 

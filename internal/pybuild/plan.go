@@ -81,6 +81,11 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 			return uv, nil
 		}
 	}
+	if p.private && b.kind == builderAuto {
+		// The newest setuptools is in the private environment, and by itself it gets what setup_requires
+		// names without what that needs.
+		p.tool = builderBuild
+	}
 	if p.private && !python.Venv && !b.environmentExists(python) {
 		return Plan{}, &Error{
 			Command: python.Executable + " -m venv",

@@ -35,7 +35,8 @@ func TestPlanDependsOnProjectAndTools(t *testing.T) {
 		"private for build":       {pyproject, "", venv, false, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
 		"only a setup.py":         {setup, "", setuptools, true, "/py setup.py sdist (Python 3.12.1)", "/py setup.py sdist"},
 		"setup.py by choice":      {both, "setup.py", build + setuptools, false, "/py setup.py sdist (Python 3.12.1)", "/py setup.py sdist"},
-		"private for setup.py":    {setup, "", venv, true, "/py setup.py sdist, in a private build environment (Python 3.12.1)", ""},
+		"setup.py in private":     {setup, "setup.py", venv, true, "/py setup.py sdist, in a private build environment (Python 3.12.1)", ""},
+		"private for setup.py":    {setup, "", venv, true, "/py -m build --sdist, in a private build environment (Python 3.12.1)", ""},
 		"uv by choice":            {setup, "uv", build + setuptools, true, "/bin/uv build --sdist", "/bin/uv build --sdist"},
 	}
 	for name, test := range tests {

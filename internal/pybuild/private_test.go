@@ -3,6 +3,7 @@
 package pybuild
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,5 +134,35 @@ func TestBuildWithUV(t *testing.T) {
 			assert.Equal(t, "in_tree-1.0", b.a.Package.String())
 			assert.NoDirExists(t, cache, "uv needs no private environment")
 		})
+	}
+}
+
+// TestWhatASetupPyRequiresIsThere: the newest setuptools by itself gets what setup_requires names without what that
+// needs, and leaves it in the project.
+func TestWhatASetupPyRequiresIsThere(t *testing.T) {
+	t.Parallel()
+	dir := projectOf(t, map[string]string{
+		"setup.py":             "from setuptools import setup\nsetup(name='projecta', packages=['projecta'], setup_requires=['setuptools_scm'], use_scm_version={'fallback_version': '0.4'})\n",
+		"projecta/__init__.py": "",
+	})
+	a := mustBuild(t, Options{Dir: dir, Python: pythonWithout(t, "build", "setuptools"), Cache: t.TempDir()})
+	assert.Equal(t, "0.4", a.Version)
+	assert.NoDirExists(t, filepath.Join(dir, ".eggs"))
+}
+
+// TestWhyABackendCannotSayWhatItRequires is what the backend has printed, not that kis has asked it.
+func TestWhyABackendCannotSayWhatItRequires(t *testing.T) {
+	t.Parallel()
+	for script, cause := range map[string]string{
+		"raise RuntimeError('libfoo is missing')\n":                           "RuntimeError: libfoo is missing",
+		"import sys\nprint('install libfoo', file=sys.stderr)\nsys.exit(2)\n": "",
+	} {
+		dir := projectOf(t, map[string]string{"setup.py": script, "pyproject.toml": "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n"})
+		_, err := Build(t.Context(), Options{Dir: dir})
+		failure, is := errors.AsType[*Error](err)
+		require.True(t, is, "%v", err)
+		assert.Equal(t, cause, failure.Cause)
+		assert.Contains(t, strings.Join(failure.Tail, "\n"), "libfoo")
+		assert.NotContains(t, strings.Join(failure.Tail, "\n"), "BuildBackendException")
 	}
 }

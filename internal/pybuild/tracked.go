@@ -3,10 +3,12 @@ package pybuild
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +42,7 @@ func (b *builder) omitted(ctx context.Context, a *sdist.Archive) string {
 	for _, file := range files {
 		_, there := a.Find(file)
 		info, err := os.Lstat(filepath.Join(b.dir, file))
-		if !there && err == nil && !info.IsDir() && isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
+		if !there && err == nil && !b.isDirectory(file, info) && b.isExpected(file) && path.Base(file) != filepath.Base(b.exclude) {
 			missing = append(missing, file)
 		}
 	}
@@ -57,18 +59,38 @@ func (b *builder) omitted(ctx context.Context, a *sdist.Archive) string {
 
 // isExpected reports whether a tracked file usually belongs into a source distribution: not the
 // project's own tools, documents and tests.
-func isExpected(file string) bool {
-	top, below, nested := strings.Cut(file, "/")
-	if slices.ContainsFunc(strings.Split(file, "/"), func(part string) bool { return strings.HasPrefix(part, ".") }) {
-		return false
+func (b *builder) isExpected(file string) bool {
+	top, _, nested := strings.Cut(file, "/")
+	for part := range strings.SplitSeq(file, "/") {
+		if strings.HasPrefix(part, ".") || nested && slices.Contains([]string{"test", "tests", "testing"}, strings.ToLower(part)) {
+			return false
+		}
 	}
 	if nested {
-		return !slices.Contains([]string{"test", "tests", "doc", "docs", "ci", "scripts", "vendor"}, top) && below != ""
+		return !b.isAside(top)
 	}
 	base := strings.ToLower(top)
-	return !slices.Contains([]string{"makefile", "dockerfile", "tox.ini", "noxfile.py", "manifest.in", "justfile", "uv.lock", "poetry.lock", "pdm.lock", "conftest.py"}, base) &&
-		!slices.Contains([]string{".md", ".rst", ".yaml", ".yml", ".txt", ".lock"}, path.Ext(base))
+	return !slices.Contains(strings.Fields(asideFiles), base) && !slices.Contains(strings.Fields(".md .rst .yaml .yml .txt .lock .cff"), path.Ext(base))
 }
+
+// isAside reports whether a directory at the top is for those who work on the project. A package may have the same name.
+func (b *builder) isAside(top string) bool {
+	switch {
+	case slices.Contains([]string{"doc", "docs", "ci", "scripts", "vendor"}, top):
+		return true
+	case !slices.Contains(strings.Fields(asideDirectories), strings.ToLower(top)):
+		return false
+	}
+	is, err := isFile(filepath.Join(b.dir, top, "__init__.py"))
+	return !is || err != nil
+}
+
+// What projects keep at the top for those who work on them.
+const (
+	asideDirectories = "bench benches benchmark benchmarks changelog.d changes docker example examples fuzz hacking news newsfragments perf profiling samples tools"
+	asideFiles       = "asv.conf.json authors changelog changes codeowners conftest.py containerfile contributors copying dockerfile jenkinsfile justfile" +
+		" makefile manifest.in mypy.ini news noxfile.py osv-scanner.toml pdm.lock pipfile poetry.lock pytest.ini renovate.json ruff.toml towncrier.toml tox.ini uv.lock vagrantfile"
+)
 
 // leftOut is how a project declares that files are left out on purpose.
 const leftOut = "; or declare them export-ignore in .gitattributes"
@@ -76,28 +98,61 @@ const leftOut = "; or declare them export-ignore in .gitattributes"
 // remedy says how the project's backend is told to include files.
 func (b *builder) remedy(missing []string) string {
 	text, _ := os.ReadFile(filepath.Join(b.dir, "pyproject.toml")) // without one, setuptools builds
-	for backend, remedy := range map[string]string{
-		"hatchling":   "add them to [tool.hatch.build.targets.sdist] include in pyproject.toml",
-		"flit_core":   "add them to [tool.flit.sdist] include in pyproject.toml",
-		"poetry.core": "add them to [tool.poetry] include in pyproject.toml",
-		"pdm.backend": "add them to [tool.pdm.build] includes in pyproject.toml",
-		"uv_build":    "add them to [tool.uv.build-backend] source-include in pyproject.toml",
-	} {
-		if strings.Contains(string(text), backend) {
-			return "A" + remedy[1:] + leftOut
-		}
+	found := buildBackend.FindSubmatch(text)
+	if found == nil {
+		return "Add to MANIFEST.in: " + strings.Join(manifestLines(missing), "; ") + leftOut
 	}
+	backend, _, _ := strings.Cut(string(found[1]), ".")
+	where, known := map[string]string{
+		"hatchling":         "[tool.hatch.build.targets.sdist] include",
+		"flit_core":         "[tool.flit.sdist] include",
+		"poetry":            "[tool.poetry] include",
+		"pdm":               "[tool.pdm.build] includes",
+		"uv_build":          "[tool.uv.build-backend] source-include",
+		"maturin":           "[tool.maturin] include",
+		"scikit_build_core": "[tool.scikit-build] sdist.include",
+	}[backend]
+	switch {
+	case known:
+		return "Add them to " + where + " in pyproject.toml" + leftOut
+	case backend == "setuptools":
+		return "Add to MANIFEST.in: " + strings.Join(manifestLines(missing), "; ") + leftOut
+	}
+	return "Tell the build backend to include them" + leftOut
+}
+
+// buildBackend finds the module of the build backend in pyproject.toml (PEP 517).
+var buildBackend = regexp.MustCompile(`(?m)^\s*build-backend\s*=\s*["']([^"']+)["']`)
+
+// fewFiles is how many files a remedy names one by one.
+const fewFiles = 3
+
+// manifestLines are commands of MANIFEST.in that include the files, and as little besides as can be said in
+// few words: a whole directory has what Python has compiled, and what a user has put there.
+func manifestLines(missing []string) []string {
 	var lines []string
 	for _, file := range missing {
+		top, _, nested := strings.Cut(file, "/")
 		line := "include " + file
-		if top, _, nested := strings.Cut(file, "/"); nested {
-			line = "graft " + top
+		if extension := path.Ext(file); nested && extension != "" && len(missing) > fewFiles {
+			line = "recursive-include " + top + " *" + extension
 		}
 		if !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}
-	return "Add to MANIFEST.in: " + strings.Join(lines, "; ") + leftOut
+	return lines
+}
+
+// isDirectory reports whether a tracked file is a directory, such as a submodule, or a link to one, which
+// backends follow or leave out.
+func (b *builder) isDirectory(file string, info fs.FileInfo) bool {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if there, err := os.Stat(filepath.Join(b.dir, file)); err == nil {
+			info = there
+		}
+	}
+	return info.IsDir()
 }
 
 // hasUntracked reports whether the archive holds a file of the project that git does not track, so
@@ -107,18 +162,59 @@ func hasUntracked(ctx context.Context, dir string, a *sdist.Archive) bool {
 	if !ok {
 		return false
 	}
-	known := map[string]bool{}
+	p := trackedProject{dir: dir, version: a.Version, known: map[string]bool{}, cython: map[string]bool{}}
 	for _, file := range files {
-		known[file] = true
+		p.known[file] = true
+		if path.Ext(file) == ".pyx" {
+			p.cython[path.Dir(file)] = true
+		}
 	}
 	for file := range a.Paths() {
-		generated := path.Base(file) == "_version.py" || path.Base(file) == "PKG-INFO" || strings.Contains(file, ".egg-info/") || file == "setup.cfg"
-		if known[file] || generated {
+		if p.known[file] || p.isGenerated(file) {
 			continue
 		}
-		if info, err := os.Lstat(filepath.Join(dir, file)); err == nil && !info.IsDir() {
+		if info, err := os.Lstat(filepath.Join(dir, file)); err == nil && !info.IsDir() && !p.isLinked(file) {
 			return true
 		}
 	}
 	return false
+}
+
+// trackedProject is what git tracks of a project.
+type trackedProject struct {
+	dir, version string
+	known        map[string]bool // its files
+	cython       map[string]bool // the directories with Cython modules
+}
+
+// isGenerated reports whether a file is one that builds write into the project: metadata, a module that states
+// the version, C code made by Cython, the lists that pbr makes of the history.
+func (p trackedProject) isGenerated(file string) bool {
+	base := path.Base(file)
+	switch {
+	case base == "_version.py", base == "PKG-INFO", strings.Contains(file, ".egg-info/"):
+		return true
+	case file == "setup.cfg", file == "AUTHORS", file == "ChangeLog":
+		return true
+	case slices.Contains([]string{".c", ".cpp", ".h"}, path.Ext(base)):
+		return p.cython[path.Dir(file)]
+	case path.Ext(base) == ".py" && strings.Contains(base, "version"):
+		text, err := os.ReadFile(filepath.Join(p.dir, file))
+		return err == nil && states(text, p.version)
+	}
+	return false
+}
+
+// isLinked reports whether a file is tracked by another name: that of a directory is a symbolic link.
+func (p trackedProject) isLinked(file string) bool {
+	top, err := filepath.EvalSymlinks(p.dir)
+	if err != nil {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(filepath.Join(top, filepath.Dir(file)))
+	if err != nil {
+		return false
+	}
+	below, err := filepath.Rel(top, filepath.Join(real, filepath.Base(file)))
+	return err == nil && p.known[filepath.ToSlash(below)]
 }

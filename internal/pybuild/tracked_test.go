@@ -68,7 +68,7 @@ func TestFilesThatTheArchiveLacksAreNamed(t *testing.T) {
 	t.Parallel()
 	dir, git := gitProject(t, "", shop())
 	a := mustBuild(t, Options{Dir: dir, Builder: "setup.py"})
-	assert.Equal(t, []string{"tracked by git, but not in the archive: manage.py, shop/templates/index.html. Add to MANIFEST.in: include manage.py; graft shop; or declare them export-ignore in .gitattributes"}, a.Warnings)
+	assert.Equal(t, []string{"tracked by git, but not in the archive: manage.py, shop/templates/index.html. Add to MANIFEST.in: include manage.py; include shop/templates/index.html; or declare them export-ignore in .gitattributes"}, a.Warnings)
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "PACKED"), []byte("setup.py PACKED shop manage.py generated.txt inventory.yaml"), 0o644))
 	assert.Empty(t, mustBuild(t, Options{Dir: dir, Builder: "setup.py"}).Warnings)
@@ -146,4 +146,78 @@ func TestACheckoutIsClean(t *testing.T) {
 	}
 	_, err = Checkout(t.Context(), setupProject(t), "v1")
 	assert.ErrorContains(t, err, "not a git repository")
+}
+
+// TestWhatOnlyDevelopersUseIsNotMissed: a warning that is wrong for most projects is not read.
+func TestWhatOnlyDevelopersUseIsNotMissed(t *testing.T) {
+	t.Parallel()
+	files := shop()
+	for _, name := range []string{
+		"examples/shop.py", "benchmarks/run.py", "CITATION.cff", "towncrier.toml", "AUTHORS", "Vagrantfile", "shop/tests/test_views.py", "Tests/images/one.png",
+		"tools/build.py", "news/__init__.py", "news/item.html", // news is a package of the application
+	} {
+		files[name] = "x\n"
+	}
+	dir, git := gitProject(t, "", files)
+	require.NoError(t, os.Symlink("templates", filepath.Join(dir, "shop", "latest")))
+	git("add", "-A", ".")
+	git("commit", "-q", "-m", "second")
+	a := mustBuild(t, Options{Dir: dir, Builder: "setup.py"})
+	want := "tracked by git, but not in the archive: manage.py, news/__init__.py, news/item.html and 1 more. " +
+		"Add to MANIFEST.in: include manage.py; recursive-include news *.py; recursive-include news *.html; recursive-include shop *.html; " +
+		"or declare them export-ignore in .gitattributes"
+	assert.Equal(t, []string{want}, a.Warnings)
+}
+
+func TestTheRemedyIsThatOfTheBackend(t *testing.T) {
+	t.Parallel()
+	for backend, want := range map[string]string{
+		"":                               "Add to MANIFEST.in: include a.txt",
+		"setuptools.build_meta":          "Add to MANIFEST.in: include a.txt",
+		"hatchling.build":                "Add them to [tool.hatch.build.targets.sdist] include in pyproject.toml",
+		"flit_core.buildapi":             "Add them to [tool.flit.sdist] include in pyproject.toml",
+		"poetry.core.masonry.api":        "Add them to [tool.poetry] include in pyproject.toml",
+		"pdm.backend":                    "Add them to [tool.pdm.build] includes in pyproject.toml",
+		"uv_build":                       "Add them to [tool.uv.build-backend] source-include in pyproject.toml",
+		"maturin":                        "Add them to [tool.maturin] include in pyproject.toml",
+		"scikit_build_core.build":        "Add them to [tool.scikit-build] sdist.include in pyproject.toml",
+		"mesonpy":                        "Tell the build backend to include them",
+		"setuptools.build_meta\" # flit": "Add to MANIFEST.in: include a.txt",
+	} {
+		text := "[build-system]\nrequires = [\"hatchling\", \"maturin\"]\n"
+		if backend != "" {
+			text += "build-backend = \"" + backend + "\"\n"
+		}
+		b := newBuilder(Options{Dir: projectOf(t, map[string]string{"pyproject.toml": text})})
+		assert.Equal(t, want+leftOut, b.remedy([]string{"a.txt"}), backend)
+	}
+}
+
+// TestWhatBuildsWriteDoesNotMakeTheRevisionDirty, as they do it in popular projects.
+func TestWhatBuildsWriteDoesNotMakeTheRevisionDirty(t *testing.T) {
+	t.Parallel()
+	files := shop()
+	files["shop/fast.pyx"] = ""
+	files["certs/ca.pem"] = ""
+	files["PACKED"] = "setup.py PACKED shop linked AUTHORS ChangeLog"
+	dir, git := gitProject(t, "", files)
+	require.NoError(t, os.Symlink("certs", filepath.Join(dir, "linked")))
+	git("add", "-A", ".")
+	git("commit", "-q", "-m", "second")
+	head := git("rev-parse", "--short=12", "HEAD")
+	for name, text := range map[string]string{"shop/version.py": "version = '0.1'\n", "shop/fast.c": "", "shop/fast_api.h": "", "AUTHORS": "", "ChangeLog": ""} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	assert.Equal(t, head, Revision(t.Context(), dir, mustBuild(t, Options{Dir: dir, Builder: "setup.py"})))
+	for name, text := range map[string]string{"shop/version.py": "version = '0.2'\n", "shop/settings.py": "version = '0.1'\n", "shop/templates/fast.c": ""} {
+		path := filepath.Join(dir, name)
+		before, err := os.ReadFile(path)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		assert.Equal(t, head+"+", Revision(t.Context(), dir, mustBuild(t, Options{Dir: dir, Builder: "setup.py"})), name)
+		if err == nil {
+			require.NoError(t, os.WriteFile(path, before, 0o644))
+		} else {
+			require.NoError(t, os.Remove(path))
+		}
+	}
 }

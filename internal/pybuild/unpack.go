@@ -215,8 +215,12 @@ func (t *tree) isVersionFile(file string) (bool, error) {
 		return false, nil
 	}
 	text, err := os.ReadFile(filepath.Join(t.dir, file))
-	version := t.archive.Version
-	return bytes.Contains(text, []byte("'"+version+"'")) || bytes.Contains(text, []byte(`"`+version+`"`)), err
+	return states(text, t.archive.Version), err
+}
+
+// states reports whether a Python text has the version as a string.
+func states(text []byte, version string) bool {
+	return bytes.Contains(text, []byte("'"+version+"'")) || bytes.Contains(text, []byte(`"`+version+`"`))
 }
 
 // leftover reports whether what a build has made is nothing that an installed application uses:

@@ -148,7 +148,7 @@ func TestOpenBoundsItsWarnings(t *testing.T) {
 	}
 	a := mustOpen(t, members...)
 	require.Len(t, a.Warnings, maxWarnings+1)
-	assert.Equal(t, "10 more files of these kinds", a.Warnings[maxWarnings])
+	assert.Equal(t, "25 more files of these kinds", a.Warnings[maxWarnings])
 }
 
 func hexSHA256(s string) string {

@@ -254,7 +254,7 @@ func checkTarget(below, target string) error {
 		case descends:
 			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", Quoted(target))
 		case depth == 0:
-			return fmt.Errorf("points to %s, outside the package", Quoted(target))
+			return fmt.Errorf("points to %s, outside the package: put a copy there instead of the link", Quoted(target))
 		default:
 			depth--
 		}

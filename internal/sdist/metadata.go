@@ -1,6 +1,7 @@
 package sdist
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -89,12 +90,41 @@ func lower(text string) string {
 }
 
 // agrees compares the top-level directory with name and version. Tools before PEP 625 kept the
-// name's spelling in it, later ones normalise it, and they differ in the punctuation of a local
-// version; none of that makes it another project.
+// name's spelling in it, later ones normalize it, and they differ in the punctuation of a local
+// version. Some normalize the version there (PEP 440), and not in PKG-INFO. None of that makes it
+// another project.
 func (m metadata) agrees(top string) error {
 	fold := func(s string) string { return lower(punctuation.ReplaceAllString(s, "_")) }
-	if fold(top) == fold(m.name+"-"+m.version) {
+	version, found := strings.CutPrefix(fold(top), fold(m.name+"-"))
+	if found && alike(version) == alike(fold(m.version)) {
 		return nil
 	}
 	return errors.New("is not the directory of " + m.name + " " + m.version + ", the name and version in its PKG-INFO")
+}
+
+// versionWords are the numbers and words of a version, and what else it has.
+var versionWords = regexp.MustCompile(`[0-9]+|[a-z]+|[^0-9a-z_]+`)
+
+// alike returns the same text for all spellings of a version that PEP 440 takes for equal, and for some others:
+// without separators, leading zeros, the prefix v and the word post, which a hyphen can replace, and with the
+// number that a word has without one.
+func alike(version string) string {
+	short := map[string]string{"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc", "rev": "", "r": "", "post": ""}
+	words := versionWords.FindAllString(strings.TrimPrefix(version, "v"), -1)
+	var alike []string
+	for i, word := range words {
+		isNumber := word[0] >= '0' && word[0] <= '9'
+		if isNumber {
+			word = cmp.Or(strings.TrimLeft(word, "0"), "0")
+		} else if known, some := short[word]; some {
+			word = known
+		}
+		if word != "" {
+			alike = append(alike, word)
+		}
+		if last := i == len(words)-1; !isNumber && (last || words[i+1][0] < '0' || words[i+1][0] > '9') {
+			alike = append(alike, "0")
+		}
+	}
+	return strings.Join(alike, " ")
 }

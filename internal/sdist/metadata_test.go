@@ -72,6 +72,24 @@ func TestMetadataIsReadAsPythonReadsIt(t *testing.T) {
 }
 
 // FuzzParseMetadata: no text makes the parser panic, and what it accepts names a package.
+// TestVersionsAreComparedAsPEP440Does: hatchling normalizes the version in the name of the directory only.
+func TestVersionsAreComparedAsPEP440Does(t *testing.T) {
+	t.Parallel()
+	for written, normal := range map[string]string{
+		"1.0.dev": "1.0.dev0", "0.4.7dev1": "0.4.7.dev1", "v1.0": "1.0", "1.0-1": "1.0.post1", "01.02": "1.2", "1.0RC1": "1.0rc1",
+		"1.0+Ab-1": "1.0+ab.1", "1.0a": "1.0a0", "1.0alpha-2": "1.0a2", "1.0-preview_3": "1.0rc3", "1.0.c.4": "1.0rc4", "1.0.post": "1.0.post0",
+		"1.0-r4": "1.0.post4", "1.0.post-2.dev-3": "1.0.post2.dev3", "1!02.0": "1!2.0", "1.0+0": "1.0+0",
+	} {
+		for _, m := range []metadata{{name: "My.App", version: written}, {name: "My.App", version: normal}} {
+			require.NoError(t, m.agrees("my_app-"+normal), m.version)
+			require.NoError(t, m.agrees("My.App-"+written), m.version)
+		}
+	}
+	for written, other := range map[string]string{"1.0": "1.0.dev0", "1.2": "1.3", "1.0a1": "1.0b1", "1.0rc1": "1.0rc2", "10": "1", "1.0.dev1": "1.0.dev"} {
+		require.Error(t, metadata{name: "app", version: written}.agrees("app-"+other), written)
+	}
+}
+
 func FuzzParseMetadata(f *testing.F) {
 	for _, text := range metadataTexts()[:60] {
 		f.Add([]byte(text))

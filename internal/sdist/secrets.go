@@ -17,7 +17,7 @@ type warnings struct {
 }
 
 // maxWarnings keeps a tree full of test keys from hiding everything else.
-const maxWarnings = 20
+const maxWarnings = 5
 
 // sniffedBytes is how much of a file is searched for keys.
 const sniffedBytes = 64
