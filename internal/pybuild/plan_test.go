@@ -87,7 +87,7 @@ func TestNewPlanWritesNothingAndFailsAsBuildDoes(t *testing.T) {
 // TestReadyEnvironmentNeedsNoVenv: only what has to be made needs venv.
 func TestReadyEnvironmentNeedsNoVenv(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(Options{Dir: projectOf(t, map[string]string{"setup.py": ""}), Cache: t.TempDir(), Python: fakePython(t, probed(""))})
+	b := newBuilder(Options{Dir: projectOf(t, map[string]string{"setup.py": ""}), Builder: "setup.py", Cache: t.TempDir(), Python: fakePython(t, probed(""))})
 	_, err := b.plan(t.Context())
 	require.ErrorContains(t, err, "lacks venv")
 	dir, err := b.environmentDir(interpreter{Executable: "/py", Version: "3.12.1"}, nil)
