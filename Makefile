@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
+.PHONY: help demo test test-race test-plain test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -17,17 +17,25 @@ dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksu
 	@.ci/dist
 
 # The packages that start goroutines are tested with the race detector, the simulator, which drives them, with few
-# schedules. make lint vets. Tests wait more than they compute, so that more packages are tested at a time than there are processors. The
-# simulator allocates much and keeps little: a lazier garbage collector saves it half of its time.
-RACE = ./internal/deploy ./internal/commit ./internal/fleet ./internal/guard ./internal/pybuild ./internal/sshtest ./internal/ui ./sshx/... ./transfer ./cmd/...
-PLAIN = ./internal/commit $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE))")
+# schedules. make lint vets. Tests wait as much as they compute, so that both kinds are tested at the same time, the
+# packages that take longest first. The simulator allocates much and keeps little: a lazier garbage collector saves it
+# half of its time.
+RACE = ./internal/deploy ./sshx/userauth ./internal/commit ./internal/pybuild ./sshx ./sshx/hostkey ./sshx/config ./internal/ui \
+	./internal/fleet ./internal/guard ./internal/sshtest ./transfer ./cmd/kis
+LONG = ./internal/test/e2e ./remote ./scripts ./internal/commit
 SLOW = /internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhost$$
-TEST = GOGC=800 go test -vet=off -timeout 10m -p 4 -parallel 4
+OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE) $(LONG))")
+TEST = GOGC=800 go test -vet=off -timeout 10m -parallel 4
 
 test: setup ## what every change has to pass: about five minutes on two cores
-	$(TEST) -race $(RACE)
-	$(TEST) $(PLAIN)
+	@$(MAKE) --no-print-directory -j2 -Otarget test-race test-plain
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
+
+test-race:
+	$(TEST) -race $(RACE)
+
+test-plain:
+	$(TEST) $(LONG) $(OTHERS)
 
 # The packages whose tests start hosts, or read /proc, and so need Linux.
 LINUX = /internal/(test|testenv)(/|$$)|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
