@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-race test-plain test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
+.PHONY: help demo test test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -16,26 +16,19 @@ build: ## compile bin/kis
 dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
 	@.ci/dist
 
-# The packages that start goroutines are tested with the race detector, the simulator, which drives them, with few
-# schedules. make lint vets. Tests wait as much as they compute, so that both kinds are tested at the same time, the
-# packages that take longest first. The simulator allocates much and keeps little: a lazier garbage collector saves it
-# half of its time.
-RACE = ./internal/deploy ./sshx/userauth ./internal/commit ./internal/pybuild ./sshx ./sshx/hostkey ./sshx/config ./internal/ui \
-	./internal/fleet ./internal/guard ./internal/sshtest ./transfer ./cmd/kis
-LONG = ./internal/test/e2e ./remote ./scripts ./internal/commit
+# Everything is tested with the race detector: that compiles once, and most of the time is spent in programs on hosts. The
+# packages that take longest begin first, and more are tested at a time than there are processors, because tests wait.
+# make lint vets. The simulator tries few schedules with the detector, many without; it allocates much and keeps little: a
+# lazier garbage collector saves it half of its time.
+LONG = ./internal/test/e2e ./internal/deploy ./remote ./sshx/userauth ./internal/commit ./scripts ./internal/pybuild
 SLOW = /internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhost$$
-OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE) $(LONG))")
+OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(LONG))")
 TEST = GOGC=800 go test -vet=off -timeout 10m -parallel 4
 
 test: setup ## what every change has to pass: about five minutes on two cores
-	@$(MAKE) --no-print-directory -j2 -Otarget test-race test-plain
+	$(TEST) -race -p 3 $(LONG) $(OTHERS)
+	$(TEST) ./internal/commit
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
-
-test-race:
-	$(TEST) -race $(RACE)
-
-test-plain:
-	$(TEST) $(LONG) $(OTHERS)
 
 # The packages whose tests start hosts, or read /proc, and so need Linux.
 LINUX = /internal/(test|testenv)(/|$$)|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/

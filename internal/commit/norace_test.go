@@ -3,4 +3,4 @@
 package commit_test
 
 // simDefault is how many schedules the simulation tries by itself.
-const simDefault = 2000
+const simDefault = 3000

@@ -3,4 +3,4 @@
 package commit_test
 
 // simDefault is how many schedules the simulation tries by itself. The race detector makes each ten times as slow.
-const simDefault = 100
+const simDefault = 200
