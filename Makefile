@@ -16,18 +16,20 @@ build: ## compile bin/kis
 dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
 	@.ci/dist
 
-# Everything is tested with the race detector: that compiles once, and most of the time is spent in programs on hosts. The
-# packages that take longest begin first, and more are tested at a time than there are processors, because tests wait.
-# make lint vets. The simulator tries few schedules with the detector, many without; it allocates much and keeps little: a
-# lazier garbage collector saves it half of its time.
-LONG = ./internal/test/e2e ./internal/deploy ./remote ./sshx/userauth ./internal/commit ./scripts ./internal/pybuild
+# The packages that start goroutines are tested with the race detector, the simulator, which drives them, with few
+# schedules. make lint vets. More packages are tested at a time than there are processors, because tests wait, and those
+# that take longest begin first. The simulator allocates much and keeps little: a lazier garbage collector saves it half
+# of its time.
+RACE = ./internal/deploy ./sshx/userauth ./internal/commit ./internal/pybuild ./sshx ./sshx/hostkey ./sshx/config ./internal/ui \
+	./internal/fleet ./internal/guard ./internal/sshtest ./transfer ./cmd/kis
+LONG = ./internal/test/e2e ./remote ./internal/commit ./scripts
 SLOW = /internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhost$$
-OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(LONG))")
-TEST = GOGC=800 go test -vet=off -timeout 10m -parallel 4
+OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE) $(LONG))")
+TEST = GOGC=800 go test -vet=off -timeout 10m -p 3 -parallel 4
 
-test: setup ## what every change has to pass: about five minutes on two cores
-	$(TEST) -race -p 3 $(LONG) $(OTHERS)
-	$(TEST) ./internal/commit
+test: setup ## what every change has to pass: five to six minutes on two cores
+	$(TEST) -race $(RACE)
+	$(TEST) $(LONG) $(OTHERS)
 	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
 # The packages whose tests start hosts, or read /proc, and so need Linux.
