@@ -140,8 +140,8 @@ func TestPromptsDoNotCountTowardsTheHandshakeTimeout(t *testing.T) {
 	k := sshxtest.NewEncryptedKey(t, "open sesame")
 	h := sshxtest.StartHost(t, sshtest.Options{}, k)
 	d := sshxtest.NewDialer(t)
-	d.HandshakeTimeout = 500 * time.Millisecond
-	d.Prompt = (&sshxtest.User{Answers: []string{"open sesame"}}).AnswerAfter(t, 700*time.Millisecond)
+	d.HandshakeTimeout = 3 * time.Second // more than all the rest takes on a busy machine, decrypting the key included
+	d.Prompt = (&sshxtest.User{Answers: []string{"open sesame"}}).AnswerAfter(t, 3200*time.Millisecond)
 	sshxtest.Dial(t, d, sshxtest.Target(t, h, k))
 }
 
