@@ -70,9 +70,9 @@ func TestDialEndsWhenTheHostNeverSpeaks(t *testing.T) {
 func TestDialReportsATimeoutOfTheLogin(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
-	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 2 * time.Second}}, k)
+	h := sshxtest.StartHost(t, sshtest.Options{Faults: sshtest.Faults{AuthDelay: 6 * time.Second}}, k)
 	d := sshxtest.NewDialer(t)
-	d.HandshakeTimeout = 500 * time.Millisecond
+	d.HandshakeTimeout = 2 * time.Second // the key exchange takes less on a busy machine
 
 	_, err := d.Dial(sshxtest.Deadline(t), sshxtest.Target(t, h, k))
 
