@@ -71,7 +71,6 @@ func TestMetadataIsReadAsPythonReadsIt(t *testing.T) {
 	assert.Less(t, accepted, len(texts))
 }
 
-// FuzzParseMetadata: no text makes the parser panic, and what it accepts names a package.
 // TestVersionsAreComparedAsPEP440Does: hatchling normalizes the version in the name of the directory only.
 func TestVersionsAreComparedAsPEP440Does(t *testing.T) {
 	t.Parallel()
@@ -90,6 +89,7 @@ func TestVersionsAreComparedAsPEP440Does(t *testing.T) {
 	}
 }
 
+// FuzzParseMetadata: no text makes the parser panic, and what it accepts names a package.
 func FuzzParseMetadata(f *testing.F) {
 	for _, text := range metadataTexts()[:60] {
 		f.Add([]byte(text))
