@@ -182,7 +182,7 @@ def seal(repository, name, facts, wheels, lock, frozen):
     if frozen is not None:
         require_unchanged(top, members, frozen)
     else:
-        make_read_only(top, members)
+        make_read_only(top, [member for member in members if not is_state(member[0])])
         members = walk(top)
     environment = installed(os.path.join(top, ".venv"))
     record = environment_record(environment, wheels)
