@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/BurntSushi/toml"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
@@ -97,12 +98,13 @@ const leftOut = "; or declare them export-ignore in .gitattributes"
 
 // remedy says how the project's backend is told to include files.
 func (b *builder) remedy(missing []string) string {
-	text, _ := os.ReadFile(filepath.Join(b.dir, "pyproject.toml")) // without one, setuptools builds
-	found := buildBackend.FindSubmatch(text)
-	if found == nil {
-		return "Add to MANIFEST.in: " + strings.Join(manifestLines(missing), "; ") + leftOut
+	var project struct {
+		Build struct {
+			Backend string `toml:"build-backend"`
+		} `toml:"build-system"`
 	}
-	backend, _, _ := strings.Cut(string(found[1]), ".")
+	_, _ = toml.DecodeFile(filepath.Join(b.dir, "pyproject.toml"), &project) // without one, setuptools builds
+	backend, _, _ := strings.Cut(project.Build.Backend, ".")
 	where, known := map[string]string{
 		"hatchling":         "[tool.hatch.build.targets.sdist] include",
 		"flit_core":         "[tool.flit.sdist] include",
@@ -115,14 +117,11 @@ func (b *builder) remedy(missing []string) string {
 	switch {
 	case known:
 		return "Add them to " + where + " in pyproject.toml" + leftOut
-	case backend == "setuptools":
+	case backend == "setuptools", backend == "":
 		return "Add to MANIFEST.in: " + strings.Join(manifestLines(missing), "; ") + leftOut
 	}
 	return "Tell the build backend to include them" + leftOut
 }
-
-// buildBackend finds the module of the build backend in pyproject.toml (PEP 517).
-var buildBackend = regexp.MustCompile(`(?m)^\s*build-backend\s*=\s*["']([^"']+)["']`)
 
 // fewFiles is how many files a remedy names one by one.
 const fewFiles = 3

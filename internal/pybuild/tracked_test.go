@@ -172,17 +172,16 @@ func TestWhatOnlyDevelopersUseIsNotMissed(t *testing.T) {
 func TestTheRemedyIsThatOfTheBackend(t *testing.T) {
 	t.Parallel()
 	for backend, want := range map[string]string{
-		"":                               "Add to MANIFEST.in: include a.txt",
-		"setuptools.build_meta":          "Add to MANIFEST.in: include a.txt",
-		"hatchling.build":                "Add them to [tool.hatch.build.targets.sdist] include in pyproject.toml",
-		"flit_core.buildapi":             "Add them to [tool.flit.sdist] include in pyproject.toml",
-		"poetry.core.masonry.api":        "Add them to [tool.poetry] include in pyproject.toml",
-		"pdm.backend":                    "Add them to [tool.pdm.build] includes in pyproject.toml",
-		"uv_build":                       "Add them to [tool.uv.build-backend] source-include in pyproject.toml",
-		"maturin":                        "Add them to [tool.maturin] include in pyproject.toml",
-		"scikit_build_core.build":        "Add them to [tool.scikit-build] sdist.include in pyproject.toml",
-		"mesonpy":                        "Tell the build backend to include them",
-		"setuptools.build_meta\" # flit": "Add to MANIFEST.in: include a.txt",
+		"":                        "Add to MANIFEST.in: include a.txt",
+		"setuptools.build_meta":   "Add to MANIFEST.in: include a.txt",
+		"hatchling.build":         "Add them to [tool.hatch.build.targets.sdist] include in pyproject.toml",
+		"flit_core.buildapi":      "Add them to [tool.flit.sdist] include in pyproject.toml",
+		"poetry.core.masonry.api": "Add them to [tool.poetry] include in pyproject.toml",
+		"pdm.backend":             "Add them to [tool.pdm.build] includes in pyproject.toml",
+		"uv_build":                "Add them to [tool.uv.build-backend] source-include in pyproject.toml",
+		"maturin":                 "Add them to [tool.maturin] include in pyproject.toml",
+		"scikit_build_core.build": "Add them to [tool.scikit-build] sdist.include in pyproject.toml",
+		"mesonpy":                 "Tell the build backend to include them",
 	} {
 		text := "[build-system]\nrequires = [\"hatchling\", \"maturin\"]\n"
 		if backend != "" {
