@@ -16,8 +16,8 @@ build: ## compile bin/kis
 dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
 	@.ci/dist
 
-# The packages that start goroutines are tested with the race detector, the simulator, which drives them, with few
-# schedules. make lint vets. More packages are tested at a time than there are processors, because tests wait, and those
+# The packages that start goroutines are tested with the race detector, but for remote, which the simulator drives: that
+# is tested with it at few schedules. make lint vets. More packages are tested at a time than there are processors, because tests wait, and those
 # that take longest begin first. The simulator allocates much and keeps little: a lazier garbage collector saves it half
 # of its time.
 RACE = ./internal/deploy ./sshx/userauth ./internal/commit ./internal/pybuild ./sshx ./sshx/hostkey ./sshx/config ./internal/ui \
