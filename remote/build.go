@@ -198,15 +198,31 @@ func (a *Agent) Read(ctx context.Context, sha256 string, offset int64) ([]byte, 
 	return result.Data, err
 }
 
-// Environment builds the companion environment and returns what is installed in it, sorted, as
-// name==version.
-func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output func(string)) ([]string, error) {
-	var result struct {
-		Installed []string `json:"installed"`
-	}
+// Filled is the answer to Environment.
+type Filled struct {
+	Installed []string `json:"installed"` // as name==version, sorted
+	Modules   int      `json:"modules"`   // that Compile has to compile
+}
+
+// Environment builds the companion environment. Compile completes it.
+func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output func(string)) (Filled, error) {
+	var filled Filled
 	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, newPipRequest(r.Recipe, r.Within)}
-	err := a.call(ctx, opEnvironment, args, &result, output)
-	return result.Installed, err
+	err := a.call(ctx, opEnvironment, args, &filled, output)
+	return filled, err
+}
+
+// Compile gives each module of the package its bytecode: that of a stored file that Pack made on a host of the same
+// platform for the same package, if given is its sha256, and a compiled one otherwise.
+func (a *Agent) Compile(ctx context.Context, given string, within time.Duration) error {
+	return a.call(ctx, opCompile, compileRequest{given, seconds(within)}, nil, nil)
+}
+
+// Pack stores the bytecode that Compile has made in one file, for Compile on other hosts. Read reads it.
+func (a *Agent) Pack(ctx context.Context, within time.Duration) (Wheel, error) {
+	packed := Wheel{Name: "the bytecode"}
+	err := a.call(ctx, opPack, packRequest{seconds(within)}, &packed, nil)
+	return packed, err
 }
 
 // ErrVariable is wrapped by errors about an invalid name of a variable.

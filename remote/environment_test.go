@@ -87,7 +87,11 @@ func (l *local) environment(ctx context.Context, t *testing.T, a archive, r remo
 	if r.Mode == remote.Regular {
 		request.Wheels, request.Editable = append(request.Wheels, *made.Application), false
 	}
-	return l.Environment(ctx, request, output)
+	filled, err := l.Environment(ctx, request, output)
+	if err == nil {
+		err = l.Compile(ctx, "", time.Minute)
+	}
+	return filled.Installed, err
 }
 
 // installer places the library that unpacks wheels, and returns its digest.

@@ -21,6 +21,7 @@ const (
 	opContent     operation = "content"
 	opCommand     operation = "command"
 	opCommit      operation = "commit"
+	opCompile     operation = "compile"
 	opConfirm     operation = "confirm"
 	opArm         operation = "arm"
 	opEnvironment operation = "environment"
@@ -30,6 +31,7 @@ const (
 	opHave        operation = "have"
 	opLock        operation = "lock"
 	opOpen        operation = "open"
+	opPack        operation = "pack"
 	opPing        operation = "ping"
 	opPut         operation = "put"
 	opRead        operation = "read"
@@ -207,6 +209,15 @@ type environmentRequest struct {
 	Library   string    `json:"library"`
 	Editable  bool      `json:"editable"`
 	pipRequest
+}
+
+type compileRequest struct {
+	Given   string  `json:"given"` // sha256 of packed bytecode, "" for none
+	Timeout seconds `json:"timeout"`
+}
+
+type packRequest struct {
+	Timeout seconds `json:"timeout"`
 }
 
 // texts is never null.

@@ -315,6 +315,12 @@ func (l *local) sealWith(t *testing.T, a archive, wheel []byte) (environment str
 		}, nil)
 	}
 	if err == nil {
+		err = l.Compile(ctx, "", soon)
+	}
+	if err == nil {
+		_, err = l.Pack(ctx, soon)
+	}
+	if err == nil {
 		err = l.Freeze(ctx, time.Unix(1_700_000_000, 0))
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 // storing is the beginning of programs that store wheels as the agent does.
 const storing = `import hashlib, json, os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from kisagent import copies, environment, leftovers, seal
+from kisagent import bytecode, copies, environment, leftovers, seal
 from kisagent.platforms import platform
 from kisagent.store import Repository
 from kisagent.wire import Refused
@@ -42,7 +42,7 @@ const fill = storing + `directory, given, installer = sys.argv[3:]
 wheels = [{"name": name, "sha256": store(os.path.join(given, name))} for name in sorted(os.listdir(given))]
 environment.create(directory)
 try:
-    environment.fill(repository, directory, wheels, store(installer))
+    bytecode.complete(directory, environment.fill(repository, directory, wheels, store(installer)), "")
 except Refused as refused:
     print(json.dumps(refused.record()))
 `
@@ -229,8 +229,7 @@ def build(package, names):
     leftovers.write_marker(top, package)
     wheels = [{"name": name, "sha256": store(os.path.join(given, name)), "size": 1} for name in names]
     environment.create(os.path.join(top, ".venv"))
-    environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer))
-    environment.compile_package(top)
+    bytecode.complete(top, environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer)), "")
     facts = dict(python="3", platform=platform(), content="x", recipe="x")
     seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000))
 both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
@@ -243,11 +242,11 @@ if spoil == "yes":
     os.chmod(repository.package("app-1"), 0o755)
     with open(os.path.join(repository.package("app-1"), "more"), "w"):
         pass
-reference = environment.compile_file
+reference = bytecode.compile_file
 def never(path):
     print("compiled " + path[path.index("site-packages") + 14:])
     reference(path)
-environment.compile_file = never
+bytecode.compile_file = never
 build("app-2", both)
 print("alone")
 build("app-3", both[:1])

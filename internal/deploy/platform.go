@@ -33,12 +33,13 @@ type platform struct {
 	working  map[*host]func()        // those that are trying, with what cancels it
 	found    *environment            // once it is known
 	patience func() <-chan time.Time // after which another host tries as well
+	bytecode *bytecode
 }
 
 func newPlatform(patience time.Duration) *platform {
 	return &platform{
 		changed: make(chan struct{}), members: map[*host]bool{}, failed: map[*host]error{}, working: map[*host]func(){},
-		patience: func() <-chan time.Time { return time.After(patience) },
+		patience: func() <-chan time.Time { return time.After(patience) }, bytecode: newBytecode(),
 	}
 }
 
@@ -136,6 +137,13 @@ func (p *platform) leave(h *host) {
 	defer p.mu.Unlock()
 	delete(p.members, h)
 	p.tell()
+}
+
+// isShared reports whether another host needs the environment, too.
+func (p *platform) isShared() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.members) > 1
 }
 
 func (p *platform) tell() {

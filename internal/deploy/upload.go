@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pkg/sftp"
+
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/sshx"
@@ -33,58 +35,93 @@ func (r Recipe) uploads() []upload {
 
 // upload sends the files that the host lacks. The host compares each with its digest.
 func (h *host) upload(ctx context.Context, s event.Step, all []upload) error {
+	missing, err := h.lacking(ctx, all)
+	if err != nil {
+		return err
+	}
+	return h.sendAll(ctx, s, missing)
+}
+
+// lacking are those of the files that the host does not have, each once.
+func (h *host) lacking(ctx context.Context, all []upload) ([]upload, error) {
 	digests := make([]string, len(all))
 	for i, u := range all {
 		digests[i] = u.sha256
 	}
 	have, err := h.session.Have(ctx, digests)
-	if err != nil {
-		return err
-	}
 	var missing []upload
-	total := int64(0)
 	for _, u := range all {
 		if !have[u.sha256] {
-			missing, total = append(missing, u), total+u.size
+			missing = append(missing, u)
 			have[u.sha256] = true
 		}
 	}
-	return h.sendAll(ctx, missing, h.progress(s, total))
+	return missing, err
 }
 
-// progress turns the bytes of each file into events, four a second at most.
-func (h *host) progress(s event.Step, total int64) func(before, now int64) {
-	var last time.Time
-	return func(before, now int64) {
-		at := time.Now()
-		if at.Sub(last) < time.Second/4 && before+now < total {
-			return
-		}
-		last = at
-		h.log.Progress(s, before+now, total)
-	}
-}
-
-func (h *host) sendAll(ctx context.Context, missing []upload, progress func(before, now int64)) error {
-	before := int64(0)
+func (h *host) sendAll(ctx context.Context, s event.Step, missing []upload) error {
+	out := h.newSender(s, missing)
+	defer out.close()
 	for _, u := range missing {
-		part, err := h.send(ctx, u, func(now int64) { progress(before, now) })
-		if err != nil {
+		if err := out.send(ctx, u); err != nil {
 			return err
 		}
-		if err := h.session.Receive(ctx, part, u.sha256, u.size); err != nil {
-			return err
-		}
-		before += u.size
 	}
 	return nil
 }
 
-// send writes one file to the run's directory, under the name that it returns: by SFTP, or over the
+// sender sends files to one host.
+type sender struct {
+	h             *host
+	step          event.Step
+	before, total int64     // bytes of the files that are sent, and of all
+	shown         time.Time // when progress was shown last
+	sftp          *sftp.Client
+}
+
+// newSender is for these files, whose sizes progress is shown of. The caller closes it.
+func (h *host) newSender(s event.Step, files []upload) *sender {
+	out := &sender{h: h, step: s}
+	for _, u := range files {
+		out.total += u.size
+	}
+	return out
+}
+
+func (s *sender) close() {
+	if s.sftp != nil {
+		_ = s.sftp.Close() // the upload's own error counts; the host has compared the files' digests
+	}
+}
+
+func (s *sender) send(ctx context.Context, u upload) error {
+	part, err := s.write(ctx, u)
+	if err != nil {
+		return err
+	}
+	if err := s.h.session.Receive(ctx, part, u.sha256, u.size); err != nil {
+		return err
+	}
+	s.before += u.size
+	return nil
+}
+
+// progress turns the bytes of each file into events, four a second at most.
+func (s *sender) progress(now int64) {
+	at := time.Now()
+	if at.Sub(s.shown) < time.Second/4 && s.before+now < s.total {
+		return
+	}
+	s.shown = at
+	s.h.log.Progress(s.step, s.before+now, s.total)
+}
+
+// write writes one file to the run's directory, under the name that it returns: by SFTP, or over the
 // agent where that fails or where the directory is another user's.
-func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
+func (s *sender) write(ctx context.Context, u upload) (part string, err error) {
+	h := s.h
 	if h.Become.IsZero() && !h.noSFTP {
-		part, err = h.sendSFTP(ctx, u, progress)
+		part, err = s.writeSFTP(ctx, u)
 		if err == nil || ctx.Err() != nil || !declined(err) {
 			return part, err
 		}
@@ -94,36 +131,40 @@ func (h *host) send(ctx context.Context, u upload, progress func(int64)) (part s
 		h.noSFTP = true
 		h.log.Notice("SFTP failed, uploading over the agent: " + strings.TrimPrefix(err.Error(), h.Name+": "))
 	}
-	return h.put(ctx, u, h.session.Put, progress)
+	return s.put(ctx, u, h.session.Put)
 }
 
-// sendSFTP sends by SFTP.
-func (h *host) sendSFTP(ctx context.Context, u upload, progress func(int64)) (part string, err error) {
-	// A login script that reads its input prevents SFTP from starting, and is no reason to wait:
-	// the agent has started already.
-	opening, cancel := within(ctx, h.run.timeouts().SFTP)
-	client, err := h.session.SFTP(opening)
-	cancel()
-	if err != nil {
-		return "", err
+// writeSFTP writes by SFTP.
+func (s *sender) writeSFTP(ctx context.Context, u upload) (part string, err error) {
+	if s.sftp == nil {
+		// A login script that reads its input prevents SFTP from starting, and is no reason to wait:
+		// the agent has started already.
+		opening, cancel := within(ctx, s.h.run.timeouts().SFTP)
+		s.sftp, err = s.h.session.SFTP(opening)
+		cancel()
+		if err != nil {
+			return "", err
+		}
 	}
-	defer client.Close() //nolint:errcheck // the upload's own error counts; the host checks the file's digest
-	return h.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
-		return transfer.Put(ctx, client, source, size, path.Join(h.locked.Directory, part), transfer.Options{Progress: progress})
-	}, progress)
+	return s.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
+		return transfer.Put(ctx, s.sftp, source, size, path.Join(s.h.locked.Directory, part), transfer.Options{Progress: progress})
+	})
 }
 
 // put sends a file under a new name.
-func (h *host) put(
-	ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error, progress func(int64),
-) (part string, err error) {
+func (s *sender) put(ctx context.Context, u upload, send func(context.Context, string, io.Reader, int64, func(int64)) error) (part string, err error) {
 	part = strings.ToLower(rand.Text()) // a name that was never used before
 	source, err := u.open()
 	if err != nil {
 		return "", &transfer.Error{Path: part, Step: "read", Kind: transfer.Source, Err: err}
 	}
 	defer source.Close() //nolint:errcheck // only read
-	return part, send(ctx, part, source, u.size, progress)
+	begun := time.Now()  // a file of another host is here now
+	if err := send(ctx, part, source, u.size, s.progress); err != nil {
+		return "", err
+	}
+	s.h.line.measure(u.size, time.Since(begun))
+	return part, nil
 }
 
 // declined reports whether SFTP did not start or the host refused the file; not if the connection

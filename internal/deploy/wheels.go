@@ -74,14 +74,17 @@ func (r *run) timeOfFiles() time.Time {
 	return earliest
 }
 
-// installEnvironment brings the wheels to the host and fills the companion environment with them.
+// installEnvironment brings the wheels to the host, fills the companion environment with them, and compiles its modules.
 func (h *host) installEnvironment(ctx context.Context) bool {
 	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("installing %d wheels", len(h.wheels)))
-		_, err := h.session.Environment(ctx, remote.EnvironmentRequest{
+		filled, err := h.session.Environment(ctx, remote.EnvironmentRequest{
 			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}, h.log.Output(event.StepEnvironment))
-		return err
+		if err != nil {
+			return err
+		}
+		return h.compile(ctx, filled.Modules)
 	})
 }
 
@@ -314,49 +317,78 @@ func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 		}
 		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
 	}
-	if err := h.fetch(ctx, wheels); err != nil {
+	missing, err := h.lacking(ctx, all)
+	if err != nil {
 		return err
 	}
 	h.log.Doing(event.StepWheels, fmt.Sprintf("copying %d wheels", len(wheels)))
-	if err := h.upload(ctx, event.StepWheels, all); err != nil {
+	if missing, err = h.fetch(ctx, wheels, missing); err != nil {
+		return err
+	}
+	if err := h.sendAll(ctx, event.StepWheels, missing); err != nil {
 		return err
 	}
 	h.run.exchange.add(h, wheels...)
 	return nil
 }
 
-// fetchFrom is how many bytes of wheels a host lacks when it asks the index for them, in bytes: a host's line to an index
-// is faster than that of this machine to many hosts, but for a few wheels pip takes longer to start.
-const fetchFrom = 8 << 20
+// Whether a host asks the index for wheels: pip takes some seconds to start and to ask, but the host's line to an
+// index is faster than that of this machine to many hosts, and of this machine to any host when it is far away.
+const (
+	fetchFrom = 8 << 20 // bytes of wheels that the host lacks; fewer are sent, however slow the line is
+	probeSize = 2 << 20 // bytes of the largest wheel that is sent to measure the line
+)
 
-// fetch gets wheels from the index, where there are many. What the index does not give comes from another host.
-func (h *host) fetch(ctx context.Context, wheels []remote.Wheel) error {
-	if h.run.origin.receipt != nil { // a copy of what another host has needs no index
-		return nil
+// fetch gets wheels from the index, where that is faster than to send what is missing, and returns what is to be sent.
+// What the index does not give comes from another host.
+func (h *host) fetch(ctx context.Context, wheels []remote.Wheel, missing []upload) (left []upload, err error) {
+	r := h.run
+	if r.origin.receipt != nil || len(r.origin.recipe.Wheels) > 0 { // a copy of what another host has needs no index
+		return missing, nil
 	}
-	var digests []string
-	for _, wheel := range wheels {
-		digests = append(digests, wheel.SHA256)
+	wanted, size := h.ofIndex(wheels, missing)
+	if size < fetchFrom {
+		return missing, nil
 	}
-	have, err := h.session.Have(ctx, digests)
-	if err != nil {
-		return err
-	}
-	var missing []remote.Wheel
-	total := int64(0)
-	for _, wheel := range wheels {
-		if !have[wheel.SHA256] && !wheel.Built && wheel.SHA256 != h.application {
-			missing, total = append(missing, wheel), total+wheel.Size
+	if probe, some := largestProbe(missing); some && !h.line.isKnown() {
+		if err := h.sendAll(ctx, event.StepWheels, []upload{probe}); err != nil {
+			return nil, err
 		}
+		missing = slices.DeleteFunc(missing, func(u upload) bool { return u.sha256 == probe.sha256 })
+		wanted, size = h.ofIndex(wheels, missing)
 	}
-	if total < fetchFrom || len(h.run.origin.recipe.Wheels) > 0 {
-		return nil
+	if h.line.isKnown() && h.line.lasts(size) < r.timeouts().Index {
+		return missing, nil
 	}
-	h.log.Doing(event.StepWheels, fmt.Sprintf("fetching %d wheels from the index", len(missing)))
-	err = h.session.Fetch(ctx, missing, h.run.origin.recipe.Recipe, h.run.timeout(), h.log.Output(event.StepWheels))
+	h.log.Doing(event.StepWheels, fmt.Sprintf("fetching %d wheels from the index", len(wanted)))
+	err = h.session.Fetch(ctx, wanted, r.origin.recipe.Recipe, r.timeout(), h.log.Output(event.StepWheels))
 	if refused, some := errors.AsType[*remote.Refused](err); some {
 		h.log.Notice("gets its wheels from another host: " + refused.Message)
-		return nil
+		return missing, nil
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return h.lacking(ctx, missing)
+}
+
+// ofIndex are the wheels among the missing files that an index may have, and their size.
+func (h *host) ofIndex(wheels []remote.Wheel, missing []upload) (wanted []remote.Wheel, size int64) {
+	for _, wheel := range wheels {
+		isMissing := slices.ContainsFunc(missing, func(u upload) bool { return u.sha256 == wheel.SHA256 })
+		if isMissing && !wheel.Built && wheel.SHA256 != h.application {
+			wanted, size = append(wanted, wheel), size+wheel.Size
+		}
+	}
+	return wanted, size
+}
+
+// largestProbe is the file that tells most about the line, among those that are small enough for a slow one.
+func largestProbe(missing []upload) (probe upload, some bool) {
+	for _, u := range missing {
+		if u.size >= tells && u.size <= probeSize && u.size > probe.size {
+			probe, some = u, true
+		}
+	}
+	return probe, some
 }

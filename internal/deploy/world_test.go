@@ -133,6 +133,7 @@ func makeRemovable(dir string) {
 func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.Deployer {
 	bounds := timeouts.Default()
 	bounds.Arm, bounds.Link, bounds.Reconnect = 3*time.Second, 3*time.Second, 8*time.Second
+	bounds.Index, bounds.Bytecode = time.Minute, time.Minute // on a busy machine, too
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Timeouts: bounds}, Who: "test@laptop", Emit: emit,
 	}

@@ -26,7 +26,10 @@ type Timeouts struct {
 	Query      time.Duration // a step that only reads something, or writes a line
 	SFTP       time.Duration // the start of SFTP on a connection that works
 
-	Maker time.Duration // after which a second host of a platform makes its wheels as well
+	// How hosts of one platform share work.
+	Maker    time.Duration // after which a second host makes the wheels as well
+	Index    time.Duration // what takes longer to send is asked of the index, or compiled on the host
+	Bytecode time.Duration // to wait for the bytecode that another host compiles
 
 	// On the host, by its own clock.
 	Lease     time.Duration // without a byte from kis, after which the agent ends as when the connection is lost
@@ -42,7 +45,7 @@ func Default() Timeouts {
 		Greeting: 20 * time.Second, Ping: 10 * time.Second, PingAnswer: 30 * time.Second, Stall: 45 * time.Second, Close: 5 * time.Second,
 		Query: 30 * time.Second, SFTP: 10 * time.Second,
 
-		Maker: time.Minute,
+		Maker: time.Minute, Index: 5 * time.Second, Bytecode: 10 * time.Second,
 
 		Lease: time.Minute, TermGrace: 10 * time.Second,
 	}

@@ -31,6 +31,7 @@ class Build:
         self.venv = os.path.join(self.top, ".venv")
         self.lock = leftovers.build_lock(self.repository, self.name)
         self.made = []  # the wheels of its environment
+        self.modules = []  # those that have no bytecode yet
         self.frozen = None  # the members as they were when the package was made read-only
         self.modified = 0  # time of its files, in seconds
 
@@ -187,7 +188,7 @@ class Build:
     def environment(self, args):
         """Build the companion environment of stored wheels. Where the application is not among them, pip
         installs it, editable, from the package itself."""
-        from kisagent import environment
+        from kisagent import bytecode, environment
 
         self.require_unsealed()
         self.made = args["wheels"]
@@ -199,12 +200,31 @@ class Build:
             yield from self.fill_with_uv(args["timeout"])
         else:
             task = yield self.fork(lambda: environment.fill(self.repository, self.venv, self.made, args["library"]), args["timeout"])
-            task.result()
+            self.modules = task.result()
         if args["editable"]:
             yield from self.install_editable(args)
-        task = yield self.fork(lambda: environment.compile_package(self.top), args["timeout"])
-        task.result()
-        return {"installed": seal.installed(self.venv)}
+        task = yield self.fork(lambda: bytecode.sources(self.top))
+        self.modules += task.result()
+        return {"installed": seal.installed(self.venv), "modules": len(self.modules)}
+
+    def compile(self, args):
+        """Compile the modules of the package, or take their bytecode from a stored file that another host
+        has packed."""
+        from kisagent import bytecode
+
+        self.require_unsealed()
+        given = Uploads(self.repository).path(args["given"]) if args["given"] else ""
+        task = yield self.fork(lambda: bytecode.complete(self.top, self.modules, given), args["timeout"])
+        return task.result()
+
+    def pack(self, args):
+        """Pack the bytecode of the modules for other hosts."""
+        from kisagent import bytecode
+
+        self.require_unsealed()
+        path = self.fresh("bytecode")
+        task = yield self.fork(lambda: bytecode.pack(self.repository, self.top, self.modules, path), args["timeout"])
+        return task.result()
 
     def fill_with_uv(self, timeout):
         """Fill the environment with the host's uv. Its cache and its home directory are the run's own."""

@@ -15,6 +15,7 @@ from kisagent.wire import Refused
 
 INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the library has unpacked
 SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
+BLOCK = 1 << 20  # bytes that are read at once: all of most files
 LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
 
 
@@ -74,46 +75,97 @@ def copy_installed(source, target, dist_info):
         path = row[0]
         if path == record:
             continue
-        data, executable = read_file(os.path.normpath(here + "/" + path))
-        if record_digest(data) != row[1]:
-            raise ValueError("%s is not that of its wheel" % path)
+        original, copy = os.path.normpath(here + "/" + path), os.path.normpath(there + "/" + path)
         if path.startswith(SCRIPTS):
-            data = data.replace(os.fsencode(source) + b"/bin/python", os.fsencode(target) + b"/bin/python", 1)
-            row[1:] = [record_digest(data), str(len(data))]
-        write_file(os.path.normpath(there + "/" + path), data, executable)
+            row[1:] = copy_script(original, copy, row[1], os.fsencode(source), os.fsencode(target))
+        else:
+            require_digest(copy_file(original, copy), row[1], path)
         if path.endswith(".py"):
             copy_bytecode(here, there, path)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_file(os.path.join(there, record), text.getvalue().encode("utf-8"), False)
+    write_file(os.path.join(there, record), text.getvalue().encode("utf-8"))
 
 
-def record_digest(data):
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
+def require_digest(found, recorded, path):
+    if "sha256=" + found != recorded:
+        raise ValueError("%s is not that of its wheel" % path)
 
 
-def read_file(path):
-    """The content of a file, and whether it is executable."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def copy_file(original, copy):
+    """Copy a file; return its digest as a RECORD has it."""
+    fd = os.open(original, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        info = os.fstat(fd)
-        blocks = list(iter(lambda: os.read(fd, info.st_size + 1), b""))  # most are read at once
-        return b"".join(blocks), bool(info.st_mode & 0o100)
+        executable = bool(os.fstat(fd).st_mode & 0o100)
+        return write_blocks(copy, iter(lambda: os.read(fd, BLOCK), b""), executable)[0]
     finally:
         os.close(fd)
 
 
-def write_file(path, data, executable):
-    """Write a file in place of another one. It is writable until its package is sealed."""
+def copy_script(original, copy, recorded, source, target):
+    """Copy a script with its interpreter changed; return its digest and size for the RECORD."""
+    with open(original, "rb") as f:
+        data = f.read()
+    require_digest(encoded(hashlib.sha256(data)), recorded, original)
+    data = data.replace(source + b"/bin/python", target + b"/bin/python", 1)
+    digest, size = write_blocks(copy, [data], bool(os.stat(original).st_mode & 0o100))
+    return ["sha256=" + digest, str(size)]
+
+
+def copy_bytecode(here, there, path):
+    directory, _, name = path.rpartition("/")
+    compiled = "/".join(filter(None, (directory, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))))
+    try:
+        data = read_file(here + "/" + compiled)
+    except FileNotFoundError:
+        return  # the module is not valid Python
+    write_file(there + "/" + compiled, data)
+
+
+def read_file(path):
+    """The content of a small file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        blocks = list(iter(lambda: os.read(fd, BLOCK), b""))
+        return b"".join(blocks)
+    finally:
+        os.close(fd)
+
+
+def write_file(path, data):
+    """Write a small file in place of another one."""
     fd = create_file(path)
     try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
+        write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
+def write_blocks(path, blocks, executable):
+    """Write a file in place of another one, which may be larger than the memory; return its digest as a
+    RECORD has it, and its size. It is writable until its package is sealed."""
+    fd, digest, size = create_file(path), hashlib.sha256(), 0
+    try:
+        for block in blocks:
+            write_all(fd, block)
+            digest.update(block)
+            size += len(block)
         if executable:
             os.fchmod(fd, 0o755)
     finally:
         os.close(fd)
+    return encoded(digest), size
+
+
+def write_all(fd, data):
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
+def encoded(digest):
+    """A digest as a RECORD has it."""
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode("ascii")
 
 
 def create_file(path):
@@ -126,13 +178,3 @@ def create_file(path):
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
     return os.open(path, flags, 0o666)
-
-
-def copy_bytecode(here, there, path):
-    directory, _, name = path.rpartition("/")
-    compiled = "/".join(filter(None, (directory, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))))
-    try:
-        data, _ = read_file(here + "/" + compiled)
-    except FileNotFoundError:
-        return  # the module is not valid Python
-    write_file(there + "/" + compiled, data, False)

@@ -5,15 +5,12 @@ The wheels are unpacked by the library `installer` of the Python Packaging Autho
 controller sends: pip would take longer to start than the library needs for the work. With
 install.installer: uv, the uv of this host does it instead, see uv.py.
 """
-import compileall
 import os
 import posixpath
-import py_compile
 import sys
 import zipfile
 
 from kisagent import copies
-from kisagent.store import remove_file
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
 
@@ -33,13 +30,14 @@ def create(directory):
 
 
 def fill(repository, directory, wheels, library):
-    """Install stored wheels into the environment: copied from a package that has the same wheel, or else
-    unpacked and compiled. For a child: it changes sys.path."""
+    """Install stored wheels into the environment: copied from a package that has the same wheel, with its
+    bytecode, or else unpacked. Return the modules that have to be compiled. For a child: it changes
+    sys.path."""
     sys.path.insert(0, Uploads(repository).path(library))
     from installer import install
     from installer.exceptions import InstallerError
 
-    earlier = copies.Earlier(repository)
+    earlier, modules = copies.Earlier(repository), []
     for wheel in wheels:
         path = Uploads(repository).path(wheel["sha256"])
         try:
@@ -50,9 +48,8 @@ def fill(repository, directory, wheels, library):
                 install(source, destination, {"INSTALLER": copies.INSTALLER})
         except (InstallerError, zipfile.BadZipFile, ValueError, KeyError) as err:
             raise Refused("bad-wheel", "%s: %s" % (wheel["name"], err), "is it a wheel? unpack it: python3 -m zipfile -l %s" % wheel["name"])
-        for file in destination.sources:
-            compile_file(file)
-    return {}
+        modules += destination.modules
+    return modules
 
 
 def open_wheel(path, name):
@@ -78,7 +75,6 @@ def destination_class():
     later one, and no file gets outside of the environment."""
     from installer.destinations import SchemeDictionaryDestination
     from installer.records import Hash, RecordEntry
-    from installer.utils import copyfileobj_with_hashing
 
     class Environment(SchemeDictionaryDestination):
         def __init__(self, directory, name):
@@ -92,22 +88,13 @@ def destination_class():
                 "data": directory,
             }
             super().__init__(schemes, os.path.join(directory, "bin", "python"), "posix")
-            self.directories = set()
-            self.sources = []  # to be compiled
+            self.modules = []  # to be compiled
 
         def write_to_fs(self, scheme, path, stream, is_executable):
             target = os.path.join(self.scheme_dict[scheme], inside(path))
-            parent = os.path.dirname(target)
-            if parent not in self.directories:
-                os.makedirs(parent, exist_ok=True)
-                self.directories.add(parent)
-            remove_file(target)
-            with open(target, "xb") as f:
-                digest, size = copyfileobj_with_hashing(stream, f, self.hash_algorithm)
-                if is_executable:
-                    os.fchmod(f.fileno(), 0o755)
+            digest, size = copies.write_blocks(target, iter(lambda: stream.read(copies.BLOCK), b""), is_executable)
             if path.endswith(".py") and scheme in ("purelib", "platlib"):
-                self.sources.append(target)
+                self.modules.append(target)
             return RecordEntry(path, Hash(self.hash_algorithm, digest), size)
 
     return Environment
@@ -119,20 +106,3 @@ def inside(path):
         raise ValueError("a member with the path %.200r" % path)
     return path
 
-
-def compile_file(path):
-    """Compile a module now, because a sealed package is read-only, so that every start would compile it
-    again; without its time, because it never changes. Some files, such as templates, are not valid
-    Python; that is no error."""
-    compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-
-
-def compile_package(top):
-    """Compile the sources of the application. Those of the environment are compiled."""
-    for directory, directories, files in os.walk(top):
-        if directory == top:
-            directories[:] = [name for name in directories if name not in (".venv", ".kis")]
-        for name in files:
-            if name.endswith(".py"):
-                compile_file(os.path.join(directory, name))
-    return {}

@@ -251,6 +251,12 @@ class Agent:
     def do_environment(self, args):
         return self.build.environment(args)
 
+    def do_compile(self, args):
+        return self.build.compile(args)
+
+    def do_pack(self, args):
+        return self.build.pack(args)
+
     def do_verify(self, args):
         return self.build.verify(args)
 

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import zipfile
 
-from kisagent import copies, environment, wheels
+from kisagent import bytecode, copies, environment, wheels
 from kisagent.store import remove_file
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
@@ -146,7 +146,7 @@ def complete(venv):
     for directory, _, names in os.walk(library):
         for name in names:
             if name.endswith(".py") and not is_compiled(os.path.join(directory, name)):
-                environment.compile_file(os.path.join(directory, name))
+                bytecode.compile_file(os.path.join(directory, name))
     return {}
 
 

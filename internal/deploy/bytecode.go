@@ -1,0 +1,111 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/remote"
+)
+
+// bytecode is that of a package for one platform. The first host that has many modules to compile packs what it has
+// compiled for the others: compiling takes longer than anything else that they do.
+type bytecode struct {
+	mu     sync.Mutex
+	maker  *host
+	done   chan struct{} // closed when it is packed, or will not be
+	packed *remote.Wheel // nil: it is not
+}
+
+func newBytecode() *bytecode { return &bytecode{done: make(chan struct{})} }
+
+const (
+	worthPacking = 200     // modules; fewer are compiled sooner than they are sent
+	likelySize   = 8 << 20 // bytes of the packed bytecode of a large application
+)
+
+// compile gives the modules of the package their bytecode.
+func (h *host) compile(ctx context.Context, modules int) error {
+	p := h.run.platforms[h.facts.Platform]
+	switch {
+	case modules < worthPacking:
+		return h.session.Compile(ctx, "", h.run.timeout())
+	case p.isShared() && p.bytecode.claim(h):
+		return h.compileForAll(ctx, modules, p.bytecode)
+	}
+	given := h.othersBytecode(ctx, p.bytecode)
+	if given == "" {
+		h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
+	}
+	return h.session.Compile(ctx, given, h.run.timeout())
+}
+
+// claim reports whether the host is to compile for the others.
+func (b *bytecode) claim(h *host) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.maker == nil {
+		b.maker = h
+	}
+	return b.maker == h
+}
+
+// madeBy is the name of the host that compiles for the others, "" for none.
+func (b *bytecode) madeBy() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.maker == nil {
+		return ""
+	}
+	return b.maker.Name
+}
+
+// compileForAll compiles the modules, and packs their bytecode.
+func (h *host) compileForAll(ctx context.Context, modules int, b *bytecode) error {
+	defer close(b.done)
+	h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
+	if err := h.session.Compile(ctx, "", h.run.timeout()); err != nil {
+		return err
+	}
+	packed, err := h.session.Pack(ctx, h.run.timeout())
+	if err != nil {
+		return err
+	}
+	h.run.exchange.add(h, packed)
+	b.packed = &packed
+	return nil
+}
+
+// othersBytecode brings what another host has packed to this one, and returns its digest: "" where there is nothing, or
+// compiling is faster.
+func (h *host) othersBytecode(ctx context.Context, b *bytecode) string {
+	maker := b.madeBy()
+	if maker == "" || !h.line.isKnown() || h.line.lasts(likelySize) > h.run.timeouts().Index {
+		return ""
+	}
+	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+maker)
+	if !b.wait(ctx, h.run.timeouts().Bytecode) || b.packed == nil {
+		return ""
+	}
+	packed := *b.packed
+	err := h.upload(ctx, event.StepEnvironment, []upload{{packed.SHA256, packed.Size, func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, packed) }}})
+	if err != nil {
+		return "" // this host compiles, unless it is lost
+	}
+	return packed.SHA256
+}
+
+// wait waits until the bytecode is packed, or will not be, for so long.
+func (b *bytecode) wait(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	select {
+	case <-b.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

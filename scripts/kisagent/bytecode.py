@@ -1,0 +1,110 @@
+"""The bytecode of a package, compiled when the package is made: a sealed package is read-only, so that every
+start of the application would compile it again.
+
+Compiling takes most of the time of filling an environment. So one host of a platform packs what it has
+compiled, and the others unpack that (PEP 552: bytecode that names the digest of its source).
+"""
+import compileall
+import importlib.util
+import os
+import py_compile
+import zipfile
+import zlib
+
+from kisagent.copies import read_file, write_file
+from kisagent.store import sha256_file
+from kisagent.uploads import Uploads
+from kisagent.wire import Refused
+
+UNCHECKED = b"\1\0\0\0"  # flags of bytecode that is not compared with its source when it is imported
+MAX_WORKERS = 4
+WORTH_A_WORKER = 200  # modules; for fewer, a process is not faster
+MAX_BYTES = 64 << 20  # of the bytecode of one module that another host sends
+
+
+def sources(top):
+    """The modules of the application itself, in its package. Those of the environment are not among them."""
+    found = []
+    for directory, directories, files in os.walk(top):
+        if directory == top:
+            directories[:] = [name for name in directories if name not in (".venv", ".kis")]
+        found += [os.path.join(directory, name) for name in files if name.endswith(".py")]
+    return found
+
+
+def complete(top, modules, given):
+    """Give each of the modules its bytecode: that of a packed file, "" for none, or else a compiled one. For a
+    child."""
+    if given:
+        modules = unpack(given, top, modules)
+    workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), 1 + len(modules) // WORTH_A_WORKER)
+    children = [start(modules[number::workers]) for number in range(1, workers)]
+    compile_all(modules[0::workers])
+    for pid in children:
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise Refused("step-failed", "a process that compiled modules has failed", "does the host have enough memory? see: dmesg")
+    return {}
+
+
+def start(modules):
+    """A process of its own that compiles."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            compile_all(modules)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def compile_all(modules):
+    for path in modules:
+        compile_file(path)
+
+
+def compile_file(path):
+    """Compile a module without its time, because it never changes. Some files, such as templates, are not
+    valid Python; that is no error."""
+    compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def pack(repository, top, modules, path):
+    """Pack the bytecode of the modules, and store it; return its digest and size. For a child."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for module in sorted(set(modules)):
+            compiled = importlib.util.cache_from_source(module)
+            try:
+                data = read_file(compiled)
+            except FileNotFoundError:
+                continue  # the module is not valid Python
+            archive.writestr(zipfile.ZipInfo(os.path.relpath(compiled, top)), data, zipfile.ZIP_DEFLATED, 1)
+    digest, size = sha256_file(path), os.path.getsize(path)
+    os.rename(path, Uploads(repository).path(digest))
+    return {"sha256": digest, "size": size}
+
+
+def unpack(given, top, modules):
+    """Unpack the bytecode of the modules; return those that it is not there for. Another host has packed it:
+    only what belongs to a module here, by the digest of its source, is taken."""
+    left = []
+    try:
+        with zipfile.ZipFile(given) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            for module in modules:
+                compiled = importlib.util.cache_from_source(module)
+                info = members.get(os.path.relpath(compiled, top))
+                data = archive.read(info) if info and info.file_size <= MAX_BYTES else b""
+                if belongs(data, module):
+                    write_file(compiled, data)
+                else:
+                    left.append(module)
+    except (zipfile.BadZipFile, zlib.error, FileNotFoundError, ValueError, NotImplementedError, EOFError):
+        return modules
+    return left
+
+
+def belongs(data, module):
+    """Whether this is bytecode of this interpreter for the module."""
+    return data[:8] == importlib.util.MAGIC_NUMBER + UNCHECKED and data[8:16] == importlib.util.source_hash(read_file(module))
