@@ -81,9 +81,10 @@ func (r *run) checkRequest() remote.CheckRequest {
 		request.Index = r.plan.Recipe.asksIndex()
 		request.NeedBytes, request.NeedInodes = 4*a.Size+2*a.Unpacked+r.plan.Recipe.bytes(), 2*int64(a.Files)
 	}
-	if r.plan.Op == event.Promote {
-		request.Build, request.Installer = true, r.plan.Recipe.Installer
+	if r.plan.Op == event.Promote || !r.pkg.IsZero() {
+		request.Installer = r.plan.Recipe.Installer // for hosts that lack the package
 	}
+	request.Build = request.Build || r.plan.Op == event.Promote
 	return request
 }
 

@@ -85,6 +85,12 @@ ls -d /home/kistest/cache /home/kistest/elsewhere /home/kistest/.cache 2>/dev/nu
 				assert.Equal(w.T, files(w.T, 0, "hello-0.4"), files(w.T, i+1, "hello-0.4"))
 			}
 		}},
+		{Name: "link needs it where the package is missing", Tell: func(w *testenv.Env) {
+			in := production.In(w.T)
+			in.Hosts[1].Shell(w.T, "rm /home/kistest/.bashrc /var/webcode/production && chmod -R u+w /var/webcode/hello-0.4 && rm -r /var/webcode/hello-0.4")
+			r := in.Run(3, "", "link", "production", "hello-0.4")
+			assert.Contains(w.T, r.Err, "web3: check: install.installer is uv, and this host has none in PATH (")
+		}},
 		{Name: "the library takes over, without the files of uv", Tell: func(w *testenv.Env) {
 			in := staging.In(w.T)
 			in.Hosts[0].Shell(w.T, "rm -r /home/kistest/.local")
