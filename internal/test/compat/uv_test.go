@@ -87,7 +87,7 @@ ls -d /home/kistest/cache /home/kistest/elsewhere /home/kistest/.cache 2>/dev/nu
 		}},
 		{Name: "link needs it where the package is missing", Tell: func(w *testenv.Env) {
 			in := production.In(w.T)
-			in.Hosts[1].Shell(w.T, "rm /home/kistest/.bashrc /var/webcode/production && chmod -R u+w /var/webcode/hello-0.4 && rm -r /var/webcode/hello-0.4")
+			in.Hosts[1].Shell(w.T, "rm /home/kistest/.bashrc && cd /var/webcode && chmod -R u+w hello-0.4 && rm -r .kis hello-0.4 production")
 			r := in.Run(3, "", "link", "production", "hello-0.4")
 			assert.Contains(w.T, r.Err, "web3: check: install.installer is uv, and this host has none in PATH (")
 		}},
