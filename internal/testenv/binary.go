@@ -36,7 +36,7 @@ func Main(m *testing.M, races bool) int {
 		race = "-race"
 	}
 	// Git may not answer: the checkout may be another user's, or none.
-	build := exec.Command("go", "build", race, "-buildvcs=false", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	build := exec.Command("go", "build", race, "-buildvcs=false", "-ldflags=-w", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("build kis: %v\n%s", err, out)
 		return 1
