@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"archive/zip"
 	"bytes"
 	"crypto/rand"
 	"fmt"
@@ -62,29 +61,11 @@ const modulesOfMany = 250
 // manyModules is a wheel of many modules, and of enough bytes to measure a line with.
 func manyModules(t *testing.T) string {
 	t.Helper()
-	members := map[string]string{
-		"many/data":                   string(randomBytes(t, 400<<10)),
-		"many-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: many\nVersion: 1.0\n",
-		"many-1.0.dist-info/WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-	}
+	members := map[string]string{"many/data": string(randomBytes(t, 400<<10))}
 	for i := range modulesOfMany {
 		members[fmt.Sprintf("many/m%d.py", i)] = fmt.Sprintf("value = %d\n", i)
 	}
-	record := "many-1.0.dist-info/RECORD,,\n"
-	for name := range members {
-		record += name + ",,\n"
-	}
-	members["many-1.0.dist-info/RECORD"] = record
-	var out bytes.Buffer
-	zipped := zip.NewWriter(&out)
-	for name, text := range members {
-		file, err := zipped.Create(name)
-		require.NoError(t, err)
-		_, err = file.Write([]byte(text))
-		require.NoError(t, err)
-	}
-	require.NoError(t, zipped.Close())
-	return out.String()
+	return string(wheelOf(t, "many", members))
 }
 
 func randomBytes(t *testing.T, n int) []byte {

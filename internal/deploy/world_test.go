@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -41,7 +42,8 @@ type world struct {
 	proxy  map[string]*sshtest.Proxy
 	config string // path of the ssh_config
 	ask    func(context.Context, string) bool
-	gone   []string // packages that runs may remove
+	gone   []string      // packages that runs may remove
+	index  time.Duration // what takes longer to send is asked of the index; 0: nothing is
 }
 
 // backend starts the far side of one host and says how to log in there.
@@ -133,7 +135,7 @@ func makeRemovable(dir string) {
 func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.Deployer {
 	bounds := timeouts.Default()
 	bounds.Arm, bounds.Link, bounds.Reconnect = 3*time.Second, 3*time.Second, 8*time.Second
-	bounds.Index, bounds.Bytecode = time.Minute, time.Minute // on a busy machine, too
+	bounds.Index, bounds.Bytecode = cmp.Or(w.index, time.Hour), time.Hour // on a busy machine, too
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Timeouts: bounds}, Who: "test@laptop", Emit: emit,
 	}

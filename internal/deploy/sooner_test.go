@@ -1,0 +1,73 @@
+//go:build recovery
+
+package deploy_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// packageIndex is a package index (PEP 503) that counts.
+type packageIndex struct {
+	mu     sync.Mutex
+	wheels map[string][]byte
+	given  map[string]int // how often each wheel was
+}
+
+func (i *packageIndex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	wanted := path.Base(r.URL.Path)
+	if data, ok := i.wheels[wanted]; ok {
+		i.given[wanted]++
+		_, _ = w.Write(data) // a client that is gone is the test's concern
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	for name := range i.wheels {
+		_, _ = fmt.Fprintf(w, "<a href='/files/%s'>%s</a>\n", name, name)
+	}
+}
+
+// TestWheelsComeFromWhereTheyComeSooner: what a slow line would take long to send, a host asks the index for, except for
+// what was sent to measure the line. Over a fast one everything is sent.
+func TestWheelsComeFromWhereTheyComeSooner(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		longer time.Duration
+		want   map[string]int
+	}{
+		"a slow line": {1, map[string]int{"big-1.0-py3-none-any.whl": 2, "probe-1.0-py3-none-any.whl": 1}},
+		"a fast line": {time.Hour, map[string]int{"big-1.0-py3-none-any.whl": 1, "probe-1.0-py3-none-any.whl": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			index := &packageIndex{given: map[string]int{}, wheels: map[string][]byte{
+				"big-1.0-py3-none-any.whl":   wheelOf(t, "big", map[string]string{"big/data": string(randomBytes(t, 9<<20))}),
+				"probe-1.0-py3-none-any.whl": wheelOf(t, "probe", map[string]string{"probe/data": string(randomBytes(t, 1<<20))}),
+			}}
+			server := httptest.NewServer(index)
+			t.Cleanup(server.Close)
+			w := newWorld(t, embedded, 2)
+			w.index = c.longer
+			p := push(t, "1.0")
+			var err error
+			p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: server.URL + "/simple"}, withFiles(t, map[string]string{"r.txt": "big\nprobe\n"}))
+			require.NoError(t, err)
+			report := w.run(t.Context(), t, p, nil)
+			require.Equal(t, event.Succeeded, report.Outcome)
+			assert.Equal(t, c.want, index.given)
+		})
+	}
+}

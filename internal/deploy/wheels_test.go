@@ -1,0 +1,32 @@
+package deploy_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wheelOf is a wheel of version 1.0 with these members.
+func wheelOf(t *testing.T, name string, members map[string]string) []byte {
+	t.Helper()
+	info := name + "-1.0.dist-info/"
+	members[info+"METADATA"] = "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n"
+	members[info+"WHEEL"] = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+	record := info + "RECORD,,\n"
+	for member := range members {
+		record += member + ",,\n"
+	}
+	members[info+"RECORD"] = record
+	var out bytes.Buffer
+	zipped := zip.NewWriter(&out)
+	for member, text := range members {
+		file, err := zipped.Create(member)
+		require.NoError(t, err)
+		_, err = file.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	require.NoError(t, zipped.Close())
+	return out.Bytes()
+}
