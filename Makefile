@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-portable test-recovery test-compat fuzz bench setup lint vulnerabilities build dist
+.PHONY: help demo test test-portable test-recovery test-compat fuzz coverage bench setup lint vulnerabilities build dist
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4
 
 fuzz: ## every parser of what others wrote, a minute each
 	@.ci/fuzz
+
+coverage: setup ## of the packages of kis by what make test runs, with the program itself in end-to-end tests
+	rm -rf bin/coverage && mkdir -p bin/coverage
+	KIS_TEST_COVERAGE=$(CURDIR)/bin/coverage $(TEST) -coverpkg=./... $(RACE) $(LONG) $(OTHERS) -args -test.gocoverdir=$(CURDIR)/bin/coverage
+	go tool covdata percent -i=bin/coverage | grep -vE '/(internal/(test|testenv|sshtest)|sshx/internal/sshxtest)[ 	/]'
 
 bench: ## measure, beside ssh and the rivals that are installed; BENCH="-rounds 1" for flags
 	go test -run '^$$' -bench . ./internal/sdist ./internal/deploy ./sshx

@@ -96,6 +96,38 @@ func TestOwnSettingsReplaceWhatKisCannotRead(t *testing.T) {
 	assert.Equal(t, 22, hostNamed(t, inv, "w1").SSH.Port)
 }
 
+// TestEverySettingCanBeReplaced: each that kis cannot read is refused with the key that replaces it, and that key does.
+func TestEverySettingCanBeReplaced(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ variable, own, remedy string }{
+		{"ansible_host", "hosts: {w1: {address: 192.0.2.1}}", "hosts: {HOST: {address: …}}"},
+		{"ansible_user", "hosts: {w1: {ssh: {user: deploy}}}", "{NAME: {ssh: {user: …}}}"},
+		{"ansible_port", "hosts: {w1: {ssh: {port: 22}}}", "{NAME: {ssh: {port: …}}}"},
+		{"ansible_ssh_private_key_file", "hosts: {w1: {ssh: {identity_file: key}}}", "{NAME: {ssh: {identity_file: …}}}"},
+		{"ansible_become_user", "hosts: {w1: {become: www}}", "{NAME: {become: …}}"},
+		{"ansible_python_interpreter", "hosts: {w1: {python: /usr/bin/python3}}", "{NAME: {python: …}}"},
+	} {
+		ini, stage := "[web]\nw1 ansible_become=true "+c.variable+"='{{ x }}'\n", "\nstages: {s: {hosts: [web]}}"
+		_, err := loaded(t, ini, "ansible: hosts.ini"+stage)
+		require.ErrorContains(t, err, c.remedy, c.variable)
+		_, err = loaded(t, ini, "ansible: hosts.ini\n"+c.own+stage)
+		require.NoError(t, err, c.variable)
+	}
+}
+
+// TestUnusableSettingsOfAnAnsibleInventory name the host and what is wrong, as those of an inventory of kis do.
+func TestUnusableSettingsOfAnAnsibleInventory(t *testing.T) {
+	t.Parallel()
+	for variable, want := range map[string]string{
+		"ansible_user='a b'":                        `user of w1: "a b" is not a user name that ssh accepts; set it in this file, where it wins: hosts or groups: {NAME: {ssh: {user: …}}}`,
+		"ansible_become=true ansible_become_user=-": `become of w1: "-" is not `,
+		"ansible_python_interpreter='python 3'":     `python of w1: "python 3" is not `,
+	} {
+		_, err := loaded(t, "[web]\nw1 "+variable+"\n", "ansible: hosts.ini\nstages: {s: {hosts: [web]}}")
+		require.ErrorContains(t, err, "ansible: the Ansible inventory: "+want, variable)
+	}
+}
+
 func TestHostsOfACommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -117,6 +149,7 @@ func TestHostsOfACommand(t *testing.T) {
 	require.ErrorIs(t, err, failed)
 	require.EqualError(t, err, path+":1:10: dynamic: exit status 1")
 	for out, want := range map[string]string{
+		`{"a b": ["c"], "_meta": {"hostvars": {}}}`: `the group "a b" of the Ansible inventory has characters that --hosts cannot name; use A-Z a-z 0-9 _ . -`,
 		"":                              "the output is not the JSON of an Ansible inventory: it does not begin with {",
 		"[]":                            "it does not begin with {",
 		`{"web": ["a"]}`:                "the output has no _meta",

@@ -82,6 +82,21 @@ func TestLoadNamesTheFileInErrors(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestLoadRefusesADirectory(t *testing.T) {
+	t.Parallel()
+	_, err := Load(t.TempDir(), Options{})
+	require.ErrorContains(t, err, "is a directory; name the file, or, if it is an Ansible inventory: ")
+}
+
+func TestAStageThatIsNotOne(t *testing.T) {
+	t.Parallel()
+	inv := accepted(t, "groups: {web: {hosts: [a]}}\nstages: {s: {hosts: [web]}}\n")
+	_, err := inv.Stage("web")
+	require.ErrorContains(t, err, `; "web" is a group: name a stage, and narrow it with --hosts @web`)
+	_, err = inv.Stage("a")
+	require.ErrorContains(t, err, `; "a" is a host: name a stage, and narrow it with --hosts a`)
+}
+
 func TestLoadRefusesLargeFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -177,4 +192,5 @@ func TestStagesNeedNoOtherFile(t *testing.T) {
 		assert.Equal(t, want, Stages(write(t, filepath.Join(dir, "inventory.yaml"), src)), src)
 	}
 	assert.Empty(t, Stages(filepath.Join(dir, "gone.yaml")))
+	assert.Empty(t, Stages(write(t, filepath.Join(dir, "large.yaml"), strings.Repeat("#\n", maxSize))))
 }

@@ -86,6 +86,7 @@ func TestRefusesAWrongRelease(t *testing.T) {
 		{"more than all", stage + "rollout: {batch: 101%}}}", []string{`1:43 stages.s.rollout.batch: "101%" is not a batch; write a number of hosts, a share such as 25%, or all`}},
 		{"shared outside", "shared: {dirs: [../media]}\n" + ok, []string{`1:17 shared.dirs: "../media" is not a clean path below the package`}},
 		{"shared from the root", "shared: {files: [/etc/passwd]}\n" + ok, []string{`1:18 shared.files: "/etc/passwd" is absolute; name it as it is in the package, it lies in the directory shared of the root`}},
+		{"shared with a space", "shared: {dirs: [a b]}\n" + ok, []string{`1:17 shared.dirs: "a b" has characters that are unsafe in a path; use A-Z a-z 0-9 . _ / + -`}},
 		{"shared and kis's", "shared: {dirs: [.venv/lib]}\n" + ok, []string{`1:17 shared.dirs: ".venv/lib" belongs to kis, and cannot be shared`}},
 		{"shared twice", "shared: {dirs: [a, b/c], files: [a]}\n" + ok, []string{`1:9 shared: "a" is listed twice; remove one of them`}},
 		{"shared in each other", "shared: {dirs: [a], files: [a/b/c]}\n" + ok, []string{`1:9 shared: "a/b/c" is below "a", which is shared already; remove it`}},

@@ -18,6 +18,9 @@ const (
 	sumVariable    = "KIS_TEST_SUM"
 )
 
+// coverageVariable names the directory for what the program covers, see make coverage; unset: it is not measured.
+const coverageVariable = "KIS_TEST_COVERAGE"
+
 // Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit
 // status. With races kis has the race detector in it, and takes longer. A package whose tests run
 // kis has
@@ -35,8 +38,12 @@ func Main(m *testing.M, races bool) int {
 	if races {
 		race = "-race"
 	}
+	cover := "-cover=false"
+	if os.Getenv(coverageVariable) != "" {
+		cover = "-coverpkg=github.com/keep-it-simple/kis/..."
+	}
 	// Git may not answer: the checkout may be another user's, or none.
-	build := exec.Command("go", "build", race, "-buildvcs=false", "-ldflags=-w", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	build := exec.Command("go", "build", race, cover, "-buildvcs=false", "-ldflags=-w", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("build kis: %v\n%s", err, out)
 		return 1

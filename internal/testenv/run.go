@@ -3,6 +3,7 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,9 @@ func (w *Env) Command(ctx context.Context, args ...string) *exec.Cmd {
 		"GORACE=atexit_sleep_ms=50", // the race detector waits a second at every good end, for goroutines that outlive it
 		"XDG_STATE_HOME=" + filepath.Join(w.Home, "state"), "XDG_CACHE_HOME=" + testcache.Dir(w.T),
 	}, Environment()...)
+	if dir := os.Getenv(coverageVariable); dir != "" {
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)
+	}
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
