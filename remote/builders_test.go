@@ -144,6 +144,7 @@ func TestProcessesOfADeadRunAreKilledBeforeItsBuildIsRemoved(t *testing.T) {
 func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	t.Parallel()
 	l, a := unsealed(t)
+	l.freeze(t)
 	sh(t, l.root, "rm .kis/locks/build.app-1")
 	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	requireRefused(t, err, "lock-lost")

@@ -41,6 +41,7 @@ func TestInterpreterThatChangedUnderAPackageIsNamed(t *testing.T) {
 	l.place(t, wheel)
 	_, err = l.environment(t.Context(), t, a, remote.Recipe{Mode: remote.Regular, Wheels: []remote.Wheel{{Name: "dep-1.0-py3-none-any.whl", SHA256: digest(wheel)}}}, nil)
 	require.NoError(t, err)
+	l.freeze(t)
 	_, err = l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	require.NoError(t, l.Close())

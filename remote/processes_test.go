@@ -86,6 +86,7 @@ func marker(t *testing.T) string {
 func prepared(t *testing.T) *local {
 	t.Helper()
 	l, a := unsealed(t)
+	l.freeze(t)
 	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
 	require.NoError(t, err)
 	return l

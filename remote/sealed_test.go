@@ -86,3 +86,10 @@ func TestCopiedOrTouchedPackageIsUnchanged(t *testing.T) {
 		})
 	}
 }
+
+func TestSealRefusesWhatIsNotReadOnly(t *testing.T) {
+	t.Parallel()
+	l, a := unsealed(t)
+	_, err := l.Seal(t.Context(), a.Source, remote.Provenance{})
+	requireRefused(t, err, "bad-request")
+}

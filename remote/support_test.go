@@ -231,10 +231,17 @@ func (l *local) unpack(t *testing.T, a archive) {
 	require.NoError(t, l.Unpack(t.Context(), a.Source, soon, nil))
 }
 
+// freeze makes the package that is built read-only.
+func (l *local) freeze(t *testing.T) {
+	t.Helper()
+	require.NoError(t, l.Freeze(t.Context(), time.Unix(1_700_000_000, 0)))
+}
+
 // install makes a sealed package without an environment, which sealing does not need.
 func (l *local) install(t *testing.T, a archive) remote.Receipt {
 	t.Helper()
 	l.unpack(t, a)
+	l.freeze(t)
 	receipt, err := l.Seal(t.Context(), a.Source, remote.Provenance{By: "ann@laptop"})
 	require.NoError(t, err)
 	return receipt

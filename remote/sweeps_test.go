@@ -140,6 +140,7 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 		first := opened(t, clone(t, base.root))
 		first.lock(t, "staging")
 		first.unpack(t, a)
+		first.freeze(t)
 		broken := first.inject(t, group, fault, n)
 		_, err := first.Seal(t.Context(), a.Source, remote.Provenance{})
 		reached := broken.happened(t)
@@ -153,6 +154,7 @@ func TestSealSurvivesEveryFailingCall(t *testing.T) {
 		if receipt == nil {
 			next.place(t, a.data)
 			require.NoError(t, next.Unpack(t.Context(), a.Source, soon, nil), place)
+			next.freeze(t)
 			_, err = next.Seal(t.Context(), a.Source, remote.Provenance{})
 			require.NoError(t, err, place)
 		}

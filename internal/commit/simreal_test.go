@@ -426,6 +426,7 @@ func sealedPackages(t *testing.T, names ...string) string {
 		require.NoError(t, os.WriteFile(filepath.Join(locked.Directory, part), data, 0o600))
 		require.NoError(t, agent.Receive(t.Context(), part, a.SHA256, a.Size))
 		require.NoError(t, agent.Unpack(t.Context(), source, time.Minute, nil))
+		require.NoError(t, agent.Freeze(t.Context(), time.Unix(1_700_000_000, 0)))
 		_, err = agent.Seal(t.Context(), source, remote.Provenance{})
 		require.NoError(t, err)
 	}

@@ -338,6 +338,8 @@ class Build:
 
     def seal(self, args):
         self.require_unsealed()
+        if self.frozen is None:
+            raise Refused("bad-request", "%s is not frozen" % self.name)
         facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified)
         task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen))
         return task.result()

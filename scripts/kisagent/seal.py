@@ -174,16 +174,11 @@ def require_unchanged(top, members, frozen):
 
 def seal(repository, name, facts, wheels, lock, frozen):
     """Seal the directory as a package. For a child. Before the last rename it is not a package.
-    wheels are those of its environment, lock is that of the build; frozen is what freeze returned, or
-    None."""
+    wheels are those of its environment, lock is that of the build; frozen is what freeze returned."""
     top = repository.package(name)
     state = os.path.join(top, ".kis")
     members = walk(top)
-    if frozen is not None:
-        require_unchanged(top, members, frozen)
-    else:
-        make_read_only(top, [member for member in members if not is_state(member[0])])
-        members = walk(top)
+    require_unchanged(top, members, frozen)
     environment = installed(os.path.join(top, ".venv"))
     record = environment_record(environment, wheels)
     write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in record), 0o644)
