@@ -242,7 +242,7 @@ func lastComponent(path string) string { return path[strings.LastIndexByte(path,
 // to the parent of a link's target, which the text does not determine.
 func checkTarget(below, target string) error {
 	if strings.HasPrefix(target, "/") {
-		return fmt.Errorf("points to %s: the target has an absolute name", Quoted(target))
+		return fmt.Errorf("points to %s, an absolute name: put a copy there instead of the link", Quoted(target))
 	}
 	depth := strings.Count(below, "/")
 	parts := slices.DeleteFunc(strings.Split(target, "/"), func(part string) bool { return part == "" || part == "." })
@@ -252,7 +252,7 @@ func checkTarget(below, target string) error {
 		case part != "..":
 			descends = true
 		case descends:
-			return fmt.Errorf("points to %s: a .. is allowed at the beginning only", Quoted(target))
+			return fmt.Errorf("points to %s, and a .. is allowed at the beginning only: write the target without names before it", Quoted(target))
 		case depth == 0:
 			return fmt.Errorf("points to %s, outside the package: put a copy there instead of the link", Quoted(target))
 		default:

@@ -94,7 +94,7 @@ func nameRefusals() map[string]refusal {
 func linkRefusals() map[string]refusal {
 	to := func(target string) []member { return sample(link(in("a/b/x"), target)) }
 	return map[string]refusal{
-		"absolute target":           {to("/etc/passwd"), "points to /etc/passwd: the target has an absolute name"},
+		"absolute target":           {to("/etc/passwd"), "points to /etc/passwd, an absolute name: put a copy there instead of the link"},
 		"target outside":            {to("../../../x"), "points to ../../../x, outside the package"},
 		"target far outside":        {to("../../../../../../etc"), "outside the package"},
 		"target is the parent":      {to("../../.."), "outside the package"},
