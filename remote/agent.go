@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/guard"
@@ -66,6 +67,8 @@ type Agent struct {
 	stderr     tail.Lines    // the end of the standard error stream
 	stderrDone chan struct{} // closed when that stream has ended
 
+	begun   time.Time
+	heard   atomic.Int64  // when something came from the agent last, in nanoseconds since begun
 	ended   chan struct{} // closed with err set
 	workers guard.Group
 	stop    context.CancelFunc
@@ -81,12 +84,12 @@ type call struct {
 // is *StartError when the other end is not a shell with Python, and *Lost when the connection was
 // lost. ctx bounds the start only.
 func Start(ctx context.Context, s Streams) (*Agent, error) {
-	a := &Agent{in: s.In, root: s.Root, login: s.Login, timeouts: s.Timeouts.OrDefault(), nonce: rand.Text(), pending: map[int]*call{}, writer: make(chan struct{}, 1)}
+	a := &Agent{in: s.In, root: s.Root, login: s.Login, timeouts: s.Timeouts.OrDefault(), nonce: rand.Text(), pending: map[int]*call{}, begun: time.Now(), writer: make(chan struct{}, 1)}
 	a.ended, a.stderrDone = make(chan struct{}), make(chan struct{})
 	// Two goroutines read the streams all the time, so that a host that prints much never blocks.
 	starting := make(chan started, 3) // as many as a successful start sends, so that the reader never waits
 	a.workers.Go(func() { a.readErrors(newLineReader(s.Err, tail.MaxWidth)) }, a.endByPanic)
-	a.workers.Go(func() { a.read(newLineReader(s.Out, maxGreeting), starting) }, func(p *guard.Panic) {
+	a.workers.Go(func() { a.read(newLineReader(hearing{s.Out, a}, maxGreeting), starting) }, func(p *guard.Panic) {
 		offer(starting, started{err: p})
 		a.endByPanic(p)
 	})
@@ -286,7 +289,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 		if a.acquireWriter(ctx) != nil {
 			return
 		}
-		within, cancel := context.WithTimeout(ctx, a.timeouts.PingAnswer)
+		within, cancel := a.untilSilent(ctx, a.timeouts.PingAnswer)
 		err := a.callAndRelease(within, opPing, nil, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -295,6 +298,39 @@ func (a *Agent) keepLease(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// untilSilent returns a context that ends when nothing has come from the agent for so long: on a slow line, a large answer
+// may be on its way before that to a ping.
+func (a *Agent) untilSilent(ctx context.Context, silence time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch func()
+	watch = func() {
+		left := silence - time.Since(a.begun) + time.Duration(a.heard.Load())
+		switch {
+		case ctx.Err() != nil:
+		case left <= 0:
+			cancel(context.DeadlineExceeded)
+		default:
+			time.AfterFunc(left, watch)
+		}
+	}
+	time.AfterFunc(silence, watch)
+	return ctx, func() { cancel(nil) }
+}
+
+// hearing notes when something was read.
+type hearing struct {
+	io.Reader
+	a *Agent
+}
+
+func (h hearing) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	if n > 0 {
+		h.a.heard.Store(int64(time.Since(h.a.begun)))
+	}
+	return n, err
 }
 
 // order is the line that the loader of the agent reads, see scripts/bootstrap.sh.

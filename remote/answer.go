@@ -294,6 +294,23 @@ func (m *Made) check(raw json.RawMessage) error {
 	return nil
 }
 
+// maxPacked bounds the bytecode of a package, in bytes: that of 20,000 modules takes a tenth.
+const maxPacked = 1 << 30
+
+func (p *Packed) check(raw json.RawMessage) error {
+	if !sha256Text.MatchString(p.SHA256) || p.Size <= 0 || p.Size > maxPacked {
+		return fmt.Errorf("%d bytes of bytecode with the sha256 %q", p.Size, cut(p.SHA256, maxCode))
+	}
+	return requireMembers(raw, "sha256", "size")
+}
+
+func (f *Filled) check(raw json.RawMessage) error {
+	if f.Modules < 0 {
+		return fmt.Errorf("%d modules", f.Modules)
+	}
+	return requireMembers(raw, "installed", "modules")
+}
+
 // rehashAnswer names the files of a package that have changed.
 type rehashAnswer struct {
 	Differences []string `json:"differences"`

@@ -188,7 +188,7 @@ func (a *Agent) Fetch(ctx context.Context, wanted []Wheel, r Recipe, within time
 	return a.call(ctx, opFetch, args, nil, output)
 }
 
-// Read returns a piece of a file that is stored on the host, up to 1 MiB from the offset on; nothing behind
+// Read returns a piece of a file that is stored on the host, up to 256 KiB from the offset on; nothing behind
 // its end. It may be called during another step. The caller compares the whole with the digest.
 func (a *Agent) Read(ctx context.Context, sha256 string, offset int64) ([]byte, error) {
 	var result struct {
@@ -218,10 +218,15 @@ func (a *Agent) Compile(ctx context.Context, given string, within time.Duration)
 	return a.call(ctx, opCompile, compileRequest{given, seconds(within)}, nil, nil)
 }
 
-// Pack stores the bytecode that Compile has made in one file, for Compile on other hosts. Read reads it.
-func (a *Agent) Pack(ctx context.Context, within time.Duration) (Wheel, error) {
-	packed := Wheel{Name: "the bytecode"}
-	err := a.call(ctx, opPack, packRequest{seconds(within)}, &packed, nil)
+// Packed is the answer to Pack: a file that Read reads until the session ends.
+type Packed struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"` // bytes
+}
+
+// Pack packs the bytecode that Compile has made in one file, for Compile on other hosts.
+func (a *Agent) Pack(ctx context.Context, within time.Duration) (packed Packed, err error) {
+	err = a.call(ctx, opPack, packRequest{seconds(within)}, &packed, nil)
 	return packed, err
 }
 

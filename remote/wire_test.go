@@ -88,15 +88,12 @@ func FuzzLines(f *testing.F) {
 // results are the types of all answers.
 func results(asked name.Package) []any {
 	return []any{
-		nil, new(Locked), new(Facts), new(RepositoryState), new(Fenced), new(clockAnswer), new(linkAnswer), new(resumeAnswer), new(holderAnswer), &packageAnswer{asked: asked}, &sealAnswer{asked: asked}, new(Made), new(rehashAnswer), new(Removed),
+		nil, new(Locked), new(Facts), new(RepositoryState), new(Fenced), new(clockAnswer), new(linkAnswer), new(resumeAnswer), new(holderAnswer), &packageAnswer{asked: asked}, &sealAnswer{asked: asked}, new(Made), new(Filled), new(Packed), new(rehashAnswer), new(Removed),
 		&struct {
 			HostID string `json:"host_id"`
 		}{},
 		&struct {
 			Have []string `json:"have"`
-		}{},
-		&struct {
-			Installed []string `json:"installed"`
 		}{},
 	}
 }

@@ -16,16 +16,14 @@ const packed = `
 import os, shutil, sys, zipfile
 sys.path.insert(0, sys.argv[1])
 from kisagent import bytecode
-from kisagent.store import Repository
 root, case = sys.argv[2:]
-repository = Repository(root)
-os.makedirs(repository.path("incoming"))
 def modules(top):
     return sorted(bytecode.sources(top))
 first, second = os.path.join(root, "first"), os.path.join(root, "second")
 shutil.copytree(first, second)
 bytecode.complete(first, modules(first), "")
-given = repository.path("incoming", bytecode.pack(repository, first, modules(first), os.path.join(root, "new"))["sha256"])
+given = os.path.join(root, "packed")
+bytecode.pack(first, modules(first), given)
 if case == "changed":
     with open(os.path.join(second, "a.py"), "w") as f:
         f.write("value = 2\n")
@@ -36,6 +34,13 @@ if case in ("of another Python", "checked by time", "empty"):
         for name, data in members.items():
             data = {"of another Python": b"\0\0" + data[2:], "checked by time": data[:4] + b"\0\0\0\0" + data[8:], "empty": b""}[case]
             archive.writestr(name, data)
+if case in ("stored", "encrypted"):
+    with zipfile.ZipFile(given) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(given, "w", zipfile.ZIP_STORED if case == "stored" else zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+            archive.filelist[-1].flag_bits |= case == "encrypted"
 if case == "cut":
     os.truncate(given, 100)
 if case == "damaged":
@@ -50,6 +55,7 @@ def saying(path):
     reference(path)
 bytecode.compile_file = saying
 bytecode.complete(second, modules(second), given)
+assert not os.path.exists(given)
 print(sum(name.endswith(".pyc") for _, _, names in os.walk(second) for name in names))
 `
 
@@ -64,7 +70,9 @@ func TestBytecodeOfAnotherHost(t *testing.T) {
 		"checked by time":   all,
 		"empty":             all,
 		"cut":               all,
-		"damaged":           all,
+		"damaged":           "compiled a.py 2",
+		"stored":            all,
+		"encrypted":         all,
 		"gone":              all,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +85,30 @@ func TestBytecodeOfAnotherHost(t *testing.T) {
 			assert.Equal(t, want, strings.Join(strings.Fields(said), " "))
 		})
 	}
+}
+
+// noBytecode has the agent's own code compile modules that cannot have bytecode, pack what there is, and give it to a copy.
+const noBytecode = `
+import os, shutil, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import bytecode
+first, second, given = (os.path.join(sys.argv[2], name) for name in ("first", "second", "packed"))
+os.makedirs(os.path.join(first, "sub"))
+for name in ("a.py", "n" * 250 + ".py", "sub/__init__.py", "sub/__pycache__"):
+    with open(os.path.join(first, name), "w") as f:
+        f.write("value = 1\n")
+shutil.copytree(first, second)
+bytecode.complete(first, bytecode.sources(first), "")
+bytecode.pack(first, bytecode.sources(first), given)
+bytecode.complete(second, bytecode.sources(second), given)
+print([sorted(os.listdir(os.path.join(top, "__pycache__"))) for top in (first, second)])
+`
+
+// TestModulesWithoutBytecode are no error: the name of their bytecode would be too long, or a file is where it would be.
+func TestModulesWithoutBytecode(t *testing.T) {
+	t.Parallel()
+	said := runs(t, python, "-B", "-c", noBytecode, here(t), t.TempDir())
+	assert.Regexp(t, `^\[\['a\.cpython-\d+\.pyc'\], \['a\.cpython-\d+\.pyc'\]\]$`, strings.TrimSpace(said))
 }
 
 // TestModulesThatAreNotPython are not compiled, and no error.

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -36,7 +37,7 @@ func (h *host) compile(ctx context.Context, modules int) error {
 	case p.isShared() && p.bytecode.claim(h):
 		return h.compileForAll(ctx, modules, p.bytecode)
 	}
-	given := h.othersBytecode(ctx, p.bytecode)
+	given := h.othersBytecode(ctx, modules, p.bytecode)
 	if given == "" {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
 	}
@@ -71,23 +72,28 @@ func (h *host) compileForAll(ctx context.Context, modules int, b *bytecode) erro
 		return err
 	}
 	packed, err := h.session.Pack(ctx, h.run.timeout())
+	if refused, some := errors.AsType[*remote.Refused](err); some {
+		h.log.Notice("its bytecode is not packed for other hosts: " + refused.Message)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	h.run.exchange.add(h, packed)
-	b.packed = &packed
+	file := remote.Wheel{Name: "the bytecode", SHA256: packed.SHA256, Size: packed.Size}
+	h.run.exchange.add(h, file)
+	b.packed = &file
 	return nil
 }
 
 // othersBytecode brings what another host has packed to this one, and returns its digest: "" where there is nothing, or
 // compiling is faster.
-func (h *host) othersBytecode(ctx context.Context, b *bytecode) string {
+func (h *host) othersBytecode(ctx context.Context, modules int, b *bytecode) string {
 	maker := b.madeBy()
-	if maker == "" || !h.line.isKnown() || h.line.lasts(likelySize) > h.run.timeouts().Index {
+	if maker == "" || !h.isSentSoon(remote.Wheel{Size: likelySize}) {
 		return ""
 	}
 	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+maker)
-	if !b.wait(ctx, h.run.timeouts().Bytecode) || b.packed == nil {
+	if !b.wait(ctx, time.Duration(modules)*h.run.timeouts().Module) || b.packed == nil || !h.isSentSoon(*b.packed) {
 		return ""
 	}
 	packed := *b.packed

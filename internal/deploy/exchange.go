@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/remote"
@@ -25,12 +26,14 @@ type exchange struct {
 	dir     string // "" before the first file
 	files   map[string]*exchangedFile
 	holders map[string][]*host
+	line    line // from hosts to this machine
 }
 
 // exchangedFile is one of them.
 type exchangedFile struct {
-	mu   sync.Mutex // while it is read
-	path string     // "" until it is complete
+	mu       sync.Mutex // while it is read
+	path     string     // "" until it is complete
+	complete bool       // guarded by the exchange
 }
 
 func newExchange() *exchange {
@@ -57,11 +60,37 @@ func (s *exchange) open(ctx context.Context, w remote.Wheel) (*os.File, error) {
 	file.mu.Lock()
 	defer file.mu.Unlock()
 	if file.path == "" {
+		begun := time.Now()
 		if file.path, err = s.read(ctx, w, holders); err != nil {
 			return nil, err
 		}
+		s.measure(file, w.Size, time.Since(begun))
 	}
 	return os.Open(file.path)
+}
+
+// lasts is how long it takes to read what is not here yet of so many bytes in these files; not known before one was read.
+func (s *exchange) lasts(files ...remote.Wheel) (took time.Duration, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bytes int64
+	for _, w := range files {
+		if file := s.files[w.SHA256]; file == nil || !file.complete {
+			bytes += w.Size
+		}
+	}
+	if bytes == 0 {
+		return 0, true
+	}
+	return s.line.lasts(bytes), s.line.isKnown()
+}
+
+// measure notes how long a file took.
+func (s *exchange) measure(file *exchangedFile, bytes int64, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file.complete = true
+	s.line.measure(bytes, took)
 }
 
 func (s *exchange) file(w remote.Wheel) (*exchangedFile, []*host, error) {
@@ -87,6 +116,9 @@ func (s *exchange) read(ctx context.Context, w remote.Wheel, holders []*host) (s
 		path, err := s.readFrom(ctx, w, h)
 		if err == nil {
 			return path, nil
+		}
+		if local, some := errors.AsType[*os.PathError](err); some {
+			return "", event.Refuse(event.CodeNoWheels, fmt.Sprintf("no place on this machine for %s: %v", w.Name, local), "free some space there, or set TMPDIR to another directory")
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", h.Name, err))
 	}
@@ -121,6 +153,9 @@ func (s *exchange) readFrom(ctx context.Context, w remote.Wheel, h *host) (path 
 		if _, err := io.MultiWriter(file, sum).Write(piece); err != nil {
 			return "", err
 		}
+	}
+	if w.Size > 0 && size != w.Size {
+		return "", fmt.Errorf("%d bytes, not %d", size, w.Size)
 	}
 	if found := hex.EncodeToString(sum.Sum(nil)); found != w.SHA256 {
 		return "", fmt.Errorf("its sha256 is %s, not %s", found, w.SHA256)

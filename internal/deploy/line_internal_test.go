@@ -19,20 +19,30 @@ func TestLine(t *testing.T) {
 	assert.Equal(t, time.Second, l.lasts(20<<20))
 }
 
-// TestLargestProbe is large enough to tell something, and small enough for a slow line.
-func TestLargestProbe(t *testing.T) {
+// TestProbeFirst: it is large enough to tell something, and small enough for a slow line.
+func TestProbeFirst(t *testing.T) {
 	t.Parallel()
-	small, middle, large := upload{sha256: "s", size: tells - 1}, upload{sha256: "m", size: 1 << 20}, upload{sha256: "l", size: probeSize + 1}
+	small, middle, large, least := upload{sha256: "s", size: tells - 1}, upload{sha256: "m", size: 1 << 20}, upload{sha256: "l", size: probeSize + 1}, upload{sha256: "t", size: tells}
 	for _, c := range []struct {
-		missing []upload
-		want    string
+		files []upload
+		want  string
 	}{
 		{nil, ""},
-		{[]upload{small, large}, ""},
-		{[]upload{{sha256: "t", size: tells}, middle, small, large}, "m"},
+		{[]upload{small, large}, "sl"},
+		{[]upload{least, middle, small, large}, "mtsl"},
 	} {
-		probe, some := largestProbe(c.missing)
-		assert.Equal(t, c.want, probe.sha256)
-		assert.Equal(t, c.want != "", some)
+		order := func(h *host) (names string) {
+			for _, u := range h.probeFirst(c.files) {
+				names += u.sha256
+			}
+			return names
+		}
+		assert.Equal(t, c.want, order(new(host)))
+		known := &host{line: line{bytes: 1, took: 1}}
+		var given string
+		for _, u := range c.files {
+			given += u.sha256
+		}
+		assert.Equal(t, given, order(known), "of a line that is known")
 	}
 }

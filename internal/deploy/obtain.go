@@ -7,13 +7,34 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/remote"
+	"github.com/keep-it-simple/kis/transfer"
 )
 
-// obtain sends what the host lacks of the wheels, and the library that unpacks them.
+// obtain brings the wheels to the host, and the library that unpacks them.
 func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
+	all := h.filesOf(ctx, wheels)
+	missing, err := h.lacking(ctx, all)
+	if err != nil {
+		return err
+	}
+	h.log.Doing(event.StepWheels, fmt.Sprintf("copying %d wheels", len(wheels)))
+	if h.run.origin.receipt != nil || len(h.run.origin.recipe.Wheels) > 0 { // a copy of what another host has needs no index
+		err = h.sendAll(ctx, event.StepWheels, missing)
+	} else {
+		err = h.sendOrFetch(ctx, wheels, missing)
+	}
+	if err == nil {
+		h.run.exchange.add(h, wheels...)
+	}
+	return err
+}
+
+// filesOf are the wheels and the library, as this machine sends them.
+func (h *host) filesOf(ctx context.Context, wheels []remote.Wheel) []upload {
 	installer := h.run.installer
 	all := []upload{{installer.SHA256, int64(len(installer.Data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(installer.Data)), nil }}}
 	for _, wheel := range wheels {
@@ -23,78 +44,118 @@ func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 		}
 		all = append(all, upload{sha256: wheel.SHA256, size: wheel.Size, open: func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, wheel) }})
 	}
-	missing, err := h.lacking(ctx, all)
-	if err != nil {
-		return err
-	}
-	h.log.Doing(event.StepWheels, fmt.Sprintf("copying %d wheels", len(wheels)))
-	if missing, err = h.fetch(ctx, wheels, missing); err != nil {
-		return err
-	}
-	if err := h.sendAll(ctx, event.StepWheels, missing); err != nil {
-		return err
-	}
-	h.run.exchange.add(h, wheels...)
-	return nil
+	return all
 }
 
-// Whether a host asks the index for wheels: pip takes some seconds to start and to ask, but the host's line to an
-// index is faster than that of this machine to many hosts, and of this machine to any host when it is far away.
+// Whether a host asks the index for wheels: pip takes some seconds to start and to ask, but the host's line to an index
+// is faster than that of this machine to many hosts, and of this machine to any host when it is far away.
 const (
-	fetchFrom = 8 << 20 // bytes of wheels that the host lacks; fewer are sent, however slow the line is
+	fetchFrom = 8 << 20 // bytes of wheels that the host lacks; fewer are sent, unless that lasts too long
 	probeSize = 2 << 20 // bytes of the largest wheel that is sent to measure the line
 )
 
-// fetch gets wheels from the index, where that is faster than to send what is missing, and returns what is to be sent.
-// What the index does not give comes from another host.
-func (h *host) fetch(ctx context.Context, wheels []remote.Wheel, missing []upload) (left []upload, err error) {
-	r := h.run
-	if r.origin.receipt != nil || len(r.origin.recipe.Wheels) > 0 { // a copy of what another host has needs no index
-		return missing, nil
+// sendOrFetch sends what the host lacks, or has it ask the index for wheels where that is faster, or no host gives one.
+func (h *host) sendOrFetch(ctx context.Context, wheels []remote.Wheel, missing []upload) error {
+	ended, err := h.sendSoon(ctx, wheels, missing)
+	if ended {
+		return err
 	}
-	wanted, size := h.ofIndex(wheels, missing)
-	if size < fetchFrom {
-		return missing, nil
+	if missing, err = h.lacking(ctx, missing); err != nil {
+		return err
 	}
-	if probe, some := largestProbe(missing); some && !h.line.isKnown() {
-		if err := h.sendAll(ctx, event.StepWheels, []upload{probe}); err != nil {
-			return nil, err
+	if err := h.fetch(ctx, h.ofIndex(wheels, missing)); err != nil {
+		return err
+	}
+	if missing, err = h.lacking(ctx, missing); err != nil {
+		return err
+	}
+	return h.sendAll(ctx, event.StepWheels, missing)
+}
+
+// sendSoon sends files. It has not ended where the host is to ask the index for the rest.
+func (h *host) sendSoon(ctx context.Context, wheels []remote.Wheel, missing []upload) (ended bool, err error) {
+	out, begun := h.newSender(event.StepWheels, missing), time.Now()
+	defer out.close()
+	missing = h.probeFirst(missing)
+	for i, u := range missing {
+		rest := h.ofIndex(wheels, missing[i:])
+		if len(rest) > 0 && (i > 0 && time.Since(begun) > h.run.timeouts().Index || h.isIndexFaster(rest, u)) {
+			return false, nil
 		}
-		missing = slices.DeleteFunc(missing, func(u upload) bool { return u.sha256 == probe.sha256 })
-		wanted, size = h.ofIndex(wheels, missing)
+		if err := out.send(ctx, u); err != nil {
+			noSource := isUnreadable(err) && len(h.ofIndex(wheels, []upload{u})) > 0
+			return !noSource, err
+		}
 	}
-	if h.line.isKnown() && h.line.lasts(size) < r.timeouts().Index {
-		return missing, nil
+	return true, nil
+}
+
+// isIndexFaster reports whether the host gets these wheels sooner from the index. next is what would be sent first: a line
+// that is not known yet can be measured by it.
+func (h *host) isIndexFaster(rest []remote.Wheel, next upload) bool {
+	if sizeOf(rest) < fetchFrom {
+		return false
+	}
+	if !h.line.isKnown() && next.size <= probeSize {
+		return false
+	}
+	return !h.isSentSoon(rest...)
+}
+
+// isSentSoon reports whether files that another host has are here within the time that it takes to ask an index.
+func (h *host) isSentSoon(files ...remote.Wheel) bool {
+	read, known := h.run.exchange.lasts(files...)
+	return known && h.line.isKnown() && read+h.line.lasts(sizeOf(files)) <= h.run.timeouts().Index
+}
+
+// isUnreadable reports whether what was to be sent could not be read.
+func isUnreadable(err error) bool {
+	failed, some := errors.AsType[*transfer.Error](err)
+	return some && failed.Kind == transfer.Source
+}
+
+// fetch has the host get wheels from the index. What the index does not give comes from another host.
+func (h *host) fetch(ctx context.Context, wanted []remote.Wheel) error {
+	if len(wanted) == 0 {
+		return nil
 	}
 	h.log.Doing(event.StepWheels, fmt.Sprintf("fetching %d wheels from the index", len(wanted)))
-	err = h.session.Fetch(ctx, wanted, r.origin.recipe.Recipe, r.timeout(), h.log.Output(event.StepWheels))
+	err := h.session.Fetch(ctx, wanted, h.run.origin.recipe.Recipe, h.run.timeout(), h.log.Output(event.StepWheels))
 	if refused, some := errors.AsType[*remote.Refused](err); some {
 		h.log.Notice("gets its wheels from another host: " + refused.Message)
-		return missing, nil
+		return nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return h.lacking(ctx, missing)
+	return err
 }
 
-// ofIndex are the wheels among the missing files that an index may have, and their size.
-func (h *host) ofIndex(wheels []remote.Wheel, missing []upload) (wanted []remote.Wheel, size int64) {
+// ofIndex are the wheels among the files that an index may have.
+func (h *host) ofIndex(wheels []remote.Wheel, files []upload) (wanted []remote.Wheel) {
 	for _, wheel := range wheels {
-		isMissing := slices.ContainsFunc(missing, func(u upload) bool { return u.sha256 == wheel.SHA256 })
-		if isMissing && !wheel.Built && wheel.SHA256 != h.application {
-			wanted, size = append(wanted, wheel), size+wheel.Size
+		isOne := slices.ContainsFunc(files, func(u upload) bool { return u.sha256 == wheel.SHA256 })
+		if isOne && !wheel.Built && wheel.SHA256 != h.application {
+			wanted = append(wanted, wheel)
 		}
 	}
-	return wanted, size
+	return wanted
 }
 
-// largestProbe is the file that tells most about the line, among those that are small enough for a slow one.
-func largestProbe(missing []upload) (probe upload, some bool) {
-	for _, u := range missing {
-		if u.size >= tells && u.size <= probeSize && u.size > probe.size {
-			probe, some = u, true
+func sizeOf(files []remote.Wheel) (bytes int64) {
+	for _, f := range files {
+		bytes += f.Size
+	}
+	return bytes
+}
+
+// probeFirst begins with the file that tells most about the line, among those that are small enough for a slow one.
+func (h *host) probeFirst(files []upload) []upload {
+	probe := -1
+	for i, u := range files {
+		if u.size >= tells && u.size <= probeSize && (probe < 0 || u.size > files[probe].size) {
+			probe = i
 		}
 	}
-	return probe, some
+	if probe < 0 || h.line.isKnown() {
+		return files
+	}
+	return slices.Concat(files[probe:probe+1], files[:probe], files[probe+1:])
 }

@@ -135,7 +135,7 @@ func makeRemovable(dir string) {
 func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.Deployer {
 	bounds := timeouts.Default()
 	bounds.Arm, bounds.Link, bounds.Reconnect = 3*time.Second, 3*time.Second, 8*time.Second
-	bounds.Index, bounds.Bytecode = cmp.Or(w.index, time.Hour), time.Hour // on a busy machine, too
+	bounds.Index, bounds.Module = cmp.Or(w.index, time.Hour), time.Hour // on a busy machine, too
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Timeouts: bounds}, Who: "test@laptop", Emit: emit,
 	}

@@ -27,9 +27,9 @@ type Timeouts struct {
 	SFTP       time.Duration // the start of SFTP on a connection that works
 
 	// How hosts of one platform share work.
-	Maker    time.Duration // after which a second host makes the wheels as well
-	Index    time.Duration // what takes longer to send is asked of the index, or compiled on the host
-	Bytecode time.Duration // to wait for the bytecode that another host compiles
+	Maker  time.Duration // after which a second host makes the wheels as well
+	Index  time.Duration // what takes longer to send is asked of the index, or compiled on the host
+	Module time.Duration // to wait for the bytecode that another host compiles, for each module
 
 	// On the host, by its own clock.
 	Lease     time.Duration // without a byte from kis, after which the agent ends as when the connection is lost
@@ -45,7 +45,7 @@ func Default() Timeouts {
 		Greeting: 20 * time.Second, Ping: 10 * time.Second, PingAnswer: 30 * time.Second, Stall: 45 * time.Second, Close: 5 * time.Second,
 		Query: 30 * time.Second, SFTP: 10 * time.Second,
 
-		Maker: time.Minute, Index: 5 * time.Second, Bytecode: 10 * time.Second,
+		Maker: time.Minute, Index: 5 * time.Second, Module: 5 * time.Millisecond,
 
 		Lease: time.Minute, TermGrace: 10 * time.Second,
 	}

@@ -223,8 +223,10 @@ class Build:
 
         self.require_unsealed()
         path = self.fresh("bytecode")
-        task = yield self.fork(lambda: bytecode.pack(self.repository, self.top, self.modules, path), args["timeout"])
-        return task.result()
+        task = yield self.fork(lambda: bytecode.pack(self.top, self.modules, path), args["timeout"])
+        packed = task.result()
+        os.rename(path, os.path.join(self.agent.run_directory.path, packed["sha256"]))  # where read finds it
+        return packed
 
     def fill_with_uv(self, timeout):
         """Fill the environment with the host's uv. Its cache and its home directory are the run's own."""

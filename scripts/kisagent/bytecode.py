@@ -12,14 +12,15 @@ import zipfile
 import zlib
 
 from kisagent.copies import read_file, write_file
-from kisagent.store import sha256_file
-from kisagent.uploads import Uploads
+from kisagent.store import remove_file, sha256_file
 from kisagent.wire import Refused
 
 UNCHECKED = b"\1\0\0\0"  # flags of bytecode that is not compared with its source when it is imported
 MAX_WORKERS = 4
 WORTH_A_WORKER = 200  # modules; for fewer, a process is not faster
 MAX_BYTES = 64 << 20  # of the bytecode of one module that another host sends
+ENCRYPTED = 1  # a flag of members
+UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # what a packed file or a full disk may cause
 
 
 def sources(top):
@@ -70,39 +71,52 @@ def compile_file(path):
     compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
-def pack(repository, top, modules, path):
-    """Pack the bytecode of the modules, and store it; return its digest and size. For a child."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for module in sorted(set(modules)):
-            compiled = importlib.util.cache_from_source(module)
-            try:
-                data = read_file(compiled)
-            except FileNotFoundError:
-                continue  # the module is not valid Python
-            archive.writestr(zipfile.ZipInfo(os.path.relpath(compiled, top)), data, zipfile.ZIP_DEFLATED, 1)
-    digest, size = sha256_file(path), os.path.getsize(path)
-    os.rename(path, Uploads(repository).path(digest))
-    return {"sha256": digest, "size": size}
+def pack(top, modules, path):
+    """Pack the bytecode of the modules in a new file; return its digest and size. For a child."""
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for module in sorted(set(modules)):
+                compiled = importlib.util.cache_from_source(module)
+                try:
+                    data = read_file(compiled)
+                except OSError:
+                    continue  # the module is not valid Python, or its bytecode would have too long a name
+                archive.writestr(zipfile.ZipInfo(os.path.relpath(compiled, top)), data, zipfile.ZIP_DEFLATED, 1)
+    except OSError:
+        remove_file(path)  # the package needs the space
+        raise
+    return {"sha256": sha256_file(path), "size": os.path.getsize(path)}
 
 
 def unpack(given, top, modules):
-    """Unpack the bytecode of the modules; return those that it is not there for. Another host has packed it:
-    only what belongs to a module here, by the digest of its source, is taken."""
-    left = []
+    """Unpack the bytecode of the modules, and remove the packed file; return those that it is not there for.
+    Another host has packed it: only what belongs to a module here, by the digest of its source, is
+    taken."""
     try:
         with zipfile.ZipFile(given) as archive:
             members = {info.filename: info for info in archive.infolist()}
-            for module in modules:
-                compiled = importlib.util.cache_from_source(module)
-                info = members.get(os.path.relpath(compiled, top))
-                data = archive.read(info) if info and info.file_size <= MAX_BYTES else b""
-                if belongs(data, module):
-                    write_file(compiled, data)
-                else:
-                    left.append(module)
-    except (zipfile.BadZipFile, zlib.error, FileNotFoundError, ValueError, NotImplementedError, EOFError):
-        return modules
+            left = [module for module in modules if not take(archive, members, top, module)]
+    except UNREADABLE:
+        left = modules
+    remove_file(given)
     return left
+
+
+def take(archive, members, top, module):
+    """Unpack the bytecode of one module, and report whether it is there."""
+    compiled = importlib.util.cache_from_source(module)
+    info = members.get(os.path.relpath(compiled, top))
+    if info is None or info.compress_type != zipfile.ZIP_DEFLATED or info.flag_bits & ENCRYPTED:
+        return False
+    try:
+        with archive.open(info) as f:
+            data = f.read(MAX_BYTES)
+        if not belongs(data, module):
+            return False
+        write_file(compiled, data)
+        return True
+    except UNREADABLE:
+        return False
 
 
 def belongs(data, module):

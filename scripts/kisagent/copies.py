@@ -10,7 +10,7 @@ import sys
 
 from kisagent import seal
 from kisagent.platforms import platform
-from kisagent.store import PACKAGE
+from kisagent.store import PACKAGE, remove_file
 from kisagent.wire import Refused
 
 INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the library has unpacked
@@ -117,8 +117,8 @@ def copy_bytecode(here, there, path):
     compiled = "/".join(filter(None, (directory, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))))
     try:
         data = read_file(here + "/" + compiled)
-    except FileNotFoundError:
-        return  # the module is not valid Python
+    except OSError:
+        return  # the module is not valid Python, or its bytecode would have too long a name
     write_file(there + "/" + compiled, data)
 
 
@@ -133,10 +133,13 @@ def read_file(path):
 
 
 def write_file(path, data):
-    """Write a small file in place of another one."""
+    """Write a small file in place of another one: all of it, or none."""
     fd = create_file(path)
     try:
         write_all(fd, data)
+    except OSError:
+        remove_file(path)
+        raise
     finally:
         os.close(fd)
 

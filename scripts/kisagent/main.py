@@ -210,11 +210,12 @@ class Agent:
         return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
 
     def do_read(self, args):
-        """A piece of a stored file, for other hosts. A short one, so that it may be asked for during another
-        command."""
+        """A piece of a stored file, or of one that this run has made, for other hosts. A short one, so that it
+        may be asked for during another command."""
         from kisagent import wheels
 
-        return wheels.read_piece(self.repository, args["sha256"], args["offset"])
+        made = self.run_directory.path if self.run_directory else None
+        return wheels.read_piece(self.repository, made, args["sha256"], args["offset"])
 
     def do_begin(self, args):
         from kisagent import build

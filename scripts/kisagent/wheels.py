@@ -10,7 +10,7 @@ from kisagent.wire import Refused
 
 # A wheel's file name (PEP 427), and that of a source distribution in a directory of wheels
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}(?:\.whl|\.tar\.gz|\.zip)\Z")
-READ_LIMIT = 1 << 20  # bytes of a file that one answer carries
+READ_LIMIT = 1 << 18  # bytes of a file that one answer carries: on a slow line, other answers wait behind it
 
 
 def distribution(file):
@@ -61,9 +61,12 @@ def pinned(wanted):
     return "".join(lines)
 
 
-def read_piece(repository, digest, offset):
-    """A piece of a stored file: at most READ_LIMIT bytes, in base64; none behind its end."""
+def read_piece(repository, made, digest, offset):
+    """A piece of a file that is stored, or that a run has made in its directory: at most READ_LIMIT bytes,
+    in base64; none behind its end."""
     path = Uploads(repository).path(checked(DIGEST, digest, "digest"))
+    if made and not os.path.lexists(path):
+        path = os.path.join(made, digest)
     if not isinstance(offset, int) or offset < 0:
         raise Refused("bad-request", "not an offset")
     try:

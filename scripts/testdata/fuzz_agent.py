@@ -247,6 +247,7 @@ def make_repository(home):
         must(agent.ask("put", data, part="abcdefgh" + name[-1], size=len(data)))
         must(agent.ask("receive", part="abcdefgh" + name[-1], sha256=digest, size=len(data)))
         must(agent.ask("unpack", sha256=digest, content=content, timeout=60))
+        must(agent.ask("freeze", modified=1700000000))
         must(agent.ask("seal", facts={"name": "app", "content": content, "recipe": "recipe", "by": "ann@laptop"}))
     must(agent.ask("arm", **dict(ARM, expected=None, to="app-1")))
     must(agent.ask("commit", run="0123456789"))
@@ -464,6 +465,7 @@ class Fuzz:
             ("check", {"stage": "staging", "package": "app-2", "packages": True, "build": True, "need_bytes": 1, "need_inodes": 1}),
             ("lock", dict(LOCK, run=run)), ("lock", dict(LOCK, run=run, since=3)), ("have", {"digests": ["0" * 64]}), ("receive", {"part": "abcdefgh", "sha256": "0" * 64, "size": 3}),
             ("begin", {"package": "app-1", "content": None, "recipe": ""}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
+            ("compile", {"given": "0" * 64, "timeout": 5}), ("pack", {"timeout": 5}), ("freeze", {"modified": 1700000000}),
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
             ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="a" * 64, editable=False)),
             ("fetch", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}])),
