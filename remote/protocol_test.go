@@ -3,6 +3,8 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -125,6 +127,32 @@ func TestSilentAgentTimesOut(t *testing.T) {
 		<-agent.Done()
 		assert.Equal(t, 40*time.Second, time.Since(begin))
 		requireLost(t, agent.Open(t.Context(), "/"))
+	})
+}
+
+// An answer that takes long to arrive is a sign of life: those to pings queue behind it.
+func TestAnswerInFlightDoesNotTimeOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		data := bytes.Repeat([]byte("x"), 300)
+		agent := pretend(t, func(p *pipes) {
+			waiting := p.next()
+			text := fmt.Sprintf(`KIS1 %s {"id":%v,"ev":"done","data":%q}`, p.nonce, waiting["id"], base64.StdEncoding.EncodeToString(data))
+			for i := 0; i < len(text); i += 10 {
+				p.say(text[i:min(len(text), i+10)])
+				<-time.After(5 * time.Second)
+			}
+			p.say("\n")
+			for command := p.next(); command != nil; command = p.next() {
+				p.frame(`"id":%v,"ev":"done"`, command["id"])
+			}
+		})
+		begin := time.Now()
+		got, err := agent.Read(t.Context(), strings.Repeat("a", 64), 0)
+		require.NoError(t, err)
+		require.Equal(t, data, got)
+		require.Greater(t, time.Since(begin), 200*time.Second)
+		require.NoError(t, agent.Open(t.Context(), "/"))
 	})
 }
 

@@ -134,21 +134,33 @@ func (s *sender) write(ctx context.Context, u upload) (part string, err error) {
 	return s.put(ctx, u, h.session.Put)
 }
 
-// writeSFTP writes by SFTP.
+// writeSFTP writes by SFTP. A server may have closed a session in which nothing was sent for a while: then it opens
+// another one.
 func (s *sender) writeSFTP(ctx context.Context, u upload) (part string, err error) {
-	if s.sftp == nil {
-		// A login script that reads its input prevents SFTP from starting, and is no reason to wait:
-		// the agent has started already.
-		opening, cancel := within(ctx, s.h.run.timeouts().SFTP)
-		s.sftp, err = s.h.session.SFTP(opening)
-		cancel()
-		if err != nil {
+	isNew := s.sftp == nil
+	if isNew {
+		if s.sftp, err = s.openSFTP(ctx); err != nil {
 			return "", err
 		}
 	}
-	return s.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
+	part, err = s.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
 		return transfer.Put(ctx, s.sftp, source, size, path.Join(s.h.locked.Directory, part), transfer.Options{Progress: progress})
 	})
+	failed, some := errors.AsType[*transfer.Error](err)
+	if isNew || !some || failed.Kind != transfer.Lost || ctx.Err() != nil {
+		return part, err
+	}
+	s.close()
+	s.sftp = nil
+	return s.writeSFTP(ctx, u)
+}
+
+// openSFTP waits less long than for a command: a login script that reads its input prevents SFTP from starting, and the
+// agent has started already.
+func (s *sender) openSFTP(ctx context.Context) (*sftp.Client, error) {
+	opening, cancel := within(ctx, s.h.run.timeouts().SFTP)
+	defer cancel()
+	return s.h.session.SFTP(opening)
 }
 
 // put sends a file under a new name.
