@@ -137,13 +137,13 @@ func (s *sender) write(ctx context.Context, u upload) (part string, err error) {
 // writeSFTP writes by SFTP. A server may have closed a session in which nothing was sent for a while: then it opens
 // another one.
 func (s *sender) writeSFTP(ctx context.Context, u upload) (part string, err error) {
-	isNew := s.sftp == nil
-	if isNew {
-		if s.sftp, err = s.openSFTP(ctx); err != nil {
-			return "", err
+	isNew := false
+	part, err = s.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) (err error) {
+		if isNew = s.sftp == nil; isNew {
+			if s.sftp, err = s.openSFTP(ctx); err != nil {
+				return err
+			}
 		}
-	}
-	part, err = s.put(ctx, u, func(ctx context.Context, part string, source io.Reader, size int64, progress func(int64)) error {
 		return transfer.Put(ctx, s.sftp, source, size, path.Join(s.h.locked.Directory, part), transfer.Options{Progress: progress})
 	})
 	failed, some := errors.AsType[*transfer.Error](err)
