@@ -25,6 +25,7 @@ type Env struct {
 	Dir    string // the project's folder, where kis is run
 	Stage  string // the one that oracle and helpers look at
 
+	Program string   // the path of kis; usually "", for Binary
 	Through []string // what kis is run through, before its own command line; usually nothing
 
 	Roots map[string]string // host → its repository as seen from here, where that is not the host's Repo
@@ -60,11 +61,23 @@ func New(t *testing.T, n int, o hosttest.Options) *Env {
 // Around is New for hosts that run, or for none.
 func Around(t *testing.T, hosts []*hosttest.Host) *Env {
 	t.Helper()
-	w := &Env{T: t, Hosts: hosts, Client: hosttest.NewClient(t, hosts), Home: t.TempDir(), Dir: t.TempDir(), Stage: "staging"}
-	require.NoError(t, os.CopyFS(w.Dir, os.DirFS(sample(t))))
-	w.Version("0.3")
+	w := At(t, t.TempDir(), hosts)
+	w.Sample("0.3")
 	w.Inventory(InventoryText(hosts, ""))
 	return w
+}
+
+// At is Around for a project that is in a directory already, or that the test writes there.
+func At(t *testing.T, dir string, hosts []*hosttest.Host) *Env {
+	t.Helper()
+	return &Env{T: t, Hosts: hosts, Client: hosttest.NewClient(t, hosts), Home: t.TempDir(), Dir: dir, Stage: "staging"}
+}
+
+// Sample adds the sample application to a project that has none of its files.
+func (w *Env) Sample(version string) {
+	w.T.Helper()
+	require.NoError(w.T, os.CopyFS(w.Dir, os.DirFS(sample(w.T))))
+	w.Version(version)
 }
 
 // sample is the folder of the sample application, wherever below the module the tests are run.

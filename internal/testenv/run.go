@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -30,19 +31,26 @@ func (r Result) Screen() string { return r.Out + r.Err }
 // Command is kis as the person would run it in the project's folder.
 func (w *Env) Command(ctx context.Context, args ...string) *exec.Cmd {
 	w.T.Helper()
-	argv := slices.Concat(w.Through, []string{Binary(), "--ssh-config", w.Client.Config}, args)
+	argv := slices.Concat(w.Through, []string{cmp.Or(w.Program, Binary()), "--ssh-config", w.Client.Config}, args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = w.Dir
-	cmd.Env = append([]string{
+	cmd.Env = w.Environ()
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// Environ is the environment that kis is run in.
+func (w *Env) Environ() []string {
+	w.T.Helper()
+	env := append([]string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + w.Home,
 		"GORACE=atexit_sleep_ms=50", // the race detector waits a second at every good end, for goroutines that outlive it
 		"XDG_STATE_HOME=" + filepath.Join(w.Home, "state"), "XDG_CACHE_HOME=" + testcache.Dir(w.T),
 	}, Environment()...)
 	if dir := os.Getenv(coverageVariable); dir != "" {
-		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)
+		env = append(env, "GOCOVERDIR="+dir)
 	}
-	cmd.WaitDelay = 10 * time.Second
-	return cmd
+	return env
 }
 
 // Kis runs kis to its end. Whatever it prints must be harmless on a terminal, and no race may have been seen.
@@ -66,10 +74,16 @@ func (w *Env) Wait(cmd *exec.Cmd) Result {
 	return r
 }
 
-// judge is what holds of the output of every run.
+// judge logs a run, and judges it.
 func (w *Env) judge(cmd *exec.Cmd, r Result) {
 	w.T.Helper()
 	w.T.Logf("kis %s: exit %d after %v\n%s", strings.Join(cmd.Args[slices.Index(cmd.Args, w.Client.Config)+1:], " "), r.Exit, r.Took.Round(time.Millisecond), brief(r.Screen()))
+	w.Judge(r)
+}
+
+// Judge checks what holds of the output of every run.
+func (w *Env) Judge(r Result) {
+	w.T.Helper()
 	oracle.Output(w.T, r.Screen())
 	require.NotContains(w.T, r.Err, "DATA RACE")
 	assert.NotContains(w.T, r.Screen(), "%!", "a text was put together wrongly, see package fmt")

@@ -76,6 +76,11 @@ func (c *Client) write(tb testing.TB) {
 			fmt.Fprintf(&text, "  ProxyJump %s\n", over)
 		}
 	}
+	if c.user == "" { // without hosts, what names lead to is a port where nothing listens
+		text.WriteString("Host *\n  HostName 127.0.0.1\n  Port 1\n  IdentityAgent none\n")
+		require.NoError(tb, os.WriteFile(c.Config, []byte(text.String()), 0o600))
+		return
+	}
 	fmt.Fprintf(&text, "Host *\n  User %s\n  IdentityFile %s\n  IdentitiesOnly yes\n  IdentityAgent none\n  StrictHostKeyChecking yes\n"+
 		"  UserKnownHostsFile %s\n  GlobalKnownHostsFile /dev/null\n%s", c.user, c.Key, c.KnownHosts, c.options)
 	require.NoError(tb, os.WriteFile(c.Config, []byte(text.String()), 0o600))
