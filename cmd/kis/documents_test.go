@@ -21,7 +21,7 @@ import (
 func TestDocumentsNameFilesThatExist(t *testing.T) {
 	t.Parallel()
 	files := repositoryFiles(t)
-	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|py|sh))`")
+	named := regexp.MustCompile("`([\\w./-]+\\.(?:go|py|sh|txtar))`")
 	for path, text := range documents(t) {
 		for _, found := range named.FindAllStringSubmatch(text, -1) {
 			if found[1] == "setup.py" || found[1] == "manage.py" {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,6 +19,9 @@ func TestMain(m *testing.M) {
 	if text, set := os.LookupEnv(panicAt); set {
 		s := ui.Streams{Out: ui.NewPrinter(panics{os.Stdout, text}), Err: ui.NewPrinter(os.Stderr)}
 		os.Exit(run(context.Background(), strings.Split(os.Getenv(panicArgs), "\n"), s, os.Exit))
+	}
+	if filepath.Base(os.Args[0]) == "kis" {
+		main()
 	}
 	os.Exit(hermetic.Main(m))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -77,23 +76,4 @@ func (w *watched) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.all.String()
-}
-
-// TestARevisionThatWasNoProject is named, not the temporary directory of its checkout.
-func TestARevisionThatWasNoProject(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
-	git := func(args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", p.dir, "-c", "user.name=Ann", "-c", "user.email=ann@localhost"}, args...)...)
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-	}
-	git("init", "-q")
-	git("add", ".")
-	git("commit", "-q", "-m", "without")
-	p.write("setup.py", "")
-	a, _, errs := p.app()
-	assert.Equal(t, 2, execute(t.Context(), a, p.args("push", "live", "--rev", "HEAD")))
-	assert.Equal(t, "kis: --rev HEAD: "+p.dir+" has neither pyproject.toml nor setup.py at that revision\n", errs.String())
 }

@@ -47,34 +47,6 @@ func (p project) args(args ...string) []string {
 	return append([]string{"-i", filepath.Join(p.dir, "inventory.yaml"), "--ssh-config", filepath.Join(p.dir, "ssh_config"), "--project", p.dir}, args...)
 }
 
-// TestWhatIsGivenEmptyIsRefused: a variable that is not set, in a script, must not mean what
-// leaving the flag or the argument out means.
-func TestWhatIsGivenEmptyIsRefused(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, "stages: {live: {hosts: [web1]}}\n")
-	for says, args := range map[string][]string{
-		"--to is empty":               {"rollback", "live", "--to", ""},
-		"--hosts is empty":            {"status", "--hosts="},
-		"--sdist is empty":            {"push", "live", "--sdist", ""},
-		"--inventory is empty":        {"status", "-i", ""},
-		"--ssh-config is empty":       {"status", "--ssh-config", ""},
-		"--output is empty":           {"status", "-o", ""},
-		"--color is empty":            {"status", "--color", ""},
-		"the package is empty":        {"link", "live", ""},
-		"the stage is empty":          {"list", ""},
-		"the pattern is empty":        {"hosts", ""},
-		"the stage is missing":        {"link"},
-		"the package is missing":      {"remove"},
-		"--keep is at least 1, not 0": {"prune", "--keep", "0"},
-		"unexpected argument \"\"":    {"status", "live", ""},
-	} {
-		a, out, errs := p.app()
-		assert.Equal(t, 2, execute(t.Context(), a, p.args(args...)), says)
-		assert.Contains(t, errs.String(), "kis: "+says+"\n  hint: usage: kis "+args[0])
-		assert.Empty(t, out.String(), says)
-	}
-}
-
 // TestInterruptedBeforeAnyHostHasAnsweredIs130: for every command that asks hosts, or only how they
 // are reached.
 func TestInterruptedBeforeAnyHostHasAnsweredIs130(t *testing.T) {
@@ -97,29 +69,5 @@ func TestJSONIsWantedWhateverElseIsWrong(t *testing.T) {
 	}
 	for _, args := range [][]string{{"push"}, {"-o", "text"}, {"--", "-o", "json"}, {"-o"}} {
 		assert.False(t, wantsJSON(args), args)
-	}
-}
-
-func TestListAndLogOfHostsThatDoNotAnswer(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, "stages: {live: {hosts: [web1, web2]}}\n")
-	for _, args := range [][]string{{"list", "live"}, {"log", "live"}} {
-		a, out, errs := p.app()
-		assert.Equal(t, 5, execute(t.Context(), a, p.args(args...)))
-		assert.Empty(t, out.String(), "no host answered")
-		assert.Contains(t, errs.String(), "kis: 2 of 2 hosts did not answer\n")
-	}
-}
-
-// A host that does not answer keeps a prune from none of the others; remove asks all first.
-func TestPruneAndRemoveOfHostsThatDoNotAnswer(t *testing.T) {
-	t.Parallel()
-	p := newProject(t, "stages: {live: {hosts: [web1, web2]}}\n")
-	for status, args := range map[int][]string{5: {"prune", "live"}, 3: {"remove", "app-1"}} {
-		a, out, errs := p.app()
-		assert.Equal(t, status, execute(t.Context(), a, p.args(args...)))
-		assert.Empty(t, out.String())
-		assert.Contains(t, errs.String(), "web1, web2: connect: ")
-		assert.Contains(t, errs.String(), "kis: nothing was removed\n")
 	}
 }
