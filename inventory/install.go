@@ -190,7 +190,7 @@ func (inv *Inventory) Expand(getenv func(string) string) (Install, error) {
 	for n, a := range inv.addresses {
 		value, message := expandAddress(a.value, getenv)
 		if message != "" {
-			errs = append(errs, &Error{File: inv.path, Line: a.line, Column: a.col, Path: a.path, Message: message})
+			errs = append(errs, &Error{File: inv.shown, Line: a.line, Column: a.col, Path: a.path, Message: message})
 		}
 		expanded[n] = value
 	}

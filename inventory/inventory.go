@@ -9,6 +9,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ var ErrNotFound = errors.New("no inventory found")
 // zero value is invalid.
 type Inventory struct {
 	path      string
+	shown     string // what errors call it
 	hosts     []Host // in inventory order, with everything applied
 	index     map[string]int
 	groups    []group // in the order of the file
@@ -98,6 +100,8 @@ func findIn(dir string) (string, error) {
 
 // Options are what [Load] needs besides the file.
 type Options struct {
+	// Shown is what errors call the file; "" is its path as given.
+	Shown string
 	// CheckHostKey is the check of the SSH client that will use host_key; nil accepts any text.
 	CheckHostKey func(string) error
 	// Dynamic runs a command of `dynamic` in the directory and returns what it prints. It decides whether
@@ -106,14 +110,18 @@ type Options struct {
 }
 
 // Load reads the file at path, at most 1 MiB of it, and parses it as [Parse] does, with the hosts of
-// `ansible` and `dynamic`. The path is kept as given: errors show it, and [Inventory.Dir] is its
-// directory.
+// `ansible` and `dynamic`. The path is kept as given: [Inventory.Dir] is its directory.
 func Load(path string, o Options) (*Inventory, error) {
 	src, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, src, newSource(path, o), o.CheckHostKey)
+	inv, err := parse(cmp.Or(o.Shown, path), src, newSource(path, o), o.CheckHostKey)
+	if err != nil {
+		return nil, err
+	}
+	inv.path = path
+	return inv, nil
 }
 
 // Stages returns the names of the stages of the file at path, for completion: it reads no other
@@ -212,7 +220,7 @@ func (inv *Inventory) stage(name string) (stage, error) {
 		case host:
 			text += fmt.Sprintf("; %s is a host: name a stage, and narrow it with --hosts %s", quote(name), name)
 		}
-		return stage{}, fmt.Errorf("%s: %s", inv.path, text)
+		return stage{}, fmt.Errorf("%s: %s", inv.shown, text)
 	}
 	return inv.stages[i], nil
 }
@@ -237,7 +245,7 @@ func (inv *Inventory) Keep() int { return inv.keep }
 // String returns the file's name and the numbers of its entries. It shows no setting, because index
 // URLs may contain passwords.
 func (inv *Inventory) String() string {
-	return fmt.Sprintf("%s: %d stages, %d hosts, %d groups", inv.path, len(inv.stages), len(inv.hosts), len(inv.groups))
+	return fmt.Sprintf("%s: %d stages, %d hosts, %d groups", inv.shown, len(inv.stages), len(inv.hosts), len(inv.groups))
 }
 
 // GoString is [Inventory.String], for the same reason.

@@ -41,7 +41,7 @@ func parse(name string, src []byte, from source, checkHostKey func(string) error
 			return nil, r.stopped
 		}
 		if len(r.errs) == 0 {
-			inv.path = name
+			inv.path, inv.shown = name, name
 			return inv, nil
 		}
 	}

@@ -164,7 +164,7 @@ func (a *app) load() (*inventory.Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inventory.Load(path, inventory.Options{CheckHostKey: sshx.CheckPin, Dynamic: a.dynamic})
+	return inventory.Load(path, inventory.Options{Shown: ui.RelativePath(path), CheckHostKey: sshx.CheckPin, Dynamic: a.dynamic})
 }
 
 // projectDir is the directory of the Python project: the one that --project names, or the nearest

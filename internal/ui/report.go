@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -83,7 +84,7 @@ func hostText(r event.Report, h event.HostReport) string {
 	case r.Op == event.Check:
 		return linked + " is linked"
 	case r.DryRun:
-		return fmt.Sprintf("%s: %s", linked, h.Plan)
+		return fmt.Sprintf("%s: %s", cmp.Or(h.Linked, "not linked"), h.Plan)
 	case r.NoLink:
 		return fmt.Sprintf("%s is ready; %s is linked", r.Package, linked)
 	case !h.LinkKnown:
