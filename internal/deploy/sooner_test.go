@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,4 +71,31 @@ func TestWheelsComeFromWhereTheyComeSooner(t *testing.T) {
 			assert.Equal(t, c.want, index.given)
 		})
 	}
+}
+
+// TestTheHostThatCompilesIsLost: nothing is linked, the other host has compiled for itself, and the same command succeeds.
+func TestTheHostThatCompilesIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, embedded, 2)
+	p := push(t, "1.0")
+	var err error
+	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt"}, withFiles(t, map[string]string{
+		"r.txt": "./many-1.0-py3-none-any.whl\n", "many-1.0-py3-none-any.whl": manyModules(t),
+	}))
+	require.NoError(t, err)
+	var once sync.Once
+	var lost string
+	report := w.run(t.Context(), t, p, func(e event.Event) {
+		if maker, waits := strings.CutPrefix(e.Message, "waiting for the bytecode of "); waits {
+			once.Do(func() {
+				lost = maker
+				w.proxy[maker].Cut()
+			})
+		}
+	})
+	require.Equal(t, event.Aborted, report.Outcome)
+	require.Len(t, report.Failures, 1, "%v", report.Failures)
+	assert.Equal(t, lost, report.Failures[0].Host)
+	report = w.run(t.Context(), t, p, nil)
+	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
 }
