@@ -312,10 +312,10 @@ func (a *Agent) untilSilent(ctx context.Context, silence time.Duration) (context
 		case left <= 0:
 			cancel(context.DeadlineExceeded)
 		default:
-			time.AfterFunc(left, watch)
+			time.AfterFunc(left, guard.Func(watch, a.endByPanic))
 		}
 	}
-	time.AfterFunc(silence, watch)
+	time.AfterFunc(silence, guard.Func(watch, a.endByPanic))
 	return ctx, func() { cancel(nil) }
 }
 
