@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
 )
@@ -22,12 +23,7 @@ import (
 func TestBytecodeIsCompiledOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
-	p := push(t, "1.0")
-	var err error
-	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt"}, withFiles(t, map[string]string{
-		"r.txt": "./many-1.0-py3-none-any.whl\n", "many-1.0-py3-none-any.whl": manyModules(t),
-	}))
-	require.NoError(t, err)
+	p := pushOfMany(t)
 	var mu sync.Mutex
 	var doing []string
 	report := w.run(t.Context(), t, p, func(e event.Event) {
@@ -57,6 +53,18 @@ func TestBytecodeIsCompiledOnce(t *testing.T) {
 }
 
 const modulesOfMany = 250
+
+// pushOfMany is push with a requirement of many modules.
+func pushOfMany(t *testing.T) deploy.Plan {
+	t.Helper()
+	p := push(t, "1.0")
+	var err error
+	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt"}, withFiles(t, map[string]string{
+		"r.txt": "./many-1.0-py3-none-any.whl\n", "many-1.0-py3-none-any.whl": manyModules(t),
+	}))
+	require.NoError(t, err)
+	return p
+}
 
 // manyModules is a wheel of many modules, and of enough bytes to measure a line with.
 func manyModules(t *testing.T) string {

@@ -77,12 +77,7 @@ func TestWheelsComeFromWhereTheyComeSooner(t *testing.T) {
 func TestTheHostThatCompilesIsLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, embedded, 2)
-	p := push(t, "1.0")
-	var err error
-	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt"}, withFiles(t, map[string]string{
-		"r.txt": "./many-1.0-py3-none-any.whl\n", "many-1.0-py3-none-any.whl": manyModules(t),
-	}))
-	require.NoError(t, err)
+	p := pushOfMany(t)
 	var once sync.Once
 	var lost string
 	report := w.run(t.Context(), t, p, func(e event.Event) {
