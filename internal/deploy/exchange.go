@@ -69,7 +69,7 @@ func (s *exchange) open(ctx context.Context, w remote.Wheel) (*os.File, error) {
 	return os.Open(file.path)
 }
 
-// lasts is how long it takes to read what is not here yet of so many bytes in these files; not known before one was read.
+// lasts is how long it takes to read what of these files is not here yet; that is not known before one was read.
 func (s *exchange) lasts(files ...remote.Wheel) (took time.Duration, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
