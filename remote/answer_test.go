@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -43,6 +44,12 @@ func TestUnusableAnswersAreLost(t *testing.T) {
 		_, err := a.State(ctx, remote.StateRequest{})
 		return err
 	}
+	pack := func(ctx context.Context, a *remote.Agent) error { _, err := a.Pack(ctx, time.Minute); return err }
+	environment := func(ctx context.Context, a *remote.Agent) error {
+		_, err := a.Environment(ctx, remote.EnvironmentRequest{}, nil)
+		return err
+	}
+	digest := strings.Repeat("a", 64)
 	many := strings.Repeat(`{},`, 1<<19)
 	for name, test := range map[string]struct {
 		call func(context.Context, *remote.Agent) error
@@ -55,6 +62,12 @@ func TestUnusableAnswersAreLost(t *testing.T) {
 		"switched, durable or not":         {commit, `"at":1700000000`},
 		"a clock without time":             {ping, `"x":1`},
 		"a clock of no time":               {ping, `"wall":-1e18`},
+		"bytecode of no size":              {pack, `"sha256":"` + digest + `"`},
+		"bytecode of less than no size":    {pack, `"size":-5,"sha256":"` + digest + `"`},
+		"bytecode larger than any":         {pack, `"size":1073741825,"sha256":"` + digest + `"`},
+		"bytecode with a path":             {pack, `"size":1,"sha256":"../x"`},
+		"less than no modules":             {environment, `"installed":[],"modules":-1`},
+		"modules or not":                   {environment, `"installed":[]`},
 		"a fence that says nothing":        {fence, `"x":1`},
 		"a fence without a link":           {fence, `"fenced":false,"durable":true`},
 		"a fence or not":                   {fence, `"linked":null,"durable":true`},
