@@ -118,7 +118,7 @@ func (s *exchange) read(ctx context.Context, w remote.Wheel, holders []*host) (s
 			return path, nil
 		}
 		if local, some := errors.AsType[*os.PathError](err); some {
-			return "", event.Refuse(event.CodeNoWheels, fmt.Sprintf("no place on this machine for %s: %v", w.Name, local), "free some space there, or set TMPDIR to another directory")
+			return "", event.Refuse(event.CodeNoWheels, fmt.Sprintf("%s could not be stored on this machine: %v", w.Name, local), "if its disk is full, free some space, or set TMPDIR to a directory on another one")
 		}
 		failed = append(failed, fmt.Errorf("%s: %w", h.Name, err))
 	}

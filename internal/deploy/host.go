@@ -38,7 +38,7 @@ type host struct {
 	remark   string         // to them
 	upToDate bool           // linked and confirmed before this run
 	noSFTP   bool           // it was tried, and failed
-	line     line           // to this machine
+	line     line           // from this machine
 	pruned   *event.Cleanup // after the run; nil: nothing was removed
 }
 

@@ -2,7 +2,7 @@ package deploy
 
 import "time"
 
-// line is how fast files get from this machine to a host, measured by those that were sent.
+// line is how fast files get from this machine to a host, or from hosts to it, measured by those that were sent.
 type line struct {
 	bytes int64
 	took  time.Duration
