@@ -51,6 +51,7 @@ const firstBytes = 255
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
+		acknowledge(c.Conn)
 		bug := guard.Try(func() error { c.note(b[:n]); return nil })
 		if p, ok := errors.AsType[*guard.Panic](bug); ok {
 			c.crashed(p)

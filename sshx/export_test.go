@@ -12,3 +12,6 @@ func (d *Dialer) UseResolver(r *net.Resolver) { d.state.resolver = r }
 func ReadVersion(nc net.Conn, onVersion func()) (int, error) {
 	return newConn(nc, 0, onVersion).Read(make([]byte, 100))
 }
+
+// NewConn monitors a connection as Dial does.
+func NewConn(nc net.Conn) net.Conn { return newConn(nc, 0, func() {}) }
