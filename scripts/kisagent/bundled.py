@@ -17,9 +17,13 @@ def pip_wheel():
     """The wheel of pip that ensurepip would install, or None. pip runs from it without installation."""
     import sysconfig
 
-    directories, wanted = [sysconfig.get_config_var("WHEEL_PKG_DIR")], None
+    distributor = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    own = wheels(distributor) + wheels(library_directory("ensurepip", "_bundled"))
+    if len(own) == 1:
+        return own[0]
+    directories, wanted = [distributor], None
     try:
-        import ensurepip
+        import ensurepip  # takes longer than all else here, and so it is asked only where there is a choice
 
         # The directory of a removed system package imports too, but has no file.
         if ensurepip.__file__:
@@ -30,6 +34,15 @@ def pip_wheel():
         pass  # there is no ensurepip, or Debian's found more than one pip and cannot choose
     found = [wheel for directory in directories for wheel in wheels(directory)]
     return next((wheel for wheel in found if WHEEL.match(os.path.basename(wheel)).group(1) == wanted), found[0] if found else None)
+
+
+def library_directory(package, name):
+    """A directory in a package of Python's library, or None. The package is not imported. Of a removed
+    system package, the directory is left, without a file."""
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec(package)
+    return os.path.join(os.path.dirname(spec.origin), name) if spec and spec.origin else None
 
 
 def wheels(directory):

@@ -120,13 +120,13 @@ def state_directory_problems(repository):
 
 def missing_modules(index):
     """The modules of Python's library that are missing where it was built without their libraries."""
-    needed = [("zlib", "zlib1g-dev", "no wheel can be unpacked")]
+    needed = [("zlib", "zlib", "zlib1g-dev", "no wheel can be unpacked")]
     if index:
-        needed.append(("ssl", "libssl-dev", "no package index can be reached by https"))
+        needed.append(("ssl", "_ssl", "libssl-dev", "no package index can be reached by https"))
     found = []
-    for name, package, consequence in needed:
+    for name, compiled, package, consequence in needed:
         try:
-            importlib.import_module(name)
+            importlib.import_module(compiled)  # the rest of ssl takes four times as long
         except ImportError:
             hint = "name another interpreter in the inventory, python: /path/to/python3, or build this one again after: apt install %s" % package
             found.append(problem("no-module", "python (%s) was built without %s, so that %s" % (sys.executable, name, consequence), hint))
@@ -137,19 +137,13 @@ def tool_problems(index):
     """What is missing on the host for building an environment. index: a package index is asked by https."""
     import shutil
 
-    from kisagent.bundled import pip_wheel
+    from kisagent.bundled import library_directory, pip_wheel
 
     found = missing_modules(index)
     for tool in ("tar", "gzip"):
         if shutil.which(tool) is None:
             found.append(problem("no-tool", "%s is missing" % tool, "install it: apt install %s" % tool))
-    try:
-        import venv
-
-        whole = venv.__file__ is not None  # the directory of a removed system package imports too
-    except ImportError:
-        whole = False
-    if not whole:
+    if library_directory("venv", "") is None:
         found.append(problem("no-venv", "this python3 has no venv module", "install it: apt install python3-venv"))
     elif pip_wheel() is None:
         message = "this python3 has no ensurepip, so that no environment can be built"
