@@ -195,7 +195,7 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 		return "", &Error{Command: name, Err: err}
 	}
 	if p.tool == builderSetupPy && !p.private {
-		b.rememberSetuptools(p.python)
+		b.rememberInterpreter(b.python, p.python)
 	}
 	return path, nil
 }

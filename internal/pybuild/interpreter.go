@@ -3,13 +3,9 @@ package pybuild
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -23,14 +19,14 @@ type interpreter struct {
 	Setuptools bool   `json:"setuptools"` // a setup.py works
 	Venv       bool   `json:"venv"`       // it can make environments with pip in them
 
-	// SetuptoolsFile is the file of setuptools, its time, and Python's version; "" where it does not work.
+	// SetuptoolsFile is the file of setuptools; "" where it does not work.
 	SetuptoolsFile string `json:"setuptools_file"`
 }
 
 // probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
 // would take any directory named build on the path for a namespace package. setuptools, whose import
-// takes longer than some builds, is imported unless its file is the first argument; where it works
-// and the second argument calls it sufficient, nothing else is looked for. The current directory is
+// takes longer than some builds, is imported unless the first argument names its file, which has
+// worked; where it works and the second argument calls it sufficient, nothing else is looked for. The current directory is
 // removed from the path, because the project may have a build.py of its own. Debian has venv
 // without ensurepip, and then neither venv nor build works.
 const probeScript = `
@@ -38,7 +34,6 @@ import sys
 sys.path = [entry for entry in sys.path if entry]
 import importlib.util
 import json
-import os
 
 def has(name):
     try:
@@ -49,8 +44,7 @@ def has(name):
 
 def file(name):
     try:
-        origin = importlib.util.find_spec(name).origin
-        return "%s %d %s" % (origin, os.stat(origin).st_mtime_ns, sys.version)
+        return importlib.util.find_spec(name).origin or ""
     except Exception:
         return ""
 
@@ -80,8 +74,8 @@ print('{"executable": "%s", "version": "%d.%d.%d", "supported": %s}' % (
     (sys.executable.replace("\\", "\\\\").replace('"', '\\"'),) + sys.version_info[:3] + (str(sys.version_info[:2] >= (3, 8)).lower(),)))
 `
 
-// probe runs the interpreter to find out what it has. It runs in the project's directory, because a
-// version manager such as pyenv chooses the interpreter by that; later commands use the
+// probe finds out what the interpreter has, by running it unless that is known. It runs in the project's
+// directory, because a version manager such as pyenv chooses the interpreter by that; later commands use the
 // interpreter's own path, so the choice is made once. Where setuptools works and is sufficient, the answer
 // says nothing of what else there is.
 func (b *builder) probe(ctx context.Context, python string, setuptoolsIsSufficient bool) (interpreter, error) {
@@ -89,25 +83,13 @@ func (b *builder) probe(ctx context.Context, python string, setuptoolsIsSufficie
 	if setuptoolsIsSufficient {
 		sufficient = "setuptools"
 	}
-	if memory, err := b.setuptoolsMemory(); err == nil {
-		data, _ := os.ReadFile(memory) // without it, setuptools is tried
-		worked = strings.ReplaceAll(string(data), "\x00", "")
+	if k := b.recallInterpreter(python); k.unchanged() {
+		if setuptoolsIsSufficient && k.Direct {
+			return k.Interpreter, nil
+		}
+		worked = k.Interpreter.SetuptoolsFile
 	}
 	return b.ask(ctx, python, "-c", probeScript, worked, sufficient)
-}
-
-// rememberSetuptools remembers that a build with the setuptools of the interpreter has succeeded.
-func (b *builder) rememberSetuptools(python interpreter) {
-	if memory, err := b.setuptoolsMemory(); err == nil {
-		replaceFile(memory, []byte(python.SetuptoolsFile))
-	}
-}
-
-// setuptoolsMemory names the file that says which setuptools of the interpreter has worked.
-func (b *builder) setuptoolsMemory() (string, error) {
-	cache, err := b.cacheDir()
-	sum := sha256.Sum256([]byte("setuptools of " + b.python))
-	return filepath.Join(cache, "requires", hex.EncodeToString(sum[:16])), err
 }
 
 // identify is probe for Executable, Version and Supported alone, in a fifth of the time.

@@ -3,6 +3,7 @@ package pybuild
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func TestSetuptoolsThatHasWorkedIsNotTried(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, works, found.Setuptools)
 		if works {
-			b.rememberSetuptools(found)
+			b.rememberInterpreter("python3", found)
 		}
 		data, err := os.ReadFile(file + ".tried")
 		require.NoError(t, err)
@@ -139,6 +140,50 @@ func TestSetuptoolsThatHasWorkedIsNotTried(t *testing.T) {
 	tried(false, 4)
 	require.NoError(t, os.WriteFile(file, []byte("open(__file__ + '.tried', 'a').write('x')\n"), 0o600))
 	tried(true, 5)
+}
+
+// TestAnInterpreterThatIsKnownIsNotStarted: that takes as long as a tenth of a small push.
+func TestAnInterpreterThatIsKnownIsNotStarted(t *testing.T) {
+	t.Parallel()
+	const python = "/usr/bin/python3"
+	modules := projectOf(t, map[string]string{"setuptools.py": "", "sitecustomize.py": "open(__file__ + '.started', 'a').write('x')\n"})
+	b := newBuilder(Options{Dir: t.TempDir(), Cache: t.TempDir()})
+	b.run.env = append(b.run.env, "PYTHONPATH="+modules)
+	shim := filepath.Join(t.TempDir(), "python3")
+	require.NoError(t, os.WriteFile(shim, []byte("#!/bin/sh\nexec "+python+` "$@"`+"\n"), 0o700))
+	all := ""
+	ask := func(python string, sufficient bool) interpreter {
+		t.Helper()
+		found, err := b.probe(t.Context(), python, sufficient)
+		require.NoError(t, err)
+		data, err := os.ReadFile(filepath.Join(modules, "sitecustomize.py.started"))
+		require.NoError(t, err)
+		all = string(data)
+		return found
+	}
+
+	first := ask(python, true)
+	require.Equal(t, "x", all)
+	b.rememberInterpreter(python, first)
+	require.Equal(t, first, ask(python, true))
+	require.Equal(t, "x", all, "known")
+	require.True(t, ask(python, false).Venv)
+	require.Equal(t, "xx", all, "what else it has is not known")
+
+	b.rememberInterpreter(shim, ask(shim, true))
+	ask(shim, true)
+	require.Equal(t, "xxxx", all, "a script may choose another interpreter in another directory")
+
+	env := b.run.env
+	b.run.env = append(slices.Clip(env), "PYTHONNOUSERSITE=1")
+	ask(python, true)
+	require.Equal(t, "xxxxx", all, "the environment says where modules are")
+	b.run.env = env
+	ask(python, true)
+	require.Equal(t, "xxxxx", all)
+	require.NoError(t, os.Chtimes(filepath.Join(modules, "setuptools.py"), time.Time{}, time.Unix(1, 0)))
+	ask(python, true)
+	require.Equal(t, "xxxxxx", all, "setuptools has changed")
 }
 
 // TestNothingElseIsLookedForWhereSetuptoolsSuffices: importing venv and build takes as long as starting Python.

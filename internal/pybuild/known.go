@@ -1,0 +1,105 @@
+package pybuild
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// known is an interpreter whose setuptools has built something, with what tells whether it still is
+// the same. Starting an interpreter to ask takes as long as a tenth of a small push, and importing
+// setuptools as long as half a build.
+type known struct {
+	Interpreter interpreter `json:"interpreter"`
+	// Direct is that the name which the user gave it is the interpreter's own program, or a link to it. It
+	// may also be a script of a version manager, which chooses the interpreter by the directory.
+	Direct bool `json:"direct"`
+	// Stamps are of the program and of setuptools: their size and time.
+	Stamps []string `json:"stamps"`
+}
+
+// unchanged reports whether the interpreter and its setuptools are the same as when they were remembered.
+func (k known) unchanged() bool {
+	return k.Stamps != nil && slices.Equal(k.Stamps, stampsOf(k.Interpreter))
+}
+
+// stampsOf are the stamps of an interpreter, nil where a file is missing.
+func stampsOf(i interpreter) []string {
+	var stamps []string
+	for _, path := range []string{i.Executable, i.SetuptoolsFile} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil
+		}
+		stamps = append(stamps, fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano()))
+	}
+	return stamps
+}
+
+// recallInterpreter returns what is remembered of the interpreter that a name stands for; the zero
+// value for nothing.
+func (b *builder) recallInterpreter(python string) known {
+	var k known
+	memory, err := b.interpreterMemory(python)
+	if err != nil {
+		return known{}
+	}
+	data, err := os.ReadFile(memory)
+	if err != nil || json.Unmarshal(data, &k) != nil {
+		return known{}
+	}
+	return k
+}
+
+// rememberInterpreter remembers that a build with the setuptools of the interpreter has succeeded.
+func (b *builder) rememberInterpreter(python string, found interpreter) {
+	memory, err := b.interpreterMemory(python)
+	if err != nil {
+		return
+	}
+	k := known{Interpreter: found, Direct: b.isDirect(python, found), Stamps: stampsOf(found)}
+	if data, err := json.Marshal(k); err == nil && k.Stamps != nil {
+		replaceFile(memory, data)
+	}
+}
+
+// isDirect reports whether the name of an interpreter leads to its own program.
+func (b *builder) isDirect(python string, found interpreter) bool {
+	path, err := b.lookPath(python)
+	if err != nil {
+		return false
+	}
+	named, err1 := os.Stat(path)
+	program, err2 := os.Stat(found.Executable)
+	return err1 == nil && err2 == nil && os.SameFile(named, program)
+}
+
+// interpreterMemory names the file with what is remembered of an interpreter. Its name is a digest of
+// what makes the interpreter find modules: its path, which differs between environments (PEP 405)
+// that link to one program, and the environment.
+func (b *builder) interpreterMemory(python string) (string, error) {
+	cache, err := b.cacheDir()
+	if err != nil {
+		return "", err
+	}
+	path, err := b.lookPath(python)
+	if err != nil {
+		return "", err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "setuptools of %q\n", path) // a hash never fails
+	for _, entry := range slices.Sorted(slices.Values(b.run.env)) {
+		if strings.HasPrefix(entry, "PYTHON") || strings.HasPrefix(entry, "HOME=") {
+			_, _ = fmt.Fprintf(sum, "%q\n", entry)
+		}
+	}
+	return filepath.Join(cache, "requires", hex.EncodeToString(sum.Sum(nil)[:16])), nil
+}
