@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/cpu"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
@@ -42,6 +43,28 @@ func (t Target) WithSupportedAlgorithms() Target {
 		}
 	}
 	return t
+}
+
+// The ciphers of OpenSSH 7.6 to 9.9, and of 10.0, where ssh_config says nothing.
+const (
+	defaultCiphers7  = "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+	defaultCiphers10 = "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
+)
+
+// fastCiphersFirst puts AES-GCM first where nobody has chosen an order and the processor computes AES: ChaCha20 takes ten
+// times the time there. configured is the value of ssh_config.
+func fastCiphersFirst(configured string, list []string, hasAES bool) []string {
+	if !hasAES || configured != defaultCiphers7 && configured != defaultCiphers10 {
+		return list
+	}
+	fast := func(cipher string) bool { return strings.Contains(cipher, "-gcm@") }
+	slow := slices.DeleteFunc(slices.Clone(list), fast)
+	return append(slices.DeleteFunc(slices.Clone(list), func(c string) bool { return !fast(c) }), slow...)
+}
+
+// hasAES reports whether this machine's processor computes AES-GCM.
+func hasAES() bool {
+	return cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL
 }
 
 // intersect returns the elements of wanted that are in have, in the order of wanted.

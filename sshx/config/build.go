@@ -166,6 +166,7 @@ func (b *builder) algorithms(t *Target) {
 		}
 		*l.list = list
 	}
+	t.Ciphers = fastCiphersFirst(b.settings.first("ciphers"), t.Ciphers, hasAES())
 }
 
 // identities expands the paths, which `ssh -G` prints unexpanded.
