@@ -141,7 +141,10 @@ type EnvironmentRequest struct {
 	Wheels   []Wheel // all of them, stored on the host
 	Library  string  // sha256 of the uploaded library that unpacks them, see scripts.Installer
 	Editable bool    // none of the wheels is the application, and pip installs it from the package itself
-	Recipe           // Installer; with Editable, all of it
+	// Modified is the time of Freeze, where no command changes files before: then they have it from the start, and are
+	// touched once less. Zero otherwise.
+	Modified time.Time
+	Recipe   // Installer; with Editable, all of it
 	Within   time.Duration
 }
 
@@ -207,7 +210,11 @@ type Filled struct {
 // Environment builds the companion environment. Compile completes it.
 func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output func(string)) (Filled, error) {
 	var filled Filled
-	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, newPipRequest(r.Recipe, r.Within)}
+	modified := int64(0)
+	if !r.Modified.IsZero() {
+		modified = r.Modified.Unix()
+	}
+	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, modified, newPipRequest(r.Recipe, r.Within)}
 	err := a.call(ctx, opEnvironment, args, &filled, output)
 	return filled, err
 }

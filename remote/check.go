@@ -213,6 +213,8 @@ type StateRequest struct {
 	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
 	Keep  int        // report more of packages, and which of them go where each stage keeps so many; 0: do not
 
+	PackagesOnly bool // nothing of stages, whose packages are examined file by file
+
 	Services []Service // ask systemd whether these run
 }
 
@@ -246,7 +248,7 @@ const MaxLines = maxLines
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep, r.Services}
+	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep, r.PackagesOnly, r.Services}
 	if err := a.call(ctx, opState, args, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}

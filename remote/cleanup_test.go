@@ -19,8 +19,9 @@ import (
 // packages is what the agent says of each package, where every stage keeps so many.
 func (l *local) packages(t *testing.T, keep int) map[string]remote.InstalledPackage {
 	t.Helper()
-	state, err := l.State(t.Context(), remote.StateRequest{Lines: 1, Keep: keep})
+	state, err := l.State(t.Context(), remote.StateRequest{Keep: keep, PackagesOnly: true})
 	require.NoError(t, err)
+	require.Empty(t, state.Stages)
 	found := map[string]remote.InstalledPackage{}
 	for _, p := range state.Packages {
 		found[p.Name.String()] = p

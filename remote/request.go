@@ -110,6 +110,8 @@ type stateRequest struct {
 	Lines int        `json:"lines,omitempty"`
 	Keep  int        `json:"keep,omitempty"`
 
+	PackagesOnly bool `json:"packages_only,omitempty"`
+
 	Services []Service `json:"services,omitempty"`
 }
 
@@ -208,6 +210,7 @@ type environmentRequest struct {
 	Installer Installer `json:"installer"`
 	Library   string    `json:"library"`
 	Editable  bool      `json:"editable"`
+	Modified  int64     `json:"modified"` // Unix seconds, 0 for none
 	pipRequest
 }
 

@@ -21,7 +21,7 @@ def modules(top):
     return sorted(bytecode.sources(top))
 first, second = os.path.join(root, "first"), os.path.join(root, "second")
 shutil.copytree(first, second)
-bytecode.complete(first, modules(first), "")
+bytecode.complete(first, modules(first), "", 0)
 given = os.path.join(root, "packed")
 bytecode.pack(first, modules(first), given)
 if case == "changed":
@@ -54,7 +54,7 @@ def saying(path):
     print("compiled " + os.path.relpath(path, second))
     reference(path)
 bytecode.compile_file = saying
-bytecode.complete(second, modules(second), given)
+bytecode.complete(second, modules(second), given, 0)
 assert not os.path.exists(given)
 print(sum(name.endswith(".pyc") for _, _, names in os.walk(second) for name in names))
 `
@@ -98,9 +98,9 @@ for name in ("a.py", "n" * 250 + ".py", "sub/__init__.py", "sub/__pycache__"):
     with open(os.path.join(first, name), "w") as f:
         f.write("value = 1\n")
 shutil.copytree(first, second)
-bytecode.complete(first, bytecode.sources(first), "")
+bytecode.complete(first, bytecode.sources(first), "", 0)
 bytecode.pack(first, bytecode.sources(first), given)
-bytecode.complete(second, bytecode.sources(second), given)
+bytecode.complete(second, bytecode.sources(second), given, 0)
 print([sorted(os.listdir(os.path.join(top, "__pycache__"))) for top in (first, second)])
 `
 
@@ -141,7 +141,7 @@ def dying(modules):
 if case == "killed":
     bytecode.compile_all = dying
 try:
-    bytecode.complete(top, bytecode.sources(top), "")
+    bytecode.complete(top, bytecode.sources(top), "", 0)
     print(len(os.listdir(os.path.join(top, "many", "__pycache__"))))
 except Refused as refused:
     print(refused.code)

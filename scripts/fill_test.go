@@ -42,7 +42,7 @@ const fill = storing + `directory, given, installer = sys.argv[3:]
 wheels = [{"name": name, "sha256": store(os.path.join(given, name))} for name in sorted(os.listdir(given))]
 environment.create(directory)
 try:
-    bytecode.complete(directory, environment.fill(repository, directory, wheels, store(installer)), "")
+    bytecode.complete(directory, environment.fill(repository, directory, wheels, store(installer), 0)["modules"], "", 0)
 except Refused as refused:
     print(json.dumps(refused.record()))
 `
@@ -219,7 +219,8 @@ func TestFilledEnvironmentIsWhatPipMakes(t *testing.T) {
 
 // copied has the agent's own code fill two environments of a repository with sealed packages: the second is made of
 // copies from the first.
-const copied = storing + `given, installer, spoil = sys.argv[3:]
+const copied = storing + `given, installer, spoil = sys.argv[3:6]
+early = int(sys.argv[6])
 class Lock:
     def check(self):
         pass
@@ -229,9 +230,17 @@ def build(package, names):
     leftovers.write_marker(top, package)
     wheels = [{"name": name, "sha256": store(os.path.join(given, name)), "size": 1} for name in names]
     environment.create(os.path.join(top, ".venv"))
-    bytecode.complete(top, environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer)), "")
+    filled = environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer), early)
+    bytecode.complete(top, filled["modules"], "", early)
+    if spoil == "late":
+        path = os.path.join(top, sorted(filled["digests"])[0])
+        os.chmod(path, 0o644)
+        with open(path, "r+b") as f:
+            f.write(b"X")
     facts = dict(python="3", platform=platform(), content="x", recipe="x")
-    seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000))
+    seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000), filled["digests"])
+    with open(os.path.join(top, ".kis/manifest"), encoding="ascii") as f:
+        assert f.read() == seal.manifest(top), "what was not read is as it was written"
 both = ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl", "third-1.0-py3-none-any.whl"]
 if spoil == "uv":
     ours, copies.INSTALLER = copies.INSTALLER, b"uv"
@@ -282,7 +291,7 @@ func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
 		return found
 	}
 	root := t.TempDir()
-	said := runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "no")
+	said := runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "no", "0")
 	const first = "compiled first/__init__.py\ncompiled first/bad.py\ncompiled shared/__init__.py\n"
 	require.Equal(t, sortedLines(first+"alone\n"+first), sortedLines(said), "the second wheel is copied; the first lost a file to it")
 	before, second := all(filepath.Join(root, "app-1")), all(filepath.Join(root, "app-2"))
@@ -305,12 +314,19 @@ func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
 	assert.Equal(t, "#!"+filepath.Join(root, "app-2/.venv/bin/python"), strings.Split(readFile(t, filepath.Join(root, "app-2/.venv/bin/third-tool")), "\n")[0])
 	runs(t, filepath.Join(root, "app-2/.venv/bin/python"), "-c", "import first, second, shared; assert shared.whose == 'second'")
 
+	early := t.TempDir()
+	require.Equal(t, said, runs(t, python, "-B", "-c", copied, here(t), early, wheels, library, "no", "1700000000"))
+	for _, name := range []string{"app-1", "app-2"} {
+		require.Equal(t, exact(t, filepath.Join(root, name, ".venv")), exact(t, filepath.Join(early, name, ".venv")), "read-only, with its time, from the start")
+	}
+	runs(t, python, "-B", "-c", copied, here(t), t.TempDir(), wheels, library, "late", "1700000000")
+
 	root = t.TempDir()
-	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes")
+	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes", "0")
 	assert.Contains(t, said, "compiled second.py", "a package that was changed gives nothing")
 
 	root = t.TempDir()
-	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "uv")
+	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "uv", "0")
 	assert.Contains(t, said, "compiled third.py", "a package that uv has unpacked gives nothing")
 	assert.Equal(t, "kis\n", readFile(t, filepath.Join(root, "app-2", sitePackages(t, root, "app-2"), "third-1.0.dist-info/INSTALLER")))
 }

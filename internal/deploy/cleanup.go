@@ -57,7 +57,7 @@ func (d *Deployer) onPackages(ctx context.Context, hosts []inventory.Host, step 
 func (d *Deployer) packages(ctx context.Context, s *fleet.Session, keep int) ([]remote.InstalledPackage, error) {
 	ctx, cancel := within(ctx, d.timeouts().Query)
 	defer cancel()
-	state, err := s.State(ctx, remote.StateRequest{Lines: 1, Keep: keep})
+	state, err := s.State(ctx, remote.StateRequest{Keep: keep, PackagesOnly: true})
 	if err == nil && len(state.Packages) == 0 {
 		err = event.Problems(state.Problems)
 	}

@@ -34,12 +34,13 @@ type host struct {
 	resolution    string         // what they were chosen by
 	makesComplete bool           // this host verifies for all of its platform that nothing is missing
 
-	steps    string         // before the barrier, as a dry run reports them; "": it was not judged
-	remark   string         // to them
-	upToDate bool           // linked and confirmed before this run
-	noSFTP   bool           // it was tried, and failed
-	line     line           // from this machine
-	pruned   *event.Cleanup // after the run; nil: nothing was removed
+	steps    string          // before the barrier, as a dry run reports them; "": it was not judged
+	remark   string          // to them
+	upToDate bool            // linked and confirmed before this run
+	noSFTP   bool            // it was tried, and failed
+	has      map[string]bool // files that it stores, by their sha256, as far as it was asked
+	line     line            // from this machine
+	pruned   *event.Cleanup  // after the run; nil: nothing was removed
 }
 
 func newHost(r *run, h inventory.Host) *host {

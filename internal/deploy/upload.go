@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,21 +44,32 @@ func (h *host) upload(ctx context.Context, s event.Step, all []upload) error {
 	return h.sendAll(ctx, s, missing)
 }
 
-// lacking are those of the files that the host does not have, each once.
+// lacking are those of the files that the host does not have, each once. A host reads a file to know that it has it, so
+// it is asked about none twice in a run.
 func (h *host) lacking(ctx context.Context, all []upload) ([]upload, error) {
-	digests := make([]string, len(all))
-	for i, u := range all {
-		digests[i] = u.sha256
-	}
-	have, err := h.session.Have(ctx, digests)
-	var missing []upload
+	var unknown []string
 	for _, u := range all {
-		if !have[u.sha256] {
-			missing = append(missing, u)
-			have[u.sha256] = true
+		if !h.has[u.sha256] {
+			unknown = append(unknown, u.sha256)
 		}
 	}
-	return missing, err
+	if h.has == nil {
+		h.has = map[string]bool{}
+	}
+	if len(unknown) > 0 {
+		have, err := h.session.Have(ctx, unknown)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(h.has, have)
+	}
+	var missing []upload
+	for _, u := range all {
+		if !h.has[u.sha256] && !slices.ContainsFunc(missing, func(m upload) bool { return m.sha256 == u.sha256 }) {
+			missing = append(missing, u)
+		}
+	}
+	return missing, nil
 }
 
 func (h *host) sendAll(ctx context.Context, s event.Step, missing []upload) error {

@@ -77,9 +77,13 @@ func (r *run) timeOfFiles() time.Time {
 func (h *host) installEnvironment(ctx context.Context) bool {
 	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("installing %d wheels", len(h.wheels)))
-		filled, err := h.session.Environment(ctx, remote.EnvironmentRequest{
+		request := remote.EnvironmentRequest{
 			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
-		}, h.log.Output(event.StepEnvironment))
+		}
+		if len(h.run.origin.recipe.Prepare) == 0 {
+			request.Modified = h.run.modified
+		}
+		filled, err := h.session.Environment(ctx, request, h.log.Output(event.StepEnvironment))
 		if err != nil {
 			return err
 		}

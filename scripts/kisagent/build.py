@@ -32,6 +32,8 @@ class Build:
         self.lock = leftovers.build_lock(self.repository, self.name)
         self.made = []  # the wheels of its environment
         self.modules = []  # those that have no bytecode yet
+        self.digests = {}  # of what kis has written, see files.py
+        self.early = 0  # the time that it gives files from the start, see files.py
         self.frozen = None  # the members as they were when the package was made read-only
         self.modified = 0  # time of its files, in seconds
 
@@ -191,7 +193,7 @@ class Build:
         from kisagent import bytecode, environment
 
         self.require_unsealed()
-        self.made = args["wheels"]
+        self.made, self.early = args["wheels"], checked_time(args["modified"]) if args["modified"] else 0
         for wheel in self.made:
             checked(wheels.FILE, wheel["name"], "file name")
         task = yield self.fork(lambda: environment.create(self.venv), args["timeout"])
@@ -199,8 +201,9 @@ class Build:
         if args["installer"] == "uv":
             yield from self.fill_with_uv(args["timeout"])
         else:
-            task = yield self.fork(lambda: environment.fill(self.repository, self.venv, self.made, args["library"]), args["timeout"])
-            self.modules = task.result()
+            task = yield self.fork(lambda: environment.fill(self.repository, self.venv, self.made, args["library"], self.early), args["timeout"])
+            filled = task.result()
+            self.modules, self.digests = filled["modules"], filled["digests"]
         if args["editable"]:
             yield from self.install_editable(args)
         task = yield self.fork(lambda: bytecode.sources(self.top))
@@ -214,8 +217,9 @@ class Build:
 
         self.require_unsealed()
         given = Uploads(self.repository).path(args["given"]) if args["given"] else ""
-        task = yield self.fork(lambda: bytecode.complete(self.top, self.modules, given), args["timeout"])
-        return task.result()
+        task = yield self.fork(lambda: bytecode.complete(self.top, self.modules, given, self.early), args["timeout"])
+        self.digests.update(task.result()["digests"])
+        return {}
 
     def pack(self, args):
         """Pack the bytecode of the modules for other hosts."""
@@ -343,7 +347,7 @@ class Build:
         if self.frozen is None:
             raise Refused("bad-request", "%s is not frozen" % self.name)
         facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified)
-        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen))
+        task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen, self.digests))
         return task.result()
 
 

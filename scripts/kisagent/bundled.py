@@ -103,15 +103,16 @@ def unpack_pip(repository, run_directory):
     final = repository.path("pip", name)
     if os.path.isdir(final):
         return final
-    import compileall
     import zipfile
+
+    from kisagent import bytecode
 
     os.makedirs(repository.path("pip"), 0o700, exist_ok=True)
     temporary = os.path.join(run_directory, "pip")
     remove_tree(temporary)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(temporary)
-    compileall.compile_dir(temporary, quiet=2)
+    bytecode.complete(temporary, bytecode.sources(temporary), "", 0)
     # A power loss must not leave a directory of empty files under the final name.
     sync_file_system(temporary)
     try:

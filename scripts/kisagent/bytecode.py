@@ -11,7 +11,7 @@ import py_compile
 import zipfile
 import zlib
 
-from kisagent.copies import read_file, write_file
+from kisagent.files import Files, read_file
 from kisagent.store import remove_file, sha256_file
 from kisagent.wire import Refused
 
@@ -33,11 +33,12 @@ def sources(top):
     return found
 
 
-def complete(top, modules, given):
-    """Give each of the modules its bytecode: that of a packed file, "" for none, or else a compiled one. For a
-    child."""
+def complete(top, modules, given, modified):
+    """Give each of the modules its bytecode: that of a packed file, "" for none, or else a compiled one. Return
+    the digests of what was unpacked, see files.py. For a child."""
+    files = Files(top, modified)
     if given:
-        modules = unpack(given, top, modules)
+        modules = unpack(given, modules, files)
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), 1 + len(modules) // WORTH_A_WORKER)
     children = [start(modules[number::workers]) for number in range(1, workers)]
     compile_all(modules[0::workers])
@@ -45,7 +46,7 @@ def complete(top, modules, given):
         _, status = os.waitpid(pid, 0)
         if status:
             raise Refused("step-failed", "a process that compiled modules has failed", "does the host have enough memory? see: dmesg")
-    return {}
+    return {"digests": files.digests}
 
 
 def start(modules):
@@ -88,24 +89,24 @@ def pack(top, modules, path):
     return {"sha256": sha256_file(path), "size": os.path.getsize(path)}
 
 
-def unpack(given, top, modules):
+def unpack(given, modules, files):
     """Unpack the bytecode of the modules, and remove the packed file; return those that it is not there for.
     Another host has packed it: only what belongs to a module here, by the digest of its source, is
     taken."""
     try:
         with zipfile.ZipFile(given) as archive:
             members = {info.filename: info for info in archive.infolist()}
-            left = [module for module in modules if not take(archive, members, top, module)]
+            left = [module for module in modules if not take(archive, members, module, files)]
     except UNREADABLE:
         left = modules
     remove_file(given)
     return left
 
 
-def take(archive, members, top, module):
+def take(archive, members, module, files):
     """Unpack the bytecode of one module, and report whether it is there."""
     compiled = importlib.util.cache_from_source(module)
-    info = members.get(os.path.relpath(compiled, top))
+    info = members.get(compiled[len(files.top) :])
     if info is None or info.compress_type != zipfile.ZIP_DEFLATED or info.flag_bits & ENCRYPTED:
         return False
     try:
@@ -113,7 +114,7 @@ def take(archive, members, top, module):
             data = f.read(MAX_BYTES)
         if not belongs(data, module):
             return False
-        write_file(compiled, data)
+        files.write(compiled, [data])
         return True
     except UNREADABLE:
         return False

@@ -372,29 +372,38 @@ def state(repository, args):
     except OSError:
         return out
     out["host_id"] = repository.host_id()
+    if not args.get("packages_only"):
+        out["stages"] = stages(repository, args.get("stage"), lines, links)
+    out["packages"] = packages(repository)
+    if keep is not None:
+        from kisagent import cleanup
+
+        cleanup.describe(repository, out["packages"], keep)
+    return out
+
+
+def stages(repository, only, lines, links):
+    """One stage, or all with None: each with the processes of what it is not linked to any more."""
+    found = []
     # The journal names a stage that has lost its link.
     names = [name for name in sorted(set(links) | set(journaled(repository))) if STAGE.match(name)]
-    names = [name for name in names if args.get("stage") in (None, name)]
+    names = [name for name in names if only in (None, name)]
     limit = LINES_BYTES // max(1, len(names))
     for name in names:
         try:
-            out["stages"].append(stage_state(repository, name, lines, limit))
+            found.append(stage_state(repository, name, lines, limit))
         except Refused as refused:
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
             broken.update(journal_lines(repository, name, lines, limit))
-            out["stages"].append(broken)
+            found.append(broken)
     from kisagent import cleanup
 
-    outdated = processes.outdated(repository.root, {state["stage"]: state for state in out["stages"]}, set(cleanup.links(repository).values()))
-    for state in out["stages"]:
+    outdated = processes.outdated(repository.root, {state["stage"]: state for state in found}, set(cleanup.links(repository).values()))
+    for state in found:
         state["processes"] = outdated[state["stage"]]
-    out["packages"] = packages(repository)
-    if keep is not None:
-        cleanup.describe(repository, out["packages"], keep)
-    return out
-
+    return found
 
 def journaled(repository):
     try:

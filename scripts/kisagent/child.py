@@ -10,6 +10,7 @@ The step's own script writes records through a separate pipe, which no program o
 whatever a program prints is output, never a record.
 """
 import collections
+import gc
 import json
 import os
 import signal
@@ -318,6 +319,7 @@ def fork(function, timeout, private_fds=()):
         status = 1
         try:
             os.setsid()
+            gc.disable()  # it would look for garbage among what this process shares with the agent, and copy that
             for fd in (read_end,) + tuple(private_fds):
                 os.close(fd)
             null = os.open(os.devnull, os.O_RDWR)

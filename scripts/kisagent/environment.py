@@ -11,6 +11,7 @@ import sys
 import zipfile
 
 from kisagent import copies
+from kisagent.files import BLOCK, Files
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
 
@@ -29,27 +30,27 @@ def create(directory):
     return {}
 
 
-def fill(repository, directory, wheels, library):
+def fill(repository, directory, wheels, library, modified):
     """Install stored wheels into the environment: copied from a package that has the same wheel, with its
-    bytecode, or else unpacked. Return the modules that have to be compiled. For a child: it changes
-    sys.path."""
+    bytecode, or else unpacked. Return the modules that have to be compiled, and the digests of what was
+    written, see files.py. For a child: it changes sys.path."""
     sys.path.insert(0, Uploads(repository).path(library))
     from installer import install
     from installer.exceptions import InstallerError
 
-    earlier, modules = copies.Earlier(repository), []
+    earlier, modules, files = copies.Earlier(repository), [], Files(os.path.dirname(directory), modified)
     for wheel in wheels:
+        if earlier.copy(wheel, files, directory):
+            continue
         path = Uploads(repository).path(wheel["sha256"])
         try:
             with open_wheel(path, wheel["name"]) as source:
-                if earlier.copy(wheel["sha256"], source.dist_info_dir, directory):
-                    continue
-                destination = destination_class()(directory, source.distribution)
+                destination = destination_class()(directory, source.distribution, files)
                 install(source, destination, {"INSTALLER": copies.INSTALLER})
         except (InstallerError, zipfile.BadZipFile, ValueError, KeyError) as err:
             raise Refused("bad-wheel", "%s: %s" % (wheel["name"], err), "is it a wheel? unpack it: python3 -m zipfile -l %s" % wheel["name"])
         modules += destination.modules
-    return modules
+    return {"modules": modules, "digests": files.digests}
 
 
 def open_wheel(path, name):
@@ -77,7 +78,7 @@ def destination_class():
     from installer.records import Hash, RecordEntry
 
     class Environment(SchemeDictionaryDestination):
-        def __init__(self, directory, name):
+        def __init__(self, directory, name, files):
             version = "python%d.%d" % sys.version_info[:2]
             library = os.path.join(directory, "lib", version, "site-packages")
             schemes = {
@@ -88,14 +89,15 @@ def destination_class():
                 "data": directory,
             }
             super().__init__(schemes, os.path.join(directory, "bin", "python"), "posix")
+            self.files = files
             self.modules = []  # to be compiled
 
         def write_to_fs(self, scheme, path, stream, is_executable):
             target = os.path.join(self.scheme_dict[scheme], inside(path))
-            digest, size = copies.write_blocks(target, iter(lambda: stream.read(copies.BLOCK), b""), is_executable)
+            digest, size = self.files.write(target, iter(lambda: stream.read(BLOCK), b""), is_executable)
             if path.endswith(".py") and scheme in ("purelib", "platlib"):
                 self.modules.append(target)
-            return RecordEntry(path, Hash(self.hash_algorithm, digest), size)
+            return RecordEntry(path, Hash(*copies.encoded(digest).split("=")), size)
 
     return Environment
 

@@ -20,6 +20,7 @@ TICK = 1.0  # seconds between two checks of the deadlines, at most
 # Allowed during another command: none of them waits
 CONCURRENT = ("ping", "cancel", "bye", "put", "fence", "read")
 PYTHON_CHECK_TIMEOUT = 10.0  # seconds for evaluating Requires-Python with pip's library
+SMALL = 1 << 20  # bytes of an uploaded file that is stored sooner than a process for it is started
 IDENTITY_LIMIT = 100  # characters of "who" and "what", so that a lock file fits into one read
 # What handlers raise for an invalid command. Any other exception is a bug in this program; it ends
 # the agent, because whether a link was changed is then not known.
@@ -206,8 +207,10 @@ class Agent:
         return {"have": found}
 
     def do_receive(self, args):
-        part = os.path.join(self.run_directory.path, checked(RUN, args["part"], "part"))
-        return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], args["size"])))
+        part, size = os.path.join(self.run_directory.path, checked(RUN, args["part"], "part")), args["size"]
+        if strict.is_integer(size) and size < SMALL:
+            return Uploads(self.repository).receive(part, args["sha256"], size)
+        return (yield from self.run_forked(lambda: Uploads(self.repository).receive(part, args["sha256"], size)))
 
     def do_read(self, args):
         """A piece of a stored file, or of one that this run has made, for other hosts. A short one, so that it

@@ -42,15 +42,15 @@ def in_order(members):
     return sorted(members, key=lambda member: os.fsencode(member[0]))
 
 
-def manifest(top, members=None):
+def manifest(top, members=None, digests=None):
     """The text of the manifest: `kind mode size sha256-or-target path` for each member, names as
-    JSON strings."""
-    lines = []
+    JSON strings. Files whose digests are given are not read."""
+    lines, digests = [], digests or {}
     for path, info, kind in members or walk(top):
         if path in UNSEALED_MEMBERS:
             continue
         if kind == "f":
-            what = sha256_file(os.path.join(top, path))
+            what = digests.get(path) or sha256_file(os.path.join(top, path))
         elif kind == "l":
             what = quoted(os.readlink(os.path.join(top, path)))
         else:
@@ -141,11 +141,13 @@ def is_state(path):
 
 def freeze(top, modified):
     """Give the files of the package this time, in seconds, and make it read-only; return what it consists
-    of, to be compared when it is sealed."""
+    of, to be compared when it is sealed. What kis has written may be so from the start, see files.py."""
     members = [member for member in walk(top) if not is_state(member[0])]
-    times.set_all(top, members, modified)
-    make_read_only(top, members)
-    return snapshot(top, walk(top))
+    open_members = [(path, info, kind) for path, info, kind in members if kind != "l" and (info.st_mtime_ns != modified * 10**9 or info.st_mode & 0o222)]
+    times.set_all(top, open_members, modified)
+    make_read_only(top, open_members)
+    changed = {path: os.lstat(os.path.join(top, path)) for path, _, _ in open_members}
+    return snapshot(top, [(path, changed.get(path, info), kind) for path, info, kind in members])
 
 
 def snapshot(top, members):
@@ -156,6 +158,11 @@ def snapshot(top, members):
         if not is_state(path):
             found[path] = [kind, info.st_mode & 0o7777, info.st_size if kind != "d" else 0, info.st_ctime_ns]
     return found
+
+
+def current(digests, frozen):
+    """The digests of files that have not changed since kis wrote them."""
+    return {path: digest for path, (digest, changed) in digests.items() if path in frozen and frozen[path][3] == changed}
 
 
 def require_unchanged(top, members, frozen):
@@ -172,9 +179,10 @@ def require_unchanged(top, members, frozen):
     raise Refused("writes-inside", "verification %s %s in the package" % (what, path), WRITES_HINT)
 
 
-def seal(repository, name, facts, wheels, lock, frozen):
+def seal(repository, name, facts, wheels, lock, frozen, digests):
     """Seal the directory as a package. For a child. Before the last rename it is not a package.
-    wheels are those of its environment, lock is that of the build; frozen is what freeze returned."""
+    wheels are those of its environment, lock is that of the build; frozen is what freeze returned, digests
+    are of what kis has written, see files.py."""
     top = repository.package(name)
     state = os.path.join(top, ".kis")
     members = walk(top)
@@ -184,7 +192,7 @@ def seal(repository, name, facts, wheels, lock, frozen):
     write_durably(os.path.join(state, "environment"), "".join(line + "\n" for line in record), 0o644)
     make_read_only(top, walk(top, ".kis"))
     members = in_order([member for member in members if not member[0].startswith(".kis/")] + walk(top, ".kis"))
-    text = manifest(top, members)
+    text = manifest(top, members, current(digests, frozen))
     receipt = {"v": 1, "package": name, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     receipt.update({name: value for name, value in facts.items() if name != "editable"})
     # The wheel of an editable application names its package's path, which may differ between hosts; its
@@ -256,6 +264,7 @@ def check(repository, name, quick=False, thorough=False):
         hint = "packages are never changed: bump the version and push that, or roll back to another package"
         raise Refused("changed-package", message, hint)
     interpreter.check(top, receipt)
+    repository.examined[name] = time.monotonic()
     return receipt
 
 
