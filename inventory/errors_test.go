@@ -73,7 +73,7 @@ func TestErrorShortensLongLines(t *testing.T) {
 
 func TestErrorsStopAtLimit(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("i", []byte("stages: {s: {hosts: ["+strings.Repeat("'', ", 5000)+"]}}"), nil)
+	_, err := Parse("i", []byte("stages: {s: {hosts: ["+strings.Repeat("'', ", 5000)+"]}, t: {hosts: [1]}, u: 1}"), nil)
 	var all Errors
 	require.ErrorAs(t, err, &all)
 	assert.Len(t, all, maxErrors)

@@ -77,6 +77,8 @@ func TestWrongUsesOfAnAnsibleInventory(t *testing.T) {
 		"ansible: {inventory: hosts.ini, encrypted: x}" + stage:                   `ansible.encrypted: unknown value "x"; known: refuse, skip`,
 		"ansible: hosts.ini\nstages: {s: {hosts: [all, '!win', '!mail', '!db']}}": `hosts.ini:3: ansible_connection of localhost is "local"; kis connects by SSH only; exclude the host`,
 		"ansible: hosts.ini\nstages: {s: {hosts: [w1]}}":                          "hosts.ini:12: ansible_host of w1 is a template, which kis does not render; set it in this file",
+		"dynamic: ''" + stage:                                                     "dynamic: is empty; give it a value or remove it",
+		"ansible: hosts.ini\nstages: {s: {hosts: ['web[3:1]']}}":                  `stages.s.hosts: "web[3:1]": the range ends before it begins`,
 		"dynamic: cat hosts.json" + stage:                                         "dynamic: a command cannot run here",
 	} {
 		_, err := loaded(t, ansibleHosts, text)
@@ -104,6 +106,7 @@ func TestEverySettingCanBeReplaced(t *testing.T) {
 		{"ansible_user", "hosts: {w1: {ssh: {user: deploy}}}", "{NAME: {ssh: {user: …}}}"},
 		{"ansible_port", "hosts: {w1: {ssh: {port: 22}}}", "{NAME: {ssh: {port: …}}}"},
 		{"ansible_ssh_private_key_file", "hosts: {w1: {ssh: {identity_file: key}}}", "{NAME: {ssh: {identity_file: …}}}"},
+		{"ansible_ssh_common_args", "hosts: {w1: {ssh: {jump: gate}}}", "{NAME: {ssh: {jump: …}}}"},
 		{"ansible_become_user", "hosts: {w1: {become: www}}", "{NAME: {become: …}}"},
 		{"ansible_python_interpreter", "hosts: {w1: {python: /usr/bin/python3}}", "{NAME: {python: …}}"},
 	} {

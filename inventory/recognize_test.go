@@ -70,7 +70,7 @@ func TestMistakesInAnInventoryAreStillNamed(t *testing.T) {
 		"groups: {all: {hosts: [web1]}}\n",
 		"stage: {s: {hosts: [a]}}\n",
 		"stages: [production]\n",
-		"- a\n- b\n", "text", "stages: {s: {hosts: [@web]}}\n", "stages:\n  s:\n    hosts:\n    [web]\n    x\n", "",
+		"- a\n- b\n", "- {a: 1}\n- [b]\n", "# nothing\n", "---\n...\n", "text", "stages: {s: {hosts: [@web]}}\n", "stages:\n  s:\n    hosts:\n    [web]\n    x\n", "",
 	} {
 		_, err := Parse("inventory.yaml", []byte(src), nil)
 		require.Error(t, err, src)
