@@ -48,6 +48,18 @@ func (h *host) checkHost(ctx context.Context) error {
 	return h.judge(ctx)
 }
 
+// checkInstaller inspects once more the hosts that lack a package which the plan did not name: whether they have what fills
+// environments was not asked before, because a host that has the package needs none.
+func (r *run) checkInstaller(ctx context.Context) bool {
+	named := r.builds() || r.plan.Op == event.Promote || !r.plan.Target.IsZero()
+	if named || r.plan.Recipe.Installer != remote.UV || len(r.lacking(r.pkg)) == 0 {
+		return true
+	}
+	return r.phase(ctx, "check", func(ctx context.Context, h *host) bool {
+		return h.sealed(r.pkg) != nil || r.check(ctx, h)
+	})
+}
+
 // inspect asks the host for its facts.
 func (h *host) inspect(ctx context.Context) error {
 	request := h.run.checkRequest()

@@ -66,7 +66,7 @@ func (r *run) checkAgain(ctx context.Context) bool {
 	if r.plan.Op != event.Push {
 		r.pkg = r.plan.Target
 	}
-	return r.readSource(ctx) && r.phase(ctx, "check", r.check) && r.chooseTarget()
+	return r.readSource(ctx) && r.phase(ctx, "check", r.check) && r.chooseTarget() && r.checkInstaller(ctx)
 }
 
 // lockedBy is the holder of the lock, if a lock of another run is the only kind of error; else nil.

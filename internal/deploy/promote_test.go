@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,9 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // on is the world as a run sees it that is about some of the hosts.
@@ -128,6 +131,28 @@ func TestSyncBringsNewHostsToWhatTheStageHas(t *testing.T) {
 	report = w.run(t.Context(), t, sync, nil)
 	require.Equal(t, event.Aborted, report.Outcome)
 	assert.Contains(t, report.Failures[0].Message, "staging is not linked to the same package everywhere")
+}
+
+// TestASyncLearnsOfAnUnsuitableUVBeforeItLocks, and asks only the hosts that need it.
+func TestASyncLearnsOfAnUnsuitableUVBeforeItLocks(t *testing.T) {
+	t.Parallel()
+	old := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(old, "uv"), []byte("#!/bin/sh\necho uv 0.3.5\n"), 0o755))
+	w := newWorld(t, func(t testing.TB, home string) login {
+		t.Helper()
+		return startEmbedded(t, home, sshtest.Options{Env: []string{"PATH=" + old + ":/usr/bin:/bin", "HOME=" + home}})
+	}, 2)
+	require.Empty(t, w.on(0, 1).run(t.Context(), t, push(t, "1.0"), nil).Failures)
+	sync := deploy.Plan{Op: event.Sync}
+	sync.Recipe.Installer = remote.UV
+	var events []event.Event
+	report := w.run(t.Context(), t, sync, func(e event.Event) { events = append(events, e) })
+	require.Equal(t, event.Aborted, report.Outcome)
+	require.Len(t, report.Failures, 1)
+	assert.Equal(t, "web2", report.Failures[0].Host)
+	assert.Equal(t, event.StepCheck, report.Failures[0].Step)
+	assert.Contains(t, report.Failures[0].Message, "uv is too old")
+	assert.False(t, slices.ContainsFunc(events, func(e event.Event) bool { return e.Step == event.StepLock }))
 }
 
 // TestLinkCopiesAPackageToHostsThatLackIt from any host that has it.

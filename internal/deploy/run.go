@@ -137,7 +137,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		r.phase(ctx, "check", r.check) &&
 		r.refuseDuplicates() &&
 		r.requireSharedFiles() &&
-		r.chooseTarget() &&
+		r.chooseTarget() && r.checkInstaller(ctx) &&
 		(r.plan.DryRun && r.phase(ctx, "verify", r.readPackage) || !r.plan.DryRun && r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.installAll(ctx)) &&
 		r.samePackages()
 	// The barrier. Before it no link has changed on any host.

@@ -61,11 +61,11 @@ func embedded(t testing.TB, home string) login {
 func embeddedWith(faults sshtest.Faults) backend {
 	return func(t testing.TB, home string) login {
 		t.Helper()
-		return startEmbedded(t, home, faults)
+		return startEmbedded(t, home, sshtest.Options{Faults: faults})
 	}
 }
 
-func startEmbedded(t testing.TB, home string, faults sshtest.Faults) login {
+func startEmbedded(t testing.TB, home string, options sshtest.Options) login {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -75,7 +75,8 @@ func startEmbedded(t testing.TB, home string, faults sshtest.Faults) login {
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(block), 0o600))
 	authorized, err := ssh.NewPublicKey(public)
 	require.NoError(t, err)
-	h, err := sshtest.Start(sshtest.Options{Home: home, AuthorizedKeys: []ssh.PublicKey{authorized}, Faults: faults})
+	options.Home, options.AuthorizedKeys = home, []ssh.PublicKey{authorized}
+	h, err := sshtest.Start(options)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, h.Close())
