@@ -47,7 +47,7 @@ type Participant struct {
 type linkState string
 
 const (
-	stateOld     linkState = "old"     // unchanged: the host reported it, or no commit was sent
+	stateOld     linkState = "old"     // not switched by this run: the host reported it, or no commit was sent
 	stateNew     linkState = "new"     // switched: the host reported it
 	stateUnknown linkState = "unknown" // in doubt: a command was sent and not answered
 	stateTaken   linkState = "taken"   // another run acted on the stage since: the link is that run's, whatever its target
@@ -126,6 +126,7 @@ func (p *Participant) tryLock(ctx context.Context, c *Coordinator) error {
 	locked, err := p.Session.LockAgain(bounded, c.Stage, c.Run, p.Owner, p.Locked)
 	if err == nil {
 		p.Locked = locked
+		p.read(locked.Linked) // somebody may have changed it since it was read
 	}
 	return err
 }

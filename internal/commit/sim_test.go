@@ -549,6 +549,14 @@ func TestSchedulesThatFailed(t *testing.T) {
 			assert.Equal(t, []event.Outcome{event.Succeeded}, ended)
 		})
 	}
+	// Somebody else changed the link between the fence and the lock, whose answer says so.
+	t.Run("the link is changed before the lock", func(t *testing.T) {
+		r := simRun{To: "app-1", Op: event.Relink, Hosts: []int{0, 1, 2}, After: true, Batch: 1}
+		r.Tapes = []simBytes{tape(map[int]byte{22: 93, 49: 10, 56: 12, 61: 124}), tape(map[int]byte{24: 2, 34: 12}), tape(map[int]byte{6: 129, 51: 251, 54: 130})}
+		ended, wrong := simulate(t, simSchedule{Links: []string{"app-0", "app-0", "app-1"}, Partial: inventory.PartialStop, Runs: []simRun{r}})
+		assert.Empty(t, wrong)
+		assert.Equal(t, []event.Outcome{event.Split}, ended)
+	})
 }
 
 func TestSimulation(t *testing.T) {
