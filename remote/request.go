@@ -69,14 +69,19 @@ func encode(id int, op operation, args any) ([]byte, error) {
 	if err != nil || args == nil {
 		return append(line, '\n'), err
 	}
-	members, err := json.Marshal(args)
+	more, err := json.Marshal(args)
 	if err != nil {
 		return nil, err
 	}
-	if len(members) > len("{}") {
-		line = append(append(line[:len(line)-1], ','), members[1:]...)
+	return append(withMembers(line, more), '\n'), nil
+}
+
+// withMembers adds to an object in JSON, which is not empty, the members of another one.
+func withMembers(object, more []byte) []byte {
+	if string(more) == "{}" {
+		return object
 	}
-	return append(line, '\n'), nil
+	return append(append(object[:len(object)-1], ','), more[1:]...)
 }
 
 type openRequest struct {

@@ -17,7 +17,7 @@ import (
 func TestWhatIsReceivedIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	assert.Zero(t, acknowledges(t, func(nc net.Conn) net.Conn { return nc }), "Linux delays the acknowledgements of a dialog")
-	assert.Equal(t, 1, acknowledges(t, func(nc net.Conn) net.Conn { return sshx.NewConn(nc) }))
+	assert.Equal(t, 1, acknowledges(t, sshx.NewConn))
 }
 
 // acknowledges is TCP_QUICKACK of a connection on which a dialog has been held.

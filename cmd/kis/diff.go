@@ -21,7 +21,7 @@ const diffStatus = `
 Exit status:
     0  the comparison is complete, whether there are differences or not
     1  a bug in kis
-    2  usage, inventory or local build error: no host was contacted
+    2  usage, inventory or local build error: no host was contacted; or the answer could not be printed
     5  a host did not answer, or the hosts of a stage are linked to different packages
   130  interrupted
 `

@@ -31,7 +31,7 @@ const exitStatus = `
 Exit status:
     0  every targeted host is verified on what was asked (or was already)
     1  a bug in kis; nothing is asserted
-    2  usage, inventory or local build error: no host was contacted
+    2  usage, inventory or local build error: no host was contacted; or a query could not be printed
     3  aborted before link: every stage link is unchanged
     4  failed at or after link and rolled back: every host is verified on its previous package
     5  hosts differ or are unknown: the table says which; see kis status

@@ -5,7 +5,8 @@
 // The second phase is one rename on each host (commit). A host that receives nothing removes its
 // prepared link by itself. When the answer to a commit is lost, the coordinator fences the host: it
 // removes the prepared link over a new session, after which the outcome cannot change, and reads
-// the link. If a host has not switched, those that have are rolled back. See ARCHITECTURE.md.
+// the link. If a host has not switched, those that have are rolled back, unless the inventory says otherwise
+// (on_partial). docs/transaction.md explains it.
 package commit
 
 import (
@@ -35,7 +36,7 @@ type Coordinator struct {
 	Batch        int // how many hosts are brought into service at a time; 0: all
 	Participants []*Participant
 	// UpToDate are hosts that were linked and confirmed before. They take no part in the switch,
-	// but the outcome includes them: their links are read again at the end.
+	// but the outcome of a switch includes them: their links are read again at its end.
 	UpToDate []*Participant
 	Stream   *event.Stream
 	// Interrupts returns a channel that is closed at the user's next interrupt; nil: there are
@@ -223,7 +224,7 @@ func (c *Coordinator) commit(ctx context.Context, p *Participant) error {
 		p.read(c.To.String())
 		p.durable(switched.Durable)
 	case isRefused(err):
-		p.link.state, p.link.current = stateOld, false // the link may have been changed outside kis
+		p.link.state, p.link.current = stateOld, false // what it is linked to is not known: it may have been changed outside kis
 	default:
 		p.lost()
 	}

@@ -22,20 +22,18 @@ const (
 type redial struct {
 	pause time.Duration // before the next attempt; zero before the first
 	final error         // the host's refusal, which ends the attempts
-	why   error         // why the last complete attempt failed
+	why   error         // why an attempt failed: the last one that was not cut short, or else the first
 }
 
-// reach starts another session, and retries until ctx ends or the host refuses the login.
+// reach starts another session, and retries until ctx ends or the host refuses the login. After a refusal it does not
+// dial again, in later calls either.
 func (p *Participant) reach(ctx context.Context, c *Coordinator) (*fleet.Session, error) {
 	p.Session.HangUp()
 	for p.redial.final == nil {
-		session, err := p.Connect(ctx)
+		session, err := p.connectAgain(ctx, c)
 		if err == nil {
-			if err = p.sameRepository(session, c); err == nil {
-				p.redial = redial{}
-				return session, nil
-			}
-			session.Close() // and retry: a host that has just booted may mount its volumes after it accepts logins
+			p.redial = redial{}
+			return session, nil
 		}
 		if refusedForGood(err) {
 			p.redial.final = err
@@ -50,6 +48,20 @@ func (p *Participant) reach(ctx context.Context, c *Coordinator) (*fleet.Session
 		}
 	}
 	return nil, p.redial.final
+}
+
+// connectAgain is one attempt. A host that has just booted may mount its volumes after it accepts logins: without the
+// repository that the run began with, it has failed.
+func (p *Participant) connectAgain(ctx context.Context, c *Coordinator) (*fleet.Session, error) {
+	session, err := p.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.sameRepository(session, c); err != nil {
+		session.Close()
+		return nil, err
+	}
+	return session, nil
 }
 
 // refusedForGood reports whether the host refused the login and will refuse the next one: further

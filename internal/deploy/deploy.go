@@ -111,7 +111,8 @@ func (d *Deployer) Run(ctx context.Context, p Plan) event.Report {
 	report := r.report(r.outcome(ctx))
 	closeAll()
 	report.SetExit(r.stream.Bugs())
-	r.stream.Emit(event.Event{Type: event.TypeReport, Report: &report})
-	report.SetExit(r.stream.Bugs()) // the receiver may have panicked just now
+	emitted := report
+	r.stream.Emit(event.Event{Type: event.TypeReport, Report: &emitted})
+	report.SetExit(r.stream.Bugs()) // a receiver of that may have panicked
 	return report
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// host is one host in one run. One goroutine at a time does its steps; other goroutines read its
-// fields only between phases.
+// host is one host in one run. One goroutine at a time does its steps. Others read its facts, and read files through its
+// session, which is safe for that; its other fields only between phases.
 type host struct {
 	inventory.Host
 	run *run

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,20 +70,19 @@ func (r *run) checkAgain(ctx context.Context) bool {
 	return r.readSource(ctx) && r.phase(ctx, "check", r.check) && r.chooseTarget() && r.checkInstaller(ctx)
 }
 
-// lockedBy is the holder of the lock, if a lock of another run is the only kind of error; else nil.
+// lockedBy is the holder of one of the locks, if locks of other runs are the only errors; else nil. It has no name where
+// the host does not know it.
 func lockedBy(errs []error) *remote.Holder {
 	var holder *remote.Holder
 	for _, err := range errs {
+		if err == nil {
+			continue
+		}
 		refused, ok := errors.AsType[*remote.Refused](err)
-		switch {
-		case err == nil:
-		case ok && refused.Code == remote.CodeLocked:
-			if holder = refused.Holder; holder == nil {
-				holder = &remote.Holder{}
-			}
-		default:
+		if !ok || refused.Code != remote.CodeLocked {
 			return nil
 		}
+		holder = cmp.Or(refused.Holder, &remote.Holder{})
 	}
 	return holder
 }

@@ -17,10 +17,10 @@ import (
 type environment struct {
 	wheels      []remote.Wheel // without that of the application
 	application *remote.Wheel  // where hosts made it; nil: this machine did, or pip installs it from the package
-	by          *host          // that made them in this run; nil: they were chosen from a package that exists
+	by          *host          // that made them in this run; nil: no host had to
 }
 
-// maxMakers is how many hosts of a platform try to make its wheels, one after the other, before the
+// maxMakers is how many hosts of a platform try to make its wheels before the
 // platform is given up: what fails on three of them is no matter of the host.
 const maxMakers = 3
 
@@ -43,8 +43,8 @@ func newPlatform(patience time.Duration) *platform {
 	}
 }
 
-// environment returns the wheels of the platform. One host at a time makes them, and the others wait. Where
-// that fails, or takes long, the next one tries: a host without a route to the index gets the wheels that
+// environment returns the wheels of the platform. One host makes them, and the others wait. Where that fails, the next one
+// tries, and where it takes long, a second one at the same time: a host without a route to the index gets the wheels that
 // another one has made.
 func (p *platform) environment(ctx context.Context, h *host, make func(context.Context) (*environment, error)) (*environment, error) {
 	late, waits := p.patience(), ""

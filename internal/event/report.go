@@ -26,8 +26,8 @@ const (
 // true nevertheless.
 const ExitBug = 1
 
-// Exit is the exit status that promises the outcome. For a run it is decided here and in
-// Report.SetExit, and nowhere else.
+// Exit is the exit status that promises the outcome. For a run it is decided here and in Report.SetExit; a bug after
+// that, and a second interrupt, are for the program.
 func (o Outcome) Exit() int {
 	switch o {
 	case Succeeded:

@@ -34,7 +34,7 @@ MEMBERS.update(after=strict.is_boolean, restarted=strict.is_boolean, ev=lambda v
 # The members that recovery and rollbacks need. They remain in a line that would be too long.
 NEEDED = (
     ("v", "seq", "boot", "at", "run", "op", "from", "to", "content", "ev", "requested", "scope")
-    + ("after", "restarted", "durable", "skew", "before")
+    + ("after", "restarted", "skew", "before")
 )
 NOTE_TEXT = 1024  # characters of one text that a controller adds to a line
 NOTE_MEMBERS = 32

@@ -216,7 +216,7 @@ class Transaction:
                 raise
             raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = LINKED
-        self.try_journal("linked", durable=record["durable"])
+        self.try_journal("linked")
         return record
 
     def replace(self, prepared, package):
@@ -245,7 +245,7 @@ class Transaction:
             best_effort(remove_file, self.prepared_rollback)
             raise Refused("cannot-rename", error_text(err, self.repository.root), error_hint(err, self.repository.root), errno=errno.errorcode.get(err.errno, ""))
         self.state = ENDED
-        self.try_journal("reverted", durable=record["durable"])
+        self.try_journal("reverted")
         return record
 
     def confirm(self, note):

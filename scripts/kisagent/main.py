@@ -25,7 +25,7 @@ IDENTITY_LIMIT = 100  # characters of "who" and "what", so that a lock file fits
 # What handlers raise for an invalid command. Any other exception is a bug in this program; it ends
 # the agent, because whether a link was changed is then not known.
 INVALID_COMMAND = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-# Seconds for cleaning up after others; the controller is waiting for its lock, see internal/fleet
+# Seconds for cleaning up after others; the controller is waiting for its lock, see internal/timeouts
 SWEEP_TIMEOUT = 15.0
 
 

@@ -166,9 +166,8 @@ def current(digests, frozen):
 
 
 def require_unchanged(top, members, frozen):
-    """Refuse a package that something has written into since it was made read-only. A user who is
-    not root could not have; root can, and its application would write beside itself in production
-    as well."""
+    """Refuse a package that something has written into since it was made read-only. That takes root,
+    or a program that changes modes: the application would write beside itself in production as well."""
     now = snapshot(top, members)
     changed = [path for path in set(now) | set(frozen) if now.get(path) != frozen.get(path)]
     if not changed:

@@ -49,7 +49,7 @@ type Policy struct {
 type StrictChecking string
 
 // The supported values. ssh_config's `no` and `off` become StrictAsk with a warning: kis connects
-// to many hosts at once and never trusts a key that the user has not compared.
+// to many hosts at once, and trusts no key that neither the user nor this setting has accepted.
 const (
 	StrictAsk       StrictChecking = "ask"        // refuse unknown keys; the user can accept them
 	StrictYes       StrictChecking = "yes"        // refuse unknown keys
