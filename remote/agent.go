@@ -3,9 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +15,6 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/internal/tail"
 	"github.com/keep-it-simple/kis/internal/timeouts"
-	"github.com/keep-it-simple/kis/scripts"
 )
 
 // Protocol is the version of the agent's protocol that this program speaks.
@@ -332,37 +328,3 @@ func (h hearing) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// order is the line that the loader of the agent reads, see scripts/bootstrap.sh.
-func (a *Agent) order() ([]byte, error) {
-	program, err := agentProgram()
-	if err != nil {
-		return nil, err
-	}
-	root, err := json.Marshal(a.root)
-	if err != nil {
-		return nil, err
-	}
-	line := fmt.Appendf(make([]byte, 0, len(program)+500), `{"nonce":%q,"root":%s,"timeouts":{"lease":%g,"term_grace":%g},`,
-		a.nonce, root, a.timeouts.Lease.Seconds(), a.timeouts.TermGrace.Seconds())
-	return append(append(line, program[1:]...), '\n'), nil
-}
-
-// agentProgram is the agent in JSON, some hundred kilobytes. It is encoded once for all hosts.
-//
-//nolint:gochecknoglobals // a constant that takes a computation
-var agentProgram = sync.OnceValues(func() ([]byte, error) {
-	var program struct {
-		Modules [][2]string       `json:"modules"`
-		Steps   map[string]string `json:"steps"`
-		Program string            `json:"program"` // identifies the modules
-	}
-	program.Steps = scripts.Steps()
-	sum := sha256.New()
-	for _, m := range scripts.Modules() {
-		program.Modules = append(program.Modules, [2]string{m.Name, m.Source})
-		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00")) // a hash never fails
-	}
-	program.Program = hex.EncodeToString(sum.Sum(nil)[:8])
-	return json.Marshal(program)
-})

@@ -21,6 +21,9 @@ import (
 // oldestPython is the oldest interpreter that can run the agent.
 const oldestPython = "3.8"
 
+// canDecompress follows the version of a Python that has zlib. Some are built without it.
+const canDecompress = " zlib"
+
 // started is what the reader found before and in the agent's greeting.
 type started struct {
 	word  string // READY, NOPYTHON, EATEN, NOWORDS or HELLO, "" at the end of the stream
@@ -45,7 +48,7 @@ func (a *Agent) greet(ctx context.Context, starting <-chan started) error {
 		return err
 	}
 	a.noise = strings.Join(s.noise, " / ")
-	order, err := a.order()
+	order, err := a.order(strings.HasSuffix(s.rest, canDecompress))
 	if err != nil {
 		return err
 	}
@@ -97,9 +100,10 @@ func (a *Agent) exchange(ctx context.Context, data []byte, starting <-chan start
 func (a *Agent) checkStart(s started) error {
 	switch s.word {
 	case "READY":
-		if !atLeast(s.rest, oldestPython) {
+		version := strings.TrimSuffix(s.rest, canDecompress)
+		if !atLeast(version, oldestPython) {
 			return &StartError{
-				Message: fmt.Sprintf("python is %s, kis needs %s or newer", cut(s.rest, maxCode), oldestPython),
+				Message: fmt.Sprintf("python is %s, kis needs %s or newer", cut(version, maxCode), oldestPython),
 				Hint:    "name a newer one in the inventory: python: /usr/bin/python3.11",
 			}
 		}

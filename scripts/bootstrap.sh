@@ -1,6 +1,7 @@
 : this line does nothing, so that a login script which reads one line of the input consumes no more than this
 # bootstrap.sh PYTHON — standard input of "exec /bin/sh -s -- PYTHON"; becomes the loader of the agent.
-# It prints "KIS1 READY MAJOR.MINOR", then reads one line of JSON with the agent's modules. It writes no file.
+# It prints "KIS1 READY MAJOR.MINOR zlib", without the last word where Python lacks that module, and reads one line of JSON
+# with the agent's modules. Where that has a member "packed", so many bytes follow: more members, compressed. It writes no file.
 # It prints "KIS1 NOPYTHON PYTHON" and exits 1 when there is no such interpreter, "KIS1 EATEN" when a login script has
 # consumed more than these lines, and "KIS1 NOWORDS" when the arguments are missing.
 kis_whole=yes
@@ -15,11 +16,17 @@ python=$(command -v "$1") || python=""
 # UTF-8 in every locale: the names in a package must be decoded equally when it is sealed and when it is checked.
 exec "$python" -X utf8 -I -S -c '
 import sys
-sys.stdout.write("\nKIS1 READY %d.%d\n" % sys.version_info[:2])
+try:
+    from zlib import decompress
+except ImportError:
+    decompress = None
+sys.stdout.write("\nKIS1 READY %d.%d%s\n" % (sys.version_info[:2] + (" zlib" * bool(decompress),)))
 sys.stdout.flush()
 import json
 from _frozen_importlib import ModuleSpec
 order = json.loads(sys.stdin.buffer.readline().decode("utf-8"))
+if "packed" in order:
+    order.update(json.loads(decompress(sys.stdin.buffer.read(order["packed"])).decode("utf-8")))
 class Modules:
     """The agent: each module is compiled when it is imported, unless it is known from before."""
     sources = dict(order["modules"])

@@ -2,8 +2,10 @@ package scripts_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -51,6 +53,17 @@ func order(t *testing.T, code string) string {
 	return string(text) + "\n"
 }
 
+// packedOrder is the same, with all members compressed.
+func packedOrder(t *testing.T, code string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	_, err := io.WriteString(w, order(t, code))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return fmt.Sprintf("{\"packed\":%d}\n%s", packed.Len(), packed.String())
+}
+
 const tell = `
 import sys
 def main(order):
@@ -59,9 +72,9 @@ def main(order):
 
 // session starts the loader under a shell and sends the order only when the loader is ready, as the
 // controller does.
-func (s shell) session(t *testing.T, before, order string) string {
+func (s shell) session(t *testing.T, before, python, order string) string {
 	t.Helper()
-	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", "python3")...)...)
+	c := exec.Command("bash", append([]string{"-c", before + "\n" + `exec "$@"`, "login"}, append(append([]string{}, s.argv...), "-s", "--", python)...)...)
 	in, err := c.StdinPipe()
 	require.NoError(t, err)
 	out, err := c.StdoutPipe()
@@ -99,12 +112,27 @@ func TestBootstrapBecomesTheLoader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachShell(t, func(t *testing.T, s shell) {
-				text := s.session(t, before, order(t, tell))
-				assert.Regexp(t, `(?m)^KIS1 READY 3\.\d+$`, text)
-				assert.Contains(t, text, "main has whole, utf8=1\n")
+				for _, order := range []string{order(t, tell), packedOrder(t, tell)} {
+					text := s.session(t, before, "python3", order)
+					assert.Regexp(t, `(?m)^KIS1 READY 3\.\d+ zlib$`, text)
+					assert.Contains(t, text, "main has whole, utf8=1\n")
+				}
 			})
 		})
 	}
+}
+
+// TestBootstrapWorksWithoutZlib, and says that it cannot decompress.
+func TestBootstrapWorksWithoutZlib(t *testing.T) {
+	t.Parallel()
+	without := filepath.Join(t.TempDir(), "python3")
+	require.NoError(t, os.WriteFile(without, []byte("#!/bin/sh\nfor code; do :; done\nexec "+python+` -X utf8 -I -S -c "import sys; sys.modules['zlib'] = None
+$code"`+"\n"), 0o755))
+	eachShell(t, func(t *testing.T, s shell) {
+		text := s.session(t, "", without, order(t, tell))
+		assert.Regexp(t, `(?m)^KIS1 READY 3\.\d+$`, text)
+		assert.Contains(t, text, "main has whole, utf8=1\n")
+	})
 }
 
 func TestBootstrapSaysThatThereIsNoPython(t *testing.T) {

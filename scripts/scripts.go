@@ -14,8 +14,8 @@ import (
 var files embed.FS
 
 // Bootstrap is the standard input of `exec /bin/sh -s -- PYTHON` on a host. It starts the loader of
-// the agent, which prints "KIS1 READY <major>.<minor>" and then reads one line of JSON: the order
-// (see Modules and Steps).
+// the agent, which prints "KIS1 READY <major>.<minor>", with " zlib" where it can decompress, and then reads the order
+// (see Modules and Steps): one line of JSON, and compressed members of it behind that.
 func Bootstrap() string { return read("bootstrap.sh") }
 
 // Module is one module of the agent.
