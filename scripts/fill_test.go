@@ -94,9 +94,14 @@ func filledByUV(t *testing.T, wheels, release string) (environment string, refus
 // wheel writes a wheel of these members into the directory. Its RECORD names them without digests.
 func wheel(t *testing.T, directory, name string, members map[string]string) {
 	t.Helper()
+	wheelWith(t, directory, name, strings.Join(strings.Split(name, "-")[:2], "-")+".dist-info/", members)
+}
+
+// wheelWith is wheel with another directory for the metadata.
+func wheelWith(t *testing.T, directory, name, info string, members map[string]string) {
+	t.Helper()
 	var out bytes.Buffer
 	zipped := zip.NewWriter(&out)
-	info := strings.Join(strings.Split(name, "-")[:2], "-") + ".dist-info/"
 	all := map[string]string{
 		info + "METADATA": "Metadata-Version: 2.1\nName: " + strings.Split(name, "-")[0] + "\nVersion: 1.0\n",
 		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -247,10 +252,12 @@ if spoil == "uv":
 build("app-1", both)
 if spoil == "uv":
     copies.INSTALLER = ours
-if spoil == "yes":
-    os.chmod(repository.package("app-1"), 0o755)
-    with open(os.path.join(repository.package("app-1"), "more"), "w"):
-        pass
+spoiled = {"module": "second.py", "bytecode": "__pycache__/second.%s.pyc" % sys.implementation.cache_tag, "record": "second-1.0.dist-info/RECORD"}
+if spoil in spoiled:
+    path = os.path.join(repository.package("app-1"), ".venv", copies.LIBRARY, spoiled[spoil])
+    os.chmod(path, 0o644)
+    with open(path, "ab") as f:
+        f.write(b"\n")
 reference = bytecode.compile_file
 def never(path):
     print("compiled " + path[path.index("site-packages") + 14:])
@@ -321,14 +328,87 @@ func TestFilledEnvironmentIsCopiedFromAnEarlierOne(t *testing.T) {
 	}
 	runs(t, python, "-B", "-c", copied, here(t), t.TempDir(), wheels, library, "late", "1700000000")
 
-	root = t.TempDir()
-	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "yes", "0")
-	assert.Contains(t, said, "compiled second.py", "a package that was changed gives nothing")
+	for _, spoiled := range []string{"module", "bytecode", "record"} {
+		said = runs(t, python, "-B", "-c", copied, here(t), t.TempDir(), wheels, library, spoiled, "0")
+		assert.Contains(t, said, "compiled second.py", "what was changed in a package is not copied: %s", spoiled)
+		assert.NotContains(t, said, "compiled third.py", spoiled)
+	}
 
 	root = t.TempDir()
 	said = runs(t, python, "-B", "-c", copied, here(t), root, wheels, library, "uv", "0")
 	assert.Contains(t, said, "compiled third.py", "a package that uv has unpacked gives nothing")
 	assert.Equal(t, "kis\n", readFile(t, filepath.Join(root, "app-2", sitePackages(t, root, "app-2"), "third-1.0.dist-info/INSTALLER")))
+}
+
+// alike has the agent's own code build three packages of distributions whose directories have names that are alike, and
+// prints what is installed.
+const alike = storing + `given, installer = sys.argv[3:5]
+class Lock:
+    def check(self):
+        pass
+for number in range(3):
+    package = "app-%d" % number
+    top = repository.package(package)
+    os.mkdir(top)
+    leftovers.write_marker(top, package)
+    wheels = [{"name": name, "sha256": store(os.path.join(given, name)), "size": 1} for name in sorted(os.listdir(given))]
+    environment.create(os.path.join(top, ".venv"))
+    filled = environment.fill(repository, os.path.join(top, ".venv"), wheels, store(installer), 1700000000)
+    bytecode.complete(top, filled["modules"], "", 1700000000)
+    facts = dict(python="3", platform=platform(), content="x", recipe="x")
+    receipt = seal.seal(repository, package, facts, wheels, Lock(), seal.freeze(top, 1700000000), filled["digests"])["receipt"]
+    print(*receipt["installed"])
+    with open(os.path.join(top, ".kis/manifest"), encoding="ascii") as f:
+        assert f.read() == seal.manifest(top), "what was not read is as it was written"
+`
+
+// TestDistributionsWithNamesThatAreAlikeAreNotConfused when they are copied.
+func TestDistributionsWithNamesThatAreAlikeAreNotConfused(t *testing.T) {
+	t.Parallel()
+	wheels, library := t.TempDir(), filepath.Join(t.TempDir(), "installer.zip")
+	installer, err := scripts.Installer()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(library, installer.Data, 0o600))
+	wheel(t, wheels, "foo-1.0-py3-none-any.whl", map[string]string{"foo.py": ""})
+	installed := ""
+	for more := range strings.FieldsSeq("a b c d e f g h") {
+		wheelWith(t, wheels, "foo_"+more+"-1.0-py3-none-any.whl", "foo-"+more+"-1.0.dist-info/", map[string]string{"foo" + more + ".py": ""})
+		installed += "foo-" + more + "==1.0 "
+	}
+	assert.Equal(t, strings.Repeat(installed+"foo==1.0\n", 3), runs(t, python, "-B", "-c", alike, here(t), t.TempDir(), wheels, library))
+}
+
+// digests has the agent's own code write files in a package, and prints those whose digests are kept, although a clock
+// of its file system counts seconds only, or a file is reached by two paths.
+const digests = `
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent.files import Files
+top, seconds = sys.argv[2], sys.argv[3] == "seconds"
+os.makedirs(os.path.join(top, ".kis"))
+os.makedirs(os.path.join(top, "lib"))
+os.symlink("lib", os.path.join(top, "lib64"))
+real = os.fstat
+class Coarse:
+    def __init__(self, info):
+        self.st_ctime_ns = info.st_ctime_ns // 10**10 * 10**10
+if seconds:
+    os.fstat = lambda fd: Coarse(real(fd))
+files = Files(top, 1700000000)
+files.write(os.path.join(top, "lib/first"), [b"first"])
+files.write(os.path.join(top, "lib64/both"), [b"1"])
+files.write(os.path.join(top, "lib/both"), [b"2"])
+deadline = os.stat(os.path.join(top, "lib/both")).st_ctime_ns
+while os.stat(os.path.join(top, "lib")).st_ctime_ns <= deadline:  # until the clock of the file system has gone on
+    os.utime(os.path.join(top, "lib"))
+print(*sorted("%s=%s" % (path, entry[0][:4]) for path, entry in files.settled().items()), len(os.listdir(os.path.join(top, ".kis"))))
+`
+
+// TestDigestsAreKeptOnlyWhereTheyAreCertain.
+func TestDigestsAreKeptOnlyWhereTheyAreCertain(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "lib/both=d473 lib/first=a793 0", strings.TrimSpace(runs(t, python, "-B", "-c", digests, here(t), filepath.Join(t.TempDir(), "package"), "fine")))
+	assert.Equal(t, "0", strings.TrimSpace(runs(t, python, "-B", "-c", digests, here(t), filepath.Join(t.TempDir(), "package"), "seconds")))
 }
 
 func sortedLines(text string) []string {

@@ -80,7 +80,7 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 		request := remote.EnvironmentRequest{
 			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}
-		if len(h.run.origin.recipe.Prepare) == 0 {
+		if len(h.run.origin.recipe.Prepare) == 0 && !request.Editable { // neither commands nor pip change what kis writes
 			request.Modified = h.run.modified
 		}
 		filled, err := h.session.Environment(ctx, request, h.log.Output(event.StepEnvironment))

@@ -188,6 +188,7 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 	}
 	name, err := run(ctx, p)
 	if err != nil {
+		b.forgetInterpreter(b.python)
 		return "", err
 	}
 	path, err := onlyArchive(b.out())

@@ -25,8 +25,8 @@ type interpreter struct {
 
 // probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
 // would take any directory named build on the path for a namespace package. setuptools, whose import
-// takes longer than some builds, is imported unless the first argument names its file, which has
-// worked; where it works and the second argument calls it sufficient, nothing else is looked for. The current directory is
+// takes longer than some builds, is imported unless the first argument says that it has worked (see
+// known.worked); where it works and the second argument calls it sufficient, nothing else is looked for. The current directory is
 // removed from the path, because the project may have a build.py of its own. Debian has venv
 // without ensurepip, and then neither venv nor build works.
 const probeScript = `
@@ -49,14 +49,15 @@ def file(name):
         return ""
 
 setuptools = file("setuptools")
-if setuptools and setuptools != sys.argv[1] and not has("setuptools"):
+version = "%d.%d.%d" % sys.version_info[:3]
+if setuptools and "\n".join([sys.executable, version, setuptools]) != sys.argv[1] and not has("setuptools"):
     setuptools = ""
 sufficient = setuptools and sys.argv[2] == "setuptools"
 venv = not sufficient and has("venv") and has("ensurepip")
 print()
 print(json.dumps({
     "executable": sys.executable,
-    "version": "%d.%d.%d" % sys.version_info[:3],
+    "version": version,
     "supported": sys.version_info[:2] >= (3, 8),
     "build": not sufficient and has("build.__main__") and (venv or has("virtualenv")),
     "setuptools": setuptools != "",
@@ -87,7 +88,7 @@ func (b *builder) probe(ctx context.Context, python string, setuptoolsIsSufficie
 		if setuptoolsIsSufficient && k.Direct {
 			return k.Interpreter, nil
 		}
-		worked = k.Interpreter.SetuptoolsFile
+		worked = k.worked()
 	}
 	return b.ask(ctx, python, "-c", probeScript, worked, sufficient)
 }

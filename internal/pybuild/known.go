@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ type known struct {
 	// Direct is that the name which the user gave it is the interpreter's own program, or a link to it. It
 	// may also be a script of a version manager, which chooses the interpreter by the directory.
 	Direct bool `json:"direct"`
-	// Stamps are of the program and of setuptools: their size and time.
+	// Stamps are of the program, of setuptools, and of what makes an environment of the program: their size and time.
 	Stamps []string `json:"stamps"`
 }
 
@@ -28,15 +29,25 @@ func (k known) unchanged() bool {
 	return k.Stamps != nil && slices.Equal(k.Stamps, stampsOf(k.Interpreter))
 }
 
+// worked is what probeScript compares: with this interpreter and this setuptools a build has succeeded.
+func (k known) worked() string {
+	return strings.Join([]string{k.Interpreter.Executable, k.Interpreter.Version, k.Interpreter.SetuptoolsFile}, "\n")
+}
+
 // stampsOf are the stamps of an interpreter, nil where a file is missing.
 func stampsOf(i interpreter) []string {
+	bin := filepath.Dir(i.Executable)
 	var stamps []string
-	for _, path := range []string{i.Executable, i.SetuptoolsFile} {
+	for n, path := range []string{i.Executable, i.SetuptoolsFile, filepath.Join(bin, "pyvenv.cfg"), filepath.Join(filepath.Dir(bin), "pyvenv.cfg")} {
 		info, err := os.Stat(path)
-		if err != nil {
+		switch {
+		case err == nil:
+			stamps = append(stamps, fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano()))
+		case n < 2:
 			return nil
+		default:
+			stamps = append(stamps, "no "+path)
 		}
-		stamps = append(stamps, fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano()))
 	}
 	return stamps
 }
@@ -68,6 +79,13 @@ func (b *builder) rememberInterpreter(python string, found interpreter) {
 	}
 }
 
+// forgetInterpreter is for a build that has failed: the interpreter may not have what was remembered.
+func (b *builder) forgetInterpreter(python string) {
+	if memory, err := b.interpreterMemory(python); err == nil {
+		_ = os.Remove(memory) // where there is none, nothing is remembered
+	}
+}
+
 // isDirect reports whether the name of an interpreter leads to its own program.
 func (b *builder) isDirect(python string, found interpreter) bool {
 	path, err := b.lookPath(python)
@@ -81,7 +99,8 @@ func (b *builder) isDirect(python string, found interpreter) bool {
 
 // interpreterMemory names the file with what is remembered of an interpreter. Its name is a digest of
 // what makes the interpreter find modules: its path, which differs between environments (PEP 405)
-// that link to one program, and the environment.
+// that link to one program, and the environment. Nothing is remembered where modules are found in different directories
+// for different projects.
 func (b *builder) interpreterMemory(python string) (string, error) {
 	cache, err := b.cacheDir()
 	if err != nil {
@@ -97,6 +116,9 @@ func (b *builder) interpreterMemory(python string) (string, error) {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "setuptools of %q\n", path) // a hash never fails
 	for _, entry := range slices.Sorted(slices.Values(b.run.env)) {
+		if paths, some := strings.CutPrefix(entry, "PYTHONPATH="); some && slices.ContainsFunc(filepath.SplitList(paths), func(p string) bool { return !filepath.IsAbs(p) }) {
+			return "", errors.New("PYTHONPATH is relative")
+		}
 		if strings.HasPrefix(entry, "PYTHON") || strings.HasPrefix(entry, "HOME=") {
 			_, _ = fmt.Fprintf(sum, "%q\n", entry)
 		}

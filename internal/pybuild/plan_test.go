@@ -2,6 +2,7 @@ package pybuild
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -184,6 +185,68 @@ func TestAnInterpreterThatIsKnownIsNotStarted(t *testing.T) {
 	require.NoError(t, os.Chtimes(filepath.Join(modules, "setuptools.py"), time.Time{}, time.Unix(1, 0)))
 	ask(python, true)
 	require.Equal(t, "xxxxxx", all, "setuptools has changed")
+
+	b.rememberInterpreter(python, ask(python, true))
+	b.forgetInterpreter(python)
+	ask(python, true)
+	require.Equal(t, "xxxxxxxx", all, "a build has failed")
+
+	b.run.env = append(slices.Clip(env), "PYTHONPATH="+modules+":lib")
+	b.rememberInterpreter(python, ask(python, true))
+	ask(python, true)
+	require.Equal(t, "xxxxxxxxxx", all, "another project may have another lib")
+}
+
+// TestAnEnvironmentThatWasMadeAnewIsNotKnown: its program is a link to the same one.
+func TestAnEnvironmentThatWasMadeAnewIsNotKnown(t *testing.T) {
+	t.Parallel()
+	environment := filepath.Join(t.TempDir(), "v")
+	python := filepath.Join(environment, "bin/python")
+	anew := func(options ...string) {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", append([]string{"-m", "venv", "--clear", "--without-pip", environment}, options...)...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	anew("--system-site-packages")
+	b := newBuilder(Options{Dir: t.TempDir(), Cache: t.TempDir(), Python: python})
+	found, err := b.probe(t.Context(), python, true)
+	require.NoError(t, err)
+	require.True(t, found.Setuptools, "this machine's Python has setuptools")
+	b.rememberInterpreter(python, found)
+	require.True(t, b.recallInterpreter(python).unchanged())
+	anew()
+	found, err = b.probe(t.Context(), python, true)
+	require.NoError(t, err)
+	require.False(t, found.Setuptools)
+}
+
+// TestSetuptoolsThatHasWorkedIsTriedByAnotherPython: a version manager chooses one by the directory, and setuptools of one
+// need not work in another.
+func TestSetuptoolsThatHasWorkedIsTriedByAnotherPython(t *testing.T) {
+	t.Parallel()
+	modules := projectOf(t, map[string]string{"setuptools.py": "open(__file__ + '.tried', 'a').write('x')\n"})
+	shim := filepath.Join(t.TempDir(), "python3")
+	choose := func(executable string) {
+		t.Helper()
+		text := "#!/bin/sh\nfor last; do :; done\nexec /usr/bin/python3 -c \"import sys; sys.executable = '" + executable + "'\n$2\" \"$3\" \"$4\"\n"
+		require.NoError(t, os.WriteFile(shim, []byte(text), 0o700))
+	}
+	b := newBuilder(Options{Dir: t.TempDir(), Cache: t.TempDir(), Python: shim})
+	b.run.env = append(b.run.env, "PYTHONPATH="+modules)
+	ask := func(tries int) interpreter {
+		t.Helper()
+		found, err := b.probe(t.Context(), shim, true)
+		require.NoError(t, err)
+		data, err := os.ReadFile(filepath.Join(modules, "setuptools.py.tried"))
+		require.NoError(t, err)
+		require.Len(t, data, tries)
+		return found
+	}
+	choose("/usr/bin/python3")
+	b.rememberInterpreter(shim, ask(1))
+	ask(1)
+	choose("/bin/sh")
+	ask(2)
 }
 
 // TestNothingElseIsLookedForWhereSetuptoolsSuffices: importing venv and build takes as long as starting Python.

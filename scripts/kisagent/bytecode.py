@@ -46,7 +46,7 @@ def complete(top, modules, given, modified):
         _, status = os.waitpid(pid, 0)
         if status:
             raise Refused("step-failed", "a process that compiled modules has failed", "does the host have enough memory? see: dmesg")
-    return {"digests": files.digests}
+    return {"digests": files.settled()}
 
 
 def start(modules):

@@ -5,21 +5,22 @@ import base64
 import csv
 import hashlib
 import io
+import json
 import os
+import re
 import sys
-import time
 
-from kisagent import seal
 from kisagent.files import read_file
 from kisagent.platforms import platform
-from kisagent.store import PACKAGE
-from kisagent.wheels import distribution
+from kisagent.store import PACKAGE, open_regular
+from kisagent.wheels import distribution, normalized
 from kisagent.wire import Refused
 
 INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the library has unpacked
 SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
 LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
-EXAMINED = 60.0  # seconds for which a package that this session has examined need not be examined again
+SUFFIX = ".dist-info"
+MEMBER = re.compile(r'^f [0-7]+ [0-9]+ ([0-9a-f]+) "\.venv/(.*)"$', re.MULTILINE)  # a file of the environment in a manifest
 
 
 class Earlier:
@@ -27,8 +28,8 @@ class Earlier:
 
     def __init__(self, repository):
         self.repository = repository
-        self.intact = {}  # by package, whether it is as it was sealed
-        self.directories = {}  # by environment, those of its distributions
+        self.sealed = {}  # by package, what sealed_digests returned
+        self.directories = {}  # by package, those of its distributions
         receipts = [repository.receipt(name) for name in os.listdir(repository.root) if PACKAGE.match(name)]
         receipts = [receipt for receipt in receipts if receipt and receipt.get("platform") == platform()]
         self.receipts = sorted(receipts, key=lambda receipt: receipt.get("created") or "", reverse=True)
@@ -39,36 +40,55 @@ class Earlier:
         for receipt in self.receipts:
             if not any(line.startswith(wheel["sha256"] + " ") for line in receipt.get("wheels") or []):
                 continue
-            source = os.path.join(self.repository.package(receipt["package"]), ".venv")
-            dist_info = self.dist_info(source, wheel["name"])
-            if dist_info and is_by_library(source, dist_info) and self.is_intact(receipt["package"]):
+            name = receipt["package"]
+            source = os.path.join(self.repository.package(name), ".venv")
+            dist_info = self.dist_info(name, source, wheel["name"])
+            if dist_info and is_by_library(source, dist_info):
+                if name not in self.sealed:
+                    self.sealed[name] = sealed_digests(self.repository.package(name), receipt)
                 try:
-                    copy_installed(source, directory, dist_info, files)
+                    Copy(source, directory, self.sealed[name], files).installed(dist_info)
                     return True
-                except (OSError, ValueError):  # such as a package that was removed meanwhile
+                except (OSError, ValueError):  # such as a package that was changed, or removed meanwhile
                     return False
         return False
 
-    def dist_info(self, source, wheel):
-        """The directory of a wheel's distribution in an environment, or None. The environment has one version."""
-        if source not in self.directories:
-            try:
-                names = [name for name in os.listdir(os.path.join(source, LIBRARY)) if name.endswith(".dist-info")]
-            except OSError:
-                names = []
-            self.directories[source] = {distribution(name): name for name in names}
-        return self.directories[source].get(distribution(wheel))
+    def dist_info(self, package, source, wheel):
+        """The directory of a wheel's distribution in an environment, or None: where two have names that are
+        alike, it is not known which one."""
+        if package not in self.directories:
+            found = {}
+            for name in listed(os.path.join(source, LIBRARY)):
+                if name.endswith(SUFFIX):
+                    found.setdefault(normalized(name[: -len(SUFFIX)].rpartition("-")[0]), []).append(name)
+            self.directories[package] = found
+        names = self.directories[package].get(distribution(wheel), [])
+        return names[0] if len(names) == 1 else None
 
-    def is_intact(self, name):
-        if time.monotonic() - self.repository.examined.get(name, -EXAMINED) < EXAMINED:
-            return True
-        if name not in self.intact:
-            try:
-                seal.check(self.repository, name)
-                self.intact[name] = True
-            except Refused:
-                self.intact[name] = False
-        return self.intact[name]
+
+def listed(directory):
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def sealed_digests(top, receipt):
+    """The sha256 of each file of the environment of a sealed package, by its path there; none where the manifest is
+    not the one of the receipt."""
+    try:
+        with open_regular(os.path.join(top, ".kis", "manifest")) as f:
+            text = f.read()
+    except (OSError, Refused):
+        return {}
+    if hashlib.sha256(text).hexdigest() != receipt.get("manifest"):
+        return {}
+    return {unquoted(path): digest for digest, path in MEMBER.findall(text.decode("ascii"))}
+
+
+def unquoted(text):
+    """A text of JSON without its quotation marks. Most have no escapes."""
+    return json.loads('"%s"' % text) if "\\" in text else text
 
 
 def is_by_library(source, dist_info):
@@ -81,54 +101,66 @@ def is_by_library(source, dist_info):
         return False
 
 
-def copy_installed(source, target, dist_info, files):
-    """Copy what the RECORD of a distribution lists, with its bytecode. Each file is compared with its
-    digest there: another wheel of that package may have had a file of the same name. Scripts name their
-    interpreter, so they and their lines of the RECORD are written anew."""
-    here, there = os.path.join(source, LIBRARY), os.path.join(target, LIBRARY)
-    record = os.path.join(dist_info, "RECORD")
-    with open(os.path.join(here, record), encoding="utf-8", newline="") as f:
-        rows = list(csv.reader(f))
-    for row in rows:
-        path = row[0]
-        if path == record:
-            continue
-        original, copy = os.path.normpath(here + "/" + path), os.path.normpath(there + "/" + path)
-        if path.startswith(SCRIPTS):
-            row[1:] = copy_script(original, copy, row[1], os.fsencode(source), os.fsencode(target), files)
-        else:
-            require_digest(files.copy(original, copy)[0], row[1], path)
-        if path.endswith(".py"):
-            copy_bytecode(here, there, path, files)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    files.write(os.path.join(there, record), [text.getvalue().encode("utf-8")])
+class Copy:
+    """Copies from one environment to another. Each file is compared with the manifest that was sealed."""
+
+    def __init__(self, source, target, sealed, files):
+        self.source, self.target, self.sealed, self.files = source, target, sealed, files
+
+    def installed(self, dist_info):
+        """Copy what the RECORD of a distribution lists, with its bytecode. Each file is compared with its
+        digest there as well: another wheel of that package may have had a file of the same name. Scripts
+        name their interpreter, so they and their lines of the RECORD are written anew."""
+        record = os.path.join(dist_info, "RECORD")
+        rows = list(csv.reader(io.StringIO(self.read(os.path.join(LIBRARY, record)).decode("utf-8"), newline="")))
+        for row in rows:
+            if row[0] == record:
+                continue
+            path = os.path.normpath(LIBRARY + "/" + row[0])
+            if row[0].startswith(SCRIPTS):
+                row[1:] = self.script(path, row[1])
+            else:
+                require(encoded(self.file(path)) == row[1], path)
+            if path.endswith(".py"):
+                self.bytecode(path)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self.files.write(os.path.join(self.target, LIBRARY, record), [text.getvalue().encode("utf-8")])
+
+    def read(self, path):
+        """The content of a small file, as it was sealed."""
+        data = read_file(os.path.join(self.source, path))
+        require(hashlib.sha256(data).hexdigest() == self.sealed.get(path), path)
+        return data
+
+    def file(self, path):
+        """Copy a file; return its sha256."""
+        digest, _ = self.files.copy(self.source + "/" + path, self.target + "/" + path)
+        require(digest.hex() == self.sealed.get(path), path)
+        return digest
+
+    def script(self, path, recorded):
+        """Copy a script with its interpreter changed; return its digest and size for the RECORD."""
+        data, executable = self.read(path), bool(os.stat(os.path.join(self.source, path)).st_mode & 0o100)
+        require(encoded(hashlib.sha256(data).digest()) == recorded, path)
+        data = data.replace(os.fsencode(self.source) + b"/bin/python", os.fsencode(self.target) + b"/bin/python", 1)
+        digest, size = self.files.write(os.path.join(self.target, path), [data], executable)
+        return [encoded(digest), str(size)]
+
+    def bytecode(self, path):
+        """Copy the bytecode of a module. Without any, it is not valid Python, or its bytecode would have too long a
+        name."""
+        directory, _, name = path.rpartition("/")
+        compiled = "%s/__pycache__/%s.%s.pyc" % (directory, name[:-3], sys.implementation.cache_tag)
+        if compiled in self.sealed:
+            self.file(compiled)
 
 
-def require_digest(found, recorded, path):
-    if encoded(found) != recorded:
-        raise ValueError("%s is not that of its wheel" % path)
+def require(same, path):
+    if not same:
+        raise ValueError("%s is not that of its wheel, or not as it was sealed" % path)
 
 
 def encoded(digest):
     """A sha256 as a RECORD has it."""
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-
-
-def copy_script(original, copy, recorded, source, target, files):
-    """Copy a script with its interpreter changed; return its digest and size for the RECORD."""
-    data = read_file(original)
-    require_digest(hashlib.sha256(data).digest(), recorded, original)
-    data = data.replace(source + b"/bin/python", target + b"/bin/python", 1)
-    digest, size = files.write(copy, [data], bool(os.stat(original).st_mode & 0o100))
-    return [encoded(digest), str(size)]
-
-
-def copy_bytecode(here, there, path, files):
-    directory, _, name = path.rpartition("/")
-    compiled = "/".join(filter(None, (directory, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))))
-    try:
-        data = read_file(here + "/" + compiled)
-    except OSError:
-        return  # the module is not valid Python, or its bytecode would have too long a name
-    files.write(there + "/" + compiled, [data])

@@ -50,7 +50,7 @@ def fill(repository, directory, wheels, library, modified):
         except (InstallerError, zipfile.BadZipFile, ValueError, KeyError) as err:
             raise Refused("bad-wheel", "%s: %s" % (wheel["name"], err), "is it a wheel? unpack it: python3 -m zipfile -l %s" % wheel["name"])
         modules += destination.modules
-    return {"modules": modules, "digests": files.digests}
+    return {"modules": modules, "digests": files.settled()}
 
 
 def open_wheel(path, name):

@@ -16,14 +16,17 @@ class Files:
     """
 
     def __init__(self, top, modified):
-        self.top = top + "/"
+        self.top = os.path.realpath(top) + "/"
         self.modified = modified
         self.digests = {}  # sha256 and time of the last change (ctime), by path in the package
-        self.directories = set()  # those that are known to exist
+        # The path in the package of each directory that is known to exist. One may be reached by a link.
+        self.places = {self.top[:-1]: ""}
 
     def write(self, path, blocks, executable=False):
         """Write a file in place of another one, which may be larger than the memory: all of it, or none.
         Return its sha256, in bytes, and its size."""
+        directory, _, name = path.rpartition("/")
+        place = self.place(directory)
         fd, digest, size = self.create(path, executable), hashlib.sha256(), 0
         try:
             for block in blocks:
@@ -32,7 +35,7 @@ class Files:
                 size += len(block)
             if self.modified:
                 os.utime(fd, (self.modified, self.modified))
-                self.digests[path[len(self.top) :]] = [digest.hexdigest(), os.fstat(fd).st_ctime_ns]
+                self.digests[place + name] = [digest.hexdigest(), os.fstat(fd).st_ctime_ns]
         except OSError:
             remove_file(path)
             raise
@@ -40,19 +43,28 @@ class Files:
             os.close(fd)
         return digest.digest(), size
 
+    def place(self, directory):
+        """The path in the package of a directory, with a slash at its end. It is made where it does not exist."""
+        if directory not in self.places:
+            os.makedirs(directory, exist_ok=True)
+            above, _, name = directory.rpartition("/")
+            if os.path.islink(directory) or not directory.startswith(self.top):
+                self.places[directory] = (os.path.realpath(directory) + "/")[len(self.top) :]
+            else:
+                self.places[directory] = self.place(above) + name + "/"
+        return self.places[directory]
+
     def create(self, path, executable):
         """The descriptor of a new file."""
-        mode = (0o555 if executable else 0o444) if self.modified else (0o777 if executable else 0o666)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        directory = os.path.dirname(path)
-        if directory not in self.directories:
-            os.makedirs(directory, exist_ok=True)
-            self.directories.add(directory)
+        flags, mode = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444 if self.modified else 0o666
         try:
-            return os.open(path, flags, mode)
+            fd = os.open(path, flags, mode)
         except FileExistsError:
             os.unlink(path)
-        return os.open(path, flags, mode)
+            fd = os.open(path, flags, mode)
+        if executable:
+            os.fchmod(fd, 0o555 if self.modified else 0o755)
+        return fd
 
     def copy(self, original, path):
         """Copy a file, see write."""
@@ -62,6 +74,22 @@ class Files:
             return self.write(path, read_blocks(fd, info.st_size), bool(info.st_mode & 0o100))
         finally:
             os.close(fd)
+
+    def settled(self):
+        """The digests that are certain to be those of the files as long as their times of change stay. What is
+        written from now on may have the same time as what was written just now: a clock that counts seconds,
+        or ticks, says nothing of those files."""
+        if not self.digests:
+            return {}
+        clock = self.top + ".kis/clock"
+        fd = os.open(clock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.utime(fd)
+            now = os.fstat(fd).st_ctime_ns
+        finally:
+            os.close(fd)
+            os.unlink(clock)
+        return {path: entry for path, entry in self.digests.items() if entry[1] < now}
 
 
 def read_blocks(fd, size):

@@ -563,6 +563,7 @@ class Agent:
             if command is None:
                 break
             self.handle(command)
+            self.last_input = time.monotonic()  # what took long, such as a slow disk, was not the silence of the controller
 
     def check_deadlines(self):
         now = time.monotonic()

@@ -263,7 +263,6 @@ def check(repository, name, quick=False, thorough=False):
         hint = "packages are never changed: bump the version and push that, or roll back to another package"
         raise Refused("changed-package", message, hint)
     interpreter.check(top, receipt)
-    repository.examined[name] = time.monotonic()
     return receipt
 
 

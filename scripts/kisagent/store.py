@@ -58,7 +58,6 @@ class Repository:
             raise Refused("bad-request", "not an absolute directory: %.200r" % (root,))
         # Resolved once: a root that is a symbolic link cannot be redirected during a run.
         self.root = os.path.realpath(root)
-        self.examined = {}  # when sealed packages were as they were sealed, by name, as time.monotonic has it
         self.kis = os.path.join(self.root, ".kis")
 
     def path(self, *names):
