@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,29 +154,26 @@ func TestReceiveChecksSizeAndDigest(t *testing.T) {
 	require.FileExists(t, secret)
 }
 
-// The directory must be flushed, too: the package that is built from the upload is.
-func TestReceivedUploadSurvivesAPowerLoss(t *testing.T) {
+// TestUploadsOfAPackageSurviveAPowerLoss: all of the file system is flushed before the receipt names them. Until then a run
+// compares them again, and they are sent again where they are damaged.
+func TestUploadsOfAPackageSurviveAPowerLoss(t *testing.T) {
 	t.Parallel()
 	l := owner(t, repository(t))
-	data := []byte("good")
-	part := newPart()
-	require.NoError(t, os.WriteFile(filepath.Join(l.locked.Directory, part), data, 0o600))
 	log := filepath.Join(t.TempDir(), "strace")
-	c := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace="+calls("rename")+",fsync", "-p", strconv.Itoa(l.command.Process.Pid))
+	c := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace="+calls("rename")+",syncfs", "-p", strconv.Itoa(l.command.Process.Pid))
 	said, err := c.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
 	line, err := bufio.NewReader(said).ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, "attached")
-	require.NoError(t, l.Receive(t.Context(), part, digest(data), int64(len(data))))
+	a := source(t, "app", "1")
+	l.install(t, a)
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	_ = c.Wait()
 	text, err := os.ReadFile(log)
 	require.NoError(t, err)
-	_, after, renamed := strings.Cut(string(text), "/incoming/"+digest(data))
-	require.True(t, renamed, "%s", text)
-	require.Regexp(t, `fsync\(\d+<[^>]*/\.kis/incoming>\) += 0`, after)
+	require.Regexp(t, `(?s)/incoming/`+a.SHA256+`".* syncfs\(\d+<`+regexp.QuoteMeta(l.root)+`/app-1>\) += 0.*/receipt\.json"`, string(text))
 }
 
 func TestDamagedUploadIsSentAgain(t *testing.T) {
