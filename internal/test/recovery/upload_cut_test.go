@@ -103,7 +103,8 @@ func TestUploadBreaksAtAnyByte_U1_U4(t *testing.T) {
 	}{
 		{"U1: cut", (*sshtest.Proxy).CutAfter, sshtest.ToHost, many, "connection lost"},
 		{"U1: cut on the way back", (*sshtest.Proxy).CutAfter, sshtest.ToClient, []int64{1000}, "connection lost"},
-		{"U4: bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, many, "connection lost"},
+		// AES-GCM does not encrypt the length of a packet (RFC 5647): with one that is too large the host waits for the rest.
+		{"U4: bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, many, "connection lost|stalled"},
 		{"U4: bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
