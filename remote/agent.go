@@ -89,6 +89,7 @@ func Start(ctx context.Context, s Streams) (*Agent, error) {
 		offer(starting, started{err: p})
 		a.endByPanic(p)
 	})
+	a.workers.Go(func() { _, _ = agentProgram() }, a.endByPanic) // greet needs it, when the host has started its Python
 	if err := a.greet(ctx, starting); err != nil {
 		_ = s.In.Close() // the host reads end of file and ends
 		return nil, err
