@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
@@ -30,12 +32,9 @@ func TestDialLogsIn(t *testing.T) {
 
 func TestDialReportsRefusedConnections(t *testing.T) {
 	t.Parallel()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(hosttest.Port(t)))
 
-	_, err = sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.TargetAt(addr))
+	_, err := sshxtest.NewDialer(t).Dial(sshxtest.Deadline(t), sshxtest.TargetAt(addr))
 
 	var e *sshx.DialError
 	require.ErrorAs(t, err, &e)

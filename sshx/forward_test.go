@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/opensshtest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
@@ -22,10 +23,7 @@ import (
 func TestNothingIsForwardedWhateverTheConfigurationSays(t *testing.T) {
 	t.Parallel()
 	s := opensshtest.Start(t, opensshtest.Options{Config: []string{"AllowAgentForwarding yes", "X11Forwarding yes", "AllowTcpForwarding yes"}})
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	free := l.Addr().String()
-	require.NoError(t, l.Close())
+	free := net.JoinHostPort("127.0.0.1", strconv.Itoa(hosttest.Port(t)))
 	config := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(config, []byte(strings.Join([]string{
 		"Host web1", "HostName 127.0.0.1", "Port " + strconv.Itoa(s.Port), "User " + s.User, "IdentityFile " + s.UserKey,

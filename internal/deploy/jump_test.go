@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/internal/survey"
+	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -21,10 +21,7 @@ import (
 // connections are made at a time.
 func TestADeadJumpHostIsOneFailureOfAllHostsBehindIt(t *testing.T) {
 	t.Parallel()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
+	port := hosttest.Port(t)
 	config := t.TempDir() + "/config"
 	text := fmt.Sprintf("Host web*\n ProxyJump bastion\nHost bastion\n HostName 127.0.0.1\n Port %d\nHost *\n IdentityFile none\n IdentityAgent none\n", port)
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
