@@ -82,7 +82,7 @@ class Files:
         if not self.digests:
             return {}
         clock = self.top + ".kis/clock"
-        fd = os.open(clock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(clock, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.utime(fd)
             now = os.fstat(fd).st_ctime_ns
