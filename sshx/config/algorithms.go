@@ -45,7 +45,7 @@ func (t Target) WithSupportedAlgorithms() Target {
 	return t
 }
 
-// The ciphers of OpenSSH 7.6 to 9.9, and of 10.0, where ssh_config says nothing.
+// The ciphers of OpenSSH 7.6 to 9.9, and since 10.0, where ssh_config says nothing.
 const (
 	defaultCiphers7  = "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 	defaultCiphers10 = "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
