@@ -16,7 +16,7 @@ const forge = `import hashlib, marshal, sys
 path = sys.argv[1]
 with open(path, "rb") as f:
     known = marshal.loads(f.read()[32:])
-known["kisagent.platforms"] = compile("def platform(): return 'kept'", "x", "exec")
+known["kisagent.platforms"] = marshal.dumps(compile("def platform(): return 'kept'", "x", "exec"))
 data = marshal.dumps(known)
 with open(path, "wb") as f:
     f.write(hashlib.sha256(data).digest() + data)

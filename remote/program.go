@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/keep-it-simple/kis/scripts"
 )
 
-// order is what the loader of the agent reads, see scripts/bootstrap.sh: a third of the bytes if it can decompress.
+// order is what the loader of the agent reads, see scripts/bootstrap.sh: a third of the bytes if it can decompress,
+// and then it does so only with what it needs.
 func (a *Agent) order(packed bool) ([]byte, error) {
 	program, err := agentProgram()
 	if err != nil {
@@ -25,47 +27,63 @@ func (a *Agent) order(packed bool) ([]byte, error) {
 			Lease     float64 `json:"lease"`
 			TermGrace float64 `json:"term_grace"`
 		} `json:"timeouts"`
-		Packed int `json:"packed,omitempty"`
+		Packed []int `json:"packed,omitempty"` // bytes of the two compressed parts that follow
 	}{Nonce: a.nonce, Root: a.root}
 	head.Timeouts.Lease, head.Timeouts.TermGrace = a.timeouts.Lease.Seconds(), a.timeouts.TermGrace.Seconds()
 	if packed {
-		head.Packed = len(program.packed)
+		head.Packed = []int{len(program.first), len(program.modules)}
 	}
 	line, err := json.Marshal(head)
 	if err != nil {
 		return nil, err
 	}
 	if packed {
-		return append(append(line, '\n'), program.packed...), nil
+		return slices.Concat(line, []byte("\n"), program.first, program.modules), nil
 	}
 	return append(withMembers(line, program.plain), '\n'), nil
 }
 
 // program is the agent as members of an order.
 type program struct {
-	plain  []byte // in JSON, some hundred kilobytes
-	packed []byte // the same, compressed (RFC 1950)
+	plain   []byte // in JSON, some hundred kilobytes
+	first   []byte // the same without most modules, compressed (RFC 1950)
+	modules []byte // the other modules, compressed
+}
+
+// members are those that identify the program and that each session needs.
+type members struct {
+	Modules [][2]string       `json:"modules"`
+	Steps   map[string]string `json:"steps"`
+	Program string            `json:"program"` // identifies the modules
 }
 
 // agentProgram is encoded once for all hosts.
 //
 //nolint:gochecknoglobals // a constant that takes a computation
 var agentProgram = sync.OnceValues(func() (program, error) {
-	var members struct {
-		Modules [][2]string       `json:"modules"`
-		Steps   map[string]string `json:"steps"`
-		Program string            `json:"program"` // identifies the modules
-	}
-	members.Steps = scripts.Steps()
+	all := members{Steps: scripts.Steps()}
 	sum := sha256.New()
+	_, _ = sum.Write([]byte(scripts.Bootstrap())) // a hash never fails
 	for _, m := range scripts.Modules() {
-		members.Modules = append(members.Modules, [2]string{m.Name, m.Source})
-		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00")) // a hash never fails
+		all.Modules = append(all.Modules, [2]string{m.Name, m.Source})
+		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00"))
 	}
-	members.Program = hex.EncodeToString(sum.Sum(nil)[:8])
-	plain, err := json.Marshal(members)
+	all.Program = hex.EncodeToString(sum.Sum(nil)[:8])
+	first, later := all, slices.DeleteFunc(slices.Clone(all.Modules), isFirst)
+	first.Modules = slices.DeleteFunc(slices.Clone(all.Modules), func(m [2]string) bool { return !isFirst(m) })
+	plain, err := json.Marshal(all)
+	packed, err1 := compressed(first)
+	modules, err2 := compressed(later)
+	return program{plain, packed, modules}, errors.Join(err, err1, err2)
+})
+
+// isFirst reports whether a module finds out which others are known on the host from before.
+func isFirst(m [2]string) bool { return m[0] == "kisagent" || m[0] == "kisagent.compiled" }
+
+func compressed(v any) ([]byte, error) {
+	plain, err := json.Marshal(v)
 	if err != nil {
-		return program{}, err
+		return nil, err
 	}
 	var packed bytes.Buffer
 	w, err := zlib.NewWriterLevel(&packed, zlib.BestSpeed)
@@ -73,5 +91,5 @@ var agentProgram = sync.OnceValues(func() (program, error) {
 		_, err = w.Write(plain)
 		err = errors.Join(err, w.Close())
 	}
-	return program{plain, packed.Bytes()}, err
-})
+	return packed.Bytes(), err
+}

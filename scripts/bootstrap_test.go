@@ -39,29 +39,47 @@ func (s shell) boot(t *testing.T, before, python, input string) (out string, sta
 	return string(text), c.ProcessState.ExitCode()
 }
 
-// order is an order to the loader with a main of its own.
-func order(t *testing.T, code string) string {
-	t.Helper()
-	modules := [][2]string{{"kisagent", ""}, {"kisagent.main", code}}
+// loaded is what each order to the loader contains besides the agent's main.
+func loaded() [][2]string {
+	modules := [][2]string{{"kisagent", ""}}
 	for _, m := range scripts.Modules() {
 		if m.Name == "kisagent.compiled" {
 			modules = append(modules, [2]string{m.Name, m.Source})
 		}
 	}
-	text, err := json.Marshal(map[string]any{"modules": modules, "root": "", "word": "whole"})
-	require.NoError(t, err)
-	return string(text) + "\n"
+	return modules
 }
 
-// packedOrder is the same, with all members compressed.
+// order is an order to the loader with a main of its own.
+func order(t *testing.T, code string) string {
+	t.Helper()
+	modules := append(loaded(), [2]string{"kisagent.main", code})
+	return encoded(t, map[string]any{"modules": modules, "root": "", "word": "whole"}) + "\n"
+}
+
+// packedOrder is the same in compressed parts.
 func packedOrder(t *testing.T, code string) string {
+	t.Helper()
+	first := compressed(t, encoded(t, map[string]any{"modules": loaded(), "root": "", "word": "whole"}))
+	modules := compressed(t, encoded(t, [][2]string{{"kisagent.main", code}}))
+	return fmt.Sprintf("{\"packed\":[%d,%d]}\n%s%s", len(first), len(modules), first, modules)
+}
+
+func encoded(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func compressed(t *testing.T, text string) string {
 	t.Helper()
 	var packed bytes.Buffer
 	w := zlib.NewWriter(&packed)
-	_, err := io.WriteString(w, order(t, code))
+	_, err := io.WriteString(w, text)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
-	return fmt.Sprintf("{\"packed\":%d}\n%s", packed.Len(), packed.String())
+	return packed.String()
 }
 
 const tell = `

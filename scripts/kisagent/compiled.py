@@ -19,7 +19,8 @@ def place(order):
 
 
 def load(order, known):
-    """Add the compiled modules to known. Without any, or with others, known stays as it is."""
+    """Add the compiled modules to known, each encoded by marshal: a session needs only some. Without any, or with
+    others, known stays as it is."""
     if not order["root"]:
         return
     try:

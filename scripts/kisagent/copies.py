@@ -20,7 +20,7 @@ INSTALLER = b"kis\n"  # what the file INSTALLER says of distributions that the l
 SCRIPTS = "../../../bin/"  # in a RECORD, seen from site-packages
 LIBRARY = "lib/python%d.%d/site-packages" % sys.version_info[:2]
 SUFFIX = ".dist-info"
-MEMBER = re.compile(r'^f [0-7]+ [0-9]+ ([0-9a-f]+) "\.venv/(.*)"$', re.MULTILINE)  # a file of the environment in a manifest
+MEMBER = re.compile(r'^f ([0-7]+) ([0-9]+) ([0-9a-f]+) "\.venv/(.*)"$', re.MULTILINE)  # a file of the environment in a manifest
 
 
 class Earlier:
@@ -28,7 +28,7 @@ class Earlier:
 
     def __init__(self, repository):
         self.repository = repository
-        self.sealed = {}  # by package, what sealed_digests returned
+        self.sealed = {}  # by package, what sealed_files returned
         self.directories = {}  # by package, those of its distributions
         receipts = [repository.receipt(name) for name in os.listdir(repository.root) if PACKAGE.match(name)]
         receipts = [receipt for receipt in receipts if receipt and receipt.get("platform") == platform()]
@@ -45,7 +45,7 @@ class Earlier:
             dist_info = self.dist_info(name, source, wheel["name"])
             if dist_info and is_by_library(source, dist_info):
                 if name not in self.sealed:
-                    self.sealed[name] = sealed_digests(self.repository.package(name), receipt)
+                    self.sealed[name] = sealed_files(self.repository.package(name), receipt)
                 try:
                     Copy(source, directory, self.sealed[name], files).installed(dist_info)
                     return True
@@ -73,9 +73,9 @@ def listed(directory):
         return []
 
 
-def sealed_digests(top, receipt):
-    """The sha256 of each file of the environment of a sealed package, by its path there; none where the manifest is
-    not the one of the receipt."""
+def sealed_files(top, receipt):
+    """The files of the environment of a sealed package, as (sha256, size, whether it is executable), by path there;
+    none where the manifest is not the one of the receipt."""
     try:
         with open_regular(os.path.join(top, ".kis", "manifest")) as f:
             text = f.read()
@@ -83,7 +83,7 @@ def sealed_digests(top, receipt):
         return {}
     if hashlib.sha256(text).hexdigest() != receipt.get("manifest"):
         return {}
-    return {unquoted(path): digest for digest, path in MEMBER.findall(text.decode("ascii"))}
+    return {unquoted(path): (digest, int(size), bool(int(mode, 8) & 0o100)) for mode, size, digest, path in MEMBER.findall(text.decode("ascii"))}
 
 
 def unquoted(text):
@@ -127,24 +127,29 @@ class Copy:
         csv.writer(text, lineterminator="\n").writerows(rows)
         self.files.write(os.path.join(self.target, LIBRARY, record), [text.getvalue().encode("utf-8")])
 
+    def entry(self, path):
+        require(path in self.sealed, path)
+        return self.sealed[path]
+
     def read(self, path):
         """The content of a small file, as it was sealed."""
         data = read_file(os.path.join(self.source, path))
-        require(hashlib.sha256(data).hexdigest() == self.sealed.get(path), path)
+        require(hashlib.sha256(data).hexdigest() == self.entry(path)[0], path)
         return data
 
     def file(self, path):
         """Copy a file; return its sha256."""
-        digest, _ = self.files.copy(self.source + "/" + path, self.target + "/" + path)
-        require(digest.hex() == self.sealed.get(path), path)
+        sealed, size, executable = self.entry(path)
+        digest, _ = self.files.copy(self.source + "/" + path, self.target + "/" + path, size, executable)
+        require(digest.hex() == sealed, path)
         return digest
 
     def script(self, path, recorded):
         """Copy a script with its interpreter changed; return its digest and size for the RECORD."""
-        data, executable = self.read(path), bool(os.stat(os.path.join(self.source, path)).st_mode & 0o100)
+        data = self.read(path)
         require(encoded(hashlib.sha256(data).digest()) == recorded, path)
         data = data.replace(os.fsencode(self.source) + b"/bin/python", os.fsencode(self.target) + b"/bin/python", 1)
-        digest, size = self.files.write(os.path.join(self.target, path), [data], executable)
+        digest, size = self.files.write(os.path.join(self.target, path), [data], self.entry(path)[2])
         return [encoded(digest), str(size)]
 
     def bytecode(self, path):

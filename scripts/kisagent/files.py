@@ -46,13 +46,21 @@ class Files:
     def place(self, directory):
         """The path in the package of a directory, with a slash at its end. It is made where it does not exist."""
         if directory not in self.places:
-            os.makedirs(directory, exist_ok=True)
-            above, _, name = directory.rpartition("/")
-            if os.path.islink(directory) or not directory.startswith(self.top):
-                self.places[directory] = (os.path.realpath(directory) + "/")[len(self.top) :]
-            else:
-                self.places[directory] = self.place(above) + name + "/"
+            self.places[directory] = self.made(directory)
         return self.places[directory]
+
+    def made(self, directory):
+        if not directory.startswith(self.top):
+            os.makedirs(directory, exist_ok=True)
+            return (os.path.realpath(directory) + "/")[len(self.top) :]
+        above, _, name = directory.rpartition("/")
+        place = self.place(above)
+        try:
+            os.mkdir(directory)
+        except FileExistsError:
+            if os.path.islink(directory):
+                return (os.path.realpath(directory) + "/")[len(self.top) :]
+        return place + name + "/"
 
     def create(self, path, executable):
         """The descriptor of a new file."""
@@ -66,12 +74,11 @@ class Files:
             os.fchmod(fd, 0o555 if self.modified else 0o755)
         return fd
 
-    def copy(self, original, path):
-        """Copy a file, see write."""
+    def copy(self, original, path, size, executable):
+        """Copy a file of this size, see write."""
         fd = os.open(original, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            info = os.fstat(fd)
-            return self.write(path, read_blocks(fd, info.st_size), bool(info.st_mode & 0o100))
+            return self.write(path, read_blocks(fd, size), executable)
         finally:
             os.close(fd)
 

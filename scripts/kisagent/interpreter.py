@@ -1,7 +1,6 @@
 """The interpreter of a sealed package. An environment links to one of the system, which may be upgraded or
 removed after the package was sealed."""
 import os
-import subprocess
 
 from kisagent.wire import Refused
 
@@ -40,6 +39,8 @@ def check(top, receipt):
 
 def ask(python):
     """What an interpreter says of itself: its name, series and ABI; nothing where it does not run."""
+    import subprocess  # rarely needed here: imports are a part of each session
+
     try:
         done = subprocess.run([python, "-I", "-S", "-c", TELL], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired):

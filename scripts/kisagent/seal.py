@@ -26,15 +26,19 @@ def walk(top, below=""):
     while stack:
         directory = stack.pop()
         prefix = directory + "/" if directory else ""
-        with os.scandir(os.path.join(top, directory)) as entries:
-            for entry in entries:
-                path, info = prefix + entry.name, entry.stat(follow_symlinks=False)
+        # The kernel looks up a name in an open directory, not a path of ten names, for each of its members
+        fd = os.open(os.path.join(top, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name in os.listdir(fd):
+                path, info = prefix + name, os.stat(name, dir_fd=fd, follow_symlinks=False)
                 kind = KINDS.get(stat.S_IFMT(info.st_mode))
                 if kind is None:
                     raise Refused("special-file", "%s is neither a file, a directory nor a link" % path)
                 if kind == "d":
                     stack.append(path)
                 found.append((path, info, kind))
+        finally:
+            os.close(fd)
     return in_order(found)
 
 
@@ -69,14 +73,14 @@ def fingerprint(top, changes=False, members=None):
     of the inode's last change (ctime), which nobody can set: it shows every edit, but also a copy,
     a chmod there and back, or another hard link.
     """
-    digest = hashlib.sha256()
+    lines = []
     for path, info, kind in members or walk(top):
         if path in UNSEALED_MEMBERS or path == ".kis":
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
         size, at = (info.st_size, at) if kind != "d" else (0, 0)
-        digest.update(("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, at, quoted(path))).encode("ascii"))
-    return digest.hexdigest()
+        lines.append("%s %o %d %d %s\n" % (kind, info.st_mode & 0o7777, size, at, quoted(path)))
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
 def installed(environment):
