@@ -86,8 +86,6 @@ def fingerprint(top, changes=False, members=None):
 def installed(environment):
     """What is installed in the companion environment, sorted, as `name==version` with names
     normalized (PEP 503)."""
-    import email.parser
-
     found = set()
     for directory in site_directories(environment):
         for name in os.listdir(directory):
@@ -99,12 +97,25 @@ def installed(environment):
                 continue
             try:
                 with open(metadata, encoding="utf-8", errors="replace") as f:
-                    headers = email.parser.HeaderParser().parse(f)
+                    fields = named_fields(f)
             except OSError:
                 continue
-            normal = re.sub(r"[-_.]+", "-", headers.get("Name", "?")).lower()
-            found.add("%s==%s" % (normal, headers.get("Version", "?")))
+            normal = re.sub(r"[-_.]+", "-", fields.get("name", "?")).lower()
+            found.add("%s==%s" % (normal, fields.get("version", "?")))
     return sorted(found)
+
+
+def named_fields(lines):
+    """The first value of each field of core metadata, by its name in lower case. The library for such headers,
+    email.parser, takes longer to import than an environment takes to be read."""
+    fields = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not line.strip():
+            break
+        if colon and not line[0].isspace():
+            fields.setdefault(name.lower(), value.strip())
+    return fields
 
 
 def spelled(environment, name):
