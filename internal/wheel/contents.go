@@ -145,9 +145,10 @@ func (c *contents) findInfo() error {
 	return nil
 }
 
-// readInfo reads METADATA and WHEEL, and requires that the wheel is pure.
+// readInfo reads METADATA and WHEEL, and requires that the wheel is pure. RECORD, a line for each of thousands of
+// files, is written anew.
 func (c *contents) readInfo(lim limits) error {
-	if _, err := c.infoFile("RECORD", lim); err != nil {
+	if _, err := c.infoMember("RECORD"); err != nil {
 		return err
 	}
 	text, err := c.infoFile("METADATA", lim)
@@ -178,18 +179,27 @@ func (c *contents) readInfo(lim limits) error {
 	return nil
 }
 
-func (c *contents) infoFile(base string, lim limits) ([]byte, error) {
+// infoMember is a file in .dist-info, which every wheel has.
+func (c *contents) infoMember(base string) (*zip.File, error) {
 	name := c.info + "/" + base
 	i := slices.IndexFunc(c.members, func(f *zip.File) bool { return f.Name == name })
-	switch {
-	case i < 0:
+	if i < 0 {
 		return nil, fmt.Errorf("%s is missing", quoted(name))
-	case c.members[i].UncompressedSize64 > lim.metadata:
-		return nil, fmt.Errorf("%s is larger than %d MiB", quoted(name), lim.metadata>>20)
 	}
-	data, err := readAll(c.members[i])
+	return c.members[i], nil
+}
+
+func (c *contents) infoFile(base string, lim limits) ([]byte, error) {
+	member, err := c.infoMember(base)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", quoted(name), err)
+		return nil, err
+	}
+	if member.UncompressedSize64 > lim.metadata {
+		return nil, fmt.Errorf("%s is larger than %d MiB", quoted(member.Name), lim.metadata>>20)
+	}
+	data, err := readAll(member)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", quoted(member.Name), err)
 	}
 	return data, nil
 }

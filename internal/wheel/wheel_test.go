@@ -240,6 +240,15 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// TestRecordMayBeLarge: it has a line for each file, and kis writes it anew.
+func TestRecordMayBeLarge(t *testing.T) {
+	t.Parallel()
+	path := built(t, name, valid(map[string]string{info + "RECORD": strings.Repeat("x", 1<<20+1)}), time.Now())
+	a, err := Read(path, nil)
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+}
+
 func TestReadRefusesDamagedFiles(t *testing.T) {
 	t.Parallel()
 	data := zipped(t, valid(nil), time.Now())
