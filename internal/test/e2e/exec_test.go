@@ -72,8 +72,9 @@ func atTerminal(w *testenv.Env) {
 	terminal.See(">>> ")
 	terminal.Type("import os, sys; print(os.environ['KIS_STAGE'] + '!', sys.stdin.isatty(), os.getcwd())\n")
 	terminal.See("staging! True /var/webcode/hello-0.4")
-	terminal.Type("import time; print('about' + ' to sleep'); time.sleep(1000)\n")
-	terminal.See("about to sleep") // Python drops a Ctrl-C that comes while it prepares its prompt
+	// Python drops a Ctrl-C that comes while it prepares its prompt, and one that comes just before a sleep waits for its end.
+	terminal.Type("import time; print('about' + ' to sleep'); [time.sleep(0.1) for _ in iter(int, 1)]\n")
+	terminal.See("about to sleep")
 	terminal.Type("\x03")          // Ctrl-C is the program's
 	terminal.See("KeyboardInterrupt")
 	terminal.Type("sys.exit(9)\n")
