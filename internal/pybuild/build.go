@@ -176,7 +176,7 @@ func (b *builder) makeTemporary() (err error) {
 }
 
 // execute runs the plan, while no other build runs in the project, and returns the archive's path.
-func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
+func (b *builder) execute(ctx context.Context, p toolPlan) (string, error) {
 	unlock, err := b.lockProject(ctx)
 	if err != nil {
 		return "", err
@@ -203,7 +203,7 @@ func (b *builder) execute(ctx context.Context, p Plan) (string, error) {
 
 // runHook calls the hook of the project's backend in a private environment, and returns its name
 // for errors. Where there can be none, it runs the interpreter's own front end.
-func (b *builder) runHook(ctx context.Context, p Plan) (string, error) {
+func (b *builder) runHook(ctx context.Context, p toolPlan) (string, error) {
 	name := p.name(p.python.Executable)
 	err := b.call(ctx, p.python, hook{kind: "sdist", source: b.dir, out: b.out(), name: p.name})
 	if _, noEnvironment := errors.AsType[*environmentError](err); noEnvironment && p.python.Build {
@@ -215,7 +215,7 @@ func (b *builder) runHook(ctx context.Context, p Plan) (string, error) {
 }
 
 // runTool runs the tool of a plan, and returns its name for errors.
-func (b *builder) runTool(ctx context.Context, p Plan) (string, error) {
+func (b *builder) runTool(ctx context.Context, p toolPlan) (string, error) {
 	cmd, err := b.command(ctx, p)
 	if err != nil {
 		return "", err

@@ -9,28 +9,16 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// Plan is the decision about what builds a project, made before anything is written.
-type Plan struct {
+// toolPlan is the decision about what builds a project, made before anything is written.
+type toolPlan struct {
 	tool    string      // builderSetupPy, builderBuild or builderUV
 	uv      string      // path of uv, if that is the tool
 	python  interpreter // the user's, if it is another tool
 	private bool        // the tool runs in the private build environment, which python makes
 }
 
-// String describes the plan in one line.
-func (p Plan) String() string {
-	name := p.name(p.python.Executable)
-	switch {
-	case p.tool == builderUV:
-		return name
-	case p.private:
-		return fmt.Sprintf("%s, in a private build environment (Python %s)", name, p.python.Version)
-	}
-	return fmt.Sprintf("%s (Python %s)", name, p.python.Version)
-}
-
 // name is what errors call the command.
-func (p Plan) name(python string) string {
+func (p toolPlan) name(python string) string {
 	switch p.tool {
 	case builderUV:
 		return safetext.Word(p.uv) + " build --sdist"
@@ -40,25 +28,14 @@ func (p Plan) name(python string) string {
 	return safetext.Word(python) + " -m build --sdist"
 }
 
-// NewPlan returns what Build would run, and writes nothing. Its errors are *Error, and those of
-// Build as far as they can be known beforehand.
-func NewPlan(ctx context.Context, opts Options) (Plan, error) {
-	b := newBuilder(opts)
-	p, err := b.plan(ctx)
-	if err != nil {
-		return Plan{}, b.failed(err)
-	}
-	return p, nil
-}
-
 // plan decides what builds the project.
-func (b *builder) plan(ctx context.Context) (Plan, error) {
+func (b *builder) plan(ctx context.Context) (toolPlan, error) {
 	if err := b.resolvePaths(); err != nil {
-		return Plan{}, err
+		return toolPlan{}, err
 	}
 	has, err := b.inspect()
 	if err != nil {
-		return Plan{}, err
+		return toolPlan{}, err
 	}
 	if b.kind == builderUV {
 		return b.planUV()
@@ -69,10 +46,10 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 	runsSetupPy := b.kind == builderSetupPy || b.kind == builderAuto && !has.pyproject
 	python, err := b.probe(ctx, b.python, runsSetupPy)
 	if err != nil {
-		return Plan{}, err
+		return toolPlan{}, err
 	}
 	// `python -m build` makes a new environment for every build; the private one is kept.
-	p := Plan{tool: builderBuild, python: python, private: !python.Build || python.Venv}
+	p := toolPlan{tool: builderBuild, python: python, private: !python.Build || python.Venv}
 	if runsSetupPy {
 		p.tool, p.private = builderSetupPy, !python.Setuptools
 	}
@@ -87,7 +64,7 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 		p.tool = builderBuild
 	}
 	if p.private && !python.Venv && !b.environmentExists(python) {
-		return Plan{}, &Error{
+		return toolPlan{}, &Error{
 			Command: python.Executable + " -m venv",
 			Hint:    "apt install python3-venv (or your system's package for Python's venv and ensurepip), or install `build` or uv",
 			Err:     errors.New("this Python lacks venv or ensurepip, which a private build environment needs"),
@@ -99,31 +76,31 @@ func (b *builder) plan(ctx context.Context) (Plan, error) {
 // planKept returns the plan of a project with a pyproject.toml where an earlier build has left a
 // private environment: then it does not matter what the interpreter has, and asking it takes longer
 // than some builds.
-func (b *builder) planKept(ctx context.Context, has project) (p Plan, ok bool) {
+func (b *builder) planKept(ctx context.Context, has project) (p toolPlan, ok bool) {
 	if b.kind == builderSetupPy || !has.pyproject && b.kind == builderAuto {
-		return Plan{}, false
+		return toolPlan{}, false
 	}
 	if _, err := b.lookPath("uv"); err == nil && b.kind == builderAuto { // for want of build
-		return Plan{}, false
+		return toolPlan{}, false
 	}
 	python, err := b.identify(ctx, b.python)
 	if err != nil || !b.environmentExists(python) {
-		return Plan{}, false
+		return toolPlan{}, false
 	}
-	return Plan{tool: builderBuild, python: python, private: true}, true
+	return toolPlan{tool: builderBuild, python: python, private: true}, true
 }
 
-func (b *builder) planUV() (Plan, error) {
+func (b *builder) planUV() (toolPlan, error) {
 	uv, err := b.lookPath("uv")
 	if err != nil {
-		return Plan{}, &Error{Hint: "install uv, or use `build: auto`", Err: fmt.Errorf("uv: %w", err)}
+		return toolPlan{}, &Error{Hint: "install uv, or use `build: auto`", Err: fmt.Errorf("uv: %w", err)}
 	}
-	return Plan{tool: builderUV, uv: uv}, nil
+	return toolPlan{tool: builderUV, uv: uv}, nil
 }
 
 // command returns the command of a plan, once the private build environment exists if the plan
 // needs it.
-func (b *builder) command(ctx context.Context, p Plan) (command, error) {
+func (b *builder) command(ctx context.Context, p toolPlan) (command, error) {
 	if p.tool == builderUV {
 		args := []string{p.uv, "build", "--sdist", "--out-dir", b.out()}
 		if b.ownPython {

@@ -1,6 +1,7 @@
 package pybuild
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestPlanDependsOnProjectAndTools(t *testing.T) {
 			}
 			plan, err := b.plan(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, test.want, plan.String())
+			assert.Equal(t, test.want, described(plan))
 			assert.NoDirExists(t, cache)
 			if plan.private {
 				return
@@ -64,25 +65,39 @@ func TestPlanDependsOnProjectAndTools(t *testing.T) {
 	}
 }
 
-func TestNewPlanWritesNothingAndFailsAsBuildDoes(t *testing.T) {
+// described is a plan in one line.
+func described(p toolPlan) string {
+	name := p.name(p.python.Executable)
+	switch {
+	case p.tool == builderUV:
+		return name
+	case p.private:
+		return fmt.Sprintf("%s, in a private build environment (Python %s)", name, p.python.Version)
+	}
+	return fmt.Sprintf("%s (Python %s)", name, p.python.Version)
+}
+
+func TestPlanWritesNothing(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "cache")
 	project := projectOf(t, map[string]string{"pyproject.toml": ""})
-	plan, err := NewPlan(t.Context(), Options{Dir: project, Cache: cache, Python: "/usr/bin/python3"})
+	plan, err := newBuilder(Options{Dir: project, Cache: cache, Python: "/usr/bin/python3"}).plan(t.Context())
 	require.NoError(t, err)
-	assert.Contains(t, plan.String(), "build --sdist")
+	assert.Contains(t, described(plan), "build --sdist")
 	assert.NoDirExists(t, cache)
+}
 
+func TestBuildFailsBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	project, cache := projectOf(t, map[string]string{"pyproject.toml": ""}), t.TempDir()
 	for want, opts := range map[string]Options{
 		"neither pyproject.toml nor setup.py": {Dir: t.TempDir()},
 		"no-such-python":                      {Dir: project, Python: "no-such-python"},
 		"unknown builder":                     {Dir: project, Builder: "make"},
 		"lacks venv or ensurepip":             {Dir: project, Builder: "build", Cache: cache, Python: fakePython(t, probed(""))},
 	} {
-		_, err := NewPlan(t.Context(), opts)
+		_, err := Build(t.Context(), opts)
 		require.ErrorContains(t, err, want)
-		_, failed := Build(t.Context(), opts)
-		require.EqualError(t, failed, err.Error())
 	}
 }
 

@@ -15,6 +15,7 @@ from kisagent.wire import Refused
 
 WRITES_HINT = "a package is read-only: let the application write below ROOT/shared (shared: in the inventory) or in a directory of its own"
 UNSEALED_MEMBERS = (".kis/manifest", ".kis/receipt.json", os.path.join(".kis", MARKER))
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 KINDS = {stat.S_IFDIR: "d", stat.S_IFREG: "f", stat.S_IFLNK: "l"}
 quoted = json.encoder.encode_basestring_ascii  # of a text, what json.dumps returns, without making an encoder
 
@@ -27,7 +28,7 @@ def walk(top, below=""):
         directory = stack.pop()
         prefix = directory + "/" if directory else ""
         # The kernel looks up a name in an open directory, not a path of ten names, for each of its members
-        fd = os.open(os.path.join(top, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(os.path.join(top, directory), OPEN_DIRECTORY | (os.O_NOFOLLOW if directory else 0))
         try:
             for name in os.listdir(fd):
                 path, info = prefix + name, os.stat(name, dir_fd=fd, follow_symlinks=False)
