@@ -5,8 +5,8 @@
 // The second phase is one rename on each host (commit). A host that receives nothing removes its
 // prepared link by itself. When the answer to a commit is lost, the coordinator fences the host: it
 // removes the prepared link over a new session, after which the outcome cannot change, and reads
-// the link. If a host has not switched, those that have are rolled back, unless the inventory says otherwise
-// (on_partial). docs/transaction.md explains it.
+// the link. If a host has not switched, those that have are rolled back, unless the inventory says
+// otherwise (on_partial). docs/transaction.md explains it.
 package commit
 
 import (

@@ -85,10 +85,11 @@ func (c *Coordinator) findOnce(ctx context.Context, p *Participant) error {
 		return p.own(ctx, c)
 	case p.Before:
 		p.link.state = stateOld
-		// The link is known without the lock, and the other hosts wait to be rolled back.
+		// The link is known without the lock, and the other hosts wait to be rolled back. So only one failure counts:
+		// that another run has had the lock. What needs the lock later acquires it then.
 		bounded, cancel := context.WithTimeout(ctx, c.Timeouts.RollCall)
 		defer cancel()
-		if err := p.lock(bounded, c); p.link.state == stateTaken {
+		if err := p.lock(bounded, c); refusedAs(err, remote.CodeTaken) {
 			return err
 		}
 		return nil

@@ -138,7 +138,7 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		r.refuseDuplicates() &&
 		r.requireSharedFiles() &&
 		r.chooseTarget() && r.checkInstaller(ctx) &&
-		(r.plan.DryRun && r.phase(ctx, "verify", r.readPackage) || !r.plan.DryRun && r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.installAll(ctx)) &&
+		r.preparePackages(ctx) &&
 		r.samePackages()
 	// The barrier. Before it no link has changed on any host.
 	r.emitBarrier(ready)
@@ -156,6 +156,14 @@ func (r *run) carryOut(ctx context.Context) event.Outcome {
 		r.phase(ctx, "prune", r.prune)
 	}
 	return outcome
+}
+
+// preparePackages installs the package on all hosts, under the lock; a dry run reads what they have.
+func (r *run) preparePackages(ctx context.Context) bool {
+	if r.plan.DryRun {
+		return r.phase(ctx, "verify", r.readPackage)
+	}
+	return r.lockAll(ctx) && r.refuseDuplicates() && r.checkAgain(ctx) && r.installAll(ctx)
 }
 
 // confirmedByUser asks the user, if the stage has confirm:. Everything is ready, and the locks are

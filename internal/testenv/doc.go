@@ -1,5 +1,5 @@
-// Package testenv is a person at a machine, with a project and some hosts: what tests need that run the kis program itself against real OpenSSH
-// servers (package hosttest). Package oracle judges every run from outside.
+// Package testenv plays a user at a machine, who has a project and some hosts. Tests use it to run the kis program
+// itself against real OpenSSH servers (package hosttest). Package oracle judges every run from outside.
 //
-// It is for tests. What it does not do is break anything: faults are the business of the tests that need them.
+// It causes no faults: the tests that need a fault cause it themselves.
 package testenv

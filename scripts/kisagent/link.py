@@ -1,4 +1,4 @@
-"""Switching one stage's link: arm, commit, revert. The participant's side of the two-phase commit.
+"""Switching one stage's link: arm, commit, confirm, revert. The participant's side of the two-phase commit.
 
 Arming puts the next link down in .kis/armed. The commit is one rename(2) of it over the stage.
 Fencing unlinks the prepared link first, which makes the commit impossible: the kernel decides, not
