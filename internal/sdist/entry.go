@@ -2,6 +2,7 @@ package sdist
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,27 +43,15 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
+	if err := cmp.Or(checkRecords(hdr.PAXRecords, raw.size), checkAgreement(hdr, raw, k), checkMode(raw.mode, k)); err != nil {
+		return entry{}, err
+	}
 	e := entry{
 		place: place{path: hdr.Name, target: hdr.Linkname},
 		kind:  k,
 		exec:  raw.mode&0o100 != 0,
 		size:  raw.size,
-		plain: place{path: hdr.Name, target: hdr.Linkname},
-	}
-	if err := checkRecords(hdr.PAXRecords, raw.size); err != nil {
-		return entry{}, err
-	}
-	if err := checkAgreement(hdr, raw, k); err != nil {
-		return entry{}, err
-	}
-	if err := checkMode(raw.mode, k); err != nil {
-		return entry{}, err
-	}
-	if _, ok := hdr.PAXRecords["path"]; ok {
-		e.plain.path = raw.name
-	}
-	if _, ok := hdr.PAXRecords["linkpath"]; ok {
-		e.plain.target = raw.link
+		plain: plainPlace(hdr, raw),
 	}
 	if err := e.checkSpelling(k); err != nil {
 		return entry{}, err
@@ -70,13 +59,25 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 	if err := e.normalize(k); err != nil {
 		return entry{}, err
 	}
-	// A name that was truncated to the field's size may end anywhere: with a slash or a dot, or
-	// within a character.
-	e.plain.path = strings.TrimRight(strings.TrimSuffix(e.plain.path, "/."), "/")
+	// Not checkSpelling: what differs from the place above was cut off, and may end anywhere.
 	if err := e.plain.normalize(k); err != nil {
 		return entry{}, fmt.Errorf("without its pax header: %w", err)
 	}
 	return e, nil
+}
+
+// plainPlace is where a tar without pax support puts a member: names that are too long for the header's fields
+// are cut there, and may end with a slash or a dot, or within a character.
+func plainPlace(hdr *tar.Header, raw *rawHeader) place {
+	plain := place{path: hdr.Name, target: hdr.Linkname}
+	if _, ok := hdr.PAXRecords["path"]; ok {
+		plain.path = raw.name
+	}
+	if _, ok := hdr.PAXRecords["linkpath"]; ok {
+		plain.target = raw.link
+	}
+	plain.path = strings.TrimRight(strings.TrimSuffix(plain.path, "/."), "/")
+	return plain
 }
 
 // isRoot reports whether the member is the directory "." that everything is unpacked into:
