@@ -80,6 +80,11 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 		request := remote.EnvironmentRequest{
 			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}
+		if request.Editable { // by pip, with what one host of the platform has had to make the wheels
+			if err := h.upload(ctx, event.StepEnvironment, h.run.origin.recipe.uploads()); err != nil {
+				return err
+			}
+		}
 		if len(h.run.origin.recipe.Prepare) == 0 && !request.Editable { // neither commands nor pip change what kis writes
 			request.Modified = h.run.modified
 		}
