@@ -75,7 +75,7 @@ func atTerminal(w *testenv.Env) {
 	// Python drops a Ctrl-C that comes while it prepares its prompt, and one that comes just before a sleep waits for its end.
 	terminal.Type("import time; print('about' + ' to sleep'); [time.sleep(0.1) for _ in iter(int, 1)]\n")
 	terminal.See("about to sleep")
-	terminal.Type("\x03")          // Ctrl-C is the program's
+	terminal.Type("\x03") // Ctrl-C is the program's
 	terminal.See("KeyboardInterrupt")
 	terminal.Type("sys.exit(9)\n")
 	err := cmd.Wait()
