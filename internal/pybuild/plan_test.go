@@ -77,16 +77,6 @@ func described(p toolPlan) string {
 	return fmt.Sprintf("%s (Python %s)", name, p.python.Version)
 }
 
-func TestPlanWritesNothing(t *testing.T) {
-	t.Parallel()
-	cache := filepath.Join(t.TempDir(), "cache")
-	project := projectOf(t, map[string]string{"pyproject.toml": ""})
-	plan, err := newBuilder(Options{Dir: project, Cache: cache, Python: "/usr/bin/python3"}).plan(t.Context())
-	require.NoError(t, err)
-	assert.Contains(t, described(plan), "build --sdist")
-	assert.NoDirExists(t, cache)
-}
-
 func TestBuildFailsBeforeItBegins(t *testing.T) {
 	t.Parallel()
 	project, cache := projectOf(t, map[string]string{"pyproject.toml": ""}), t.TempDir()
