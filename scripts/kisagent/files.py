@@ -50,6 +50,7 @@ class Files:
         return self.places[directory]
 
     def made(self, directory):
+        """See place, for a directory that is not known yet."""
         if not directory.startswith(self.top):
             os.makedirs(directory, exist_ok=True)
             return (os.path.realpath(directory) + "/")[len(self.top) :]
