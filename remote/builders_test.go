@@ -112,7 +112,8 @@ func TestDaemonOfAVerificationDoesNotHoldTheBuildLock(t *testing.T) {
 	l, a := unsealed(t)
 	mark := marker(t)
 	t.Cleanup(func() { end(t, mark) })
-	daemon := "env -i setsid sleep " + mark + " >/dev/null 2>&1 & until grep -zqx " + mark + " /proc/$!/cmdline; do :; done"
+	// env and setsid have the marker among their arguments, too: only as sleep it has escaped.
+	daemon := "env -i setsid sleep " + mark + " >/dev/null 2>&1 & until grep -qx sleep /proc/$!/comm; do :; done"
 	err := l.Run(t.Context(), commands(t, daemon), nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, count(t, mark), "it has escaped: otherwise this test shows nothing")
