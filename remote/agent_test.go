@@ -8,23 +8,32 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/name"
-	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// repository is an empty package repository on this machine.
-func repository(t *testing.T) string {
+// unused is an empty package repository on this machine.
+func unused(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "webcode")
 	require.NoError(t, os.Mkdir(root, 0o755))
 	return root
 }
 
-// pushed is a package repository as after a first push, with the pip in it that this unpacks.
+// repository is a package repository in which a run has worked before: the agent has kept its own
+// modules there, compiled, and no longer needs half a session's time for them.
+func repository(t *testing.T) string {
+	t.Helper()
+	root := unused(t)
+	agenttest.Modules(t, "/usr/bin/python3", root)
+	return root
+}
+
+// pushed is repository after a first push, with the pip in it that this unpacks.
 func pushed(t *testing.T) string {
 	t.Helper()
-	root := repository(t)
-	piptest.Into(t, "/usr/bin/python3", root)
+	root := unused(t)
+	agenttest.Into(t, "/usr/bin/python3", root)
 	return root
 }
 
@@ -37,7 +46,7 @@ func stage(t *testing.T, text string) name.Stage {
 
 func TestAgentChecksAnEmptyRepositoryAndWritesNothing(t *testing.T) {
 	t.Parallel()
-	root := repository(t)
+	root := unused(t)
 	agent := opened(t, root)
 	facts, err := agent.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging"), Build: true, NeedBytes: 1})
 	require.NoError(t, err)

@@ -25,7 +25,7 @@ with open(path, "wb") as f:
 // TestAgentKeepsItsModulesCompiled, once a run has worked in the repository, and takes them only as it left them.
 func TestAgentKeepsItsModulesCompiled(t *testing.T) {
 	t.Parallel()
-	root := repository(t)
+	root := unused(t)
 	kept := func() []string {
 		t.Helper()
 		found, err := filepath.Glob(filepath.Join(root, ".kis", "agent-*"))

@@ -156,7 +156,7 @@ func TestHostWithDamagedFilesIsRead(t *testing.T) {
 			receipts = append(receipts, with(good, name, value))
 		}
 	}
-	l := opened(t, repository(t))
+	l := opened(t, unused(t))
 	sh(t, l.root, "mkdir -m 700 .kis .kis/journal")
 	whole := 0
 	for i, text := range receipts {
@@ -262,7 +262,7 @@ func TestLongLineHidesNoOtherLine(t *testing.T) {
 // The journals of many stages exceed the limit of an answer.
 func TestManyLongJournalsFitIntoOneAnswer(t *testing.T) {
 	t.Parallel()
-	l := opened(t, repository(t))
+	l := opened(t, unused(t))
 	sh(t, l.root, "mkdir -m 700 .kis .kis/journal")
 	long := strings.Repeat(line(`"v":1,"seq":1,"ev":"confirmed","to":"app-1","by":"`+strings.Repeat("é", 1500)+`"`)+"\n", 250)
 	for i := range 60 {

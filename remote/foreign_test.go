@@ -79,7 +79,7 @@ func TestFilesOfUsersAreNotRemoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requireSuperuser(t)
-			root := repository(t)
+			root := unused(t)
 			sh(t, root, test.by)
 			before := tree(t, root)
 			l := opened(t, root)

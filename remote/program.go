@@ -3,8 +3,6 @@ package remote
 import (
 	"bytes"
 	"compress/zlib"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -61,14 +59,10 @@ type members struct {
 //
 //nolint:gochecknoglobals // a constant that takes a computation
 var agentProgram = sync.OnceValues(func() (program, error) {
-	all := members{Steps: scripts.Steps()}
-	sum := sha256.New()
-	_, _ = sum.Write([]byte(scripts.Bootstrap())) // a hash never fails
+	all := members{Steps: scripts.Steps(), Program: scripts.Program()}
 	for _, m := range scripts.Modules() {
 		all.Modules = append(all.Modules, [2]string{m.Name, m.Source})
-		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00"))
 	}
-	all.Program = hex.EncodeToString(sum.Sum(nil)[:8])
 	first, later := all, slices.DeleteFunc(slices.Clone(all.Modules), isFirst)
 	first.Modules = slices.DeleteFunc(slices.Clone(all.Modules), func(m [2]string) bool { return !isFirst(m) })
 	plain, err := json.Marshal(all)

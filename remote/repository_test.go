@@ -59,7 +59,7 @@ func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requireSuperuser(t)
-			root := repository(t)
+			root := unused(t)
 			sh(t, root, test.by)
 			l := opened(t, root)
 			facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, "staging")})
@@ -79,7 +79,7 @@ func TestUnusableRepositoriesAreRefusedWithARemedy(t *testing.T) {
 func TestForeignDirectoryIsNamedToAUserWhoCannotReadIt(t *testing.T) {
 	t.Parallel()
 	requireSuperuser(t)
-	root := repository(t)
+	root := unused(t)
 	sh(t, root, "chmod 755 ../..; mkdir -m 700 .kis .kis/journal; touch .kis/journal/staging; ln -s app-1 staging; chown nobody .")
 	l, err := launch(t, exec.Command("setpriv", "--reuid=nobody", "--clear-groups", "/bin/sh", "-s", "--", "python3"))
 	require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestUnusableFileSystemsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := confined(t, repository(t), test.setup)
+			l := confined(t, unused(t), test.setup)
 			_, err := l.Lock(t.Context(), stage(t, "staging"), newRun(), remote.Holder{})
 			requireRefused(t, err, test.code)
 		})
@@ -261,7 +261,7 @@ func TestRollbackRestoresADanglingLink(t *testing.T) {
 
 func TestRootIsResolvedOncePerRun(t *testing.T) {
 	t.Parallel()
-	root, other := repository(t), repository(t)
+	root, other := unused(t), unused(t)
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(root, link))
 	l := opened(t, link)
@@ -363,7 +363,7 @@ func TestUnreadableJournalIsNamedWithItsRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := repository(t)
+			root := unused(t)
 			sh(t, root, "chmod 755 ../..; mkdir -m 700 .kis .kis/journal; touch "+journal+"; ln -s app-1 staging; chown -R nobody .; "+test.by)
 			l, err := launch(t, exec.Command("setpriv", "--reuid=nobody", "--clear-groups", "/bin/sh", "-s", "--", "python3"))
 			require.NoError(t, err)
@@ -407,7 +407,7 @@ func (g *gate) Read(p []byte) (int, error) {
 // pings, and does not take the slow controller for a dead one.
 func TestLargeStateArrivesOverASlowConnection(t *testing.T) {
 	t.Parallel()
-	root := repository(t)
+	root := unused(t)
 	g := new(gate)
 	l, err := launchOver(t, command(), "", func(out io.Reader) io.Reader { g.Reader = out; return g }, timeouts.Default())
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/scripts"
 )
 
@@ -72,7 +72,7 @@ func runs(t *testing.T, name string, arguments ...string) string {
 
 func TestEnvironmentIsVerified(t *testing.T) {
 	t.Parallel()
-	pip := piptest.Folder(t, python)
+	pip := agenttest.Pip(t, python)
 	eachShell(t, func(t *testing.T, s shell) {
 		if s.name == "busybox" || !thorough && s.name != "only busybox" {
 			return // the same shell as "only busybox", which differs most from the hosts' usual one; this takes seconds
@@ -105,7 +105,7 @@ func TestEnvironmentIsVerified(t *testing.T) {
 
 func TestPipFailsWithAReason(t *testing.T) {
 	t.Parallel()
-	pip := piptest.Folder(t, python)
+	pip := agenttest.Pip(t, python)
 	wheels, wrong := wheelhouse(t, "00000000000000000000000000000000000000000000000000000000000000aa")
 	broken := project(t, map[string]string{"backend/tiny_backend.py": "raise SystemExit('no compiler here')"})
 	given := []string{"wheel", "--wheel-dir", t.TempDir(), "--no-index", "--find-links", wheels}
@@ -135,7 +135,7 @@ func TestPipFailsWithAReason(t *testing.T) {
 
 func TestVerifyFailsWithAReason(t *testing.T) {
 	t.Parallel()
-	pip := piptest.Folder(t, python)
+	pip := agenttest.Pip(t, python)
 	lacking := project(t, map[string]string{"REQUIRES": "dep"})
 	wheels, _ := wheelhouse(t, "")
 	installed(t, shells(t)[0], lacking, pip, "--no-index", "--find-links", wheels)
@@ -173,7 +173,7 @@ os._exit(0)`
 
 func TestVerifyImportsTheApplication(t *testing.T) {
 	t.Parallel()
-	s, top, pip := shells(t)[0], project(t, nil), piptest.Folder(t, python)
+	s, top, pip := shells(t)[0], project(t, nil), agenttest.Pip(t, python)
 	installed(t, s, top, pip)
 	for text, said := range map[string]string{
 		"import no_such_module": "No module named 'no_such_module'",

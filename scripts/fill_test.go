@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/internal/testenv/uvtest"
 	"github.com/keep-it-simple/kis/scripts"
 )
@@ -199,7 +199,7 @@ func TestFilledEnvironmentIsWhatPipMakes(t *testing.T) {
 	require.Empty(t, refusal)
 	theirs := filepath.Join(t.TempDir(), "package", ".venv")
 	runs(t, python, "-I", "-m", "venv", "--without-pip", theirs)
-	arguments := []string{piptest.Folder(t, python) + "/pip", "install", "--no-index", "--no-deps", "--no-compile", "--quiet"}
+	arguments := []string{agenttest.Pip(t, python) + "/pip", "install", "--no-index", "--no-deps", "--no-compile", "--quiet"}
 	for _, name := range []string{"first", "second", "third"} {
 		runs(t, filepath.Join(theirs, "bin/python"), append(arguments, filepath.Join(wheels, name+"-1.0-py3-none-any.whl"))...)
 	}

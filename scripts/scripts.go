@@ -6,7 +6,9 @@
 package scripts
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"strings"
 )
 
@@ -36,6 +38,16 @@ func Modules() []Module {
 		modules = append(modules, Module{Name: strings.TrimSuffix(name, ".__init__"), Source: read("kisagent/" + e.Name())})
 	}
 	return modules
+}
+
+// Program identifies the agent with its loader: hosts keep the compiled modules under this name.
+func Program() string {
+	sum := sha256.New()
+	_, _ = sum.Write([]byte(Bootstrap())) // a hash never fails
+	for _, m := range Modules() {
+		_, _ = sum.Write([]byte(m.Name + "\x00" + m.Source + "\x00"))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // PipSettings are the names of pip's settings that say where packages come from, and how they are

@@ -28,7 +28,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/opensshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
-	"github.com/keep-it-simple/kis/internal/testenv/piptest"
+	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/internal/testenv/testcache"
 	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
@@ -105,7 +105,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 		home := filepath.Join(dir, name)
 		root := filepath.Join(home, "webcode")
 		require.NoError(t, os.MkdirAll(root, 0o755))
-		piptest.Into(t, "/usr/bin/python3", root)
+		agenttest.Into(t, "/usr/bin/python3", root)
 		l := start(t, home)
 		proxy, err := sshtest.NewProxy(l.addr)
 		require.NoError(t, err)

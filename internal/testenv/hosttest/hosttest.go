@@ -26,8 +26,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/internal/testenv/ownroot"
-	"github.com/keep-it-simple/kis/internal/testenv/piptest"
 )
 
 // Repository is the package repository inside of every host: the default of an inventory.
@@ -70,7 +70,7 @@ type Host struct {
 func New(tb testing.TB, n int, o Options) []*Host {
 	tb.Helper()
 	needs(tb)
-	root, pip := newRoot(tb), piptest.Folder(tb, "/usr/bin/python3")
+	root, pip := newRoot(tb), agenttest.Pip(tb, "/usr/bin/python3")
 	dir := tb.TempDir()
 	key := filepath.Join(dir, "key")
 	Run(tb, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kis tests", "-f", key)
@@ -105,7 +105,7 @@ func (h *Host) makeFolders(tb testing.TB) {
 	require.NoError(tb, os.WriteFile(keys, public, 0o600)) //nolint:gosec // in the test's own folder
 	give(tb, keys)
 	if !h.options.Bare {
-		for _, folder := range piptest.Link(tb, h.pipInside(), h.Repo) {
+		for _, folder := range agenttest.Link(tb, "/usr/bin/python3", h.pipInside(), h.Repo) {
 			give(tb, folder)
 		}
 	}
