@@ -268,7 +268,7 @@ func TestRandomHistoriesOfPushesAndPrunes(t *testing.T) {
 	for share := range 2 {
 		t.Run(strconv.Itoa(share), func(t *testing.T) {
 			t.Parallel()
-			requireHistories(t, 1+share*1_000_000, 500)
+			requireHistories(t, 1+share*1_000_000, 150) // make test-recovery: 5,000
 		})
 	}
 }

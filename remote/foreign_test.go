@@ -192,41 +192,34 @@ func TestDirectoryThatAppearsDuringABuildIsNotReplaced(t *testing.T) {
 // Every run sweeps kis's own directories, and keeps what a user put there.
 func TestSweepKeepsFilesOfUsers(t *testing.T) {
 	t.Parallel()
-	for name, by := range map[string]string{
-		"a file named like a probe":               "echo mine >.kis-probe.notes",
-		"a file named as a probe":                 "echo mine >.kis-probe.0123456789",
-		"a directory named as a probe":            "mkdir -p .kis-probe.0123456789/mine",
-		"a link named as a probe":                 "ln -s mine .kis-probe.0123456789",
-		"a file among the prepared links":         "echo mine >.kis/armed/staging.0123456789",
-		"a file of another name there":            "echo mine >.kis/armed/staging.notes; ln -s app-1 .kis/armed/staging.my-own",
-		"a directory among the prepared links":    "mkdir -p .kis/armed/staging.0123456789/mine",
-		"a link elsewhere among them":             "ln -s /srv/mine .kis/armed/staging.0123456789",
-		"a directory among the runs":              "mkdir .kis/run/backup; echo mine >.kis/run/backup/x",
-		"a directory with the name of a run":      "mkdir .kis/run/0123456789; echo mine >.kis/run/0123456789/x",
-		"a file among the runs":                   "echo mine >.kis/run/0123456789",
-		"a link among the runs":                   "mkdir mine; : >mine/alive; ln -s ../../mine .kis/run/0123456789",
-		"a run's file that is a link":             "mkdir .kis/run/0123456789; : >mine; ln -s ../../../mine .kis/run/0123456789/alive",
-		"an old file among the uploads":           "echo mine >.kis/incoming/notes; touch -d 2001-01-01 .kis/incoming/notes",
-		"an old link among the uploads":           "ln -s mine .kis/incoming/" + digest(nil) + "; touch -hd 2001-01-01 .kis/incoming/" + digest(nil),
-		"an old directory among the uploads":      "mkdir .kis/incoming/" + digest(nil) + "; touch -d 2001-01-01 .kis/incoming/" + digest(nil),
-		"a package's name in no package":          "mkdir notes-2; echo mine >notes-2/x",
-		"a package's name with a .kis":            "mkdir -p notes-2/.kis; echo mine >notes-2/x",
-		"a package's name with a marker of other": building + "building notes-2; mv notes-2 notes-3",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			first := owner(t, repository(t))
-			require.NoError(t, first.Close())
-			first.requireEnd(t)
-			sh(t, first.root, by)
-			before := tree(t, first.root)
-			for _, name := range []string{"staging", "production"} {
-				l := opened(t, first.root)
-				l.lock(t, name)
-				require.NoError(t, l.Close())
-				l.requireEnd(t)
-			}
-			require.Equal(t, leaving(before, ".kis/locks/"), leaving(tree(t, first.root), ".kis/locks/"))
-		})
+	incoming := func(text string) string { return ".kis/incoming/" + digest([]byte(text)) }
+	users := []string{
+		// named like a probe
+		"echo mine >.kis-probe.notes", "echo mine >.kis-probe.0000000001", "mkdir -p .kis-probe.0000000002/mine", "ln -s mine .kis-probe.0000000003",
+		// among the prepared links
+		"echo mine >.kis/armed/staging.0000000001", "echo mine >.kis/armed/staging.notes", "ln -s app-1 .kis/armed/staging.my-own",
+		"mkdir -p .kis/armed/staging.0000000002/mine", "ln -s /srv/mine .kis/armed/staging.0000000003",
+		// among the runs: also a link there, and a run's file that is one
+		"mkdir .kis/run/backup; echo mine >.kis/run/backup/x", "mkdir .kis/run/0000000001; echo mine >.kis/run/0000000001/x", "echo mine >.kis/run/0000000002",
+		"mkdir mine; : >mine/alive; ln -s ../../mine .kis/run/0000000003", "mkdir .kis/run/0000000004; : >alive; ln -s ../../../alive .kis/run/0000000004/alive",
+		// old, among the uploads
+		"echo mine >.kis/incoming/notes; touch -d 2001-01-01 .kis/incoming/notes", "ln -s mine " + incoming("link") + "; touch -hd 2001-01-01 " + incoming("link"),
+		"mkdir " + incoming("directory") + "; touch -d 2001-01-01 " + incoming("directory"),
+		// a package's name, in no package: with a .kis, and with the marker of another one
+		"mkdir notes-2; echo mine >notes-2/x", "mkdir -p notes-3/.kis; echo mine >notes-3/x", building + "building notes-4; mv notes-4 notes-5",
 	}
+	first := owner(t, repository(t))
+	require.NoError(t, first.Close())
+	first.requireEnd(t)
+	for _, command := range users {
+		sh(t, first.root, command)
+	}
+	before := tree(t, first.root)
+	for _, name := range []string{"staging", "production"} {
+		l := opened(t, first.root)
+		l.lock(t, name)
+		require.NoError(t, l.Close())
+		l.requireEnd(t)
+	}
+	require.Equal(t, leaving(before, ".kis/locks/"), leaving(tree(t, first.root), ".kis/locks/"))
 }

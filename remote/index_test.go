@@ -40,82 +40,82 @@ func index(t *testing.T, user, password string) (address string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// everybody passes to a callback every command line and environment of a process that any user can
-// read, each once, until stop is called.
-func everybody(see func(text string)) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
+// everybody collects every command line and environment of a process that any user can read and that wanted wants, each
+// once, until stop is called.
+func everybody(wanted func(text string) bool) (stop func() []string) {
+	done, ended := make(chan struct{}), make(chan []string, 1)
 	go func() {
-		defer close(ended)
 		ticker, seen := time.NewTicker(15*time.Millisecond), map[string]bool{}
 		defer ticker.Stop()
+		var all []string
 		for {
 			found, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, path := range found {
 				line, _ := os.ReadFile(path)
 				variables, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))
 				for _, text := range []string{string(line), string(variables)} {
-					if !seen[text] {
-						seen[text] = true
-						see(strings.ReplaceAll(text, "\x00", " "))
+					if !seen[text] && wanted(strings.ReplaceAll(text, "\x00", " ")) {
+						all = append(all, strings.ReplaceAll(text, "\x00", " "))
 					}
+					seen[text] = true
 				}
 			}
 			select {
 			case <-ticker.C:
 			case <-done:
+				ended <- all
 				return
 			}
 		}
 	}()
-	return func() { close(done); <-ended }
+	return func() []string { close(done); return <-ended }
 }
 
 // pip passes the URL of its index on the command line of the pip that installs build requirements.
 func TestPasswordOfAnIndexIsOnNoCommandLine(t *testing.T) {
 	t.Parallel()
 	canary := "canary" + newPart()
-	for name, test := range map[string]struct {
-		user, password string
-		login          string // as it stands in the address
-		file           bool   // in the requirements file
-	}{
-		"in the address":           {"ann", canary + `@:/ "\`, "ann:" + canary + "%40%3A%2F%20%22%5C", false},
-		"in the requirements file": {"ann", canary, "ann:" + canary, true},
-		"a token as the user":      {canary, "", canary, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l, address := owner(t, pushed(t)), index(t, test.user, test.password)
-			project, err := os.ReadFile("../scripts/testdata/tiny/pyproject.toml")
-			require.NoError(t, err)
-			needy := strings.Replace(string(project), "requires = []", `requires = ["dep"]`, 1)
-			a := changed(t, map[string]string{"pyproject.toml": needy})
-			url := "http://" + test.login + "@" + strings.ToUpper(address[:1]) + address[1:] + "/simple"
-			recipe := remote.Recipe{Mode: remote.Editable, IndexURL: url}
-			if test.file {
-				text := []byte("--index-url " + url + "\ndep\n")
-				recipe = remote.Recipe{Mode: remote.Regular, Requirements: digest(text)}
-				l.place(t, text)
-			}
-			l.unpack(t, a)
-			var shown, started []string
-			stop := everybody(func(text string) {
-				if strings.Contains(text, canary) {
-					shown = append(shown, text)
+	stop := everybody(func(text string) bool { return strings.Contains(text, canary) || strings.Contains(text, " -i http://") })
+	addresses := map[string]string{}
+	t.Run("all", func(t *testing.T) { // which ends when all of them have
+		for name, test := range map[string]struct {
+			user, password string
+			login          string // as it stands in the address
+			file           bool   // in the requirements file
+		}{
+			"in the address":           {"ann", canary + `@:/ "\`, "ann:" + canary + "%40%3A%2F%20%22%5C", false},
+			"in the requirements file": {"ann", canary, "ann:" + canary, true},
+			"a token as the user":      {canary, "", canary, false},
+		} {
+			address := index(t, test.user, test.password)
+			addresses[name] = address
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				l := owner(t, pushed(t))
+				project, err := os.ReadFile("../scripts/testdata/tiny/pyproject.toml")
+				require.NoError(t, err)
+				needy := strings.Replace(string(project), "requires = []", `requires = ["dep"]`, 1)
+				a := changed(t, map[string]string{"pyproject.toml": needy})
+				url := "http://" + test.login + "@" + strings.ToUpper(address[:1]) + address[1:] + "/simple"
+				recipe := remote.Recipe{Mode: remote.Editable, IndexURL: url}
+				if test.file {
+					text := []byte("--index-url " + url + "\ndep\n")
+					recipe = remote.Recipe{Mode: remote.Regular, Requirements: digest(text)}
+					l.place(t, text)
 				}
-				if strings.Contains(text, " -i http://"+address+"/simple") {
-					started = append(started, text)
-				}
+				l.unpack(t, a)
+				var said []string
+				installed, err := l.environment(t.Context(), t, a, recipe, func(line string) { said = append(said, line) })
+				require.NoError(t, err, "%v", said)
+				require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
+				assert.NotContains(t, strings.Join(said, "\n"), canary)
 			})
-			var said []string
-			installed, err := l.environment(t.Context(), t, a, recipe, func(line string) { said = append(said, line) })
-			stop()
-			require.NoError(t, err, "%v", said)
-			require.Equal(t, []string{"dep==1.0", "tiny==1.0"}, installed)
-			assert.NotEmpty(t, started, "pip has started another one: otherwise this test shows nothing")
-			assert.Empty(t, shown)
-			assert.NotContains(t, strings.Join(said, "\n"), canary)
-		})
+		}
+	})
+	all := strings.Join(stop(), "\n")
+	assert.NotContains(t, all, canary)
+	for name, address := range addresses {
+		assert.Contains(t, all, " -i http://"+address+"/simple", "%s: pip has started another one: otherwise this test shows nothing", name)
 	}
 }
 

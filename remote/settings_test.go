@@ -26,8 +26,7 @@ func TestSiteSettingsDoNotDecideWhereThingsGo(t *testing.T) {
 	const what = "no-deps = true\ndry-run = true\nrequire-virtualenv = true\n"
 	source := "index-url = http://" + address + "/simple\n"
 	for name, test := range map[string]struct{ config, variables string }{
-		"for all commands": {"[global]\n" + source + where + what, ""},
-		"for pip install":  {"[install]\n" + source + where + what, ""},
+		"of the file": {"[global]\n" + where + what + "[install]\n" + source + where + what, ""},
 		"of the variables": {"[global]\n" + source, "PIP_TARGET=ELSEWHERE PIP_PREFIX=ELSEWHERE PIP_ROOT=ELSEWHERE PIP_USER=1 PIP_LOG=ELSEWHERE/log PIP_PYTHON=ELSEWHERE " +
 			"PYTHONUSERBASE=ELSEWHERE PYTHONPATH=ELSEWHERE PYTHONHOME=ELSEWHERE VIRTUAL_ENV=ELSEWHERE"},
 	} {
