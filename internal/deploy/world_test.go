@@ -195,10 +195,10 @@ func (w *world) install(t testing.TB, versions ...string) {
 	t.Helper()
 	for _, version := range versions {
 		name := "hello-" + version
-		kept := testcache.Entry(t, "deployed-"+builder(t)+"-"+name, func(path string) {
+		plan := push(t, version)
+		plan.NoLink = true
+		kept := testcache.Entry(t, "deployed-"+builder(t)+"-"+name+"-"+plan.Archive.Content[len("sha256:"):][:12], func(path string) {
 			built := newWorld(t, embedded, 1)
-			plan := push(t, version)
-			plan.NoLink = true
 			require.Empty(t, built.run(t.Context(), t, plan, nil).Failures)
 			copied(t, filepath.Join(built.hosts[0].Root, name), path)
 		})
@@ -236,21 +236,29 @@ func requireStream(t testing.TB, events []event.Event) {
 	require.Equal(t, event.TypeReport, events[len(events)-1].Type)
 }
 
-// archive is the sample application in a version, as a source distribution.
+// archive is the sample application in a version, as a source distribution. Only the first test with it builds it.
 func archive(t testing.TB, version string) *sdist.Archive {
 	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../demo/sample")))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "VERSION"), []byte(version+"\n"), 0o644))
+	sample := filepath.Join(t.TempDir(), "sample")
+	require.NoError(t, os.CopyFS(sample, os.DirFS("../demo/sample")))
+	require.NoError(t, os.WriteFile(filepath.Join(sample, "VERSION"), []byte(version+"\n"), 0o644))
+	sum := sha256.New()
 	for _, name := range []string{"README.md", "VERSION", "build_backend/backend.py", "check.sh", "hello/__init__.py", "hello/__main__.py", "pyproject.toml"} {
-		require.NoError(t, os.Chtimes(filepath.Join(dir, name), time.Time{}, time.Unix(315532800, 0)), "as reproducible builds do")
+		require.NoError(t, os.Chtimes(filepath.Join(sample, name), time.Time{}, time.Unix(315532800, 0)), "as reproducible builds do")
+		text, err := os.ReadFile(filepath.Join(sample, name))
+		require.NoError(t, err)
+		_, _ = fmt.Fprintf(sum, "%s\x00%s\x00", name, text)
 	}
-	// The application brings its own build backend, so one call of it is the build.
-	command := exec.CommandContext(t.Context(), "/usr/bin/python3", "-B", "-c", "import sys; sys.path.insert(0, 'build_backend'); import backend; backend.build_sdist('.')")
-	command.Dir = dir
-	out, err := command.CombinedOutput()
-	require.NoError(t, err, string(out))
-	a, err := sdist.Open(filepath.Join(dir, "hello-"+version+".tar.gz"))
+	built := testcache.Entry(t, "sample-"+hex.EncodeToString(sum.Sum(nil)[:6]), func(path string) {
+		require.NoError(t, os.Mkdir(path, 0o700))
+		// The application brings its own build backend, so one call of it is the build.
+		program := "import sys; sys.path.insert(0, 'build_backend'); import backend; backend.build_sdist(sys.argv[1])"
+		command := exec.CommandContext(t.Context(), "/usr/bin/python3", "-B", "-c", program, path)
+		command.Dir = sample
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+	})
+	a, err := sdist.Open(filepath.Join(built, "hello-"+version+".tar.gz"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = a.Close() })
 	return a
