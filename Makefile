@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-portable test-recovery test-compat fuzz coverage bench setup lint vulnerabilities build dist
+.PHONY: help demo test test-race test-portable test-recovery test-compat fuzz coverage bench setup lint vulnerabilities build dist
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -16,21 +16,24 @@ build: ## compile bin/kis
 dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
 	@.ci/dist
 
-# The packages that start goroutines are tested with the race detector, but for remote, which the simulator drives: that
-# is tested with it at few schedules. make lint vets. More packages are tested at a time than there are processors, because tests wait, and those
-# that take longest begin first. Test programs are linked without what only debuggers read, in a third of the time. The
-# simulator allocates much and keeps little: a lazier garbage collector saves it half of its time.
-RACE = ./internal/deploy ./sshx/userauth ./internal/commit ./internal/pybuild ./sshx ./sshx/hostkey ./sshx/config ./internal/ui \
-	./internal/fleet ./internal/guard ./internal/sshtest ./transfer ./cmd/kis
-LONG = ./internal/test/e2e ./remote ./internal/commit ./scripts
+# make lint vets. More packages are tested at a time than there are processors, because tests wait, and those that take
+# longest begin first. Test programs are linked without what only debuggers read, in a third of the time. The simulator
+# allocates much and keeps little: a lazier garbage collector saves it half of its time.
+LONG = ./internal/deploy ./internal/test/e2e ./remote ./internal/commit ./scripts ./internal/pybuild ./sshx/userauth
 SLOW = /internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhost$$
-OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(RACE) $(LONG))")
+OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(LONG))")
 TEST = GOGC=800 go test -vet=off -ldflags=-w -timeout 10m -p 3 -parallel 4
 
-test: setup ## what every change has to pass: five to six minutes on two cores
-	$(TEST) -race $(RACE)
+test: setup ## what every change has to pass: five minutes on two cores
 	$(TEST) $(LONG) $(OTHERS)
-	@echo 'not run: make test-recovery (every fault in all variants), make test-compat (every kind of host)'
+	@echo 'not run: make test-race, make test-recovery (every fault in all variants), make test-compat (every kind of host)'
+
+# What starts goroutines, but for remote, which the simulator drives, and for programs that ask at a terminal and build
+# packages, which make test-recovery tests so.
+RACE = ./internal/deploy ./internal/commit ./internal/ui ./internal/fleet ./internal/guard ./internal/sshtest ./sshx ./transfer
+
+test-race: setup ## the race detector where goroutines are started; the simulator at few schedules
+	$(TEST) -race $(RACE)
 
 # The packages whose tests start hosts, or read /proc, and so need Linux.
 LINUX = /internal/(test|testenv)(/|$$)|/internal/(deploy|sshtest)$$|/cmd/|/remote$$|/scripts$$|/sshx$$|/sshx/
@@ -47,6 +50,7 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
 	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/pybuild ./internal/requirements ./remote ./scripts)
 	$(if $(FAULT),,go test -race -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy)
+	$(if $(FAULT),,go test -race -vet=off -timeout 30m -parallel 4 ./internal/test/e2e ./internal/pybuild ./sshx/... ./cmd/kis)
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.seed 0 -sim.schedules 100000)
 
 test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
@@ -62,7 +66,7 @@ fuzz: ## every parser of what others wrote, a minute each
 
 coverage: setup ## of the packages of kis by what make test runs, with the program itself in end-to-end tests
 	rm -rf bin/coverage && mkdir -p bin/coverage
-	KIS_TEST_COVERAGE=$(CURDIR)/bin/coverage $(TEST) -coverpkg=./... $(RACE) $(LONG) $(OTHERS) -args -test.gocoverdir=$(CURDIR)/bin/coverage
+	KIS_TEST_COVERAGE=$(CURDIR)/bin/coverage $(TEST) -coverpkg=./... $(LONG) $(OTHERS) -args -test.gocoverdir=$(CURDIR)/bin/coverage
 	go tool covdata percent -i=bin/coverage | grep -vE '/(internal/(test|testenv|sshtest)|sshx/internal/sshxtest)[ 	/]'
 
 bench: ## measure, beside ssh and the rivals that are installed; BENCH="-rounds 1" for flags

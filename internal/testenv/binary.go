@@ -22,11 +22,10 @@ const (
 const coverageVariable = "KIS_TEST_COVERAGE"
 
 // Main builds kis once, runs the tests of a package as hermetic.Main does, and returns their exit
-// status. With races kis has the race detector in it, and takes longer. A package whose tests run
-// kis has
+// status. With go test -race kis has the race detector in it, too. A package whose tests run kis has
 //
-//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m, false)) }
-func Main(m *testing.M, races bool) int {
+//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "kis-testenv-")
 	if err != nil {
 		log.Print(err)
@@ -34,16 +33,12 @@ func Main(m *testing.M, races bool) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	binary := filepath.Join(dir, "kis")
-	race := "-race=false"
-	if races {
-		race = "-race"
-	}
 	cover := "-cover=false"
 	if os.Getenv(coverageVariable) != "" {
 		cover = "-coverpkg=github.com/keep-it-simple/kis/..."
 	}
 	// Git may not answer: the checkout may be another user's, or none.
-	build := exec.Command("go", "build", race, cover, "-buildvcs=false", "-ldflags=-w", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
+	build := exec.Command("go", "build", fmt.Sprintf("-race=%t", raced), cover, "-buildvcs=false", "-ldflags=-w", "-o", binary, "github.com/keep-it-simple/kis/cmd/kis") //nolint:noctx // no test has begun whose context it could be
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("build kis: %v\n%s", err, out)
 		return 1

@@ -7,4 +7,4 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Main(m, false)) }
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }

@@ -22,5 +22,5 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	describeRivals()
-	os.Exit(testenv.Main(m, false))
+	os.Exit(testenv.Main(m))
 }

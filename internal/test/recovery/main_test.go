@@ -31,5 +31,5 @@ func TestMain(m *testing.M) {
 	if order := os.Getenv(orderVariable); order != "" {
 		os.Exit(traced(order))
 	}
-	os.Exit(testenv.Main(m, false))
+	os.Exit(testenv.Main(m))
 }

@@ -43,7 +43,7 @@ def build_editable(*args):
     raise SystemExit(1)
 `
 
-// plain is a kis without the race detector, which multiplies memory.
+// plain is a kis without the race detector, which multiplies memory, whatever the tests are built with.
 func plain(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "kis")
