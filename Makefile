@@ -11,7 +11,7 @@ demo: build ## a push, a refused push and a rollback on three temporary hosts
 VCS = $(shell test "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" && echo true || echo false)
 
 build: ## compile bin/kis
-	go build -trimpath -buildvcs=$(VCS) -o bin/kis ./cmd/kis
+	go build -buildvcs=$(VCS) -o bin/kis ./cmd/kis
 
 dist: ## what a release consists of, in dist/: archives, deb, rpm, SBOM, checksums
 	@.ci/dist
