@@ -4,12 +4,10 @@ It runs in the companion environment, isolated (-I), so that the installed appli
 no module of the working directory. Modules that by convention contain no application code are left
 out: they may import what only developers install.
 """
-import csv
 import errno
 import importlib
 import importlib.machinery
 import os
-import re
 import sys
 
 TOP = os.path.realpath(os.path.dirname(sys.prefix))  # the package that this environment belongs to
@@ -23,7 +21,6 @@ NOT_DISTRIBUTED = NOT_APPLICATION | {
 }  # fmt: skip
 DEPTH = 3  # directories that a namespace may have
 SUFFIXES = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
-OBJECT = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+)\s*)?(\[.*\])?\s*$")  # of an entry point
 
 
 class Refused(Exception):
@@ -32,10 +29,10 @@ class Refused(Exception):
 
 class Distribution:
     """What is installed, as its directory in site-packages says (PEP 376). importlib.metadata, which reads the same
-    files, takes longer to import than most applications do."""
+    files, takes longer to import than most applications do. So do re and csv, which are imported where they are needed."""
 
     def __init__(self, name):
-        self.name = re.sub(r"[-_.]+", "_", name)
+        self.name = normalized(name)
         found = next((one for path in sys.path for one in self.candidates(path)), None)
         if found is None:
             raise LookupError("the distribution %s is not installed" % name)
@@ -49,7 +46,7 @@ class Distribution:
             return
         for name in names:
             stem, suffix = os.path.splitext(name)
-            if suffix in (".dist-info", ".egg-info") and re.sub(r"[-_.]+", "_", stem.split("-")[0]).lower() == self.name.lower():
+            if suffix in (".dist-info", ".egg-info") and normalized(stem.split("-")[0]).lower() == self.name.lower():
                 yield path, os.path.join(path, name)
 
     def read_text(self, name):
@@ -71,9 +68,24 @@ class Distribution:
                 section = line[1:-1].strip()
             elif section in ("console_scripts", "gui_scripts") and "=" in line and not line.startswith("#"):
                 name, _, value = (part.strip() for part in line.partition("="))
-                parsed = OBJECT.match(value)
-                if parsed is None or not parsed.group(3):
+                if not ("[" in value and value.endswith("]")):
                     yield name, value
+
+    def files(self):
+        """The paths of what was installed, or None where nothing says it."""
+        record = self.read_text("RECORD")
+        if record is None:
+            return None
+        if '"' in record:
+            import csv
+
+            return [row[0] for row in csv.reader(record.splitlines()) if row]
+        return [line.rsplit(",", 2)[0] for line in record.splitlines() if line]
+
+
+def normalized(name):
+    """A distribution's name as its directory has it."""
+    return "_".join(filter(None, name.replace("-", "_").replace(".", "_").split("_")))
 
 
 class Contents:
@@ -82,15 +94,15 @@ class Contents:
     def __init__(self, distribution):
         self.own = distribution.name
         self.listed = (distribution.read_text("top_level.txt") or "").split()
-        record = distribution.read_text("RECORD")
-        files = [row[0] for row in csv.reader(record.splitlines()) if row] if record is not None else []
+        recorded = distribution.files()
+        files = recorded or []
         self.redirections = [line for path in files if path.endswith(".pth") and "/" not in path for line in distribution.lines(path)]
-        self.redirectors = set(re.findall(r"\bimport +(\w+)", "\n".join(line for line in self.redirections if line.startswith("import"))))
+        self.redirectors = imported("\n".join(line for line in self.redirections if line.startswith("import")))
         self.found = set(topmost(path for path in files if module_name(path) not in self.redirectors))
         self.add_redirected()
-        if record is None:
+        if recorded is None:
             self.found.update(self.listed)
-        if not self.found and (record is None or self.redirections):
+        if not self.found and (recorded is None or self.redirections):
             import importlib.util
 
             self.found.update([name for name in (self.own, self.own.lower()) if importlib.util.find_spec(name)][:1])
@@ -132,6 +144,15 @@ class Contents:
         packages = [name for name in names if os.path.isdir(os.path.join(directory, name))]
         deeper = [name for name in topmost(files_below(directory, DEPTH)) if "." in name and not NOT_DISTRIBUTED & set(name.split("."))]
         return packages or deeper or names
+
+
+def imported(code):
+    """The names of the modules that the lines of a .pth file import."""
+    if not code:
+        return set()
+    import re
+
+    return set(re.findall(r"\bimport +(\w+)", code))
 
 
 def module_name(path):
@@ -178,12 +199,12 @@ def is_package(directory):
 
 
 def load_object(value):
-    """Import what an entry point names: module:object."""
-    parsed = OBJECT.match(value)
-    if parsed is None:
+    """Import what an entry point names: module:object, or a module."""
+    parts = [part.strip() for part in value.split(":")]
+    if len(parts) > 2 or not all(word.isidentifier() for part in parts for word in part.split(".")):
         raise ValueError("%s is not the name of an object" % value)
-    found = importlib.import_module(parsed.group(1))
-    for attribute in filter(None, (parsed.group(2) or "").split(".")):
+    found = importlib.import_module(parts[0])
+    for attribute in parts[1].split(".") if len(parts) > 1 else ():
         found = getattr(found, attribute)
     return found
 

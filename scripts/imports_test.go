@@ -87,6 +87,8 @@ func TestImportsAreWhatTheDistributionProvides(t *testing.T) {
 		"a namespace":                     {map[string]string{"SITE/acme/billing/__init__.py": "", "SITE/acme/tax/eu/__init__.py": "", "SITE/acme/tax/eu/vat.py": "1/0", record: ""}, "acme.billing acme.tax.eu"},
 		"a namespace of modules":          {map[string]string{"SITE/acme/billing.py": "", record: ""}, "acme.billing"},
 		"modules beside a package":        {map[string]string{"SITE/app/__init__.py": "", "SITE/migrations/env.py": "1/0", record: ""}, "app"},
+		"a record with digests":           {map[string]string{"SITE/a.py": "", "SITE/my_app-1.dist-info/RECORD": "a.py,sha256=2jmj7l5rSw0yVb_vlWAYkK_YBwk,0\n\nb\n"}, "a"},
+		"a record with quotes":            {map[string]string{"SITE/a.py": "", "SITE/my_app-1.dist-info/RECORD": "\"a, \"\"old\"\".py\",,\na.py,,\n"}, "a"},
 		"without a record":                {map[string]string{"SITE/a.py": "", "SITE/b.py": "", "SITE/my_app-1.dist-info/top_level.txt": "a\nb\n"}, "a b"},
 		"by its own name":                 {map[string]string{"SITE/my_app.py": ""}, "my_app"},
 		"a module of another one":         {map[string]string{"SITE/my_app-1.dist-info/LICENSE": "", record: ""}, ""},
@@ -141,6 +143,8 @@ func TestWhatDoesNotImportIsNamed(t *testing.T) {
 		"a listed module":    {map[string]string{"SITE/my_app-1.dist-info/top_level.txt": "gone\n"}, "module gone", "No module named 'gone'"},
 		"no such attribute":  {script("[console_scripts]\nprojecta = app:nope\n"), "script projecta = app:nope", "'app' has no attribute 'nope'"},
 		"no function":        {script("[gui_scripts]\nprojecta = app:value\n"), "script projecta = app:value", "app:value is not callable"},
+		"no object":          {script("[console_scripts]\nprojecta = app:\n"), "script projecta = app:", "app: is not the name of an object"},
+		"two objects":        {script("[console_scripts]\nprojecta = app:main:more\n"), "script projecta = app:main:more", "app:main:more is not the name of an object"},
 		"no such module":     {script("[console_scripts]\nprojecta = app.gone:main\n"), "script projecta = app.gone:main", "No module named 'app.gone'"},
 		"a script's module":  {script("[console_scripts]\ngood = app:main\nprojecta = app.cli:main\n"), "script projecta = app.cli:main", "No module named 'no_such_module'"},
 	} {

@@ -66,7 +66,7 @@ from kisagent import seal
 top = sys.argv[2]
 path = os.path.join(top, ".kis", "receipt.json")
 receipt = json.load(open(path))
-receipt["fingerprint"], receipt["changes"] = seal.fingerprint(top), seal.fingerprint(top, changes=True)
+receipt["fingerprint"], receipt["changes"] = seal.fingerprint(seal.walk(top)), seal.fingerprint(seal.walk(top), changes=True)
 os.chmod(path, 0o600)
 json.dump(receipt, open(path, "w"))
 `

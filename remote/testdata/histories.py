@@ -134,7 +134,7 @@ class History:
         with open(os.path.join(top, ".kis", "manifest"), "w") as f:
             f.write(text)
         receipt = {"v": 1, "package": name, "content": "sha256:0", "created": "2026-11-01T12:%02d:%02dZ" % divmod(at, 60), "size": 1, "files": 1}
-        receipt.update(fingerprint=seal.fingerprint(top), manifest=seal.hashlib.sha256(text.encode("ascii")).hexdigest())
+        receipt.update(fingerprint=seal.fingerprint(seal.walk(top)), manifest=seal.hashlib.sha256(text.encode("ascii")).hexdigest())
         with open(os.path.join(top, ".kis", "receipt.json"), "w") as f:
             json.dump(receipt, f)
         os.chmod(os.path.join(top, ".kis"), 0o555)

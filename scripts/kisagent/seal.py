@@ -66,16 +66,16 @@ def manifest(top, members=None, digests=None):
     return "".join(lines)
 
 
-def fingerprint(top, changes=False, members=None):
-    """A digest of names, kinds, modes, sizes and times: cheap enough to recompute before each
-    switch.
+def fingerprint(members, changes=False):
+    """A digest of the members of a package, as walk returns them: names, kinds, modes, sizes and times. It is
+    cheap enough to recompute before each switch.
 
     The times are modification times, which copies and backups preserve. With changes they are those
     of the inode's last change (ctime), which nobody can set: it shows every edit, but also a copy,
     a chmod there and back, or another hard link.
     """
     lines = []
-    for path, info, kind in members or walk(top):
+    for path, info, kind in members:
         if path in UNSEALED_MEMBERS or path == ".kis":
             continue
         at = info.st_ctime_ns if changes else info.st_mtime_ns
@@ -219,8 +219,8 @@ def seal(repository, name, facts, wheels, lock, frozen, digests):
     receipt["wheels"] = sorted("%s %d %s%s" % (wheel["sha256"], wheel["size"], wheel["name"], " built" * bool(wheel.get("built"))) for wheel in wheels)
     receipt["uploads"] = (facts.get("uploads") or []) + [wheel["sha256"] for wheel in wheels]
     receipt["manifest"] = hashlib.sha256(text.encode("ascii")).hexdigest()
-    receipt["fingerprint"] = fingerprint(top, members=members)
-    receipt["changes"] = fingerprint(top, changes=True, members=members)
+    receipt["fingerprint"] = fingerprint(members)
+    receipt["changes"] = fingerprint(members, changes=True)
     receipt["size"] = sum(info.st_size for _, info, kind in members if kind == "f")
     receipt["files"] = len(members) + 1  # inodes, with the directory itself
     written = json.dumps(receipt, indent=1, sort_keys=True) + "\n"
@@ -303,9 +303,10 @@ def matches_seal(top, receipt, thorough):
             return False
     except FileNotFoundError:
         return False
-    if fingerprint(top) != receipt.get("fingerprint"):
+    members = walk(top)
+    if fingerprint(members) != receipt.get("fingerprint"):
         return False
-    if not thorough or fingerprint(top, changes=True) == receipt.get("changes"):
+    if not thorough or fingerprint(members, changes=True) == receipt.get("changes"):
         return True
     # An inode has changed. For a copy the contents are still equal; for an edit that restored size
     # and modification time they are not.
