@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
@@ -33,6 +34,11 @@ func TestWebhook(t *testing.T) {
 		answer.WriteHeader(status)
 	}))
 	defer server.Close()
+	heard := func() []map[string]any {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(told)
+	}
 	inventory := func(url string) {
 		w.Inventory("stages: {staging: {hosts: [web1]}}\nwebhook: {url: \"" + url + "\"}\n")
 	}
@@ -40,18 +46,19 @@ func TestWebhook(t *testing.T) {
 	inventory(server.URL + "/hook")
 	archive := w.Archive()
 	assert.Equal(t, 0, w.Kis("push", "staging", "--sdist", archive, "--dry-run").Exit)
-	assert.Empty(t, told, "a dry run is no run")
+	assert.Empty(t, heard(), "a dry run is no run")
 	w.Run(0, "hello-0.3", "push", "staging", "--sdist", archive)
-	require.Len(t, told, 2)
-	assert.Equal(t, "start", told[0]["event"])
-	assert.Equal(t, "push", told[0]["op"])
-	assert.Equal(t, []any{"web1"}, told[0]["hosts"])
-	assert.Contains(t, told[0]["text"], ": push staging hello-0.3 on web1 begins")
-	assert.Equal(t, "end", told[1]["event"])
-	assert.Equal(t, told[0]["run"], told[1]["run"])
-	assert.InDelta(t, 0, told[1]["exit"], 0)
-	assert.Equal(t, "done", told[1]["outcome"])
-	assert.Contains(t, told[1]["text"], ": staging is linked to hello-0.3 on 1 host")
+	said := heard()
+	require.Len(t, said, 2)
+	assert.Equal(t, "start", said[0]["event"])
+	assert.Equal(t, "push", said[0]["op"])
+	assert.Equal(t, []any{"web1"}, said[0]["hosts"])
+	assert.Contains(t, said[0]["text"], ": push staging hello-0.3 on web1 begins")
+	assert.Equal(t, "end", said[1]["event"])
+	assert.Equal(t, said[0]["run"], said[1]["run"])
+	assert.InDelta(t, 0, said[1]["exit"], 0)
+	assert.Equal(t, "done", said[1]["outcome"])
+	assert.Contains(t, said[1]["text"], ": staging is linked to hello-0.3 on 1 host")
 
 	mu.Lock()
 	status = http.StatusInternalServerError
