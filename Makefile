@@ -28,8 +28,8 @@ test: setup ## what every change has to pass: five minutes on two cores
 	$(TEST) $(LONG) $(OTHERS)
 	@echo 'not run: make test-race, make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
-# What starts goroutines, but for remote, which the simulator drives, and for programs that ask at a terminal and build
-# packages, which make test-recovery tests so.
+# What starts goroutines, but for remote, which the simulator drives. make test-recovery runs everything of make test with
+# the race detector.
 RACE = ./internal/deploy ./internal/commit ./internal/ui ./internal/fleet ./internal/guard ./internal/sshtest ./sshx ./transfer
 
 test-race: setup ## the race detector where goroutines are started; the simulator at few schedules
@@ -50,7 +50,7 @@ test-recovery: setup ## every fault in all variants; FAULT=C3 for one
 	go test -vet=off -timeout 90m -parallel 4 $(ONLY) ./internal/test/recovery $(if $(FAULT),./internal/test/e2e)
 	$(if $(FAULT),,go test -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/pybuild ./internal/requirements ./remote ./scripts)
 	$(if $(FAULT),,go test -race -tags recovery -vet=off -timeout 30m -parallel 4 ./internal/deploy)
-	$(if $(FAULT),,go test -race -vet=off -timeout 30m -parallel 4 ./internal/test/e2e ./internal/pybuild ./sshx/... ./cmd/kis)
+	$(if $(FAULT),,go test -race -vet=off -timeout 30m -parallel 4 $(filter-out ./internal/deploy,$(LONG)) $(OTHERS))
 	$(if $(FAULT),,GOGC=800 go test -vet=off -timeout 60m ./internal/commit -args -sim.seed 0 -sim.schedules 100000)
 
 test-compat: ## every kind of host, the pages of docs/ on Debian hosts; FAULT=H4 for one fault
