@@ -18,8 +18,8 @@ import (
 const unusedAfter = 14 * 24 * time.Hour
 
 // Entry is the path of the file or directory with a name, which fill makes when it is missing. It
-// is complete, and nobody may change it. Tests of other processes may ask for the same one at the
-// same time: each makes it, and the first one stays.
+// is complete, and nobody may change it. Tests, also of other processes, may ask for the same one at
+// the same time: one makes it, and the others wait for that.
 func Entry(tb testing.TB, name string, fill func(path string)) string {
 	tb.Helper()
 	return entryBelow(tb, Dir(tb), name, fill)
@@ -43,13 +43,18 @@ func entryBelow(tb testing.TB, cache, name string, fill func(path string)) strin
 	if os.Chtimes(entry, now, now) == nil {
 		return filepath.Join(entry, content)
 	}
+	lock, err := os.OpenFile(filepath.Join(cache, "lock-"+name), os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(tb, err)
+	defer lock.Close() //nolint:errcheck // which releases it
+	require.NoError(tb, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
+	if os.Chtimes(entry, now, now) == nil {
+		return filepath.Join(entry, content)
+	}
 	beside, err := os.MkdirTemp(cache, "filling-") //nolint:usetesting // renamed into place, which needs the same file system
 	require.NoError(tb, err)
 	defer os.RemoveAll(beside) //nolint:errcheck // renamed, or removed by a later run
 	fill(filepath.Join(beside, content))
-	if err := os.Rename(beside, entry); err != nil {
-		require.DirExists(tb, entry, "%v", err) // another test was faster
-	}
+	require.NoError(tb, os.Rename(beside, entry))
 	return filepath.Join(entry, content)
 }
 
