@@ -362,8 +362,22 @@ func (a *simAgent) lockCheck() *remote.Refused {
 	return nil
 }
 
+// holdPackage takes the build lock of one package, which this agent has until it ends or takes that of another one. Where the
+// lock file of the stage was removed, two agents may want the same.
+func (a *simAgent) holdPackage(name string) *remote.Refused {
+	maps.DeleteFunc(a.h.builds, func(_ string, holder *simAgent) bool { return holder == a || holder.dead })
+	if a.h.builds[name] != nil {
+		return refusedAs("locked", "another run has the build lock")
+	}
+	a.h.builds[name] = a
+	return nil
+}
+
 func (a *simAgent) arm(c simCommand) (map[string]any, *remote.Refused) {
 	if refused := a.mayLink(c); refused != nil {
+		return nil, refused
+	}
+	if refused := a.holdPackage(c.To); refused != nil {
 		return nil, refused
 	}
 	tx := a.transaction(c)

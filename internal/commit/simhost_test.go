@@ -31,8 +31,9 @@ type simHost struct {
 	lines    []map[string]any     // of the journal
 	dirs     map[string]*simAgent // by run: the agent that has made its directory
 
-	holder  *simAgent // who has the lock of the lock file that lies there
-	lockRun string    // what the lock file says of its last holder
+	builds  map[string]*simAgent // by package: the agent that has its build lock
+	holder  *simAgent            // who has the lock of the lock file that lies there
+	lockRun string               // what the lock file says of its last holder
 	agents  map[*simAgent]bool
 
 	down    bool
@@ -62,7 +63,7 @@ func newSimHost(mu *sync.Mutex, nth int, link string, packages ...string) *simHo
 	name := fmt.Sprintf("web%d", nth)
 	return &simHost{
 		mu: mu, nth: nth, name: name, id: "id-" + name, root: "/srv/" + name, link: link, packages: packages, mounted: true,
-		armed: map[string]string{}, dirs: map[string]*simAgent{}, agents: map[*simAgent]bool{},
+		armed: map[string]string{}, dirs: map[string]*simAgent{}, builds: map[string]*simAgent{}, agents: map[*simAgent]bool{},
 	}
 }
 
