@@ -24,7 +24,7 @@ SLOW = /internal/test/(recovery|compat|apps|backends)$$|/internal/testenv/debhos
 OTHERS = $$(go list ./... | grep -vE '$(SLOW)' | grep -vxF "$$(go list $(LONG))")
 TEST = GOGC=800 go test -vet=off -ldflags=-w -timeout 10m -p 3 -parallel 4
 
-test: setup ## what every change has to pass: five minutes on two cores
+test: setup ## what to run many times a day: five minutes on two cores
 	$(TEST) $(LONG) $(OTHERS)
 	@echo 'not run: make test-race, make test-recovery (every fault in all variants), make test-compat (every kind of host)'
 
