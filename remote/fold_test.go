@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,32 @@ func TestACheckpointFitsIntoALine(t *testing.T) {
 	require.Len(t, facts.Stage.Lines, 1)
 	assert.Less(t, len(facts.Stage.Lines[0]), 4096)
 	assert.Equal(t, long+"-39", remote.ParseJournal(append(facts.Stage.Lines, "")).Previous(long+"-40").String())
+}
+
+// TestADeploymentReadsFewLines of a long journal: those after a checkpoint. A journal of the first
+// versions has none, and is read as far back as status reads it.
+func TestADeploymentReadsFewLines(t *testing.T) {
+	t.Parallel()
+	l := opened(t, unused(t))
+	sh(t, l.root, "mkdir -m 700 .kis .kis/journal")
+	for stage, member := range map[string]string{"staging": `,"before":{"to":"app-1"}`, "production": ""} {
+		lines := strings.Repeat(line(`"v":1,"seq":1,"run":"1","ev":"confirmed","to":"app-1"`+member)+"\n", 150)
+		require.NoError(t, os.WriteFile(filepath.Join(l.root, ".kis/journal", stage), []byte(lines), 0o600))
+	}
+	read := map[string]int{}
+	for _, s := range []string{"staging", "production"} {
+		facts, err := l.Check(t.Context(), remote.CheckRequest{Stage: stage(t, s)})
+		require.NoError(t, err)
+		require.Equal(t, s == "staging", facts.Stage.Older, s)
+		read[s] = len(facts.Stage.Lines)
+	}
+	assert.Equal(t, map[string]int{"staging": 15, "production": 150}, read)
+	state, err := l.State(t.Context(), remote.StateRequest{})
+	require.NoError(t, err)
+	for _, s := range state.Stages {
+		assert.Len(t, s.Lines, 150, s.Stage)
+		assert.False(t, s.Older, s.Stage)
+	}
 }
 
 // TestACheckpointThatDoesNotFitIsRefused before anything changes: a line that is too long could be

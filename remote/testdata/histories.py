@@ -284,7 +284,7 @@ class History:
         for lock in self.locks.values():
             lock.release()
         return [
-            {"lines": Journal(self.repository, stage).lines()[0], "linked": self.model.linked[stage] or "", "previous": self.model.previous(stage) or ""}
+            {"lines": list(Journal(self.repository, stage).lines())[::-1], "linked": self.model.linked[stage] or "", "previous": self.model.previous(stage) or ""}
             for stage in STAGES
         ]
 

@@ -24,6 +24,7 @@ BLOCKING_FLAGS = ((0x10, "i", "immutable"), (0x20, "a", "append-only"))
 ROOT_LIMIT = 100
 ROOT = re.compile(r"[A-Za-z0-9._/+-]+\Z")
 LINES = 200  # lines of a journal that are sent by default, and as many damaged ones
+ENOUGH = 15  # lines that suffice for a deployment, if the oldest has a checkpoint: some five runs
 MAX_LINES = 10000  # as many as the controller reads, see maxLines in remote/journal.go
 LINES_BYTES = 8 << 20  # of all journals together, less than MAX_ANSWER
 
@@ -47,10 +48,10 @@ def problem(code, message, hint=""):
 def root_problems(repository):
     """What prevents this directory from being a package repository of this user."""
     root, user = repository.root, user_name(os.geteuid())
-    make = "sudo install -d -m 755 -o %s %s" % (user_word(os.geteuid()), root)
     try:
         info = os.stat(root)
     except FileNotFoundError:
+        make = "sudo install -d -m 755 -o %s %s" % (user_word(os.geteuid()), root)
         return [problem("no-root", "directory %s does not exist" % root, "make it, owned by %s: %s" % (user, make))]
     except OSError as err:
         return [problem("unreadable-root", "%s: %s" % (root, err.strerror.lower()))]
@@ -176,7 +177,7 @@ def check(repository, args):
             found += space_problems(repository, facts["space"], args)
     if args.get("stage") and usable:
         try:
-            facts["stage"] = stage_state(repository, args["stage"])
+            facts["stage"] = stage_state(repository, args["stage"], enough=ENOUGH)
             unread = facts["stage"]["unread"]
             if unread and unread not in found:
                 found.append(unread)
@@ -279,9 +280,9 @@ def build_obstacles(repository, name):
     return []
 
 
-def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES):
-    """One stage: its link, whether kis manages it, the journal, the holder of the lock, and the
-    prepared links of runs that are alive or dead."""
+def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES, enough=LINES):
+    """One stage: its link, whether kis manages it, the journal, see newest_lines, the holder of the
+    lock, and the prepared links of runs that are alive or dead."""
     linked = repository.linked(stage)
     state = {"stage": stage, "linked": linked, "managed": True, "sealed": False}
     if linked is not None:
@@ -297,7 +298,7 @@ def stage_state(repository, stage, lines=LINES, limit=LINES_BYTES):
                 what = "which kis has not made: its links name a package without a directory"
             message = "%s is linked to %s, %s" % (repository.stage(stage), linked, what)
             raise Refused("stage-not-managed", message, "move it away, and remove it when the stage is linked again: mv %s %s.before-kis" % ((repository.stage(stage),) * 2))
-    state.update(journal_lines(repository, stage, lines, limit))
+    state.update(journal_lines(repository, stage, lines, limit, enough))
     state["holder"] = locks.holder(repository.path("locks", stage))
     state["armed"] = link.prepared_runs(repository, stage)
     return state
@@ -312,33 +313,40 @@ def changed(repository, package):
     return None
 
 
-def journal_lines(repository, stage, lines, limit):
+def journal_lines(repository, stage, lines, limit, enough):
     """The newest lines, whether there are older ones, and why the journal cannot be read, or None.
     That does not fail an inspection, and must not look like an empty journal."""
     journal = Journal(repository, stage)
     try:
-        found, more = journal.lines(min(limit, max(READ_LIMIT, lines << 10)))
-        kept = newest_lines(found, lines, limit)
-        return {"journal": kept, "older": more or len(kept) < len(found), "unread": None}
+        kept, older = newest_lines(journal.lines(), lines, limit, enough)
+        return {"journal": kept, "older": older, "unread": None}
     except OSError as err:
         found = [] if os.path.lexists(journal.path) else state_directory_problems(repository)
         return {"journal": [], "older": False, "unread": (found or [unreadable_journal(journal.path, err)])[0]}
 
 
-def newest_lines(lines, count, limit):
-    """The newest count lines, at most limit bytes. Damaged ones are sent too, to be counted, and do
-    not take the place of others."""
-    kept, left = [], {True: count, False: LINES}
-    for line in reversed(lines):
-        good = sound(line) is not None
+def newest_lines(lines, count, limit, enough):
+    """Of lines, newest first, the newest count, at most limit bytes, oldest first, and whether there
+    are others. They end earlier where enough of them go back to a checkpoint. Damaged ones are sent
+    too, to be counted, and do not take the place of others."""
+    kept, left, unread = [], {True: count, False: LINES}, min(limit, max(READ_LIMIT, count << 10))
+    complete = others = False
+    for line in lines:
+        if complete or unread <= 0:
+            return kept[::-1], True
+        unread -= len(line) + 1
+        record = sound(line)
+        good = record is not None
         left[good] -= 1
         if left[good] < 0 and not good:
+            others = True
             continue
         limit -= len(json.dumps(line))
         if left[good] < 0 or limit < 0:
-            break
+            return kept[::-1], True
         kept.append(line)
-    return kept[::-1]
+        complete = good and len(kept) >= enough and record.get("before") is not None
+    return kept[::-1], others
 
 
 def unreadable_journal(path, err):
@@ -391,12 +399,12 @@ def stages(repository, only, lines, links):
     limit = LINES_BYTES // max(1, len(names))
     for name in names:
         try:
-            found.append(stage_state(repository, name, lines, limit))
+            found.append(stage_state(repository, name, lines, limit, lines))
         except Refused as refused:
             path = repository.stage(name)
             linked = os.readlink(path) if os.path.islink(path) else None
             broken = {"stage": name, "linked": linked, "managed": False, "problem": refused.record()}
-            broken.update(journal_lines(repository, name, lines, limit))
+            broken.update(journal_lines(repository, name, lines, limit, lines))
             found.append(broken)
     from kisagent import cleanup
 

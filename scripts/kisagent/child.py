@@ -119,7 +119,8 @@ class Child:
             if not self.keep_daemons:
                 self.left_running = running_names(self.pid, self.mark)
                 self.kill(signal.SIGKILL)
-                kill_marked(self.mark)
+                if self.left_running:  # and may have started more
+                    kill_marked(self.mark)
         return True
 
     def drain(self):

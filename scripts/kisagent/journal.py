@@ -11,9 +11,10 @@ from kisagent.wire import Refused
 
 FORMAT = 1
 LINE_LIMIT = 4096  # bytes; no other writer splits a write(2) of this size
-READ_LIMIT = 1 << 20  # bytes of lines read from the end, unless the caller wants more
+READ_LIMIT = 1 << 20  # characters of lines read from the end, unless the caller wants more
 DAMAGED_LIMIT = 64 << 10  # bytes; a longer line is damaged
 DAMAGED_SHOWN = 80  # bytes of such a line that are passed on
+FIRST_BLOCK = 16 << 10  # bytes; most callers want a few lines
 BLOCK = 256 << 10
 SCAN_LIMIT = 256 << 20  # bytes at the end of the file that are searched for lines
 ENDED = "ended"  # a remark that a user ended the run by force. It does not concern the link
@@ -99,30 +100,25 @@ def numbered(record):
     return number if strict.is_integer(number) and 0 <= number < 2**53 else None
 
 
-def newest(file, limit):
-    """The newest lines of a file, newest first, until they are limit bytes, and whether there are
-    more. The file is read from its end, in blocks, so that damage of any length does not hide the
-    lines before it. Of a line that is too long for a journal the beginning is returned."""
-    found, size, at = [], 0, file.seek(0, os.SEEK_END)
-    floor = max(0, at - SCAN_LIMIT)
-    # The part read so far of a line that begins in an earlier block, cut to DAMAGED_LIMIT
-    head = b""
-
-    def keep(line):
-        found.append(line if len(line) <= DAMAGED_LIMIT else line[:DAMAGED_SHOWN])
-        return len(found[-1])
-
-    while at > floor and size < limit:
-        start = max(floor, at - BLOCK)
+def newest(file):
+    """The lines of a file, newest first. The file is read from its end, in blocks, so that damage of
+    any length does not hide the lines before it. Of a line that is too long for a journal the
+    beginning is returned."""
+    at, block, head = file.seek(0, os.SEEK_END), FIRST_BLOCK, b""
+    floor = max(0, at - SCAN_LIMIT)  # head is the part read so far of a line that begins before at
+    while at > floor:
+        start = max(floor, at - block)
         file.seek(start)
-        pieces, at = file.read(at - start).split(b"\n"), start
+        pieces, at, block = file.read(at - start).split(b"\n"), start, BLOCK
         pieces[-1] += head
+        yield from (short(line) for line in reversed(pieces[1:]) if line)
         head = pieces[0][: DAMAGED_LIMIT + 1]
-        for line in reversed(pieces[1:]):
-            size += 1 + (keep(line) if line else 0)
     if head and at == 0:
-        keep(head)
-    return found, at > 0
+        yield short(head)
+
+
+def short(line):
+    return line if len(line) <= DAMAGED_LIMIT else line[:DAMAGED_SHOWN]
 
 
 class Journal:
@@ -163,18 +159,21 @@ class Journal:
         finally:
             os.close(fd)
 
-    def lines(self, limit=READ_LIMIT):
-        """The newest lines as text, oldest first, unvalidated, and whether there are older ones."""
+    def lines(self):
+        """The lines as text, newest first, unvalidated."""
         try:
             with open_regular(self.path) as f:
-                found, more = newest(f, limit)
+                for line in newest(f):
+                    yield line.decode("utf-8", "replace")
         except FileNotFoundError:
-            return [], False
-        return [line.decode("utf-8", "replace") for line in reversed(found)], more
+            return
 
     def records(self, limit=READ_LIMIT):
         """The records of the undamaged lines, newest first."""
-        for line in reversed(self.lines(limit)[0]):
+        for line in self.lines():
+            if limit <= 0:
+                return
+            limit -= len(line) + 1
             record = sound(line)
             if record is not None:
                 yield record

@@ -3,7 +3,6 @@
 HTTP servers make validators of size and modification time. In archives of reproducible builds the times
 are the same in every version, so that clients would be told that a file has not been modified (304).
 """
-import importlib.util
 import os
 import struct
 
@@ -25,6 +24,8 @@ def set_all(top, members, modified):
 def keep_valid(path):
     """Make bytecode valid whatever the time of its source, which never changes again. A command of prepare
     may have made it, or pip."""
+    import importlib.util  # rarely needed: imports are a part of each session
+
     with open(path, "rb", buffering=0) as f:
         header = f.read(HEADER.size)
     if len(header) < HEADER.size or HEADER.unpack(header)[:2] != (importlib.util.MAGIC_NUMBER, 0):
