@@ -140,7 +140,9 @@ type Made struct {
 type EnvironmentRequest struct {
 	Wheels   []Wheel // all of them, stored on the host
 	Library  string  // sha256 of the uploaded library that unpacks them, see scripts.Installer
-	Editable bool    // none of the wheels is the application, and pip installs it from the package itself
+	Editable bool    // none of the wheels is the application, and pip installs it from the package itself, unless there are
+	// Additions: the sha256 of a stored file that has what pip added to the same package on another host of the platform.
+	Additions string
 	// Modified is the time of Freeze, where no command changes files before: then they have it from the start, and are
 	// touched once less. Zero otherwise.
 	Modified time.Time
@@ -214,7 +216,7 @@ func (a *Agent) Environment(ctx context.Context, r EnvironmentRequest, output fu
 	if !r.Modified.IsZero() {
 		modified = r.Modified.Unix()
 	}
-	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, modified, newPipRequest(r.Recipe, r.Within)}
+	args := environmentRequest{append([]Wheel{}, r.Wheels...), cmp.Or(r.Installer, Library), r.Library, r.Editable, r.Additions, modified, newPipRequest(r.Recipe, r.Within)}
 	err := a.call(ctx, opEnvironment, args, &filled, output)
 	return filled, err
 }

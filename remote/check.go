@@ -48,6 +48,7 @@ type Receipt struct {
 	Wheels      []string     `json:"wheels"`      // of the environment, each as "sha256 size file", and "built" if a host has built it
 	Resolution  string       `json:"resolution"`  // digest of what the wheels were chosen by
 	Application string       `json:"application"` // sha256 of the application's wheel, "" where pip installed it from the package
+	Additions   string       `json:"additions"`   // sha256 of the stored file of what pip added then, "" for none, see scripts/kisagent/additions.py
 	Archive     string       `json:"archive"`     // sha256 of the source distribution
 	Installed   []string     `json:"installed"`   // the environment as name==version; only of a package requested by name
 }

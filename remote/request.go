@@ -215,7 +215,8 @@ type environmentRequest struct {
 	Installer Installer `json:"installer"`
 	Library   string    `json:"library"`
 	Editable  bool      `json:"editable"`
-	Modified  int64     `json:"modified"` // Unix seconds, 0 for none
+	Additions string    `json:"additions"` // sha256, "" for none
+	Modified  int64     `json:"modified"`  // Unix seconds, 0 for none
 	pipRequest
 }
 

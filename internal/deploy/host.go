@@ -30,6 +30,7 @@ type host struct {
 	// Of the environment that this run builds:
 	wheels        []remote.Wheel // all of it
 	application   string         // sha256 of the application's among them; "": pip installs it from the package
+	additions     string         // sha256 of what pip added where it did that, "" where pip does it here
 	built         *Wheel         // of the application, by this machine; nil: not
 	resolution    string         // what they were chosen by
 	makesComplete bool           // this host verifies for all of its platform that nothing is missing

@@ -78,14 +78,15 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 	return h.step(event.StepWheels, func() error { return h.findWheels(ctx) }) && h.step(event.StepEnvironment, func() error {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("installing %d wheels", len(h.wheels)))
 		request := remote.EnvironmentRequest{
-			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
+			Wheels: h.wheels, Library: h.run.installer.SHA256, Editable: h.application == "", Additions: h.additions, Recipe: h.run.origin.recipe.Recipe, Within: h.run.timeout(),
 		}
-		if request.Editable { // by pip, with what one host of the platform has had to make the wheels
+		byPip := request.Editable && h.additions == ""
+		if byPip { // with what one host of the platform has had to make the wheels
 			if err := h.upload(ctx, event.StepEnvironment, h.run.origin.recipe.uploads()); err != nil {
 				return err
 			}
 		}
-		if len(h.run.origin.recipe.Prepare) == 0 && !request.Editable { // neither commands nor pip change what kis writes
+		if len(h.run.origin.recipe.Prepare) == 0 && !byPip { // neither commands nor pip change what kis writes
 			request.Modified = h.run.modified
 		}
 		filled, err := h.session.Environment(ctx, request, h.log.Output(event.StepEnvironment))
@@ -101,8 +102,12 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 func (h *host) findWheels(ctx context.Context) error {
 	copied := h.run.origin.receipt != nil
 	if there := h.samePackageElsewhere(); there != nil {
-		h.wheels, h.application, h.resolution = there.ParseWheels(), there.Application, there.Resolution
-		if err := h.obtain(ctx, h.wheels); copied || !isGone(err) {
+		h.wheels, h.application, h.resolution, h.additions = there.ParseWheels(), there.Application, there.Resolution, there.Additions
+		err := h.obtain(ctx, h.wheels)
+		if err == nil {
+			return h.obtainAdditions(ctx)
+		}
+		if copied || !isGone(err) {
 			return err
 		}
 	}
@@ -129,8 +134,26 @@ func isGone(err error) bool {
 	return some && failure.Code == event.CodeNoWheels
 }
 
+// obtainAdditions brings to the host what pip has added to the package on another one. If no host has it any more, pip
+// installs the application here, too.
+func (h *host) obtainAdditions(ctx context.Context) error {
+	if h.additions == "" {
+		return nil
+	}
+	file := remote.Wheel{Name: "what pip has installed", SHA256: h.additions}
+	size, err := h.run.exchange.size(ctx, file)
+	if isGone(err) {
+		h.additions = ""
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return h.upload(ctx, event.StepWheels, []upload{{h.additions, size, func() (io.ReadCloser, error) { return h.run.exchange.open(ctx, file) }}})
+}
+
 // samePackageElsewhere is the receipt of this package on another host, if an environment of the same wheels
-// can be made here. An editable application is found by its path.
+// can be made here. An editable application is found by its path, which is also in what pip has added.
 func (h *host) samePackageElsewhere() *remote.Receipt {
 	r := h.run
 	for _, other := range r.everyHost() {
@@ -138,11 +161,16 @@ func (h *host) samePackageElsewhere() *remote.Receipt {
 		if there == nil || there.Platform != h.facts.Platform || there.Content != r.origin.source.Content || there.Recipe != r.origin.source.Recipe || len(there.ParseWheels()) != len(there.Wheels) {
 			continue
 		}
-		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && other.facts.Root != h.facts.Root {
+		found, sameRoot := *there, other.facts.Root == h.facts.Root
+		if r.origin.recipe.Mode == remote.Editable && there.Application != "" && !sameRoot {
 			continue
 		}
+		if !sameRoot {
+			found.Additions = ""
+		}
 		r.exchange.add(other, there.ParseWheels()...)
-		return there
+		r.exchange.add(other, remote.Wheel{SHA256: found.Additions}) // if it is "", nobody asks for it
+		return &found
 	}
 	return nil
 }
@@ -161,7 +189,7 @@ func (h *host) foreignPlatform() error {
 
 // use remembers of what the environment of this host will consist.
 func (h *host) use(env *environment, application *Wheel) {
-	h.wheels, h.application = slices.Clone(env.wheels), "" // which an attempt to copy may have set
+	h.wheels, h.application, h.additions = slices.Clone(env.wheels), "", "" // which an attempt to copy may have set
 	h.makesComplete, h.resolution, h.built = env.by == h, h.resolutionOf(application), application
 	switch {
 	case application != nil:

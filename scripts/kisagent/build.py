@@ -12,7 +12,7 @@ from kisagent import child as children
 from kisagent import leftovers, processes, seal, settings, shared, strict, wheels
 from kisagent.bundled import EDITABLE_SINCE, ISOLATED_SINCE, pip_version, unpack_pip
 from kisagent.platforms import platform
-from kisagent.store import FULL, checked, disk_usage_hint, remove_tree, sha256_file, write_durably
+from kisagent.store import DIGEST, FULL, checked, disk_usage_hint, remove_tree, sha256_file, write_durably
 from kisagent.uploads import Uploads
 from kisagent.wire import Refused
 
@@ -31,6 +31,7 @@ class Build:
         self.venv = os.path.join(self.top, ".venv")
         self.lock = leftovers.build_lock(self.repository, self.name)
         self.made = []  # the wheels of its environment
+        self.additions = ""  # the digest of the stored file of what pip has added, see additions.py
         self.modules = []  # those that have no bytecode yet
         self.digests = {}  # of what kis has written, see files.py
         self.early = 0  # the time that it gives files from the start, see files.py
@@ -189,7 +190,7 @@ class Build:
 
     def environment(self, args):
         """Build the companion environment of stored wheels. Where the application is not among them, pip
-        installs it, editable, from the package itself."""
+        installs it, editable, from the package itself, or what pip has added on another host is unpacked."""
         from kisagent import bytecode, environment
 
         self.require_unsealed()
@@ -204,7 +205,9 @@ class Build:
             task = yield self.fork(lambda: environment.fill(self.repository, self.venv, self.made, args["library"], self.early), args["timeout"])
             filled = task.result()
             self.modules, self.digests = filled["modules"], filled["digests"]
-        if args["editable"]:
+        if args["additions"]:
+            yield from self.unpack_additions(args)
+        elif args["editable"]:
             yield from self.install_editable(args)
         task = yield self.fork(lambda: bytecode.sources(self.top))
         self.modules += task.result()
@@ -249,7 +252,18 @@ class Build:
         task = yield self.fork(lambda: uv.complete(self.venv), timeout)
         task.result()
 
+    def unpack_additions(self, args):
+        from kisagent import additions
+
+        self.additions = checked(DIGEST, args["additions"], "digest")
+        task = yield self.fork(lambda: additions.unpack(self.repository, self.additions, self.top, self.early), args["timeout"])
+        unpacked = task.result()
+        self.modules += unpacked["modules"]
+        self.digests.update(unpacked["digests"])
+
     def install_editable(self, args):
+        from kisagent import additions
+
         pip = yield from self.pip()
         options, _, env = yield from self.pip_inputs(args, pip, "install")
         if pip_version(pip) < EDITABLE_SINCE:
@@ -260,7 +274,11 @@ class Build:
             yield from self.run_pip(pip, reason, hint, ["install", "--target", newer, "pip>=21.3"] + options, args, env)
             pip = newer
         arguments = ["install", "--no-deps", "--no-warn-script-location"] + options + ["--editable", self.top]
+        task = yield self.fork(lambda: additions.state(self.top))
+        before = task.result()
         yield from self.run_pip(pip, "could not install the application", "", arguments, args, env, os.path.join(self.venv, "bin", "python"))
+        task = yield self.fork(lambda: additions.store(self.repository, self.top, before, self.fresh("additions")), args["timeout"])
+        self.additions = task.result()
 
     def pip_inputs(self, args, pip, command):
         """pip's options, its arguments for the requirements, and its variables, for one of its commands.
@@ -346,7 +364,9 @@ class Build:
         self.require_unsealed()
         if self.frozen is None:
             raise Refused("bad-request", "%s is not frozen" % self.name)
-        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified)
+        facts = dict(args["facts"], python="%d.%d.%d" % sys.version_info[:3], platform=platform(), modified=self.modified, additions=self.additions)
+        if self.additions:
+            facts["uploads"] = (facts.get("uploads") or []) + [self.additions]  # which are kept
         task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen, self.digests))
         return task.result()
 

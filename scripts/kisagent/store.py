@@ -23,7 +23,7 @@ BLOCK = 1 << 16  # bytes that are read at once
 # bytes; a receipt has some hundred, and a line for each installed distribution
 RECEIPT_LIMIT = 1 << 20
 # The members of a receipt that the controller reads, see Receipt in remote/check.go.
-TEXTS = ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes", "platform", "resolution", "application", "archive", "interpreter")
+TEXTS = ("package", "content", "recipe", "environment", "python", "by", "git", "name", "manifest", "fingerprint", "changes", "platform", "resolution", "application", "archive", "interpreter", "additions")
 RECEIPT = {name: strict.is_text for name in TEXTS}
 RECEIPT.update({name: strict.is_text_list for name in ("imports", "verified", "installed", "uploads", "wheels")})
 

@@ -467,7 +467,7 @@ class Fuzz:
             ("begin", {"package": "app-1", "content": None, "recipe": ""}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
             ("compile", {"given": "0" * 64, "timeout": 5}), ("pack", {"timeout": 5}), ("freeze", {"modified": 1700000000}),
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
-            ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="auto", library="a" * 64, modified=1700000000, editable=False)),
+            ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="auto", library="a" * 64, modified=1700000000, editable=False, additions="")),
             ("fetch", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}])),
             ("wheels", dict(pip, hashed=False, name="app", application=None, archive="a" * 64, extras=["x"])),
             ("rehash", {"package": "app-1", "timeout": 5}), ("read", {"sha256": "a" * 64, "offset": 0}),

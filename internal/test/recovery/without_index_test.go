@@ -118,3 +118,52 @@ func TestHostsWithoutAnIndex(t *testing.T) {
 		}},
 	})
 }
+
+// TestAnEditableApplicationIsBuiltOnce: what pip and a build backend make of an application that this machine cannot
+// build gets to other hosts as it is. They need neither the backend nor a compiler.
+func TestAnEditableApplicationIsBuiltOnce(t *testing.T) {
+	t.Parallel()
+	w := testenv.New(t, 3, withoutIndex())
+	const stages = "stages: {staging: {hosts: [web1]}, production: {hosts: [web2, web3]}}\n"
+	staging, production := w.On("web1"), w.On("web2", "web3")
+	production.Stage = "production"
+	w.BuildOnHosts(buildsBesideSources)
+	pyproject, err := os.ReadFile(filepath.Join(w.Dir, "pyproject.toml"))
+	require.NoError(t, err)
+	w.Write("pyproject.toml", strings.Replace(string(pyproject), "requires = []", `requires = ["itsdangerous"]`, 1))
+	w.Inventory(stages + "install: {wheels: " + testenv.Wheelhouse(t, "itsdangerous==2.2.0") + "}\n")
+	staging.Run(0, "hello-0.3", "push", "staging")
+	w.Inventory(stages)
+
+	production.Run(0, "hello-0.3", "promote", "staging", "production")
+	for _, made := range []string{"hello/_built.py", "built", "built/empty", "built/link", ".kis/environment"} {
+		show := "cd /var/webcode/hello-0.3 && ls -dl --time-style=+ " + made + " && sha256sum " + made + " 2>&1 || true"
+		want := w.Hosts[0].Shell(t, show)
+		for _, h := range w.Hosts[1:] {
+			assert.Equal(t, want, h.Shell(t, show), "%s: %s", h.Name, made)
+		}
+	}
+	production.Run(0, "", "verify", "production")
+
+	// Where it was removed, the application is built again, for which these hosts lack the backend.
+	digest := w.Hosts[0].Shell(t, `sed -n 's/.*"additions": "\(.*\)",/\1/p' /var/webcode/hello-0.3/.kis/receipt.json`)
+	for _, h := range w.Hosts {
+		h.Shell(t, "rm /var/webcode/.kis/incoming/"+digest)
+	}
+	w.Hosts[2].Shell(t, "chmod -R u+w /var/webcode/hello-0.3 && rm -rf /var/webcode/hello-0.3 /var/webcode/production")
+	r := production.Kis("sync", "production")
+	assert.Equal(t, 3, r.Exit)
+	assert.Contains(t, r.Err, "web3: environment: pip could not install the application")
+}
+
+// buildsBesideSources is a part of a build backend that puts files beside the sources when the application is installed
+// editable, other ones each time. It needs what pyproject.toml requires.
+const buildsBesideSources = `
+def build_editable(directory, config_settings=None, metadata_directory=None, build=build_editable):
+    import itsdangerous
+    with open("hello/_built.py", "w") as f:
+        f.write("TOKEN = %r\\n" % os.urandom(8))
+    os.makedirs("built/empty", exist_ok=True)
+    os.symlink("../hello", "built/link")
+    return build(directory)
+`
