@@ -129,11 +129,11 @@ func (a *app) otherSide(ctx context.Context, d *deploy.Deployer, inv *inventory.
 	if err != nil {
 		return event.Side{}, &ui.Hinted{Err: err, Help: "name a stage of the inventory, or a package: kis list"}
 	}
-	_, hosts, err := a.allHosts(nil)
+	targets, err := a.targets(inv, nil)
 	if err != nil {
 		return event.Side{}, err
 	}
-	return d.PackageSide(ctx, hosts, p)
+	return d.PackageSide(ctx, union(targets), p)
 }
 
 // diffFailed prints what a host refused; other errors are returned.

@@ -43,10 +43,11 @@ func (a *app) verify(ctx context.Context, args []string) error {
 		if err != nil {
 			return &ui.Hinted{Err: err, Help: "name a stage of the inventory, or a package: kis list"}
 		}
-		_, hosts, err := a.allHosts(nil)
+		targets, err := a.targets(inv, nil)
 		if err != nil {
 			return err
 		}
+		hosts := union(targets)
 		found := waiting(a, "reading every file of "+p.String(), func() []event.Intact { return d.VerifyPackage(ctx, hosts, p) })
 		a.ui.Intact(found, p.String()+" is not installed")
 		return a.intactOutcome(ctx, found)

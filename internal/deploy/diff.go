@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -109,29 +107,10 @@ func readSide(ctx context.Context, s *fleet.Session, p name.Package) (event.Side
 		return side, err
 	}
 	side.Content = decoded(lines)
-	if text, err := readStored(ctx, s, recipeSum(receipt)); err == nil { // an older kis did not store it
+	if text, err := readRecipe(ctx, s, receipt); err == nil { // an older kis did not store it
 		side.Recipe = settings(text)
 	}
 	return side, nil
-}
-
-// readStored reads a small file that is stored on the host.
-func readStored(ctx context.Context, s *fleet.Session, digest string) ([]byte, error) {
-	var all []byte
-	for {
-		piece, err := s.Read(ctx, digest, int64(len(all)))
-		if err != nil {
-			return nil, err
-		}
-		if len(piece) == 0 {
-			break
-		}
-		all = append(all, piece...)
-	}
-	if sum := sha256.Sum256(all); hex.EncodeToString(sum[:]) != digest {
-		return nil, fmt.Errorf("file %s is damaged on the host", digest)
-	}
-	return all, nil
 }
 
 // settings are the parts of a recipe by their keys in the inventory.

@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/remote"
 )
 
@@ -138,29 +141,44 @@ func (s *exchange) readFrom(ctx context.Context, w remote.Wheel, h *host) (path 
 			_ = os.Remove(file.Name()) // with the directory otherwise
 		}
 	}()
-	sum, size := sha256.New(), int64(0)
+	limit := min(cmp.Or(w.Size, maxFile), maxFile)
+	size, err := readStored(ctx, h.session, w.SHA256, limit, file)
+	if err == nil && w.Size > 0 && size != w.Size {
+		err = fmt.Errorf("%d bytes, not %d", size, w.Size)
+	}
+	return file.Name(), err
+}
+
+// readStored reads a file that is stored on a host, at most limit bytes, and returns its size.
+func readStored(ctx context.Context, s *fleet.Session, digest string, limit int64, to io.Writer) (size int64, err error) {
+	sum := sha256.New()
 	for {
-		piece, err := h.session.Read(ctx, w.SHA256, size)
+		piece, err := s.Read(ctx, digest, size)
 		if err != nil {
-			return "", err
+			return size, err
 		}
 		if len(piece) == 0 {
 			break
 		}
-		if size += int64(len(piece)); size > maxFile || w.Size > 0 && size > w.Size {
-			return "", fmt.Errorf("more than %d bytes", size-int64(len(piece)))
+		if size+int64(len(piece)) > limit {
+			return size, fmt.Errorf("more than %d bytes", limit)
 		}
-		if _, err := io.MultiWriter(file, sum).Write(piece); err != nil {
-			return "", err
+		size += int64(len(piece))
+		if _, err := io.MultiWriter(to, sum).Write(piece); err != nil {
+			return size, err
 		}
 	}
-	if w.Size > 0 && size != w.Size {
-		return "", fmt.Errorf("%d bytes, not %d", size, w.Size)
+	if found := hex.EncodeToString(sum.Sum(nil)); found != digest {
+		return size, fmt.Errorf("its sha256 is %s, not %s", found, digest)
 	}
-	if found := hex.EncodeToString(sum.Sum(nil)); found != w.SHA256 {
-		return "", fmt.Errorf("its sha256 is %s, not %s", found, w.SHA256)
-	}
-	return file.Name(), nil
+	return size, nil
+}
+
+// readRecipe reads the text of the recipe that a receipt names from the host of the receipt.
+func readRecipe(ctx context.Context, s *fleet.Session, receipt *remote.Receipt) ([]byte, error) {
+	var text bytes.Buffer
+	_, err := readStored(ctx, s, recipeSum(receipt), maxRecipe, &text)
+	return text.Bytes(), err
 }
 
 // size is the number of bytes of a file that hosts have.

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,4 +83,19 @@ func TestAWrongClockIsReported(t *testing.T) {
 		}
 		assert.Equal(t, []string{want}, *notices, "%v", off)
 	}
+}
+
+// TestAFileWithoutEnd that a host sends does not fill the memory of this machine.
+func TestAFileWithoutEnd(t *testing.T) {
+	t.Parallel()
+	piece := base64.StdEncoding.EncodeToString(make([]byte, 200<<10))
+	h, asked, _ := pretend(t, Plan{Op: event.Push}, func(op string) string {
+		if op == "read" {
+			return fmt.Sprintf(`,"data":%q`, piece)
+		}
+		return ""
+	})
+	_, err := readRecipe(t.Context(), h.session, &remote.Receipt{Recipe: "sha256:" + strings.Repeat("a", 64)})
+	require.ErrorContains(t, err, "more than 1048576 bytes")
+	assert.Len(t, *asked, 6)
 }

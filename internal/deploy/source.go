@@ -32,7 +32,7 @@ func (h *host) sameSource(ctx context.Context, there *remote.Receipt) error {
 // otherSettings names the keys of the inventory in which the recipe differs from that of the installed package; all of
 // them where the host does not know it any more.
 func (h *host) otherSettings(ctx context.Context, there *remote.Receipt) string {
-	text, err := readStored(ctx, h.session, recipeSum(there))
+	text, err := readRecipe(ctx, h.session, there)
 	if installed, own := settings(text), settings(h.run.plan.Recipe.text); err == nil && installed != nil && own != nil {
 		if keys := installed.Differing(*own); len(keys) > 0 {
 			return strings.Join(keys, ", ")

@@ -2,6 +2,7 @@ package pybuild
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,13 +20,15 @@ func (b *builder) removeUnused(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	environments, _ := filepath.Glob(filepath.Join(cache, "environment-*.lock"))
-	for _, file := range environments {
-		removeUnusedEnvironment(ctx, file)
+	files := os.DirFS(cache)
+	environments, _ := fs.Glob(files, "environment-*.lock") // this pattern and the next ones are correct
+	for _, name := range environments {
+		removeUnusedEnvironment(ctx, filepath.Join(cache, name))
 	}
-	requires, _ := filepath.Glob(filepath.Join(cache, "requires", "*"))
-	wheels, _ := filepath.Glob(filepath.Join(cache, "wheels", "*"))
-	for _, file := range slices.Concat(requires, wheels) {
+	requires, _ := fs.Glob(files, "requires/*")
+	wheels, _ := fs.Glob(files, "wheels/*")
+	for _, name := range slices.Concat(requires, wheels) {
+		file := filepath.Join(cache, name)
 		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > unusedAfter {
 			_ = os.Remove(file)
 		}

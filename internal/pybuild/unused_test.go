@@ -12,7 +12,7 @@ import (
 
 func TestUnusedEnvironmentsAreRemoved(t *testing.T) {
 	t.Parallel()
-	b := newBuilder(Options{Cache: t.TempDir()})
+	b := newBuilder(Options{Cache: filepath.Join(t.TempDir(), "[cache]")})
 	made := func(name string, age time.Duration) string {
 		dir := filepath.Join(b.cache, "environment-3.12.1-"+name)
 		fakeEnvironment(t, dir)

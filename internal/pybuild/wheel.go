@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,7 +137,7 @@ func (b *builder) wheelOf(ctx context.Context, a *sdist.Archive, source *tree, p
 
 // readWheel reads what the hook has built.
 func (b *builder) readWheel(a *sdist.Archive, unpacked *tree, editable bool) (*wheel.Archive, error) {
-	built, err := filepath.Glob(filepath.Join(b.out(), "*.whl"))
+	built, err := fs.Glob(os.DirFS(b.out()), "*.whl")
 	switch {
 	case err != nil:
 		return nil, err
@@ -151,7 +152,7 @@ func (b *builder) readWheel(a *sdist.Archive, unpacked *tree, editable bool) (*w
 		}
 		source = &wheel.Source{Dir: unpacked.dir, Temporary: filepath.Base(b.temp), Made: made}
 	}
-	w, err := wheel.Read(built[0], source)
+	w, err := wheel.Read(filepath.Join(b.out(), built[0]), source)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -60,11 +59,11 @@ func (d Dir) Find(wanted string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	paths, err := logs(dir, "*.jsonl")
 	if err != nil {
 		return "", err
 	}
-	for _, path := range slices.Backward(paths) { // their names sort by time
+	for _, path := range slices.Backward(paths) {
 		r, err := Read(path)
 		if err != nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,16 +90,26 @@ func (d Dir) Open(h Header) (*Log, error) {
 	return l, nil
 }
 
-// removeOldest removes the oldest logs; their names sort by time.
+// removeOldest removes the oldest logs.
 func removeOldest(dir string) {
-	names, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	paths, err := logs(dir, "*.jsonl")
 	if err != nil {
 		return
 	}
-	for len(names) >= maxLogs {
-		_ = os.Remove(names[0])
-		names = names[1:]
+	for len(paths) >= maxLogs {
+		_ = os.Remove(paths[0])
+		paths = paths[1:]
 	}
+}
+
+// logs returns the paths of the logs whose names match a pattern, oldest first: the names begin with the time. The
+// directory may have any name.
+func logs(dir, pattern string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(dir), pattern)
+	for i, name := range names {
+		names[i] = filepath.Join(dir, name)
+	}
+	return names, err
 }
 
 // Event writes an event. It reports no error: a disk that fills up while links are being switched
@@ -137,12 +148,12 @@ func (d Dir) Packages(stage string) []string {
 	if err != nil {
 		return nil
 	}
-	logs, err := filepath.Glob(filepath.Join(dir, "*-"+stage+"-*.jsonl"))
+	paths, err := logs(dir, "*-"+stage+"-*.jsonl")
 	if err != nil {
 		return nil
 	}
 	var found []string
-	for _, path := range slices.Backward(logs) { // their names sort by time
+	for _, path := range slices.Backward(paths) {
 		for _, pkg := range packagesOf(path, stage) {
 			if !slices.Contains(found, pkg) {
 				found = append(found, pkg)

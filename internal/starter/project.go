@@ -2,6 +2,7 @@ package starter
 
 import (
 	"cmp"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -186,11 +187,11 @@ func readModule(dir, module string) string {
 
 // siblings are the modules of a package whose names begin with settings, or all of a package of settings.
 func siblings(dir, below, path string) string {
-	files, _ := filepath.Glob(filepath.Join(dir, below, path, "*.py")) // the pattern is correct
+	files, _ := fs.Glob(os.DirFS(dir), filepath.ToSlash(filepath.Join(below, path, "*.py"))) // the pattern is correct
 	var all []string
 	for _, file := range files {
 		if strings.Contains(file, "settings") {
-			all = append(all, read(file))
+			all = append(all, read(filepath.Join(dir, file)))
 		}
 	}
 	return strings.Join(all, "\n")
