@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
 )
@@ -28,11 +29,11 @@ func connect(t *testing.T, o sshtest.Options) (*sshtest.Host, *sshx.Client) {
 }
 
 // connectThrough gives a client of a host behind a proxy.
-func connectThrough(t *testing.T, o sshtest.Options, change func(*sshx.Target)) (*sshtest.Proxy, *sshx.Client) {
+func connectThrough(t *testing.T, o sshtest.Options, change func(*sshx.Target)) (*proxytest.Proxy, *sshx.Client) {
 	t.Helper()
 	k := sshxtest.NewKey(t)
 	h := sshxtest.StartHost(t, o, k)
-	p, err := sshtest.NewProxy(h.Addr())
+	p, err := proxytest.New(h.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	target := sshxtest.Target(t, h, k)
@@ -272,11 +273,11 @@ func TestExitErrorsAreReadable(t *testing.T) {
 func TestLostReturnsTheReasonAfterAnEndOfFile(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fault func(*sshtest.Proxy)
+		fault func(*proxytest.Proxy)
 		says  string
 	}{
-		"cut":     {(*sshtest.Proxy).Cut, "connection lost: "},
-		"damaged": {func(p *sshtest.Proxy) { p.FlipAfter(20, sshtest.ToClient) }, "message authentication failed"},
+		"cut":     {(*proxytest.Proxy).Cut, "connection lost: "},
+		"damaged": {func(p *proxytest.Proxy) { p.FlipAfter(20, proxytest.ToClient) }, "message authentication failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/sshx/internal/sshxtest"
@@ -115,7 +116,7 @@ func TestALostJumpHostIsDialedAgain(t *testing.T) {
 	t.Parallel()
 	k := sshxtest.NewKey(t)
 	bastion := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k)
-	proxy, err := sshtest.NewProxy(bastion.Addr())
+	proxy, err := proxytest.New(bastion.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	jump := sshxtest.Target(t, bastion, k)
@@ -139,11 +140,11 @@ func TestALostJumpHostIsDialedAgain(t *testing.T) {
 }
 
 // throughProxy is a host behind a jump host, which is reached through a proxy.
-func throughProxy(t *testing.T) (sshx.Target, *sshtest.Proxy, *sshtest.Host) {
+func throughProxy(t *testing.T) (sshx.Target, *proxytest.Proxy, *sshtest.Host) {
 	t.Helper()
 	k := sshxtest.NewKey(t)
 	bastion, h := sshxtest.StartHost(t, sshtest.Options{Forward: true}, k), sshxtest.StartHost(t, sshtest.Options{}, k)
-	proxy, err := sshtest.NewProxy(bastion.Addr())
+	proxy, err := proxytest.New(bastion.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	jump := sshxtest.Target(t, bastion, k)

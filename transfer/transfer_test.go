@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 	"github.com/keep-it-simple/kis/transfer"
@@ -28,7 +29,7 @@ import (
 type site struct {
 	home  string
 	host  *sshtest.Host
-	proxy *sshtest.Proxy
+	proxy *proxytest.Proxy
 	ssh   *sshx.Client
 	sftp  *sftp.Client
 }
@@ -51,7 +52,7 @@ func newSite(t *testing.T) site {
 		_ = host.Close()
 		require.Empty(t, host.Record().Execs, "files go over SFTP and nothing else")
 	})
-	proxy, err := sshtest.NewProxy(host.Addr())
+	proxy, err := proxytest.New(host.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	d := &sshx.Dialer{}
@@ -180,7 +181,7 @@ func TestPutReportsLostConnection(t *testing.T) {
 	content := random(t, 300_000)
 	for _, after := range []int64{0, 1, 100, 5_000, 50_000, 200_000, 299_999} {
 		s := newSite(t)
-		s.proxy.CutAfter(after, sshtest.ToHost)
+		s.proxy.CutAfter(after, proxytest.ToHost)
 		err := transfer.Put(t.Context(), s.sftp, bytes.NewReader(content), int64(len(content)), s.path(), transfer.Options{})
 		assert.Equal(t, transfer.Lost, kind(t, err), "cut after %d bytes: %v", after, err)
 	}

@@ -2,7 +2,7 @@ package deploy_test
 
 import (
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // cut is one row of the matrix: the connection to one host is lost at one point, with this promise.
@@ -42,7 +42,7 @@ func (c cut) on(w *world, host string) func(event.Event) {
 			proxy.Down()
 		}
 		if c.answer {
-			proxy.CutAfter(0, sshtest.ToClient)
+			proxy.CutAfter(0, proxytest.ToClient)
 			return
 		}
 		proxy.Cut()

@@ -17,6 +17,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/inventory"
 	"github.com/keep-it-simple/kis/remote"
 	"github.com/keep-it-simple/kis/sshx"
@@ -53,7 +54,7 @@ func TestAHostThatLosesTwoAnswersInARowIsAskedAThirdTime(t *testing.T) {
 			case e.Step == event.StepLink:
 				proxy.Cut()
 			case e.Step == event.StepResolve:
-				proxy.CutAfter(n, sshtest.ToClient)
+				proxy.CutAfter(n, proxytest.ToClient)
 			}
 		})
 		require.Contains(t, []event.Outcome{event.Succeeded, event.RolledBack}, report.Outcome, "cut after %d bytes: %v", n, report.Failures)

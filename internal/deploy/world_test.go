@@ -29,6 +29,7 @@ import (
 	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/internal/testenv/opensshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/internal/testenv/testcache"
 	"github.com/keep-it-simple/kis/internal/timeouts"
 	"github.com/keep-it-simple/kis/inventory"
@@ -39,7 +40,7 @@ import (
 type world struct {
 	hosts  []inventory.Host
 	roots  []oracle.Host
-	proxy  map[string]*sshtest.Proxy
+	proxy  map[string]*proxytest.Proxy
 	config string // path of the ssh_config
 	ask    func(context.Context, string) bool
 	gone   []string      // packages that runs may remove
@@ -98,7 +99,7 @@ func openssh(t testing.TB, _ string) login {
 func newWorld(t testing.TB, start backend, n int) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{proxy: map[string]*sshtest.Proxy{}, config: filepath.Join(dir, "ssh_config")}
+	w := &world{proxy: map[string]*proxytest.Proxy{}, config: filepath.Join(dir, "ssh_config")}
 	var config, known strings.Builder
 	for i := range n {
 		name := fmt.Sprintf("web%d", i+1)
@@ -107,7 +108,7 @@ func newWorld(t testing.TB, start backend, n int) *world {
 		require.NoError(t, os.MkdirAll(root, 0o755))
 		agenttest.Into(t, "/usr/bin/python3", root)
 		l := start(t, home)
-		proxy, err := sshtest.NewProxy(l.addr)
+		proxy, err := proxytest.New(l.addr)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 		w.proxy[name] = proxy

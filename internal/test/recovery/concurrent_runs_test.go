@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/faulttest"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // colleague is another person at another machine, with the same project and the same hosts.
@@ -76,7 +76,7 @@ func lockFileRemoved(p *faulttest.Pair) {
 func halves(p, other *faulttest.Pair, to string, more ...string) (both []*testenv.Started) {
 	p.T.Helper()
 	people, hosts := []*faulttest.Pair{p, other}, []string{p.Hosts[web2].Name, p.Hosts[web1].Name}
-	var ways []*sshtest.Proxy
+	var ways []*proxytest.Proxy
 	for i, who := range people {
 		way := p.Hosts[1-i].Proxy(p.T)
 		ways = append(ways, way)
@@ -89,10 +89,10 @@ func halves(p, other *faulttest.Pair, to string, more ...string) (both []*testen
 	// for the other here: that may be far behind.
 	steps := []struct {
 		name string
-		then func(*sshtest.Proxy)
+		then func(*proxytest.Proxy)
 	}{
-		{"connect", func(way *sshtest.Proxy) { way.Delay(3 * time.Second) }},
-		{"check", func(way *sshtest.Proxy) { way.Stall() }},
+		{"connect", func(way *proxytest.Proxy) { way.Delay(3 * time.Second) }},
+		{"check", func(way *proxytest.Proxy) { way.Stall() }},
 	}
 	var come [2]int
 	require.Eventually(p.T, func() bool {
@@ -107,7 +107,7 @@ func halves(p, other *faulttest.Pair, to string, more ...string) (both []*testen
 	for _, h := range p.Hosts {
 		require.Eventually(p.T, func() bool { return p.Locked(h) }, time.Minute, 5*time.Millisecond, "%s is locked", h.Name)
 	}
-	count := func(of func(sshtest.Traffic) int64) (bytes [2]int64) {
+	count := func(of func(proxytest.Traffic) int64) (bytes [2]int64) {
 		for i, way := range ways {
 			for _, c := range way.Connections() {
 				bytes[i] += of(c)
@@ -116,18 +116,18 @@ func halves(p, other *faulttest.Pair, to string, more ...string) (both []*testen
 		return bytes
 	}
 	// moved waits until so much more has passed on each of both ways.
-	moved := func(of func(sshtest.Traffic) int64, since [2]int64, bytes int64, what string) {
+	moved := func(of func(proxytest.Traffic) int64, since [2]int64, bytes int64, what string) {
 		require.Eventually(p.T, func() bool {
 			now := count(of)
 			return now[0] >= since[0]+bytes && now[1] >= since[1]+bytes
 		}, time.Minute, 5*time.Millisecond, what)
 	}
 	// Both have asked, and both are told before either can do anything about it. Signs of life that pass meanwhile are shorter than either.
-	toHost := func(c sshtest.Traffic) int64 { return c.ToHost }
-	toClient := func(c sshtest.Traffic) int64 { return c.ToClient }
+	toHost := func(c proxytest.Traffic) int64 { return c.ToHost }
+	toClient := func(c proxytest.Traffic) int64 { return c.ToClient }
 	asked, told := count(toHost), count(toClient)
 	for _, way := range ways {
-		way.StallOnly(sshtest.ToClient)
+		way.StallOnly(proxytest.ToClient)
 	}
 	moved(toHost, asked, 200, "both have asked for the lock that the other has")
 	for _, s := range both {

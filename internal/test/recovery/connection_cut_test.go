@@ -9,19 +9,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // TestConnectionBreaksAtAnyByte_U1_U4_C2 pushes new packages while the connection to web2 is cut, or damaged, or stops, after a number of bytes that
 // sweeps over the whole run.
 func TestConnectionBreaksAtAnyByte_U1_U4_C2(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(p *sshtest.Proxy, n int64, d sshtest.Direction){
-		"U1,C2: cut":   (*sshtest.Proxy).CutAfter,
-		"U4: bit flip": (*sshtest.Proxy).FlipAfter,
+	for name, fault := range map[string]func(p *proxytest.Proxy, n int64, d proxytest.Direction){
+		"U1,C2: cut":   (*proxytest.Proxy).CutAfter,
+		"U4: bit flip": (*proxytest.Proxy).FlipAfter,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -32,7 +32,7 @@ func TestConnectionBreaksAtAnyByte_U1_U4_C2(t *testing.T) {
 			whole := proxy.Connections()[0]
 			const steps = int64(2)
 			for i := range steps {
-				for d, size := range map[sshtest.Direction]int64{sshtest.ToHost: whole.ToHost, sshtest.ToClient: whole.ToClient} {
+				for d, size := range map[proxytest.Direction]int64{proxytest.ToHost: whole.ToHost, proxytest.ToClient: whole.ToClient} {
 					version := fmt.Sprintf("1.%d.%d", i, d)
 					at := (2*i + 1) * size / (2 * steps)
 					t.Run(fmt.Sprintf("%d after %d", d, at), func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestConnectionBreaksAtAnyByte_U1_U4_C2(t *testing.T) {
 }
 
 // breakAt pushes a new version with a fault, which may come at any moment of the run, and again without.
-func breakAt(w *testenv.Env, proxy *sshtest.Proxy, version string, fault func()) {
+func breakAt(w *testenv.Env, proxy *proxytest.Proxy, version string, fault func()) {
 	w.T.Helper()
 	w.Version(version)
 	archive := w.Archive()

@@ -11,16 +11,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // TestUnfitMachineFoundBeforeAnyHost_N13_K9, also when it is about one host of several.
 func TestUnfitMachineFoundBeforeAnyHost_N13_K9(t *testing.T) {
 	t.Parallel()
 	w := testenv.New(t, 2, hosttest.Options{})
-	var proxies []*sshtest.Proxy
+	var proxies []*proxytest.Proxy
 	for _, h := range w.Hosts {
 		p := h.Proxy(t)
 		w.Client.SetPort(t, h.Name, p.Port())

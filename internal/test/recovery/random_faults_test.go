@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // diskHost is the host whose package repository is a file system of its own, so that it can fill up and become read-only. It keeps its power.
@@ -35,14 +35,14 @@ type fault struct {
 type round struct {
 	*rig
 	host  *hosttest.Host // nil when it happens to kis
-	proxy *sshtest.Proxy
+	proxy *proxytest.Proxy
 	push  *testenv.Started
 }
 
 // rig is what all rounds happen to.
 type rig struct {
 	*pusher
-	proxies map[string]*sshtest.Proxy
+	proxies map[string]*proxytest.Proxy
 	way     map[string]time.Duration // how long what is said to a host, or by it, is on its way
 	image   string                   // the disk of diskHost
 }
@@ -110,7 +110,7 @@ func heal(r *round) {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{pusher: newPusher(t, 3), proxies: map[string]*sshtest.Proxy{}, image: filepath.Join(t.TempDir(), "disk")}
+	r := &rig{pusher: newPusher(t, 3), proxies: map[string]*proxytest.Proxy{}, image: filepath.Join(t.TempDir(), "disk")}
 	for _, h := range r.Hosts {
 		r.proxies[h.Name] = h.Proxy(t)
 		r.Client.SetPort(t, h.Name, r.proxies[h.Name].Port())

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // TestSlowHost_F1 for longer than a lock would last of which nobody hears, and the fast host keeps its lock meanwhile.
@@ -27,7 +27,7 @@ func TestSlowHost_F1(t *testing.T) {
 	w.Client.SetPort(t, "web2", way.Port())
 	s := w.Start("push", "staging", "--sdist", w.Archive(), "-o", "json")
 	s.Saw("web2", "connect", "done", time.Minute)
-	way.Rate(sshtest.ToHost, 6000)
+	way.Rate(proxytest.ToHost, 6000)
 	s.Saw("web1", "seal", "done", 2*time.Minute)
 	agent := w.Agent(w.Hosts[0])
 	look := time.NewTicker(time.Second / 2)
@@ -53,7 +53,7 @@ func TestManyHostsWaitForSlowOne_F1(t *testing.T) {
 	const built, slow = 0, 7
 	way := web1.Proxy(t)
 	way.Delay(100 * time.Millisecond)
-	way.Rate(sshtest.ToHost, 20_000)
+	way.Rate(proxytest.ToHost, 20_000)
 	var names, settings []string
 	var hosts []oracle.Host
 	known, err := os.ReadFile(w.Client.KnownHosts)

@@ -13,16 +13,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv"
 	"github.com/keep-it-simple/kis/internal/testenv/hosttest"
 	"github.com/keep-it-simple/kis/internal/testenv/oracle"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // sender is a person with an archive that takes a while to send, and with a way to web1 that breaks.
 type sender struct {
 	*testenv.Env
-	way     *sshtest.Proxy
+	way     *proxytest.Proxy
 	archive string
 }
 
@@ -53,7 +53,7 @@ func (s *sender) withoutSFTP() {
 // sending starts the push, over a line of so many bytes a second, and returns when the upload has begun.
 func (s *sender) sending(rate int) *testenv.Started {
 	s.T.Helper()
-	s.way.Rate(sshtest.ToHost, rate)
+	s.way.Rate(proxytest.ToHost, rate)
 	push := s.Start("push", "staging", "--sdist", s.archive, "-o", "json")
 	push.Saw("web1", "upload", "started", time.Minute)
 	return push
@@ -96,16 +96,16 @@ func TestUploadBreaksAtAnyByte_U1_U4(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		fault func(p *sshtest.Proxy, n int64, d sshtest.Direction)
-		way   sshtest.Direction
+		fault func(p *proxytest.Proxy, n int64, d proxytest.Direction)
+		way   proxytest.Direction
 		bytes []int64
 		says  string // as a regular expression: the words go by the cipher
 	}{
-		{"U1: cut", (*sshtest.Proxy).CutAfter, sshtest.ToHost, many, "connection lost"},
-		{"U1: cut on the way back", (*sshtest.Proxy).CutAfter, sshtest.ToClient, []int64{1000}, "connection lost"},
+		{"U1: cut", (*proxytest.Proxy).CutAfter, proxytest.ToHost, many, "connection lost"},
+		{"U1: cut on the way back", (*proxytest.Proxy).CutAfter, proxytest.ToClient, []int64{1000}, "connection lost"},
 		// AES-GCM does not encrypt the length of a packet (RFC 5647): with one that is too large the host waits for the rest.
-		{"U4: bit flip", (*sshtest.Proxy).FlipAfter, sshtest.ToHost, many, "connection lost|stalled"},
-		{"U4: bit flip on the way back", (*sshtest.Proxy).FlipAfter, sshtest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
+		{"U4: bit flip", (*proxytest.Proxy).FlipAfter, proxytest.ToHost, many, "connection lost|stalled"},
+		{"U4: bit flip on the way back", (*proxytest.Proxy).FlipAfter, proxytest.ToClient, []int64{20}, "MAC failure|message authentication failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -128,13 +128,13 @@ func TestUploadStalls_U2_U3(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		agent  bool // over the agent, without SFTP
-		fault  func(p *sshtest.Proxy)
+		fault  func(p *proxytest.Proxy)
 		within time.Duration
 	}{
-		"U2: for good":                                {false, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"U2: for good, over the agent":                {true, (*sshtest.Proxy).Stall, 70 * time.Second},
-		"U3: but for a byte a second":                 {false, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
-		"U3: but for a byte a second, over the agent": {true, func(p *sshtest.Proxy) { p.Rate(sshtest.ToHost, 1) }, 90 * time.Second},
+		"U2: for good":                                {false, (*proxytest.Proxy).Stall, 70 * time.Second},
+		"U2: for good, over the agent":                {true, (*proxytest.Proxy).Stall, 70 * time.Second},
+		"U3: but for a byte a second":                 {false, func(p *proxytest.Proxy) { p.Rate(proxytest.ToHost, 1) }, 90 * time.Second},
+		"U3: but for a byte a second, over the agent": {true, func(p *proxytest.Proxy) { p.Rate(proxytest.ToHost, 1) }, 90 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

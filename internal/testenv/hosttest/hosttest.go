@@ -25,9 +25,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
 	"github.com/keep-it-simple/kis/internal/testenv/agenttest"
 	"github.com/keep-it-simple/kis/internal/testenv/ownroot"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // Repository is the package repository inside of every host: the default of an inventory.
@@ -197,9 +197,9 @@ func (h *Host) Processes(tb testing.TB) []string {
 }
 
 // Proxy puts a proxy in front of the host. It is closed with the test.
-func (h *Host) Proxy(tb testing.TB) *sshtest.Proxy {
+func (h *Host) Proxy(tb testing.TB) *proxytest.Proxy {
 	tb.Helper()
-	p, err := sshtest.NewProxy(h.Addr)
+	p, err := proxytest.New(h.Addr)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = p.Close() })
 	return p

@@ -1,4 +1,5 @@
-package sshtest
+// Package proxytest forwards TCP connections of tests, and breaks or slows them on request.
+package proxytest
 
 import (
 	"errors"
@@ -58,11 +59,11 @@ type link struct {
 	forgotten    bool
 }
 
-// NewProxy listens on a free port of 127.0.0.1 and forwards to target. Close it.
-func NewProxy(target string) (*Proxy, error) {
-	listener, err := listenLoopback()
+// New listens on a free port of 127.0.0.1 and forwards to target. Close it.
+func New(target string) (*Proxy, error) {
+	listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return nil, fmt.Errorf("sshtest: proxy: %w", err)
+		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	p := &Proxy{target: target, listener: listener, limit: without(), flip: without(), rate: map[Direction]int{}, free: map[Direction]time.Time{}, ending: make(chan struct{}), healed: make(chan struct{})}
 	p.changed = sync.NewCond(&p.mu)
@@ -176,7 +177,7 @@ func (p *Proxy) Close() error {
 		return bug
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("sshtest: proxy: %w", err)
+		return fmt.Errorf("proxy: %w", err)
 	}
 	return nil
 }

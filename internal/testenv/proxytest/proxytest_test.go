@@ -1,4 +1,4 @@
-package sshtest_test
+package proxytest_test
 
 import (
 	"errors"
@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/keep-it-simple/kis/internal/sshtest"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 )
 
 // echo is a server that sends back what it gets, behind a proxy.
-func echo(t *testing.T) *sshtest.Proxy {
+func echo(t *testing.T) *proxytest.Proxy {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -35,7 +35,7 @@ func echo(t *testing.T) *sshtest.Proxy {
 			})
 		}
 	})
-	p, err := sshtest.NewProxy(l.Addr().String())
+	p, err := proxytest.New(l.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, p.Close())
@@ -45,7 +45,7 @@ func echo(t *testing.T) *sshtest.Proxy {
 	return p
 }
 
-func connectTo(t *testing.T, p *sshtest.Proxy) net.Conn {
+func connectTo(t *testing.T, p *proxytest.Proxy) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", p.Addr())
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestProxyForwardsAndCounts(t *testing.T) {
 	t.Parallel()
 	p := echo(t)
 	roundTrip(t, connectTo(t, p), "hello")
-	require.Equal(t, []sshtest.Traffic{{ToHost: 5, ToClient: 5, Open: true}}, p.Connections())
+	require.Equal(t, []proxytest.Traffic{{ToHost: 5, ToClient: 5, Open: true}}, p.Connections())
 }
 
 func TestCutResetsOpenConnections(t *testing.T) {
@@ -87,7 +87,7 @@ func TestCutAfterLetsExactlyThatMuchPass(t *testing.T) {
 		p := echo(t)
 		c := connectTo(t, p)
 		roundTrip(t, c, "before")
-		p.CutAfter(n, sshtest.ToHost)
+		p.CutAfter(n, proxytest.ToHost)
 		_, _ = c.Write(make([]byte, 10_000))
 		_, err := io.Copy(io.Discard, c)
 		require.Error(t, err)
@@ -137,7 +137,7 @@ func TestFlipTurnsOneBitOfOneByte(t *testing.T) {
 	t.Parallel()
 	p := echo(t)
 	c := connectTo(t, p)
-	p.FlipAfter(3, sshtest.ToHost)
+	p.FlipAfter(3, proxytest.ToHost)
 	_, err := io.WriteString(c, "hello")
 	require.NoError(t, err)
 	got := make([]byte, 5)
@@ -161,11 +161,11 @@ func TestRateBoundsOneWayAndHealGoesOn(t *testing.T) {
 	t.Parallel()
 	p := echo(t)
 	c := connectTo(t, p)
-	p.Rate(sshtest.ToHost, 100)
+	p.Rate(proxytest.ToHost, 100)
 	begin := time.Now()
 	roundTrip(t, c, "twenty bytes go there")
 	assert.GreaterOrEqual(t, time.Since(begin), 200*time.Millisecond)
-	p.Rate(sshtest.ToHost, 1)
+	p.Rate(proxytest.ToHost, 1)
 	_, err := io.WriteString(c, strings.Repeat("x", 4000))
 	require.NoError(t, err)
 	p.Heal()
