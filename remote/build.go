@@ -306,7 +306,7 @@ type Shared struct {
 // Share links what packages have in common into the package that is being built. *Refused with code no-shared-file names a
 // file that is missing; directories are created.
 func (a *Agent) Share(ctx context.Context, s Shared) error {
-	return a.call(ctx, opShare, shareRequest{append([]string{}, s.Dirs...), append([]string{}, s.Files...)}, nil, nil)
+	return a.call(ctx, opShare, Shared{texts(s.Dirs), texts(s.Files)}, nil, nil)
 }
 
 // Run runs commands in the package that is being built or verified, in order, until one fails. What they leave running is

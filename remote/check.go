@@ -129,30 +129,31 @@ type Space struct {
 
 // CheckRequest says what a check inspects. The zero value requests the repository itself.
 type CheckRequest struct {
-	Stage      name.Stage
-	Package    name.Package
-	Packages   bool  // list the packages
-	Build      bool  // a package may have to be built: check tools and free space
-	NeedBytes  int64 // with Build, likewise the following: without the environment
-	NeedInodes int64
+	Stage      name.Stage   `json:"stage"`
+	Package    name.Package `json:"package"`
+	Packages   bool         `json:"packages"`   // list the packages
+	Build      bool         `json:"build"`      // a package may have to be built: check tools and free space
+	NeedBytes  int64        `json:"need_bytes"` // with Build, likewise the following: without the environment
+	NeedInodes int64        `json:"need_inodes"`
 
-	Index bool // a package index is asked by https
+	Index bool `json:"index"` // a package index is asked by https
 
 	// What the environment takes at least; the newest package of the project may show that it is more.
-	SpareBytes, SpareInodes int64
-	Keep                    int // packages of each stage that a prune would keep
+	SpareBytes  int64 `json:"spare_bytes"`
+	SpareInodes int64 `json:"spare_inodes"`
+	Keep        int   `json:"keep"` // packages of each stage that a prune would keep
 
 	// RequiresPython is the package's Requires-Python (PEP 440), or "". With Build.
-	RequiresPython string
+	RequiresPython string `json:"requires_python"`
 	// Environments are markers (PEP 508), of which one must hold for the host's Python; none: any. With Build.
-	Environments []string
+	Environments []string `json:"environments,omitempty"`
 	// Installer is what is to fill the environment. With Build.
-	Installer Installer
+	Installer Installer `json:"installer,omitempty"`
 
 	// Shared is what the package would share with others; nil not to ask.
-	Shared *Shared
+	Shared *Shared `json:"shared,omitempty"`
 
-	Services []Service // to be restarted after the switch
+	Services []Service `json:"services,omitempty"` // to be restarted after the switch
 }
 
 // Facts is the result of a check. A push can proceed when Problems is empty.
@@ -188,7 +189,7 @@ func (a *Agent) HostID() string { return a.hostID }
 // Check inspects the host, and changes nothing.
 func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 	var facts Facts
-	if err := a.call(ctx, opCheck, checkRequest(r), &facts, nil); err != nil {
+	if err := a.call(ctx, opCheck, r, &facts, nil); err != nil {
 		return Facts{}, err
 	}
 	if err := facts.checkFor(r); err != nil {
@@ -210,13 +211,15 @@ type RepositoryState struct {
 // StateRequest says what is to be read of a package repository. The zero value stands for all
 // stages, with the lines of their journals that say what is linked.
 type StateRequest struct {
-	Stage name.Stage // only this one
-	Lines int        // the newest lines of a journal, at most MaxLines; 0: some hundred
-	Keep  int        // report more of packages, and which of them go where each stage keeps so many; 0: do not
+	Stage name.Stage `json:"stage,omitzero"`  // only this one
+	Lines int        `json:"lines,omitempty"` // the newest lines of a journal, at most MaxLines; 0: some hundred
 
-	PackagesOnly bool // nothing of stages, whose packages are examined file by file
+	// Keep: report more of packages, and which of them go where each stage keeps so many; 0: do not.
+	Keep int `json:"keep,omitempty"`
 
-	Services []Service // ask systemd whether these run
+	PackagesOnly bool `json:"packages_only,omitempty"` // nothing of stages, whose packages are examined file by file
+
+	Services []Service `json:"services,omitempty"` // ask systemd whether these run
 }
 
 // Removed is what the removal of a package has freed.
@@ -249,8 +252,8 @@ const MaxLines = maxLines
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {
 	var state RepositoryState
-	args := stateRequest{r.Stage, min(max(r.Lines, 0), MaxLines), r.Keep, r.PackagesOnly, r.Services}
-	if err := a.call(ctx, opState, args, &state, nil); err != nil {
+	r.Lines = min(max(r.Lines, 0), MaxLines)
+	if err := a.call(ctx, opState, r, &state, nil); err != nil {
 		return RepositoryState{}, err
 	}
 	return state, nil

@@ -12,14 +12,11 @@ import (
 
 // Program is a program that a user runs on a host, beside whatever kis does there.
 type Program struct {
-	Package name.Package // that is installed: the program runs in its directory, with its environment active
-	Argv    []string     // the program, found on PATH, and its arguments
-	Env     map[string]string
-	Within  time.Duration
-}
-
-func (p Program) request() programRequest {
-	return programRequest{p.Package, p.Argv, p.Env, seconds(p.Within)}
+	// Package is installed: the program runs in its directory, with its environment active.
+	Package name.Package      `json:"package"`
+	Argv    []string          `json:"argv"` // the program, found on PATH, and its arguments
+	Env     map[string]string `json:"env"`
+	Within  time.Duration     `json:"-"`
 }
 
 // Exit is how a program ended.
@@ -39,23 +36,23 @@ func (e *Exit) check(raw json.RawMessage) error {
 // Exec runs a program, without a lock. Its output is complete: a program that prints faster than
 // output returns has to wait. An error says nothing of the program's end, which is in Exit.
 func (a *Agent) Exec(ctx context.Context, p Program, output func(line string)) (exit Exit, err error) {
-	err = a.call(ctx, opExec, p.request(), &exit, output)
+	err = a.call(ctx, opExec, programRequest{p, seconds(p.Within)}, &exit, output)
 	return exit, err
 }
 
 // Logs are lines of the journal that are wanted, see journalctl(1).
 type Logs struct {
-	Units  []Service
-	Lines  int    // the newest so many, at first
-	Since  string // a time as journalctl reads it, "" for any
-	Follow bool   // until Cancel
-	Within time.Duration
+	Units  []Service     `json:"units"`
+	Lines  int           `json:"lines"`  // the newest so many, at first
+	Since  string        `json:"since"`  // a time as journalctl reads it, "" for any
+	Follow bool          `json:"follow"` // until Cancel
+	Within time.Duration `json:"-"`
 }
 
 // Logs shows what units have written to the journal, a line each: time, host, program, message. It needs
 // no lock.
 func (a *Agent) Logs(ctx context.Context, l Logs, output func(line string)) (exit Exit, err error) {
-	err = a.call(ctx, opLogs, logsRequest{l.Units, l.Lines, l.Since, l.Follow, seconds(l.Within)}, &exit, output)
+	err = a.call(ctx, opLogs, logsRequest{l, seconds(l.Within)}, &exit, output)
 	return exit, err
 }
 
@@ -75,7 +72,8 @@ func (t *terminalAnswer) check(json.RawMessage) error {
 // user, while this session lasts. run is a new one.
 func (a *Agent) Terminal(ctx context.Context, p Program, run name.Run, owner Holder) (script string, err error) {
 	var answer terminalAnswer
-	err = a.call(ctx, opTerminal, terminalRequest{p.request(), run, lockOwner{owner.Who, owner.What}}, &answer, nil)
+	args := terminalRequest{programRequest{p, seconds(p.Within)}, run, lockOwner{owner.Who, owner.What}}
+	err = a.call(ctx, opTerminal, args, &answer, nil)
 	return answer.Path, err
 }
 

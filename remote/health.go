@@ -10,15 +10,15 @@ import (
 
 // HealthCheck is one question over HTTP that the host asks itself until the answer is as expected.
 type HealthCheck struct {
-	URL         string        // http or https; its host is an address that the host itself reaches
-	Unix        string        // path of a Unix socket that is connected to instead of the URL's address
-	Host        string        // Host header, and the name in the certificate of an https address; "": the URL's
-	Status      int           // expected; 0: 200
-	Header      string        // name of a header that is compared, with Value
-	Value       string        // expected, whole
-	Body        string        // expected in the body, anywhere
-	Consecutive int           // successes in a row that are needed; 0: 1
-	Within      time.Duration // from the first attempt
+	URL         string        `json:"url"`         // http or https; its host is an address that the host itself reaches
+	Unix        string        `json:"unix"`        // path of a Unix socket to connect to, instead of the URL's address
+	Host        string        `json:"host"`        // Host header, and name in an https certificate; "": the URL's
+	Status      int           `json:"status"`      // expected; 0: 200
+	Header      string        `json:"header"`      // name of a header that is compared, with Value
+	Value       string        `json:"value"`       // expected, whole
+	Body        string        `json:"body"`        // expected in the body, anywhere
+	Consecutive int           `json:"consecutive"` // successes in a row that are needed; 0: 1
+	Within      time.Duration `json:"-"`           // from the first attempt
 }
 
 // Healthy says how long a host took to become healthy.
@@ -32,7 +32,7 @@ func (h *Healthy) check(raw json.RawMessage) error { return requireMembers(raw, 
 // Health waits for a check to succeed. It needs the stage's lock. *Refused with code "unhealthy" names what the last answer was.
 func (a *Agent) Health(ctx context.Context, s name.Stage, run name.Run, c HealthCheck) (Healthy, error) {
 	var result Healthy
-	check := healthCheck{c.URL, c.Unix, c.Host, c.Status, c.Header, c.Value, c.Body, c.Consecutive, seconds(c.Within)}
-	err := a.call(ctx, opHealth, healthRequest{runRequest{s, run}, check}, &result, nil)
+	args := healthRequest{runRequest{s, run}, healthCheck{c, seconds(c.Within)}}
+	err := a.call(ctx, opHealth, args, &result, nil)
 	return result, err
 }

@@ -88,36 +88,8 @@ type openRequest struct {
 	Root string `json:"root"`
 }
 
-type checkRequest struct {
-	Stage          name.Stage   `json:"stage"`
-	Package        name.Package `json:"package"`
-	Packages       bool         `json:"packages"`
-	Build          bool         `json:"build"`
-	NeedBytes      int64        `json:"need_bytes"`
-	NeedInodes     int64        `json:"need_inodes"`
-	Index          bool         `json:"index"`
-	SpareBytes     int64        `json:"spare_bytes"`
-	SpareInodes    int64        `json:"spare_inodes"`
-	Keep           int          `json:"keep"`
-	RequiresPython string       `json:"requires_python"`
-	Environments   []string     `json:"environments,omitempty"`
-	Installer      Installer    `json:"installer,omitempty"`
-	Shared         *Shared      `json:"shared,omitempty"`
-	Services       []Service    `json:"services,omitempty"`
-}
-
 type contentRequest struct {
 	Package name.Package `json:"package"`
-}
-
-type stateRequest struct {
-	Stage name.Stage `json:"stage,omitzero"`
-	Lines int        `json:"lines,omitempty"`
-	Keep  int        `json:"keep,omitempty"`
-
-	PackagesOnly bool `json:"packages_only,omitempty"`
-
-	Services []Service `json:"services,omitempty"`
 }
 
 type rehashRequest struct {
@@ -247,11 +219,6 @@ type verifyRequest struct {
 	Timeout  seconds      `json:"timeout"`
 }
 
-type shareRequest struct {
-	Dirs  []string `json:"dirs"`
-	Files []string `json:"files"`
-}
-
 type commandRequest struct {
 	commandsRequest
 	runRequest
@@ -263,10 +230,8 @@ type freezeRequest struct {
 }
 
 type programRequest struct {
-	Package name.Package      `json:"package"`
-	Argv    []string          `json:"argv"`
-	Env     map[string]string `json:"env"`
-	Timeout seconds           `json:"timeout"`
+	Program
+	Timeout seconds `json:"timeout"`
 }
 
 type terminalRequest struct {
@@ -276,11 +241,8 @@ type terminalRequest struct {
 }
 
 type logsRequest struct {
-	Units   []Service `json:"units"`
-	Lines   int       `json:"lines"`
-	Since   string    `json:"since"`
-	Follow  bool      `json:"follow"`
-	Timeout seconds   `json:"timeout"`
+	Logs
+	Timeout seconds `json:"timeout"`
 }
 
 type sealRequest struct {
@@ -352,15 +314,8 @@ type healthRequest struct {
 
 // healthCheck is a HealthCheck as the agent reads it.
 type healthCheck struct {
-	URL         string  `json:"url"`
-	Unix        string  `json:"unix"`
-	Host        string  `json:"host"`
-	Status      int     `json:"status"`
-	Header      string  `json:"header"`
-	Value       string  `json:"value"`
-	Body        string  `json:"body"`
-	Consecutive int     `json:"consecutive"`
-	Within      seconds `json:"within"`
+	HealthCheck
+	Within seconds `json:"within"`
 }
 
 type servicesRequest struct {
