@@ -34,9 +34,6 @@ type Host struct {
 	Hostname   string `json:"hostname"`
 	Python     string `json:"python"`     // version of the interpreter, "3.11.2"
 	Executable string `json:"executable"` // its path
-	System     string `json:"system"`     // "Linux x86_64"
-	User       string `json:"user"`
-	Boot       string `json:"boot"` // the kernel's boot id
 }
 
 // Agent is a session with the agent on one host. Several goroutines may call its methods, but the

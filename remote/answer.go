@@ -143,9 +143,6 @@ func checkPackages(all []InstalledPackage) error {
 }
 
 func (f *Facts) check(json.RawMessage) error {
-	if f.Space.Bytes < 0 {
-		return fmt.Errorf("%d bytes free", f.Space.Bytes)
-	}
 	if err := f.Stage.check(); err != nil {
 		return err
 	}
@@ -345,7 +342,7 @@ const (
 // frame.
 func (r *Refused) shorten() {
 	r.Code = Code(cut(string(r.Code), maxCode))
-	for _, text := range []*string{&r.Message, &r.Hint, &r.Command, &r.Ours, &r.Theirs, &r.Errno} {
+	for _, text := range []*string{&r.Message, &r.Hint, &r.Ours, &r.Theirs, &r.Errno} {
 		*text = cut(*text, maxText)
 	}
 	if h := r.Holder; h != nil && checkTime(h.Since) != nil {

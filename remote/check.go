@@ -40,7 +40,6 @@ type Receipt struct {
 	By          string       `json:"by"`
 	Git         string       `json:"git"`
 	Name        string       `json:"name"`        // of the distribution, as its author writes it
-	Imports     []string     `json:"imports"`     // modules that verification imported
 	Verified    []string     `json:"verified"`    // commands of the inventory that succeeded before it was sealed
 	Size        int64        `json:"size"`        // bytes of all files
 	Files       int64        `json:"files"`       // inodes
@@ -106,7 +105,6 @@ type StageState struct {
 	Unread   *Problem `json:"unread"`   // why the journal could not be read; Lines is empty then
 	Holder   *Holder  `json:"holder"`   // of the lock; nil when it is free
 	Changed  *Problem `json:"changed"`  // how the linked package differs from what was sealed; nil when it does not
-	Armed    []string `json:"armed"`    // runs with a prepared link: alive, or dead and not cleaned up yet
 	Problem  *Problem `json:"problem"`  // why the stage could not be read
 
 	// Processes are those that may still run another package than the linked one; in a RepositoryState
@@ -119,12 +117,6 @@ type Process struct {
 	PID     int    `json:"pid"`
 	Name    string `json:"name"`
 	Package string `json:"package,omitempty"` // that it uses; "": it was started before the link was switched
-}
-
-// Space is the free space for the agent's user.
-type Space struct {
-	Bytes  int64 `json:"bytes"`
-	Inodes int64 `json:"inodes"` // -1 when the file system does not count them
 }
 
 // CheckRequest says what a check inspects. The zero value requests the repository itself.
@@ -163,7 +155,6 @@ type Facts struct {
 	Root     string             `json:"root"`     // with symbolic links resolved
 	HostID   string             `json:"host_id"`  // of the package repository; "" before the first push
 	Identity string             `json:"identity"` // of machine and directory: equal for two names of one repository
-	Space    Space              `json:"space"`
 	Stage    StageState         `json:"stage"`
 	Package  InstalledPackage   `json:"package"`
 	Packages []InstalledPackage `json:"packages"`
@@ -201,8 +192,6 @@ func (a *Agent) Check(ctx context.Context, r CheckRequest) (Facts, error) {
 // RepositoryState is everything in a package repository.
 type RepositoryState struct {
 	Problems []Problem          `json:"problems"`
-	Root     string             `json:"root"`
-	HostID   string             `json:"host_id"`
 	Stages   []StageState       `json:"stages"`
 	Packages []InstalledPackage `json:"packages"`
 	Services []ServiceState     `json:"services,omitempty"` // of StateRequest.Services
@@ -245,9 +234,6 @@ func (a *Agent) Rehash(ctx context.Context, p name.Package, within time.Duration
 	err := a.call(ctx, opRehash, rehashRequest{p, seconds(within)}, &result, nil)
 	return result.Differences, err
 }
-
-// MaxLines is how many lines of a journal can be read.
-const MaxLines = maxLines
 
 // State reads the repository, and changes nothing on the host.
 func (a *Agent) State(ctx context.Context, r StateRequest) (RepositoryState, error) {

@@ -12,11 +12,9 @@ type Refused struct {
 	Hint    string   `json:"hint"`    // what to do, possibly a command to paste; may be empty
 	Tail    []string `json:"tail"`    // last lines of the step's output, oldest first, at most tail.MaxLines
 	Cause   string   `json:"-"`       // tail.Cause of what the host sent, or ""
-	Output  int64    `json:"output"`  // bytes of output in all
 	Holder  *Holder  `json:"holder"`  // of the lock, with code locked
 	Ours    string   `json:"ours"`    // digest asked for, with codes other-content and other-recipe
 	Theirs  string   `json:"theirs"`  // digest found
-	Command string   `json:"command"` // the inventory's command that failed, with code command-failed
 	Errno   string   `json:"errno"`   // name of the system's error, such as EROFS, where a system call failed
 }
 

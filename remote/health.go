@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/name"
@@ -21,18 +20,7 @@ type HealthCheck struct {
 	Within      time.Duration `json:"-"`           // from the first attempt
 }
 
-// Healthy says how long a host took to become healthy.
-type Healthy struct {
-	Attempts int     `json:"attempts"`
-	Seconds  float64 `json:"seconds"`
-}
-
-func (h *Healthy) check(raw json.RawMessage) error { return requireMembers(raw, "attempts", "seconds") }
-
 // Health waits for a check to succeed. It needs the stage's lock. *Refused with code "unhealthy" names what the last answer was.
-func (a *Agent) Health(ctx context.Context, s name.Stage, run name.Run, c HealthCheck) (Healthy, error) {
-	var result Healthy
-	args := healthRequest{runRequest{s, run}, healthCheck{c, seconds(c.Within)}}
-	err := a.call(ctx, opHealth, args, &result, nil)
-	return result, err
+func (a *Agent) Health(ctx context.Context, s name.Stage, run name.Run, c HealthCheck) error {
+	return a.call(ctx, opHealth, healthRequest{runRequest{s, run}, healthCheck{c, seconds(c.Within)}}, nil, nil)
 }

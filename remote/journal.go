@@ -60,9 +60,11 @@ type Journal struct {
 // format is the format of lines that this program understands. Lines without one are of the first.
 const format = 1
 
-// Limits for reading a journal. The agent sends fewer lines, and members of a line are flat.
+// MaxLines is how many lines of a journal can be read.
+const MaxLines = 10_000
+
+// Limits for reading a line of a journal, whose members are flat.
 const (
-	maxLines      = 10_000
 	maxLineValues = 1 << 16
 	maxLineDepth  = 3
 )
@@ -71,7 +73,7 @@ const (
 // scripts/kisagent/journal.py skips the same lines, which a test compares.
 func ParseJournal(lines []string) Journal {
 	var j Journal
-	lines = lines[max(0, len(lines)-maxLines):]
+	lines = lines[max(0, len(lines)-MaxLines):]
 	for i, line := range lines {
 		e, err := parseEntry(line)
 		switch {

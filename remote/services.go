@@ -33,9 +33,6 @@ type ServiceState struct {
 	Seconds *float64 `json:"seconds,omitempty"` // since it entered that state; nil: not to be known, or on its way to another
 }
 
-// Active is the state of a service that runs.
-const Active = "active"
-
 // Failing reports whether the service should run and does not: it has failed, or systemd starts it again. A
 // service that is inactive was ended by somebody, or has done what it had to do.
 func (s ServiceState) Failing() bool { return s.State == "failed" || s.State == "activating" }

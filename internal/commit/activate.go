@@ -108,8 +108,7 @@ func (c *Coordinator) activate(ctx context.Context, p *Participant, linked name.
 		{event.StepServices, len(a.Services) > 0, func() error { return p.Session.RestartServices(ctx, c.Stage, c.Run, a.Services, a.ServicesWithin) }},
 		{event.StepAfterLink, len(a.Commands) > 0, func() error { return c.afterLink(ctx, p, a) }},
 		{event.StepHealth, a.Health != nil, func() error {
-			_, err := p.Session.Health(ctx, c.Stage, c.Run, *a.Health)
-			return c.withLogs(err, p.Log.Name, len(a.Services) > 0)
+			return c.withLogs(p.Session.Health(ctx, c.Stage, c.Run, *a.Health), p.Log.Name, len(a.Services) > 0)
 		}},
 	} {
 		if !step.do {

@@ -17,26 +17,23 @@ import (
 
 // Repository is the content of one host's package repository, or why it is unknown.
 type Repository struct {
-	Host    string                 `json:"host"`
-	State   remote.RepositoryState `json:"state"`
-	System  remote.Host            `json:"system"`
-	Failure *event.Failure         `json:"failure,omitempty"`
-	Seconds float64                `json:"seconds"`
+	Host    string
+	State   remote.RepositoryState
+	Failure *event.Failure // nil: it answered
 }
 
 // Read reads the package repositories of all hosts at the same time. It changes nothing on any
 // host.
 func Read(ctx context.Context, f *fleet.Fleet, hosts []inventory.Host, request remote.StateRequest) []Repository {
-	found, begins := make([]Repository, len(hosts)), make([]time.Time, len(hosts))
+	found := make([]Repository, len(hosts))
 	f.ConnectAll(ctx, hosts, fleet.Progress{
-		Begin:    func(i int) bool { begins[i] = time.Now(); return true },
+		Begin:    func(int) bool { return true },
 		Accepted: func(*sshx.HostKeyError) {},
 		Caught: func(i int, p *guard.Panic) {
 			found[i] = Repository{Host: hosts[i].Name, Failure: event.NewFailure(hosts[i].Name, event.StepCheck, p)}
 		},
 		End: func(i int, session *fleet.Session, err error) {
 			found[i] = read(ctx, hosts[i], session, err, request, f.Timeouts.OrDefault().Query)
-			found[i].Seconds = time.Since(begins[i]).Seconds()
 		},
 	})
 	return found
@@ -50,7 +47,6 @@ func read(ctx context.Context, h inventory.Host, session *fleet.Session, err err
 		return r
 	}
 	defer session.Close()
-	r.System = session.Host()
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if r.State, err = session.State(bounded, request); err != nil {

@@ -32,8 +32,8 @@ func TestServicesOfAStage(t *testing.T) {
 	t.Parallel()
 	ago := func(s float64) *float64 { return &s }
 	for text, s := range map[string]remote.ServiceState{
-		"blog.service active for 59 s":          {State: remote.Active, Seconds: ago(59.4)},
-		"blog.service active for 3 min 20 s":    {State: remote.Active, Seconds: ago(200)},
+		"blog.service active for 59 s":          {State: "active", Seconds: ago(59.4)},
+		"blog.service active for 3 min 20 s":    {State: "active", Seconds: ago(200)},
 		"blog.service failed for 47 h 59 min":   {State: "failed", Seconds: ago(48*3600 - 1)},
 		"blog.service inactive for 12 d 12 h":   {State: "inactive", Seconds: ago(12.5 * 86400)},
 		"blog.service activating":               {State: "activating"},
