@@ -207,7 +207,6 @@ func (a *Agent) starting(line []byte, noise *tail.Lines) (started, bool) {
 	return started{}, false
 }
 
-// appendLine adds a line.
 func appendLine(l *tail.Lines, line []byte) {
 	_, _ = l.Write(line)
 	_, _ = l.Write([]byte("\n"))
@@ -273,17 +272,11 @@ func (a *Agent) readErrors(lines *lineReader) {
 	defer close(a.stderrDone)
 	for {
 		line, _, err := lines.next()
-		a.keepStderr(line)
+		appendLine(&a.stderr, line)
 		if err != nil {
 			return
 		}
 	}
-}
-
-func (a *Agent) keepStderr(line []byte) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	appendLine(&a.stderr, line)
 }
 
 // lastStderr returns the end of the standard error stream, after waiting for its end, so that no
@@ -293,7 +286,5 @@ func (a *Agent) lastStderr() []string {
 	case <-a.stderrDone:
 	case <-time.After(time.Second):
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	return a.stderr.Lines()
 }
