@@ -43,7 +43,17 @@ type Error struct {
 	Free string
 	Err  error
 
-	created bool
+	created bool // the file was created, so that it may have to be removed
+}
+
+// failedAt is the error of a step after the creation of the file. An *Error keeps its Kind.
+func failedAt(step string, err error) *Error {
+	e, classified := errors.AsType[*Error](err)
+	if !classified {
+		e = &Error{Err: err}
+	}
+	e.Step, e.created = step, true
+	return e
 }
 
 // Error returns one line.
@@ -68,41 +78,10 @@ func (e *Error) Refused() bool {
 	return slices.Contains([]Kind{Full, Permission, Exists, Failed}, e.Kind)
 }
 
-// stepError carries the step out of the transfer.
-type stepError struct {
-	step    string
-	created bool
-	err     error
-}
-
-func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
-func (e *stepError) Unwrap() error { return e.err }
-
-// sourceError marks an error of src.
-type sourceError struct{ err error }
-
-func (e *sourceError) Error() string { return e.err.Error() }
-func (e *sourceError) Unwrap() error { return e.err }
-
-// sizeError says that src does not have the announced size.
-type sizeError struct{ want, got int64 }
-
-func (e *sizeError) Error() string {
-	if e.got > e.want {
-		return fmt.Sprintf("it has more than %d bytes", e.want)
-	}
-	return fmt.Sprintf("it ended after %d of %d bytes", e.got, e.want)
-}
-
-// explain classifies an error. Reasons on this side come first: the error that a closed client
-// returns is their consequence.
-func (w *watchdog) explain(c *sftp.Client, dst string, err error) *Error {
-	e := &Error{Path: dst, Kind: Failed, Err: err}
-	if step, ok := errors.AsType[*stepError](err); ok {
-		e.Step, e.created, e.Err = step.step, step.created, step.err
-	}
-	var source *sourceError
-	var size *sizeError
+// explain completes an error: the path, and the Kind unless the source is the cause. Reasons on this side come
+// first: the error that a closed client returns is their consequence.
+func (w *watchdog) explain(c *sftp.Client, dst string, e *Error) {
+	e.Path = dst
 	if bug := w.bug.Load(); bug != nil {
 		e.Err = bug
 	}
@@ -114,18 +93,17 @@ func (w *watchdog) explain(c *sftp.Client, dst string, err error) *Error {
 		e.Kind, e.Err = Stalled, fmt.Errorf("no progress for %s", w.stall)
 	case w.ctx.Err() != nil:
 		e.Kind, e.Err = Interrupted, context.Cause(w.ctx)
-	case errors.As(err, &source):
-		e.Kind = Source
-	case errors.As(err, &size):
-		e.Kind = Size
-	case errors.Is(err, fs.ErrPermission):
+	case e.Kind != "": // Source or Size
+	case errors.Is(e.Err, fs.ErrPermission):
 		e.Kind = Permission
-	case isLost(err):
+	case isLost(e.Err):
 		e.Kind = Lost
-	case isFailure(err):
-		w.askHost(c, e)
+	default:
+		e.Kind = Failed
+		if isFailure(e.Err) {
+			w.askHost(c, e)
+		}
 	}
-	return e
 }
 
 func isLost(err error) bool {

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -51,16 +52,16 @@ type sender struct {
 
 	counting sync.Mutex
 	done     int64
-	err      error // the first
+	err      *Error // the first
 }
 
 // send returns when no request is outstanding.
-func send(w *watchdog, f *sftp.File, src io.Reader, size int64, report func(int64)) error {
+func send(w *watchdog, f *sftp.File, src io.Reader, size int64, report func(int64)) *Error {
 	s := newSender()
 	s.f, s.watchdog, s.report, s.size, s.src = f, w, report, size, src
 	var workers guard.Group
 	for range min(maxWindow, size/blockSize+1) {
-		workers.Go(s.work, func(p *guard.Panic) { s.fail(&stepError{step: "write", created: true, err: p}) })
+		workers.Go(s.work, func(p *guard.Panic) { s.fail(failedAt("write", p)) })
 	}
 	workers.Wait()
 	return s.err
@@ -84,14 +85,14 @@ func (s *sender) sendBlock(buf []byte) bool {
 	defer func() { s.release(time.Since(begin)) }()
 	n, offset, err := s.next(buf)
 	if err != nil {
-		s.fail(&stepError{step: "read", created: true, err: err})
+		s.fail(failedAt("read", err))
 		return false
 	}
 	if n == 0 {
 		return false
 	}
 	if _, err := s.f.WriteAt(buf[:n], offset); err != nil {
-		s.fail(&stepError{step: "write", created: true, err: err})
+		s.fail(failedAt("write", err))
 		return false
 	}
 	s.acknowledged(int64(n))
@@ -142,9 +143,11 @@ func (s *sender) next(buf []byte) (n int, offset int64, err error) {
 	s.ended = err != nil || s.offset > s.size
 	switch {
 	case err != nil && !end:
-		return 0, 0, &sourceError{err}
-	case s.offset > s.size || end && s.offset < s.size:
-		return 0, 0, &sizeError{want: s.size, got: s.offset}
+		return 0, 0, &Error{Kind: Source, Err: err}
+	case s.offset > s.size:
+		return 0, 0, &Error{Kind: Size, Err: fmt.Errorf("it has more than %d bytes", s.size)}
+	case end && s.offset < s.size:
+		return 0, 0, &Error{Kind: Size, Err: fmt.Errorf("it ended after %d of %d bytes", s.offset, s.size)}
 	}
 	return n, offset, nil
 }
@@ -159,7 +162,7 @@ func (s *sender) acknowledged(n int64) {
 	}
 }
 
-func (s *sender) fail(err error) {
+func (s *sender) fail(err *Error) {
 	s.reading.Lock()
 	s.ended = true
 	s.reading.Unlock()

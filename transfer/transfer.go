@@ -54,11 +54,11 @@ func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst str
 	}
 	w := watch(ctx, c, cmp.Or(o.Stall, defaultStall))
 	defer w.stop()
-	err := put(w, c, src, size, dst, o.Progress)
-	if err == nil {
+	e := put(w, c, src, size, dst, o.Progress)
+	if e == nil {
 		return nil
 	}
-	e := w.explain(c, dst, err)
+	w.explain(c, dst, e)
 	if e.created && e.Kind != Lost && !w.closed.Load() {
 		w.remove(c, dst)
 	}
@@ -66,10 +66,10 @@ func Put(ctx context.Context, c *sftp.Client, src io.Reader, size int64, dst str
 }
 
 // put transfers the file; its errors name the step.
-func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, progress func(int64)) error {
+func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, progress func(int64)) *Error {
 	f, err := c.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
-		return &stepError{step: "create", err: err}
+		return &Error{Step: "create", Err: err}
 	}
 	w.progress()
 	if err := fill(w, f, src, size, progress); err != nil {
@@ -78,31 +78,30 @@ func put(w *watchdog, c *sftp.Client, src io.Reader, size int64, dst string, pro
 		return err
 	}
 	if err := f.Close(); err != nil {
-		return &stepError{step: "close", created: true, err: err}
+		return failedAt("close", err)
 	}
 	return nil
 }
 
-func fill(w *watchdog, f *sftp.File, src io.Reader, size int64, progress func(int64)) error {
-	failed := func(step string, err error) error { return &stepError{step: step, created: true, err: err} }
+func fill(w *watchdog, f *sftp.File, src io.Reader, size int64, progress func(int64)) *Error {
 	// The host's umask has determined the mode so far.
 	if err := f.Chmod(0o600); err != nil {
-		return failed("chmod", err)
+		return failedAt("chmod", err)
 	}
 	if err := send(w, f, src, size, progress); err != nil {
 		return err
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return failed("stat", err)
+		return failedAt("stat", err)
 	}
 	if info.Size() != size {
-		return failed("compare", fmt.Errorf("the host has %d of %d bytes", info.Size(), size))
+		return failedAt("compare", fmt.Errorf("the host has %d of %d bytes", info.Size(), size))
 	}
 	w.progress()
 	// A server may lack fsync@openssh.com; the caller's agent syncs then.
 	if err := f.Sync(); err != nil && !isUnsupported(err) {
-		return failed("sync", err)
+		return failedAt("sync", err)
 	}
 	return nil
 }
