@@ -8,9 +8,8 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 
@@ -83,20 +82,12 @@ type Source struct {
 // Develop names the package of a push by its git revision and by everything that shapes it, so that a
 // version that is still being developed can be pushed again with other content.
 func (p *Plan) Develop() error {
-	sum := sha256.Sum256([]byte(p.Archive.Content + p.Recipe.Digest))
-	target, err := p.Archive.Package.Dev(p.Git, hex.EncodeToString(sum[:]))
+	target, err := p.Archive.Package.Dev(p.Git, sha256Text(p.Archive.Content+p.Recipe.Digest))
 	p.Target = target
 	return err
 }
 
-const defaultTimeout = 15 * time.Minute
-
-func (d *Deployer) timeout() time.Duration {
-	if d.Timeout > 0 {
-		return d.Timeout
-	}
-	return defaultTimeout
-}
+func (d *Deployer) timeout() time.Duration { return cmp.Or(d.Timeout, 15*time.Minute) }
 
 func (d *Deployer) timeouts() timeouts.Timeouts { return d.Fleet.Timeouts.OrDefault() }
 

@@ -131,7 +131,7 @@ func (r *Recipe) addText(text string) string {
 	return f.sha256
 }
 
-func sha256Text(text string) string {
+func sha256Text[T string | []byte](text T) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }

@@ -1,8 +1,6 @@
 package deploy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -44,8 +42,7 @@ func (r *Recipe) seal() error {
 	if r.text, err = json.Marshal(text); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(r.text)
-	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	r.Digest = "sha256:" + sha256Text(r.text)
 	return nil
 }
 
@@ -62,7 +59,6 @@ func parseRecipe(data []byte) (Recipe, error) {
 	for _, command := range text.Prepare {
 		r.Prepare = append(r.Prepare, inventory.Command{Run: command})
 	}
-	sum := sha256.Sum256(data)
-	r.Digest = "sha256:" + hex.EncodeToString(sum[:])
+	r.Digest = "sha256:" + sha256Text(data)
 	return r, nil
 }

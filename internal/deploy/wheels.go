@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -274,8 +272,7 @@ func (h *host) resolutionOf(application *Wheel) string {
 	if err != nil {
 		return "" // texts only
 	}
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return "sha256:" + sha256Text(text)
 }
 
 // installed is the environment of the newest package on any host that was resolved by the same, and that package; nil
