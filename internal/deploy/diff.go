@@ -147,13 +147,7 @@ func (p Plan) Side() event.Side {
 
 // Pins are the distributions that the recipe's requirements pin; nil where something is not pinned.
 func (r Recipe) Pins() map[string]string {
-	var lines []string
-	for _, f := range r.files {
-		if f.path == "" && f.sha256 == r.Requirements {
-			lines = strings.Split(f.text, "\n")
-		}
-	}
-	return event.ParseDistributions(lines)
+	return event.ParseDistributions(strings.Split(r.pinned, "\n"))
 }
 
 // decoded are lines of a content digest with their paths as users write them.

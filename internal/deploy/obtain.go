@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +35,7 @@ func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 // filesOf are the wheels and the library, as this machine sends them.
 func (h *host) filesOf(ctx context.Context, wheels []remote.Wheel) []upload {
 	installer := h.run.installer
-	all := []upload{{installer.SHA256, int64(len(installer.Data)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(installer.Data)), nil }}}
+	all := []upload{inMemory(installer.SHA256, installer.Data)}
 	for _, wheel := range wheels {
 		if h.built != nil && wheel.SHA256 == h.built.SHA256 {
 			all = append(all, upload{wheel.SHA256, wheel.Size, h.built.Open})

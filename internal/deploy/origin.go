@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,8 +97,7 @@ func recipeSum(r *remote.Receipt) string { return strings.TrimPrefix(r.Recipe, "
 
 // recipeUpload is the text of the recipe.
 func (o *origin) recipeUpload() upload {
-	text := o.recipe.text
-	return upload{sha256: strings.TrimPrefix(o.recipe.Digest, "sha256:"), size: int64(len(text)), open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }}
+	return inMemory(strings.TrimPrefix(o.recipe.Digest, "sha256:"), o.recipe.text)
 }
 
 // everyHost is the hosts of the run, and those that it only reads from.

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +26,8 @@ type Recipe struct {
 	Prepare []inventory.Command // complete the package before it is sealed
 	Digest  string              // of everything in it that can change the package
 	Notices []string            // what the user should know
-	files   []file              // that hosts need
+	files   []upload            // that hosts need to make wheels
+	pinned  string              // the content of Requirements
 	text    []byte              // see recipeText
 
 	// What identifies Requirements and Constraints, as a sha256, and the indexes. Another password
@@ -39,22 +39,6 @@ type Recipe struct {
 	// true) that it was made for; "" and none for any.
 	RequiresPython string
 	Environments   []string
-}
-
-// file is a local file that hosts need, identified by its content.
-type file struct {
-	path   string
-	text   string // the content, if path is ""
-	sha256 string
-	size   int64
-}
-
-// open returns the content.
-func (f file) open() (io.ReadCloser, error) {
-	if f.path == "" {
-		return io.NopCloser(strings.NewReader(f.text)), nil
-	}
-	return os.Open(f.path)
 }
 
 // Sources is where the files of a recipe are.
@@ -110,12 +94,12 @@ func (r *Recipe) addRequirements(ctx context.Context, path string, o requirement
 	r.Hashed, r.RequiresPython, r.Environments = read.Hashed, read.RequiresPython, read.Environments
 	r.Extras = slices.Compact(slices.Sorted(slices.Values(append(read.Extras, r.Extras...))))
 	r.requirements, r.Notices = sha256Text(read.Identity), read.Notices
-	r.Requirements = r.addText(read.Text)
+	r.Requirements, r.pinned = r.addText(read.Text), read.Text
 	if read.Constraints != "" {
 		r.Constraints = r.addText(read.Constraints)
 	}
 	for _, local := range read.Locals {
-		r.files = append(r.files, file{path: local.Path, sha256: local.SHA256, size: local.Size})
+		r.files = append(r.files, onDisk(local))
 		r.Locals = append(r.Locals, remote.Wheel{Name: local.Name, SHA256: local.SHA256})
 	}
 	if len(read.Dropped) > 0 {
@@ -126,9 +110,9 @@ func (r *Recipe) addRequirements(ctx context.Context, path string, o requirement
 
 // addText adds a file with this content, and returns its digest.
 func (r *Recipe) addText(text string) string {
-	f := file{text: text, sha256: sha256Text(text), size: int64(len(text))}
-	r.files = append(r.files, f)
-	return f.sha256
+	u := inMemory(sha256Text(text), []byte(text))
+	r.files = append(r.files, u)
+	return u.sha256
 }
 
 func sha256Text[T string | []byte](text T) string {
@@ -146,30 +130,15 @@ func (r *Recipe) addWheels(dir string) error {
 		if !strings.HasSuffix(name, ".whl") && !strings.HasSuffix(name, ".tar.gz") {
 			continue
 		}
-		f, err := r.add(filepath.Join(dir, name))
+		local, err := requirements.HashFile(filepath.Join(dir, name))
 		if err != nil {
 			return err
 		}
-		r.Wheels = append(r.Wheels, remote.Wheel{Name: name, SHA256: f.sha256})
+		r.files = append(r.files, onDisk(local))
+		r.Wheels = append(r.Wheels, remote.Wheel{Name: name, SHA256: local.SHA256})
 	}
 	if len(r.Wheels) == 0 {
 		return fmt.Errorf("%s holds no wheels; fill it: pip download -d %s -r requirements.txt", dir, safetext.Word(dir))
 	}
 	return nil
-}
-
-func (r *Recipe) add(path string) (file, error) {
-	f := file{path: path}
-	opened, err := os.Open(path)
-	if err != nil {
-		return f, err
-	}
-	defer opened.Close() //nolint:errcheck // only read
-	sum := sha256.New()
-	if f.size, err = io.Copy(sum, opened); err != nil {
-		return f, err
-	}
-	f.sha256 = hex.EncodeToString(sum.Sum(nil))
-	r.files = append(r.files, f)
-	return f, nil
 }

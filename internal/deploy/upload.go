@@ -1,11 +1,13 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/guard"
+	"github.com/keep-it-simple/kis/internal/requirements"
 	"github.com/keep-it-simple/kis/sshx"
 	"github.com/keep-it-simple/kis/transfer"
 )
@@ -26,13 +29,13 @@ type upload struct {
 	open   func() (io.ReadCloser, error)
 }
 
-// uploads are the files that a host needs to make wheels.
-func (r Recipe) uploads() []upload {
-	var all []upload
-	for _, f := range r.files {
-		all = append(all, upload{sha256: f.sha256, size: f.size, open: f.open})
-	}
-	return all
+func inMemory(sha256 string, data []byte) upload {
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	return upload{sha256, int64(len(data)), open}
+}
+
+func onDisk(f requirements.Local) upload {
+	return upload{f.SHA256, f.Size, func() (io.ReadCloser, error) { return os.Open(f.Path) }}
 }
 
 // upload sends the files that the host lacks. The host compares each with its digest.

@@ -80,7 +80,7 @@ func (h *host) installEnvironment(ctx context.Context) bool {
 		}
 		byPip := request.Editable && h.additions == ""
 		if byPip { // with what one host of the platform has had to make the wheels
-			if err := h.upload(ctx, event.StepEnvironment, h.run.origin.recipe.uploads()); err != nil {
+			if err := h.upload(ctx, event.StepEnvironment, h.run.origin.recipe.files); err != nil {
 				return err
 			}
 		}
@@ -308,13 +308,14 @@ func withoutApplication(r *remote.Receipt) []remote.Wheel {
 // makeWheels makes the wheels on this host. When another host was faster, ctx ends, and the host is told.
 func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment, error) {
 	r := h.run
-	uploads := r.origin.recipe.uploads()
+	uploads := r.origin.recipe.files
 	request := remote.WheelsRequest{
 		Recipe: r.origin.recipe.Recipe, Name: r.origin.source.Name, Archive: r.origin.source.SHA256, Within: r.timeout(),
 	}
 	if application != nil {
 		request.Application = &application.Wheel
-		uploads = append(uploads, upload{application.SHA256, application.Size, application.Open})
+		// Other hosts may do this at the same time: nothing is appended to what they share.
+		uploads = slices.Concat(uploads, []upload{{application.SHA256, application.Size, application.Open}})
 	}
 	if err := h.upload(ctx, event.StepWheels, uploads); err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ var strongerHash = regexp.MustCompile(`sha(?:384|512):`)
 // localFile adds a requirement for a file of this machine. The hash in its address makes pip install
 // this very file, where a version alone could come from an index.
 func (f *file) localFile(e entry, l localRequirement) {
-	local, err := hashFile(l.path)
+	local, err := HashFile(l.path)
 	if err != nil {
 		f.fail(e.place, e.written, "cannot be read: %s", err)
 		return
@@ -211,7 +211,8 @@ func fileProject(name string) string {
 	return name
 }
 
-func hashFile(path string) (Local, error) {
+// HashFile reads a file that is to be uploaded.
+func HashFile(path string) (Local, error) {
 	opened, err := os.Open(path)
 	if err != nil {
 		return Local{}, err
