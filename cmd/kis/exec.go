@@ -97,27 +97,24 @@ func (a *app) exec(ctx context.Context, inv *inventory.Inventory, t target, argv
 // ranOutcome is nil where a program ended with 0 on every host, else the outcome.
 func (a *app) ranOutcome(ctx context.Context, all []event.Ran) error {
 	started, ok := 0, 0
-	var failures []event.Failure
 	for _, r := range all {
 		if r.Failure == nil || r.Failure.State == event.Unknown {
 			started++
-		}
-		if r.Failure != nil {
-			failures = append(failures, *r.Failure)
 		}
 		if r.OK() {
 			ok++
 		}
 	}
+	bugs := event.Bugs(event.RanFailures(all))
 	switch {
 	case ok == len(all):
 		return nil
 	case ctx.Err() != nil:
 		return outcome{status: event.Interrupted.Exit()}
 	case started == 0:
-		return outcome{status: a.exitStatus(event.Bugs(failures), event.Aborted.Exit())}
+		return outcome{status: a.exitStatus(bugs, event.Aborted.Exit())}
 	}
-	return outcome{status: a.exitStatus(event.Bugs(failures), event.Split.Exit())}
+	return outcome{status: a.exitStatus(bugs, event.Split.Exit())}
 }
 
 // atTerminal runs a program on one host with the user's terminal.

@@ -73,11 +73,5 @@ func (a *app) intactOutcome(ctx context.Context, found []event.Intact) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var failures []event.Failure
-	for _, i := range found {
-		if i.Failure != nil {
-			failures = append(failures, *i.Failure)
-		}
-	}
-	return a.cleanupOutcome(failures, event.Split)
+	return a.cleanupOutcome(event.IntactFailures(found), event.Split)
 }

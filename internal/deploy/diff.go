@@ -25,7 +25,7 @@ func (d *Deployer) LinkedSide(ctx context.Context, hosts []inventory.Host, stage
 		}
 		return name.ParsePackage(facts.Stage.Linked)
 	})
-	if err := failed(failures); err != nil {
+	if err := event.NewUnanswered(failures); err != nil {
 		return event.Side{}, err
 	}
 	for i := range sides {
@@ -53,24 +53,10 @@ func (d *Deployer) PackageSide(ctx context.Context, hosts []inventory.Host, p na
 			return sides[i], nil
 		}
 	}
-	if err := failed(failures); err != nil {
+	if err := event.NewUnanswered(failures); err != nil {
 		return event.Side{}, err
 	}
 	return event.Side{}, event.Refuse(remote.CodeNoPackage, p.String()+" is not installed", "see: kis list")
-}
-
-// failed returns *event.Unanswered where a host did not answer.
-func failed(failures []*event.Failure) error {
-	unanswered := event.Unanswered{Hosts: len(failures)}
-	for _, f := range failures {
-		if f != nil {
-			unanswered.Failures = append(unanswered.Failures, *f)
-		}
-	}
-	if len(unanswered.Failures) == 0 {
-		return nil
-	}
-	return &unanswered
 }
 
 // sides reads the package that choose names on each host; none where it names none.

@@ -43,13 +43,7 @@ func Needed(p remote.InstalledPackage) error {
 
 // CleanupFailures are why hosts are not cleaned up.
 func CleanupFailures(all []Cleanup) []Failure {
-	var failures []Failure
-	for _, c := range all {
-		if c.Failure != nil {
-			failures = append(failures, *c.Failure)
-		}
-	}
-	return failures
+	return failuresOf(all, func(c Cleanup) *Failure { return c.Failure })
 }
 
 // CountPackages counts the packages over all hosts, and their bytes.

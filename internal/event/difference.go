@@ -29,6 +29,16 @@ type Unanswered struct {
 	Hosts    int // that were asked
 }
 
+// NewUnanswered returns *Unanswered where a host did not answer, and nil where all did. There is a failure, or nil, for
+// each host that was asked.
+func NewUnanswered(failures []*Failure) error {
+	found := failuresOf(failures, func(f *Failure) *Failure { return f })
+	if len(found) == 0 {
+		return nil
+	}
+	return &Unanswered{found, len(failures)}
+}
+
 // Error counts them.
 func (u *Unanswered) Error() string {
 	return fmt.Sprintf("%d of %d hosts did not answer", len(u.Failures), u.Hosts)

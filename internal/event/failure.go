@@ -11,6 +11,17 @@ import (
 	"github.com/keep-it-simple/kis/transfer"
 )
 
+// failuresOf are why hosts failed, by their results.
+func failuresOf[T any](all []T, why func(T) *Failure) []Failure {
+	var found []Failure
+	for _, one := range all {
+		if f := why(one); f != nil {
+			found = append(found, *f)
+		}
+	}
+	return found
+}
+
 // NewFailure classifies an error of a step. Unless it is certain that an error is a refusal, the
 // state is unknown.
 func NewFailure(host string, step Step, err error) *Failure {

@@ -18,6 +18,11 @@ type Intact struct {
 // CodeChanged is that of a package whose files are not as they were sealed.
 const CodeChanged = remote.CodeChangedPackage
 
+// IntactFailures are why packages are not intact, or unknown.
+func IntactFailures(all []Intact) []Failure {
+	return failuresOf(all, func(i Intact) *Failure { return i.Failure })
+}
+
 // MarshalJSON writes a list of paths in any case.
 func (i Intact) MarshalJSON() ([]byte, error) {
 	type plain Intact

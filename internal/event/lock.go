@@ -22,11 +22,5 @@ func AnyHeld(locks []Lock) bool { return slices.ContainsFunc(locks, Lock.Held) }
 
 // LockFailures returns why some locks are unknown.
 func LockFailures(locks []Lock) []Failure {
-	var failures []Failure
-	for _, l := range locks {
-		if l.Failure != nil {
-			failures = append(failures, *l.Failure)
-		}
-	}
-	return failures
+	return failuresOf(locks, func(l Lock) *Failure { return l.Failure })
 }

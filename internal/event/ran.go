@@ -12,6 +12,11 @@ type Ran struct {
 // OK reports that the program ended with exit status 0.
 func (r Ran) OK() bool { return r.Failure == nil && r.Exit == 0 }
 
+// RanFailures are why a program was not started, or its end is unknown.
+func RanFailures(all []Ran) []Failure {
+	return failuresOf(all, func(r Ran) *Failure { return r.Failure })
+}
+
 // The steps of commands that are no runs, named like them.
 const (
 	StepExec = Step("exec")

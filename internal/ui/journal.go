@@ -65,11 +65,8 @@ func (j *Journal) End(all []event.Ran) {
 	for _, l := range j.lines {
 		j.print(l)
 	}
-	failures := []event.Failure{}
 	for _, r := range all {
-		if r.Failure != nil {
-			failures = append(failures, *r.Failure)
-		} else if !r.OK() && !j.ui.WantsJSON() {
+		if r.Failure == nil && !r.OK() && !j.ui.WantsJSON() {
 			j.ui.Err.Printf("%s: journalctl: %s\n", r.Host, r.Ended)
 		}
 	}
@@ -79,7 +76,7 @@ func (j *Journal) End(all []event.Ran) {
 		}
 		return
 	}
-	j.ui.printFailures(failures)
+	j.ui.printFailures(event.RanFailures(all))
 }
 
 func (j *Journal) print(l journalLine) {

@@ -65,14 +65,10 @@ func (p *Programs) End(all []event.Ran, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun()
-	var failures []event.Failure
 	failed := 0
 	for _, r := range all {
 		if p.ui.WantsJSON() {
 			p.ui.record("exec", r)
-		}
-		if r.Failure != nil {
-			failures = append(failures, *r.Failure)
 		}
 		if !r.OK() {
 			failed++
@@ -84,7 +80,7 @@ func (p *Programs) End(all []event.Ran, what string) {
 	for _, b := range p.blocks(all) {
 		p.print(b)
 	}
-	p.ui.printFailures(failures)
+	p.ui.printFailures(event.RanFailures(all))
 	for _, host := range p.cut {
 		p.ui.Err.Printf("%s: only %s of its output are shown; all of it: -v\n", host, size(maxHeld))
 	}
