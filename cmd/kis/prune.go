@@ -91,7 +91,7 @@ func (a *app) prune(ctx context.Context, stages []string, keep int, dryRun bool)
 	failures := event.CleanupFailures(planned)
 	if count, _ := event.CountPackages(planned); dryRun || count == 0 {
 		a.ui.CleanupEnd(failures, "nothing was removed")
-		return a.cleanupOutcome(failures, event.Split)
+		return a.failureOutcome(failures, event.Split)
 	}
 	done, err := a.removePlanned(ctx, d, hosts, event.Prune, planned)
 	if err != nil {
@@ -99,7 +99,7 @@ func (a *app) prune(ctx context.Context, stages []string, keep int, dryRun bool)
 	}
 	failures = append(failures, event.CleanupFailures(done)...)
 	a.ui.CleanupEnd(failures, "")
-	return a.cleanupOutcome(failures, event.Split)
+	return a.failureOutcome(failures, event.Split)
 }
 
 func (a *app) remove(ctx context.Context, wanted string, stages []string) error {
@@ -125,7 +125,7 @@ func (a *app) remove(ctx context.Context, wanted string, stages []string) error 
 			sentence += fmt.Sprintf(": %s is not installed on %d hosts", p, len(hosts))
 		}
 		a.ui.CleanupEnd(failures, sentence)
-		return a.cleanupOutcome(failures, event.Aborted)
+		return a.failureOutcome(failures, event.Aborted)
 	}
 	done, err := a.removePlanned(ctx, d, hosts, event.Remove, planned)
 	if err != nil {
@@ -133,7 +133,7 @@ func (a *app) remove(ctx context.Context, wanted string, stages []string) error 
 	}
 	failures := event.CleanupFailures(done)
 	a.ui.CleanupEnd(failures, "")
-	return a.cleanupOutcome(failures, event.Split)
+	return a.failureOutcome(failures, event.Split)
 }
 
 // allHosts are the hosts of the stages, or of all stages, each once.
@@ -164,8 +164,8 @@ func (a *app) removePlanned(ctx context.Context, d *deploy.Deployer, hosts []inv
 	return done, nil
 }
 
-// cleanupOutcome is nil when nothing has failed, else the outcome.
-func (a *app) cleanupOutcome(failures []event.Failure, otherwise event.Outcome) error {
+// failureOutcome is nil when nothing has failed, else the outcome.
+func (a *app) failureOutcome(failures []event.Failure, otherwise event.Outcome) error {
 	if len(failures) == 0 {
 		return nil
 	}

@@ -21,8 +21,8 @@ type signals struct {
 
 	announced atomic.Bool // the user was told of an interruption before any host was contacted
 
-	asked bool // a signal was received
-	late  bool // one was received after the end
+	received bool // a signal
+	late     bool // one was received after the end
 
 	mu   sync.Mutex
 	next chan struct{} // closed at the next signal
@@ -58,8 +58,8 @@ func catchSignals(ctx context.Context, message func(string), exit func(int), cau
 // handle handles one signal.
 func (s *signals) handle(message func(string), exit func(int)) {
 	defer s.interrupt()
-	asked := s.asked
-	s.asked = true
+	again := s.received
+	s.received = true
 	switch phase := s.phase.Load(); {
 	case phase == ended && s.late:
 		exit(int(s.status.Load())) // the terminal may be stopped
@@ -69,7 +69,7 @@ func (s *signals) handle(message func(string), exit func(int)) {
 		message("links are being switched: kis completes or rolls back the switch first")
 	case phase == afterLink:
 		message("interrupted: ending what follows the switch, which counts as a failure of it")
-	case asked:
+	case again:
 		exit(130)
 	case phase == local:
 		s.announced.Store(true)

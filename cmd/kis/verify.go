@@ -73,5 +73,5 @@ func (a *app) intactOutcome(ctx context.Context, found []event.Intact) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return a.cleanupOutcome(event.IntactFailures(found), event.Split)
+	return a.failureOutcome(event.IntactFailures(found), event.Split)
 }
