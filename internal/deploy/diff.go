@@ -18,13 +18,7 @@ import (
 // LinkedSide reads what a stage is linked to. Hosts that are linked to something else make it an error: there
 // would be two answers.
 func (d *Deployer) LinkedSide(ctx context.Context, hosts []inventory.Host, stage name.Stage) (event.Side, error) {
-	sides, failures := d.sides(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
-		facts, err := s.Check(ctx, remote.CheckRequest{Stage: stage})
-		if err != nil || facts.Stage.Linked == "" {
-			return name.Package{}, err
-		}
-		return name.ParsePackage(facts.Stage.Linked)
-	})
+	sides, failures := d.sides(ctx, hosts, linkedTo(stage))
 	if err := event.NewUnanswered(failures); err != nil {
 		return event.Side{}, err
 	}
@@ -41,13 +35,7 @@ func (d *Deployer) LinkedSide(ctx context.Context, hosts []inventory.Host, stage
 
 // PackageSide reads a package from the first of the hosts that has it.
 func (d *Deployer) PackageSide(ctx context.Context, hosts []inventory.Host, p name.Package) (event.Side, error) {
-	sides, failures := d.sides(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
-		facts, err := s.Check(ctx, remote.CheckRequest{Package: p})
-		if err != nil || facts.Package.State != remote.Sealed {
-			return name.Package{}, err
-		}
-		return p, nil
-	})
+	sides, failures := d.sides(ctx, hosts, installed(p))
 	for i := range sides {
 		if failures[i] == nil && sides[i].Package != "" {
 			return sides[i], nil
@@ -59,8 +47,33 @@ func (d *Deployer) PackageSide(ctx context.Context, hosts []inventory.Host, p na
 	return event.Side{}, event.Refuse(remote.CodeNoPackage, p.String()+" is not installed", "see: kis list")
 }
 
+// choice names the package that is to be read on a host; the zero value: none.
+type choice func(context.Context, *fleet.Session) (name.Package, error)
+
+// linkedTo is the package that a stage is linked to.
+func linkedTo(stage name.Stage) choice {
+	return func(ctx context.Context, s *fleet.Session) (name.Package, error) {
+		facts, err := s.Check(ctx, remote.CheckRequest{Stage: stage})
+		if err != nil || facts.Stage.Linked == "" {
+			return name.Package{}, err
+		}
+		return name.ParsePackage(facts.Stage.Linked)
+	}
+}
+
+// installed is the package, on hosts that have it.
+func installed(p name.Package) choice {
+	return func(ctx context.Context, s *fleet.Session) (name.Package, error) {
+		facts, err := s.Check(ctx, remote.CheckRequest{Package: p})
+		if err != nil || facts.Package.State != remote.Sealed {
+			return name.Package{}, err
+		}
+		return p, nil
+	}
+}
+
 // sides reads the package that choose names on each host; none where it names none.
-func (d *Deployer) sides(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) ([]event.Side, []*event.Failure) {
+func (d *Deployer) sides(ctx context.Context, hosts []inventory.Host, choose choice) ([]event.Side, []*event.Failure) {
 	all := make([]event.Side, len(hosts))
 	failures := d.onHosts(ctx, hosts, event.StepDiff, func(ctx context.Context, i int, s *fleet.Session) error {
 		bounded, cancel := within(ctx, d.timeouts().Query)

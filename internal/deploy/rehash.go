@@ -10,33 +10,16 @@ import (
 	"github.com/keep-it-simple/kis/internal/fleet"
 	"github.com/keep-it-simple/kis/internal/name"
 	"github.com/keep-it-simple/kis/inventory"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // VerifyStage reads all files of the package that a stage is linked to, on each of its hosts. It changes nothing.
 func (d *Deployer) VerifyStage(ctx context.Context, hosts []inventory.Host, stage name.Stage) []event.Intact {
-	return d.rehash(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
-		bounded, cancel := within(ctx, d.timeouts().Query)
-		defer cancel()
-		facts, err := s.Check(bounded, remote.CheckRequest{Stage: stage})
-		if err != nil || facts.Stage.Linked == "" {
-			return name.Package{}, err
-		}
-		return name.ParsePackage(facts.Stage.Linked)
-	})
+	return d.rehash(ctx, hosts, linkedTo(stage))
 }
 
 // VerifyPackage is VerifyStage for a package, on the hosts that have it.
 func (d *Deployer) VerifyPackage(ctx context.Context, hosts []inventory.Host, p name.Package) []event.Intact {
-	return d.rehash(ctx, hosts, func(ctx context.Context, s *fleet.Session) (name.Package, error) {
-		bounded, cancel := within(ctx, d.timeouts().Query)
-		defer cancel()
-		facts, err := s.Check(bounded, remote.CheckRequest{Package: p})
-		if err != nil || facts.Package.State != remote.Sealed {
-			return name.Package{}, err
-		}
-		return p, nil
-	})
+	return d.rehash(ctx, hosts, installed(p))
 }
 
 // requireIntact refuses a package of which files are not as they were sealed.
@@ -72,17 +55,19 @@ func (h *host) readsPackage() bool {
 	return slices.Contains(again, h.run.plan.Op) && !h.isUpToDate()
 }
 
-func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose func(context.Context, *fleet.Session) (name.Package, error)) []event.Intact {
+func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose choice) []event.Intact {
 	all := make([]event.Intact, len(hosts))
 	failures := d.onHosts(ctx, hosts, event.StepVerify, func(ctx context.Context, i int, s *fleet.Session) error {
-		p, err := choose(ctx, s)
+		asking, cancel := within(ctx, d.timeouts().Query)
+		defer cancel()
+		p, err := choose(asking, s)
 		if err != nil || p.IsZero() {
 			return err
 		}
 		all[i].Package = p.String()
-		bounded, cancel := within(ctx, d.timeout())
+		reading, cancel := within(ctx, d.timeout())
 		defer cancel()
-		all[i].Changed, err = s.Rehash(bounded, p, d.timeout())
+		all[i].Changed, err = s.Rehash(reading, p, d.timeout())
 		return errors.Join(err, requireIntact(p, all[i].Changed))
 	})
 	for i, h := range hosts {
