@@ -50,6 +50,17 @@ func newHost(r *run, h inventory.Host) *host {
 	return out
 }
 
+// namesOf are the names of hosts; which chooses some of them, nil all.
+func namesOf(hosts []*host, which func(*host) bool) []string {
+	var names []string
+	for _, h := range hosts {
+		if which == nil || which(h) {
+			names = append(names, h.Name)
+		}
+	}
+	return names
+}
+
 // connect starts a session, which replaces a lost one.
 func (h *host) connect(ctx context.Context) (*fleet.Session, error) {
 	session, err := h.run.Fleet.Reconnect(ctx, h.Host)

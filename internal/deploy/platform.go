@@ -81,11 +81,11 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 }
 
 // makers names the hosts that are making the wheels. The lock is held.
-func (p *platform) makers() string {
-	var names []string
-	for h := range p.working {
-		names = append(names, h.Name)
-	}
+func (p *platform) makers() string { return listed(p.working) }
+
+// listed are the names of hosts, sorted.
+func listed[V any](hosts map[*host]V) string {
+	names := namesOf(slices.Collect(maps.Keys(hosts)), nil)
 	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
@@ -158,10 +158,5 @@ func (p *platform) failure(h *host) error {
 	if err := p.failed[h]; err != nil {
 		return err
 	}
-	var names []string
-	for other := range p.failed {
-		names = append(names, other.Name)
-	}
-	slices.Sort(names)
-	return event.Refuse(event.CodeNoWheels, fmt.Sprintf("the wheels of its platform could not be made on %s", strings.Join(names, ", ")), "")
+	return event.Refuse(event.CodeNoWheels, fmt.Sprintf("the wheels of its platform could not be made on %s", listed(p.failed)), "")
 }

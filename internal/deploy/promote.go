@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/fleet"
@@ -106,12 +105,8 @@ func (r *run) agreeOnSource(from name.Stage) error {
 // onlyLinked is the package that all hosts are linked to.
 func onlyLinked(linked map[string][]string, stage name.Stage) (name.Package, error) {
 	if len(linked) > 1 {
-		var parts []string
-		for to, hosts := range linked {
-			parts = append(parts, fmt.Sprintf("%s on %s", event.LinkText(to), strings.Join(hosts, ", ")))
-		}
-		slices.Sort(parts)
-		return name.Package{}, event.Refuse(event.CodeNoTarget, fmt.Sprintf("%s is not linked to the same package everywhere: %s", stage, strings.Join(parts, "; ")),
+		return name.Package{}, event.Refuse(event.CodeNoTarget,
+			fmt.Sprintf("%s is not linked to the same package everywhere: %s", stage, onWhich(linked)),
 			fmt.Sprintf("link one everywhere first: kis link %s PACKAGE", stage))
 	}
 	for to := range linked {

@@ -70,13 +70,7 @@ func (r *run) emitStart() {
 }
 
 // names are the names of the run's hosts.
-func (r *run) names() []string {
-	names := make([]string, len(r.hosts))
-	for i, h := range r.hosts {
-		names[i] = h.Name
-	}
-	return names
-}
+func (r *run) names() []string { return namesOf(r.hosts, nil) }
 
 // phase does the same on all hosts and waits for all. It reports whether every host did it.
 func (r *run) phase(ctx context.Context, name string, work func(ctx context.Context, h *host) bool) bool {

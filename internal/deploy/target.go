@@ -62,12 +62,7 @@ func (r *run) agreeOnPrevious() error {
 		delete(chosen, name.Package{})
 	}
 	if len(chosen) > 1 {
-		var parts []string
-		for p, hosts := range chosen {
-			parts = append(parts, fmt.Sprintf("%s on %s", event.LinkText(p.String()), strings.Join(hosts, ", ")))
-		}
-		slices.Sort(parts)
-		return event.Refuse(event.CodeNoTarget, "the hosts linked different packages before: "+strings.Join(parts, "; "),
+		return event.Refuse(event.CodeNoTarget, "the hosts linked different packages before: "+onWhich(chosen),
 			fmt.Sprintf("name one: kis rollback %s --to PACKAGE", r.stage))
 	}
 	for p := range chosen {
@@ -82,6 +77,16 @@ func (r *run) agreeOnPrevious() error {
 	}
 	return event.Refuse(event.CodeNoTarget, fmt.Sprintf("%v: %s", errNoTarget, why),
 		fmt.Sprintf("list the packages: kis list %s\nthen name one: kis rollback %s --to PACKAGE", r.stage, r.stage))
+}
+
+// onWhich names packages, each with its hosts.
+func onWhich[P comparable](hosts map[P][]string) string {
+	var parts []string
+	for p, names := range hosts {
+		parts = append(parts, fmt.Sprintf("%s on %s", event.LinkText(fmt.Sprint(p)), strings.Join(names, ", ")))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "; ")
 }
 
 // hasLinkedAnother reports whether the stage ever linked another package on this host, by its
@@ -129,24 +134,12 @@ func (h *host) sameProject() error {
 
 // lacking are the hosts on which a package is not installed.
 func (r *run) lacking(p name.Package) []string {
-	var names []string
-	for _, h := range r.hosts {
-		if h.sealed(p) == nil {
-			names = append(names, h.Name)
-		}
-	}
-	return names
+	return namesOf(r.hosts, func(h *host) bool { return h.sealed(p) == nil })
 }
 
 // having are the hosts on which a package is installed, also those of the stage that is promoted.
 func (r *run) having(p name.Package) []string {
-	var names []string
-	for _, h := range r.everyHost() {
-		if h.sealed(p) != nil {
-			names = append(names, h.Name)
-		}
-	}
-	return names
+	return namesOf(r.everyHost(), func(h *host) bool { return h.sealed(p) != nil })
 }
 
 // sealed is the receipt of a package on this host, nil where it is not installed.
