@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/event"
@@ -15,10 +15,9 @@ import (
 // bytecode is that of a package for one platform. The first host that has many modules to compile packs what it has
 // compiled for the others: compiling takes longer than anything else that they do.
 type bytecode struct {
-	mu     sync.Mutex
-	maker  *host
-	done   chan struct{} // closed when it is packed, or will not be
-	packed *remote.Wheel // nil: it is not
+	maker  atomic.Pointer[host] // that compiles for the others; nil: none yet
+	done   chan struct{}        // closed when it is packed, or will not be
+	packed *remote.Wheel        // nil: it is not; to be read when done is closed
 }
 
 func newBytecode() *bytecode { return &bytecode{done: make(chan struct{})} }
@@ -34,7 +33,7 @@ func (h *host) compile(ctx context.Context, modules int) error {
 	switch {
 	case modules < worthPacking:
 		return h.session.Compile(ctx, "", h.run.timeout())
-	case p.isShared() && p.bytecode.claim(h):
+	case p.isShared() && p.bytecode.maker.CompareAndSwap(nil, h):
 		return h.compileForAll(ctx, modules, p.bytecode)
 	}
 	given := h.othersBytecode(ctx, modules, p.bytecode)
@@ -42,26 +41,6 @@ func (h *host) compile(ctx context.Context, modules int) error {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
 	}
 	return h.session.Compile(ctx, given, h.run.timeout())
-}
-
-// claim reports whether the host is to compile for the others.
-func (b *bytecode) claim(h *host) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.maker == nil {
-		b.maker = h
-	}
-	return b.maker == h
-}
-
-// madeBy is the name of the host that compiles for the others, "" for none.
-func (b *bytecode) madeBy() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.maker == nil {
-		return ""
-	}
-	return b.maker.Name
 }
 
 // compileForAll compiles the modules, and packs their bytecode.
@@ -88,12 +67,19 @@ func (h *host) compileForAll(ctx context.Context, modules int, b *bytecode) erro
 // othersBytecode brings what another host has packed to this one, and returns its digest: "" where there is nothing, or
 // compiling is faster.
 func (h *host) othersBytecode(ctx context.Context, modules int, b *bytecode) string {
-	maker := b.madeBy()
-	if maker == "" || !h.isSentSoon(remote.Wheel{Size: likelySize}) {
+	maker := b.maker.Load()
+	if maker == nil || !h.isSentSoon(remote.Wheel{Size: likelySize}) {
 		return ""
 	}
-	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+maker)
-	if !b.wait(ctx, time.Duration(modules)*h.run.timeouts().Module) || b.packed == nil || !h.isSentSoon(*b.packed) {
+	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+maker.Name)
+	select {
+	case <-b.done:
+	case <-time.After(time.Duration(modules) * h.run.timeouts().Module):
+		return ""
+	case <-ctx.Done():
+		return ""
+	}
+	if b.packed == nil || !h.isSentSoon(*b.packed) {
 		return ""
 	}
 	packed := *b.packed
@@ -102,16 +88,4 @@ func (h *host) othersBytecode(ctx context.Context, modules int, b *bytecode) str
 		return "" // this host compiles, unless it is lost
 	}
 	return packed.SHA256
-}
-
-// wait waits until the bytecode is packed, or will not be, for so long.
-func (b *bytecode) wait(ctx context.Context, within time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	select {
-	case <-b.done:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
