@@ -48,8 +48,8 @@ func (h *host) checkHost(ctx context.Context) error {
 	return h.judge(ctx)
 }
 
-// checkInstaller inspects once more the hosts that lack a package which the plan did not name: whether they have what fills
-// environments was not asked before, because a host that has the package needs none.
+// checkInstaller asks the hosts that lack the package whether they have uv. The first check could not ask: a rollback or a
+// sync did not know the package yet, and a host that has it needs none.
 func (r *run) checkInstaller(ctx context.Context) bool {
 	named := r.builds() || r.plan.Op == event.Promote || !r.plan.Target.IsZero()
 	if named || r.plan.Recipe.Installer != remote.UV || len(r.lacking(r.pkg)) == 0 {

@@ -8,12 +8,12 @@ type line struct {
 	took  time.Duration
 }
 
-// A smaller file tells how long an answer takes, not how fast the line is.
-const tells = 256 << 10 // bytes
+// A smaller file shows how long an answer takes, not how fast the line is.
+const minMeasured = 256 << 10 // bytes
 
 // measure adds a file that was sent.
 func (l *line) measure(bytes int64, took time.Duration) {
-	if bytes >= tells {
+	if bytes >= minMeasured {
 		l.bytes, l.took = l.bytes+bytes, l.took+took
 	}
 }

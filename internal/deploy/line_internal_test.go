@@ -11,7 +11,7 @@ import (
 func TestLine(t *testing.T) {
 	t.Parallel()
 	var l line
-	l.measure(tells-1, time.Hour)
+	l.measure(minMeasured-1, time.Hour)
 	assert.False(t, l.isKnown())
 	l.measure(1<<20, 100*time.Millisecond)
 	l.measure(3<<20, 100*time.Millisecond)
@@ -22,7 +22,7 @@ func TestLine(t *testing.T) {
 // TestProbeFirst: it is large enough to tell something, and small enough for a slow line.
 func TestProbeFirst(t *testing.T) {
 	t.Parallel()
-	small, middle, large, least := upload{sha256: "s", size: tells - 1}, upload{sha256: "m", size: 1 << 20}, upload{sha256: "l", size: probeSize + 1}, upload{sha256: "t", size: tells}
+	small, middle, large, least := upload{sha256: "s", size: minMeasured - 1}, upload{sha256: "m", size: 1 << 20}, upload{sha256: "l", size: probeSize + 1}, upload{sha256: "t", size: minMeasured}
 	for _, c := range []struct {
 		files []upload
 		want  string

@@ -149,7 +149,7 @@ func sizeOf(files []remote.Wheel) (bytes int64) {
 func (h *host) probeFirst(files []upload) []upload {
 	probe := -1
 	for i, u := range files {
-		if u.size >= tells && u.size <= probeSize && (probe < 0 || u.size > files[probe].size) {
+		if u.size >= minMeasured && u.size <= probeSize && (probe < 0 || u.size > files[probe].size) {
 			probe = i
 		}
 	}

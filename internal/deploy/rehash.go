@@ -22,8 +22,8 @@ func (d *Deployer) VerifyPackage(ctx context.Context, hosts []inventory.Host, p 
 	return d.rehash(ctx, hosts, installed(p))
 }
 
-// requireIntact refuses a package of which files are not as they were sealed.
-func requireIntact(p name.Package, changed []string) error {
+// refuseChanged refuses a package of which files are not as they were sealed.
+func refuseChanged(p name.Package, changed []string) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -46,7 +46,7 @@ func (h *host) requireIntact(ctx context.Context) error {
 		return nil
 	}
 	changed, err := h.session.Rehash(ctx, h.run.pkg, h.run.timeout())
-	return errors.Join(err, requireIntact(h.run.pkg, changed))
+	return errors.Join(err, refuseChanged(h.run.pkg, changed))
 }
 
 // readsPackage reports whether this run reads all files of the package on this host.
@@ -68,7 +68,7 @@ func (d *Deployer) rehash(ctx context.Context, hosts []inventory.Host, choose ch
 		reading, cancel := within(ctx, d.timeout())
 		defer cancel()
 		all[i].Changed, err = s.Rehash(reading, p, d.timeout())
-		return errors.Join(err, requireIntact(p, all[i].Changed))
+		return errors.Join(err, refuseChanged(p, all[i].Changed))
 	})
 	for i, h := range hosts {
 		all[i].Host, all[i].Failure = h.Name, failures[i]

@@ -105,6 +105,7 @@ func (h *host) findWheels(ctx context.Context) error {
 		if err == nil {
 			return h.obtainAdditions(ctx)
 		}
+		// A copy must be exact: if its wheels are gone, it fails. A package that is built here can be resolved anew.
 		if copied || !isGone(err) {
 			return err
 		}
