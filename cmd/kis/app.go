@@ -37,29 +37,38 @@ type app struct {
 
 	logs    runlog.Dir // the demo has its own
 	signals *signals
-	bugs    *bugs
+	bugs    *event.Stream                             // the panics of kis outside a run, which reports its own; without a receiver
 	dynamic func(dir, command string) ([]byte, error) // runs the inventory's command, if the user allows it
 	changes bool                                      // something may have changed on a host: the exit status has to report that
 }
 
 // newApp returns what a command gets that is run with these streams.
-func newApp(s ui.Streams, sig *signals, b *bugs) *app {
-	a := &app{signals: sig, bugs: b}
-	a.ui.Streams, a.ui.Caught = s, b.add
+func newApp(s ui.Streams, sig *signals, bugs *event.Stream) *app {
+	a := &app{signals: sig, bugs: bugs}
+	a.ui.Streams, a.ui.Caught = s, bugs.Bug
 	return a
 }
 
 // run is kis: it returns the exit status. exit ends the process immediately, for the second signal.
 func run(ctx context.Context, args []string, s ui.Streams, exit func(int)) (status int) {
-	a := newApp(s, nil, &bugs{})
-	ctx, a.signals = catchSignals(ctx, a.ui.Interrupted, func(status int) { a.ui.Leave(); exit(status) }, a.bugs.add)
+	a := newApp(s, nil, event.NewStream("", nil))
+	ctx, a.signals = catchSignals(ctx, a.ui.Interrupted, func(status int) { a.ui.Leave(); exit(status) }, a.bugs.Bug)
 	err := guard.Run(func() error { status = executeAll(ctx, a, args); return nil })
 	a.ui.EndLive() // which a panic may have left
 	if bug, ok := errors.AsType[*guard.Panic](err); ok {
 		a.outputFlag(args)
-		a.bugs.add(bug)
+		a.bugs.Bug(bug)
 	}
-	return a.exitStatus(a.bugs.list(), status)
+	return a.exitStatus(a.bugs.Bugs(), status)
+}
+
+// exitStatus prints the bugs, and returns the exit status: that of the command if there are none.
+func (a *app) exitStatus(found []event.Bug, status int) int {
+	a.ui.Bugs(found)
+	if len(found) > 0 {
+		return event.ExitBug
+	}
+	return status
 }
 
 // executeAll is execute, and an error when not all of the output could be written: a program would
@@ -126,7 +135,7 @@ func (a *app) fail(err error) int {
 		return done.status
 	}
 	if bug, ok := errors.AsType[*guard.Panic](err); ok {
-		a.bugs.add(bug) // run reports it
+		a.bugs.Bug(bug) // run reports it
 		return event.ExitBug
 	}
 	status := 2

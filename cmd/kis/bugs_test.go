@@ -121,17 +121,17 @@ func TestAPanicBesideTheCommandIsReportedAtItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		status int
-		found  func(b *bugs)
+		found  func(b *event.Stream)
 		want   int
 	}{
-		"none":   {5, func(*bugs) {}, 5},
-		"one":    {0, func(b *bugs) { guard.Do(func() { panic("a bug") }, b.add) }, 1},
-		"Goexit": {0, func(b *bugs) { _ = guard.Run(func() error { guard.Do(runtime.Goexit, b.add); return nil }) }, 1},
+		"none":   {5, func(*event.Stream) {}, 5},
+		"one":    {0, func(b *event.Stream) { guard.Do(func() { panic("a bug") }, b.Bug) }, 1},
+		"Goexit": {0, func(b *event.Stream) { _ = guard.Run(func() error { guard.Do(runtime.Goexit, b.Bug); return nil }) }, 1},
 	} {
 		var errs bytes.Buffer
-		a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, &bugs{})
+		a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, event.NewStream("", nil))
 		test.found(a.bugs)
-		assert.Equal(t, test.want, a.exitStatus(a.bugs.list(), test.status), name)
+		assert.Equal(t, test.want, a.exitStatus(a.bugs.Bugs(), test.status), name)
 		assert.Equal(t, test.want == 1, strings.Contains(errs.String(), "kis: internal error: panic: "), name)
 	}
 }
@@ -151,7 +151,7 @@ func TestASignalIsHandledAfterAPanicOfTheLast(t *testing.T) {
 func TestAFailureThatIsABugIsExitStatus1(t *testing.T) {
 	t.Parallel()
 	var errs bytes.Buffer
-	a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, &bugs{})
+	a := newApp(ui.Streams{Err: ui.NewPrinter(&errs)}, nil, event.NewStream("", nil))
 	lost := event.NewFailure("web1", event.StepCheck, errors.New("lost"))
 	assert.Equal(t, 5, a.exitStatus(event.Bugs([]event.Failure{*lost}), 5))
 	bug := event.NewFailure("web2", event.StepCheck, guard.Try(func() error { panic("a bug") }))

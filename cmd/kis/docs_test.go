@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/docs"
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/ui"
 )
 
@@ -164,7 +165,7 @@ func plainText(text string) string {
 func TestHelpShowsTopics(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	status := execute(t.Context(), newApp(ui.Streams{Out: ui.NewPrinter(&out), Err: ui.NewPrinter(&errs)}, nil, &bugs{}), []string{"help", "layout"})
+	status := execute(t.Context(), newApp(ui.Streams{Out: ui.NewPrinter(&out), Err: ui.NewPrinter(&errs)}, nil, event.NewStream("", nil)), []string{"help", "layout"})
 	assert.Zero(t, status)
 	assert.Contains(t, out.String(), "# Layout\n")
 	for _, topic := range docs.Topics() {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/internal/runlog"
 	"github.com/keep-it-simple/kis/internal/ui"
 )
@@ -37,7 +38,7 @@ func (p project) write(name, text string) {
 // app is kis in the project, with its own output.
 func (p project) app() (a *app, out, errs *bytes.Buffer) {
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
-	a = newApp(ui.Streams{Out: ui.NewPrinter(out), Err: ui.NewPrinter(errs)}, &signals{next: make(chan struct{})}, &bugs{})
+	a = newApp(ui.Streams{Out: ui.NewPrinter(out), Err: ui.NewPrinter(errs)}, &signals{next: make(chan struct{})}, event.NewStream("", nil))
 	a.logs = runlog.Dir(filepath.Join(p.dir, "state"))
 	return a, out, errs
 }

@@ -50,7 +50,7 @@ func (n *announcer) follow(e event.Event) {
 	guard.Go(func() {
 		defer close(n.started)
 		n.send(n.first)
-	}, n.app.bugs.add)
+	}, n.app.bugs.Bug)
 }
 
 // end tells how the run ended.
