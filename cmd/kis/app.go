@@ -276,24 +276,17 @@ func who() string {
 	return safetext.Line(login + "@" + machine)
 }
 
-// arguments is cobra's check of the number of arguments, with messages that name the missing one.
-func arguments(names ...string) cobra.PositionalArgs {
+// arguments is cobra's check of the number of arguments, with messages that name them: so many are required, the others
+// are optional. Like emptyFlag, it refuses empty ones.
+func arguments(required int, names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < len(names) {
+		switch {
+		case len(args) < required:
 			return usageError(cmd, fmt.Errorf("%s is missing", names[len(args)]))
-		}
-		return atMost(names...)(cmd, args)
-	}
-}
-
-// atMost is arguments with all of them optional. Like emptyFlag, it refuses empty ones.
-func atMost(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > len(names) {
+		case len(args) > len(names):
 			return usageError(cmd, fmt.Errorf("unexpected argument %q", args[len(names)]))
-		}
-		if at := slices.Index(args, ""); at >= 0 {
-			return usageError(cmd, fmt.Errorf("%s is empty", names[at]))
+		case slices.Contains(args, ""):
+			return usageError(cmd, fmt.Errorf("%s is empty", names[slices.Index(args, "")]))
 		}
 		return nil
 	}

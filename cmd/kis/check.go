@@ -17,7 +17,7 @@ distribution, connects to every host, and inspects Python, tools, free space, pe
 shared files. It changes nothing on a host. It exits with 2 when the project cannot be built, and with
 3 when a host would refuse a push.`,
 		GroupID:           "inspect",
-		Args:              atMost("the stage"),
+		Args:              arguments(0, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.check(cmd.Context(), args) },
 	}

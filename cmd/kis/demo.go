@@ -19,7 +19,7 @@ is not ready, and a rollback. It needs python3 with venv on this machine and no 
 everything at the end. The hosts listen on the loopback interface and accept only this process; they
 are not a sandbox: what is deployed runs as you.`,
 		GroupID: "other",
-		Args:    atMost(),
+		Args:    arguments(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context()) },
 	}
 }

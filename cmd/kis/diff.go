@@ -49,12 +49,7 @@ Examples:
 		GroupID:           "inspect",
 		Annotations:       map[string]string{statusKey: diffStatus},
 		ValidArgsFunction: a.completeDiff,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError(cmd, errors.New("the stage is missing"))
-			}
-			return atMost("the stage", "the stage or package to compare it with")(cmd, args)
-		},
+		Args:              arguments(1, "the stage", "the stage or package to compare it with"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && (from.sdist != "" || from.rev != "" || from.dev) {
 				return usageError(cmd, errors.New("--sdist, --rev and --dev are about this project, and two packages are compared"))

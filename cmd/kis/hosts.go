@@ -17,7 +17,7 @@ func newHosts(a *app) *cobra.Command {
 -v it shows every ssh setting and its source: the inventory, a file of ssh_config, a default, or kis
 itself where it does not follow the configuration. It connects to no host.`,
 		GroupID: "inspect",
-		Args:    atMost("the pattern"),
+		Args:    arguments(0, "the pattern"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pattern := a.hosts
 			if len(args) > 0 {

@@ -17,7 +17,7 @@ them, the revision they were built from, what links them, where they are missing
 next push removes because no stage keeps them. It changes nothing. It exits with 5 when a host does not
 answer.`,
 		GroupID:           "inspect",
-		Args:              atMost("the stage"),
+		Args:              arguments(0, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.list(cmd.Context(), args) },
 	}

@@ -42,7 +42,7 @@ Examples:
   kis log production --html run.html
   kis log ~/.local/state/kis/runs/20260131T120000Z-push-production.jsonl`,
 		GroupID:           "inspect",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if most < 1 || most > maxRuns {

@@ -36,7 +36,7 @@ Examples:
   kis promote staging production --dry-run
   kis promote staging production --hosts web1,web2`,
 		GroupID:           "change",
-		Args:              arguments("the stage to promote from", "the stage to promote to"),
+		Args:              arguments(2, "the stage to promote from", "the stage to promote to"),
 		ValidArgsFunction: a.completeTwoStages,
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, a, args[0], args[1]) },
 	}
@@ -101,7 +101,7 @@ Examples:
   kis sync production
   kis sync production --dry-run`,
 		GroupID:           "change",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inv, t, err := a.stage(args[0])

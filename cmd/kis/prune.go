@@ -31,7 +31,7 @@ Examples:
   kis prune --dry-run
   kis prune production --keep 2`,
 		GroupID:           "clean",
-		Args:              atMost("the stage"),
+		Args:              arguments(0, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("keep") && keep < 1 {
@@ -59,18 +59,10 @@ At a terminal it asks first. It exits with 5 when some hosts did not remove the 
 Example:
   kis remove projecta-0.4`,
 		GroupID:           "clean",
-		Args:              packageAndStage,
+		Args:              arguments(1, "the package", "the stage"),
 		ValidArgsFunction: a.completePackageAndStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.remove(cmd.Context(), args[0], args[1:]) },
 	}
-}
-
-// packageAndStage requires a package; the stage may follow.
-func packageAndStage(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return arguments("the package")(cmd, args)
-	}
-	return atMost("the package", "the stage")(cmd, args)
 }
 
 func (a *app) prune(ctx context.Context, stages []string, keep int, dryRun bool) error {

@@ -51,7 +51,7 @@ Examples:
   kis push production --no-link       # prepare now, link later: kis link production …
   kis push production --dry-run`,
 		GroupID:           "change",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, a, args[0]) },
 	}

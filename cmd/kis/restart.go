@@ -22,7 +22,7 @@ Examples:
   kis restart production
   kis restart production --hosts web1`,
 		GroupID:           "change",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inv, t, err := a.stage(args[0])

@@ -31,7 +31,7 @@ Examples:
   kis rollback production --to projecta-0.3
   kis rollback production --dry-run`,
 		GroupID:           "change",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, a, event.Rollback, args[0])
@@ -54,7 +54,7 @@ from one that has it. Link runs no before_link commands.
 Example:
   kis link staging projecta-0.4`,
 		GroupID:           "change",
-		Args:              arguments("the stage", "the package"),
+		Args:              arguments(2, "the stage", "the package"),
 		ValidArgsFunction: a.completeStageAndPackage,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.target = args[1]

@@ -21,7 +21,7 @@ long, and reports whether the hosts agree, whether a run was interrupted, and wh
 changed outside kis. Many hosts with the same state share a row; with -v each has its own. It
 changes nothing. It exits with 5 when hosts differ or do not answer.`,
 		GroupID:           "inspect",
-		Args:              atMost("the stage"),
+		Args:              arguments(0, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args) },
 	}

@@ -31,7 +31,7 @@ Examples:
   kis unlock production            # who holds it
   kis unlock production --force`,
 		GroupID:           "clean",
-		Args:              arguments("the stage"),
+		Args:              arguments(1, "the stage"),
 		ValidArgsFunction: a.completeStage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.unlock(cmd.Context(), args[0], force) },
 	}

@@ -25,7 +25,7 @@ Examples:
   kis verify production
   kis verify projecta-0.4`,
 		GroupID:           "inspect",
-		Args:              atMost("the stage or package"),
+		Args:              arguments(0, "the stage or package"),
 		ValidArgsFunction: a.completeStageOrPackage,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args) },
 	}

@@ -16,7 +16,7 @@ func newVersion(a *app) *cobra.Command {
 		Short:   "Show the version of kis",
 		Long:    "Version shows the version of kis, of the protocol it speaks with its agent, and of Go.",
 		GroupID: "other",
-		Args:    atMost(),
+		Args:    arguments(0),
 		RunE: func(*cobra.Command, []string) error {
 			a.ui.Version(version(), remote.Protocol)
 			return nil
