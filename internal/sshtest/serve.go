@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 
 	"golang.org/x/crypto/ssh"
@@ -171,10 +172,5 @@ func (h *Host) password(given string) (*ssh.Permissions, error) {
 }
 
 func contains(keys []ssh.PublicKey, k ssh.PublicKey) bool {
-	for _, known := range keys {
-		if bytes.Equal(known.Marshal(), k.Marshal()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keys, func(known ssh.PublicKey) bool { return bytes.Equal(known.Marshal(), k.Marshal()) })
 }

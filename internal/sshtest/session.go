@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"github.com/keep-it-simple/kis/internal/guard"
 )
@@ -99,7 +101,7 @@ func sendExit(ch ssh.Channel, err error) {
 				CoreDumped bool
 				Error      string
 				Lang       string
-			}{Signal: signalName(status.Signal())}))
+			}{Signal: strings.TrimPrefix(unix.SignalName(status.Signal()), "SIG")}))
 			return
 		}
 	}
@@ -111,19 +113,6 @@ func sendExit(ch ssh.Channel, err error) {
 		status = uint32(exit.ExitCode())
 	}
 	_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
-}
-
-// signalName gives the names of RFC 4254 6.10.
-func signalName(s syscall.Signal) string {
-	names := map[syscall.Signal]string{
-		syscall.SIGABRT: "ABRT", syscall.SIGALRM: "ALRM", syscall.SIGFPE: "FPE", syscall.SIGHUP: "HUP",
-		syscall.SIGILL: "ILL", syscall.SIGINT: "INT", syscall.SIGKILL: "KILL", syscall.SIGPIPE: "PIPE",
-		syscall.SIGQUIT: "QUIT", syscall.SIGSEGV: "SEGV", syscall.SIGTERM: "TERM",
-	}
-	if name, ok := names[s]; ok {
-		return name
-	}
-	return "SIG@sshtest"
 }
 
 func (h *Host) environment() []string {
