@@ -1,11 +1,10 @@
-// Package sshtest is an SSH and SFTP host inside the process, for tests and for
-// `kis demo`. It runs commands with /bin/sh in a directory, serves SFTP from the
-// real file system, records what clients ask, and misbehaves on request.
+// Package sshtest is an SSH and SFTP host inside the process, for tests and for `kis demo`. It runs commands
+// with /bin/sh in a directory, serves SFTP from the real file system, records what clients ask, and
+// misbehaves on request.
 //
-// It is no sandbox: commands and file operations have the rights of the
-// process. It therefore listens on 127.0.0.1 only, and accepts no login without
-// one of the keys or the password it was given. It does not replace tests
-// against a real sshd, whose shells, limits and signals it does not have.
+// It is no sandbox: commands and file operations have the rights of the process. It therefore listens on
+// 127.0.0.1 only, and accepts no login without one of the keys or the password it was given. It does not
+// replace tests against a real sshd, whose shells, limits and signals it does not have.
 package sshtest
 
 import (
@@ -31,23 +30,19 @@ type Options struct {
 	// Env is the whole environment of commands; nil means PATH and HOME only.
 	Env []string
 
-	// HostKeys are the host's keys, certificates included; none means one
-	// fresh ed25519 key.
+	// HostKeys are the host's keys, certificates included; none means one fresh ed25519 key.
 	HostKeys []ssh.Signer
 	// AuthorizedKeys may log in, as any user.
 	AuthorizedKeys []ssh.PublicKey
-	// UserAuthorities sign certificates of users who may log in under the
-	// names their certificates list.
+	// UserAuthorities sign certificates of users who may log in under the names their certificates list.
 	UserAuthorities []ssh.PublicKey
 	// Password logs in by the methods password and keyboard-interactive.
 	Password string
-	// Keyboard asks the questions of keyboard-interactive in place of Password;
-	// nil is success.
+	// Keyboard asks the questions of keyboard-interactive in place of Password; nil is success.
 	Keyboard func(ask ssh.KeyboardInteractiveChallenge) error
 	// MaxAuthTries is sshd_config(5)'s setting; zero is 6.
 	MaxAuthTries int
-	// Forward allows direct-tcpip channels to loopback addresses, as a
-	// jump host would.
+	// Forward allows direct-tcpip channels to loopback addresses, as a jump host would.
 	Forward bool
 
 	Faults Faults
@@ -57,8 +52,8 @@ type Options struct {
 type Faults struct {
 	// Silent accepts connections and never speaks.
 	Silent bool
-	// Greeting is sent as text before the SSH version (RFC 4253 4.2 allows
-	// lines), and the connection is then closed.
+	// Greeting is sent as text before the SSH version (RFC 4253 4.2 allows lines), and the connection is then
+	// closed.
 	Greeting string
 	// Drop closes that many connections before a byte is sent, as MaxStartups does.
 	Drop int
@@ -68,8 +63,7 @@ type Faults struct {
 	RefuseSessions bool
 	// RefuseSubsystem refuses the sftp subsystem.
 	RefuseSubsystem bool
-	// NoiseBeforeSFTP is sent on the subsystem's stream first, as a login shell
-	// that prints does.
+	// NoiseBeforeSFTP is sent on the subsystem's stream first, as a login shell that prints does.
 	NoiseBeforeSFTP string
 	// SilentSFTP accepts the subsystem and never answers.
 	SilentSFTP bool
@@ -77,13 +71,13 @@ type Faults struct {
 	SilentExec bool
 	// NoExitStatus closes processes without exit-status and exit-signal.
 	NoExitStatus bool
-	// SilentForward leaves requests for a way to another host unanswered, as when
-	// that one takes no connection and a firewall drops its answer.
+	// SilentForward leaves requests for a way to another host unanswered, as when that one takes no
+	// connection and a firewall drops its answer.
 	SilentForward bool
 	// IgnoreKeepAlive leaves global requests unanswered.
 	IgnoreKeepAlive bool
-	// OpenChannels are channel types that the host asks the client for, right
-	// after the login; Record.Opened has the answers.
+	// OpenChannels are channel types that the host asks the client for, right after the login; Record.Opened
+	// has the answers.
 	OpenChannels []string
 }
 
@@ -149,14 +143,12 @@ func (h *Host) Home() string { return h.options.Home }
 // HostKey is the first of the host's keys.
 func (h *Host) HostKey() ssh.PublicKey { return h.options.HostKeys[0].PublicKey() }
 
-// KnownHostsLine is the known_hosts(5) line of the first host key, without a
-// line end.
+// KnownHostsLine is the known_hosts(5) line of the first host key, without a line end.
 func (h *Host) KnownHostsLine() string {
 	return knownhosts.Line([]string{h.Addr()}, h.HostKey())
 }
 
-// Close cuts all connections, kills what is left of the commands and waits
-// until nothing of the host runs.
+// Close cuts all connections, kills what is left of the commands and waits until nothing of the host runs.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true
