@@ -150,7 +150,7 @@ func (s *Stage) adviseOthers(repositories map[string]Repository) {
 	if len(unreachable) > 0 {
 		s.Next = append(s.Next, recheck(s.Stage, "when "+reachable(unreachable)))
 	}
-	if rest.Verdict = verdict(rest.Hosts); rest.Verdict == InProgress {
+	if rest.Verdict = rest.verdict(); rest.Verdict == InProgress {
 		return
 	}
 	rest.advise(repositories)

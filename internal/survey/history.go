@@ -104,16 +104,12 @@ func (r *Run) add(host string, e remote.Entry) {
 }
 
 func entries(stage string, r Repository) []remote.Entry {
-	for _, s := range r.State.Stages {
-		if s.Stage == stage {
-			j := remote.ParseJournal(s.Lines)
-			for _, e := range j.Ended {
-				note(j.Entries, e.Run, fmt.Sprintf("ended by %s with kis unlock --force", e.By))
-			}
-			return j.Entries
-		}
+	there, _ := r.stage(stage)
+	j := remote.ParseJournal(there.Lines)
+	for _, e := range j.Ended {
+		note(j.Entries, e.Run, fmt.Sprintf("ended by %s with kis unlock --force", e.By))
 	}
-	return nil
+	return j.Entries
 }
 
 // note adds a remark to the last line of a run.

@@ -15,11 +15,8 @@ func Runs(stage string, found map[string]Repository) []string {
 	o := order{at: map[string]time.Time{}, behind: map[string]int{}, taken: map[string]bool{}}
 	requested := map[string]bool{}
 	for _, r := range found {
-		for _, s := range r.State.Stages {
-			if s.Stage == stage {
-				o.add(remote.ParseJournal(s.Lines), requested)
-			}
-		}
+		there, _ := r.stage(stage)
+		o.add(remote.ParseJournal(there.Lines), requested)
 	}
 	var runs []string
 	for run, some := o.next(); some; run, some = o.next() {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/keep-it-simple/kis/internal/event"
-	"github.com/keep-it-simple/kis/remote"
 )
 
 // Failures returns why hosts did not answer, in the order of the hosts.
@@ -33,8 +32,12 @@ func Answered(hosts []string, found map[string]Repository) []string {
 // RequireJournal makes a journal of the stage that could not be read the failure of its host.
 func RequireJournal(stage string, found map[string]Repository) {
 	for host, r := range found {
-		if unread := r.Unread(stage); unread != nil {
-			r.Failure = unread
+		there, _ := r.stage(stage)
+		if why := there.Unread; why != nil {
+			r.Failure = &event.Failure{
+				Host: r.Host, Step: event.StepCheck, State: event.Refused,
+				Code: why.Code, Message: why.Message, Hint: why.Hint,
+			}
 			found[host] = r
 		}
 	}
@@ -42,7 +45,8 @@ func RequireJournal(stage string, found map[string]Repository) {
 
 // Older reports whether the stage's journal has lines before those that were read.
 func (r Repository) Older(stage string) bool {
-	return slices.ContainsFunc(r.State.Stages, func(s remote.StageState) bool { return s.Stage == stage && s.Older })
+	there, _ := r.stage(stage)
+	return there.Older
 }
 
 // AnyOlder reports whether a journal of the stage has lines before those that were read.

@@ -59,15 +59,13 @@ func read(ctx context.Context, h inventory.Host, session *fleet.Session, err err
 	return r
 }
 
-// Unread is why the stage's journal could not be read on this host; nil if it was, and if the host
-// did not answer at all.
-func (r Repository) Unread(stage string) *event.Failure {
-	for _, s := range r.State.Stages {
-		if s.Stage == stage && s.Unread != nil {
-			return &event.Failure{Host: r.Host, Step: event.StepCheck, State: event.Refused, Code: s.Unread.Code, Message: s.Unread.Message, Hint: s.Unread.Hint}
-		}
+// stage is the state of a stage; false where the repository has none of that name.
+func (r Repository) stage(stage string) (remote.StageState, bool) {
+	at := slices.IndexFunc(r.State.Stages, func(s remote.StageState) bool { return s.Stage == stage })
+	if at < 0 {
+		return remote.StageState{}, false
 	}
-	return nil
+	return r.State.Stages[at], true
 }
 
 // HostState is the state of one stage on one host.
@@ -130,7 +128,7 @@ func Judge(stage string, hosts []inventory.Host, repositories map[string]Reposit
 	for _, h := range hosts {
 		out.Hosts = append(out.Hosts, hostState(stage, repositories[h.Name], h.Name))
 	}
-	out.Verdict = verdict(out.Hosts)
+	out.Verdict = out.verdict()
 	for i, s := range out.Hosts {
 		if out.Verdict == Diverged && s.fresh {
 			out.Hosts[i].Note = "never linked on this host"
@@ -155,20 +153,19 @@ func (s *Stage) AddServices(services []inventory.Service, repositories map[strin
 			failing = append(failing, h.Host)
 		}
 	}
+	advice := Advice{Verb: "logs", Stage: s.Stage, Why: "why a service does not run"}
 	switch {
 	case len(failing) == len(s.Hosts):
-		s.Next = append(s.Next, Advice{Verb: "logs", Stage: s.Stage, Why: "why a service does not run"})
+		s.Next = append(s.Next, advice)
 	case len(failing) > 0:
-		s.Next = append(s.Next, Advice{Verb: "logs", Stage: s.Stage, Hosts: failing, Why: "why a service does not run"})
+		s.Next = append(s.Next, advice.On(failing))
 	}
 }
 
 func hostState(stage string, r Repository, host string) HostState {
 	s := HostState{Host: host, Failure: r.Failure, Answered: r.Failure == nil, fresh: r.Failure == nil}
-	for _, there := range r.State.Stages {
-		if there.Stage == stage {
-			s.read(there)
-		}
+	if there, some := r.stage(stage); some {
+		s.read(there)
 	}
 	if s.Linked == "" && s.Interrupted == nil {
 		s.Confirmed = s.Answered
@@ -270,27 +267,25 @@ func expected(e remote.Entry) string {
 }
 
 // SameLink reports whether all hosts link the same package, or none of them links any.
-func (s Stage) SameLink() bool { return sameLink(s.Hosts) }
-
-func sameLink(hosts []HostState) bool {
-	for _, s := range hosts {
-		if !s.Answered || s.Linked != hosts[0].Linked {
+func (s Stage) SameLink() bool {
+	for _, h := range s.Hosts {
+		if !h.Answered || h.Linked != s.Hosts[0].Linked {
 			return false
 		}
 	}
 	return true
 }
 
-func verdict(hosts []HostState) Verdict {
-	same := sameLink(hosts)
+func (s Stage) verdict() Verdict {
+	same := s.SameLink()
 	interrupted, drift, unknown, subset, degraded, inProgress := false, false, false, false, false, false
-	for _, s := range hosts {
-		interrupted = interrupted || s.Interrupted != nil
-		inProgress = inProgress || s.Holder != nil
-		drift = drift || s.Drift != ""
-		unknown = unknown || !s.Answered
-		subset = subset || s.Scope == "subset"
-		degraded = degraded || s.Degraded
+	for _, h := range s.Hosts {
+		interrupted = interrupted || h.Interrupted != nil
+		inProgress = inProgress || h.Holder != nil
+		drift = drift || h.Drift != ""
+		unknown = unknown || !h.Answered
+		subset = subset || h.Scope == "subset"
+		degraded = degraded || h.Degraded
 	}
 	switch {
 	case unknown:
