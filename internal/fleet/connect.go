@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/keep-it-simple/kis/internal/guard"
 	"github.com/keep-it-simple/kis/inventory"
@@ -49,23 +50,17 @@ type unknownHost struct {
 // dialRound dials some of the hosts. It returns those whose key the user can be asked about; all
 // others have ended.
 func (f *Fleet) dialRound(ctx context.Context, hosts []inventory.Host, dial []int, asked map[string]bool, p Progress) []unknownHost {
-	found := make([]*unknownHost, len(dial))
+	found := make([]unknownHost, len(dial))
 	Each(len(dial), f.Limit(), func(n int) {
 		i := dial[n]
 		session, err := f.Connect(ctx, hosts[i])
 		if key := f.askable(err, asked); key != nil {
-			found[n] = &unknownHost{i: i, key: key, err: err}
+			found[n] = unknownHost{i: i, key: key, err: err}
 			return
 		}
 		p.End(i, session, err)
 	}, func(n int, bug *guard.Panic) { p.Caught(dial[n], bug) })
-	var unknown []unknownHost
-	for _, u := range found {
-		if u != nil {
-			unknown = append(unknown, *u)
-		}
-	}
-	return unknown
+	return slices.DeleteFunc(found, func(u unknownHost) bool { return u.key == nil })
 }
 
 // askable returns the host key in an error if the user can decide about it and was not asked yet.

@@ -26,7 +26,7 @@ func (f *Fleet) Ready(ctx context.Context, hosts []inventory.Host) error {
 	}
 	found := make([]sshx.Target, len(hosts))
 	errs := make([]error, len(hosts))
-	named := namedKeys{fleet: f, checked: map[string]*namedKey{}}
+	named := namedKeys{fleet: f, checked: map[string]func() error{}}
 	Each(len(hosts), resolveLimit, func(i int) {
 		if found[i], errs[i] = f.Resolver.Resolve(ctx, SSHHost(hosts[i], f.Dir)); errs[i] == nil && hosts[i].SSH.IdentityFile != "" {
 			errs[i] = named.check(ctx, found[i])
@@ -59,29 +59,24 @@ type namedKeys struct {
 	fleet *Fleet
 
 	mu      sync.Mutex
-	checked map[string]*namedKey
-}
-
-type namedKey struct {
-	once sync.Once
-	err  error
+	checked map[string]func() error
 }
 
 func (n *namedKeys) check(ctx context.Context, t sshx.Target) error {
 	where := strings.Join(append(slices.Clone(t.IdentityFiles), t.IdentityAgent), "\n")
 	n.mu.Lock()
-	key := n.checked[where]
-	if key == nil {
-		key = &namedKey{}
-		n.checked[where] = key
+	check := n.checked[where]
+	if check == nil {
+		check = sync.OnceValue(func() error {
+			if err := n.fleet.Dialer.Ready(ctx, t); err != nil {
+				return errors.New(strings.TrimPrefix(err.Error(), t.Name+": "))
+			}
+			return nil
+		})
+		n.checked[where] = check
 	}
 	n.mu.Unlock()
-	key.once.Do(func() {
-		if err := n.fleet.Dialer.Ready(ctx, t); err != nil {
-			key.err = errors.New(strings.TrimPrefix(err.Error(), t.Name+": "))
-		}
-	})
-	return key.err
+	return check()
 }
 
 // together is one error about all hosts; those with the same error share a text.
