@@ -32,11 +32,10 @@ type journalLine struct {
 // Journal returns the view of journals. With follow, lines are printed as they arrive; otherwise at the end, in
 // the order of their times.
 func (u *UI) Journal(hosts []string, follow bool) *Journal {
-	j := &Journal{ui: u, follow: follow, last: map[string]time.Time{}, begun: u.Waiting("reading the journals")}
-	for _, h := range hosts {
-		j.width = max(j.width, len(h))
+	return &Journal{
+		ui: u, follow: follow, width: hostColumn(hosts), last: map[string]time.Time{},
+		begun: u.Waiting("reading the journals"),
 	}
-	return j
 }
 
 // Line takes one line.

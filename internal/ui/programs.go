@@ -29,9 +29,7 @@ type Programs struct {
 func (u *UI) Programs(hosts []string, atOnce bool) *Programs {
 	p := &Programs{ui: u, atOnce: atOnce || u.WantsJSON() || len(hosts) == 1, lines: map[string][]string{}, bytes: map[string]int{}, begun: u.Waiting("running the command")}
 	if len(hosts) > 1 {
-		for _, h := range hosts {
-			p.width = max(p.width, len(h))
-		}
+		p.width = hostColumn(hosts)
 	}
 	return p
 }

@@ -58,10 +58,7 @@ func (p *progress) rows(now time.Time, columns, most int) []row {
 
 // detail is the hosts that are awaited, or the newest line.
 func (w localWork) detail() string {
-	if len(w.busy) > 0 {
-		return w.awaited()
-	}
-	return output(w.line)
+	return cmp.Or(w.awaited(), output(w.line))
 }
 
 // awaited names the hosts with an open session.
@@ -146,10 +143,7 @@ func (g rowGroup) names(columns int) string {
 // detail is the command, and what there is to say about it: of many hosts, about the slowest of those
 // that say most.
 func (g rowGroup) detail() string {
-	command := ""
-	if text := g.first().command; text != "" {
-		command = cut(safetext.Line(text), maxCommand)
-	}
+	command := cut(safetext.Line(g.first().command), maxCommand)
 	var sent upload
 	for _, h := range g.hosts {
 		sent.add(h.upload)
@@ -158,7 +152,7 @@ func (g rowGroup) detail() string {
 		return join("  ", command, sent.text())
 	}
 	slowest := slices.MinFunc(g.hosts, func(a, b *hostProgress) int {
-		return cmp.Or(a.silence()-b.silence(), a.since.Compare(b.since))
+		return cmp.Or(a.rank()-b.rank(), a.since.Compare(b.since))
 	})
 	says := slowest.says()
 	if says != "" && slices.ContainsFunc(g.hosts, func(h *hostProgress) bool { return h.says() != says }) {
@@ -171,8 +165,8 @@ func (g rowGroup) detail() string {
 	return join("  ", command, says)
 }
 
-// silence is how little a host says: its output says most.
-func (h *hostProgress) silence() int {
+// rank orders hosts by how much they say: 0 output, 1 what the step does, 2 nothing.
+func (h *hostProgress) rank() int {
 	switch {
 	case h.line != "":
 		return 0

@@ -25,37 +25,26 @@ type Streams struct {
 // NewStreams returns the streams of a process.
 func NewStreams(in, out, errs *os.File) Streams {
 	return Streams{
-		Out: NewPrinter(out), Err: NewPrinter(errs), Interactive: isTerminal(in) && isTerminal(errs), Terminal: isTerminal(out), Columns: columns(out), Lines: lines(out),
+		Out: NewPrinter(out), Err: NewPrinter(errs),
+		Interactive: isTerminal(in) && isTerminal(errs), Terminal: isTerminal(out),
+		Columns: measure(out, 80, func(columns, _ int) int { return columns }),
+		Lines:   measure(out, 24, func(_, lines int) int { return lines }),
 	}
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// columns returns the current width of a terminal; 80 when it does not report one.
-func columns(f *os.File) func() int {
-	if !isTerminal(f) {
-		return nil // programs read lines as they are
-	}
-	return func() int {
-		width, _, err := term.GetSize(int(f.Fd()))
-		if err != nil || width <= 0 {
-			return 80
-		}
-		return width
-	}
-}
-
-// lines returns the current height of a terminal; 24 when it does not report one.
-func lines(f *os.File) func() int {
+// measure returns what asks a terminal for its present width or height, with a default where it does not report one.
+// It is nil for no terminal: programs read lines as they are.
+func measure(f *os.File, otherwise int, of func(columns, lines int) int) func() int {
 	if !isTerminal(f) {
 		return nil
 	}
 	return func() int {
-		_, height, err := term.GetSize(int(f.Fd()))
-		if err != nil || height <= 0 {
-			return 24
+		if columns, lines, err := term.GetSize(int(f.Fd())); err == nil && of(columns, lines) > 0 {
+			return of(columns, lines)
 		}
-		return height
+		return otherwise
 	}
 }
 
