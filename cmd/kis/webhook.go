@@ -44,7 +44,7 @@ func (n *announcer) follow(e event.Event) {
 	}
 	n.first = notify.Message{
 		Event: "start", Schema: event.Schema, Time: e.Time.Format(time.RFC3339), By: who(), Op: string(e.Op), Stage: e.Stage, Package: e.Package, Git: n.plan.Git, Run: e.Run, Hosts: e.Hosts,
-		Text: fmt.Sprintf("%s: %s on %s begins", who(), strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Op, e.Stage, e.Package)), ui.Hosts(e.Hosts)),
+		Text: fmt.Sprintf("%s: %s on %s begins", who(), strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Op, e.Stage, e.Package)), ui.NamesOf(e.Hosts)),
 	}
 	n.started = make(chan struct{})
 	guard.Go(func() {

@@ -38,8 +38,8 @@ func list(names []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most-1], ", "), len(names)-most+1)
 }
 
-// Hosts names hosts, the first of them where there are many.
-func Hosts(hosts []string) string { return list(hosts, 4) }
+// NamesOf names hosts, the first of them where there are many.
+func NamesOf(hosts []string) string { return list(hosts, 4) }
 
 // allHosts names every host, unless they are so many that no user reads on; the log and -o json
 // have them all.
