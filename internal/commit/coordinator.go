@@ -60,7 +60,7 @@ func (c *Coordinator) Switch(ctx context.Context) event.Outcome {
 			p.read(c.To.String())
 		}
 	}
-	outcome := c.decided(ctx)
+	outcome := c.decideGuarded(ctx)
 	outcome = c.guarded(func() event.Outcome { return c.checkUpToDate(ctx, outcome) }, func() event.Outcome { return event.Split })
 	c.readAgain(ctx, outcome)
 	return outcome
@@ -88,7 +88,7 @@ func (c *Coordinator) decide(ctx context.Context) event.Outcome {
 	if !c.everywhere() || !c.activateAll(ctx) {
 		return c.rollBack(ctx)
 	}
-	return c.confirmed(ctx)
+	return c.confirmOrSplit(ctx)
 }
 
 // prepare is the first phase, and the roll call after it.
@@ -117,10 +117,10 @@ func (c *Coordinator) completeOrStop(ctx context.Context) event.Outcome {
 	if !everywhere || !c.activateAll(ctx) {
 		return event.Split
 	}
-	return c.confirmed(ctx)
+	return c.confirmOrSplit(ctx)
 }
 
-func (c *Coordinator) confirmed(ctx context.Context) event.Outcome {
+func (c *Coordinator) confirmOrSplit(ctx context.Context) event.Outcome {
 	if c.confirm(ctx) {
 		return event.Succeeded
 	}

@@ -42,8 +42,8 @@ func (c *Coordinator) caught(p *Participant, bug *guard.Panic) error {
 	return failure
 }
 
-// decided is decide, whatever panics between its phases.
-func (c *Coordinator) decided(ctx context.Context) event.Outcome {
+// decideGuarded is decide, whatever panics between its phases.
+func (c *Coordinator) decideGuarded(ctx context.Context) event.Outcome {
 	return c.guarded(func() event.Outcome { return c.decide(ctx) }, func() event.Outcome {
 		if !c.committing {
 			c.abort(ctx)

@@ -173,7 +173,6 @@ func (c *Coordinator) rolledBack(ctx context.Context, p *Participant) bool {
 	return rolledBack
 }
 
-// revert rolls one host back.
 func (c *Coordinator) revert(ctx context.Context, p *Participant) {
 	p.activation.pending = true
 	err := p.Log.Step(event.StepRevert, func() error {
