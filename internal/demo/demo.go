@@ -180,7 +180,6 @@ func (d *demo) path(names ...string) string {
 	return filepath.Join(append([]string{d.dir}, names...)...)
 }
 
-// writeSample writes the sample application.
 func (d *demo) writeSample() error {
 	top, err := fs.Sub(sample, "sample")
 	if err != nil {

@@ -115,7 +115,6 @@ func previousLink(r event.Report) string {
 	return "its previous link"
 }
 
-// countFailed counts the hosts that failed.
 func countFailed(r event.Report) int {
 	on := map[string]bool{}
 	for _, f := range r.Failures {
