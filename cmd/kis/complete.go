@@ -100,20 +100,12 @@ func (a *app) completeHosts(_ *cobra.Command, _ []string, start string) ([]strin
 	for _, h := range hosts {
 		names = append(names, before+h.Name)
 	}
-	for _, g := range groupNames(hosts) {
-		names = append(names, before+"@"+g)
-	}
-	return names, noFiles | cobra.ShellCompDirectiveNoSpace
-}
-
-func groupNames(hosts []inventory.Host) []string {
-	var names []string
 	for _, h := range hosts {
 		for _, g := range h.Groups {
-			if !slices.Contains(names, g) {
-				names = append(names, g)
+			if group := before + "@" + g; !slices.Contains(names, group) {
+				names = append(names, group)
 			}
 		}
 	}
-	return names
+	return names, noFiles | cobra.ShellCompDirectiveNoSpace
 }

@@ -28,7 +28,7 @@ func (a *app) list(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	hosts := hostNames(targets)
+	hosts := namesOf(union(targets))
 	a.ui.Packages(survey.Packages(hosts, found), hosts, survey.Answered(hosts, found))
 	return a.unanswered(hosts, found)
 }

@@ -120,7 +120,7 @@ func (a *app) log(ctx context.Context, names []string, most int) error {
 		return err
 	}
 	survey.RequireJournal(names[0], found)
-	hosts := hostNames(targets)
+	hosts := namesOf(union(targets))
 	runs := survey.History(names[0], hosts, found)
 	if len(runs) > most {
 		runs = runs[:most]

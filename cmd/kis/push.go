@@ -125,9 +125,9 @@ func (a *app) carryOut(ctx context.Context, inv *inventory.Inventory, plan deplo
 			Help: "push a version without --dev",
 		}
 	}
-	header := runlog.Header{Version: version(), Time: time.Now(), By: who(), Op: plan.Op, Stage: plan.Stage.Name.String()}
-	for _, h := range plan.Hosts {
-		header.Hosts = append(header.Hosts, h.Name)
+	header := runlog.Header{
+		Version: version(), Time: time.Now(), By: who(),
+		Op: plan.Op, Stage: plan.Stage.Name.String(), Hosts: namesOf(plan.Hosts),
 	}
 	log, err := a.logs.Open(header)
 	if err != nil {

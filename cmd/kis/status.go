@@ -40,7 +40,7 @@ func (a *app) status(ctx context.Context, names []string) error {
 		stages, code = append(stages, s), max(code, s.Exit())
 	}
 	a.ui.Status(stages)
-	if code = a.exitStatus(event.Bugs(survey.Failures(hostNames(targets), found)), code); code != 0 {
+	if code = a.exitStatus(event.Bugs(survey.Failures(namesOf(union(targets)), found)), code); code != 0 {
 		return outcome{status: code}
 	}
 	return nil
@@ -107,14 +107,6 @@ func union(targets []target) []inventory.Host {
 		}
 	}
 	return hosts
-}
-
-func hostNames(targets []target) []string {
-	var names []string
-	for _, h := range union(targets) {
-		names = append(names, h.Name)
-	}
-	return names
 }
 
 // unanswered reports the hosts that did not answer: the result is incomplete without them, and the
