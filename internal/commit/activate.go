@@ -16,9 +16,8 @@ import (
 type Activation struct {
 	Services       []remote.Service // to restart
 	ServicesWithin time.Duration
-	Commands       []remote.Commands    // after_link
-	Health         *remote.HealthCheck  // nil for none
-	Announce       func(command string) // called before each command; nil: nobody wants to know
+	Commands       []remote.Commands   // after_link
+	Health         *remote.HealthCheck // nil for none
 }
 
 // IsZero reports whether there is nothing to do.
@@ -132,9 +131,7 @@ func (c *Coordinator) withLogs(err error, host string, services bool) error {
 // afterLink runs the after_link commands, in their order.
 func (c *Coordinator) afterLink(ctx context.Context, p *Participant, a Activation) error {
 	for _, command := range a.Commands {
-		if a.Announce != nil {
-			a.Announce(command.Commands[0])
-		}
+		p.Log.Command(event.StepAfterLink, event.Started, command.Commands[0])
 		command.Daemons = true
 		if err := p.Session.Command(ctx, c.Stage, c.Run, command, p.Log.Output(event.StepAfterLink)); err != nil {
 			return err

@@ -18,11 +18,7 @@ func (r *run) activates() bool {
 // activation is what brings a package into service on this host.
 func (h *host) activation(p name.Package) commit.Activation {
 	s, env := h.run.plan.Stage, h.stageVariables(p)
-	a := commit.Activation{
-		ServicesWithin: h.run.timeout(),
-		Announce:       func(command string) { h.log.Command(event.StepAfterLink, event.Started, command) },
-	}
-	a.Services = h.run.services()
+	a := commit.Activation{Services: h.run.services(), ServicesWithin: h.run.timeout()}
 	for _, c := range s.AfterLink {
 		if !c.Once || h == h.run.first {
 			a.Commands = append(a.Commands, h.request(p, c, env))
