@@ -101,7 +101,7 @@ func (a *Agent) checkStart(s started) error {
 	switch s.word {
 	case "READY":
 		version := strings.TrimSuffix(s.rest, canDecompress)
-		if !atLeast(version, oldestPython) {
+		if !isSupported(version) {
 			return &StartError{
 				Message: fmt.Sprintf("python is %s, kis needs %s or newer", cut(version, maxCode), oldestPython),
 				Hint:    "name a newer one in the inventory: python: /usr/bin/python3.11",
@@ -130,20 +130,12 @@ func noPython(wanted string) error {
 	}
 }
 
-// atLeast compares two versions of two numbers each.
-func atLeast(version, floor string) bool {
-	number := func(text string) (int, int) {
-		first, second, _ := strings.Cut(text, ".")
-		a, err1 := strconv.Atoi(first)
-		b, err2 := strconv.Atoi(second)
-		if err1 != nil || err2 != nil {
-			return -1, -1
-		}
-		return a, b
-	}
-	a, b := number(version)
-	c, d := number(floor)
-	return a > c || a == c && b >= d
+// isSupported reports whether a version of Python, of two numbers, is not older than oldestPython.
+func isSupported(version string) bool {
+	first, second, _ := strings.Cut(version, ".")
+	major, err1 := strconv.Atoi(first)
+	minor, err2 := strconv.Atoi(second)
+	return err1 == nil && err2 == nil && (major > 3 || major == 3 && minor >= 8)
 }
 
 // read is the only reader of the host's standard output, for the whole session.
