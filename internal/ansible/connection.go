@@ -219,7 +219,7 @@ func (r *connectionReader) jump() string {
 		if !some {
 			continue
 		}
-		options, err := words(v.text)
+		options, err := words(v.text, true)
 		if err != nil {
 			r.fail(Jump, v, "has %s", err)
 			continue

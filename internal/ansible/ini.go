@@ -103,7 +103,7 @@ func (r *iniReader) variable(line string) error {
 }
 
 func (r *iniReader) host(line string) error {
-	parts, err := words(line)
+	parts, err := words(line, true) // Ansible takes a # within a word for a comment, too
 	if err != nil {
 		return r.at.fail("%s", err)
 	}

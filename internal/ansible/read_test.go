@@ -132,24 +132,6 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-func TestWordsAreThoseOfShlex(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string][]string{
-		`a b=c`:           {"a", "b=c"},
-		`a b="c d" e='f'`: {"a", "b=c d", "e=f"},
-		`a b=c#d e`:       {"a", "b=c"},
-		`a b="c#d"`:       {"a", "b=c#d"},
-		`a b=c\ d`:        {"a", "b=c d"},
-		`a b="c\"d\e" ''`: {"a", `b=c"d\e`, ""},
-		`# a`:             nil,
-		"a\tb  # comment": {"a", "b"},
-	} {
-		got, err := words(line)
-		require.NoError(t, err, line)
-		assert.Equal(t, want, got, line)
-	}
-}
-
 // FuzzRead checks that no text makes the readers panic or use much memory.
 func FuzzRead(f *testing.F) {
 	for _, path := range inventories() {

@@ -3,55 +3,20 @@ package ansible
 import (
 	"errors"
 	"regexp"
-	"strings"
+
+	"github.com/keep-it-simple/kis/internal/shellwords"
 )
 
-// words splits a line as Python's shlex does in POSIX mode with comments, which Ansible uses for
-// the hosts of INI files. A # begins a comment even within a word, unless it is in quotes.
-func words(line string) ([]string, error) {
-	var all []string
-	var word strings.Builder
-	inWord := false
-	quote := rune(0)
-	runes := []rune(line)
-	for i := 0; i < len(runes); i++ {
-		r := runes[i]
-		switch {
-		case r == '\\' && quote != '\'':
-			if i++; i == len(runes) {
-				return nil, errors.New("a backslash at the end of the line")
-			}
-			if quote == '"' && runes[i] != '"' && runes[i] != '\\' {
-				word.WriteRune('\\')
-			}
-			word.WriteRune(runes[i])
-			inWord = true
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, inWord = r, true
-		case r == '#':
-			i = len(runes)
-		case r == ' ' || r == '\t' || r == '\r':
-			if inWord {
-				all = append(all, word.String())
-			}
-			word.Reset()
-			inWord = false
-		default:
-			word.WriteRune(r)
-			inWord = true
-		}
+// words splits a text as Python's shlex does in POSIX mode.
+func words(text string, comments bool) ([]string, error) {
+	all, err := shellwords.Split(text, shellwords.Rules{Escapable: shellwords.Shlex, Comments: comments})
+	switch {
+	case errors.Is(err, shellwords.ErrBackslash):
+		err = errors.New("a backslash at the end of the line")
+	case err != nil:
+		err = errors.New("a quote is not closed")
 	}
-	if quote != 0 {
-		return nil, errors.New("a quote is not closed")
-	}
-	if inWord {
-		all = append(all, word.String())
-	}
-	return all, nil
+	return all, err
 }
 
 var (

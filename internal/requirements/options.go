@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/shellwords"
 )
 
 // given is one option of a line.
@@ -148,41 +150,12 @@ func checkValue(name, value string) error {
 
 // splitShell is Python's shlex.split.
 func splitShell(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	begun, quote := false, rune(0)
-	for chars := []rune(text); len(chars) > 0; chars = chars[1:] {
-		c := chars[0]
-		switch {
-		case c == '\\' && quote != '\'':
-			if chars = chars[1:]; len(chars) == 0 {
-				return nil, errors.New("ends with a backslash")
-			}
-			if quote != 0 && chars[0] != quote && chars[0] != '\\' {
-				word.WriteRune('\\')
-			}
-			word.WriteRune(chars[0])
-			begun = true
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote, begun = c, true
-		case quote == 0 && strings.ContainsRune(" \t\r\n", c):
-			if begun {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			begun = false
-		default:
-			word.WriteRune(c)
-			begun = true
-		}
+	words, err := shellwords.Split(text, shellwords.Rules{Escapable: shellwords.Shlex})
+	switch {
+	case errors.Is(err, shellwords.ErrBackslash):
+		err = errors.New("ends with a backslash")
+	case err != nil:
+		err = errors.New("has a quotation mark without its second")
 	}
-	if quote != 0 {
-		return nil, errors.New("has a quotation mark without its second")
-	}
-	if begun {
-		words = append(words, word.String())
-	}
-	return words, nil
+	return words, err
 }
