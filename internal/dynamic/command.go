@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/keep-it-simple/kis/internal/safetext"
+	"github.com/keep-it-simple/kis/internal/tail"
 )
 
 const (
@@ -24,8 +25,6 @@ const (
 	killGrace = time.Second
 	// maxOutput is far above the inventories of thousands of hosts.
 	maxOutput = 64 << 20
-	// maxTail is how many lines of its messages an error has.
-	maxTail = 10
 )
 
 // Command is a command with its arguments, and the directory in which it runs.
@@ -89,7 +88,8 @@ func (c Command) run(ctx context.Context, limit time.Duration) ([]byte, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var out, messages bounded
+	var out bounded
+	var messages tail.Lines
 	cmd := exec.CommandContext(limited, program, c.words[1:]...)
 	cmd.Dir, cmd.WaitDelay = c.dir, killGrace
 	cmd.Stdout, cmd.Stderr = &out, &messages
@@ -97,7 +97,7 @@ func (c Command) run(ctx context.Context, limit time.Duration) ([]byte, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case out.full || messages.full:
+	case out.full:
 		err = fmt.Errorf("printed more than %d MiB", maxOutput>>20)
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("did not finish in %s", safetext.Duration(limit))
@@ -107,7 +107,7 @@ func (c Command) run(ctx context.Context, limit time.Duration) ([]byte, error) {
 		err = fmt.Errorf("there is no program %q in PATH", c.words[0])
 	}
 	if err != nil {
-		return nil, &Error{c.text, err, messages.tail()}
+		return nil, &Error{c.text, err, messages.Lines()}
 	}
 	return out.text.Bytes(), nil
 }
@@ -125,15 +125,4 @@ func (b *bounded) Write(p []byte) (int, error) {
 		return 0, errors.New("too much output")
 	}
 	return b.text.Write(p)
-}
-
-// tail returns the last lines.
-func (b *bounded) tail() []string {
-	var lines []string
-	for line := range strings.Lines(b.text.String()) {
-		if line = strings.TrimRight(line, " \t\r\n"); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-maxTail):]
 }
