@@ -219,7 +219,7 @@ func (r *connectionReader) jump() string {
 		if !some {
 			continue
 		}
-		options, err := words(v.text, true)
+		options, err := words(v.text, false)
 		if err != nil {
 			r.fail(Jump, v, "has %s", err)
 			continue

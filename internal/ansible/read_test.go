@@ -114,6 +114,7 @@ func TestConnections(t *testing.T) {
 		{"ansible_ssh_common_args='-J bastion,b2 -C'", Connection{Jump: "bastion,b2"}, ""},
 		{"ansible_ssh_extra_args='-oProxyJump=b -o ControlMaster=auto'", Connection{Jump: "b"}, ""},
 		{"ansible_ssh_args='-o ProxyCommand=\"nc %h %p\"'", Connection{}, `a:1: ansible_ssh_args of a has the option "-oProxyCommand"; write it into ssh_config, and the jump host into ssh: {jump: …}`},
+		{"ansible_ssh_args='-C #x -J bastion'", Connection{Jump: "bastion"}, `a:1: ansible_ssh_args of a has the option "#x"; write it into ssh_config, and the jump host into ssh: {jump: …}`},
 		{"ansible_password=x ansible_shell_type=csh foo=bar", Connection{}, ""},
 	} {
 		dir := files(t, map[string]string{"a": "a " + tt.vars + "\n"})
