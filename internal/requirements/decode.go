@@ -42,7 +42,11 @@ func decode(data []byte) (text string, line int, err error) {
 	}
 	text, err = decodeUTF8(data)
 	if err != nil {
-		line = 1 + bytes.Count(data[:invalid(data)], []byte("\n"))
+		for l := range bytes.Lines(data) {
+			if line++; !utf8.Valid(l) {
+				break
+			}
+		}
 	}
 	return text, line, err
 }
@@ -68,19 +72,6 @@ func decodeUTF8(data []byte) (string, error) {
 		return "", errUTF8
 	}
 	return string(data), nil
-}
-
-// invalid returns the place of the first byte that is not UTF-8.
-func invalid(data []byte) int {
-	at := 0
-	for at < len(data) {
-		c, size := utf8.DecodeRune(data[at:])
-		if c == utf8.RuneError && size <= 1 {
-			break
-		}
-		at += size
-	}
-	return at
 }
 
 func decodeUTF16(data []byte, order binary.ByteOrder) (string, error) {

@@ -192,22 +192,15 @@ func (f *file) checkOption(e entry, o given) bool {
 
 // noticeOption says which versions of pip read an option that not all do.
 func (r *reader) noticeOption(p place, name string) {
-	versions := ""
-	switch name {
-	case "--install-option":
-		versions = "before 23.1"
-	case "--global-option":
-		versions = "before 25.3"
-	case "--config-settings", "--config-setting":
-		versions = "from 23.1 on"
-	case "--all-releases", "--only-final", "--no-require-hashes":
-		versions = "from 26.0 on"
-	case "--use-feature":
-		versions = "with that feature"
-	default:
-		return
+	versions, some := map[string]string{
+		"--install-option": "before 23.1", "--global-option": "before 25.3",
+		"--config-settings": "from 23.1 on", "--config-setting": "from 23.1 on",
+		"--all-releases": "from 26.0 on", "--only-final": "from 26.0 on", "--no-require-hashes": "from 26.0 on",
+		"--use-feature": "with that feature",
+	}[name]
+	if some {
+		r.notice("%s: only pip %s reads %s", p, versions, name)
 	}
-	r.notice("%s: only pip %s reads %s", p, versions, name)
 }
 
 // notice adds something the user should know, once.

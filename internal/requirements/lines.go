@@ -22,7 +22,7 @@ func logicalLines(text string) []logical {
 			all = append(all, logical{line, text})
 		}
 	}
-	for i, line := range splitLines(text) {
+	for i, line := range lineEnd.Split(text, -1) {
 		comment := isComment(line)
 		if comment {
 			line = " " + line // a comment ends what it continues

@@ -40,23 +40,12 @@ func optionKind(name string) (kind string, takesValue bool) {
 	return "", false
 }
 
-// longName returns the long name of a short option.
+// longName returns the long name of a short option, or "".
 func longName(short rune) string {
-	switch short {
-	case 'r':
-		return "--requirement"
-	case 'c':
-		return "--constraint"
-	case 'e':
-		return "--editable"
-	case 'i':
-		return "--index-url"
-	case 'f':
-		return "--find-links"
-	case 'C':
-		return "--config-settings"
-	}
-	return ""
+	return map[rune]string{
+		'r': "--requirement", 'c': "--constraint", 'e': "--editable",
+		'i': "--index-url", 'f': "--find-links", 'C': "--config-settings",
+	}[short]
 }
 
 // breakLine separates a requirement from its options, as break_args_options of pip does: the options

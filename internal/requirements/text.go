@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // isSpace is Python's str.isspace, which is also \s of its regular expressions.
@@ -13,28 +12,8 @@ func isSpace(c rune) bool { return unicode.IsSpace(c) || c >= 0x1c && c <= 0x1f 
 
 func trim(text string) string { return strings.TrimFunc(text, isSpace) }
 
-// isLineEnd reports the characters at which Python's str.splitlines ends a line.
-func isLineEnd(c rune) bool {
-	return c >= '\n' && c <= '\r' || c >= 0x1c && c <= 0x1e || c == 0x85 || c == 0x2028 || c == 0x2029
-}
-
-// splitLines is Python's str.splitlines.
-func splitLines(text string) []string {
-	var lines []string
-	for text != "" {
-		end := strings.IndexFunc(text, isLineEnd)
-		if end < 0 {
-			return append(lines, text)
-		}
-		lines = append(lines, text[:end])
-		_, size := utf8.DecodeRuneInString(text[end:])
-		if strings.HasPrefix(text[end:], "\r\n") {
-			size = 2
-		}
-		text = text[end+size:]
-	}
-	return lines
-}
+// lineEnd is where Python's str.splitlines ends a line.
+var lineEnd = regexp.MustCompile(`\r\n|[\n-\r\x1c-\x1e\x{85}\x{2028}\x{2029}]`)
 
 var credentials = regexp.MustCompile(`://[^/\s?#]*@`)
 
