@@ -1,6 +1,7 @@
 package requirements
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,10 +29,7 @@ func (r *reader) checkHashes() bool {
 
 // checkHash refuses a requirement that --require-hashes does.
 func (r *reader) checkHash(e entry) {
-	shown := e.written
-	if shown == "" {
-		shown = e.text
-	}
+	shown := cmp.Or(e.written, e.text)
 	constrained := slices.ContainsFunc(r.constraints, func(c entry) bool {
 		return c.hashes && c.req.pinned() && e.req.url == "" && canonical(c.req.name) == canonical(e.req.name)
 	})

@@ -166,10 +166,8 @@ func (f *file) localFile(e entry, l localRequirement) {
 	if len(l.extras) > 0 {
 		extras = "[" + strings.Join(l.extras, ",") + "]"
 	}
-	e.text = fmt.Sprintf("%s%s @ file://${%s}/%s#sha256=%s", l.name, extras, LocalsVariable, url.PathEscape(local.Name), local.SHA256)
-	if l.marker != "" {
-		e.text += " ; " + l.marker
-	}
+	address := fmt.Sprintf("file://${%s}/%s#sha256=%s", LocalsVariable, url.PathEscape(local.Name), local.SHA256)
+	e.text = l.name + extras + " @ " + address + withMarker(l.marker)
 	if l.options != "" {
 		e.text += " " + l.options
 	}

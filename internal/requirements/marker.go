@@ -76,11 +76,8 @@ type markerParser struct{ tokens []string }
 const maxNesting = 50
 
 func (p *markerParser) next() string {
-	if len(p.tokens) == 0 {
-		return ""
-	}
-	token := p.tokens[0]
-	p.tokens = p.tokens[1:]
+	token := p.peek()
+	p.tokens = p.tokens[min(1, len(p.tokens)):]
 	return token
 }
 

@@ -1,6 +1,7 @@
 package requirements
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,17 +29,10 @@ func nameInPyproject(path string) string {
 			} `toml:"poetry"`
 		} `toml:"tool"`
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	if _, err := toml.Decode(string(data), &file); err != nil {
+	if _, err := toml.DecodeFile(path, &file); err != nil {
 		return "" // the build reports what is wrong with it
 	}
-	if file.Project.Name != "" {
-		return file.Project.Name
-	}
-	return file.Tool.Poetry.Name
+	return cmp.Or(file.Project.Name, file.Tool.Poetry.Name)
 }
 
 // nameInSetupCfg returns name of the section metadata, as Python's configparser reads it.

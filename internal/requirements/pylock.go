@@ -19,37 +19,33 @@ var pylockName = regexp.MustCompile(`^pylock(?:\.[^.]+)?\.toml$`)
 func isPylock(name string) bool { return pylockName.MatchString(name) }
 
 // lockFile is a pylock.toml as PEP 751 defines it, without what installing does not need:
-// created-by, dependencies, index, sizes, upload times, attestation-identities, tool.
+// created-by, the names of groups, dependencies, index, commits, sizes, upload times,
+// attestation-identities, tool.
 type lockFile struct {
 	Version        string        `toml:"lock-version"`
 	Environments   []string      `toml:"environments"`
 	RequiresPython string        `toml:"requires-python"`
 	Extras         []string      `toml:"extras"`
-	Groups         []string      `toml:"dependency-groups"`
 	DefaultGroups  []string      `toml:"default-groups"`
 	Packages       []lockPackage `toml:"packages"`
 }
 
 type lockPackage struct {
-	Name           string       `toml:"name"`
-	Version        string       `toml:"version"`
-	Marker         string       `toml:"marker"`
-	RequiresPython string       `toml:"requires-python"`
-	VCS            *lockSource  `toml:"vcs"`
-	Directory      *lockSource  `toml:"directory"`
-	Archive        *lockSource  `toml:"archive"`
-	Sdist          *lockSource  `toml:"sdist"`
-	Wheels         []lockSource `toml:"wheels"`
+	Name      string       `toml:"name"`
+	Version   string       `toml:"version"`
+	Marker    string       `toml:"marker"`
+	VCS       *lockSource  `toml:"vcs"`
+	Directory *lockSource  `toml:"directory"`
+	Archive   *lockSource  `toml:"archive"`
+	Sdist     *lockSource  `toml:"sdist"`
+	Wheels    []lockSource `toml:"wheels"`
 }
 
 // lockSource is where a package comes from. Each kind has some of the keys.
 type lockSource struct {
-	Type         string            `toml:"type"`
 	Name         string            `toml:"name"`
 	URL          string            `toml:"url"`
 	Path         string            `toml:"path"`
-	Editable     bool              `toml:"editable"`
-	CommitID     string            `toml:"commit-id"`
 	Subdirectory string            `toml:"subdirectory"`
 	Hashes       map[string]string `toml:"hashes"`
 }
@@ -87,7 +83,7 @@ func (r *reader) pylock(name string) {
 	r.requiresPython, r.environments = lock.RequiresPython, lock.Environments
 	l := &lockReader{reader: r, file: name, selected: selection{groups: lock.DefaultGroups}}
 	l.selectExtras(lock.Extras, keys.IsDefined("extras"))
-	lines := packageLines(string(data))
+	lines := tableLines(string(data), "packages")
 	for i, pkg := range lock.Packages {
 		at := p
 		if i < len(lines) {
@@ -112,11 +108,11 @@ func (l *lockReader) selectExtras(supported []string, said bool) {
 	}
 }
 
-// packageLines returns the lines of the packages, where they are written as tables.
-func packageLines(text string) []int {
+// tableLines returns the lines at which the tables of an array begin, where it is written as tables.
+func tableLines(text, array string) []int {
 	var lines []int
 	for i, line := range strings.Split(text, "\n") {
-		if strings.HasPrefix(strings.ReplaceAll(line, " ", ""), "[[packages]]") {
+		if strings.HasPrefix(strings.ReplaceAll(line, " ", ""), "[["+array+"]]") {
 			lines = append(lines, i+1)
 		}
 	}
@@ -187,17 +183,9 @@ func (l *lockReader) marker(text string) (rest string, wanted bool, err error) {
 	return rest, wanted, err
 }
 
-// local returns the path of a file or directory that the lock file names relative to itself.
-func (l *lockReader) local(name string) string {
-	if filepath.IsAbs(name) {
-		return filepath.Clean(name)
-	}
-	return filepath.Join(filepath.Dir(l.file), filepath.FromSlash(name))
-}
-
 func (l *lockReader) directory(f *file, e entry, source lockSource) {
 	shown := entry{place: e.place, written: fmt.Sprintf("%s (%s)", e.req.name, source.Path)}
-	if l.isProjectDir(filepath.Join(l.local(source.Path), filepath.FromSlash(source.Subdirectory))) {
+	if l.isProjectDir(filepath.Join(f.absolute(source.Path), filepath.FromSlash(source.Subdirectory))) {
 		f.drop(shown, nil, e.req.marker)
 		return
 	}
@@ -221,7 +209,7 @@ func (l *lockReader) archive(f *file, e entry, source lockSource) {
 		if source.Subdirectory != "" {
 			e.req.url += "#subdirectory=" + source.Subdirectory
 		}
-		e.text = e.req.name + " @ " + e.req.url + withMarker(" ; ", e.req.marker) + hashes
+		e.text = e.req.name + " @ " + e.req.url + withMarker(e.req.marker) + hashes
 		l.addHashed(e)
 	}
 }
@@ -233,7 +221,7 @@ func (l *lockReader) localArchive(f *file, e entry, source lockSource) {
 		return
 	}
 	e.written = fmt.Sprintf("%s (%s)", e.req.name, source.Path)
-	f.localPath(e, localRequirement{name: e.req.name, path: l.local(source.Path), marker: e.req.marker, hash: "sha256=" + sum})
+	f.localPath(e, localRequirement{name: e.req.name, path: f.absolute(source.Path), marker: e.req.marker, hash: "sha256=" + sum})
 	if n := len(l.requirements); n > 0 && l.requirements[n-1].place == e.place {
 		l.requirements[n-1].text += " --hash=sha256:" + sum
 		l.requirements[n-1].hashes = true
@@ -270,7 +258,7 @@ func (l *lockReader) files(f *file, e entry, pkg lockPackage) {
 		return
 	}
 	e.req.specifier = "==" + version
-	e.text = pkg.Name + e.req.specifier + withMarker(" ; ", e.req.marker) + strings.Join(slices.Compact(hashes), "")
+	e.text = pkg.Name + e.req.specifier + withMarker(e.req.marker) + strings.Join(slices.Compact(hashes), "")
 	l.addHashed(e)
 }
 
@@ -283,11 +271,12 @@ func (l *lockReader) addHashed(e entry) {
 	l.requirements = append(l.requirements, e)
 }
 
-func withMarker(separator, marker string) string {
+// withMarker is a marker as it stands behind a requirement.
+func withMarker(marker string) string {
 	if marker == "" {
 		return ""
 	}
-	return separator + marker
+	return " ; " + marker
 }
 
 // version returns the version of a package that an index has. PEP 751 lets the files say it.

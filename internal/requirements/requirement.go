@@ -20,7 +20,6 @@ type requirement struct {
 // The tokens of dependency specifiers, as packaging's tokenizer has them.
 var (
 	namePattern   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?`)
-	blanks        = regexp.MustCompile(`^[ \t]*`)
 	extrasPattern = regexp.MustCompile(`^\[([^\]]*)\]`)
 	urlPattern    = regexp.MustCompile(`^@[ \t]*([^ \t]+)[ \t]*$`)
 )
@@ -33,7 +32,8 @@ const (
 	suffixes    = preRelease + postRelease + devRelease
 )
 
-// isSpecifier reports whether the text is a version specifier of PEP 440, in which case does not count: that of ASCII.
+// isSpecifier reports whether the text is a version specifier of PEP 440. ASCII letters may have either case; others
+// are no letters there: U+212A is no k.
 func isSpecifier(text string) bool {
 	return specifierPattern.MatchString(strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -90,8 +90,7 @@ func parseRequirement(text string) (requirement, error) {
 
 // skip returns what follows the prefix and blanks.
 func skip(text, prefix string) string {
-	text = text[len(prefix):]
-	return text[len(blanks.FindString(text)):]
+	return strings.TrimLeft(text[len(prefix):], " \t")
 }
 
 // splitMarker separates the marker, which begins at the first semicolon; behind an address alone, at

@@ -101,10 +101,6 @@ func (r *reader) exportUV(ctx context.Context, lock *uvLock, uv, dir string) {
 
 // withoutGroups is the option that leaves out the groups for developers, and says which others go with them.
 func (r *reader) withoutGroups(dir string) string {
-	data, err := os.ReadFile(filepath.Join(dir, "pyproject.toml"))
-	if err != nil {
-		return "--no-dev" // uv reports that
-	}
 	var project struct {
 		Tool struct {
 			UV struct {
@@ -112,8 +108,8 @@ func (r *reader) withoutGroups(dir string) string {
 			} `toml:"uv"`
 		} `toml:"tool"`
 	}
-	if _, err := toml.Decode(string(data), &project); err != nil {
-		return "--no-dev"
+	if _, err := toml.DecodeFile(filepath.Join(dir, "pyproject.toml"), &project); err != nil {
+		return "--no-dev" // uv reports what is wrong with it
 	}
 	others := []string{}
 	switch groups := project.Tool.UV.DefaultGroups.(type) {

@@ -30,20 +30,14 @@ type uvPackage struct {
 	} `toml:"source"`
 }
 
-// uvPackageStart is how uv begins a package.
-const uvPackageStart = "[[package]]"
-
 func parseUVLock(path, text string) (*uvLock, error) {
 	lock := &uvLock{path: path}
 	if _, err := toml.Decode(text, lock); err != nil {
 		return nil, err
 	}
-	next := 0
-	for i, line := range strings.Split(text, "\n") {
-		if strings.TrimSpace(line) == uvPackageStart && next < len(lock.Packages) {
-			lock.Packages[next].line = i + 1
-			next++
-		}
+	lines := tableLines(text, "package")
+	for i := range min(len(lines), len(lock.Packages)) {
+		lock.Packages[i].line = lines[i]
 	}
 	return lock, nil
 }
