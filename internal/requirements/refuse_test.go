@@ -113,8 +113,7 @@ func TestRefusedLines(t *testing.T) {
 			_, err := requirements.Read(t.Context(), filepath.Join(dir, "r.txt"), options(dir, map[string]string{
 				"COMMENT": "x # y", "LINES": "a\nb", "NESTED": "${SECRET}", "SECRET": "hunter2!",
 			}))
-			var one *requirements.Error
-			require.ErrorAs(t, err, &one)
+			require.ErrorAs(t, err, new(requirements.Errors))
 			if strings.Contains(want, "%s") {
 				want = fmt.Sprintf(want, dir)
 			}

@@ -106,15 +106,6 @@ func (e Errors) Lines() []string {
 	return lines
 }
 
-// Unwrap returns the single errors, for errors.As.
-func (e Errors) Unwrap() []error {
-	all := make([]error, len(e))
-	for i, one := range e {
-		all[i] = one
-	}
-	return all
-}
-
 // Read reads a file of requirements, whose name decides the format: uv.lock, pylock.toml and
 // pylock.NAME.toml, and pip's format otherwise. It reports all lines that are wrong, as
 // [Errors].
