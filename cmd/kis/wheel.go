@@ -17,7 +17,7 @@ import (
 // applicationWheel builds the wheel of an application once, and keeps it for all hosts.
 type applicationWheel struct {
 	archive *sdist.Archive
-	options pybuild.WheelOptions
+	options pybuild.Options
 
 	mu     sync.Mutex
 	tried  bool
@@ -27,7 +27,7 @@ type applicationWheel struct {
 }
 
 func newApplicationWheel(a *sdist.Archive, dir string, inv *inventory.Inventory) *applicationWheel {
-	return &applicationWheel{archive: a, at: map[string]*wheel.Archive{}, options: pybuild.WheelOptions{
+	return &applicationWheel{archive: a, at: map[string]*wheel.Archive{}, options: pybuild.Options{
 		Dir: dir, Editable: inv.Install().Mode == inventory.ModeEditable,
 	}}
 }

@@ -77,10 +77,10 @@ func TestRelocatedWheelsAreThoseThatPipMakes(t *testing.T) {
 			a, err := Build(t.Context(), Options{Dir: project, Log: &log})
 			require.NoError(t, err, "%s", &log)
 			t.Cleanup(func() { require.NoError(t, a.Close()) })
-			regular := mustWheel(t, a, WheelOptions{Dir: project})
-			assert.Equal(t, regular.SHA256, mustWheel(t, a, WheelOptions{Dir: project}).SHA256)
+			regular := mustWheel(t, a, Options{Dir: project})
+			assert.Equal(t, regular.SHA256, mustWheel(t, a, Options{Dir: project}).SHA256)
 			assert.Equal(t, []string{"six"}, regular.RequiresDist)
-			w := mustWheel(t, a, WheelOptions{Dir: project, Editable: true})
+			w := mustWheel(t, a, Options{Dir: project, Editable: true})
 			assert.Equal(t, []string{"six"}, w.RequiresDist)
 
 			root, err := filepath.EvalSymlinks(t.TempDir())
@@ -132,7 +132,7 @@ func TestBackendsWhoseWheelsHostsHaveToBuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			w, err := Wheel(t.Context(), sourceOf(t, maps.Clone(test.files)), WheelOptions{Editable: test.editable, Log: &log, Cache: sharedCache(t)})
+			w, err := Wheel(t.Context(), sourceOf(t, maps.Clone(test.files)), Options{Editable: test.editable, Log: &log, Cache: sharedCache(t)})
 			if test.want == "" {
 				require.NoError(t, err, "%s", &log)
 				require.NoError(t, w.Close())

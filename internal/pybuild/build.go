@@ -7,6 +7,7 @@
 package pybuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,17 +31,12 @@ const (
 // Options say what to build and with what. The zero value builds the current directory with the
 // tools that are installed.
 type Options struct {
-	// Dir is the project's directory; empty means the current one.
+	// Dir is the project's directory; empty means the current one. A version manager such as pyenv
+	// chooses Python by it.
 	Dir string
 	// Builder is the tool: "setup.py" runs `python setup.py sdist`, "build" the PEP 517 front end
-	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project: with a
-	// pyproject.toml it is `python -m build` if the interpreter has it, else uv if it is on PATH,
-	// else `build` in a private environment; with only a setup.py it is "setup.py", or `build` in a
-	// private environment where the interpreter lacks setuptools.
-	//
-	// `build` calls the hooks of the backend in a private environment that has what they require.
-	// kis keeps it, and so spares the environment that `python -m build` makes for each build. The
-	// interpreter's own `build` is run where that environment cannot be made.
+	// `python -m build`, "uv" runs `uv build`. "auto", the default, depends on the project and on
+	// what is installed, see plan.
 	Builder string
 	// Python is the local interpreter, a name on PATH or a path; default python3. It must be 3.8 or
 	// newer.
@@ -59,6 +55,9 @@ type Options struct {
 	// Say receives single sentences for the user, such as that a private build environment is made;
 	// nil discards them.
 	Say func(string)
+	// Editable makes Wheel build one that refers to the source's directory (PEP 660), see
+	// wheel.Archive.At. Build has no use for it.
+	Editable bool
 }
 
 // Build builds a source distribution of a project, opens and validates it. The archive is written
@@ -89,7 +88,8 @@ type builder struct {
 
 func newBuilder(opts Options) *builder {
 	b := &builder{
-		dir: opts.Dir, kind: opts.Builder, python: opts.Python, cache: opts.Cache, exclude: opts.Exclude,
+		dir: opts.Dir, kind: cmp.Or(opts.Builder, builderAuto), python: cmp.Or(opts.Python, "python3"),
+		cache: opts.Cache, exclude: opts.Exclude,
 		ownPython: opts.Python != "",
 		say:       opts.Say,
 		run: runner{
@@ -97,12 +97,6 @@ func newBuilder(opts Options) *builder {
 			log: opts.Log, grace: killGrace,
 		},
 		lookPath: exec.LookPath,
-	}
-	if b.kind == "" {
-		b.kind = builderAuto
-	}
-	if b.python == "" {
-		b.python = "python3"
 	}
 	if b.say == nil {
 		b.say = func(string) {}
@@ -229,7 +223,7 @@ func (b *builder) runTool(ctx context.Context, p toolPlan) (string, error) {
 }
 
 // failed makes any error of a build an *Error that names the project.
-func (b *builder) failed(err error) error {
+func (b *builder) failed(err error) *Error {
 	if failure, ok := errors.AsType[*Error](err); ok {
 		failure.Dir = b.dir
 		return failure

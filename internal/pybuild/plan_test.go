@@ -60,7 +60,7 @@ func TestPlanDependsOnProjectAndTools(t *testing.T) {
 			}
 			cmd, err := b.command(t.Context(), plan)
 			require.NoError(t, err)
-			assert.Equal(t, test.command, cmd.String())
+			assert.Equal(t, test.command, cmd.name)
 		})
 	}
 }
@@ -104,7 +104,7 @@ func TestReadyEnvironmentNeedsNoVenv(t *testing.T) {
 	require.NoError(t, err)
 	cmd, err := b.command(t.Context(), plan)
 	require.NoError(t, err)
-	assert.Equal(t, python+" setup.py sdist", cmd.String())
+	assert.Equal(t, python+" setup.py sdist", cmd.name)
 }
 
 // fakeEnvironment is a private build environment whose interpreter has everything.

@@ -1,6 +1,7 @@
 package pybuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,14 +60,6 @@ type command struct {
 	hint string // for the error, if it fails
 }
 
-// String returns the command for the user to read.
-func (c command) String() string {
-	if c.name != "" {
-		return c.name
-	}
-	return strings.Join(c.args, " ")
-}
-
 // runner runs commands one after another.
 type runner struct {
 	env   []string
@@ -97,7 +90,7 @@ func (r runner) run(ctx context.Context, c command) error {
 	case errors.Is(err, exec.ErrNotFound):
 		err = fmt.Errorf("not found: %w", err)
 	}
-	return &Error{Command: c.String(), Cause: safetext.Output(last.Cause()), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
+	return &Error{Command: cmp.Or(c.name, strings.Join(c.args, " ")), Cause: safetext.Output(last.Cause()), Tail: printable(last.Lines()), Hint: c.hint, Err: err}
 }
 
 // quiet hides the errors of a writer: a full disk under the log is not a failed build. It keeps a

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,23 +15,10 @@ import (
 	"github.com/keep-it-simple/kis/internal/wheel"
 )
 
-// WheelOptions say with what a wheel is built.
-type WheelOptions struct {
-	// Dir is the project's directory: a version manager such as pyenv chooses Python by it. Nothing
-	// else is read there. Empty means the current one.
-	Dir string
-	// Python, Cache, Log and Say are those of Options.
-	Python, Cache string
-	Log           io.Writer
-	Say           func(string)
-	// Editable builds a wheel that refers to the source's directory (PEP 660), see
-	// wheel.Archive.At.
-	Editable bool
-}
-
 // Wheel builds the wheel of a source distribution with the project's build backend: setuptools,
 // where it names none. The wheel is what every host would make of the archive, and depends on no
-// host; a setup.py that decides by the machine it runs on decides by this one.
+// host; a setup.py that decides by the machine it runs on decides by this one. Builder and Exclude
+// do not count, and nothing is read in Dir.
 //
 // The hooks run in a private build environment with everything that the project requires. It is
 // kept: a build with the same requirements needs no index. Site settings do not reach it, but for
@@ -45,8 +31,8 @@ type WheelOptions struct {
 // cannot build it: there is no venv, the index cannot be reached, a hook fails. In both cases a
 // host may still build the archive. errors.Is finds the cause of ctx. That a wheel is not pure is
 // remembered for a week, while the project's files and their names stay the same.
-func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Archive, error) {
-	b := newBuilder(Options{Dir: opts.Dir, Python: opts.Python, Cache: opts.Cache, Log: opts.Log, Say: opts.Say})
+func Wheel(ctx context.Context, a *sdist.Archive, opts Options) (*wheel.Archive, error) {
+	b := newBuilder(opts)
 	w, err := b.wheel(ctx, a, opts.Editable)
 	if err == nil {
 		if made, err := b.madeFile(a); err == nil {
@@ -54,17 +40,15 @@ func Wheel(ctx context.Context, a *sdist.Archive, opts WheelOptions) (*wheel.Arc
 		}
 		return w, nil
 	}
-	err = b.failed(err)
-	if failure, ok := errors.AsType[*Error](err); ok {
-		failure.Dir = a.Path
-	}
-	return nil, err
+	failure := b.failed(err)
+	failure.Dir = a.Path
+	return nil, failure
 }
 
 // HasBuiltWheel reports whether Wheel has succeeded for an archive with the same content within the last
 // weeks. Then hosts probably have it.
-func HasBuiltWheel(a *sdist.Archive, opts WheelOptions) bool {
-	made, err := newBuilder(Options{Cache: opts.Cache}).madeFile(a)
+func HasBuiltWheel(a *sdist.Archive, opts Options) bool {
+	made, err := newBuilder(opts).madeFile(a)
 	if err != nil {
 		return false
 	}

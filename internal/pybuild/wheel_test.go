@@ -73,7 +73,7 @@ func sameEnvironment(t testing.TB, cache string) string {
 }
 
 // mustWheel builds a wheel, and shows all output if that fails.
-func mustWheel(t testing.TB, a *sdist.Archive, opts WheelOptions) *wheel.Archive {
+func mustWheel(t testing.TB, a *sdist.Archive, opts Options) *wheel.Archive {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Log = &log
@@ -101,16 +101,16 @@ func TestWheelByTheDefaultBackend(t *testing.T) {
 			files["projecta/__init__.py"], files["projecta/data.txt"] = "value = 1\n", "x"
 			files["MANIFEST.in"] = "include projecta/data.txt\n"
 			a, cache := sourceOf(t, files), sharedCache(t)
-			assert.False(t, HasBuiltWheel(a, WheelOptions{Cache: cache}))
-			w := mustWheel(t, a, WheelOptions{Cache: cache})
-			assert.True(t, HasBuiltWheel(a, WheelOptions{Cache: cache}))
-			assert.False(t, HasBuiltWheel(sourceOf(t, map[string]string{"setup.py": setupScript}), WheelOptions{Cache: cache}))
+			assert.False(t, HasBuiltWheel(a, Options{Cache: cache}))
+			w := mustWheel(t, a, Options{Cache: cache})
+			assert.True(t, HasBuiltWheel(a, Options{Cache: cache}))
+			assert.False(t, HasBuiltWheel(sourceOf(t, map[string]string{"setup.py": setupScript}), Options{Cache: cache}))
 			assert.Equal(t, "projecta-0.4-py3-none-any.whl", w.Name)
 			assert.Equal(t, []string{"six", `requests>=2; python_version < "3.99"`}, w.RequiresDist)
 			members := wheelFiles(t, w)
 			assert.Equal(t, "value = 1\n", members["projecta/__init__.py"])
 			assert.Contains(t, members, "projecta/data.txt")
-			assert.Equal(t, w.SHA256, mustWheel(t, a, WheelOptions{Cache: cache}).SHA256, "the same archive gives the same wheel")
+			assert.Equal(t, w.SHA256, mustWheel(t, a, Options{Cache: cache}).SHA256, "the same archive gives the same wheel")
 		})
 	}
 }
@@ -118,7 +118,7 @@ func TestWheelByTheDefaultBackend(t *testing.T) {
 func TestEditableWheelIsTheSameWhereverItWasBuilt(t *testing.T) {
 	t.Parallel()
 	a := sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": "value = 1\n"})
-	opts := WheelOptions{Editable: true, Cache: sharedCache(t)}
+	opts := Options{Editable: true, Cache: sharedCache(t)}
 	first, second := mustWheel(t, a, opts), mustWheel(t, a, opts)
 	assert.NotEqual(t, first.SHA256, second.SHA256)
 	digests := map[string]bool{}
@@ -142,7 +142,7 @@ func TestTheUsersDistutilsConfigurationDoesNotReachTheWheel(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(home, ".pydistutils.cfg"), []byte("[build]\nbuild_base = "+home+"/built\n[bdist_wheel]\nuniversal = 1\n"), 0o600))
 	t.Setenv("HOME", home)
 	a := sourceOf(t, map[string]string{"setup.py": setupScript, "projecta/__init__.py": "value = 1\n"})
-	assert.Equal(t, "projecta-0.4-py3-none-any.whl", mustWheel(t, a, WheelOptions{Cache: cache}).Name)
+	assert.Equal(t, "projecta-0.4-py3-none-any.whl", mustWheel(t, a, Options{Cache: cache}).Name)
 	assert.NoDirExists(t, filepath.Join(home, "built"))
 }
 
@@ -197,7 +197,7 @@ func TestWheelsThatAHostHasToBuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := backend(t, test.hooks+"\n")
-			_, err := Wheel(t.Context(), a, WheelOptions{Editable: test.editable, Cache: sameEnvironment(t, shared)})
+			_, err := Wheel(t.Context(), a, Options{Editable: test.editable, Cache: sameEnvironment(t, shared)})
 			require.ErrorContains(t, err, test.want)
 			assert.Equal(t, !test.pure, errors.Is(err, wheel.ErrNotPure))
 			var failure *Error
@@ -215,7 +215,7 @@ func TestThatAProjectIsNotPureIsRemembered(t *testing.T) {
 	var log bytes.Buffer
 	build := func(hooks string) error {
 		log.Reset()
-		w, err := Wheel(t.Context(), backend(t, hooks), WheelOptions{Cache: cache, Log: &log})
+		w, err := Wheel(t.Context(), backend(t, hooks), Options{Cache: cache, Log: &log})
 		if err == nil {
 			require.NoError(t, w.Close())
 		}
@@ -256,7 +256,7 @@ func TestHooksSeeNoTerminalAndNoSiteSettings(t *testing.T) {
     return wheel(d)
 `)
 	var log bytes.Buffer
-	w, err := Wheel(t.Context(), a, WheelOptions{Log: &log, Cache: cache})
+	w, err := Wheel(t.Context(), a, Options{Log: &log, Cache: cache})
 	require.NoError(t, err, "%s", &log)
 	require.NoError(t, w.Close())
 	assert.Contains(t, log.String(), "session True\nno terminal\ninput ''\nenv ['PIP_INDEX_URL=https://index.example/']\nepoch 315532800\nFalse True\n")
@@ -293,7 +293,7 @@ func TestWheelExplainsWhatThisMachineLacks(t *testing.T) {
 		"false":          "false: exit status 1",
 		fake:             noVenv + " -m venv ",
 	} {
-		_, err := Wheel(t.Context(), a, WheelOptions{Python: python, Cache: t.TempDir()})
+		_, err := Wheel(t.Context(), a, Options{Python: python, Cache: t.TempDir()})
 		var failure *Error
 		require.ErrorAs(t, err, &failure)
 		require.ErrorContains(t, err, want)
