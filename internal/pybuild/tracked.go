@@ -5,35 +5,18 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
-// gitTimeout bounds what kis asks git about files: the answers are advice only.
-const gitTimeout = 5 * time.Second
-
 // notExported is the pathspec (gitglossary(7)) of files that .gitattributes exclude from archives.
 const notExported = ":(exclude,attr:export-ignore)"
-
-// tracked lists the files below a directory that git tracks, relative to it, as far as pathspecs allow.
-// ok is false where there is no git.
-func tracked(ctx context.Context, dir string, pathspecs ...string) (files []string, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "ls-files", "-z", "--", "."}, pathspecs...)...).Output()
-	if err != nil {
-		return nil, false
-	}
-	return strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), true
-}
 
 // omitted warns of files that git tracks and the archive lacks: data of a package that the backend was
 // not told about is missing only when the first request needs it.
