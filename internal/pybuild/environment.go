@@ -95,7 +95,7 @@ func (b *builder) makeOrRenew(ctx context.Context, base interpreter, dir string,
 	if exists && !current.isOld() {
 		return current.python(), nil
 	}
-	next, err := removeOthers(dir, current)
+	next, err := makeRoom(dir, current)
 	if err != nil {
 		return "", &Error{Err: fmt.Errorf("cache directory: %w", err)}
 	}
@@ -202,8 +202,8 @@ func discard(python string) error {
 	return err
 }
 
-// removeOthers removes all but one generation of an environment, and returns the next one.
-func removeOthers(dir string, current generation) (generation, error) {
+// makeRoom removes all generations of an environment but the current one, and returns the one to make next.
+func makeRoom(dir string, current generation) (generation, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return generation{}, err

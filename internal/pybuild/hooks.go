@@ -48,11 +48,11 @@ var errNoHook = errors.New("the build backend lacks the hook")
 // require. What that was is remembered: the next build of a project with the same pyproject.toml
 // and setup.py starts one interpreter, and asks no index.
 func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
-	memory, err := b.memoryOf(base, h)
+	memoryFile, err := b.memoryFile(base, h)
 	if err != nil {
 		return err
 	}
-	requires, remembered := recall(memory)
+	requires, remembered := recall(memoryFile)
 	if !remembered {
 		if requires, err = b.resolve(ctx, base, h); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (b *builder) call(ctx context.Context, base interpreter, h hook) error {
 		_, err = b.buildIn(ctx, base, requires, h)
 	}
 	if err == nil {
-		remember(memory, requires)
+		remember(memoryFile, requires)
 	}
 	return err
 }

@@ -26,9 +26,9 @@ type interpreter struct {
 // probeScript answers everything in one start of the interpreter. It imports the modules: find_spec
 // would take any directory named build on the path for a namespace package. setuptools, whose import
 // takes longer than some builds, is imported unless the first argument says that it has worked (see
-// known.worked); where it works and the second argument calls it sufficient, nothing else is looked for. The current directory is
-// removed from the path, because the project may have a build.py of its own. Debian has venv
-// without ensurepip, and then neither venv nor build works.
+// rememberedPython.provenKey); where it works and the second argument calls it sufficient, nothing
+// else is looked for. The current directory is removed from the path, because the project may have
+// a build.py of its own. Debian has venv without ensurepip, and then neither venv nor build works.
 const probeScript = `
 import sys
 sys.path = [entry for entry in sys.path if entry]
@@ -80,17 +80,17 @@ print('{"executable": "%s", "version": "%d.%d.%d", "supported": %s}' % (
 // interpreter's own path, so the choice is made once. Where setuptools works and is sufficient, the answer
 // says nothing of what else there is.
 func (b *builder) probe(ctx context.Context, python string, setuptoolsIsSufficient bool) (interpreter, error) {
-	worked, sufficient := "", ""
+	proven, sufficient := "", ""
 	if setuptoolsIsSufficient {
 		sufficient = "setuptools"
 	}
-	if k := b.recallInterpreter(python); k.unchanged() {
-		if setuptoolsIsSufficient && k.Direct {
-			return k.Interpreter, nil
+	if p := b.recallInterpreter(python); p.unchanged() {
+		if setuptoolsIsSufficient && p.Direct {
+			return p.Interpreter, nil
 		}
-		worked = k.worked()
+		proven = p.provenKey()
 	}
-	return b.ask(ctx, python, "-c", probeScript, worked, sufficient)
+	return b.ask(ctx, python, "-c", probeScript, proven, sufficient)
 }
 
 // identify is probe for Executable, Version and Supported alone, in a fifth of the time.

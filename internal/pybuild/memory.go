@@ -17,9 +17,9 @@ import (
 	"github.com/keep-it-simple/kis/internal/wheel"
 )
 
-// memoryOf names the file with the requirements of a build. Its name is a digest of everything that
-// they usually depend on.
-func (b *builder) memoryOf(base interpreter, h hook, more ...string) (string, error) {
+// memoryFile is the file that remembers the requirements of a build. Its name is a digest of everything
+// that they usually depend on.
+func (b *builder) memoryFile(base interpreter, h hook, more ...string) (string, error) {
 	cache, err := b.cacheDir()
 	if err != nil {
 		return "", err
@@ -38,8 +38,8 @@ func (b *builder) memoryOf(base interpreter, h hook, more ...string) (string, er
 	return filepath.Join(cache, "requires", hex.EncodeToString(sum.Sum(nil)[:16])), nil
 }
 
-func recall(memory string) (requires []string, ok bool) {
-	data, err := os.ReadFile(memory)
+func recall(memoryFile string) (requires []string, ok bool) {
+	data, err := os.ReadFile(memoryFile)
 	if err != nil || json.Unmarshal(data, &requires) != nil {
 		return nil, false
 	}
@@ -47,9 +47,9 @@ func recall(memory string) (requires []string, ok bool) {
 }
 
 // remember keeps the requirements. A build that cannot asks again.
-func remember(memory string, requires []string) {
+func remember(memoryFile string, requires []string) {
 	if data, err := json.Marshal(requires); err == nil {
-		replaceFile(memory, data)
+		replaceFile(memoryFile, data)
 	}
 }
 
@@ -77,12 +77,12 @@ const impure = ".impure"
 
 // recallImpure returns the error of an earlier build of a project with the same files, for a week:
 // it may have been an error of the backend.
-func recallImpure(memory string) error {
-	info, err := os.Stat(memory)
+func recallImpure(file string) error {
+	info, err := os.Stat(file)
 	if err != nil || time.Since(info.ModTime()) > renewAfter {
 		return nil
 	}
-	text, err := os.ReadFile(memory)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil
 	}

@@ -80,16 +80,16 @@ func (b *builder) wheel(ctx context.Context, a *sdist.Archive, editable bool) (*
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
 	h := wheelHook(source.dir, b.out(), editable)
-	memory, err := b.memoryOf(python, h, append(slices.Sorted(a.Paths()), os.TempDir())...)
+	memoryFile, err := b.memoryFile(python, h, append(slices.Sorted(a.Paths()), os.TempDir())...)
 	if err != nil {
 		return nil, err
 	}
-	if found := recallImpure(memory + impure); found != nil {
+	if found := recallImpure(memoryFile + impure); found != nil {
 		return nil, found
 	}
 	w, err := b.wheelOf(ctx, a, source, python, h)
 	if errors.Is(err, wheel.ErrNotPure) {
-		replaceFile(memory+impure, []byte(err.Error()))
+		replaceFile(memoryFile+impure, []byte(err.Error()))
 	}
 	return w, err
 }

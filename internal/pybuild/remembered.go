@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// known is an interpreter whose setuptools has built something, with what tells whether it still is
+// rememberedPython is an interpreter whose setuptools has built something, with what tells whether it still is
 // the same. Starting an interpreter to ask takes as long as a tenth of a small push, and importing
 // setuptools as long as half a build.
-type known struct {
+type rememberedPython struct {
 	Interpreter interpreter `json:"interpreter"`
 	// Direct is that the name which the user gave it is the interpreter's own program, or a link to it. It
 	// may also be a script of a version manager, which chooses the interpreter by the directory.
@@ -25,13 +25,13 @@ type known struct {
 }
 
 // unchanged reports whether the interpreter and its setuptools are the same as when they were remembered.
-func (k known) unchanged() bool {
-	return k.Stamps != nil && slices.Equal(k.Stamps, stampsOf(k.Interpreter))
+func (p rememberedPython) unchanged() bool {
+	return p.Stamps != nil && slices.Equal(p.Stamps, stampsOf(p.Interpreter))
 }
 
-// worked is what probeScript compares: with this interpreter and this setuptools a build has succeeded.
-func (k known) worked() string {
-	return strings.Join([]string{k.Interpreter.Executable, k.Interpreter.Version, k.Interpreter.SetuptoolsFile}, "\n")
+// provenKey is what probeScript compares: with this interpreter and this setuptools a build has succeeded.
+func (p rememberedPython) provenKey() string {
+	return strings.Join([]string{p.Interpreter.Executable, p.Interpreter.Version, p.Interpreter.SetuptoolsFile}, "\n")
 }
 
 // stampsOf are the stamps of an interpreter, nil where a file is missing.
@@ -54,35 +54,35 @@ func stampsOf(i interpreter) []string {
 
 // recallInterpreter returns what is remembered of the interpreter that a name stands for; the zero
 // value for nothing.
-func (b *builder) recallInterpreter(python string) known {
-	var k known
-	memory, err := b.interpreterMemory(python)
+func (b *builder) recallInterpreter(python string) rememberedPython {
+	var p rememberedPython
+	file, err := b.interpreterMemory(python)
 	if err != nil {
-		return known{}
+		return rememberedPython{}
 	}
-	data, err := os.ReadFile(memory)
-	if err != nil || json.Unmarshal(data, &k) != nil {
-		return known{}
+	data, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(data, &p) != nil {
+		return rememberedPython{}
 	}
-	return k
+	return p
 }
 
 // rememberInterpreter remembers that a build with the setuptools of the interpreter has succeeded.
 func (b *builder) rememberInterpreter(python string, found interpreter) {
-	memory, err := b.interpreterMemory(python)
+	file, err := b.interpreterMemory(python)
 	if err != nil {
 		return
 	}
-	k := known{Interpreter: found, Direct: b.isDirect(python, found), Stamps: stampsOf(found)}
-	if data, err := json.Marshal(k); err == nil && k.Stamps != nil {
-		replaceFile(memory, data)
+	p := rememberedPython{Interpreter: found, Direct: b.isDirect(python, found), Stamps: stampsOf(found)}
+	if data, err := json.Marshal(p); err == nil && p.Stamps != nil {
+		replaceFile(file, data)
 	}
 }
 
 // forgetInterpreter is for a build that has failed: the interpreter may not have what was remembered.
 func (b *builder) forgetInterpreter(python string) {
-	if memory, err := b.interpreterMemory(python); err == nil {
-		_ = os.Remove(memory) // where there is none, nothing is remembered
+	if file, err := b.interpreterMemory(python); err == nil {
+		_ = os.Remove(file) // where there is none, nothing is remembered
 	}
 }
 
