@@ -23,11 +23,11 @@ type metadata struct {
 	python        string // Requires-Python, or ""
 }
 
-// parseMetadata reads PKG-INFO (core metadata specification): header fields as in e-mail up to the
-// first empty line. Like Python's e-mail parser, it treats a line that is no field as the beginning
-// of the body, so that an old PKG-INFO with a broken description gives the name that pip would
-// read.
-func parseMetadata(data []byte) (metadata, error) {
+// Fields reads the header fields of PKG-INFO, METADATA or WHEEL: as in e-mail, up to the first empty
+// line. Keys are in lower case, the values of each in order, with the line breaks of continuation
+// lines. Like Python's e-mail parser, it treats a line that is no field as the beginning of the body,
+// so that an old PKG-INFO with a broken description gives the name that pip would read.
+func Fields(data []byte) map[string][]string {
 	fields := map[string][]string{}
 	last := ""
 	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n") // the line ends of Python's parser
@@ -35,7 +35,7 @@ func parseMetadata(data []byte) (metadata, error) {
 		if line == "" {
 			break
 		}
-		if line[0] == ' ' || line[0] == '\t' { // a continuation line: never valid in a name or version
+		if line[0] == ' ' || line[0] == '\t' {
 			if n := len(fields[last]); n > 0 {
 				fields[last][n-1] += "\n" + line
 			}
@@ -45,9 +45,18 @@ func parseMetadata(data []byte) (metadata, error) {
 		if !ok || strings.ContainsFunc(key, notInField) {
 			break
 		}
-		last = lower(key)
+		last = strings.ToLower(key)
 		fields[last] = append(fields[last], strings.TrimSpace(value))
 	}
+	return fields
+}
+
+// notInField holds for what no name of a field has (RFC 5322, section 2.2).
+func notInField(r rune) bool { return r <= ' ' || r > '~' }
+
+// parseMetadata reads PKG-INFO (core metadata specification).
+func parseMetadata(data []byte) (metadata, error) {
+	fields := Fields(data)
 	project, err := one(fields, "Name")
 	if err != nil {
 		return metadata{}, err
@@ -68,11 +77,8 @@ func parseMetadata(data []byte) (metadata, error) {
 	return m, nil
 }
 
-// notInField holds for what no name of a field has (RFC 5322, section 2.2).
-func notInField(r rune) bool { return r <= ' ' || r > '~' }
-
 func one(fields map[string][]string, key string) (string, error) {
-	values := fields[lower(key)]
+	values := fields[strings.ToLower(key)]
 	if len(values) != 1 {
 		return "", fmt.Errorf("has %d fields %q instead of one", len(values), key)
 	}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // limits bound the resources that a wheel may use on this machine and on hosts.
@@ -67,7 +69,7 @@ func newContents(name string, files []*zip.File, lim limits) (*contents, error) 
 		return nil, err
 	}
 	if fold(strings.TrimSuffix(c.info, ".dist-info")) != fold(parts[1]) {
-		return nil, fmt.Errorf("%s is not the metadata of a wheel with that name", quoted(c.info))
+		return nil, fmt.Errorf("%s is not the metadata of a wheel with that name", sdist.Quoted(c.info))
 	}
 	if err := c.readInfo(lim); err != nil {
 		return nil, err
@@ -84,7 +86,7 @@ func (c *contents) collect(files []*zip.File, lim limits) error {
 	seen := map[string]bool{}
 	for _, f := range files {
 		if err := checkMember(f); err != nil {
-			return fmt.Errorf("%s: %w", quoted(f.Name), err)
+			return fmt.Errorf("%s: %w", sdist.Quoted(f.Name), err)
 		}
 		if c.unpacked += f.UncompressedSize64; c.unpacked > lim.unpacked || f.UncompressedSize64 > lim.unpacked {
 			return fmt.Errorf("unpacks to more than %d MiB", lim.unpacked>>20)
@@ -93,7 +95,7 @@ func (c *contents) collect(files []*zip.File, lim limits) error {
 			continue
 		}
 		if seen[f.Name] {
-			return fmt.Errorf("%s: is in the wheel twice", quoted(f.Name))
+			return fmt.Errorf("%s: is in the wheel twice", sdist.Quoted(f.Name))
 		}
 		seen[f.Name] = true
 		c.members = append(c.members, f)
@@ -101,7 +103,7 @@ func (c *contents) collect(files []*zip.File, lim limits) error {
 	for name := range seen {
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			if seen[dir] {
-				return fmt.Errorf("%s: lies below %s, which is a file", quoted(name), quoted(dir))
+				return fmt.Errorf("%s: lies below %s, which is a file", sdist.Quoted(name), sdist.Quoted(dir))
 			}
 		}
 	}
@@ -171,9 +173,9 @@ func (c *contents) readInfo(lim limits) error {
 		top, below, _ := strings.Cut(f.Name, "/")
 		switch {
 		case strings.HasSuffix(top, ".data") && strings.HasPrefix(below, "platlib/"):
-			return fmt.Errorf("%w: %s", ErrNotPure, quoted(f.Name))
+			return fmt.Errorf("%w: %s", ErrNotPure, sdist.Quoted(f.Name))
 		case f.Name == c.info+"/RECORD.jws", f.Name == c.info+"/RECORD.p7s":
-			return fmt.Errorf("%w: it is signed (%s)", ErrNotPure, quoted(f.Name))
+			return fmt.Errorf("%w: it is signed (%s)", ErrNotPure, sdist.Quoted(f.Name))
 		}
 	}
 	return nil
@@ -184,7 +186,7 @@ func (c *contents) infoMember(base string) (*zip.File, error) {
 	name := c.info + "/" + base
 	i := slices.IndexFunc(c.members, func(f *zip.File) bool { return f.Name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("%s is missing", quoted(name))
+		return nil, fmt.Errorf("%s is missing", sdist.Quoted(name))
 	}
 	return c.members[i], nil
 }
@@ -195,11 +197,11 @@ func (c *contents) infoFile(base string, lim limits) ([]byte, error) {
 		return nil, err
 	}
 	if member.UncompressedSize64 > lim.metadata {
-		return nil, fmt.Errorf("%s is larger than %d MiB", quoted(member.Name), lim.metadata>>20)
+		return nil, fmt.Errorf("%s is larger than %d MiB", sdist.Quoted(member.Name), lim.metadata>>20)
 	}
 	data, err := readAll(member)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", quoted(member.Name), err)
+		return nil, fmt.Errorf("%s: %w", sdist.Quoted(member.Name), err)
 	}
 	return data, nil
 }
@@ -244,7 +246,7 @@ func (c *contents) write(to io.Writer, edit change) error {
 			err = lines.Write(line)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", quoted(f.Name), err)
+			return fmt.Errorf("%s: %w", sdist.Quoted(f.Name), err)
 		}
 	}
 	if err := lines.Write([]string{c.info + "/RECORD", "", ""}); err != nil {
@@ -306,13 +308,4 @@ func add(out *zip.Writer, name string, mode fs.FileMode, from io.Reader) error {
 	}
 	_, err = io.Copy(member, from)
 	return err
-}
-
-// quoted makes a name safe to print.
-func quoted(name string) string {
-	const longest = 300
-	if text := strconv.QuoteToASCII(name[:min(len(name), longest)]); text != `"`+name+`"` || strings.Contains(name, " ") {
-		return text
-	}
-	return name
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // metadata is the part of METADATA that kis uses.
@@ -14,49 +16,13 @@ type metadata struct {
 	requires         []string
 }
 
-// field is one header field of METADATA or WHEEL.
-type field struct{ key, value string }
-
-// parseFields reads header fields as in e-mail up to the first empty line, with keys in lower case.
-// Like Python's e-mail parser, it treats a line that is no field as the beginning of the body.
-func parseFields(data []byte) []field {
-	var fields []field
-	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n")
-	for line := range strings.SplitSeq(text, "\n") {
-		if line == "" {
-			break
-		}
-		if n := len(fields); (line[0] == ' ' || line[0] == '\t') && n > 0 {
-			fields[n-1].value += "\n" + line
-			continue
-		}
-		key, value, ok := strings.Cut(line, ":")
-		if !ok || key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			break
-		}
-		fields = append(fields, field{strings.ToLower(key), strings.TrimSpace(value)})
-	}
-	return fields
-}
-
-// values returns the values of a key, in order.
-func values(fields []field, key string) []string {
-	var found []string
-	for _, f := range fields {
-		if f.key == key {
-			found = append(found, f.value)
-		}
-	}
-	return found
-}
-
 func parseMetadata(data []byte) (metadata, error) {
-	fields := parseFields(data)
-	names, versions := values(fields, "name"), values(fields, "version")
+	fields := sdist.Fields(data)
+	names, versions := fields["name"], fields["version"]
 	if len(names) != 1 || len(versions) != 1 || names[0] == "" || versions[0] == "" {
 		return metadata{}, errors.New("does not have one Name and one Version")
 	}
-	m := metadata{names[0], versions[0], values(fields, "requires-dist")}
+	m := metadata{names[0], versions[0], fields["requires-dist"]}
 	for i, requirement := range m.requires {
 		m.requires[i] = strings.Join(strings.Fields(requirement), " ") // unfolded
 	}
@@ -73,8 +39,8 @@ const pureTag = "-none-any"
 
 // requirePure checks what WHEEL says of the wheel.
 func requirePure(data []byte) error {
-	fields := parseFields(data)
-	version, pure, tags := values(fields, "wheel-version"), values(fields, "root-is-purelib"), values(fields, "tag")
+	fields := sdist.Fields(data)
+	version, pure, tags := fields["wheel-version"], fields["root-is-purelib"], fields["tag"]
 	switch {
 	case len(version) != 1 || !strings.HasPrefix(version[0], "1."):
 		return errors.New("is not of version 1 of the format")
@@ -83,12 +49,12 @@ func requirePure(data []byte) error {
 	case len(tags) == 0:
 		return errors.New("has no Tag")
 	case !strings.EqualFold(pure[0], "true"):
-		return fmt.Errorf("%w: Root-Is-Purelib: %s", ErrNotPure, quoted(pure[0]))
+		return fmt.Errorf("%w: Root-Is-Purelib: %s", ErrNotPure, sdist.Quoted(pure[0]))
 	}
 	for _, tag := range tags {
 		// A tag such as cp311 names the implementation that ran the backend.
 		if !strings.HasPrefix(tag, "py") || !strings.HasSuffix(tag, pureTag) {
-			return fmt.Errorf("%w: Tag: %s", ErrNotPure, quoted(tag))
+			return fmt.Errorf("%w: Tag: %s", ErrNotPure, sdist.Quoted(tag))
 		}
 	}
 	return nil

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // relocatable returns the data of a member as it is, if replacePath can relocate it.
 func (s *Source) relocatable(data []byte) ([]byte, error) {
 	if !plain(s.Dir) {
-		return nil, fmt.Errorf("%w: the temporary directory %s has a name that an editable wheel cannot be relocated from", ErrNotPure, quoted(s.Dir))
+		return nil, fmt.Errorf("%w: the temporary directory %s has a name that an editable wheel cannot be relocated from", ErrNotPure, sdist.Quoted(s.Dir))
 	}
 	if !bytes.Contains(data, []byte(s.Temporary)) {
 		return data, nil
@@ -20,7 +22,7 @@ func (s *Source) relocatable(data []byte) ([]byte, error) {
 	}
 	for _, made := range s.Made {
 		if path := s.Dir + "/" + made; !bytes.Equal(replacePath(data, path, ""), data) {
-			return nil, fmt.Errorf("%w: it is editable, and refers to %s, which the build has made", ErrNotPure, quoted(made))
+			return nil, fmt.Errorf("%w: it is editable, and refers to %s, which the build has made", ErrNotPure, sdist.Quoted(made))
 		}
 	}
 	if bytes.Contains(replacePath(data, s.Dir, ""), []byte(s.Temporary)) {

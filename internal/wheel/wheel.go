@@ -17,6 +17,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/keep-it-simple/kis/internal/sdist"
 )
 
 // ErrNotPure is wrapped by errors about wheels that are valid where they were built, and may not be
@@ -59,7 +61,7 @@ type Source struct {
 func Read(file string, source *Source) (*Archive, error) {
 	a, err := read(file, source, defaultLimits())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", quoted(filepath.Base(file)), err)
+		return nil, fmt.Errorf("%s: %w", sdist.Quoted(filepath.Base(file)), err)
 	}
 	return a, nil
 }
@@ -138,7 +140,7 @@ func (a *Archive) At(dir string) (*Archive, error) {
 	}
 	if a.source != nil {
 		if !plain(dir) || !path.IsAbs(dir) {
-			return nil, fmt.Errorf("%w: an editable wheel cannot refer to %s: use letters, digits and ._-+!@~ in root", ErrNotPure, quoted(dir))
+			return nil, fmt.Errorf("%w: an editable wheel cannot refer to %s: use letters, digits and ._-+!@~ in root", ErrNotPure, sdist.Quoted(dir))
 		}
 		moved.source = nil
 		content = func(to io.Writer) error { return a.relocate(to, dir) }

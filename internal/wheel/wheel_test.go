@@ -167,6 +167,15 @@ func TestReadMakesTheSameFileOfTheSameContents(t *testing.T) {
 	}
 }
 
+// TestMetadataIsReadBehindLinesThatArePassedOver: Python's parser passes over a continuation of nothing, and a field
+// without a name.
+func TestMetadataIsReadBehindLinesThatArePassedOver(t *testing.T) {
+	t.Parallel()
+	m, err := parseMetadata([]byte(" x\nName: a\n: x\nVersion: 1\n:x\nRequires-Dist: b\n"))
+	require.NoError(t, err)
+	assert.Equal(t, metadata{"a", "1", []string{"b"}}, m)
+}
+
 func TestSeveralReadersAtOnce(t *testing.T) {
 	t.Parallel()
 	a := mustRead(t, built(t, name, valid(nil), time.Now()), nil)
