@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
 	"maps"
 	"strings"
@@ -33,8 +32,8 @@ type scanner struct {
 // scan reads the archive of size bytes from r to its end. Its errors are *InvalidError without a
 // file name, or come from r.
 func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
-	file := &tally{Hash: sha256.New()}
-	in := bufio.NewReaderSize(io.TeeReader(r, file), 64<<10)
+	sum := sha256.New()
+	in := bufio.NewReaderSize(io.TeeReader(r, sum), 64<<10)
 	if err := checkFormat(in); err != nil {
 		return nil, err
 	}
@@ -67,19 +66,8 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.SHA256, a.Size = hex.EncodeToString(file.Sum(nil)), file.n
+	a.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return a, nil
-}
-
-// tally is a hash that counts bytes.
-type tally struct {
-	hash.Hash
-	n int64
-}
-
-func (t *tally) Write(p []byte) (int, error) {
-	t.n += int64(len(p))
-	return t.Hash.Write(p)
 }
 
 // checkFormat recognizes files of other formats.

@@ -89,6 +89,9 @@ func openLimited(path string, lim limits) (*Archive, error) {
 		return nil, unreadable(path, err)
 	}
 	a, err := scan(file, info.Size(), lim)
+	if err == nil {
+		a.Size, err = file.Seek(0, io.SeekCurrent) // scan has read all of it
+	}
 	if err != nil {
 		_ = file.Close() // it was only read
 		if invalid, ok := errors.AsType[*InvalidError](err); ok {
