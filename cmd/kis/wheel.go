@@ -23,7 +23,7 @@ type applicationWheel struct {
 	tried  bool
 	built  *wheel.Archive
 	failed error
-	at     map[string]*wheel.Archive // by directory of the package on a host
+	at     map[string]*wheel.Archive // of an editable one, by directory of the package on a host
 }
 
 func newApplicationWheel(a *sdist.Archive, dir string, inv *inventory.Inventory) *applicationWheel {
@@ -50,16 +50,15 @@ func (w *applicationWheel) For(ctx context.Context, dir string, say func(string)
 	if w.failed != nil {
 		return nil, withCause(w.failed)
 	}
-	if !w.built.Editable() {
-		dir = ""
-	}
-	a := w.at[dir]
-	if a == nil {
-		var err error
-		if a, err = w.built.At(dir); err != nil {
-			return nil, fmt.Errorf("its wheel for %s: %w", dir, err)
+	a := w.built
+	if a.Editable() {
+		if a = w.at[dir]; a == nil {
+			var err error
+			if a, err = w.built.At(dir); err != nil {
+				return nil, fmt.Errorf("its wheel for %s: %w", dir, err)
+			}
+			w.at[dir] = a
 		}
-		w.at[dir] = a
 	}
 	return &deploy.Wheel{Wheel: remote.Wheel{Name: a.Name, SHA256: a.SHA256, Size: a.Size}, Requires: a.RequiresDist, Open: a.Open}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"path"
@@ -32,13 +31,6 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{members: 100_000, unpacked: 2 << 30, metadata: 1 << 20, editing: 64 << 20}
-}
-
-func (l limits) editable(c *contents) error {
-	if c.unpacked > l.editing {
-		return fmt.Errorf("%w: it is editable and unpacks to more than %d MiB", ErrNotPure, l.editing>>20)
-	}
-	return nil
 }
 
 // contents are the validated members of a wheel, in the order in which they are written.
@@ -253,7 +245,8 @@ func (c *contents) write(to io.Writer, edit change) error {
 		return err
 	}
 	lines.Flush()
-	if err := errors.Join(lines.Error(), add(out, c.info+"/RECORD", 0, &record)); err != nil {
+	_, err := add(out, c.info+"/RECORD", 0, &record)
+	if err := errors.Join(lines.Error(), err); err != nil {
 		return err
 	}
 	return out.Close()
@@ -277,25 +270,16 @@ func copyMember(out *zip.Writer, f *zip.File, edit change) ([]string, error) {
 		}
 		from = bytes.NewReader(data)
 	}
-	sum := &tally{Hash: sha256.New()}
-	if err := add(out, f.Name, f.Mode(), io.TeeReader(from, sum)); err != nil {
+	sum := sha256.New()
+	size, err := add(out, f.Name, f.Mode(), io.TeeReader(from, sum))
+	if err != nil {
 		return nil, err
 	}
-	return []string{f.Name, "sha256=" + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)), strconv.FormatInt(sum.n, 10)}, nil
+	return []string{f.Name, "sha256=" + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)), strconv.FormatInt(size, 10)}, nil
 }
 
-// tally is a hash that counts bytes.
-type tally struct {
-	hash.Hash
-	n int64
-}
-
-func (t *tally) Write(p []byte) (int, error) {
-	t.n += int64(len(p))
-	return t.Hash.Write(p)
-}
-
-func add(out *zip.Writer, name string, mode fs.FileMode, from io.Reader) error {
+// add writes a member, and returns its size.
+func add(out *zip.Writer, name string, mode fs.FileMode, from io.Reader) (int64, error) {
 	header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
 	if mode&0o111 != 0 {
 		header.SetMode(0o755)
@@ -304,8 +288,7 @@ func add(out *zip.Writer, name string, mode fs.FileMode, from io.Reader) error {
 	}
 	member, err := out.CreateHeader(header)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = io.Copy(member, from)
-	return err
+	return io.Copy(member, from)
 }

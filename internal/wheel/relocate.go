@@ -11,7 +11,7 @@ import (
 
 // relocatable returns the data of a member as it is, if replacePath can relocate it.
 func (s *Source) relocatable(data []byte) ([]byte, error) {
-	if !plain(s.Dir) {
+	if !needsNoEscape(s.Dir) {
 		return nil, fmt.Errorf("%w: the temporary directory %s has a name that an editable wheel cannot be relocated from", ErrNotPure, sdist.Quoted(s.Dir))
 	}
 	if !bytes.Contains(data, []byte(s.Temporary)) {
@@ -52,5 +52,5 @@ func replacePath(data []byte, from, to string) []byte {
 
 // continues reports whether a byte after a path is part of its last name.
 func continues(c byte) bool {
-	return c >= utf8.RuneSelf || c != '/' && plain(string(c)) || strings.IndexByte("%$&,=#", c) >= 0
+	return c >= utf8.RuneSelf || c != '/' && needsNoEscape(string(c)) || strings.IndexByte("%$&,=#", c) >= 0
 }

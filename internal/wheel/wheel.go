@@ -79,8 +79,8 @@ func read(file string, source *Source, lim limits) (*Archive, error) {
 	a := &Archive{Name: c.name, Project: c.metadata.project, Version: c.metadata.version, RequiresDist: c.metadata.requires, source: source}
 	var edit change
 	if source != nil {
-		if err := lim.editable(c); err != nil {
-			return nil, err
+		if c.unpacked > lim.editing {
+			return nil, fmt.Errorf("%w: it is editable and unpacks to more than %d MiB", ErrNotPure, lim.editing>>20)
 		}
 		edit = source.relocatable
 	}
@@ -126,26 +126,19 @@ func (a *Archive) write(content func(io.Writer) error) (err error) {
 	return err
 }
 
-// At returns the wheel for a package whose source is at dir on a host, an absolute path. The caller
-// closes it as well. An editable wheel refers to dir then, and the result depends on nothing but
-// the build's input and dir. Any other wheel is the same everywhere.
+// At returns an editable wheel for a package whose source is at dir on a host, an absolute path. The
+// caller closes it as well. It refers to dir, and depends on nothing but the build's input and dir.
+// Any other wheel is the same everywhere, and has no At.
 //
 // A path is data of Python files and of .pth files, and written there as it is: dir must consist of
 // letters, digits and "/._-+!@~".
 func (a *Archive) At(dir string) (*Archive, error) {
+	if !needsNoEscape(dir) || !path.IsAbs(dir) {
+		return nil, fmt.Errorf("%w: an editable wheel cannot refer to %s: use letters, digits and ._-+!@~ in root", ErrNotPure, sdist.Quoted(dir))
+	}
 	moved := *a
-	content := func(to io.Writer) error {
-		_, err := io.Copy(to, io.NewSectionReader(a.file, 0, a.Size))
-		return err
-	}
-	if a.source != nil {
-		if !plain(dir) || !path.IsAbs(dir) {
-			return nil, fmt.Errorf("%w: an editable wheel cannot refer to %s: use letters, digits and ._-+!@~ in root", ErrNotPure, sdist.Quoted(dir))
-		}
-		moved.source = nil
-		content = func(to io.Writer) error { return a.relocate(to, dir) }
-	}
-	if err := moved.write(content); err != nil {
+	moved.source = nil
+	if err := moved.write(func(to io.Writer) error { return a.relocate(to, dir) }); err != nil {
 		return nil, err
 	}
 	return &moved, nil
@@ -164,8 +157,8 @@ func (a *Archive) relocate(to io.Writer, dir string) error {
 	return c.write(to, func(data []byte) ([]byte, error) { return replacePath(data, a.source.Dir, dir), nil })
 }
 
-// plain reports whether a path means itself in a Python string, in a .pth file and in a URL.
-func plain(path string) bool {
+// needsNoEscape reports whether a path means itself in a Python string, in a .pth file and in a URL.
+func needsNoEscape(path string) bool {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+!@~"
 	return path != "" && !strings.ContainsFunc(path, func(r rune) bool { return !strings.ContainsRune(allowed, r) })
 }

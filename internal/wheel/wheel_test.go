@@ -178,13 +178,12 @@ func TestMetadataIsReadBehindLinesThatArePassedOver(t *testing.T) {
 
 func TestSeveralReadersAtOnce(t *testing.T) {
 	t.Parallel()
-	a := mustRead(t, built(t, name, valid(nil), time.Now()), nil)
+	a := mustRead(t, built(t, name, valid(nil), time.Now()), sourceAt(source))
 	moved, err := a.At("/var/webcode/projecta-0.4")
 	require.NoError(t, err)
-	assert.Equal(t, a.SHA256, moved.SHA256, "a wheel that is not editable is the same everywhere")
 	var readers sync.WaitGroup
 	for _, each := range []*Archive{a, a, moved, moved} {
-		readers.Go(func() { assert.Equal(t, a.SHA256, fmt.Sprintf("%x", sha256.Sum256(content(t, each)))) })
+		readers.Go(func() { assert.Equal(t, each.SHA256, fmt.Sprintf("%x", sha256.Sum256(content(t, each)))) })
 	}
 	readers.Wait()
 	require.NoError(t, moved.Close())
