@@ -33,8 +33,8 @@ type entry struct {
 	kind kind
 	exec bool // the owner may execute it
 	size int64
-	// plain is where a tar without pax support (busybox) puts the member.
-	plain place
+	// noPax is where a tar without pax support (busybox) puts the member.
+	noPax place
 }
 
 // newEntry converts a header to an entry, or returns why it is refused.
@@ -51,7 +51,7 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 		kind:  k,
 		exec:  raw.mode&0o100 != 0,
 		size:  raw.size,
-		plain: plainPlace(hdr, raw),
+		noPax: noPaxPlace(hdr, raw),
 	}
 	if err := e.checkSpelling(k); err != nil {
 		return entry{}, err
@@ -60,29 +60,29 @@ func newEntry(hdr *tar.Header, raw *rawHeader) (entry, error) {
 		return entry{}, err
 	}
 	// Not checkSpelling: what differs from the place above was cut off, and may end anywhere.
-	if err := e.plain.normalize(k); err != nil {
+	if err := e.noPax.normalize(k); err != nil {
 		return entry{}, fmt.Errorf("without its pax header: %w", err)
 	}
 	return e, nil
 }
 
-// plainPlace is where a tar without pax support puts a member: names that are too long for the header's fields
+// noPaxPlace is where a tar without pax support puts a member: names that are too long for the header's fields
 // are cut there, and may end with a slash or a dot, or within a character.
-func plainPlace(hdr *tar.Header, raw *rawHeader) place {
-	plain := place{path: hdr.Name, target: hdr.Linkname}
+func noPaxPlace(hdr *tar.Header, raw *rawHeader) place {
+	p := place{path: hdr.Name, target: hdr.Linkname}
 	if _, ok := hdr.PAXRecords["path"]; ok {
-		plain.path = raw.name
+		p.path = raw.name
 	}
 	if _, ok := hdr.PAXRecords["linkpath"]; ok {
-		plain.target = raw.link
+		p.target = raw.link
 	}
-	plain.path = strings.TrimRight(strings.TrimSuffix(plain.path, "/."), "/")
-	return plain
+	p.path = strings.TrimRight(strings.TrimSuffix(p.path, "/."), "/")
+	return p
 }
 
 // isRoot reports whether the member is the directory "." that everything is unpacked into:
 // `tar -C dist .` begins with it.
-func (e entry) isRoot() bool { return e.path == "" && e.plain.path == "" }
+func (e entry) isRoot() bool { return e.path == "" && e.noPax.path == "" }
 
 func kindOf(typeflag byte) (kind, error) {
 	switch typeflag {

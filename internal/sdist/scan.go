@@ -19,7 +19,7 @@ type scanner struct {
 	limits   limits
 	watch    *headerWatch
 	tree     *tree // as tars with pax support unpack it
-	plain    *tree // as a tar without pax support unpacks it
+	noPax    *tree // as a tar without pax support unpacks it
 	top      string
 	metadata []byte
 	lines    map[string]contentLine // by path below the top-level directory
@@ -47,7 +47,7 @@ func scan(r io.Reader, size int64, lim limits) (*Archive, error) {
 		limits: lim,
 		watch:  &headerWatch{r: zip, limits: lim, archive: size},
 		tree:   newTree(false, lim),
-		plain:  newTree(true, lim),
+		noPax:  newTree(true, lim),
 		lines:  map[string]contentLine{},
 	}
 	if err := s.members(); err != nil {
@@ -178,13 +178,13 @@ func (s *scanner) place(e entry) error {
 	if s.top == "" {
 		s.top = top
 	}
-	plainTop, _, _ := strings.Cut(e.plain.path, "/")
+	noPaxTop, _, _ := strings.Cut(e.noPax.path, "/")
 	switch {
 	case !inside && e.kind != directory:
 		return errors.New("does not lie in a directory: a source distribution has one top-level directory")
 	case top != s.top:
 		return errors.New("lies outside " + Quoted(s.top) + ": a source distribution has one top-level directory")
-	case plainTop != s.top:
+	case noPaxTop != s.top:
 		return errors.New("lies outside " + Quoted(s.top) + " for a tar that ignores pax headers")
 	}
 	if first, _, _ := strings.Cut(strings.ToLower(below), "/"); first == ".venv" || first == ".kis" {
@@ -193,7 +193,7 @@ func (s *scanner) place(e entry) error {
 	if err := s.tree.add(e.path, e.kind); err != nil {
 		return err
 	}
-	if err := s.plain.add(e.plain.path, e.kind); err != nil {
+	if err := s.noPax.add(e.noPax.path, e.kind); err != nil {
 		return err
 	}
 	s.files++

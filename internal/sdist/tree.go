@@ -12,10 +12,10 @@ import (
 // Names that differ only by case are refused, because they are one file on some file systems. They
 // are compared in lower case; names that differ only by Unicode normalization are not detected.
 type tree struct {
-	// plain makes it a tree for a tar without pax support. Such a tar truncates long names, so that
+	// noPax makes it a tree for a tar without pax support. Such a tar truncates long names, so that
 	// files may overwrite each other, which damages only that host's copy; only the rules about
 	// symbolic links remain.
-	plain  bool
+	noPax  bool
 	limits limits
 	nodes  map[string]*node
 }
@@ -26,12 +26,12 @@ type node struct {
 	children bool
 }
 
-func newTree(plain bool, lim limits) *tree {
-	return &tree{plain: plain, limits: lim, nodes: map[string]*node{}}
+func newTree(noPax bool, lim limits) *tree {
+	return &tree{noPax: noPax, limits: lim, nodes: map[string]*node{}}
 }
 
 func (t *tree) key(path string) string {
-	if t.plain {
+	if t.noPax {
 		return path
 	}
 	return strings.ToLower(path)
@@ -49,7 +49,7 @@ func (t *tree) add(path string, k kind) error {
 	if n.path != path {
 		return fmt.Errorf("differs from %s only by case", Quoted(n.path))
 	}
-	if t.plain {
+	if t.noPax {
 		if n.kind == symlink || k == symlink {
 			return errors.New("takes the place of another member, and one of them is a symbolic link")
 		}
@@ -83,7 +83,7 @@ func (t *tree) addParents(path string) error {
 			return fmt.Errorf("lies in a directory that differs from %s only by case", Quoted(n.path))
 		case n.kind == symlink:
 			return fmt.Errorf("lies below the symbolic link %s", Quoted(n.path))
-		case n.kind == regular && !t.plain:
+		case n.kind == regular && !t.noPax:
 			return fmt.Errorf("lies below %s, which is a file", Quoted(n.path))
 		}
 		n.children = true
