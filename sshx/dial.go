@@ -52,9 +52,10 @@ type dialerState struct {
 	// Connections to jump hosts that are not used for new hosts. Others may still use them: an
 	// unresponsive one is closed by its keep-alives, no earlier than for any other host.
 	replaced []*jump
-	gates    map[string]*gate
-	warned   map[string]bool
 	closed   bool
+
+	gates  sync.Map // a *gate for each address
+	warned sync.Map // the warnings that were passed on
 
 	resolver *net.Resolver // nil: the system's
 	owned    guard.Group   // dials of jump hosts
@@ -229,16 +230,9 @@ func (d *Dialer) slot(ctx context.Context) (release func(), err error) {
 
 // warn passes on each warning once in a run: many hosts share a known_hosts file.
 func (d *Dialer) warn(text string) {
-	d.state.mu.Lock()
-	defer d.state.mu.Unlock()
-	if d.Warn == nil || d.state.warned[text] {
-		return
+	if _, said := d.state.warned.LoadOrStore(text, true); !said && d.Warn != nil {
+		d.Warn(text)
 	}
-	if d.state.warned == nil {
-		d.state.warned = map[string]bool{}
-	}
-	d.state.warned[text] = true
-	d.Warn(text)
 }
 
 // Ready returns an error when a login to t has nothing to offer: no key that can sign, and no

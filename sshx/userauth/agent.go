@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -31,28 +30,6 @@ type agentKey struct {
 	comment string
 }
 
-// deadAgents records agents that did not answer, so that a run on many hosts waits for each only
-// once.
-type deadAgents struct {
-	mu    sync.Mutex
-	paths map[string]bool
-}
-
-func (d *deadAgents) has(path string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.paths[path]
-}
-
-func (d *deadAgents) add(path string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.paths == nil {
-		d.paths = map[string]bool{}
-	}
-	d.paths[path] = true
-}
-
 // openAgent connects to the agent and lists its keys. Each login has its own connection: an agent
 // answers in order, so one key that waits for a touch or a confirmation would delay the logins to
 // all other hosts. closeAgent closes the connection. An unusable agent is a note, not an error:
@@ -64,7 +41,7 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 	}
 	timeout := cmp.Or(l.settings.AgentTimeout, agentListTimeout)
 	noAnswer := fmt.Sprintf("agent %s: no answer within %s", path, safetext.Duration(timeout))
-	if l.shared.deadAgents.has(path) {
+	if _, dead := l.shared.deadAgents.Load(path); dead {
 		return nil, noAnswer
 	}
 	defer l.conn.Pause()()
@@ -88,7 +65,7 @@ func (l *Login) openAgent(ctx context.Context) (keys []agentKey, note string) {
 	held, err := client.Signers()
 	if err != nil {
 		if a.timedOut() {
-			l.shared.deadAgents.add(path)
+			l.shared.deadAgents.Store(path, true)
 			return nil, noAnswer
 		}
 		return nil, fmt.Sprintf("agent %s: %s", path, safetext.Line(err.Error()))

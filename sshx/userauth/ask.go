@@ -13,13 +13,6 @@ import (
 	"github.com/keep-it-simple/kis/internal/safetext"
 )
 
-// accounts are the accounts of one run, by Settings.Account: several host names can lead to the
-// same account, and a lost connection is made again.
-type accounts struct {
-	mu  sync.Mutex
-	all map[string]*account
-}
-
 // account is what the logins to one account share. The fields below turn belong to the login that
 // holds the turn.
 type account struct {
@@ -27,18 +20,6 @@ type account struct {
 
 	password string // that logged in; "": none did
 	refused  bool   // the host refused the user's answers; do not ask again
-}
-
-func (a *accounts) get(name string) *account {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.all == nil {
-		a.all = map[string]*account{}
-	}
-	if a.all[name] == nil {
-		a.all[name] = &account{}
-	}
-	return a.all[name]
 }
 
 // errRefusedBefore keeps the user from typing the same wrong password for each host.
@@ -68,9 +49,6 @@ func (s *Shared) prompt(ask Prompt, batch bool) Prompt {
 
 // ask prompts the user for method and records the result.
 func (l *Login) ask(ctx context.Context, method, question string, echo bool) (string, error) {
-	if l.prompts == nil {
-		l.prompts = map[string]promptResult{}
-	}
 	r := l.prompts[method]
 	r.times++
 	answer, err := l.answer(ctx, question, echo)

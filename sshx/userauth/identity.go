@@ -194,7 +194,7 @@ func (c *collector) withCertificates(o *offer, f *keyFile) []*offer {
 func (l *Login) readIdentities() []*keyFile {
 	var files []*keyFile
 	for _, path := range l.settings.IdentityFiles {
-		key, err := l.shared.keyFiles.read(path)
+		key, err := l.shared.keyFile(path)
 		missing := errors.Is(err, fs.ErrNotExist)
 		if missing {
 			err = fmt.Errorf("%s: no such file", path)

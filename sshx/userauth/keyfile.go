@@ -210,29 +210,10 @@ func (s fileSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm str
 	return signer.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// keyFiles reads each key file once per run.
-type keyFiles struct {
-	mu    sync.Mutex
-	files map[string]keyResult
-}
-
-type keyResult struct {
-	key *keyFile
-	err error
-}
-
-func (r *keyFiles) read(path string) (*keyFile, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if got, ok := r.files[path]; ok {
-		return got.key, got.err
-	}
-	key, err := readKeyFile(path)
-	if r.files == nil {
-		r.files = map[string]keyResult{}
-	}
-	r.files[path] = keyResult{key, err}
-	return key, err
+// keyFile reads each key file once in a run.
+func (s *Shared) keyFile(path string) (*keyFile, error) {
+	read, _ := s.keyFiles.LoadOrStore(path, sync.OnceValues(func() (*keyFile, error) { return readKeyFile(path) }))
+	return read.(func() (*keyFile, error))()
 }
 
 // ownedByUser reports whether the user who runs kis owns a file. ssh checks the mode of a key only

@@ -45,8 +45,11 @@ type promptResult struct {
 
 // Login collects the keys to offer. ctx must last until the login ends. The caller must call Close.
 func (s *Shared) Login(ctx context.Context, settings Settings, c Connection) *Login {
-	l := &Login{shared: s, settings: settings, conn: c, account: s.accounts.get(settings.Account), closeAgent: func() {}}
-	l.prompt = s.prompt(settings.Prompt, settings.BatchMode)
+	own, _ := s.accounts.LoadOrStore(settings.Account, &account{})
+	l := &Login{
+		shared: s, settings: settings, conn: c, account: own.(*account), closeAgent: func() {},
+		prompt: s.prompt(settings.Prompt, settings.BatchMode), prompts: map[string]promptResult{},
+	}
 	agentKeys, note := l.openAgent(ctx)
 	l.collect(ctx, agentKeys)
 	if note != "" {

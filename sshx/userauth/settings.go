@@ -5,6 +5,7 @@ package userauth
 import (
 	"cmp"
 	"context"
+	"sync"
 	"time"
 )
 
@@ -79,9 +80,14 @@ type Connection struct {
 // Shared is the state that the logins of one run share: decrypted keys, passwords, and the turn to
 // prompt. The zero value is ready for use by several goroutines.
 type Shared struct {
-	keyFiles   keyFiles
-	prompting  turn // one prompt at a time
-	touching   turn // one signature of a FIDO key at a time
-	accounts   accounts
-	deadAgents deadAgents
+	prompting turn // one prompt at a time
+	touching  turn // one signature of a FIDO key at a time
+	// accounts has an *account for each Settings.Account: several host names can lead to the same
+	// account, and a lost connection is made again.
+	accounts sync.Map
+	// keyFiles has, by path, a function that reads the file once.
+	keyFiles sync.Map
+	// deadAgents has the paths of agents that did not answer, so that a run on many hosts waits for
+	// each only once.
+	deadAgents sync.Map
 }
