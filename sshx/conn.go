@@ -32,11 +32,9 @@ type conn struct {
 
 	bug atomic.Pointer[guard.Panic] // in what x/crypto calls on its own goroutines
 
-	mu      sync.Mutex
-	first   []byte
-	line    []byte // the current line, until the version has been received
-	version bool   // the version has been received
-	kex     kexReply
+	mu    sync.Mutex
+	first []byte
+	kex   kexReply
 }
 
 // newConn owns nc.
@@ -44,7 +42,7 @@ func newConn(nc net.Conn, writeTimeout time.Duration, onVersion func()) *conn {
 	return &conn{Conn: nc, writeTimeout: writeTimeout, onVersion: onVersion, closed: make(chan struct{})}
 }
 
-// firstBytes is the maximum length of a version line, RFC 4253 section 4.2.
+// firstBytes is how many bytes are kept: the maximum length of a version line, RFC 4253 section 4.2.
 const firstBytes = 255
 
 // Read reads from the host. x/crypto calls it on a goroutine of its own, so a panic is an error.
@@ -52,7 +50,12 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		acknowledge(c.Conn)
-		bug := guard.Try(func() error { c.note(b[:n]); return nil })
+		bug := guard.Try(func() error {
+			if c.note(b[:n]) {
+				c.onVersion()
+			}
+			return nil
+		})
 		if p, ok := errors.AsType[*guard.Panic](bug); ok {
 			c.crashed(p)
 			n, err = 0, p
@@ -64,17 +67,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// note notes what has been received.
-func (c *conn) note(b []byte) {
-	if n := int64(len(b)); c.received.Add(n) <= firstBytes+n {
-		c.keepFirst(b)
-	}
-	if c.readVersion(b) {
-		c.onVersion()
-	}
+// note notes what has been received, and reports whether that completes the host's version line.
+func (c *conn) note(b []byte) (version bool) {
+	c.received.Add(int64(len(b)))
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.first = append(c.first, b[:min(len(b), firstBytes-len(c.first))]...)
+	before := c.kex.version
 	c.kex.feed(b)
+	return c.kex.version && !before
 }
 
 // keyExchange is the host's part of the first key exchange.
@@ -98,39 +99,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-func (c *conn) keepFirst(b []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.first = append(c.first, b[:min(len(b), firstBytes-len(c.first))]...)
-}
-
-// readVersion reports whether b completes the server's version line, which can follow other lines
-// (RFC 4253 section 4.2).
-func (c *conn) readVersion(b []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.version {
-		return false
-	}
-	for _, char := range b {
-		switch {
-		case char != '\n' && len(c.line) < firstBytes:
-			c.line = append(c.line, char)
-		case char == '\n' && bytes.HasPrefix(c.line, []byte("SSH-")):
-			c.version = true
-			return true
-		case char == '\n':
-			c.line = c.line[:0]
-		}
-	}
-	return false
-}
-
 // hasVersion reports whether the server has sent its SSH version.
 func (c *conn) hasVersion() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.version
+	return c.kex.version
 }
 
 // broken reports whether reading has ended. It is true before any reader of the connection sees the

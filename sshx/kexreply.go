@@ -36,7 +36,8 @@ func (k *kexReply) feed(received []byte) {
 	}
 }
 
-// line consumes one line before the packets, and reports whether there was one.
+// line consumes the version line, or one of those that may precede it (RFC 4253 section 4.2), and
+// reports whether there was one.
 func (k *kexReply) line() bool {
 	line, rest, found := bytes.Cut(k.buffer, []byte("\n"))
 	if found {
