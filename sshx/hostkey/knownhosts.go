@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -74,18 +73,18 @@ func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, plain(err)
+		return nil, withoutPath(err)
 	case info.IsDir():
 		return nil, errors.New("is a directory")
 	case info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0:
 		return nil, errors.New("is not a regular file")
 	}
 	content, err := os.ReadFile(path)
-	return content, plain(err)
+	return content, withoutPath(err)
 }
 
-// plain is the error without the path, which the message begins with.
-func plain(err error) error {
+// withoutPath is the error without the path, with which the message begins.
+func withoutPath(err error) error {
 	if inPath, ok := errors.AsType[*fs.PathError](err); ok {
 		return inPath.Err
 	}
@@ -118,16 +117,6 @@ func (k *knownHosts) add(file string, number int, text []byte) {
 		return
 	}
 	k.warnings = append(k.warnings, fmt.Sprintf("%s:%d: ignored: %s", file, number, safetext.Line(strings.TrimPrefix(err.Error(), "ssh: "))))
-}
-
-// lookupName is the name of a host in known_hosts(5): [name]:port unless the port is 22. Names are
-// compared in lower case.
-func lookupName(host string, port int) string {
-	host = strings.ToLower(host)
-	if port == 22 {
-		return host
-	}
-	return "[" + host + "]:" + strconv.Itoa(port)
 }
 
 // matching returns the lines with the given marker whose patterns match name.

@@ -3,8 +3,10 @@
 package hostkey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,25 +58,18 @@ const (
 	StrictAcceptNew StrictChecking = "accept-new" // accept unknown keys and add them to known_hosts
 )
 
-// lookupNames returns the names under which ssh looks up the host in known_hosts: with the port
+// principal is the name that a certificate of the host must contain: in lower case, as names are
+// compared.
+func (p Policy) principal() string { return strings.ToLower(cmp.Or(p.Alias, p.HostName)) }
+
+// lookupNames returns the names under which ssh looks up the host in known_hosts(5): with the port
 // and, when that is not 22, without. An alias replaces both the name and the port.
 func (p Policy) lookupNames() []string {
-	if p.Alias != "" {
-		return []string{strings.ToLower(p.Alias)}
-	}
-	host := strings.ToLower(p.HostName)
-	if name := lookupName(host, p.Port); name != host {
-		return []string{name, host}
+	host := p.principal()
+	if p.Alias == "" && p.Port != 22 {
+		return []string{"[" + host + "]:" + strconv.Itoa(p.Port), host}
 	}
 	return []string{host}
-}
-
-// principal is the name that a certificate of the host must contain.
-func (p Policy) principal() string {
-	if p.Alias != "" {
-		return strings.ToLower(p.Alias)
-	}
-	return strings.ToLower(p.HostName)
 }
 
 // Store synchronizes the connections of one run on the known_hosts files. The zero value is ready
