@@ -76,7 +76,7 @@ const lossGrace = 200 * time.Millisecond
 // Lost is Err for a caller whose stream has ended: that can happen shortly before Err is set, so
 // Lost waits for it. It is nil when the connection has not ended.
 func (c *Client) Lost() error {
-	if !c.conn.broken() { // x/crypto closes the connection itself when a packet is damaged
+	if !c.conn.hasEnded() { // x/crypto closes the connection itself when a packet is damaged
 		select {
 		case <-c.done:
 		case <-time.After(lossGrace):

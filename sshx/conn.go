@@ -26,8 +26,8 @@ type conn struct {
 
 	writeTimeout time.Duration // of one Write; 0: none
 	received     atomic.Int64
-	ended        atomic.Bool   // reading has failed
-	closed       chan struct{} // closed when ended becomes true
+	readEnded    atomic.Bool   // reading has failed
+	readEnd      chan struct{} // closed when readEnded becomes true
 	onVersion    func()        // called once, after the server has sent its SSH version
 
 	bug atomic.Pointer[guard.Panic] // in what x/crypto calls on its own goroutines
@@ -39,7 +39,7 @@ type conn struct {
 
 // newConn owns nc.
 func newConn(nc net.Conn, writeTimeout time.Duration, onVersion func()) *conn {
-	return &conn{Conn: nc, writeTimeout: writeTimeout, onVersion: onVersion, closed: make(chan struct{})}
+	return &conn{Conn: nc, writeTimeout: writeTimeout, onVersion: onVersion, readEnd: make(chan struct{})}
 }
 
 // firstBytes is how many bytes are kept: the maximum length of a version line, RFC 4253 section 4.2.
@@ -61,8 +61,8 @@ func (c *conn) Read(b []byte) (int, error) {
 			n, err = 0, p
 		}
 	}
-	if err != nil && c.ended.CompareAndSwap(false, true) {
-		close(c.closed)
+	if err != nil && c.readEnded.CompareAndSwap(false, true) {
+		close(c.readEnd)
 	}
 	return n, err
 }
@@ -106,9 +106,9 @@ func (c *conn) hasVersion() bool {
 	return c.kex.version
 }
 
-// broken reports whether reading has ended. It is true before any reader of the connection sees the
+// hasEnded reports whether reading has ended. It is true before any reader of the connection sees the
 // end.
-func (c *conn) broken() bool { return c.ended.Load() }
+func (c *conn) hasEnded() bool { return c.readEnded.Load() }
 
 // greeting is what the server sent instead of an SSH version, or "".
 func (c *conn) greeting() string {

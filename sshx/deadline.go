@@ -22,11 +22,12 @@ type deadline struct {
 	stopped bool
 }
 
-// newDeadline starts the clock. The caller must call stop.
-func newDeadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
+// newDeadline starts the clock. spent is the part of the limit that was spent before. The caller must
+// call stop.
+func newDeadline(ctx context.Context, limit, spent time.Duration) (context.Context, *deadline) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	d := &deadline{limit: limit, cancel: cancel, left: limit, since: time.Now()}
-	d.timer = time.AfterFunc(limit, guard.Func(func() { cancel(context.DeadlineExceeded) }, func(p *guard.Panic) { cancel(p) }))
+	d := &deadline{limit: limit, cancel: cancel, left: limit - spent, since: time.Now()}
+	d.timer = time.AfterFunc(max(d.left, 0), guard.Func(func() { cancel(context.DeadlineExceeded) }, func(p *guard.Panic) { cancel(p) }))
 	return ctx, d
 }
 
@@ -46,14 +47,6 @@ func (d *deadline) restart(limit time.Duration) {
 	if d.pauses == 0 && !d.stopped {
 		d.timer.Reset(limit)
 	}
-}
-
-// spend subtracts time that was spent before the start.
-func (d *deadline) spend(spent time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.left -= spent
-	d.timer.Reset(max(d.left, 0))
 }
 
 // current is the current limit.

@@ -20,13 +20,16 @@ const handshakeTimeout = 20 * time.Second
 
 // handshake is one key exchange and authentication.
 type handshake struct {
-	dialer *Dialer
-	target Target
-	via    *Client
-	conn   *conn
-	clock  *deadline
-	keys   *hostKeyCheck
-	login  *userauth.Login
+	dialer   *Dialer
+	target   Target
+	via      *Client
+	conn     *conn
+	clock    *deadline
+	verifier *hostkey.Verifier
+	login    *userauth.Login
+
+	accepted atomic.Bool                   // the host key is the host's
+	refused  atomic.Pointer[hostkey.Error] // why it is not
 }
 
 // handshake performs key exchange and authentication on nc, which it owns. x/crypto has neither a
@@ -35,14 +38,13 @@ type handshake struct {
 // ssh. Key exchange and login have their own limit.
 func (d *Dialer) handshake(ctx context.Context, t Target, via *Client, nc net.Conn, verifier *hostkey.Verifier, spent time.Duration) (*Client, error) {
 	timeout := cmp.Or(d.HandshakeTimeout, handshakeTimeout)
-	limited, clock := newDeadline(ctx, min(d.connectTimeout(t), timeout))
+	limited, clock := newDeadline(ctx, min(d.connectTimeout(t), timeout), spent)
 	defer clock.stop()
-	clock.spend(min(spent, d.connectTimeout(t)))
 	interval, count := t.KeepAlive()
 	c := newConn(nc, interval*time.Duration(count), func() { clock.restart(timeout) })
-	login := d.state.logins.Login(limited, d.loginSettings(t), userauth.Connection{Closed: c.closed, Pause: clock.pause, Restart: clock.restart, KeyExchange: c.keyExchange})
+	login := d.state.logins.Login(limited, d.loginSettings(t), userauth.Connection{Closed: c.readEnd, Pause: clock.pause, Restart: clock.restart, KeyExchange: c.keyExchange})
 	defer login.Close()
-	h := &handshake{dialer: d, target: t, via: via, conn: c, clock: clock, keys: &hostKeyCheck{verifier: verifier}, login: login}
+	h := &handshake{dialer: d, target: t, via: via, conn: c, clock: clock, verifier: verifier, login: login}
 	return h.run(limited)
 }
 
@@ -51,9 +53,9 @@ func (h *handshake) run(ctx context.Context) (*Client, error) {
 	config := &ssh.ClientConfig{
 		Config: ssh.Config{KeyExchanges: t.KexAlgorithms, Ciphers: t.Ciphers, MACs: t.MACs},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			return guard.Try(func() error { return h.keys.verify(key) }) // x/crypto calls it on a goroutine of its own
+			return guard.Try(func() error { return h.verify(key) }) // x/crypto calls it on a goroutine of its own
 		},
-		HostKeyAlgorithms: h.keys.verifier.Algorithms(),
+		HostKeyAlgorithms: h.verifier.Algorithms(),
 		ClientVersion:     "SSH-2.0-kis",
 	}
 	h.login.Configure(ctx, config)
@@ -79,11 +81,11 @@ func (h *handshake) run(ctx context.Context) (*Client, error) {
 // failure classifies an error of x/crypto, most of which are plain text, by the progress of the
 // handshake.
 func (h *handshake) failure(err error) error {
-	if refused := h.keys.refused.Load(); refused != nil {
+	if refused := h.refused.Load(); refused != nil {
 		return refused
 	}
 	phase := PhaseHandshake
-	if h.keys.accepted.Load() {
+	if h.accepted.Load() {
 		phase = PhaseAuthenticate
 	}
 	dropped := isDropped(err) || errors.Is(err, userauth.ErrClosedByHost)
@@ -104,15 +106,9 @@ func (h *handshake) failure(err error) error {
 	return e
 }
 
-// hostKeyCheck verifies the host key of one handshake. x/crypto calls it before the first
-// authentication request, and sends none when it fails.
-type hostKeyCheck struct {
-	verifier *hostkey.Verifier
-	accepted atomic.Bool
-	refused  atomic.Pointer[hostkey.Error]
-}
-
-func (h *hostKeyCheck) verify(key ssh.PublicKey) error {
+// verify verifies the host key. x/crypto calls it before the first authentication request, and sends
+// none when it fails.
+func (h *handshake) verify(key ssh.PublicKey) error {
 	err := h.verifier.Verify(key)
 	if refused, ok := errors.AsType[*hostkey.Error](err); ok {
 		h.refused.Store(refused)

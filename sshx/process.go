@@ -100,15 +100,14 @@ func (p *Process) Wait() error {
 	if err == nil {
 		return nil
 	}
-	var exit *ssh.ExitError
-	var missing *ssh.ExitMissingError
-	switch {
-	case errors.As(err, &exit):
+	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
 		return &ExitError{Status: exit.ExitStatus(), Signal: exit.Signal()}
-	case errors.As(err, &missing) && !p.client.conn.broken():
-		return fmt.Errorf("%s: %q: %w", p.client.name, p.command, ErrNoExitStatus)
 	}
-	return fmt.Errorf("%s: %q: %w", p.client.name, p.command, ErrConnectionLost)
+	why := ErrConnectionLost
+	if _, missing := errors.AsType[*ssh.ExitMissingError](err); missing && !p.client.conn.hasEnded() {
+		why = ErrNoExitStatus
+	}
+	return fmt.Errorf("%s: %q: %w", p.client.name, p.command, why)
 }
 
 // Close closes the process's channel: the process gets end of file on its input and SIGPIPE on its
@@ -129,14 +128,14 @@ func (c *Client) sessionCause(err error) error {
 		return fmt.Errorf("the host opens no more sessions on this connection (%s); see MaxSessions in its sshd_config", safetext.Line(open.Message))
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
-	case c.conn.broken():
-		return c.lostOr(err)
+	case c.conn.hasEnded():
+		return c.lostCauseOf(err)
 	}
 	return err
 }
 
-// lostOr returns why the connection was lost, or err when that is not known.
-func (c *Client) lostOr(err error) error {
+// lostCauseOf returns an error that wraps ErrConnectionLost, with the reason of the client or else with err.
+func (c *Client) lostCauseOf(err error) error {
 	if c.Lost() == nil { // closed on this side
 		return fmt.Errorf("%w: %s", ErrConnectionLost, lostCause(err))
 	}

@@ -28,7 +28,7 @@ func (c *Client) SFTP(ctx context.Context) (*sftp.Client, error) {
 			return err
 		}
 		err = s.RequestSubsystem("sftp")
-		refused = err != nil && !c.conn.broken()
+		refused = err != nil && !c.conn.hasEnded()
 		return err
 	})
 	if err != nil {
@@ -59,8 +59,8 @@ func (c *Client) startSFTP(ctx context.Context, sess *ssh.Session, in io.WriteCl
 	switch {
 	case ctx.Err() != nil:
 		err = fmt.Errorf("no answer from the sftp subsystem: %w", context.Cause(ctx))
-	case c.conn.broken():
-		err = c.lostOr(net.ErrClosed)
+	case c.conn.hasEnded():
+		err = c.lostCauseOf(net.ErrClosed)
 	case len(first) == 0:
 		err = fmt.Errorf("%w: the subsystem ended without output; does the sftp-server in its sshd_config exist?", ErrNoSFTP)
 	case !isVersionPacket(first):

@@ -39,3 +39,9 @@ type AuthError = userauth.Error
 
 // Prompt asks the user one question.
 type Prompt = userauth.Prompt
+
+// CheckPin reports what keeps a text from being a pinned host key, as in Host.HostKey.
+func CheckPin(s string) error {
+	_, err := hostkey.ParsePin(s)
+	return err
+}
