@@ -10,24 +10,16 @@ import (
 // hostKeyPolicy selects what hostkey needs of t.
 func hostKeyPolicy(t Target) hostkey.Policy {
 	return hostkey.Policy{
-		Host: t.Name, HostName: t.HostName, Port: t.Port, Alias: t.HostKeyAlias, Pin: t.HostKey,
-		UserFiles: t.UserKnownHostsFiles, GlobalFiles: t.GlobalKnownHostsFiles, HashNames: t.HashKnownHosts,
-		Strict: t.StrictHostKeyChecking, BatchMode: t.BatchMode,
-		Algorithms: t.HostKeyAlgorithms, CASignatures: t.CASignatureAlgorithms, RequiredRSASize: t.MinRSASize(),
-		SSHCommand: t.SSHCommand(), ScanCommand: t.ScanCommand(),
+		Options: t.Options, Host: t.Name, HostName: t.HostName, Port: t.Port, BatchMode: t.BatchMode,
+		RequiredRSASize: t.MinRSASize(), SSHCommand: t.SSHCommand(), ScanCommand: t.ScanCommand(),
 	}
 }
 
 // loginSettings selects what userauth needs of t and of the Dialer.
 func (d *Dialer) loginSettings(t Target) userauth.Settings {
 	return userauth.Settings{
-		Host: t.Name, User: t.User, Account: account(t),
-		IdentityFiles: t.IdentityFiles, DefaultIdentities: t.DefaultIdentities, CertificateFiles: t.CertificateFiles,
-		IdentitiesOnly: t.IdentitiesOnly, IdentityAgent: t.IdentityAgent, AgentTimeout: d.AgentTimeout,
-		Preferred: t.PreferredAuthentications, Algorithms: t.PubkeyAcceptedAlgorithms, RequiredRSASize: t.MinRSASize(),
-		NoPublicKey: t.NoPublicKey, NoPassword: t.NoPassword, NoKeyboardInteractive: t.NoKeyboardInteractive,
-		PasswordPrompts: t.PasswordPrompts, BatchMode: t.BatchMode,
-		Prompt: d.Prompt, Warn: d.warn,
+		Methods: t.Methods, Host: t.Name, User: t.User, Account: account(t), RequiredRSASize: t.MinRSASize(),
+		AgentTimeout: d.AgentTimeout, Prompt: d.Prompt, Warn: d.warn,
 	}
 }
 

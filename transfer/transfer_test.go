@@ -57,10 +57,9 @@ func newSite(t *testing.T) site {
 	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
 	d := &sshx.Dialer{}
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
-	c, err := d.Dial(t.Context(), sshx.Target{
-		Name: "web1", HostName: "127.0.0.1", Port: proxy.Port(), User: "deploy",
-		IdentityFiles: []string{file}, HostKey: hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(host.HostKey())},
-	})
+	target := sshx.Target{Name: "web1", HostName: "127.0.0.1", Port: proxy.Port(), User: "deploy"}
+	target.IdentityFiles, target.HostKey = []string{file}, hostkey.Pin{Fingerprint: ssh.FingerprintSHA256(host.HostKey())}
+	c, err := d.Dial(t.Context(), target)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	s, err := c.SFTP(t.Context())

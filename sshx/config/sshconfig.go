@@ -84,7 +84,7 @@ func (s settings) complete(h Host, local localUser, getenv func(string) string) 
 	b := builder{host: h, settings: s}
 	x := expander{
 		target: &Target{
-			Name: h.Name, HostName: hostName, HostKeyAlias: s.first("hostkeyalias"),
+			Name: h.Name, HostName: hostName, Options: hostkey.Options{HostKeyAlias: s.first("hostkeyalias")},
 			User: cmp.Or(s.first("user"), local.name), Port: b.number("port", 22, 1, 65535),
 		},
 		local: local, getenv: getenv, jump: s.first("proxyjump"),

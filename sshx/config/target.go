@@ -12,6 +12,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/safetext"
 	"github.com/keep-it-simple/kis/sshx/hostkey"
+	"github.com/keep-it-simple/kis/sshx/userauth"
 )
 
 // Host is a host as the caller names it, before ssh_config is read. ssh_config(5) decides all
@@ -50,53 +51,15 @@ type Target struct {
 	// User is the login name.
 	User string
 
-	// IdentityFiles are private keys, or public keys whose private half an agent holds, in the
-	// order in which to offer them.
-	IdentityFiles []string
-	// DefaultIdentities says that IdentityFiles is OpenSSH's default list: missing files are not
-	// reported.
-	DefaultIdentities bool
-	// CertificateFiles are user certificates that replace the -cert.pub files beside the
-	// identities.
-	CertificateFiles []string
-	// IdentitiesOnly excludes agent keys that IdentityFiles does not name.
-	IdentitiesOnly bool
-	// IdentityAgent is the agent's socket; empty: no agent.
-	IdentityAgent string
-	// PreferredAuthentications are the methods of RFC 4252 in order; empty: publickey,
-	// keyboard-interactive, password.
-	PreferredAuthentications []string
-	// PubkeyAcceptedAlgorithms are the allowed signature algorithms, in order of preference; keys
-	// that support none of them are not offered. Empty: all that kis supports, none of which uses
-	// SHA-1.
-	PubkeyAcceptedAlgorithms []string
-	// PasswordPrompts limits the prompts for one password or passphrase, ssh_config(5)
-	// NumberOfPasswordPrompts; zero: 3.
-	PasswordPrompts int
-	// NoPublicKey, NoPassword and NoKeyboardInteractive disable methods.
-	NoPublicKey, NoPassword, NoKeyboardInteractive bool
-	// BatchMode disables prompts, whatever the Dialer's Prompt is.
-	BatchMode bool
+	// Methods say how to log in. BatchMode disables prompts, whatever the Dialer's Prompt is.
+	userauth.Methods
+	// Options say which host key to accept.
+	hostkey.Options
 
-	// UserKnownHostsFiles and GlobalKnownHostsFiles are read in this order; missing files count as
-	// empty. New keys are added to the first user file.
-	UserKnownHostsFiles, GlobalKnownHostsFiles []string
-	// HashKnownHosts stores names of new keys as hashes.
-	HashKnownHosts bool
-	// HostKeyAlias replaces host name and port in known_hosts.
-	HostKeyAlias string
-	// HostKey is the only key to accept; the zero value: known_hosts decides.
-	HostKey hostkey.Pin
-	// StrictHostKeyChecking decides about unknown keys. Changed and revoked keys are always
-	// refused.
-	StrictHostKeyChecking hostkey.StrictChecking
-
-	// HostKeyAlgorithms, KexAlgorithms, Ciphers and MACs are in order of preference. Dial ignores
-	// those that it does not support and those with SHA-1 signatures; empty: all that kis supports.
-	HostKeyAlgorithms, KexAlgorithms, Ciphers, MACs []string
-	// CASignatureAlgorithms are the signature algorithms to accept in host certificates; empty: all
-	// without SHA-1.
-	CASignatureAlgorithms []string
+	// KexAlgorithms, Ciphers and MACs are in order of preference. Of these and of all other lists of
+	// algorithms, Dial ignores those that it does not support and those with SHA-1 signatures; an
+	// empty list: all that kis supports.
+	KexAlgorithms, Ciphers, MACs []string
 	// RequiredRSASize is the minimum size in bits of RSA keys of hosts and users; zero: 1024.
 	RequiredRSASize int
 

@@ -50,14 +50,14 @@ func (e *Error) Accepted() bool { return e.accepted.Load() }
 
 // prepareAccept completes an error about an unknown key with what Accept needs.
 func (e *Error) prepareAccept(p Policy) {
-	if len(p.UserFiles) > 0 {
-		e.file = p.UserFiles[0]
+	if len(p.UserKnownHostsFiles) > 0 {
+		e.file = p.UserKnownHostsFiles[0]
 	}
 	info, err := os.Stat(e.file)
 	switch {
-	case p.Strict == StrictYes:
+	case p.StrictHostKeyChecking == StrictYes:
 		e.refusal = "StrictHostKeyChecking is yes"
-	case p.BatchMode && p.Strict != StrictAcceptNew: // accept-new needs no answer
+	case p.BatchMode && p.StrictHostKeyChecking != StrictAcceptNew: // accept-new needs no answer
 		e.refusal = "BatchMode is yes"
 	case e.file == "":
 		e.refusal = "UserKnownHostsFile is none, so there is no file to write to"
@@ -65,7 +65,7 @@ func (e *Error) prepareAccept(p Policy) {
 		e.refusal = e.file + " is not a regular file, so the key would not be stored"
 	}
 	name := e.Lookup
-	if p.HashNames {
+	if p.HashKnownHosts {
 		salt := make([]byte, 20) // as long as the hash, as in ssh
 		_, _ = rand.Read(salt)   // never fails, crypto/rand
 		name = "|1|" + base64.StdEncoding.EncodeToString(salt) + "|" + base64.StdEncoding.EncodeToString(hashName(salt, name))

@@ -31,14 +31,14 @@ func CASignatureAlgorithms() []string { return ssh.SupportedAlgorithms().PublicK
 // type of the authority's own key. The other types stay in the list: a host that has replaced its
 // known key then gets a decision about the new one instead of a failed negotiation.
 func (k knownHosts) orderAlgorithms(p Policy) []string {
-	if !p.Pin.IsZero() {
-		return p.Pin.algorithms()
+	if !p.HostKey.IsZero() {
+		return p.HostKey.algorithms()
 	}
 	lookup := p.lookupNames()[0]
 	ca := len(k.matching(lookup, "cert-authority")) > 0
 	plain := k.matching(lookup, "")
 	var first, last []string
-	for _, a := range p.Algorithms {
+	for _, a := range p.HostKeyAlgorithms {
 		isCert := strings.Contains(a, "-cert-")
 		preferred := isCert && ca || !isCert && slices.ContainsFunc(plain, func(l knownLine) bool {
 			return l.key.Type() == publickey.TypeOf(a)

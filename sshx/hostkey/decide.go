@@ -21,8 +21,8 @@ func (k knownHosts) decide(p Policy, key ssh.PublicKey, now time.Time) *Error {
 		Host: p.Host, Lookup: names[0], Fingerprint: publickey.Fingerprint(key), KeyType: plain.Type(),
 		key: plain, command: p.SSHCommand, scan: p.ScanCommand,
 	}
-	if !p.Pin.IsZero() {
-		return p.Pin.decide(e)
+	if !p.HostKey.IsZero() {
+		return p.HostKey.decide(e)
 	}
 	for _, name := range names {
 		if l, revoked := k.revoked(name, key); revoked {
@@ -93,7 +93,7 @@ func (k knownHosts) certified(p Policy, name string, cert *ssh.Certificate, now 
 		return fmt.Errorf("its certificate is signed by %s, which no @cert-authority line trusts", ssh.FingerprintSHA256(cert.SignatureKey))
 	case cert.CertType != ssh.HostCert:
 		return fmt.Errorf("its certificate is a user certificate")
-	case !slices.Contains(p.CASignatures, cert.Signature.Format):
+	case !slices.Contains(p.CASignatureAlgorithms, cert.Signature.Format):
 		return fmt.Errorf("its certificate is signed with %s, which CASignatureAlgorithms does not allow", safetext.Line(cert.Signature.Format))
 	}
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}

@@ -18,33 +18,40 @@ import (
 
 // Policy is the configuration of host key checking for one host.
 type Policy struct {
+	Options
+
 	// Host names the host in messages.
 	Host string
 	// HostName and Port are the address to connect to.
 	HostName string
 	Port     int
-	// Alias replaces HostName and Port in known_hosts, ssh_config(5) HostKeyAlias; empty: no alias.
-	Alias string
-	// Pin is the only key to accept; the zero value: known_hosts decides.
-	Pin Pin
-	// UserFiles and GlobalFiles are known_hosts files, read in this order; missing files count as
-	// empty. New keys are added to the first user file.
-	UserFiles, GlobalFiles []string
-	// HashNames stores names of new keys as hashes.
-	HashNames bool
-	// Strict decides about unknown keys.
-	Strict StrictChecking
 	// BatchMode forbids asking the user about a key.
 	BatchMode bool
-	// Algorithms are the host key algorithms to negotiate, in order of preference.
-	Algorithms []string
-	// CASignatures are the signature algorithms to accept in host certificates.
-	CASignatures []string
 	// RequiredRSASize is the minimum size of RSA keys in bits.
 	RequiredRSASize int
 	// SSHCommand is a command that gets the same key. ScanCommand prints the key without a login;
 	// it is "" where that is not possible.
 	SSHCommand, ScanCommand string
+}
+
+// Options are the settings of ssh_config(5) about host keys, and the pin that replaces known_hosts.
+type Options struct {
+	// UserKnownHostsFiles and GlobalKnownHostsFiles are read in this order; missing files count as
+	// empty. New keys are added to the first user file.
+	UserKnownHostsFiles, GlobalKnownHostsFiles []string
+	// HashKnownHosts stores names of new keys as hashes.
+	HashKnownHosts bool
+	// HostKeyAlias replaces host name and port in known_hosts; empty: no alias.
+	HostKeyAlias string
+	// HostKey is the only key to accept; the zero value: known_hosts decides.
+	HostKey Pin
+	// StrictHostKeyChecking decides about unknown keys. Changed and revoked keys are always
+	// refused.
+	StrictHostKeyChecking StrictChecking
+	// HostKeyAlgorithms are to be negotiated, in order of preference.
+	HostKeyAlgorithms []string
+	// CASignatureAlgorithms are the signature algorithms to accept in host certificates.
+	CASignatureAlgorithms []string
 }
 
 // StrictChecking is ssh_config(5)'s StrictHostKeyChecking.
@@ -60,13 +67,13 @@ const (
 
 // principal is the name that a certificate of the host must contain: in lower case, as names are
 // compared.
-func (p Policy) principal() string { return strings.ToLower(cmp.Or(p.Alias, p.HostName)) }
+func (p Policy) principal() string { return strings.ToLower(cmp.Or(p.HostKeyAlias, p.HostName)) }
 
 // lookupNames returns the names under which ssh looks up the host in known_hosts(5): with the port
 // and, when that is not 22, without. An alias replaces both the name and the port.
 func (p Policy) lookupNames() []string {
 	host := p.principal()
-	if p.Alias == "" && p.Port != 22 {
+	if p.HostKeyAlias == "" && p.Port != 22 {
 		return []string{"[" + host + "]:" + strconv.Itoa(p.Port), host}
 	}
 	return []string{host}
@@ -82,8 +89,8 @@ type Store struct {
 // warn gets a line for each file, and for each line of one, that is ignored.
 func (s *Store) Verifier(p Policy, warn func(string)) *Verifier {
 	v := &Verifier{store: s, policy: p, warn: warn}
-	if p.Pin.IsZero() {
-		v.known = readKnownHosts(slices.Concat(p.UserFiles, p.GlobalFiles))
+	if p.HostKey.IsZero() {
+		v.known = readKnownHosts(slices.Concat(p.UserKnownHostsFiles, p.GlobalKnownHostsFiles))
 	}
 	for _, w := range v.known.warnings {
 		warn(w)
@@ -117,7 +124,7 @@ func (v *Verifier) Verify(key ssh.PublicKey) error {
 		return e
 	}
 	e.prepareAccept(v.policy)
-	if v.policy.Strict != StrictAcceptNew {
+	if v.policy.StrictHostKeyChecking != StrictAcceptNew {
 		return e
 	}
 	v.store.accepting.Lock()

@@ -94,10 +94,11 @@ func TestUnusualKnownHostsFilesAreSSHs(t *testing.T) {
 			require.NoError(t, os.Chmod(dir, 0o755))
 			path := file.make(t, filepath.Join(dir, "known_hosts"))
 			for _, option := range []string{"UserKnownHostsFile", "GlobalKnownHostsFile"} {
-				policy := hostkey.Policy{Host: "web1", HostName: "127.0.0.1", Port: s.Port, Strict: hostkey.StrictYes, Algorithms: []string{key.Type()}}
+				policy := hostkey.Policy{Host: "web1", HostName: "127.0.0.1", Port: s.Port}
+				policy.StrictHostKeyChecking, policy.HostKeyAlgorithms = hostkey.StrictYes, []string{key.Type()}
 				other := "GlobalKnownHostsFile=none"
-				if policy.UserFiles = []string{path}; option == "GlobalKnownHostsFile" {
-					policy.UserFiles, policy.GlobalFiles = nil, []string{path}
+				if policy.UserKnownHostsFiles = []string{path}; option == "GlobalKnownHostsFile" {
+					policy.UserKnownHostsFiles, policy.GlobalKnownHostsFiles = nil, []string{path}
 					other = "UserKnownHostsFile=none"
 				}
 				want := sshDecidesAsNobody(t, s, option+"="+path, other)
@@ -157,6 +158,7 @@ func TestAKnownHostsFileThatIsAPipeIsPassedOver(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	var warnings []string
 	var store hostkey.Store
-	store.Verifier(hostkey.Policy{UserFiles: []string{path}}, func(w string) { warnings = append(warnings, w) })
+	policy := hostkey.Policy{Options: hostkey.Options{UserKnownHostsFiles: []string{path}}}
+	store.Verifier(policy, func(w string) { warnings = append(warnings, w) })
 	assert.Equal(t, []string{path + ": ignored: is not a regular file"}, warnings)
 }

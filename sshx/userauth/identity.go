@@ -49,7 +49,7 @@ func (l *Login) collect(ctx context.Context, agentKeys []agentKey) {
 
 // add appends o to the offers, unless PubkeyAcceptedAlgorithms or RequiredRSASize exclude it.
 func (c *collector) add(o *offer) {
-	o.algorithms = signatureAlgorithms(o.public, c.settings.Algorithms)
+	o.algorithms = signatureAlgorithms(o.public, c.settings.PubkeyAcceptedAlgorithms)
 	switch {
 	case publickey.ShortRSA(o.public, c.settings.RequiredRSASize) > 0:
 		c.note("%s from %s: too short for RequiredRSASize %d", publickey.Fingerprint(o.public), o.source, c.settings.RequiredRSASize)

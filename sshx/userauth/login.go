@@ -116,10 +116,10 @@ func (l *Login) Offered() int {
 	return n
 }
 
-// methods returns one AuthMethod for each method of RFC 4252, in the order of Preferred. Agent and
+// methods returns one AuthMethod for each method of RFC 4252, in the order of PreferredAuthentications. Agent and
 // file keys share one, because x/crypto uses only the first of two publickey methods.
 func (l *Login) methods(ctx context.Context) []ssh.AuthMethod {
-	order := l.settings.Preferred
+	order := l.settings.PreferredAuthentications
 	if len(order) == 0 {
 		order = []string{"publickey", "keyboard-interactive", "password"}
 	}
@@ -141,7 +141,7 @@ func (l *Login) methods(ctx context.Context) []ssh.AuthMethod {
 // canPrompt reports whether the user can be asked for method.
 func (l *Login) canPrompt(method string) bool {
 	off := method == "password" && l.settings.NoPassword || method == "keyboard-interactive" && l.settings.NoKeyboardInteractive
-	order := l.settings.Preferred
+	order := l.settings.PreferredAuthentications
 	return l.prompt != nil && !off && (len(order) == 0 || slices.Contains(order, method))
 }
 

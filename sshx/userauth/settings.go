@@ -15,11 +15,25 @@ type Prompt func(ctx context.Context, question string, echo bool) (string, error
 
 // Settings is the configuration of the login to one host.
 type Settings struct {
+	Methods
+
 	// Host names the host in messages. User is the login name.
 	Host, User string
 	// Account is equal for all logins to the same account: they can use the same password.
 	Account string
+	// RequiredRSASize is the minimum size of RSA keys in bits.
+	RequiredRSASize int
+	// AgentTimeout limits each answer of the agent; zero: 10 s for its list of keys, 60 s for a
+	// signature.
+	AgentTimeout time.Duration
+	// Prompt asks the user; nil: the user cannot be asked.
+	Prompt Prompt
+	// Warn takes one-line messages for the user.
+	Warn func(string)
+}
 
+// Methods are the settings of ssh_config(5) about keys, passwords and prompts.
+type Methods struct {
 	// IdentityFiles are private keys, or public keys whose private half an agent holds, in the
 	// order in which to offer them.
 	IdentityFiles []string
@@ -33,29 +47,19 @@ type Settings struct {
 	IdentitiesOnly bool
 	// IdentityAgent is the agent's socket; empty: no agent.
 	IdentityAgent string
-	// AgentTimeout limits each answer of the agent; zero: 10 s for its list of keys, 60 s for a
-	// signature.
-	AgentTimeout time.Duration
-
-	// Preferred are the methods of RFC 4252 in order; empty: publickey, keyboard-interactive,
-	// password.
-	Preferred []string
-	// Algorithms are the allowed signature algorithms, in order of preference.
-	Algorithms []string
-	// RequiredRSASize is the minimum size of RSA keys in bits.
-	RequiredRSASize int
+	// PreferredAuthentications are the methods of RFC 4252 in order; empty: publickey,
+	// keyboard-interactive, password.
+	PreferredAuthentications []string
+	// PubkeyAcceptedAlgorithms are the allowed signature algorithms, in order of preference; keys
+	// that support none of them are not offered.
+	PubkeyAcceptedAlgorithms []string
+	// PasswordPrompts limits the prompts for one password or passphrase, ssh_config(5)
+	// NumberOfPasswordPrompts; zero: DefaultPasswordPrompts.
+	PasswordPrompts int
 	// NoPublicKey, NoPassword and NoKeyboardInteractive disable methods.
 	NoPublicKey, NoPassword, NoKeyboardInteractive bool
-	// PasswordPrompts limits the prompts for one password or passphrase; zero:
-	// DefaultPasswordPrompts.
-	PasswordPrompts int
-	// BatchMode disables prompts.
+	// BatchMode disables prompts, also where there is a Prompt.
 	BatchMode bool
-
-	// Prompt asks the user; nil: the user cannot be asked.
-	Prompt Prompt
-	// Warn takes one-line messages for the user.
-	Warn func(string)
 }
 
 // DefaultPasswordPrompts is OpenSSH's default of NumberOfPasswordPrompts.
