@@ -19,21 +19,6 @@ import (
 	"github.com/keep-it-simple/kis/sshx/hostkey"
 )
 
-// configKeywords are the settings that a Target depends on.
-func configKeywords() []string {
-	return []string{
-		"HostName", "Port", "User", "IdentityFile", "CertificateFile", "IdentitiesOnly", "IdentityAgent",
-		"UserKnownHostsFile", "GlobalKnownHostsFile", "HostKeyAlias", "StrictHostKeyChecking", "HashKnownHosts",
-		"HostKeyAlgorithms", "KexAlgorithms", "Ciphers", "MACs", "ProxyJump", "ProxyCommand", "ConnectTimeout",
-		"ServerAliveInterval", "ServerAliveCountMax", "AddressFamily", "BatchMode", "PubkeyAuthentication",
-		"PasswordAuthentication", "KbdInteractiveAuthentication", "ChallengeResponseAuthentication",
-		"PreferredAuthentications", "RevokedHostKeys", "BindAddress", "BindInterface", "CASignatureAlgorithms",
-		"RequiredRSASize", "KnownHostsCommand", "VerifyHostKeyDNS", "ProxyUseFdpass", "CanonicalizeHostname",
-		"PubkeyAcceptedAlgorithms", "NumberOfPasswordPrompts",
-		"ForwardAgent", "ForwardX11", "LocalForward", "RemoteForward", "DynamicForward",
-	}
-}
-
 // readConfig replaces runSSH where ssh is not installed. The parser silently misreads parts of
 // ssh_config, so files that contain such parts are refused first (configScan): a wrong setting
 // could deploy to the wrong host.
@@ -47,13 +32,12 @@ func (r Resolver) readConfig(h Host, local localUser) (settings, error) {
 		if cfg == nil {
 			continue
 		}
-		for _, name := range configKeywords() {
-			keyword := strings.ToLower(name)
+		for keyword := range strings.FieldsSeq(oneValue + " " + manyValues) {
 			// The first value applies, also across files; only these accumulate.
 			if len(s[keyword]) > 0 && keyword != "identityfile" && keyword != "certificatefile" {
 				continue
 			}
-			values, err := cfg.GetAll(h.Name, name)
+			values, err := cfg.GetAll(h.Name, keyword)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", f.path, err)
 			}
@@ -348,6 +332,10 @@ stricthostkeychecking hashknownhosts hostkeyalgorithms kexalgorithms ciphers mac
 serveraliveinterval serveralivecountmax addressfamily batchmode pubkeyauthentication passwordauthentication
 kbdinteractiveauthentication challengeresponseauthentication preferredauthentications bindaddress bindinterface
 casignaturealgorithms requiredrsasize pubkeyacceptedalgorithms numberofpasswordprompts`
+
+// manyValues are the other keywords that a Target depends on.
+const manyValues = `userknownhostsfile globalknownhostsfile proxyjump proxycommand revokedhostkeys knownhostscommand
+verifyhostkeydns proxyusefdpass canonicalizehostname forwardagent forwardx11 localforward remoteforward dynamicforward`
 
 // escape is what ssh reads as one character and the parser as two (argv_split in misc.c).
 var escape = regexp.MustCompile(`\\[\\"' ]`)

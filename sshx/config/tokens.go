@@ -93,39 +93,15 @@ func (x expander) tilde(s string) (string, error) {
 }
 
 func (x expander) token(c byte) (string, bool) {
-	t := x.target
-	port := strconv.Itoa(t.Port)
-	switch c {
-	case '%':
-		return "%", true
-	case 'd':
-		return x.local.home, true
-	case 'h':
-		return t.HostName, true
-	case 'i':
-		return x.local.uid, true
-	case 'j':
-		return x.jump, true
-	case 'k':
-		return cmp.Or(t.HostKeyAlias, t.Name), true
-	case 'L':
-		short, _, _ := strings.Cut(hostname(), ".")
-		return short, true
-	case 'l':
-		return hostname(), true
-	case 'n':
-		return t.Name, true
-	case 'p':
-		return port, true
-	case 'r':
-		return t.User, true
-	case 'u':
-		return x.local.name, true
-	case 'C':
-		sum := sha1.Sum([]byte(hostname() + t.HostName + port + t.User + x.jump)) //nolint:gosec // see the import
-		return hex.EncodeToString(sum[:]), true
-	}
-	return "", false
+	t, port := x.target, strconv.Itoa(x.target.Port)
+	short, _, _ := strings.Cut(hostname(), ".")
+	sum := sha1.Sum([]byte(hostname() + t.HostName + port + t.User + x.jump)) //nolint:gosec // see the import
+	value, known := map[byte]string{
+		'%': "%", 'd': x.local.home, 'h': t.HostName, 'i': x.local.uid, 'j': x.jump, 'k': cmp.Or(t.HostKeyAlias, t.Name),
+		'L': short, 'l': hostname(), 'n': t.Name, 'p': port, 'r': t.User, 'u': x.local.name,
+		'C': hex.EncodeToString(sum[:]),
+	}[c]
+	return value, known
 }
 
 // hostname is the name of this machine, or "".
