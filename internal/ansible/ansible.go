@@ -68,8 +68,7 @@ type variables map[string]value
 // group is a group while the files are read.
 type group struct {
 	name     string
-	hosts    []string        // in order
-	has      map[string]bool // the same as a set
+	hosts    map[string]bool
 	children []string
 	parents  []string
 	vars     variables // of inventory files
@@ -119,9 +118,7 @@ func (inv *Inventory) Members(name string) []string {
 			return
 		}
 		seen[name] = true
-		for _, host := range g.hosts {
-			in[host] = true
-		}
+		maps.Copy(in, g.hosts)
 		for _, child := range g.children {
 			visit(child)
 		}
@@ -142,7 +139,7 @@ func (inv *Inventory) group(name string) *group {
 	if g := inv.groups[name]; g != nil {
 		return g
 	}
-	g := &group{name: name, has: map[string]bool{}, vars: variables{}, files: variables{}, priority: 1}
+	g := &group{name: name, hosts: map[string]bool{}, vars: variables{}, files: variables{}, priority: 1}
 	inv.groups[name] = g
 	inv.names = append(inv.names, name)
 	return g
@@ -159,15 +156,8 @@ func (inv *Inventory) addHost(at place, group, name string) (*host, error) {
 		inv.hosts[name] = h
 		inv.order = append(inv.order, name)
 	}
-	inv.group(group).add(name)
+	inv.group(group).hosts[name] = true
 	return h, nil
-}
-
-func (g *group) add(host string) {
-	if !g.has[host] {
-		g.has[host] = true
-		g.hosts = append(g.hosts, host)
-	}
 }
 
 // addChild puts a group into another.
@@ -189,15 +179,15 @@ func (inv *Inventory) finish(at place) error {
 	}
 	grouped := map[string]bool{}
 	for name, g := range inv.groups {
-		for _, host := range g.hosts {
+		for host := range g.hosts {
 			grouped[host] = grouped[host] || name != all && name != ungrouped
 		}
 	}
 	g := inv.groups[ungrouped]
-	g.hosts, g.has = nil, map[string]bool{}
+	g.hosts = map[string]bool{}
 	for _, name := range inv.order {
 		if !grouped[name] {
-			g.add(name)
+			g.hosts[name] = true
 		}
 	}
 	settled := map[string]bool{}
@@ -246,7 +236,7 @@ func (inv *Inventory) groupsOf(host string) []*group {
 		}
 	}
 	for _, g := range inv.groups {
-		if g.has[host] {
+		if g.hosts[host] {
 			visit(g)
 		}
 	}

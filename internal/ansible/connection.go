@@ -38,7 +38,7 @@ const (
 	Jump         Setting = "jump"
 	Become       Setting = "become"
 	Python       Setting = "python"
-	Transport    Setting = "" // no setting replaces it
+	Transport    Setting = "" // no setting of kis: nothing in its file replaces the variable
 )
 
 // names are the variables of each setting. Of several the last that is set counts, as in Ansible.

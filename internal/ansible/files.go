@@ -73,23 +73,28 @@ func (r *filesReader) directory(path string, depth int) error {
 	if depth > maxDepth {
 		return place{file: path}.fail("directories are nested more than %d deep", maxDepth)
 	}
+	return each(path, ignored.MatchString, func(path string, info fs.FileInfo) error {
+		if info.IsDir() {
+			return r.directory(path, depth+1)
+		}
+		return r.inventory(path)
+	})
+}
+
+// each visits the entries of a directory in the order of their names, and follows links.
+func each(path string, skip func(name string) bool, visit func(path string, info fs.FileInfo) error) error {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if ignored.MatchString(e.Name()) {
+		if skip(e.Name()) {
 			continue
 		}
 		full := filepath.Join(path, e.Name())
 		info, err := os.Stat(full)
-		switch {
-		case err != nil:
-			return err
-		case info.IsDir():
-			err = r.directory(full, depth+1)
-		default:
-			err = r.inventory(full)
+		if err == nil {
+			err = visit(full, info)
 		}
 		if err != nil {
 			return err
@@ -175,29 +180,19 @@ func (r *filesReader) variables(dir, name string, vars variables) error {
 }
 
 func (r *filesReader) variablesDirectory(path string, vars variables, depth int) error {
-	entries, err := os.ReadDir(path)
-	if err != nil || depth > maxDepth {
-		return err
+	if depth > maxDepth {
+		return nil
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), "~") {
-			continue
-		}
-		full, extension := filepath.Join(path, e.Name()), filepath.Ext(e.Name())
-		info, err := os.Stat(full)
-		switch {
-		case err != nil:
-			return err
+	skip := func(name string) bool { return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") }
+	return each(path, skip, func(path string, info fs.FileInfo) error {
+		switch extension := filepath.Ext(path); {
 		case info.IsDir() && extension == "":
-			err = r.variablesDirectory(full, vars, depth+1)
+			return r.variablesDirectory(path, vars, depth+1)
 		case !info.IsDir() && slices.Contains([]string{"", ".yml", ".yaml", ".json"}, extension):
-			err = r.variablesFile(full, vars)
+			return r.variablesFile(path, vars)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (r *filesReader) variablesFile(path string, vars variables) error {
