@@ -13,8 +13,8 @@ import (
 )
 
 // Install describes how a package's environment is made on a host. Paths are as the file writes
-// them: relative ones are relative to [Inventory.Dir]. Index addresses may contain passwords: print
-// an Install, not its fields.
+// them: relative ones are relative to [Inventory.Dir]. Index addresses may contain passwords: do not
+// print them.
 type Install struct {
 	Mode           Mode
 	Installer      Installer
@@ -51,50 +51,11 @@ func (i Install) IndexIdentity() []string {
 // loginPart is what stands before the host of a URL.
 var loginPart = regexp.MustCompile(`://[^/?#]*@`)
 
-// String describes the settings with credentials and queries of index addresses masked.
-func (i Install) String() string {
-	parts := []string{string(i.Mode)}
-	if i.Installer == InstallerUV {
-		parts = append(parts, "installer uv")
-	}
-	if len(i.Extras) > 0 {
-		parts = append(parts, "extras "+strings.Join(i.Extras, " "))
-	}
-	if i.Requirements != "" {
-		parts = append(parts, "requirements "+i.Requirements)
-	}
-	if i.Wheels != "" {
-		parts = append(parts, "wheels "+i.Wheels)
-	}
-	for n, address := range i.indexes() {
-		switch {
-		case n > 0:
-			parts = append(parts, "extra index "+redactURL(address))
-		case address != "":
-			parts = append(parts, "index "+redactURL(address))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
+// String names no setting: index addresses may contain passwords.
+func (i Install) String() string { return "install settings" }
 
 // GoString is [Install.String]: %#v must not print passwords either.
-func (i Install) GoString() string { return fmt.Sprintf("inventory.Install(%s)", i.String()) }
-
-// redactURL removes the secrets of a URL. [url.URL.Redacted] would keep the user name, and package
-// indexes often accept a token in its place.
-func redactURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "xxxxx"
-	}
-	if u.User != nil {
-		u.User = url.User("xxxxx")
-	}
-	if u.RawQuery != "" {
-		u.RawQuery = "xxxxx"
-	}
-	return u.String()
-}
+func (i Install) GoString() string { return i.String() }
 
 func (i Install) clone() Install {
 	i.Extras, i.ExtraIndexURLs, i.written = slices.Clone(i.Extras), slices.Clone(i.ExtraIndexURLs), slices.Clone(i.written)

@@ -155,14 +155,8 @@ func TestMaskKeepsCaret(t *testing.T) {
 
 func TestInstallPrintsWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ url, want string }{
-		{"https://u:hunter2@h/x", "https://xxxxx@h/x"},
-		{"https://hunter2@h/x", "https://xxxxx@h/x"},
-		{"https://h/x?t=hunter2", "https://h/x?xxxxx"},
-		{"https://h/x", "https://h/x"},
-	} {
-		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+tt.url+"', extra_index_urls: ['"+tt.url+"']}\n"+ok)
-		assert.Equal(t, "editable, requirements r, wheels w, index "+tt.want+", extra index "+tt.want, inv.Install().String())
+	for _, url := range []string{"https://u:hunter2@h/x", "https://hunter2@h/x", "https://h/x?t=hunter2"} {
+		inv := accepted(t, "install: {requirements: r, wheels: w, index_url: '"+url+"', extra_index_urls: ['"+url+"']}\n"+ok)
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			printed := sprint(format, inv, inv.Install())
 			assert.NotContains(t, printed, "hunter2", format)
