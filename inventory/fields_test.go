@@ -61,7 +61,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 func TestEverySettingIsMerged(t *testing.T) {
 	t.Parallel()
 	host := hostNamed(t, accepted(t, strings.Replace(everything, "FINGERPRINT", strings.Repeat("A", 43), 1)), "w1")
-	more := settings{root: host.Root, python: host.Python, become: host.Become, ssh: host.SSH, vars: map[string]variable{"a": {value: "b"}}}
+	more := settings{address: host.Address, root: host.Root, python: host.Python, become: host.Become, ssh: host.SSH, vars: map[string]variable{"a": {value: "b"}}}
 	requireSet(t, more)
 	var merged settings
 	merged.apply(more)

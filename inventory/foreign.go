@@ -26,8 +26,7 @@ func newSource(path string, o Options) source { return source{filepath.Dir(path)
 // not connect to.
 type foreign struct {
 	inv      *ansible.Inventory
-	key      field             // the key of the file that names it
-	reached  map[string]string // the addresses of the hosts that are used
+	key      field // the key of the file that names it
 	problems map[string][]ansible.Problem
 }
 
@@ -62,7 +61,7 @@ func (t *topology) readForeign(s section, from source) bool {
 	if inv == nil {
 		return false
 	}
-	t.foreign = &foreign{inv: inv, key: key, reached: map[string]string{}, problems: map[string][]ansible.Problem{}}
+	t.foreign = &foreign{inv: inv, key: key, problems: map[string][]ansible.Problem{}}
 	for _, title := range inv.Groups() {
 		if !foreignGroup.MatchString(title) {
 			key.fail("the group %s of the Ansible inventory has characters that --hosts cannot name; use A-Z a-z 0-9 _ . -", quote(title))
@@ -151,7 +150,7 @@ func (f *foreign) settings(host string) settings {
 		refuse(setting, check(text))
 		return text
 	}
-	f.reached[host] = check(ansible.Address, c.Address, checkHost)
+	s.address = check(ansible.Address, c.Address, checkHost)
 	s.ssh.User = check(ansible.User, c.User, checkLogin)
 	s.ssh.IdentityFile = check(ansible.IdentityFile, c.IdentityFile, checkLocal)
 	s.ssh.Jump = check(ansible.Jump, c.Jump, checkJump)
@@ -166,14 +165,6 @@ func (f *foreign) settings(host string) settings {
 	}
 	f.problems[host] = c.Problems
 	return s
-}
-
-// address returns the address that the Ansible inventory has for a host that is used, or "".
-func (f *foreign) address(host string) string {
-	if f == nil {
-		return ""
-	}
-	return f.reached[host]
 }
 
 // checkForeign reports what kis cannot use of the hosts' variables, once for each place, unless the
@@ -193,9 +184,9 @@ func (t *topology) checkForeign() {
 				own.apply(t.groups[g].settings)
 			}
 		}
-		own.apply(t.own[host].settings)
+		own.apply(t.own[host])
 		for _, p := range t.foreign.problems[host] {
-			if own.has(p.Setting) || p.Setting == ansible.Address && t.own[host].address != "" {
+			if own.has(p.Setting) {
 				continue
 			}
 			at := p.Err.Error()

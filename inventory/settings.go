@@ -13,11 +13,12 @@ import (
 
 // settings are the overrides of the top level, a group or a host; a zero field is not set.
 type settings struct {
-	root   string
-	python name.Interpreter
-	become name.User
-	ssh    SSH
-	vars   map[string]variable
+	address string // of a host
+	root    string
+	python  name.Interpreter
+	become  name.User
+	ssh     SSH
+	vars    map[string]variable
 }
 
 // variable is one of `vars`, with its name's place for errors that are found when a host is put
@@ -29,25 +30,20 @@ type variable struct {
 
 // has reports whether one of the settings of a connection is set.
 func (s *settings) has(setting ansible.Setting) bool {
-	switch setting {
-	case ansible.User:
-		return s.ssh.User != ""
-	case ansible.Port:
-		return s.ssh.Port != 0
-	case ansible.IdentityFile:
-		return s.ssh.IdentityFile != ""
-	case ansible.Jump:
-		return s.ssh.Jump != ""
-	case ansible.Become:
-		return s.become != name.User{}
-	case ansible.Python:
-		return s.python != name.Interpreter{}
-	}
-	return false
+	return map[ansible.Setting]bool{
+		ansible.Address:      s.address != "",
+		ansible.User:         s.ssh.User != "",
+		ansible.Port:         s.ssh.Port != 0,
+		ansible.IdentityFile: s.ssh.IdentityFile != "",
+		ansible.Jump:         s.ssh.Jump != "",
+		ansible.Become:       !s.become.IsZero(),
+		ansible.Python:       !s.python.IsZero(),
+	}[setting]
 }
 
 // apply overrides the settings with more specific ones. It copies the variables.
 func (s *settings) apply(more settings) {
+	s.address = cmp.Or(more.address, s.address)
 	s.root = cmp.Or(more.root, s.root)
 	s.python = cmp.Or(more.python, s.python)
 	s.become = cmp.Or(more.become, s.become)
@@ -67,11 +63,12 @@ func (s *settings) apply(more settings) {
 // settings reads the overrides of a section; keys that the section cannot have are absent.
 func (s section) settings() settings {
 	return settings{
-		root:   s.get("root").text(checkRoot),
-		python: parsed(s.get("python"), name.ParseInterpreter),
-		become: parsed(s.get("become"), name.ParseUser),
-		ssh:    readSSH(s.get("ssh")),
-		vars:   readVars(s.get("vars")),
+		address: s.get("address").text(checkHost),
+		root:    s.get("root").text(checkRoot),
+		python:  parsed(s.get("python"), name.ParseInterpreter),
+		become:  parsed(s.get("become"), name.ParseUser),
+		ssh:     readSSH(s.get("ssh")),
+		vars:    readVars(s.get("vars")),
 	}
 }
 

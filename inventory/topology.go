@@ -1,19 +1,16 @@
 package inventory
 
-import (
-	"cmp"
-	"fmt"
-)
+import "fmt"
 
 // topology is all hosts and groups of a file while it is read. A host exists once it is named
 // anywhere, because ssh_config may define what the inventory does not.
 type topology struct {
 	expanded   int // names that ranges stand for, over the whole file
 	r          *reader
-	order      []string           // hosts in inventory order
-	all        map[string]bool    // the same as a set
-	spelled    map[string]string  // identity -> the spelling that was seen first
-	own        map[string]ownHost // the entries under `hosts`
+	order      []string            // hosts in inventory order
+	all        map[string]bool     // the same as a set
+	spelled    map[string]string   // identity -> the spelling that was seen first
+	own        map[string]settings // the entries under `hosts`
 	groups     map[string]*group
 	groupOrder []string
 	stack      []string       // the groups that are being resolved, outermost first
@@ -21,16 +18,9 @@ type topology struct {
 	foreign    *foreign       // the Ansible inventory; nil = none
 }
 
-// ownHost is a host's own entry.
-type ownHost struct {
-	key      field // its name
-	address  string
-	settings settings
-}
-
 func newTopology(r *reader) *topology {
 	return &topology{
-		r: r, all: map[string]bool{}, spelled: map[string]string{}, own: map[string]ownHost{},
+		r: r, all: map[string]bool{}, spelled: map[string]string{}, own: map[string]settings{},
 		groups: map[string]*group{}, clashed: map[*node]bool{},
 	}
 }
@@ -91,7 +81,7 @@ func (t *topology) declareHosts(f field) {
 		} else {
 			s = e.section("host", "a mapping such as {address: 192.0.2.11}")
 		}
-		own := ownHost{e.key, s.get("address").text(checkHost), s.settings()}
+		own := s.settings()
 		if own.address != "" && len(names) > 1 {
 			s.get("address").fail("a range of hosts cannot have one address; list the hosts one by one")
 		}
@@ -146,10 +136,10 @@ func (t *topology) hosts(top settings) []Host {
 	t.checkForeign()
 	all := make([]Host, 0, len(t.order))
 	for _, name := range t.order {
-		s, own := merged[name], t.own[name]
-		s.apply(own.settings)
+		s := merged[name]
+		s.apply(t.own[name])
 		all = append(all, Host{
-			Name: name, Address: cmp.Or(own.address, t.foreign.address(name)), Root: s.root, Python: s.python, Become: s.become,
+			Name: name, Address: s.address, Root: s.root, Python: s.python, Become: s.become,
 			SSH: s.ssh, Vars: t.variables(name, s.vars), Groups: groups[name],
 		})
 	}
