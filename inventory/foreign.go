@@ -19,8 +19,6 @@ type source struct {
 	dynamic func(dir, command string) ([]byte, error)
 }
 
-func newSource(path string, o Options) source { return source{filepath.Dir(path), o.Dynamic} }
-
 // foreign is an Ansible inventory from which the file takes hosts. Its groups are groups of the
 // file. Only the hosts that a list names become hosts: the others may be machines that kis could
 // not connect to.
@@ -101,7 +99,7 @@ func readAnsible(f field, from source) *ansible.Inventory {
 
 // runDynamic runs the command that `dynamic` names.
 func (r *reader) runDynamic(f field, from source) *ansible.Inventory {
-	command := f.text(checkCommand)
+	command := f.text(checkNUL)
 	if command == "" || len(r.errs) > 0 {
 		return nil
 	}

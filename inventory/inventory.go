@@ -116,7 +116,7 @@ func Load(path string, o Options) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv, err := parse(cmp.Or(o.Shown, path), src, newSource(path, o), o.CheckHostKey)
+	inv, err := parse(cmp.Or(o.Shown, path), src, source{filepath.Dir(path), o.Dynamic}, o.CheckHostKey)
 	if err != nil {
 		return nil, err
 	}

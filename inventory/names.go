@@ -134,12 +134,6 @@ func checkLocal(name string) error {
 	return nil
 }
 
-// checkCommand accepts every text that one argument of `sh -c` can contain; text has refused an
-// empty one.
-func checkCommand(command string) error {
-	return checkNUL(command)
-}
-
 // anyText accepts every text: the user of the value checks it.
 func anyText(string) error { return nil }
 

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,17 +59,9 @@ func (r *reader) failAt(line, col int, path, message string) {
 // full reports whether the limit of errors is reached.
 func (r *reader) full() bool { return len(r.errs) >= maxErrors }
 
-// sorted returns the errors in the order of the file, or nil if there is none.
-func (r *reader) sorted() error {
-	if len(r.errs) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.errs, func(a, b *Error) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
+// sorted returns the errors in the order of the file.
+func (r *reader) sorted() Errors {
+	slices.SortStableFunc(r.errs, func(a, b *Error) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
 	return r.errs
 }
 

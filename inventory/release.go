@@ -81,13 +81,13 @@ func (f field) commands(onceAllowed bool) []Command {
 	var all []Command
 	for _, item := range f.list("a list of commands") {
 		if item.n.kind != mapping {
-			if text := item.text(checkCommand); text != "" {
+			if text := item.text(checkNUL); text != "" {
 				all = append(all, Command{Run: text})
 			}
 			continue
 		}
 		s := item.section("command", "a command, or a mapping such as {run: …, once: true}")
-		c := Command{Run: s.get("run").text(checkCommand), Once: s.get("once").flag(), Timeout: s.get("timeout").duration()}
+		c := Command{Run: s.get("run").text(checkNUL), Once: s.get("once").flag(), Timeout: s.get("timeout").duration()}
 		switch {
 		case !s.hasKey(item, "run"):
 			item.fail("the key run is missing; it is the command")

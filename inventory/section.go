@@ -85,8 +85,8 @@ func (f field) names(wanted string, check func(string) error) []named {
 	return all
 }
 
-// few refuses more names than a real inventory has; the work grows with their square.
-func (f field) few(names []named) []named {
+// bounded refuses more names than a real inventory has; the work grows with their square.
+func (f field) bounded(names []named) []named {
 	if len(names) <= maxNames {
 		return names
 	}

@@ -11,7 +11,7 @@ import (
 // readStages reads the stages; webhook is that of those without one of their own.
 func (t *topology) readStages(f field, webhook Webhook) []stage {
 	names := map[string]name.Stage{}
-	entries := f.few(f.names("a mapping of stage names", func(text string) (err error) {
+	entries := f.bounded(f.names("a mapping of stage names", func(text string) (err error) {
 		names[text], err = parseName(name.ParseStage, text)
 		return err
 	}))

@@ -51,7 +51,7 @@ func (t *topology) add(name string) error {
 
 // declareGroups adds the names of the groups, before any list is read that may contain them.
 func (t *topology) declareGroups(f field) {
-	for _, e := range f.few(f.names("a mapping of group names", checkGroup)) {
+	for _, e := range f.bounded(f.names("a mapping of group names", checkGroup)) {
 		s := e.section("group", "a mapping with the key hosts")
 		if t.groups[e.name] != nil {
 			t.amendGroup(e.name, s)
