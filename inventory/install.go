@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -167,22 +168,29 @@ func (inv *Inventory) Expand(getenv func(string) string) (Install, error) {
 
 // expandAddress returns the address with the values of its variables, or what is wrong with them.
 func expandAddress(written string, getenv func(string) string) (expanded, message string) {
-	for _, v := range environmentVariable.FindAllStringSubmatch(written, -1) {
-		if getenv(v[1]) == "" {
-			return "", fmt.Sprintf("needs the environment variable %s, which is not set", v[1])
-		}
-	}
-	value := func(text string) string {
-		return environmentVariable.ReplaceAllStringFunc(text, func(v string) string { return getenv(v[2 : len(v)-1]) })
-	}
-	expanded = value(written)
-	if expanded == written {
-		return expanded, ""
-	}
-	if !isIndexURL(expanded) || authority(expanded) != value(authority(written)) {
+	expanded, missing := expandVariables(written, getenv)
+	host, _ := expandVariables(authority(written), getenv)
+	switch {
+	case missing != "":
+		return "", fmt.Sprintf("needs the environment variable %s, which is not set", missing)
+	case expanded != written && (!isIndexURL(expanded) || authority(expanded) != host):
 		return "", "is no http:// or https:// URL with the values of its variables; characters such as / ? # in them have to be percent-encoded"
 	}
 	return expanded, ""
+}
+
+// expandVariables replaces each ${NAME} by the variable of this machine. missing is the first that is
+// not set or empty.
+func expandVariables(written string, getenv func(string) string) (expanded, missing string) {
+	expanded = environmentVariable.ReplaceAllStringFunc(written, func(v string) string {
+		variable := v[2 : len(v)-1]
+		value := getenv(variable)
+		if value == "" {
+			missing = cmp.Or(missing, variable)
+		}
+		return value
+	})
+	return expanded, missing
 }
 
 // authority is what stands between the scheme of a URL and its path.

@@ -3,7 +3,6 @@ package inventory
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Webhook is an address that is told when a run begins and when it has ended.
@@ -24,15 +23,11 @@ const (
 
 // Address returns the address with the values of its variables. No error contains a value.
 func (w Webhook) Address(getenv func(string) string) (string, error) {
-	expanded := w.URL
-	for _, v := range environmentVariable.FindAllStringSubmatch(w.URL, -1) {
-		value := getenv(v[1])
-		if value == "" {
-			return "", fmt.Errorf("the environment variable %s is not set", v[1])
-		}
-		expanded = strings.ReplaceAll(expanded, v[0], value)
-	}
-	if !isIndexURL(expanded) {
+	expanded, missing := expandVariables(w.URL, getenv)
+	switch {
+	case missing != "":
+		return "", fmt.Errorf("the environment variable %s is not set", missing)
+	case !isIndexURL(expanded):
 		return "", errors.New("with the values of its variables it is no http:// or https:// URL")
 	}
 	return expanded, nil

@@ -18,8 +18,12 @@ func TestWebhook(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "https://h/secret", address)
 	}
+	values = map[string]string{"A": "${B}", "B": "b"}
+	address, err := Webhook{URL: "https://h/${A}/${B}"}.Address(func(name string) string { return values[name] })
+	require.NoError(t, err)
+	assert.Equal(t, "https://h/${B}/b", address, "a value is no text with variables")
 	hook := stageOf(t, inv, "s").Webhook
-	_, err := hook.Address(func(string) string { return "" })
+	_, err = hook.Address(func(string) string { return "" })
 	require.EqualError(t, err, "the environment variable HOOK is not set")
 	_, err = hook.Address(func(string) string { return "secret" })
 	require.EqualError(t, err, "with the values of its variables it is no http:// or https:// URL")
