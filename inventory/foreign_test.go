@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -61,6 +62,15 @@ stages: {production: {hosts: ["@web", "!web01", db1]}, staging: {hosts: [extra]}
 	assert.NotContains(t, inv.HostNames(), "localhost", "what no list names is no host of kis")
 	_, err = inv.Select("production", "@win")
 	require.EqualError(t, err, `host pattern "@win": "@win" names no host of stage production, which has: web02, web03, db1`)
+}
+
+// TestRangesOfAnAnsibleInventoryCountOnce, as without one: 150,000 names are fewer than maxExpanded.
+func TestRangesOfAnAnsibleInventoryCountOnce(t *testing.T) {
+	t.Parallel()
+	stage := func(i int) string { return fmt.Sprintf("  s%d: {hosts: ['w[1:1000]']}\n", i) }
+	inv, err := loaded(t, "w[1:1000]\n", repeat("ansible: hosts.ini\nstages:\n", 150, stage, ""))
+	require.NoError(t, err)
+	assert.Len(t, inv.HostNames(), 1000)
 }
 
 func TestWrongUsesOfAnAnsibleInventory(t *testing.T) {

@@ -84,32 +84,16 @@ func (t *topology) namesOf(text string) ([]string, error) {
 // expand is namesOf for anything but an exclusion: it also adds the hosts to the inventory. With an
 // Ansible inventory a host must be in it, or among the file's own hosts.
 func (t *topology) expand(text string) ([]string, error) {
-	if t.foreign != nil {
-		names, err := t.namesOf(text)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range names {
-			if !t.all[name] && !t.foreign.inv.Has(name) {
-				return nil, errors.New(unknown("host or group", name, slices.Concat(t.order, t.groupOrder, t.foreign.inv.Hosts())))
-			}
-		}
-	}
-	return t.create(text)
-}
-
-// create is namesOf, and adds the hosts to the inventory.
-func (t *topology) create(text string) ([]string, error) {
 	names, err := t.namesOf(text)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if err := t.add(name); err != nil {
-			return nil, err
+		if t.foreign != nil && !t.has(name) && !t.foreign.inv.Has(name) {
+			return nil, errors.New(unknown("host or group", name, slices.Concat(t.order, t.groupOrder, t.foreign.inv.Hosts())))
 		}
 	}
-	return names, nil
+	return names, t.add(names...)
 }
 
 // resolve reads a list of hosts and returns the names that remain after its exclusions, each once.
@@ -147,11 +131,8 @@ func (t *topology) resolve(list field) []string {
 		return names // further errors about a list with errors would mislead
 	}
 	names = t.exclude(list, items, names)
-	for _, name := range names { // those that only a group of the Ansible inventory names
-		if err := t.add(name); err != nil {
-			list.fail("%s", err)
-			break
-		}
+	if err := t.add(names...); err != nil { // those that only a group of the Ansible inventory names
+		list.fail("%s", err)
 	}
 	return names
 }

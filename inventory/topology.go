@@ -8,7 +8,6 @@ type topology struct {
 	expanded   int // names that ranges stand for, over the whole file
 	r          *reader
 	order      []string            // hosts in inventory order
-	all        map[string]bool     // the same as a set
 	spelled    map[string]string   // identity -> the spelling that was seen first
 	own        map[string]settings // the entries under `hosts`
 	groups     map[string]*group
@@ -20,32 +19,39 @@ type topology struct {
 
 func newTopology(r *reader) *topology {
 	return &topology{
-		r: r, all: map[string]bool{}, spelled: map[string]string{}, own: map[string]settings{},
+		r: r, spelled: map[string]string{}, own: map[string]settings{},
 		groups: map[string]*group{}, clashed: map[*node]bool{},
 	}
 }
 
-// add adds a host. A machine has one spelling, or kis would push to it twice and the second run
-// would wait for the lock of the first.
-func (t *topology) add(name string) error {
-	if t.all[name] {
-		return nil
+// has reports whether there is a host of that name, in this spelling.
+func (t *topology) has(name string) bool {
+	spelled, some := t.spelled[identity(name)]
+	return some && spelled == name
+}
+
+// add adds hosts, those that are new. A machine has one spelling, or kis would push to it twice and
+// the second run would wait for the lock of the first.
+func (t *topology) add(names ...string) error {
+	for _, name := range names {
+		if t.has(name) {
+			continue
+		}
+		if err := checkHost(name); err != nil {
+			return err
+		}
+		if t.groups[name] != nil {
+			return fmt.Errorf("%s is a group as well as a host; rename one of them", quote(name))
+		}
+		if other, ok := t.spelled[identity(name)]; ok {
+			return fmt.Errorf("%s and %s are one host; use one spelling", quote(name), quote(other))
+		}
+		if len(t.order) >= maxHosts {
+			return fmt.Errorf("more than %d hosts; split the inventory", maxHosts)
+		}
+		t.spelled[identity(name)] = name
+		t.order = append(t.order, name)
 	}
-	if err := checkHost(name); err != nil {
-		return err
-	}
-	if t.groups[name] != nil {
-		return fmt.Errorf("%s is a group as well as a host; rename one of them", quote(name))
-	}
-	if other, ok := t.spelled[identity(name)]; ok {
-		return fmt.Errorf("%s and %s are one host; use one spelling", quote(name), quote(other))
-	}
-	if len(t.order) >= maxHosts {
-		return fmt.Errorf("more than %d hosts; split the inventory", maxHosts)
-	}
-	t.all[name] = true
-	t.spelled[identity(name)] = name
-	t.order = append(t.order, name)
 	return nil
 }
 
@@ -70,7 +76,10 @@ func (t *topology) declareGroups(f field) {
 func (t *topology) declareHosts(f field) {
 	for _, e := range f.entries("a mapping of host names") {
 		e.key.path = f.path
-		names, err := t.create(e.name)
+		names, err := t.namesOf(e.name)
+		if err == nil {
+			err = t.add(names...)
+		}
 		if err != nil {
 			e.key.fail("%s", err)
 			continue
