@@ -48,8 +48,7 @@ func (e *Error) Lines() []string {
 	return lines
 }
 
-// Errors are all errors of one inventory, in the order of the file, at most 100. errors.As finds
-// the first [*Error] in it.
+// Errors are all errors of one inventory, in the order of the file, at most 100.
 type Errors []*Error
 
 // Error returns the lines as one text.
@@ -65,15 +64,6 @@ func (e Errors) Lines() []string {
 		lines = append(lines, fmt.Sprintf("stopped after %d errors", maxErrors))
 	}
 	return lines
-}
-
-// Unwrap returns the single errors, for errors.Is and errors.As.
-func (e Errors) Unwrap() []error {
-	all := make([]error, len(e))
-	for i, one := range e {
-		all[i] = one
-	}
-	return all
 }
 
 // excerpt returns what to show of a masked line, and how many characters of that stand before the

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -21,8 +20,9 @@ func TestErrorShowsLineAndCaret(t *testing.T) {
 		"deploy/inventory.yaml:3:20: stages.s.hosts: \"-x\" begins with a hyphen, which programs take for an option\n"+
 		"    s: {hosts: [\"ö\",\\t-x]}\n"+
 		"                      ^")
-	var first *Error
-	require.ErrorAs(t, err, &first)
+	var all Errors
+	require.ErrorAs(t, err, &all)
+	first := all[0]
 	assert.Equal(t, "deploy/inventory.yaml", first.File)
 	assert.Equal(t, "stages.s.hosts", first.Path)
 	assert.Equal(t, `  s: {hosts: ["ö",\t-x]}`, first.Source)
@@ -78,6 +78,4 @@ func TestErrorsStopAtLimit(t *testing.T) {
 	require.ErrorAs(t, err, &all)
 	assert.Len(t, all, maxErrors)
 	assert.True(t, strings.HasSuffix(err.Error(), "\nstopped after 100 errors"))
-	assert.Len(t, all.Unwrap(), maxErrors)
-	require.NotErrorIs(t, err, errors.ErrUnsupported)
 }

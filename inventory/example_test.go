@@ -35,8 +35,8 @@ stages:
 func ExampleErrors() {
 	_, err := inventory.Parse("inventory.yaml", []byte("rot: /srv/code\nstages:\n  production: {hosts: [no]}\n"), nil)
 	fmt.Println(err)
-	if first, ok := errors.AsType[*inventory.Error](err); ok {
-		fmt.Println("first in line", first.Line)
+	if all, ok := errors.AsType[inventory.Errors](err); ok {
+		fmt.Println("first in line", all[0].Line)
 	}
 	// Output:
 	// inventory.yaml:1:1: unknown key "rot"; did you mean "root"? known: root, python, become, build, install, keep, shared, prepare, verify, ssh, ansible, dynamic, hosts, groups, stages, webhook
