@@ -78,9 +78,7 @@ func readAnsible(f field, from source) *ansible.Inventory {
 		s := f.section("ansible", "a path, or a mapping such as {inventory: hosts.ini}")
 		path = s.get("inventory")
 		skip = choice(s.get("encrypted"), "refuse", "skip") == "skip"
-		if !s.hasKey(f, "inventory") {
-			f.fail("the key inventory is missing; it is the path of the Ansible inventory")
-		}
+		f.require("inventory", "it is the path of the Ansible inventory")
 	}
 	text := path.text(checkLocal)
 	if text == "" || len(f.r.errs) > 0 {

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/keep-it-simple/kis/internal/name"
 )
@@ -72,18 +71,11 @@ func (r *reader) inventory(f field, from source) *Inventory {
 	t.declareHosts(s.get("hosts"))
 	t.resolveGroups()
 	inv.stages = t.readStages(s.get("stages"), readWebhook(s.get("webhook"), Webhook{}))
-	if f.n.kind == mapping && !s.hasKey(f, "stages") {
-		f.fail("the key stages is missing; the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
-	}
+	f.require("stages", "the smallest inventory is `stages: {staging: {hosts: [web1]}}`")
 	inv.hosts, inv.groups = t.hosts(top), t.groupList()
 	inv.index = make(map[string]int, len(inv.hosts))
 	for i, h := range inv.hosts {
 		inv.index[h.Name] = i
 	}
 	return inv
-}
-
-// hasKey reports whether the mapping has a key, valid or not.
-func (section) hasKey(f field, name string) bool {
-	return slices.ContainsFunc(f.n.pairs, func(p pair) bool { return p.key.value == name })
 }

@@ -59,17 +59,6 @@ func (b Batch) Of(hosts int) int {
 	return max(1, min(size, hosts))
 }
 
-// String writes the batch as the file does.
-func (b Batch) String() string {
-	switch {
-	case b.hosts > 0:
-		return strconv.Itoa(b.hosts)
-	case b.percent > 0:
-		return fmt.Sprintf("%d%%", b.percent)
-	}
-	return "all"
-}
-
 // Limits of durations in the file.
 const (
 	maxDuration   = 24 * time.Hour
@@ -88,10 +77,7 @@ func (f field) commands(onceAllowed bool) []Command {
 		}
 		s := item.section("command", "a command, or a mapping such as {run: …, once: true}")
 		c := Command{Run: s.get("run").text(checkNUL), Once: s.get("once").flag(), Timeout: s.get("timeout").duration()}
-		switch {
-		case !s.hasKey(item, "run"):
-			item.fail("the key run is missing; it is the command")
-		case c.Once && !onceAllowed:
+		if item.require("run", "it is the command") && c.Once && !onceAllowed {
 			s.get("once").fail("every host builds and verifies a package of its own; remove it")
 		}
 		all = append(all, c)
@@ -171,9 +157,7 @@ func (f field) services() []Service {
 			continue
 		}
 		s := item.section("service", "a unit, or a mapping such as {unit: blog.service, user: true}")
-		if !s.hasKey(item, "unit") {
-			item.fail("the key unit is missing; it is the name of the systemd unit")
-		}
+		item.require("unit", "it is the name of the systemd unit")
 		all = append(all, Service{Unit: parsed(s.get("unit"), name.ParseUnit), User: s.get("user").flag()})
 	}
 	return all
@@ -184,9 +168,7 @@ func readHealth(f field) Health {
 	if !f.set() {
 		return Health{}
 	}
-	if f.n.kind == mapping && !s.hasKey(f, "url") {
-		f.fail("the key url is missing; it is the address that the host asks")
-	}
+	f.require("url", "it is the address that the host asks")
 	h := Health{
 		URL: s.get("url").text(checkHealthURL), Unix: s.get("unix").text(checkSocket), Host: s.get("host").text(checkHost),
 		Status: s.get("status").number(100, 599), Header: s.get("header").text(checkHeader), Expect: s.get("expect").text(checkExpanded),

@@ -35,7 +35,7 @@ stages:
 		URL: "http://127.0.0.1:$KIS_VAR_PORT/healthz", Unix: "/run/blog.sock", Host: "example.org", Status: 204, Header: "X-Version: $KIS_VERSION",
 		Expect: "ok ${KIS_PACKAGE}", Within: time.Minute, Consecutive: 3,
 	}, s.Health)
-	assert.Equal(t, "25%", s.Batch.String())
+	assert.Equal(t, Batch{percent: 25}, s.Batch)
 	expanded, err := s.Health.Expand(map[string]string{"KIS_VAR_PORT": "8000", "KIS_VERSION": "1.2", "KIS_PACKAGE": "blog-1.2"})
 	require.NoError(t, err)
 	assert.Equal(t, [3]string{"http://127.0.0.1:8000/healthz", "X-Version: 1.2", "ok blog-1.2"}, [3]string{expanded.URL, expanded.Header, expanded.Expect})
@@ -50,7 +50,7 @@ func TestAReleaseHasDefaults(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 5, inv.Keep())
 	assert.Equal(t, Health{URL: "http://127.0.0.1/", Status: 200, Within: 30 * time.Second, Consecutive: 1}, s.Health)
-	assert.Equal(t, "all", s.Batch.String())
+	assert.Zero(t, s.Batch)
 	other, err := inv.Stage("t")
 	require.NoError(t, err)
 	assert.Zero(t, other.Health)
@@ -62,7 +62,6 @@ func TestABatchIsAtLeastOneHostAndAtMostAll(t *testing.T) {
 		s, err := accepted(t, "stages: {s: {hosts: [a], rollout: {batch: "+batch+"}}}").Stage("s")
 		require.NoError(t, err)
 		assert.Equal(t, want, [3]int{s.Batch.Of(1), s.Batch.Of(3), s.Batch.Of(10)}, batch)
-		assert.Equal(t, batch, s.Batch.String())
 	}
 }
 

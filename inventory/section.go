@@ -71,6 +71,15 @@ func (f field) entries(wanted string) []named {
 	return all
 }
 
+// require refuses a mapping that lacks a key, valid or not; it is false then. why is what the key is for.
+func (f field) require(key, why string) bool {
+	if !f.set() || f.n.kind != mapping || slices.ContainsFunc(f.n.pairs, func(p pair) bool { return p.key.value == key }) {
+		return true
+	}
+	f.fail("the key %s is missing; %s", key, why)
+	return false
+}
+
 // names reads a mapping whose keys are names, without those that the check refuses.
 func (f field) names(wanted string, check func(string) error) []named {
 	var all []named

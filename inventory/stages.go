@@ -21,9 +21,7 @@ func (t *topology) readStages(f field, webhook Webhook) []stage {
 	all := make([]stage, 0, len(entries))
 	for _, e := range entries {
 		s := e.section("stage", "a mapping with the key hosts")
-		if e.n.kind == mapping && !s.hasKey(e.field, "hosts") {
-			e.fail("the key hosts is missing; a stage is linked on hosts")
-		}
+		e.require("hosts", "a stage is linked on hosts")
 		all = append(all, stage{
 			Stage: Stage{
 				Name:       names[e.name],

@@ -63,9 +63,7 @@ func (t *topology) declareGroups(f field) {
 			t.amendGroup(e.name, s)
 			continue
 		}
-		if e.n.kind == mapping && !s.hasKey(e.field, "hosts") {
-			e.fail("the key hosts is missing; a group is a list of hosts")
-		}
+		e.require("hosts", "a group is a list of hosts")
 		t.groups[e.name] = &group{name: e.name, settings: s.settings(), list: s.get("hosts")}
 		t.groupOrder = append(t.groupOrder, e.name)
 	}

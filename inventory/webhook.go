@@ -39,9 +39,7 @@ func readWebhook(f field, otherwise Webhook) Webhook {
 		return otherwise
 	}
 	s := f.section("webhook", "a mapping such as {url: \"${SLACK_URL}\", format: slack}")
-	if f.n.kind == mapping && !s.hasKey(f, "url") {
-		f.fail("the key url is missing; it is the address that is told")
-	}
+	f.require("url", "it is the address that is told")
 	return Webhook{URL: s.get("url").text(checkWebhookURL), Format: choice(s.get("format"), WebhookJSON, WebhookSlack, WebhookMattermost)}
 }
 

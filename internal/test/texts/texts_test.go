@@ -55,6 +55,7 @@ func TestTextsOfErrors(t *testing.T) {
 func makers() map[string][]int {
 	return map[string][]int{
 		"errors.New": {0}, "fmt.Errorf": {0}, "Refuse": {1, 2}, "refuse": {0, 1}, "fail": {0}, "usageError": {1}, "problem": {1, 2},
+		"require": {1},
 	}
 }
 
