@@ -157,6 +157,7 @@ type Source struct {
 	SHA256  string // of the archive
 	Content string // content digest
 	Recipe  string // digest of the recipe
+	Read    bool   // Rehash follows: Begin does not examine the files of a sealed package itself
 }
 
 // Begin acquires the package's build lock and reports whether the package is installed. *Refused
@@ -165,7 +166,7 @@ type Source struct {
 // is none.
 func (a *Agent) Begin(ctx context.Context, s Source) (sealed *Receipt, err error) {
 	result := packageAnswer{asked: s.Package}
-	args := beginRequest{s.Package, nullable(s.Content), s.Recipe}
+	args := beginRequest{s.Package, nullable(s.Content), s.Recipe, s.Read}
 	if err := a.call(ctx, opBegin, args, &result, nil); err != nil || !result.Sealed {
 		return nil, err
 	}

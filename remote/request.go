@@ -140,6 +140,7 @@ type beginRequest struct {
 	Package name.Package `json:"package"`
 	Content *string      `json:"content"` // null: whatever sealed package there is
 	Recipe  string       `json:"recipe"`
+	Read    bool         `json:"read"`
 }
 
 type unpackRequest struct {

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +21,7 @@ func TestChangedPackageIsNeitherReusedNorLinked(t *testing.T) {
 		"other kind": "rm -f version && ln -s PKG-INFO version",
 		"renamed":    "mv version noisrev",
 		"a log line": "echo x >>.kis/build.log",
+		"a time":     "touch -d @1 version",
 		"a pipe":     "mkfifo pipe",
 		// The manifest is a part of the package, too.
 		"manifest gone":   "rm -f .kis/manifest",
@@ -39,6 +41,13 @@ func TestChangedPackageIsNeitherReusedNorLinked(t *testing.T) {
 			requireRefused(t, err, want)
 			requireRefused(t, l.Arm(t.Context(), l.change(t, "", "app-1"), soon), want)
 			require.Empty(t, l.linked(t))
+
+			read := a.Source
+			read.Read = true
+			_, err = l.Begin(t.Context(), read)
+			require.NoError(t, err)
+			found, err := l.Rehash(t.Context(), read.Package, time.Minute)
+			require.True(t, err != nil || len(found) > 0, "what Begin leaves to Rehash is noticed by it")
 		})
 	}
 }

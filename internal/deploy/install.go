@@ -18,6 +18,7 @@ func (r *run) install(ctx context.Context, h *host) bool {
 	if r.origin != nil {
 		source = r.origin.source
 	}
+	source.Read = h.readsPackage()
 	var sealed *remote.Receipt
 	begun := h.step(event.StepPackage, func() (err error) {
 		sealed, err = h.beginPackage(ctx, source)

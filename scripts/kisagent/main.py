@@ -137,7 +137,8 @@ class Agent:
             directory = RunDirectory(self.repository, self.run)
             directory.create(self.owner)
             self.run_directory, self.stage_lock = directory, lock
-            yield fork(self.sweep, SWEEP_TIMEOUT, self.private_fds())  # its result does not matter
+            if self.has_leftovers():
+                yield fork(self.sweep, SWEEP_TIMEOUT, self.private_fds())  # its result does not matter
         except BaseException:
             self.stage_lock = None
             lock.release()  # a refused step has changed nothing
@@ -161,6 +162,13 @@ class Agent:
         self.repository.create_directories()
         self.run = run
         self.owner = dict(who=who, what=what, run=run, pid=os.getpid(), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+    def has_leftovers(self):
+        """Whether sweep may find something: most runs need no process for it."""
+        try:
+            return any(Uploads(self.repository).unused()) or bool(leftovers.abandoned_builds(self.repository))
+        except OSError:
+            return True
 
     def sweep(self):
         """Remove expired uploads and abandoned builds. The lock is held, and failures are left to

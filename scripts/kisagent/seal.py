@@ -275,16 +275,19 @@ def check(repository, name, quick=False, thorough=False):
     except OSError as err:
         raise Refused("unreadable-package", error_text(err, top))
     if not same:
-        message = "%s is not as it was sealed: files in %s were changed outside kis" % (name, top)
-        hint = "packages are never changed: bump the version and push that, or roll back to another package"
-        raise Refused("changed-package", message, hint)
+        raise changed(name, top)
     interpreter.check(top, receipt)
     return receipt
 
 
+def changed(name, top):
+    message = "%s is not as it was sealed: files in %s were changed outside kis" % (name, top)
+    return Refused("changed-package", message, "packages are never changed: bump the version and push that, or roll back to another package")
+
+
 def differences(repository, name, limit=20):
     """The first members of a package that are not as they were sealed, by reading all files; none where
-    all are. For a child."""
+    all are. Refuses a package whose files have other times. For a child."""
     top = repository.package(name)
     receipt = check(repository, name, quick=True)
     interpreter.check(top, receipt)
@@ -292,8 +295,11 @@ def differences(repository, name, limit=20):
         text = f.read()
     if hashlib.sha256(text).hexdigest() != receipt.get("manifest"):
         return [".kis/manifest"]
-    sealed, now = ({line.split(" ", 4)[4]: line for line in lines.splitlines()} for lines in (text.decode("ascii"), manifest(top)))
+    members = walk(top)
+    sealed, now = ({line.split(" ", 4)[4]: line for line in lines.splitlines()} for lines in (text.decode("ascii"), manifest(top, members)))
     found = [path for path in sorted(set(sealed) | set(now)) if sealed.get(path) != now.get(path)]
+    if not found and fingerprint(members) != receipt.get("fingerprint"):
+        raise changed(name, top)
     return [json.loads(path) for path in found[:limit]]
 
 

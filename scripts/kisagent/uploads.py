@@ -79,18 +79,28 @@ class Uploads:
     def sweep(self, retention=UPLOAD_RETENTION):
         """Remove files that no receipt names and that have not been used for so many seconds. Return
         their bytes."""
-        directory, named, freed = self.repository.path("incoming"), self.named(), 0
-        for name in os.listdir(directory) if named is not None else ():
-            path = os.path.join(directory, name)
+        named, freed = self.named(), 0
+        for path, size in self.unused(retention) if named is not None else ():
             try:
-                info = os.lstat(path)
-                ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
-                if ours and name not in named and time.time() - info.st_mtime >= retention:
+                if os.path.basename(path) not in named:
                     os.unlink(path)
-                    freed += info.st_size
+                    freed += size
             except OSError:
                 continue
         return freed
+
+    def unused(self, retention=UPLOAD_RETENTION):
+        """Paths and sizes of the files that have not been used for so many seconds, each as it is now."""
+        directory = self.repository.path("incoming")
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            try:
+                info = os.lstat(path)
+            except OSError:
+                continue
+            ours = DIGEST.match(name) and stat.S_ISREG(info.st_mode) and info.st_uid == os.geteuid()
+            if ours and time.time() - info.st_mtime >= retention:
+                yield path, info.st_size
 
     def named(self):
         """The digests that receipts name; None where a receipt cannot be read, as of a newer kis."""

@@ -1,6 +1,5 @@
 """Wheels: made of requirements on one host of each platform, stored by their digests, and sent to the
 others."""
-import base64
 import os
 import re
 
@@ -64,6 +63,8 @@ def pinned(wanted):
 def read_piece(repository, made, digest, offset):
     """A piece of a file that is stored, or that a run has made in its directory: at most READ_LIMIT bytes,
     in base64; none behind its end."""
+    import base64  # rarely needed: imports are a part of each session
+
     path = Uploads(repository).path(checked(DIGEST, digest, "digest"))
     if made and not os.path.lexists(path):
         path = os.path.join(made, digest)

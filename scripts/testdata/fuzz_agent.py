@@ -464,7 +464,7 @@ class Fuzz:
             ("ping", {}), ("open", {"root": self.root}), ("state", {}), ("cancel", {}), ("abort", {}), ("unlock", {}),
             ("check", {"stage": "staging", "package": "app-2", "packages": True, "build": True, "need_bytes": 1, "need_inodes": 1}),
             ("lock", dict(LOCK, run=run)), ("lock", dict(LOCK, run=run, since=3)), ("have", {"digests": ["0" * 64]}), ("receive", {"part": "abcdefgh", "sha256": "0" * 64, "size": 3}),
-            ("begin", {"package": "app-1", "content": None, "recipe": ""}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
+            ("begin", {"package": "app-1", "content": None, "recipe": "", "read": True}), ("begin", {"package": "app-3", "content": "x", "recipe": "y"}), ("unpack", {"sha256": "0" * 64, "content": "x", "timeout": 5}),
             ("compile", {"given": "0" * 64, "timeout": 5}), ("pack", {"timeout": 5}), ("freeze", {"modified": 1700000000}),
             ("seal", {"facts": {"name": "app", "content": "x", "recipe": "y", "imports": [], "verified": []}}), ("verify", dict(text, name="app", complete=True)),
             ("environment", dict(pip, wheels=[{"name": "x-1-py3-none-any.whl", "sha256": "a" * 64, "size": 1}], installer="auto", library="a" * 64, modified=1700000000, editable=False, additions="")),
