@@ -23,7 +23,7 @@ func TestPythonOfPackageGone_B15(t *testing.T) {
 	w.Hosts[1].Shell(t, "rm ~kistest/python3.old")
 
 	r := w.Run(3, "hello-0.3", "rollback", "staging")
-	assert.Contains(t, r.Err, "web2: package: the environment of hello-0.3 is for cpython 3.11, and its interpreter /home/kistest/python3.old does not run any more")
+	assert.Contains(t, r.Err, "web2: verify: the environment of hello-0.3 is for cpython 3.11, and its interpreter /home/kistest/python3.old does not run any more")
 	assert.Equal(t, w.All("hello-0.4"), w.Links())
 }
 
