@@ -38,7 +38,7 @@ def store(repository, top, before, path):
     if set(before) - set(now):
         return ""
     try:
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
             for name, (info, kind) in sorted(now.items()):
                 if identity(info, kind) != before.get(name):
                     pack(archive, os.path.join(top, name), name, info, kind)
@@ -50,14 +50,12 @@ def store(repository, top, before, path):
 
 
 def pack(archive, path, name, info, kind):
+    if kind != "l":
+        archive.write(path, name)
+        return
     member = zipfile.ZipInfo(name)
-    member.external_attr, member.compress_type, member._compresslevel = info.st_mode << 16, zipfile.ZIP_DEFLATED, 1
-    if kind == "f":
-        with open(path, "rb") as f, archive.open(member, "w", force_zip64=True) as out:
-            for block in iter(lambda: f.read(BLOCK), b""):
-                out.write(block)
-    else:
-        archive.writestr(member, os.fsencode(os.readlink(path)) if kind == "l" else b"")
+    member.external_attr = info.st_mode << 16
+    archive.writestr(member, os.fsencode(os.readlink(path)))
 
 
 def unpack(repository, digest, top, modified):
@@ -67,7 +65,7 @@ def unpack(repository, digest, top, modified):
     try:
         with zipfile.ZipFile(Uploads(repository).path(digest)) as archive:
             for member in archive.infolist():
-                name, mode = inside(member.filename), member.external_attr >> 16
+                name, mode = inside(member.filename.rstrip("/")), member.external_attr >> 16
                 path = os.path.join(files.top, name)
                 if name.split("/")[0] == ".kis":
                     raise ValueError("a member with the path %.200r" % name)
