@@ -168,7 +168,9 @@ func (h *host) samePackageElsewhere() *remote.Receipt {
 			found.Additions = ""
 		}
 		r.exchange.add(other, there.ParseWheels()...)
-		r.exchange.add(other, remote.Wheel{SHA256: found.Additions}) // if it is "", nobody asks for it
+		if found.Additions != "" {
+			r.exchange.add(other, remote.Wheel{SHA256: found.Additions})
+		}
 		return &found
 	}
 	return nil
