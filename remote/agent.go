@@ -71,7 +71,10 @@ type Agent struct {
 type call struct {
 	answer chan frame
 	output func(line string)
+	wheel  func(Wheel)
 }
+
+func newCall(output func(string)) *call { return &call{answer: make(chan frame, 1), output: output} }
 
 // Start starts the agent over the streams of a command that was started as Command says. The error
 // is *StartError when the other end is not a shell with Python, and *Lost when the connection was
@@ -128,16 +131,19 @@ func (a *Agent) Close() error {
 // call sends one command and waits for its answer. result may be nil. output gets the lines of the
 // step's output, in order, from one goroutine.
 func (a *Agent) call(ctx context.Context, op operation, args, result any, output func(string)) error {
+	return a.do(ctx, newCall(output), op, args, result)
+}
+
+// do is call for a command that gets more than lines of output.
+func (a *Agent) do(ctx context.Context, c *call, op operation, args, result any) error {
 	if err := a.acquireWriter(ctx); err != nil {
 		return &Lost{Cause: err}
 	}
-	return a.callAndRelease(ctx, op, args, result, output)
+	return a.doAndRelease(ctx, c, op, args, result)
 }
 
-// callAndRelease is call for the holder of the writer's token, which it releases once the command
-// is sent.
-func (a *Agent) callAndRelease(ctx context.Context, op operation, args, result any, output func(string)) error {
-	c := &call{answer: make(chan frame, 1), output: output}
+// doAndRelease is do for the holder of the writer's token, which it releases once the command is sent.
+func (a *Agent) doAndRelease(ctx context.Context, c *call, op operation, args, result any) error {
 	id, err := a.register(c)
 	if err == nil {
 		defer a.forget(id)
@@ -284,7 +290,7 @@ func (a *Agent) keepLease(ctx context.Context) {
 			return
 		}
 		within, cancel := a.untilSilent(ctx, a.timeouts.PingAnswer)
-		err := a.callAndRelease(within, opPing, nil, nil, nil)
+		err := a.doAndRelease(within, newCall(nil), opPing, nil, nil)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {
 			a.end(fmt.Errorf("the agent has not answered for %s", safetext.Duration(a.timeouts.PingAnswer)))

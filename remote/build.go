@@ -179,11 +179,14 @@ func (a *Agent) Unpack(ctx context.Context, s Source, within time.Duration, outp
 }
 
 // Wheels makes the wheels of the requirements and of the application for the platform of this host, and
-// stores them there. Begin and Unpack must have been called for the package.
-func (a *Agent) Wheels(ctx context.Context, r WheelsRequest, output func(string)) (Made, error) {
+// stores them there. Begin and Unpack must have been called for the package. downloaded gets each wheel that pip has
+// downloaded already, from one goroutine: Read gives it, but pip may choose another one in its place.
+func (a *Agent) Wheels(ctx context.Context, r WheelsRequest, output func(string), downloaded func(Wheel)) (Made, error) {
 	var made Made
 	args := wheelsRequest{newPipRequest(r.Recipe, r.Within), r.Hashed, r.Name, r.Application, r.Archive, texts(r.Extras)}
-	err := a.call(ctx, opWheels, args, &made, output)
+	c := newCall(output)
+	c.wheel = downloaded
+	err := a.do(ctx, c, opWheels, args, &made)
 	return made, err
 }
 

@@ -37,7 +37,7 @@ func (l *local) build(t *testing.T) (a archive, mark string) {
 	a = changed(t, map[string]string{"backend/tiny_backend.py": "import subprocess\nsubprocess.run(['sleep', '" + mark + "'])\n"})
 	l.unpack(t, a)
 	go func() {
-		_, _ = l.Wheels(context.WithoutCancel(t.Context()), remote.WheelsRequest{Recipe: remote.Recipe{Mode: remote.Regular}, Name: a.Name, Archive: a.SHA256, Within: time.Minute}, nil)
+		_, _ = l.Wheels(context.WithoutCancel(t.Context()), remote.WheelsRequest{Recipe: remote.Recipe{Mode: remote.Regular}, Name: a.Name, Archive: a.SHA256, Within: time.Minute}, nil, nil)
 	}()
 	require.Eventually(t, func() bool { return count(t, mark) > 0 }, time.Minute, 10*time.Millisecond)
 	return a, mark
@@ -151,7 +151,7 @@ func TestBuilderWhoseLockFileWasRemovedDoesNotSeal(t *testing.T) {
 	requireRefused(t, err, "lock-lost")
 	_, err = l.Environment(t.Context(), remote.EnvironmentRequest{Within: soon}, nil)
 	requireRefused(t, err, "lock-lost")
-	_, err = l.Wheels(t.Context(), remote.WheelsRequest{Within: soon}, nil)
+	_, err = l.Wheels(t.Context(), remote.WheelsRequest{Within: soon}, nil, nil)
 	requireRefused(t, err, "lock-lost")
 	require.NoFileExists(t, filepath.Join(l.root, "app-1/.kis/receipt.json"))
 }

@@ -79,7 +79,7 @@ func depOf(t *testing.T, files map[string]string) []byte {
 // host that builds everything itself.
 func (l *local) environment(ctx context.Context, t *testing.T, a archive, r remote.Recipe, output func(string)) ([]string, error) {
 	t.Helper()
-	made, err := l.Wheels(ctx, remote.WheelsRequest{Recipe: r, Name: a.Name, Archive: a.SHA256, Within: 2 * time.Minute}, output)
+	made, err := l.Wheels(ctx, remote.WheelsRequest{Recipe: r, Name: a.Name, Archive: a.SHA256, Within: 2 * time.Minute}, output, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -246,6 +246,13 @@ func (a *Agent) dispatch(line []byte, whole bool) error {
 		if c.output != nil {
 			c.output(f.Text)
 		}
+	case f.Ev == "wheel":
+		if err := f.Wheel.check(); err != nil {
+			return fmt.Errorf("%w: %w", errFrame, err)
+		}
+		if c.wheel != nil {
+			c.wheel(f.Wheel)
+		}
 	case f.Ev != "done" && f.Ev != "refused": // an unknown event must not pass for "done"
 		return errFrame
 	default:

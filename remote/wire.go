@@ -25,10 +25,11 @@ var errFrame = errors.New("unreadable answer")
 
 // frame is one line of the agent.
 type frame struct {
-	ID   int    `json:"id"`
-	Ev   string `json:"ev"` // hello, done, refused or output
-	Text string `json:"text"`
-	raw  json.RawMessage
+	ID    int    `json:"id"`
+	Ev    string `json:"ev"` // hello, done, refused, output or wheel
+	Text  string `json:"text"`
+	Wheel Wheel  `json:"wheel"`
+	raw   json.RawMessage
 }
 
 // parseFrame parses one line. ok is false for lines that are not the agent's, such as text of a

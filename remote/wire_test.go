@@ -107,7 +107,7 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add([]byte(prefix + "fedcba9876543210" + ` {"id":1,"ev":"done"}`))
 	f.Add([]byte(prefix + nonce + " "))
 	for _, text := range []string{
-		`"ev":"output","text":"\u001b[31m"`, `"ev":"done"`, `"ev":"done","at":1700000000.25,"durable":true`, `"ev":"done","at":1e300,"durable":true`, `"ev":"done","wall":-1e18`, `"ev":"done","wall":1e999`,
+		`"ev":"output","text":"\u001b[31m"`, `"ev":"wheel","wheel":{"name":"x-1-py3-none-any.whl","sha256":"` + strings.Repeat("a", 64) + `","size":-1}`, `"ev":"done"`, `"ev":"done","at":1700000000.25,"durable":true`, `"ev":"done","at":1e300,"durable":true`, `"ev":"done","wall":-1e18`, `"ev":"done","wall":1e999`,
 		`"ev":"done","fenced":true,"linked":null,"durable":false`, `"ev":"done","directory":"/var/webcode/.kis/run/x","linked":"app-1","journal":4,"host_id":"x","fenced":["y"]`,
 		`"ev":"done","sealed":true,"receipt":{"package":"app-1","content":"sha256:x","created":"2026-11-01T12:00:00Z","size":5,"installed":["a==1"]}`,
 		`"ev":"done","sealed":true,"receipt":{"package":"app-1","created":"2026-11-01T12:00:00+24:00"}`, `"ev":"done","holder":{"who":"ann@laptop","pid":7,"since":"2026-11-01T12:00:00Z"}`,

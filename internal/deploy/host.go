@@ -35,17 +35,18 @@ type host struct {
 	resolution    string         // what they were chosen by
 	makesComplete bool           // this host verifies for all of its platform that nothing is missing
 
-	steps    string          // before the barrier, as a dry run reports them; "": it was not judged
-	remark   string          // to them
-	upToDate bool            // linked and confirmed before this run
-	noSFTP   bool            // it was tried, and failed
-	has      map[string]bool // files that it stores, by their sha256, as far as it was asked
-	line     line            // from this machine
-	pruned   *event.Cleanup  // after the run; nil: nothing was removed
+	steps    string            // before the barrier, as a dry run reports them; "": it was not judged
+	remark   string            // to them
+	upToDate bool              // linked and confirmed before this run
+	noSFTP   bool              // it was tried, and failed
+	has      map[string]bool   // files that it stores, by their sha256, as far as it was asked
+	parts    map[string]string // in the run's directory, by their sha256, see early
+	line     line              // from this machine
+	pruned   *event.Cleanup    // after the run; nil: nothing was removed
 }
 
 func newHost(r *run, h inventory.Host) *host {
-	out := &host{Host: h, run: r, log: r.stream.Host(h.Name)}
+	out := &host{Host: h, run: r, log: r.stream.Host(h.Name), parts: map[string]string{}}
 	out.log.Explain = func(err error) error { return out.session.WhyLost(err) }
 	return out
 }

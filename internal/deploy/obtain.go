@@ -21,6 +21,9 @@ func (h *host) obtain(ctx context.Context, wheels []remote.Wheel) error {
 		return err
 	}
 	h.log.Doing(event.StepWheels, fmt.Sprintf("copying %d wheels", len(wheels)))
+	if missing, err = h.storeParts(ctx, missing); err != nil {
+		return err
+	}
 	if h.run.origin.receipt != nil || len(h.run.origin.recipe.Wheels) > 0 { // a copy of what another host has needs no index
 		err = h.sendAll(ctx, event.StepWheels, missing)
 	} else {

@@ -24,6 +24,9 @@ type environment struct {
 // platform is given up: what fails on three of them is no matter of the host.
 const maxMakers = 3
 
+// maxEarly bounds the wheels that are copied before it is known whether they are needed.
+const maxEarly = 1000
+
 // platform is the hosts of a run that need the same environment. One of them makes the wheels for all.
 type platform struct {
 	mu       sync.Mutex
@@ -31,23 +34,26 @@ type platform struct {
 	members  map[*host]bool
 	failed   map[*host]error         // those that tried
 	working  map[*host]func()        // those that are trying, with what cancels it
+	early    []remote.Wheel          // those that were downloaded before it was known
 	found    *environment            // once it is known
 	patience func() <-chan time.Time // after which another host tries as well
+	turn     chan struct{}           // a semaphore: the holder of its one token copies early
 	bytecode *bytecode
 }
 
 func newPlatform(patience time.Duration) *platform {
 	return &platform{
 		changed: make(chan struct{}), members: map[*host]bool{}, failed: map[*host]error{}, working: map[*host]func(){},
-		patience: func() <-chan time.Time { return time.After(patience) }, bytecode: newBytecode(),
+		patience: func() <-chan time.Time { return time.After(patience) }, turn: make(chan struct{}, 1), bytecode: newBytecode(),
 	}
 }
 
 // environment returns the wheels of the platform. One host makes them, and the others wait. Where that fails, the next one
 // tries, and where it takes long, a second one at the same time: a host without a route to the index gets the wheels that
-// another one has made.
+// another one has made. A host that waits copies what is there already.
 func (p *platform) environment(ctx context.Context, h *host, make func(context.Context) (*environment, error)) (*environment, error) {
-	late, waits := p.patience(), ""
+	late, waits, copies := p.patience(), "", h.newEarly()
+	defer copies.close()
 	for {
 		p.mu.Lock()
 		switch {
@@ -64,16 +70,23 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 			p.mu.Unlock()
 			return nil, p.failure(h)
 		}
-		changed, makers := p.changed, p.makers()
+		changed, makers, wheels := p.changed, p.makers(), p.early
 		p.mu.Unlock()
 		if makers != waits {
 			waits = makers
 			h.log.Doing(event.StepWheels, "waiting for the wheels of "+makers)
 		}
+		chosen, turn := copies.choose(wheels), p.turn
+		if len(chosen) == 0 {
+			turn = nil
+		}
 		select {
 		case <-changed:
 		case <-late:
 			late = nil
+		case turn <- struct{}{}:
+			copies.copy(ctx, chosen)
+			<-turn
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -124,6 +137,7 @@ func (p *platform) try(ctx context.Context, h *host, make func(context.Context) 
 		p.failed[h] = err
 	default:
 		p.found = found
+		p.bytecode.maker.CompareAndSwap(nil, found.by)
 		for _, stop := range p.working {
 			stop()
 		}
@@ -131,11 +145,22 @@ func (p *platform) try(ctx context.Context, h *host, make func(context.Context) 
 	p.tell()
 }
 
+// downloaded says that a host has a wheel that the environment may need.
+func (p *platform) downloaded(w remote.Wheel) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.early) < maxEarly {
+		p.early = append(p.early, w)
+		p.tell()
+	}
+}
+
 // leave says that the host will not make the wheels any more.
 func (p *platform) leave(h *host) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.members, h)
+	p.bytecode.leave(h)
 	p.tell()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,22 +24,32 @@ import (
 type packageIndex struct {
 	mu     sync.Mutex
 	wheels map[string][]byte
-	given  map[string]int // how often each wheel was
+	given  map[string]int     // how often each wheel was
+	hold   func(wheel string) // is called before the content of a wheel is given; nil: it is given at once
 }
 
 func (i *packageIndex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	wanted := path.Base(r.URL.Path)
 	if data, ok := i.wheels[wanted]; ok {
-		i.given[wanted]++
-		_, _ = w.Write(data) // a client that is gone is the test's concern
+		i.give(w, wanted, data)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html")
 	for name := range i.wheels {
 		_, _ = fmt.Fprintf(w, "<a href='/files/%s'>%s</a>\n", name, name)
 	}
+}
+
+func (i *packageIndex) give(w http.ResponseWriter, name string, data []byte) {
+	i.mu.Lock()
+	i.given[name]++
+	i.mu.Unlock()
+	if i.hold != nil {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		_ = http.NewResponseController(w).Flush() // pip says what it downloads
+		i.hold(name)
+	}
+	_, _ = w.Write(data) // a client that is gone is the test's concern
 }
 
 // TestWheelsComeFromWhereTheyComeSooner: what a slow line would take long to send, a host asks the index for, except for

@@ -326,7 +326,10 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
 	defer stop()
 	h.log.Doing(event.StepWheels, "pip resolves the requirements")
-	made, err := h.session.Wheels(ctx, request, h.log.Output(event.StepWheels))
+	made, err := h.session.Wheels(ctx, request, h.log.Output(event.StepWheels), func(w remote.Wheel) {
+		r.exchange.add(h, w)
+		r.platforms[h.facts.Platform].downloaded(w)
+	})
 	if err != nil {
 		return nil, err
 	}

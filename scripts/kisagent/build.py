@@ -130,6 +130,8 @@ class Build:
         """Make the wheels of the requirements and of the application, and store them. One host does it
         for all of its platform. application is a stored wheel, or null: then the wheel is made of the
         archive."""
+        from kisagent.downloads import Downloads
+
         self.require_unsealed()
         out, work = self.fresh("wheels"), self.fresh("inputs")
         pip = yield from self.pip()
@@ -142,14 +144,13 @@ class Build:
         else:
             application = [(yield from self.source(args, work))]
         application[0] += "[%s]" % ",".join(args["extras"]) if args["extras"] else ""
-        if args["hashed"]:
-            # A requirements file with hashes is complete: pip may add nothing unpinned. "pip check"
-            # reports what is missing.
-            yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + ["--require-hashes"] + requirements, args, env)
-            requirements = ["--no-deps"]
-        if not (args["hashed"] and given):
-            yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + requirements + application, args, env)
-        task = yield self.fork(lambda: wheels.store_all(self.repository, out))
+        downloads = Downloads(self.agent.run_directory.temporary, self.agent.run_directory.path)
+        try:
+            for arguments in commands(args, requirements, application):
+                yield from self.run_pip(pip, "could not make wheels of the requirements", "", options + arguments, args, env, watch=downloads.look)
+            task = yield self.fork(lambda: wheels.store_all(self.repository, out))
+        finally:
+            downloads.forget()
         made = wheels.mark_built(task.result(), os.path.join(self.top, ".kis", "build.log"))
         ours = [wheel for wheel in made if wheels.distribution(wheel["name"]) == wheels.normalized(args["name"])]
         return {"wheels": [wheel for wheel in made if wheel not in ours], "application": ours[0] if ours and not given else None}
@@ -176,12 +177,14 @@ class Build:
         self.require_finished(child, "unpack")
         return os.path.join(work, only_directory(work))
 
-    def run_pip(self, pip, reason, hint, arguments, args, env, python=sys.executable):
+    def run_pip(self, pip, reason, hint, arguments, args, env, python=sys.executable, watch=None):
         if pip_version(pip) < ISOLATED_SINCE:
             env["PIP_USE_PEP517"] = "1"  # otherwise setup.py would import a setuptools that is not there
         argv = self.agent.step_argv("pip", [python, pip, "pip " + reason, hint] + arguments)
         # pip inherits the build lock: if this agent dies, no other run may build here until pip ends.
-        child = yield self.run(argv, args["timeout"], env, keep_fds=(self.lock.fd,))
+        child = self.run(argv, args["timeout"], env, keep_fds=(self.lock.fd,))
+        child.watch = watch
+        yield child
         self.require_finished(child, "pip")
 
     def fresh(self, name):
@@ -371,6 +374,14 @@ class Build:
             facts["uploads"] = (facts.get("uploads") or []) + [self.additions]  # which are kept
         task = yield self.fork(lambda: seal.seal(self.repository, self.name, facts, self.made, self.lock, self.frozen, self.digests))
         return task.result()
+
+
+def commands(args, requirements, application):
+    """What pip makes wheels of, for each of its runs. A requirements file with hashes is complete: pip may add
+    nothing unpinned. "pip check" reports what is missing."""
+    if not args["hashed"]:
+        return [requirements + application]
+    return [["--require-hashes"] + requirements] + ([] if args["application"] else [["--no-deps"] + application])
 
 
 def checked_time(value):

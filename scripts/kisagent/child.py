@@ -49,6 +49,7 @@ class Child:
         self.log = log
         self.keep_daemons = keep_daemons
         self.mark = mark
+        self.watch = None  # is called after each piece of output, and returns the wheels that there are, see downloads.py
         self.forwarded = 0  # bytes sent to the controller
         # Written by the step's own script, see prelude.sh; complete once it has ended
         self.records = {}

@@ -211,7 +211,8 @@ class Agent:
         return ended
 
     def do_have(self, args):
-        found = yield from self.run_forked(lambda: Uploads(self.repository).have(args["digests"]))
+        stored = Uploads(self.repository).stored(args["digests"])
+        found = (yield from self.run_forked(lambda: Uploads(self.repository).have(stored))) if stored else []
         return {"have": found}
 
     def do_receive(self, args):
@@ -539,6 +540,8 @@ class Agent:
                 continue
             if self.wire.send_output({"id": self.task_id, "ev": "output", "text": line}):
                 child.forwarded += len(line) + 50  # approximate size of its frame
+        for wheel in child.watch() if lines and child.watch else ():
+            self.wire.send({"id": self.task_id, "ev": "wheel", "wheel": wheel})
 
     def receive(self, function):
         """One step of an upload. After a failure the remaining bytes are still read: they are not

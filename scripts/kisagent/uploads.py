@@ -42,14 +42,17 @@ class Uploads:
     def path(self, digest):
         return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
 
+    def stored(self, digests):
+        """The digests that files here are named after."""
+        paths = {digest: self.path(digest) for digest in digests}
+        return [digest for digest, path in paths.items() if os.path.isfile(path) and not os.path.islink(path)]
+
     def have(self, digests):
-        """The digests whose files are here and intact. A damaged file is removed, so that it is
-        sent again."""
+        """The digests, of those that files here are named after, whose files are intact. A damaged file is removed,
+        so that it is sent again."""
         found = []
         for digest in digests:
             path = self.path(digest)
-            if not os.path.isfile(path) or os.path.islink(path):
-                continue
             if sha256_file(path) == digest:
                 os.utime(path)
                 found.append(digest)

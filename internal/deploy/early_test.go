@@ -1,0 +1,115 @@
+//go:build recovery
+
+package deploy_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/inventory"
+)
+
+// backtracked is an index for the requirements dep and last==1.0: pip tries dep 2.0, which needs another last, and takes
+// dep 1.0. The latter is not given before another host has got the former.
+func backtracked(t *testing.T) (index *packageIndex, copied func()) {
+	t.Helper()
+	data := string(randomBytes(t, 1<<20))
+	index = &packageIndex{given: map[string]int{}, wheels: map[string][]byte{
+		"dep-2.0-py3-none-any.whl":  wheelWith(t, "dep", "2.0", "Requires-Dist: last==9\n", map[string]string{"dep/data": data}),
+		"dep-1.0-py3-none-any.whl":  wheelOf(t, "dep", map[string]string{"dep/data": data[1:]}),
+		"last-1.0-py3-none-any.whl": wheelOf(t, "last", map[string]string{"last/__init__.py": ""}),
+	}}
+	there := make(chan struct{})
+	var once sync.Once
+	index.hold = func(wheel string) {
+		if wheel != "dep-1.0-py3-none-any.whl" {
+			return
+		}
+		select {
+		case <-there:
+		case <-time.After(time.Minute):
+			t.Error("no host gets a wheel while pip resolves")
+		}
+	}
+	return index, func() { once.Do(func() { close(there) }) }
+}
+
+// TestWheelsAreCopiedWhilePipResolves: the other host has what pip has downloaded before pip ends, each wheel is downloaded
+// once, and one that pip does not choose stays on no host.
+func TestWheelsAreCopiedWhilePipResolves(t *testing.T) {
+	t.Parallel()
+	index, copied := backtracked(t)
+	server := httptest.NewServer(index)
+	t.Cleanup(server.Close)
+	w := newWorld(t, embedded, 2)
+	p := push(t, "1.0")
+	var err error
+	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: server.URL + "/simple"}, withFiles(t, map[string]string{"r.txt": "dep\nlast==1.0\n"}))
+	require.NoError(t, err)
+	report := w.run(t.Context(), t, p, func(e event.Event) {
+		if e.Step == event.StepWheels && e.Done >= 1<<20 {
+			copied()
+		}
+	})
+	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
+	assert.Equal(t, map[string]int{"dep-2.0-py3-none-any.whl": 1, "dep-1.0-py3-none-any.whl": 1, "last-1.0-py3-none-any.whl": 1}, index.given)
+	for _, h := range w.roots {
+		for name, data := range index.wheels {
+			sum := sha256.Sum256(data)
+			stored := filepath.Join(h.Root, ".kis/incoming", hex.EncodeToString(sum[:]))
+			if name == "dep-2.0-py3-none-any.whl" {
+				assert.NoFileExists(t, stored)
+				continue
+			}
+			assert.FileExists(t, stored)
+		}
+	}
+}
+
+// TestTheHostThatResolvesIsLost while another one copies what it has downloaded: nothing is linked, the other one has
+// resolved for itself, and the same command succeeds.
+func TestTheHostThatResolvesIsLost(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(w *world, maker string){
+		"cut":     func(w *world, maker string) { w.proxy[maker].Cut() },
+		"stalled": func(w *world, maker string) { w.proxy[maker].Stall() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			index, copied := backtracked(t)
+			server := httptest.NewServer(index)
+			t.Cleanup(server.Close)
+			w := newWorld(t, embedded, 2)
+			p := push(t, "1.0")
+			var err error
+			p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: server.URL + "/simple"}, withFiles(t, map[string]string{"r.txt": "dep\nlast==1.0\n"}))
+			require.NoError(t, err)
+			other := map[string]string{"web1": "web2", "web2": "web1"}
+			var once sync.Once
+			lost := ""
+			report := w.run(t.Context(), t, p, func(e event.Event) {
+				if e.Step == event.StepWheels && e.Total >= 1<<20 { // not of the wheel that the other one gets
+					once.Do(func() {
+						lost = other[e.Host]
+						lose(w, lost)
+						copied()
+					})
+				}
+			})
+			require.Equal(t, event.Aborted, report.Outcome)
+			require.Len(t, report.Failures, 1, "%v", report.Failures)
+			assert.Equal(t, lost, report.Failures[0].Host)
+			report = w.run(t.Context(), t, p, nil)
+			require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
+		})
+	}
+}
