@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -14,7 +15,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/keep-it-simple/kis/internal/deploy"
 	"github.com/keep-it-simple/kis/internal/event"
+	"github.com/keep-it-simple/kis/internal/testenv/proxytest"
 	"github.com/keep-it-simple/kis/inventory"
 )
 
@@ -43,6 +46,16 @@ func backtracked(t *testing.T) (index *packageIndex, copied func()) {
 	return index, func() { once.Do(func() { close(there) }) }
 }
 
+// pushFrom is a push with the requirements of backtracked.
+func pushFrom(t *testing.T, index string) deploy.Plan {
+	t.Helper()
+	p := push(t, "1.0")
+	var err error
+	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: index + "/simple"}, withFiles(t, map[string]string{"r.txt": "dep\nlast==1.0\n"}))
+	require.NoError(t, err)
+	return p
+}
+
 // TestWheelsAreCopiedWhilePipResolves: the other host has what pip has downloaded before pip ends, each wheel is downloaded
 // once, and one that pip does not choose stays on no host.
 func TestWheelsAreCopiedWhilePipResolves(t *testing.T) {
@@ -50,11 +63,7 @@ func TestWheelsAreCopiedWhilePipResolves(t *testing.T) {
 	index, copied := backtracked(t)
 	server := httptest.NewServer(index)
 	t.Cleanup(server.Close)
-	w := newWorld(t, embedded, 2)
-	p := push(t, "1.0")
-	var err error
-	p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: server.URL + "/simple"}, withFiles(t, map[string]string{"r.txt": "dep\nlast==1.0\n"}))
-	require.NoError(t, err)
+	w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
 	report := w.run(t.Context(), t, p, func(e event.Event) {
 		if e.Step == event.StepWheels && e.Done >= 1<<20 {
 			copied()
@@ -88,11 +97,7 @@ func TestTheHostThatResolvesIsLost(t *testing.T) {
 			index, copied := backtracked(t)
 			server := httptest.NewServer(index)
 			t.Cleanup(server.Close)
-			w := newWorld(t, embedded, 2)
-			p := push(t, "1.0")
-			var err error
-			p.Recipe, err = newRecipe(t, inventory.Install{Requirements: "r.txt", IndexURL: server.URL + "/simple"}, withFiles(t, map[string]string{"r.txt": "dep\nlast==1.0\n"}))
-			require.NoError(t, err)
+			w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
 			other := map[string]string{"web1": "web2", "web2": "web1"}
 			var once sync.Once
 			lost := ""
@@ -112,4 +117,50 @@ func TestTheHostThatResolvesIsLost(t *testing.T) {
 			require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
 		})
 	}
+}
+
+// TestCutWhileWheelsAreObtained: wherever a line is cut, from the first byte to the last, on the host that resolves or on the
+// one that waits, the same push completes the package.
+func TestCutWhileWheelsAreObtained(t *testing.T) {
+	t.Parallel()
+	const cuts = 6
+	index, copied := backtracked(t)
+	copied() // a host that is lost gets nothing
+	server := httptest.NewServer(index)
+	t.Cleanup(server.Close)
+	w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
+	p.NoLink = true
+	require.Empty(t, w.run(t.Context(), t, p, nil).Failures)
+	var whole []map[proxytest.Direction]int64
+	for _, h := range w.hosts {
+		whole = append(whole, passed(w.proxy[h.Name]))
+	}
+	aborted := 0
+	for i, h := range w.hosts {
+		for d, bytes := range whole[i] {
+			for n := range cuts {
+				for _, root := range w.roots {
+					remove(t, root, p.Archive.Package.String())
+					require.NoError(t, os.RemoveAll(filepath.Join(root.Root, ".kis/incoming")))
+				}
+				w.proxy[h.Name].CutAfter(bytes*int64(n+1)/(cuts+1), d)
+				if report := w.run(t.Context(), t, p, nil); report.Outcome == event.Aborted {
+					aborted++
+					require.Equal(t, h.Name, report.Failures[0].Host, "%d of %d bytes: %v", n, bytes, report.Failures)
+				}
+				require.Empty(t, w.run(t.Context(), t, p, nil).Failures, "%d of %d bytes", n, bytes)
+			}
+		}
+	}
+	require.Greater(t, aborted, 2*cuts, "most of them are before the end")
+}
+
+// passed is how many bytes one run has exchanged with a host.
+func passed(p *proxytest.Proxy) map[proxytest.Direction]int64 {
+	all := map[proxytest.Direction]int64{}
+	for _, c := range p.Connections() {
+		all[proxytest.ToHost] += c.ToHost
+		all[proxytest.ToClient] += c.ToClient
+	}
+	return all
 }
