@@ -40,10 +40,27 @@ look("nothing new")
 with open(path("part-1-py3-none-any.whl"), "wb") as f:
     f.write(whole)
 look("it is complete now")
+os.makedirs(os.path.join(temporary, "pip-unpack-2"))
+os.link(path("a-1-py3-none-any.whl"), path("a-1-py3-none-any.whl", "pip-unpack-2"))
+look("the same one again")
+look("nothing new")
+with open(path("disks-1-py3-none-any.whl"), "wb") as f:  # a locator of ZIP64 that names the second of two disks
+    f.write(whole[:-22] + b"PK\6\7" + bytes(16) + whole[-22:])
+    f.seek(-22 - 4, 2)
+    f.write(b"\2\0\0\0")
+look("on two disks")
+os.rename(place, place + "-gone")
+wheel(path("c-1-py3-none-any.whl"))
+look("it cannot be kept")
+os.rename(place + "-gone", place)
+look("and is not read again")
+wheel(path("d-1-py3-none-any.whl"))
+look("others are")
 downloads.LIMIT = 1
 wheel(path("large-1-py3-none-any.whl"))
 look("a large one")
 print("kept:", len(os.listdir(place)))
+os.unlink(os.path.join(place, os.listdir(place)[0]))
 found.forget()
 print("kept in the end:", len(os.listdir(place)))
 `
@@ -55,8 +72,14 @@ func TestDownloads(t *testing.T) {
 the complete one: a-1-py3-none-any.whl
 nothing new:
 it is complete now: part-1-py3-none-any.whl
+the same one again: a-1-py3-none-any.whl
+nothing new:
+on two disks:
+it cannot be kept:
+and is not read again:
+others are: d-1-py3-none-any.whl
 a large one:
-kept: 1
+kept: 2
 kept in the end: 0
 `, runs(t, python, "-B", "-c", downloaded, here(t), t.TempDir()))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,25 +12,15 @@ import (
 	"github.com/keep-it-simple/kis/remote"
 )
 
-// bytecode is that of a package for one platform. One host packs what it has compiled for the others: the one that made
-// the wheels, or else the first that has many modules to compile, which takes longer than anything else that they do.
+// bytecode is that of a package for one platform. The first host that has many modules to compile packs what it has
+// compiled for the others: compiling takes longer than anything else that they do.
 type bytecode struct {
 	maker  atomic.Pointer[host] // that compiles for the others; nil: none yet
-	ending sync.Once
-	done   chan struct{} // closed when it is packed, or will not be
-	packed *remote.Wheel // nil: it is not; to be read when done is closed
+	done   chan struct{}        // closed when it is packed, or will not be
+	packed *remote.Wheel        // nil: it is not; to be read when done is closed
 }
 
 func newBytecode() *bytecode { return &bytecode{done: make(chan struct{})} }
-
-// leave says that the host will not compile any more.
-func (b *bytecode) leave(h *host) {
-	if b.maker.Load() == h {
-		b.end()
-	}
-}
-
-func (b *bytecode) end() { b.ending.Do(func() { close(b.done) }) }
 
 const (
 	worthPacking = 200     // modules; fewer are compiled sooner than they are sent
@@ -40,36 +29,26 @@ const (
 
 // compile gives the modules of the package their bytecode.
 func (h *host) compile(ctx context.Context, modules int) error {
-	if modules < worthPacking {
+	p := h.run.platforms[h.facts.Platform]
+	switch {
+	case modules < worthPacking:
 		return h.session.Compile(ctx, "", h.run.timeout())
+	case p.isShared() && p.bytecode.maker.CompareAndSwap(nil, h):
+		return h.compileForAll(ctx, modules, p.bytecode)
 	}
-	p, given := h.run.platforms[h.facts.Platform], ""
-	if p.isShared() {
-		p.bytecode.maker.CompareAndSwap(nil, h)
-	}
-	switch p.bytecode.maker.Load() {
-	case nil:
-	case h:
-		return h.compileForAll(ctx, modules, p)
-	default:
-		given = h.othersBytecode(ctx, modules, p.bytecode)
-	}
+	given := h.othersBytecode(ctx, modules, p.bytecode)
 	if given == "" {
 		h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
 	}
 	return h.session.Compile(ctx, given, h.run.timeout())
 }
 
-// compileForAll compiles the modules, and packs their bytecode if another host needs it.
-func (h *host) compileForAll(ctx context.Context, modules int, p *platform) error {
-	b := p.bytecode
-	defer b.end()
+// compileForAll compiles the modules, and packs their bytecode.
+func (h *host) compileForAll(ctx context.Context, modules int, b *bytecode) error {
+	defer close(b.done)
 	h.log.Doing(event.StepEnvironment, fmt.Sprintf("compiling %d modules", modules))
 	if err := h.session.Compile(ctx, "", h.run.timeout()); err != nil {
 		return err
-	}
-	if !p.isShared() {
-		return nil
 	}
 	packed, err := h.session.Pack(ctx, h.run.timeout())
 	if refused, some := errors.AsType[*remote.Refused](err); some {
@@ -88,10 +67,11 @@ func (h *host) compileForAll(ctx context.Context, modules int, p *platform) erro
 // othersBytecode brings what another host has packed to this one, and returns its digest: "" where there is nothing, or
 // compiling is faster.
 func (h *host) othersBytecode(ctx context.Context, modules int, b *bytecode) string {
-	if !h.isSentSoon(remote.Wheel{Size: likelySize}) {
+	maker := b.maker.Load()
+	if maker == nil || !h.isSentSoon(remote.Wheel{Size: likelySize}) {
 		return ""
 	}
-	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+b.maker.Load().Name)
+	h.log.Doing(event.StepEnvironment, "waiting for the bytecode of "+maker.Name)
 	select {
 	case <-b.done:
 	case <-time.After(time.Duration(modules) * h.run.timeouts().Module):

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,13 +23,13 @@ import (
 )
 
 // backtracked is an index for the requirements dep and last==1.0: pip tries dep 2.0, which needs another last, and takes
-// dep 1.0. The latter is not given before another host has got the former.
-func backtracked(t *testing.T) (index *packageIndex, copied func()) {
+// dep 1.0, of so many bytes. The latter is not given before another host has got the former.
+func backtracked(t *testing.T, size int) (index *packageIndex, copied func()) {
 	t.Helper()
 	data := string(randomBytes(t, 1<<20))
 	index = &packageIndex{given: map[string]int{}, wheels: map[string][]byte{
 		"dep-2.0-py3-none-any.whl":  wheelWith(t, "dep", "2.0", "Requires-Dist: last==9\n", map[string]string{"dep/data": data}),
-		"dep-1.0-py3-none-any.whl":  wheelOf(t, "dep", map[string]string{"dep/data": data[1:]}),
+		"dep-1.0-py3-none-any.whl":  wheelOf(t, "dep", map[string]string{"dep/data": data[:size]}),
 		"last-1.0-py3-none-any.whl": wheelOf(t, "last", map[string]string{"last/__init__.py": ""}),
 	}}
 	there := make(chan struct{})
@@ -60,7 +61,7 @@ func pushFrom(t *testing.T, index string) deploy.Plan {
 // once, and one that pip does not choose stays on no host.
 func TestWheelsAreCopiedWhilePipResolves(t *testing.T) {
 	t.Parallel()
-	index, copied := backtracked(t)
+	index, copied := backtracked(t, 1<<20-1)
 	server := httptest.NewServer(index)
 	t.Cleanup(server.Close)
 	w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
@@ -84,6 +85,52 @@ func TestWheelsAreCopiedWhilePipResolves(t *testing.T) {
 	}
 }
 
+// TestCopyingEndsWhenTheEnvironmentIsKnown: a slow line does not go on with a wheel that nobody needs.
+func TestCopyingEndsWhenTheEnvironmentIsKnown(t *testing.T) {
+	t.Parallel()
+	index, copied := backtracked(t, 1)
+	server := httptest.NewServer(index)
+	t.Cleanup(server.Close)
+	w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
+	most := int64(0)
+	report := w.run(t.Context(), t, p, func(e event.Event) {
+		if e.Step == event.StepWheels && strings.HasPrefix(e.Message, "waiting for the wheels of ") {
+			w.proxy[e.Host].Rate(proxytest.ToHost, 64<<10)
+		}
+		if e.Step == event.StepWheels && e.Total >= 1<<20 {
+			most = max(most, e.Done)
+			copied()
+		}
+	})
+	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
+	assert.Positive(t, most)
+	assert.Less(t, most, int64(1<<20))
+}
+
+// TestTheFasterOfTwoHostsMakesTheWheels: the slower one is told, and gets them.
+func TestTheFasterOfTwoHostsMakesTheWheels(t *testing.T) {
+	t.Parallel()
+	index, copied := backtracked(t, 1)
+	copied()
+	slow := make(chan struct{})
+	index.hold = func(wheel string) {
+		index.mu.Lock()
+		isFirst := index.given[wheel] == 1
+		index.mu.Unlock()
+		if wheel == "last-1.0-py3-none-any.whl" && isFirst {
+			<-slow
+		}
+	}
+	server := httptest.NewServer(index)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(slow) })
+	w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
+	w.maker = time.Second
+	report := w.run(t.Context(), t, p, nil)
+	require.Equal(t, event.Succeeded, report.Outcome, "%v", report.Failures)
+	assert.Equal(t, 2, index.given["last-1.0-py3-none-any.whl"])
+}
+
 // TestTheHostThatResolvesIsLost while another one copies what it has downloaded: nothing is linked, the other one has
 // resolved for itself, and the same command succeeds.
 func TestTheHostThatResolvesIsLost(t *testing.T) {
@@ -94,7 +141,7 @@ func TestTheHostThatResolvesIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			index, copied := backtracked(t)
+			index, copied := backtracked(t, 1<<20-1)
 			server := httptest.NewServer(index)
 			t.Cleanup(server.Close)
 			w, p := newWorld(t, embedded, 2), pushFrom(t, server.URL)
@@ -124,7 +171,7 @@ func TestTheHostThatResolvesIsLost(t *testing.T) {
 func TestCutWhileWheelsAreObtained(t *testing.T) {
 	t.Parallel()
 	const cuts = 6
-	index, copied := backtracked(t)
+	index, copied := backtracked(t, 1<<20-1)
 	copied() // a host that is lost gets nothing
 	server := httptest.NewServer(index)
 	t.Cleanup(server.Close)

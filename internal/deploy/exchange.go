@@ -112,10 +112,11 @@ func (s *exchange) file(w remote.Wheel) (*exchangedFile, []*host, error) {
 	return s.files[w.SHA256], slices.Clone(s.holders[w.SHA256]), nil
 }
 
-// read reads a file from the first host that gives it, and returns its path.
+// read reads a file from the first host that gives it, and returns its path. It begins with the host that has it since the
+// least time: one that has said so before may have failed since.
 func (s *exchange) read(ctx context.Context, w remote.Wheel, holders []*host) (string, error) {
 	var failed []error
-	for _, h := range holders {
+	for _, h := range slices.Backward(holders) {
 		path, err := s.readFrom(ctx, w, h)
 		if err == nil {
 			return path, nil

@@ -49,6 +49,24 @@ func (h *host) filesOf(ctx context.Context, wheels []remote.Wheel) []upload {
 	return all
 }
 
+// storeParts stores those of the files that were copied before it was known that they are needed, see early, and returns the
+// others.
+func (h *host) storeParts(ctx context.Context, missing []upload) (left []upload, err error) {
+	for _, u := range missing {
+		if part, some := h.parts[u.sha256]; some {
+			err := h.session.Receive(ctx, part, u.sha256, u.size)
+			if err == nil {
+				continue
+			}
+			if _, refused := errors.AsType[*remote.Refused](err); !refused {
+				return nil, err
+			}
+		}
+		left = append(left, u)
+	}
+	return left, nil
+}
+
 // Whether a host asks the index for wheels: pip takes some seconds to start and to ask, but the host's line to an index
 // is faster than that of this machine to many hosts, and of this machine to any host when it is far away.
 const (
@@ -106,8 +124,28 @@ func (h *host) isIndexFaster(rest []remote.Wheel, next upload) bool {
 
 // isSentSoon reports whether files that another host has are here within the time that it takes to ask an index.
 func (h *host) isSentSoon(files ...remote.Wheel) bool {
+	took, known := h.lasts(files...)
+	return known && took <= h.run.timeouts().Index
+}
+
+// lasts is how long it takes to read files from another host and to send them to this one, by what was measured: until
+// something was sent to this host, by what was sent to the others.
+func (h *host) lasts(files ...remote.Wheel) (took time.Duration, known bool) {
 	read, known := h.run.exchange.lasts(files...)
-	return known && h.line.isKnown() && read+h.line.lasts(sizeOf(files)) <= h.run.timeouts().Index
+	to := h.line
+	if !to.isKnown() {
+		to = h.run.line.now()
+	}
+	if !known || !to.isKnown() {
+		return 0, false
+	}
+	return read + to.lasts(sizeOf(files)), true
+}
+
+// measure notes how long it took to send so many bytes to this host.
+func (h *host) measure(bytes int64, took time.Duration) {
+	h.line.measure(bytes, took)
+	h.run.line.measure(bytes, took)
 }
 
 // isUnreadable reports whether what was to be sent could not be read.

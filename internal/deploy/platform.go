@@ -20,12 +20,16 @@ type environment struct {
 	by          *host          // that made them in this run; nil: no host had to
 }
 
+// makeFunc makes wheels. It ends early when unneeded does, once the host has ended what it was doing.
+type makeFunc func(ctx, unneeded context.Context) (*environment, error)
+
 // maxMakers is how many hosts of a platform try to make its wheels before the
 // platform is given up: what fails on three of them is no matter of the host.
 const maxMakers = 3
 
-// maxEarly bounds the wheels that are copied before it is known whether they are needed.
-const maxEarly = 1000
+// maxEarly bounds the wheels that are copied before it is known whether they are needed, in bytes: they take that space of
+// each host until the run ends, and pip may try many versions before it chooses one.
+const maxEarly = 32 << 20
 
 // platform is the hosts of a run that need the same environment. One of them makes the wheels for all.
 type platform struct {
@@ -36,14 +40,18 @@ type platform struct {
 	working  map[*host]func()        // those that are trying, with what cancels it
 	early    []remote.Wheel          // those that were downloaded before it was known
 	found    *environment            // once it is known
+	known    context.Context         // until then
+	tellAll  context.CancelFunc      // that it is known
 	patience func() <-chan time.Time // after which another host tries as well
 	turn     chan struct{}           // a semaphore: the holder of its one token copies early
 	bytecode *bytecode
 }
 
-func newPlatform(patience time.Duration) *platform {
+// newPlatform is for an installation that lasts as long as ctx.
+func newPlatform(ctx context.Context, patience time.Duration) *platform {
+	known, tellAll := context.WithCancel(ctx)
 	return &platform{
-		changed: make(chan struct{}), members: map[*host]bool{}, failed: map[*host]error{}, working: map[*host]func(){},
+		known: known, tellAll: tellAll, changed: make(chan struct{}), members: map[*host]bool{}, failed: map[*host]error{}, working: map[*host]func(){},
 		patience: func() <-chan time.Time { return time.After(patience) }, turn: make(chan struct{}, 1), bytecode: newBytecode(),
 	}
 }
@@ -51,7 +59,7 @@ func newPlatform(patience time.Duration) *platform {
 // environment returns the wheels of the platform. One host makes them, and the others wait. Where that fails, the next one
 // tries, and where it takes long, a second one at the same time: a host without a route to the index gets the wheels that
 // another one has made. A host that waits copies what is there already.
-func (p *platform) environment(ctx context.Context, h *host, make func(context.Context) (*environment, error)) (*environment, error) {
+func (p *platform) environment(ctx context.Context, h *host, make makeFunc) (*environment, error) {
 	late, waits, copies := p.patience(), "", h.newEarly()
 	defer copies.close()
 	for {
@@ -61,6 +69,7 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 			p.mu.Unlock()
 			return p.found, nil
 		case p.mayTry(h, late == nil):
+			copies.close()      // sshd allows few sessions
 			p.try(ctx, h, make) // unlocks
 			if err := ctx.Err(); err != nil {
 				return nil, context.Cause(ctx)
@@ -85,7 +94,7 @@ func (p *platform) environment(ctx context.Context, h *host, make func(context.C
 		case <-late:
 			late = nil
 		case turn <- struct{}{}:
-			copies.copy(ctx, chosen)
+			copies.copy(ctx, p.known, chosen)
 			<-turn
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -122,12 +131,12 @@ func (p *platform) isLost() bool {
 }
 
 // try makes the wheels on a host, and tells the others. It is called with the lock, and releases it.
-func (p *platform) try(ctx context.Context, h *host, make func(context.Context) (*environment, error)) {
-	own, cancel := context.WithCancel(ctx)
+func (p *platform) try(ctx context.Context, h *host, make makeFunc) {
+	unneeded, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.working[h] = cancel
 	p.mu.Unlock()
-	found, err := make(own)
+	found, err := make(ctx, unneeded)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.working, h)
@@ -137,7 +146,7 @@ func (p *platform) try(ctx context.Context, h *host, make func(context.Context) 
 		p.failed[h] = err
 	default:
 		p.found = found
-		p.bytecode.maker.CompareAndSwap(nil, found.by)
+		p.tellAll()
 		for _, stop := range p.working {
 			stop()
 		}
@@ -145,14 +154,17 @@ func (p *platform) try(ctx context.Context, h *host, make func(context.Context) 
 	p.tell()
 }
 
-// downloaded says that a host has a wheel that the environment may need.
-func (p *platform) downloaded(w remote.Wheel) {
+// downloaded says that a host has a wheel that the environment may need. It reports whether other hosts may copy it.
+func (p *platform) downloaded(w remote.Wheel) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.early) < maxEarly {
-		p.early = append(p.early, w)
-		p.tell()
+	isThere := slices.ContainsFunc(p.early, func(one remote.Wheel) bool { return one.SHA256 == w.SHA256 })
+	if isThere || w.Size <= 0 || w.Size > maxEarly-sizeOf(p.early) {
+		return false
 	}
+	p.early = append(p.early, w)
+	p.tell()
+	return true
 }
 
 // leave says that the host will not make the wheels any more.
@@ -160,7 +172,6 @@ func (p *platform) leave(h *host) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.members, h)
-	p.bytecode.leave(h)
 	p.tell()
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/keep-it-simple/kis/internal/event"
 	"github.com/keep-it-simple/kis/inventory"
+	"github.com/keep-it-simple/kis/remote"
 )
 
 // makers is a platform of hosts, and what each of them makes of the request for wheels.
@@ -23,8 +24,8 @@ type makers struct {
 	mu    sync.Mutex
 }
 
-func newMakers(names ...string) *makers {
-	m := &makers{platform: newPlatform(time.Minute)}
+func newMakers(t *testing.T, names ...string) *makers {
+	m := &makers{platform: newPlatform(t.Context(), time.Minute)}
 	for _, name := range names {
 		h := &host{Host: inventory.Host{Name: name}, log: event.NewStream("", nil).Host(name)}
 		m.hosts = append(m.hosts, h)
@@ -40,7 +41,7 @@ func (m *makers) all(ctx context.Context, make func(ctx context.Context, n int) 
 	for i, h := range m.hosts {
 		all.Go(func() {
 			defer m.leave(h)
-			found[i], errs[i] = m.environment(ctx, h, func(ctx context.Context) (*environment, error) {
+			found[i], errs[i] = m.environment(ctx, h, func(_, ctx context.Context) (*environment, error) {
 				m.mu.Lock()
 				m.made = append(m.made, h.Name)
 				n := len(m.made)
@@ -62,7 +63,7 @@ func newErrors(n int) []error              { return make([]error, n) }
 func TestOneHostMakesTheWheelsOfItsPlatform(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMakers("web1", "web2", "web3")
+		m := newMakers(t, "web1", "web2", "web3")
 		found, errs := m.all(t.Context(), func(context.Context, int) error { <-time.After(time.Second); return nil })
 		require.NoError(t, errors.Join(errs...))
 		assert.Len(t, m.made, 1)
@@ -74,7 +75,7 @@ func TestOneHostMakesTheWheelsOfItsPlatform(t *testing.T) {
 func TestAnotherHostTakesOverWhereOneFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMakers("web1", "web2", "web3")
+		m := newMakers(t, "web1", "web2", "web3")
 		found, errs := m.all(t.Context(), func(_ context.Context, n int) error {
 			if n == 1 {
 				return errors.New("no route to the index")
@@ -90,7 +91,7 @@ func TestAnotherHostTakesOverWhereOneFails(t *testing.T) {
 func TestAnotherHostTakesOverWhereOneIsSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMakers("web1", "web2", "web3")
+		m := newMakers(t, "web1", "web2", "web3")
 		begin := time.Now()
 		found, errs := m.all(t.Context(), func(ctx context.Context, n int) error {
 			if n == 1 {
@@ -110,7 +111,7 @@ func TestAnotherHostTakesOverWhereOneIsSlow(t *testing.T) {
 func TestWheelsThatNobodyCanMakeAreGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMakers("web1", "web2", "web3", "web4", "web5")
+		m := newMakers(t, "web1", "web2", "web3", "web4", "web5")
 		_, errs := m.all(t.Context(), func(context.Context, int) error { return errors.New("no such package") })
 		assert.Len(t, m.made, maxMakers)
 		own := 0
@@ -124,7 +125,7 @@ func TestWheelsThatNobodyCanMakeAreGivenUp(t *testing.T) {
 		assert.Equal(t, maxMakers, own)
 	})
 	synctest.Test(t, func(t *testing.T) { // and where the others have failed before
-		m := newMakers("web1", "web2")
+		m := newMakers(t, "web1", "web2")
 		m.leave(m.hosts[1])
 		m.hosts = m.hosts[:1]
 		_, errs := m.all(t.Context(), func(context.Context, int) error { return errors.New("no such package") })
@@ -135,7 +136,7 @@ func TestWheelsThatNobodyCanMakeAreGivenUp(t *testing.T) {
 func TestWaitingForWheelsEndsWithTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMakers("web1", "web2")
+		m := newMakers(t, "web1", "web2")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stop := errors.New("interrupted")
 		time.AfterFunc(time.Second, func() { cancel(stop) })
@@ -144,4 +145,16 @@ func TestWaitingForWheelsEndsWithTheRun(t *testing.T) {
 			assert.ErrorIs(t, err, stop)
 		}
 	})
+}
+
+// TestWhatIsCopiedEarlyIsBounded: a host may report anything, and pip try many versions.
+func TestWhatIsCopiedEarlyIsBounded(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t.Context(), time.Minute)
+	assert.True(t, p.downloaded(remote.Wheel{SHA256: "a", Size: maxEarly - 1}))
+	assert.False(t, p.downloaded(remote.Wheel{SHA256: "a", Size: maxEarly - 1}), "two hosts report the same")
+	assert.False(t, p.downloaded(remote.Wheel{SHA256: "b", Size: 2}))
+	assert.False(t, p.downloaded(remote.Wheel{SHA256: "c"}), "of a size that is not known")
+	assert.True(t, p.downloaded(remote.Wheel{SHA256: "d", Size: 1}))
+	assert.Len(t, p.early, 2)
 }

@@ -38,6 +38,7 @@ type run struct {
 	donors       []*host              // those of them that the run only reads from
 	platforms    map[string]*platform // of the hosts that may build, by its name; from the installation on
 	exchange     *exchange            // files on their way from host to host
+	line         sharedLine           // from this machine to all hosts
 	modified     time.Time            // of all files of the package
 	installer    scripts.File         // the library that hosts unpack wheels with
 	wheelNotice  sync.Once            // that hosts build the application

@@ -107,6 +107,7 @@ func (h *host) newSender(s event.Step, files []upload) *sender {
 func (s *sender) close() {
 	if s.sftp != nil {
 		_ = s.sftp.Close() // the upload's own error counts; the host has compared the files' digests
+		s.sftp = nil
 	}
 }
 
@@ -167,7 +168,6 @@ func (s *sender) writeSFTP(ctx context.Context, u upload) (part string, err erro
 		return part, err
 	}
 	s.close()
-	s.sftp = nil
 	return s.writeSFTP(ctx, u)
 }
 
@@ -191,7 +191,7 @@ func (s *sender) put(ctx context.Context, u upload, send func(context.Context, s
 	if err := send(ctx, part, source, u.size, s.progress); err != nil {
 		return "", err
 	}
-	s.h.line.measure(u.size, time.Since(begun))
+	s.h.measure(u.size, time.Since(begun))
 	return part, nil
 }
 

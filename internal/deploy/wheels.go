@@ -27,6 +27,8 @@ type Wheel struct {
 
 // installAll makes the package on all hosts, or verifies it.
 func (r *run) installAll(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r.exchange, r.platforms = newExchange(), map[string]*platform{}
 	defer r.exchange.close() //nolint:errcheck // a temporary directory
 	var err error
@@ -46,7 +48,7 @@ func (r *run) installAll(ctx context.Context) bool {
 	for _, h := range r.hosts {
 		p := h.facts.Platform
 		if r.platforms[p] == nil {
-			r.platforms[p] = newPlatform(r.timeouts().Maker)
+			r.platforms[p] = newPlatform(ctx, r.timeouts().Maker)
 		}
 		r.platforms[p].members[h] = true
 	}
@@ -117,8 +119,8 @@ func (h *host) findWheels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	env, err := h.run.platforms[h.facts.Platform].environment(ctx, h, func(ctx context.Context) (*environment, error) {
-		return h.chooseWheels(ctx, application)
+	env, err := h.run.platforms[h.facts.Platform].environment(ctx, h, func(ctx, unneeded context.Context) (*environment, error) {
+		return h.chooseWheels(ctx, unneeded, application)
 	})
 	if err != nil {
 		return err
@@ -232,7 +234,7 @@ func (h *host) applicationWheel(ctx context.Context) (*Wheel, error) {
 
 // chooseWheels finds the wheels of this host's platform: those of an installed package that were chosen by
 // the same, or else new ones.
-func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environment, error) {
+func (h *host) chooseWheels(ctx, unneeded context.Context, application *Wheel) (*environment, error) {
 	if application != nil {
 		if len(application.Requires) == 0 && h.run.origin.recipe.Requirements == "" {
 			return new(environment), nil
@@ -241,7 +243,7 @@ func (h *host) chooseWheels(ctx context.Context, application *Wheel) (*environme
 			return env, err
 		}
 	}
-	return h.makeWheels(ctx, application)
+	return h.makeWheels(ctx, unneeded, application)
 }
 
 // reuseWheels takes the wheels of an installed package that were chosen by the same; nil where there are none, or they
@@ -308,8 +310,9 @@ func withoutApplication(r *remote.Receipt) []remote.Wheel {
 	return slices.DeleteFunc(r.ParseWheels(), func(w remote.Wheel) bool { return w.SHA256 == r.Application })
 }
 
-// makeWheels makes the wheels on this host. When another host was faster, ctx ends, and the host is told.
-func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment, error) {
+// makeWheels makes the wheels on this host. When another host was faster, unneeded ends: then this one is told to stop, and its
+// answer is awaited, because it refuses other commands until then.
+func (h *host) makeWheels(ctx, unneeded context.Context, application *Wheel) (*environment, error) {
 	r := h.run
 	uploads := r.origin.recipe.files
 	request := remote.WheelsRequest{
@@ -323,12 +326,13 @@ func (h *host) makeWheels(ctx context.Context, application *Wheel) (*environment
 	if err := h.upload(ctx, event.StepWheels, uploads); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
+	stop := context.AfterFunc(unneeded, guard.Func(func() { _ = h.session.Cancel(context.WithoutCancel(ctx)) }, func(bug *guard.Panic) { h.log.Bug(bug) }))
 	defer stop()
 	h.log.Doing(event.StepWheels, "pip resolves the requirements")
 	made, err := h.session.Wheels(ctx, request, h.log.Output(event.StepWheels), func(w remote.Wheel) {
-		r.exchange.add(h, w)
-		r.platforms[h.facts.Platform].downloaded(w)
+		if r.platforms[h.facts.Platform].downloaded(w) {
+			r.exchange.add(h, w)
+		}
 	})
 	if err != nil {
 		return nil, err

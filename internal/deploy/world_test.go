@@ -45,6 +45,7 @@ type world struct {
 	ask    func(context.Context, string) bool
 	gone   []string      // packages that runs may remove
 	index  time.Duration // what takes longer to send is asked of the index; 0: nothing is
+	maker  time.Duration // after which a second host makes the wheels as well; 0: the default
 }
 
 // backend starts the far side of one host and says how to log in there.
@@ -138,6 +139,7 @@ func (w *world) deployer(dialer *sshx.Dialer, emit func(event.Event)) *deploy.De
 	bounds := timeouts.Default()
 	bounds.Arm, bounds.Link, bounds.Reconnect = 3*time.Second, 3*time.Second, 8*time.Second
 	bounds.Index, bounds.Module = cmp.Or(w.index, time.Hour), time.Hour // on a busy machine, too
+	bounds.Maker = cmp.Or(w.maker, bounds.Maker)
 	return &deploy.Deployer{
 		Fleet: &fleet.Fleet{Resolver: sshx.Resolver{ConfigFile: w.config}, Dialer: dialer, Timeouts: bounds}, Who: "test@laptop", Emit: emit,
 	}

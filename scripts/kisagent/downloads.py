@@ -4,10 +4,10 @@ import stat
 import zipfile
 
 from kisagent import wheels
-from kisagent.store import sha256_file
+from kisagent.store import remove_file, sha256_file
 
 PREFIX = "pip-unpack-"  # of the directories below TMPDIR in which pip keeps what it downloads until it ends
-LIMIT = 32 << 20  # bytes of a wheel that is read for its digest while the controller waits for nothing else
+LIMIT = 32 << 20  # bytes of a wheel that is read for its digest while nothing else of the session is done
 
 
 class Downloads:
@@ -19,39 +19,51 @@ class Downloads:
     def __init__(self, temporary, place):
         self.temporary = temporary
         self.place = place
-        self.found = {}  # by their paths in the run's directory, where they came from
+        self.seen = set()  # paths of complete wheels
+        self.kept = set()  # paths in the run's directory
 
     def look(self):
-        """The wheels that are complete since the last look: name, sha256 and size of each."""
-        try:
-            return [self.keep(path) for path in sorted(self.paths()) if self.is_complete(path)]
-        except OSError:
-            return []  # pip has removed it meanwhile
+        """The wheels that are complete since the last look: name, sha256 and size of each. A file that is not as
+        expected is none of them, whatever it is: pip decides what it means."""
+        found = []
+        for path in self.paths():
+            try:
+                if path not in self.seen and self.is_complete(path):
+                    self.seen.add(path)
+                    found.append(self.keep(path))
+            except Exception:  # pylint: disable=broad-except # zipfile raises several for what is no zip file
+                self.seen.add(path)
+        return found
 
     def paths(self):
-        for name in os.listdir(self.temporary):
+        for name in listed(self.temporary):
             if name.startswith(PREFIX):
                 directory = os.path.join(self.temporary, name)
-                for file in os.listdir(directory):
+                for file in listed(directory):
                     if file.endswith(".whl") and wheels.FILE.match(file):
                         yield os.path.join(directory, file)
 
     def is_complete(self, path):
-        """Whether a new wheel ends as a zip file does."""
-        if path in self.found.values():
-            return False
+        """Whether the file ends as a zip file does."""
         info = os.lstat(path)
         return stat.S_ISREG(info.st_mode) and info.st_size <= LIMIT and zipfile.is_zipfile(path)
 
     def keep(self, path):
         digest = sha256_file(path)
         kept = os.path.join(self.place, digest)
-        if not os.path.lexists(kept):
+        if kept not in self.kept:
             os.link(path, kept)  # pip writes a download once
-        self.found[kept] = path
+            self.kept.add(kept)
         return {"name": os.path.basename(path), "sha256": digest, "size": os.path.getsize(kept)}
 
     def forget(self):
         """Remove what was kept: the step stores the wheels that pip has chosen."""
-        for kept in self.found:
-            os.unlink(kept)
+        for kept in self.kept:
+            remove_file(kept)
+
+
+def listed(directory):
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:  # it is gone, or no directory
+        return []

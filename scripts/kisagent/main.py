@@ -211,9 +211,10 @@ class Agent:
         return ended
 
     def do_have(self, args):
-        stored = Uploads(self.repository).stored(args["digests"])
-        found = (yield from self.run_forked(lambda: Uploads(self.repository).have(stored))) if stored else []
-        return {"have": found}
+        uploads, digests = Uploads(self.repository), args["digests"]
+        if not uploads.has_any(digests):
+            return {"have": []}
+        return {"have": (yield from self.run_forked(lambda: uploads.have(digests)))}
 
     def do_receive(self, args):
         part, size = os.path.join(self.run_directory.path, checked(RUN, args["part"], "part")), args["size"]

@@ -5,7 +5,7 @@ import os
 import stat
 import time
 
-from kisagent.store import DIGEST, PACKAGE, checked, sha256_file, error_text
+from kisagent.store import DIGEST, PACKAGE, checked, remove_file, sha256_file, error_text
 from kisagent.wire import Refused
 
 UPLOAD_RETENTION = 30 * 24 * 3600  # seconds an uploaded file is kept after its last use
@@ -42,22 +42,23 @@ class Uploads:
     def path(self, digest):
         return self.repository.path("incoming", checked(DIGEST, digest, "digest"))
 
-    def stored(self, digests):
-        """The digests that files here are named after."""
-        paths = {digest: self.path(digest) for digest in digests}
-        return [digest for digest, path in paths.items() if os.path.isfile(path) and not os.path.islink(path)]
+    def has_any(self, digests):
+        """Whether a file here is named after one of the digests."""
+        return any(os.path.lexists(self.path(digest)) for digest in digests)
 
     def have(self, digests):
-        """The digests, of those that files here are named after, whose files are intact. A damaged file is removed,
-        so that it is sent again."""
+        """The digests whose files are here and intact. A damaged file is removed, so that it is
+        sent again."""
         found = []
         for digest in digests:
             path = self.path(digest)
+            if not os.path.isfile(path) or os.path.islink(path):
+                continue
             if sha256_file(path) == digest:
                 os.utime(path)
                 found.append(digest)
             else:
-                os.unlink(path)
+                remove_file(path)
         return found
 
     def receive(self, part, digest, size):
