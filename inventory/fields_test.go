@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,42 @@ func TestClonesShareNothing(t *testing.T) {
 	require.NoError(t, err)
 	requireApart(t, expanded, again)
 	requireApart(t, inv.Shared(), inv.Shared())
+}
+
+// holders are files whose place of a section has KEY.
+func holders() map[string]string {
+	const stage = "hosts: {w1: {}}\nstages: {s: {hosts: [w1], "
+	return map[string]string{
+		"inventory": "KEY\n",
+		"host":      "hosts: {w1: {KEY}}\n",
+		"group":     "hosts: {w1: {}}\ngroups: {g: {KEY}}\n",
+		"stage":     "hosts: {w1: {}}\nstages: {s: {KEY}}\n",
+		"install":   "install: {KEY}\n",
+		"shared":    "shared: {KEY}\n",
+		"ssh":       "ssh: {KEY}\n",
+		"command":   "prepare: [{KEY}]\n",
+		"service":   stage + "services: [{KEY}]}}\n",
+		"health":    stage + "health: {KEY}}}\n",
+		"rollout":   stage + "rollout: {KEY}}}\n",
+		"webhook":   "webhook: {KEY}\n",
+	}
+}
+
+// TestEveryKeyIsRead: no key takes a list of lists, and one that nothing reads would take anything. Keys of ansible are read
+// with files, see foreign_test.go.
+func TestEveryKeyIsRead(t *testing.T) {
+	t.Parallel()
+	for _, k := range schema() {
+		for section := range strings.FieldsSeq(k.sections) {
+			if section == "ansible" {
+				continue
+			}
+			require.Contains(t, holders(), section)
+			src := strings.Replace(holders()[section], "KEY", k.name+": [[[]]]", 1)
+			isNamed := func(place string) bool { return strings.Contains(place, k.name) }
+			assert.True(t, slices.ContainsFunc(refused(t, src), isNamed), "%s of %s", k.name, section)
+		}
+	}
 }
 
 // requireSet fails for each field of a struct that is zero.
