@@ -50,9 +50,9 @@ if case == "damaged":
 if case == "gone":
     os.unlink(given)
 reference = bytecode.compile_file
-def saying(path):
+def saying(path, files):
     print("compiled " + os.path.relpath(path, second))
-    reference(path)
+    reference(path, files)
 bytecode.compile_file = saying
 bytecode.complete(second, modules(second), given, 0)
 assert not os.path.exists(given)
@@ -134,10 +134,10 @@ for number in range(900):
         f.write("value = %d\n" % number)
 os.sched_getaffinity = lambda pid: range(3)
 parent, reference = os.getpid(), bytecode.compile_all
-def dying(modules):
+def dying(modules, files):
     if os.getpid() != parent:
         os.kill(os.getpid(), 9)
-    reference(modules)
+    reference(modules, files)
 if case == "killed":
     bytecode.compile_all = dying
 try:
@@ -158,4 +158,56 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// fullDisk has the agent's own code compile modules where a file cannot be written to its end, in one process or in two.
+const fullDisk = `
+import errno, os, py_compile, resource, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import bytecode
+top, count = sys.argv[2], int(sys.argv[3])
+os.sched_getaffinity = lambda pid: range(2)
+names = ["m%d.py" % number for number in range(count)]
+for name in names:
+    with open(os.path.join(top, name), "w") as f:
+        f.write("value = 1\n")
+with open(os.path.join(top, names[-1]), "w") as f:
+    f.write("value = %r\n" % ("x" * 5000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    bytecode.complete(top, bytecode.sources(top), "", 0)
+except OSError as err:
+    print(err.errno == errno.EFBIG)
+print(max([0] + [entry.stat().st_size for entry in os.scandir(os.path.join(top, "__pycache__"))]) < 4000)
+`
+
+// TestBytecodeIsWholeOrAbsent where the disk is full in the middle of it, which py_compile does not notice.
+func TestBytecodeIsWholeOrAbsent(t *testing.T) {
+	t.Parallel()
+	for _, count := range []string{"1", "600"} {
+		assert.Equal(t, "True\nTrue\n", runs(t, python, "-B", "-c", fullDisk, here(t), t.TempDir(), count))
+	}
+}
+
+// asPython has the agent's own code compile a module, and py_compile another one of the same content and place.
+const asPython = `
+import importlib.util, os, py_compile, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import bytecode
+top = sys.argv[2]
+path = os.path.join(top, "m.py")
+with open(path, "w", encoding="latin-1") as f:
+    f.write("# -*- coding: latin-1 -*-\nfrom __future__ import annotations\ndef f(a: int) -> str:\n    'text'\n    return '\xe4'\n")
+bytecode.complete(top, [path], "", 0)
+with open(importlib.util.cache_from_source(path), "rb") as f:
+    ours = f.read()
+py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+with open(importlib.util.cache_from_source(path), "rb") as f:
+    print(ours == f.read())
+`
+
+// TestBytecodeIsThatOfPython: the same file that py_compile makes.
+func TestBytecodeIsThatOfPython(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "True\n", runs(t, python, "-B", "-c", asPython, here(t), t.TempDir()))
 }

@@ -71,11 +71,11 @@ variables = {"PATH": "/usr/bin:/bin", "HOME": work, "TMPDIR": work}
 try:
     prepared = uv.prepare(repository, wheels, os.path.join(work, "wheels"), variables)
     for file in prepared["files"]:
-        argv = [prepared["uv"]] + uv.arguments(os.path.join(work, "wheels"), directory, file, os.path.join(work, "cache"), file == prepared["files"][-1])
+        argv = [prepared["uv"]] + uv.arguments(os.path.join(work, "wheels"), directory, file, os.path.join(work, "cache"))
         done = subprocess.run(argv, env=dict(variables, **uv.environ(work)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise Refused("step-failed", done.stdout.decode())
-    uv.complete(directory)
+    bytecode.complete(os.path.dirname(directory), uv.complete(directory)["modules"], "", 0)
 except Refused as refused:
     print(json.dumps(refused.record()))
 `
@@ -259,9 +259,9 @@ if spoil in spoiled:
     with open(path, "ab") as f:
         f.write(b"\n")
 reference = bytecode.compile_file
-def never(path):
+def never(path, files):
     print("compiled " + path[path.index("site-packages") + 14:])
-    reference(path)
+    reference(path, files)
 bytecode.compile_file = never
 build("app-2", both)
 print("alone")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/keep-it-simple/kis/scripts"
@@ -131,4 +132,18 @@ func code(t *testing.T, top, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(top, "tiny/__init__.py"), []byte(text), 0o600))
 	require.NoError(t, os.RemoveAll(filepath.Join(top, "tiny/__pycache__")))
+}
+
+// TestWhatIsFullIsNamed: of a quota the free space says nothing, and some file systems count no inodes.
+func TestWhatIsFullIsNamed(t *testing.T) {
+	t.Parallel()
+	said := runs(t, python, "-B", "-c", `import errno, sys
+sys.path.insert(0, sys.argv[1])
+from kisagent import store
+store.free_space = lambda path: {"bytes": 5, "inodes": 6 if path == "/counts" else -1}
+store.os.path.isdir = lambda path: True
+for number, path in ((errno.ENOSPC, "/counts"), (errno.ENOSPC, "/counts-none"), (errno.EDQUOT, "/quota")):
+    print(store.error_text(OSError(number, "x"), path))
+`, here(t))
+	assert.Equal(t, "disk full: 5 bytes and 6 inodes free at /counts\ndisk full: 5 bytes free at /counts-none\ndisk full: the quota at /quota is used up\n", said)
 }

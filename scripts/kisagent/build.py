@@ -249,13 +249,13 @@ class Build:
         task = yield self.fork(lambda: uv.prepare(self.repository, self.made, directory, self.agent.environment()), timeout)
         prepared = task.result()
         for file in prepared["files"]:
-            argv = uv.arguments(directory, self.venv, file, cache, file == prepared["files"][-1])
+            argv = uv.arguments(directory, self.venv, file, cache)
             child = yield self.run(self.agent.step_argv("uv", [prepared["uv"], "uv could not fill the environment", uv.HINT] + argv), timeout, variables, keep_fds=(self.lock.fd,))
             self.require_finished(child, "uv")
             task = yield self.fork(lambda: remove_tree(cache), timeout)
             task.result()
         task = yield self.fork(lambda: uv.complete(self.venv), timeout)
-        task.result()
+        self.modules = task.result()["modules"]
 
     def unpack_additions(self, args):
         from kisagent import additions

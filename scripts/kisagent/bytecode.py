@@ -4,10 +4,10 @@ start of the application would compile it again.
 Compiling takes most of the time of filling an environment. So one host of a platform packs what it has
 compiled, and the others unpack that (PEP 552: bytecode that names the digest of its source).
 """
-import compileall
+import errno
 import importlib.util
+import marshal
 import os
-import py_compile
 import zipfile
 import zlib
 
@@ -19,6 +19,7 @@ UNCHECKED = b"\1\0\0\0"  # flags of bytecode that is not compared with its sourc
 MAX_WORKERS = 4
 WORTH_A_WORKER = 200  # modules; for fewer, a process is not faster
 MAX_BYTES = 64 << 20  # of the bytecode of one module that another host sends
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)  # errors of writing that no other file would be spared
 ENCRYPTED = 1  # a flag of members
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # what a packed file or a full disk may cause
 
@@ -35,41 +36,60 @@ def sources(top):
 
 def complete(top, modules, given, modified):
     """Give each of the modules its bytecode: that of a packed file, "" for none, or else a compiled one. Return
-    the digests of what was unpacked, see files.py. For a child."""
+    the digests of what was written, see files.py. For a child."""
     files = Files(top, modified)
     if given:
         modules = unpack(given, modules, files)
     workers = min(MAX_WORKERS, len(os.sched_getaffinity(0)), 1 + len(modules) // WORTH_A_WORKER)
-    children = [start(modules[number::workers]) for number in range(1, workers)]
-    compile_all(modules[0::workers])
+    children = [start(modules[number::workers], files) for number in range(1, workers)]
+    compile_all(modules[0::workers], files)
     for pid in children:
         _, status = os.waitpid(pid, 0)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) in DISK:
+            raise OSError(os.WEXITSTATUS(status), os.strerror(os.WEXITSTATUS(status)), top)
         if status:
             raise Refused("step-failed", "a process that compiled modules has failed", "does the host have enough memory? see: dmesg")
     return {"digests": files.settled()}
 
 
-def start(modules):
-    """A process of its own that compiles."""
+def start(modules, files):
+    """A process of its own that compiles. Its exit status tells what is wrong with the disk."""
     pid = os.fork()
     if pid == 0:
+        status = 1
         try:
-            compile_all(modules)
-            os._exit(0)
+            compile_all(modules, files)
+            status = 0
+        except OSError as err:
+            status = err.errno if err.errno in DISK else 1
         finally:
-            os._exit(1)
+            os._exit(status)
     return pid
 
 
-def compile_all(modules):
+def compile_all(modules, files):
     for path in modules:
-        compile_file(path)
+        compile_file(path, files)
 
 
-def compile_file(path):
-    """Compile a module without its time, because it never changes. Some files, such as templates, are not
-    valid Python; that is no error."""
-    compileall.compile_file(path, quiet=2, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+def compile_file(path, files):
+    """Compile a module without its time, because it never changes. Some files, such as templates, are not valid
+    Python, and a name may be too long with its suffix; that is no error. The file is written here, because py_compile
+    leaves half of it on a full disk, and says nothing."""
+    try:
+        if not os.path.isfile(path):
+            return
+        data = read_file(path)
+        code = compile(data, path, "exec", dont_inherit=True)
+        compiled = marshal.dumps(code)  # of a name: marshal writes objects that are referred to once in another way
+    except Exception:  # pylint: disable=broad-except # SyntaxError, ValueError, RecursionError, …: what py_compile ignores
+        return
+    header = importlib.util.MAGIC_NUMBER + UNCHECKED + importlib.util.source_hash(data)  # PEP 552
+    try:
+        files.write(importlib.util.cache_from_source(path), [header + compiled])
+    except OSError as err:
+        if err.errno in DISK:
+            raise
 
 
 def pack(top, modules, path):

@@ -326,6 +326,8 @@ def disk_usage_hint(path):
 def error_hint(err, path):
     """The hint for an OSError: for a full or read-only file system, else none."""
     number = getattr(err, "errno", None)
+    if number == errno.EDQUOT:
+        return "remove something there, or have the quota raised; see: quota -s, or on btrfs: btrfs qgroup show -r %s" % path
     if number in FULL:
         return disk_usage_hint(path)
     if number == errno.EROFS:
@@ -335,12 +337,16 @@ def error_hint(err, path):
 
 def error_text(err, path):
     """An OSError in words: what is full, read-only or forbidden, and where."""
-    if isinstance(err, OSError) and err.errno in FULL:
+    number = getattr(err, "errno", None)
+    if number == errno.EDQUOT:  # the file system may have space
+        return "disk full: the quota at %s is used up" % path
+    if number in FULL:
         try:
             free = free_space(path if os.path.isdir(path) else os.path.dirname(path))
         except OSError:
             return "disk full at %s" % path
-        return "disk full: %d bytes and %d inodes free at %s" % (free["bytes"], free["inodes"], path)
+        inodes = " and %d inodes" % free["inodes"] if free["inodes"] >= 0 else ""
+        return "disk full: %d bytes%s free at %s" % (free["bytes"], inodes, path)
     if isinstance(err, OSError) and err.strerror:
         return "%s: %s" % (err.filename or path, err.strerror.lower())
     return "%s: %s" % (path, err)

@@ -6,7 +6,6 @@ scripts: what uv records of the way, with times and paths of this run, is remove
 """
 import configparser
 import csv
-import importlib.util
 import io
 import os
 import re
@@ -124,30 +123,26 @@ def scripts(entry_points):
     return {"scripts/" + name for section in ("console_scripts", "gui_scripts") if parser.has_section(section) for name in parser.options(section)}
 
 
-def arguments(directory, venv, requirements, cache, last):
-    """The arguments of uv. Bytecode is compiled once, in the end."""
+def arguments(directory, venv, requirements, cache):
+    """The arguments of uv."""
     found = ["pip", "install", "--no-config", "--offline", "--no-index", "--find-links", directory, "--no-deps", "--require-hashes", "--only-binary", ":all:"]
     found += ["--python", os.path.join(venv, "bin", "python"), "--cache-dir", cache, "--link-mode", "copy", "--no-progress", "--color", "never"]
-    return found + (["--compile-bytecode"] if last else []) + ["--requirement", requirements]
+    return found + ["--requirement", requirements]
 
 
 def environ(home):
     """The variables of uv beside those of every step."""
-    return {"HOME": home, "PYC_INVALIDATION_MODE": "UNCHECKED_HASH", "UV_PYTHON_DOWNLOADS": "never"}
+    return {"HOME": home, "UV_PYTHON_DOWNLOADS": "never"}
 
 
 def complete(venv):
-    """Remove what uv has written beside the wheels' files, and compile what it has not compiled."""
+    """Remove what uv has written beside the wheels' files, and return the modules, which have to be compiled."""
     remove_file(os.path.join(venv, ".lock"))
     library = os.path.join(venv, copies.LIBRARY)
     for name in os.listdir(library):
         if name.endswith(".dist-info"):
             remove_traces(library, name)
-    for directory, _, names in os.walk(library):
-        for name in names:
-            if name.endswith(".py") and not is_compiled(os.path.join(directory, name)):
-                bytecode.compile_file(os.path.join(directory, name))
-    return {}
+    return {"modules": bytecode.sources(library)}
 
 
 def remove_traces(library, name):
@@ -161,12 +156,3 @@ def remove_traces(library, name):
     csv.writer(text, lineterminator="\n").writerows(rows)
     with open(record, "w", encoding="utf-8", newline="") as f:
         f.write(text.getvalue())
-
-
-def is_compiled(path):
-    """Whether a module has bytecode that does not depend on its time (PEP 552)."""
-    try:
-        with open(importlib.util.cache_from_source(path), "rb") as f:
-            return f.read(8)[4:] == b"\1\0\0\0"
-    except FileNotFoundError:
-        return False
