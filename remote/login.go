@@ -116,6 +116,8 @@ func (l Login) sudoReasons() []reason {
 		{"expired", "sudo finds an account expired", fmt.Sprintf("see on %s: sudo chage -l %s; sudo chage -l %s", host, safetext.Word(user), l.Become)},
 		{"sudo': Permission denied", as("sudo cannot be run by %s, to become %s"), fmt.Sprintf("inspect it on %s: ls -l /usr/bin/sudo", host)},
 		{"/bin/sh: ", "sudo lets /bin/sh run, but nothing that it starts", l.rule("Defaults!/bin/sh !noexec")},
+		{"sudo-rs: I'm sorry", as("sudo does not let %s run /bin/sh as %s"), l.allow()},
+		{"sudo-rs: ", as("sudo did not let %s run /bin/sh as %s"), l.allow()},
 		{"sudo: ", as("sudo did not let %s run /bin/sh as %s"), l.allow()},
 	}
 }
