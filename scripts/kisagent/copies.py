@@ -12,7 +12,7 @@ import sys
 
 from kisagent.files import read_file
 from kisagent.platforms import platform
-from kisagent.store import PACKAGE, open_regular
+from kisagent.store import PACKAGE, listed, open_regular
 from kisagent.wheels import distribution, normalized
 from kisagent.wire import Refused
 
@@ -64,13 +64,6 @@ class Earlier:
             self.directories[package] = found
         names = self.directories[package].get(distribution(wheel), [])
         return names[0] if len(names) == 1 else None
-
-
-def listed(directory):
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
 
 
 def sealed_files(top, receipt):

@@ -4,7 +4,7 @@ import stat
 import zipfile
 
 from kisagent import wheels
-from kisagent.store import remove_file, sha256_file
+from kisagent.store import listed, remove_file, sha256_file
 
 PREFIX = "pip-unpack-"  # of the directories below TMPDIR in which pip keeps what it downloads until it ends
 LIMIT = 32 << 20  # bytes of a wheel that is read for its digest while nothing else of the session is done
@@ -36,10 +36,10 @@ class Downloads:
         return found
 
     def paths(self):
-        for name in listed(self.temporary):
+        for name in sorted(listed(self.temporary)):
             if name.startswith(PREFIX):
                 directory = os.path.join(self.temporary, name)
-                for file in listed(directory):
+                for file in sorted(listed(directory)):
                     if file.endswith(".whl") and wheels.FILE.match(file):
                         yield os.path.join(directory, file)
 
@@ -60,10 +60,3 @@ class Downloads:
         """Remove what was kept: the step stores the wheels that pip has chosen."""
         for kept in self.kept:
             remove_file(kept)
-
-
-def listed(directory):
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:  # it is gone, or no directory
-        return []

@@ -258,6 +258,14 @@ def sha256_file(path):
     return digest.hexdigest()
 
 
+def listed(directory):
+    """The names in a directory; none where it is gone, or is none."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
 def remove_file(path):
     try:
         os.unlink(path)
