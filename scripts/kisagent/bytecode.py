@@ -19,7 +19,8 @@ UNCHECKED = b"\1\0\0\0"  # flags of bytecode that is not compared with its sourc
 MAX_WORKERS = 4
 WORTH_A_WORKER = 200  # modules; for fewer, a process is not faster
 MAX_BYTES = 64 << 20  # of the bytecode of one module that another host sends
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)  # errors of writing that no other file would be spared
+NO_PLACE = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOENT)  # for the bytecode of a module
+FAILED = 255  # the exit status of a process that compiles; others are the number of an OSError
 ENCRYPTED = 1  # a flag of members
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)  # what a packed file or a full disk may cause
 
@@ -45,23 +46,24 @@ def complete(top, modules, given, modified):
     compile_all(modules[0::workers], files)
     for pid in children:
         _, status = os.waitpid(pid, 0)
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) in DISK:
-            raise OSError(os.WEXITSTATUS(status), os.strerror(os.WEXITSTATUS(status)), top)
-        if status:
+        number = os.WEXITSTATUS(status) if os.WIFEXITED(status) else FAILED
+        if number not in (0, FAILED):
+            raise OSError(number, os.strerror(number), top)
+        if number:
             raise Refused("step-failed", "a process that compiled modules has failed", "does the host have enough memory? see: dmesg")
     return {"digests": files.settled()}
 
 
 def start(modules, files):
-    """A process of its own that compiles. Its exit status tells what is wrong with the disk."""
+    """A process of its own that compiles."""
     pid = os.fork()
     if pid == 0:
-        status = 1
+        status = FAILED
         try:
             compile_all(modules, files)
             status = 0
         except OSError as err:
-            status = err.errno if err.errno in DISK else 1
+            status = err.errno or FAILED
         finally:
             os._exit(status)
     return pid
@@ -88,7 +90,7 @@ def compile_file(path, files):
     try:
         files.write(importlib.util.cache_from_source(path), [header + compiled])
     except OSError as err:
-        if err.errno in DISK:
+        if err.errno not in NO_PLACE:
             raise
 
 
