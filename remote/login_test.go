@@ -59,7 +59,7 @@ func TestStartErrorsHaveTheirRemedy(t *testing.T) {
 		{"app", "sudo: Ein Passwort ist notwendig", "sudo did not let deploy run /bin/sh as app", allow},
 		{"app", "sudo: unable to resolve host web1\nsudo: sorry, you must have a tty to run sudo", "sudo wants a terminal of deploy", "Defaults:deploy !requiretty"},
 		{"app", "Sorry, user deploy is not allowed to execute '/bin/sh -s -- python3' as app on web1.", "sudo does not let deploy run", allow},
-		{"app", "sudo-rs: I'm sorry deploy. I'm afraid I can't do that", "sudo does not let deploy run /bin/sh as app", allow}, // of sudo-rs
+		{"app", "sudo-rs: I'm sorry deploy. I'm afraid I can't do that", "sudo does not let deploy run /bin/sh as app", allow},
 		{"app", "sudo: unknown user app", "user app does not exist", "on web1: sudo useradd --system app"},
 		{"app", "/usr/bin/env: 'sudo': No such file or directory", "sudo is missing", "install it on web1"},
 		{"app", "env: can't execute 'sudo': No such file or directory", "sudo is missing", "remove `become`"},

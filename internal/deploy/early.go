@@ -64,8 +64,8 @@ func (e *early) copy(ctx, known context.Context, chosen []remote.Wheel) {
 
 // remove removes what was copied, where the host still answers; else it goes with the run's directory.
 func (e *early) remove() {
-	for _, part := range e.h.parts {
-		if e.out.sftp != nil {
+	if e.out.sftp != nil {
+		for _, part := range e.h.parts {
 			_ = e.out.sftp.Remove(path.Join(e.h.locked.Directory, part))
 		}
 	}

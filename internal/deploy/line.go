@@ -31,19 +31,19 @@ func (l *line) lasts(bytes int64) time.Duration {
 
 // sharedLine is a line that several goroutines measure.
 type sharedLine struct {
-	mu sync.Mutex
-	line
+	mu       sync.Mutex
+	measured line
 }
 
 func (l *sharedLine) measure(bytes int64, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.line.measure(bytes, took)
+	l.measured.measure(bytes, took)
 }
 
 // now is what was measured so far.
 func (l *sharedLine) now() line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.line
+	return l.measured
 }
