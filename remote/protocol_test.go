@@ -92,6 +92,41 @@ func TestOutputArrivesInOrderBeforeTheAnswer(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "c"}, lines)
 }
 
+// TestWheelsThatWereDownloaded are reported before the answer. A host that names something else as a wheel is not believed at all.
+func TestWheelsThatWereDownloaded(t *testing.T) {
+	t.Parallel()
+	good := remote.Wheel{Name: "a-1-py3-none-any.whl", SHA256: strings.Repeat("a", 64), Size: 5}
+	for name, bad := range map[string]remote.Wheel{
+		"a path":         {Name: "../a.whl", SHA256: good.SHA256, Size: 5},
+		"no digest":      {Name: good.Name, SHA256: "../a", Size: 5},
+		"no size":        {Name: good.Name, SHA256: good.SHA256, Size: -1},
+		"nothing is bad": good,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agent := pretend(t, func(p *pipes) {
+				id := p.next()["id"]
+				for _, w := range []remote.Wheel{good, bad} {
+					p.frame(`"id":%v,"ev":"wheel","wheel":{"name":%q,"sha256":%q,"size":%d}`, id, w.Name, w.SHA256, w.Size)
+				}
+				if bad == good {
+					p.frame(`"id":%v,"ev":"done","wheels":[],"application":null`, id)
+				}
+				p.swallow()
+			})
+			var found []remote.Wheel
+			_, err := agent.Wheels(t.Context(), remote.WheelsRequest{}, nil, func(w remote.Wheel) { found = append(found, w) })
+			if bad == good {
+				require.NoError(t, err)
+				require.Equal(t, []remote.Wheel{good, good}, found)
+				return
+			}
+			requireLost(t, err)
+			require.Equal(t, []remote.Wheel{good}, found)
+		})
+	}
+}
+
 func TestLastMessageOfAHostIsInTheError(t *testing.T) {
 	t.Parallel()
 	long := "MemoryError: " + strings.Repeat("x", 4000)
