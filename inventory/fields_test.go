@@ -120,7 +120,9 @@ func TestEveryKeyIsRead(t *testing.T) {
 			_, err := Load(file, Options{})
 			var all Errors
 			require.ErrorAs(t, err, &all)
-			isIts := func(e *Error) bool { return strings.HasSuffix("."+e.Path, "."+k.name) || strings.Contains(e.Path, k.name+"[") }
+			isIts := func(e *Error) bool {
+				return strings.HasSuffix("."+e.Path, "."+k.name) || strings.Contains(e.Path, k.name+"[")
+			}
 			assert.True(t, slices.ContainsFunc(all, isIts), "%s of %s: %v", k.name, section, all)
 		}
 	}
